@@ -1,0 +1,426 @@
+"""The whole error tree. Each class answers one question: what should the caller do?
+
+    BotkitError                      .hint (what to do now)  .docs (page)
+      ConfigError                    a setting is missing or wrong
+        WiringError                  a handler asks for what nobody provides
+      AuthError                      a person must act
+        AuthorizationDenied          the person declined on X's consent page
+        StateMismatch                the redirect does not belong to this login attempt
+        InvalidGrant                 the refresh token or code is dead: authorize again
+        InvalidClient                X does not accept this client id and secret
+        AccessDenied                 .operation .have .need .cure
+          MissingScope, LevelTooLow, WrongCredential
+      XError                         .request (method, path; never tokens)
+        TransportError               no usable answer; safe to send again
+          OutcomeUnknown             a write may have happened: settle by reading
+        ResponseError                .status .title .detail .problem_type
+          BadRequest, Unauthorized, PaymentRequired, Forbidden, NotFound,
+          RateLimited (.retry_at), ServerError, MalformedAnswer
+        StreamClosed                 .reason .reconnect_after
+      WebhookError                   BadSignature, BadChallenge, TooOld
+      StateError                     StoreUnavailable, Conflict, LeaseLost, Corrupt, VaultKeyError
+      PolicyError                    refused before sending: NotDeclared, NotSummoned,
+                                     AlreadyReplied, OptedOut, DuplicateText, TextTooLong,
+                                     TooManyCashtags, UnsolicitedMention, LinkNotAllowed
+
+`Skip`, `Retry` and `Drop` are how a handler steers, and `Parked` is how the runtime unwinds a
+handler that has to wait; they are not errors and do not descend from the root.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+
+__all__ = [
+    "AccessDenied",
+    "AlreadyReplied",
+    "AuthError",
+    "AuthorizationDenied",
+    "BadChallenge",
+    "BadRequest",
+    "BadSignature",
+    "BotkitError",
+    "ConfigError",
+    "Conflict",
+    "Corrupt",
+    "Drop",
+    "DuplicateText",
+    "Forbidden",
+    "InvalidClient",
+    "InvalidGrant",
+    "LeaseLost",
+    "LevelTooLow",
+    "LinkNotAllowed",
+    "MalformedAnswer",
+    "MissingScope",
+    "NotDeclared",
+    "NotFound",
+    "NotSummoned",
+    "OptedOut",
+    "OutcomeUnknown",
+    "Parked",
+    "PaymentRequired",
+    "PolicyError",
+    "RateLimited",
+    "ResponseError",
+    "Retry",
+    "ServerError",
+    "Skip",
+    "StateError",
+    "StateMismatch",
+    "StoreUnavailable",
+    "StreamClosed",
+    "TextTooLong",
+    "TooManyCashtags",
+    "TooOld",
+    "TransportError",
+    "Unauthorized",
+    "UnsolicitedMention",
+    "VaultKeyError",
+    "WebhookError",
+    "WiringError",
+    "WrongCredential",
+    "XError",
+]
+
+
+class BotkitError(Exception):
+    """The root: everything that botkit raises as an error.
+
+    Attributes:
+        hint: What to do now, one sentence; empty when the message says it all.
+        docs: The page of the documentation that explains it, relative to its root.
+    """
+
+    docs = "reference/errors.html"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class ConfigError(BotkitError):
+    """One or more settings are missing or wrong. Names them; never prints a secret.
+
+    Attributes:
+        problems: One sentence for each fault, all faults at once.
+    """
+
+    docs = "reference/settings.html"
+
+    def __init__(self, message: str, *, problems: Sequence[str] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.problems = tuple(problems) or (message,)
+
+
+class WiringError(ConfigError):
+    """A handler, filter or middleware cannot be wired: nobody provides what it asks for."""
+
+    docs = "howto/handlers.html"
+
+
+class AuthError(BotkitError):
+    """A login does not work; a person must act."""
+
+    docs = "howto/authorize.html"
+
+
+class AuthorizationDenied(AuthError):
+    """The person declined on X's consent page."""
+
+
+class StateMismatch(AuthError):
+    """The redirect does not belong to this login attempt. Nothing was exchanged."""
+
+
+class InvalidGrant(AuthError):
+    """X refused the code or the refresh token for good: authorize again."""
+
+
+class InvalidClient(AuthError):
+    """X does not accept this client id and secret. The stored tokens are untouched."""
+
+
+class AccessDenied(AuthError):
+    """The account's credentials do not allow this operation.
+
+    Attributes:
+        operation: X's operation id, for instance `createPosts`.
+        have: What the credential has: scopes, a level or a kind.
+        need: What the operation needs, in the same terms.
+        cure: The command or the step in X's console that cures it.
+    """
+
+    docs = "explanation/access.html"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        operation: str,
+        have: Sequence[str],
+        need: Sequence[str],
+        cure: str,
+    ) -> None:
+        self.operation = operation
+        self.have = tuple(have)
+        self.need = tuple(need)
+        self.cure = cure
+        has = " ".join(self.have) or "nothing"
+        text = message or f"{operation} needs {' '.join(self.need)}, the account has {has}."
+        super().__init__(text, hint=cure)
+
+
+class MissingScope(AccessDenied):
+    """The OAuth 2.0 grant lacks a scope that the operation needs."""
+
+
+class LevelTooLow(AccessDenied):
+    """The OAuth 1.0a access level does not allow the operation."""
+
+
+class WrongCredential(AccessDenied):
+    """The account holds no credential of a kind that the operation accepts."""
+
+
+class XError(BotkitError):
+    """Something went wrong on the way to X or back.
+
+    Attributes:
+        request: Method and path of the call, for instance `POST /2/tweets`; never a token.
+    """
+
+    def __init__(self, message: str, *, request: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.request = request
+
+
+class TransportError(XError):
+    """No usable answer, and nothing was carried out: safe to send again.
+
+    Attributes:
+        kind: `dns`, `connect`, `tls`, `timeout`, `reset`, `redirect`, `size` or `closed`.
+    """
+
+    def __init__(
+        self, message: str, *, request: str = "", kind: str = "connect", hint: str = ""
+    ) -> None:
+        super().__init__(message, request=request, hint=hint)
+        self.kind = kind
+
+
+class OutcomeUnknown(TransportError):
+    """A write may have happened: settle it by reading, never by sending again."""
+
+
+class ResponseError(XError):
+    """X answered with an error.
+
+    Attributes:
+        status: The HTTP status.
+        title: The problem's title, or the OAuth error code.
+        detail: The problem's detail in X's own words.
+        problem_type: Last path segment of the problem type, `about:blank` included; "" if none.
+        codes: The v1 error codes of the body, for instance `(187,)`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        request: str = "",
+        status: int,
+        title: str = "",
+        detail: str = "",
+        problem_type: str = "",
+        codes: Sequence[int] = (),
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, request=request, hint=hint)
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.problem_type = problem_type
+        self.codes = tuple(codes)
+
+
+class BadRequest(ResponseError):
+    """400: the request is malformed; sending it again changes nothing."""
+
+
+class Unauthorized(ResponseError):
+    """401: the token is expired or dead, or X has an incident. Deletes nothing."""
+
+
+class PaymentRequired(ResponseError):
+    """402, or a spend cap: no credits; stop until a person tops up or the cycle ends."""
+
+
+class Forbidden(ResponseError):
+    """403: refused; the body says why. Final unless it names a duplicate."""
+
+
+class NotFound(ResponseError):
+    """404, or a resource named in `errors` only: it is not there."""
+
+
+class RateLimited(ResponseError):
+    """429: wait.
+
+    Attributes:
+        retry_at: When X says that the window resets, by X's clock; None when it does not say.
+    """
+
+    retry_at: datetime | None = None
+
+
+class ServerError(ResponseError):
+    """5xx: X has a problem. For a write the outcome is unknown."""
+
+
+class MalformedAnswer(ResponseError):
+    """A success status with a body that cannot be read. For a write the outcome is unknown."""
+
+
+class StreamClosed(XError):
+    """The stream ended.
+
+    Attributes:
+        reason: X's words or ours, for instance `keep-alive missed`.
+        reconnect_after: The least time to wait before connecting again.
+    """
+
+    def __init__(
+        self, message: str, *, request: str = "", reason: str, reconnect_after: timedelta
+    ) -> None:
+        super().__init__(message, request=request)
+        self.reason = reason
+        self.reconnect_after = reconnect_after
+
+
+class WebhookError(BotkitError):
+    """A webhook delivery cannot be accepted."""
+
+
+class BadSignature(WebhookError):
+    """The signature header is missing, doubled, malformed or wrong."""
+
+
+class BadChallenge(WebhookError):
+    """The CRC token does not have the shape of a CRC token; nothing was signed."""
+
+
+class TooOld(WebhookError):
+    """The delivery is older than what is accepted without an announced replay."""
+
+
+class StateError(BotkitError):
+    """The store cannot do what was asked."""
+
+    docs = "howto/store.html"
+
+
+class StoreUnavailable(StateError):
+    """The store cannot be reached or written now; nothing was changed."""
+
+
+class Conflict(StateError):
+    """The row has moved on since it was read; read again and decide again."""
+
+
+class LeaseLost(StateError):
+    """Another process holds the lease; what this one wanted to write was not written."""
+
+
+class Corrupt(StateError):
+    """The store is not one of botkit's, is of a newer version, or is damaged. Untouched."""
+
+
+class VaultKeyError(StateError):
+    """The vault key is missing or wrong. Nothing was changed."""
+
+
+class PolicyError(BotkitError):
+    """Refused before sending, because sending would break a rule. Final for this write."""
+
+    docs = "explanation/policy.html"
+
+
+class NotDeclared(PolicyError):
+    """The bot does not declare that it `may` do this."""
+
+
+class NotSummoned(PolicyError):
+    """X lets an app reply only to whoever mentioned or quoted the account in that very post."""
+
+
+class AlreadyReplied(PolicyError):
+    """One reply for one interaction: this post has its reply already."""
+
+
+class OptedOut(PolicyError):
+    """The user asked the account to stop."""
+
+
+class DuplicateText(PolicyError):
+    """The same text to the same target was posted within the duplicate window."""
+
+
+class TextTooLong(PolicyError):
+    """The text weighs more than X takes."""
+
+
+class TooManyCashtags(PolicyError):
+    """X takes one cashtag a post."""
+
+
+class UnsolicitedMention(PolicyError):
+    """The text mentions a user who did not write to the account first."""
+
+
+class LinkNotAllowed(PolicyError):
+    """The text holds a link and the bot does not allow links (a post with a link costs more)."""
+
+
+class Skip(Exception):  # noqa: N818 - a way to steer, not an error
+    """Raised by a handler: not mine, try the next matching handler."""
+
+
+class Retry(Exception):  # noqa: N818 - a way to steer, not an error
+    """Raised by a handler: run me again later; counts as one of the tries."""
+
+    def __init__(self, *, after: timedelta | None = None) -> None:
+        super().__init__("retry" if after is None else f"retry after {after}")
+        self.after = after
+
+
+class Drop(Exception):  # noqa: N818 - a way to steer, not an error
+    """Raised by a handler: this event is finished, with a reason for the record."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Parked(BaseException):
+    """Unwinds a handler that has to wait; the event runs again when the cause is gone.
+
+    A `BaseException`, as cancellation is, so that `except Exception` in a handler lets it pass.
+
+    Attributes:
+        waiting_for: What it waits for: `login`, `credits`, `budget`, `rate`, `write/ID`, `author`.
+        until: When to try again at the latest; None when only the cause's end helps.
+    """
+
+    def __init__(self, waiting_for: str, *, until: datetime | None = None) -> None:
+        super().__init__(waiting_for)
+        self.waiting_for = waiting_for
+        self.until = until

@@ -1,0 +1,256 @@
+"""Events: what happened, as frozen values without a client inside.
+
+They can be stored, compared, replayed and built in a test. An event that concerns a post is one
+event whatever delivered it: its key says what happened, never how it came.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003 - msgspec reads the annotations at run time
+from typing import Any, ClassVar
+
+from msgspec import Struct
+
+from botkit.model.messages import Message
+from botkit.model.posts import Post
+from botkit.model.users import User
+
+__all__ = [
+    "Authorized",
+    "DirectMessage",
+    "Event",
+    "GrantRevoked",
+    "Mention",
+    "PostEvent",
+    "PostSeen",
+    "Quote",
+    "Reply",
+    "Signal",
+    "Tick",
+    "UnknownEvent",
+    "XEvent",
+]
+
+
+class Event(Struct, frozen=True, kw_only=True, gc=False):
+    """Anything that a handler can be registered for."""
+
+
+class XEvent(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Something that happened on X, for one account.
+
+    Attributes:
+        account_id: The account that this delivery is for.
+        at: When it happened, by X.
+        source: Which source heard it first: `activity`, `mentions`, `sandbox`, ...
+        missing: Names of parts that the delivery lacked, for instance `("author",)`.
+        undecoded: Parts that did not decode, by name, with the raw value.
+    """
+
+    account_id: str
+    at: datetime
+    source: str = ""
+    missing: tuple[str, ...] = ()
+    undecoded: dict[str, Any] = {}
+
+    @property
+    def key(self) -> str:
+        """What happened, unique within the account; the same however it was delivered."""
+        raise TypeError(type(self).__name__)
+
+    @property
+    def lane(self) -> str:
+        """What it must be in order with."""
+        return self.key
+
+
+class PostEvent(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A post that reached the account: the base of Mention, Reply, Quote and PostSeen.
+
+    `author` always has its id; its username and name are "" only while the event waits in the
+    inbox for the look-up (`missing` says so): a handler always gets them filled.
+    """
+
+    post: Post
+    author: User
+    quotes_me: bool = False
+    mentions_me: bool = False
+    """Whether the text itself @mentions the account (not only the names a reply starts with)."""
+
+    @property
+    def key(self) -> str:
+        """`post/<post id>/<edit version>`."""
+        return f"post/{self.post.id}/{self.post.edit_version}"
+
+    @property
+    def lane(self) -> str:
+        """The post's conversation, else the post."""
+        return f"conversation/{self.post.conversation_id or self.post.id}"
+
+    @property
+    def id(self) -> str:
+        """The post's id."""
+        return self.post.id
+
+    @property
+    def text(self) -> str:
+        """The post's text as X sent it."""
+        return self.post.text
+
+    @property
+    def conversation_id(self) -> str:
+        """The id of the thread's first post."""
+        return self.post.conversation_id or self.post.id
+
+    @property
+    def is_reply_to_me(self) -> bool:
+        """Whether the post answers a post of the account."""
+        return self.post.in_reply_to_user_id == self.account_id
+
+    @property
+    def is_summoned(self) -> bool:
+        """Whether X lets an app reply: its author mentioned or quoted the account in this post.
+
+        Source: X changelog 2026-02-23; a reply that only implies the mention counts as assumed.
+        """
+        return self.mentions_me or self.quotes_me
+
+
+class Mention(PostEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="mention"):
+    """Someone @mentioned the account in the text of a post."""
+
+
+class Reply(PostEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="reply"):
+    """Someone answered a post of the account, without naming it in the text itself."""
+
+
+class Quote(PostEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="quote"):
+    """Someone quoted a post of the account."""
+
+
+class PostSeen(
+    PostEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="post_seen"
+):
+    """Any other post that reached the account, its own posts included."""
+
+
+class DirectMessage(
+    XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="direct_message"
+):
+    """Someone sent the account a direct message (`sent_by_me` when the account itself did)."""
+
+    message: Message
+    sender: User
+
+    @property
+    def key(self) -> str:
+        """`dm/<message id>`."""
+        return f"dm/{self.message.id}"
+
+    @property
+    def lane(self) -> str:
+        """The conversation."""
+        return f"dm/{self.message.conversation_id}"
+
+    @property
+    def id(self) -> str:
+        """The message's id."""
+        return self.message.id
+
+    @property
+    def text(self) -> str:
+        """The message's text."""
+        return self.message.text
+
+    @property
+    def conversation_id(self) -> str:
+        """The conversation's id."""
+        return self.message.conversation_id
+
+    @property
+    def sent_by_me(self) -> bool:
+        """Whether the account itself sent it."""
+        return self.message.sender_id == self.account_id
+
+
+class GrantRevoked(
+    XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="grant_revoked"
+):
+    """A user revoked the app on X: that login is dead."""
+
+    user_id: str
+    app_id: str | None = None
+
+    @property
+    def key(self) -> str:
+        """`revoke/<user>/<app>/<time>`."""
+        return f"revoke/{self.user_id}/{self.app_id or ''}/{self.at.isoformat()}"
+
+
+class UnknownEvent(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="unknown"):
+    """An event of a kind that botkit has no class for, kept with its raw payload.
+
+    Attributes:
+        kind: X's name, for instance `profile.update.bio`.
+        subject_id: The thing it is about, "" when the payload names none.
+        actor_id: Who did it, "" when the payload does not say.
+        raw: The envelope's `data` object as decoded JSON.
+    """
+
+    kind: str
+    subject_id: str = ""
+    actor_id: str = ""
+    raw: Any = None
+
+    @property
+    def key(self) -> str:
+        """`<kind>/<subject>/<actor>`."""
+        return f"{self.kind}/{self.subject_id}/{self.actor_id}"
+
+    @property
+    def lane(self) -> str:
+        """The actor, else the event itself."""
+        return f"actor/{self.actor_id}" if self.actor_id else self.key
+
+
+class Authorized(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="authorized"):
+    """An account was authorized: the end of setup, while the callback server is still up."""
+
+    username: str
+    credential: str
+    scopes: tuple[str, ...] = ()
+    gen: int = 1
+
+    @property
+    def key(self) -> str:
+        """`authorized/<credential kind>/<generation>`."""
+        return f"authorized/{self.credential}/{self.gen}"
+
+
+class Tick(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="tick"):
+    """A schedule's time has come. `at` is the time that was planned, aware, in its own zone."""
+
+    schedule: str
+
+    @property
+    def key(self) -> str:
+        """`tick/<schedule>/<planned time in UTC>`."""
+        return f"tick/{self.schedule}/{self.at.timestamp():.0f}"
+
+    @property
+    def lane(self) -> str:
+        """The schedule."""
+        return f"tick/{self.schedule}"
+
+
+class Signal(Event, frozen=True, kw_only=True, gc=False):
+    """Base of the author's own events: `class Remind(Signal, frozen=True, kw_only=True): ...`.
+
+    Sent by `act.emit(...)`; stored by the class's name, so a class that was stored keeps its name.
+    """
+
+    signal_name: ClassVar[str]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.signal_name = cls.__name__

@@ -1,0 +1,24 @@
+"""Direct messages as frozen values."""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003 - msgspec reads the annotations at run time
+
+from msgspec import Struct
+
+__all__ = ["Message"]
+
+
+class Message(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A direct message. What X made when we send one, what arrived when we hear one.
+
+    `conversation_id` is `<smaller id>-<larger id>` for two people, a number for a group.
+    `media` holds the ids or keys of the attachments.
+    """
+
+    id: str
+    conversation_id: str
+    text: str = ""
+    sender_id: str | None = None
+    created_at: datetime | None = None
+    media: tuple[str, ...] = ()

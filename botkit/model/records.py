@@ -1,0 +1,372 @@
+"""Rows of the store as frozen values: what the store's port takes and gives back.
+
+Times are aware UTC datetimes. Bodies are JSON bytes. Ids of events are their keys.
+"""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime  # noqa: TC003 - msgspec reads the annotations at run time
+from decimal import Decimal  # noqa: TC003 - msgspec reads the annotations at run time
+
+from msgspec import Struct
+
+from botkit.model.tokens import CredentialKind, LoginState
+
+__all__ = [
+    "Attempt",
+    "BudgetEntry",
+    "Checkpoint",
+    "CredentialRow",
+    "DeadLetter",
+    "EventState",
+    "Fence",
+    "Finish",
+    "Gap",
+    "InboxItem",
+    "Intent",
+    "Mark",
+    "MemoKey",
+    "NewEvent",
+    "NewWrite",
+    "ScheduleRow",
+    "StateChange",
+    "StateRow",
+    "StatusReport",
+    "StoredEvent",
+    "StoredUser",
+    "StoredWrite",
+    "WritePolicy",
+    "WriteState",
+]
+
+
+class EventState(enum.StrEnum):
+    """Where an event is."""
+
+    WAITING = "waiting"
+    DONE = "done"
+    DEAD = "dead"
+    DROPPED = "dropped"
+
+
+class WriteState(enum.StrEnum):
+    """Where a write is. Source: design, "one word for one thing"."""
+
+    QUEUED = "QUEUED"
+    SENDING = "SENDING"
+    CONFIRMED = "CONFIRMED"
+    REJECTED = "REJECTED"
+    UNCERTAIN = "UNCERTAIN"
+    ABSENT = "ABSENT"
+    UNRESOLVED = "UNRESOLVED"
+    EXPIRED = "EXPIRED"
+
+
+class WritePolicy(enum.StrEnum):
+    """What happens to a write whose outcome is unknown."""
+
+    RECONCILE = "reconcile"
+    HOLD = "hold"
+    RESEND = "resend"
+
+
+class Fence(Struct, frozen=True, gc=False):
+    """Proof of a lease: a write with an older epoch than the lease row's is refused."""
+
+    name: str
+    owner: str
+    epoch: int
+
+
+class Checkpoint(Struct, frozen=True, kw_only=True, gc=False):
+    """How far a source has read, for one account. `cursor` is the source's own text."""
+
+    source: str
+    account_id: str
+    cursor: str
+
+
+class Gap(Struct, frozen=True, kw_only=True, gc=False):
+    """A stretch of time in which a source did not listen."""
+
+    source: str
+    account_id: str
+    since: datetime
+    until: datetime | None = None
+    state: str = "open"
+    """`open`, `filled` or `unfilled`."""
+    reason: str = ""
+    id: int = 0
+
+
+class NewEvent(Struct, frozen=True, kw_only=True, gc=False):
+    """An event on its way into the inbox.
+
+    `kind` is the event class's tag (`mention`, `tick`, ...) or `signal/<class name>`.
+    `cause` is the key of the event whose handler emitted this one; "" for what came from outside.
+    `not_before` is None for now.
+    """
+
+    account_id: str
+    key: str
+    kind: str
+    lane: str
+    body: bytes
+    at: datetime
+    source: str = ""
+    cause: str = ""
+    not_before: datetime | None = None
+
+
+class InboxItem(Struct, frozen=True, kw_only=True, gc=False):
+    """An event that waits in the inbox.
+
+    `seq` grows with arrival. `attempts` counts failed tries, `unclean` the process ends while it
+    ran, `run` the deliberate replays. `waiting_for` says why it is parked, "" when it is not.
+    """
+
+    seq: int
+    account_id: str
+    key: str
+    kind: str
+    lane: str
+    body: bytes
+    at: datetime
+    source: str = ""
+    cause: str = ""
+    attempts: int = 0
+    unclean: int = 0
+    run: int = 0
+    not_before: datetime | None = None
+    waiting_for: str = ""
+
+
+class StoredEvent(Struct, frozen=True, kw_only=True, gc=False):
+    """The record of an event, kept for seven days after it was recorded."""
+
+    seq: int
+    account_id: str
+    key: str
+    kind: str
+    lane: str
+    body: bytes
+    at: datetime
+    recorded_at: datetime
+    source: str
+    cause: str
+    state: EventState
+    note: str = ""
+    """How it ended: the handler's name, the drop's reason, `no handler`, ..."""
+    attempts: int = 0
+    run: int = 0
+    not_before: datetime | None = None
+    waiting_for: str = ""
+
+
+class DeadLetter(Struct, frozen=True, kw_only=True, gc=False):
+    """An event that was given up. `reason` is `failed`, `refused`, `timeout`, `crashed`, ..."""
+
+    account_id: str
+    key: str
+    kind: str
+    reason: str
+    error: str
+    trace: str
+    handler: str
+    attempts: int
+    at: datetime
+
+
+class StateChange(Struct, frozen=True, kw_only=True, gc=False):
+    """A new value of a piece of the author's state. `value` None deletes it.
+
+    `expected_rev` is the revision that was read (0 for none); another one is a `Conflict`.
+    """
+
+    scope: str
+    key: str
+    value: bytes | None
+    expected_rev: int
+
+
+class StateRow(Struct, frozen=True, kw_only=True, gc=False):
+    """A stored piece of the author's state."""
+
+    value: bytes
+    rev: int
+
+
+class Finish(Struct, frozen=True, kw_only=True, gc=False):
+    """The end of an event: done mark, state and emitted events, in one transaction."""
+
+    seq: int
+    account_id: str
+    key: str
+    state: EventState = EventState.DONE
+    note: str = ""
+    changes: tuple[StateChange, ...] = ()
+    emitted: tuple[NewEvent, ...] = ()
+
+
+class MemoKey(Struct, frozen=True, kw_only=True, gc=False):
+    """The name of a result that is computed once per event (`act.once`)."""
+
+    account_id: str
+    event_key: str
+    run: int
+    handler: str
+    name: str
+    n: int = 0
+
+
+class NewWrite(Struct, frozen=True, kw_only=True, gc=False):
+    """A write about to be sent.
+
+    `id` is the step's key as text, unique; `interaction` is what the reply answers (the first
+    version's post id), "" for none; `text_hash` is over the normalised text, "" for none.
+    """
+
+    id: str
+    account_id: str
+    operation: str
+    target: str
+    body: bytes
+    event_key: str = ""
+    run: int = 0
+    handler: str = ""
+    text: str = ""
+    text_hash: str = ""
+    interaction: str = ""
+    policy: WritePolicy = WritePolicy.RECONCILE
+    cost_usd: Decimal = Decimal(0)
+    expires_at: datetime | None = None
+
+
+class Attempt(Struct, frozen=True, kw_only=True, gc=False):
+    """One sending of a write. `outcome` is "" while it is under way."""
+
+    n: int
+    started: datetime
+    epoch: int
+    outcome: str = ""
+    ended: datetime | None = None
+
+
+class StoredWrite(Struct, frozen=True, kw_only=True, gc=False):
+    """A write as the journal has it. `result` is the JSON of what the step returned."""
+
+    id: str
+    account_id: str
+    operation: str
+    target: str
+    body: bytes
+    state: WriteState
+    event_key: str = ""
+    run: int = 0
+    handler: str = ""
+    text: str = ""
+    text_hash: str = ""
+    interaction: str = ""
+    policy: WritePolicy = WritePolicy.RECONCILE
+    cost_usd: Decimal = Decimal(0)
+    created_at: datetime
+    first_sent_at: datetime | None = None
+    last_sent_at: datetime | None = None
+    next_read_at: datetime | None = None
+    reads: int = 0
+    clean_reads: int = 0
+    first_clean_at: datetime | None = None
+    last_clean_at: datetime | None = None
+    result_id: str = ""
+    result: bytes | None = None
+    reason: str = ""
+    expires_at: datetime | None = None
+    attempts: tuple[Attempt, ...] = ()
+    fresh: bool = False
+    """Whether the call that returned this row made or re-opened it for sending."""
+
+
+class Intent(Struct, frozen=True, kw_only=True, gc=False):
+    """A refresh that is about to spend a token, or has. Synced before the token is sent."""
+
+    id: str
+    gen: int
+    refresh_hash: str
+    owner: str
+    boot_id: str
+    started: datetime
+    sent: bool = False
+
+
+class CredentialRow(Struct, frozen=True, kw_only=True, gc=False):
+    """A login: one row for account, app and kind. App-only rows have `account_id` ""."""
+
+    account_id: str
+    app: str
+    kind: CredentialKind
+    gen: int
+    sealed: bytes
+    """Tokens, sealed by the vault; bound to account, app, kind and generation."""
+    user_id: str = ""
+    username: str = ""
+    scopes: tuple[str, ...] = ()
+    level: str = ""
+    """The `x-access-level` last seen, "" when none was."""
+    status: LoginState = LoginState.OK
+    reason: str = ""
+    since: datetime
+    granted_at: datetime
+    access_until: datetime | None = None
+    last_success: datetime | None = None
+    config_fingerprint: str = ""
+    intent: Intent | None = None
+
+
+class Mark(Struct, frozen=True, kw_only=True, gc=False):
+    """A checklist step that the operator confirmed."""
+
+    account_id: str
+    step: str
+    at: datetime
+
+
+class BudgetEntry(Struct, frozen=True, kw_only=True, gc=False):
+    """Money spent by one account in one hour. `hour` is the hour's start, UTC."""
+
+    account_id: str
+    hour: datetime
+    reads_usd: Decimal
+    writes_usd: Decimal
+    calls: int
+
+
+class ScheduleRow(Struct, frozen=True, kw_only=True, gc=False):
+    """When a schedule fires next, for one account."""
+
+    id: str
+    account_id: str
+    spec: str
+    next_at: datetime
+
+
+class StoredUser(Struct, frozen=True, kw_only=True, gc=False):
+    """A cached user, with what the bot knows of them. `body` is the JSON of `User`."""
+
+    id: str
+    username: str
+    body: bytes
+    fetched_at: datetime
+
+
+class StatusReport(Struct, frozen=True, kw_only=True, gc=False):
+    """What one part of the running bot says of itself, for `botkit status` and `/readyz`.
+
+    `part` is `runner`, `source/activity`, `login/<account>`, ...; `state` is one word.
+    """
+
+    part: str
+    state: str
+    detail: str = ""
+    at: datetime
+    data: dict[str, str] = {}
