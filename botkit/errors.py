@@ -116,7 +116,9 @@ class ConfigError(BotkitError):
 
     docs = "reference/settings.html"
 
-    def __init__(self, message: str, *, problems: Sequence[str] = (), hint: str = "") -> None:
+    def __init__(
+        self, message: str, *, problems: Sequence[str] = (), hint: str = ""
+    ) -> None:
         super().__init__(message, hint=hint)
         self.problems = tuple(problems) or (message,)
 
@@ -175,7 +177,10 @@ class AccessDenied(AuthError):
         self.need = tuple(need)
         self.cure = cure
         has = " ".join(self.have) or "nothing"
-        text = message or f"{operation} needs {' '.join(self.need)}, the account has {has}."
+        text = (
+            message
+            or f"{operation} needs {' '.join(self.need)}, the account has {has}."
+        )
         super().__init__(text, hint=cure)
 
 
@@ -299,7 +304,12 @@ class StreamClosed(XError):
     """
 
     def __init__(
-        self, message: str, *, request: str = "", reason: str, reconnect_after: timedelta
+        self,
+        message: str,
+        *,
+        request: str = "",
+        reason: str,
+        reconnect_after: timedelta,
     ) -> None:
         super().__init__(message, request=request)
         self.reason = reason
@@ -390,11 +400,11 @@ class LinkNotAllowed(PolicyError):
     """The text holds a link and the bot does not allow links (a post with a link costs more)."""
 
 
-class Skip(Exception):  # noqa: N818 - a way to steer, not an error
+class Skip(Exception):
     """Raised by a handler: not mine, try the next matching handler."""
 
 
-class Retry(Exception):  # noqa: N818 - a way to steer, not an error
+class Retry(Exception):
     """Raised by a handler: run me again later; counts as one of the tries."""
 
     def __init__(self, *, after: timedelta | None = None) -> None:
@@ -402,7 +412,7 @@ class Retry(Exception):  # noqa: N818 - a way to steer, not an error
         self.after = after
 
 
-class Drop(Exception):  # noqa: N818 - a way to steer, not an error
+class Drop(Exception):
     """Raised by a handler: this event is finished, with a reason for the record."""
 
     def __init__(self, reason: str) -> None:

@@ -6,7 +6,7 @@ event whatever delivered it: its key says what happened, never how it came.
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 - msgspec reads the annotations at run time
+from datetime import datetime
 from typing import Any, ClassVar
 
 from msgspec import Struct
@@ -116,15 +116,21 @@ class PostEvent(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True)
         return self.mentions_me or self.quotes_me
 
 
-class Mention(PostEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="mention"):
+class Mention(
+    PostEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="mention"
+):
     """Someone @mentioned the account in the text of a post."""
 
 
-class Reply(PostEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="reply"):
+class Reply(
+    PostEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="reply"
+):
     """Someone answered a post of the account, without naming it in the text itself."""
 
 
-class Quote(PostEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="quote"):
+class Quote(
+    PostEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="quote"
+):
     """Someone quoted a post of the account."""
 
 
@@ -135,7 +141,12 @@ class PostSeen(
 
 
 class DirectMessage(
-    XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="direct_message"
+    XEvent,
+    frozen=True,
+    kw_only=True,
+    gc=False,
+    omit_defaults=True,
+    tag="direct_message",
 ):
     """Someone sent the account a direct message (`sent_by_me` when the account itself did)."""
 
@@ -187,7 +198,9 @@ class GrantRevoked(
         return f"revoke/{self.user_id}/{self.app_id or ''}/{self.at.isoformat()}"
 
 
-class UnknownEvent(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="unknown"):
+class UnknownEvent(
+    XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="unknown"
+):
     """An event of a kind that botkit has no class for, kept with its raw payload.
 
     Attributes:
@@ -213,7 +226,9 @@ class UnknownEvent(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
         return f"actor/{self.actor_id}" if self.actor_id else self.key
 
 
-class Authorized(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="authorized"):
+class Authorized(
+    XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="authorized"
+):
     """An account was authorized: the end of setup, while the callback server is still up."""
 
     username: str

@@ -6,8 +6,8 @@ Times are aware UTC datetimes. Bodies are JSON bytes. Ids of events are their ke
 from __future__ import annotations
 
 import enum
-from datetime import datetime  # noqa: TC003 - msgspec reads the annotations at run time
-from decimal import Decimal  # noqa: TC003 - msgspec reads the annotations at run time
+from datetime import datetime
+from decimal import Decimal
 
 from msgspec import Struct
 

@@ -78,4 +78,3 @@ class TokenPair(Struct, frozen=True, kw_only=True, gc=False):
 
     token: Secret
     token_secret: Secret
-

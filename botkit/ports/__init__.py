@@ -5,7 +5,14 @@ Everything that touches a network, a disk, a clock or chance stands behind one o
 """
 
 from botkit.ports.api import Actions, Filter, Intake, Reader, Scope, Sender, Source
-from botkit.ports.io import Clock, Entropy, HttpRequest, HttpResponse, HttpStream, Transport
+from botkit.ports.io import (
+    Clock,
+    Entropy,
+    HttpRequest,
+    HttpResponse,
+    HttpStream,
+    Transport,
+)
 from botkit.ports.store import Store
 
 __all__ = [

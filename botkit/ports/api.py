@@ -42,6 +42,17 @@ class Sender(Protocol):
         """
         ...
 
+    async def ready(self, request: Request, *, account_id: str = "") -> None:
+        """Return when the call could leave now: login usable, credit left, rate window open.
+
+        Waits in place for a few seconds at the most; sends nothing but what a due refresh needs.
+
+        Raises:
+            Parked: It has to wait longer: `login`, `account`, `credits` or `rate`, with the time
+                if it is known.
+        """
+        ...
+
     def stream(
         self, request: Request, *, account_id: str = ""
     ) -> AbstractAsyncContextManager[HttpStream]:

@@ -70,7 +70,9 @@ class Events(Protocol):
         """
         ...
 
-    async def due(self, now: datetime, *, after_seq: int = 0, limit: int = 500) -> list[InboxItem]:
+    async def due(
+        self, now: datetime, *, after_seq: int = 0, limit: int = 500
+    ) -> list[InboxItem]:
         """Events that wait and whose time has come, in order of `seq`, from after `after_seq`."""
         ...
 
@@ -118,7 +120,9 @@ class Events(Protocol):
         """Move the event to the dead letters."""
         ...
 
-    async def dead(self, *, account_id: str | None = None, limit: int = 100) -> list[DeadLetter]:
+    async def dead(
+        self, *, account_id: str | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
         """Dead letters, newest first."""
         ...
 
@@ -132,7 +136,9 @@ class Events(Protocol):
         """Recorded events, newest first."""
         ...
 
-    async def get(self, key: str, *, account_id: str | None = None) -> list[StoredEvent]:
+    async def get(
+        self, key: str, *, account_id: str | None = None
+    ) -> list[StoredEvent]:
         """The events with that key (one for each account)."""
         ...
 
@@ -175,7 +181,9 @@ class States(Protocol):
 class Writes(Protocol):
     """The journal of writes. Source: reliability, "Writes"."""
 
-    async def begin(self, write: NewWrite, *, now: datetime, fence: Fence) -> StoredWrite:
+    async def begin(
+        self, write: NewWrite, *, now: datetime, fence: Fence
+    ) -> StoredWrite:
         """Make the row SENDING, or re-open it when it is QUEUED; with a new attempt.
 
         `fresh` is True when the caller must send now. A row in any other state comes back as it
@@ -184,7 +192,13 @@ class Writes(Protocol):
         ...
 
     async def confirm(
-        self, write_id: str, *, result_id: str, result: bytes, now: datetime, fence: Fence | None
+        self,
+        write_id: str,
+        *,
+        result_id: str,
+        result: bytes,
+        now: datetime,
+        fence: Fence | None,
     ) -> None:
         """CONFIRMED, with what the step returns."""
         ...
@@ -202,13 +216,24 @@ class Writes(Protocol):
         ...
 
     async def uncertain(
-        self, write_id: str, *, reason: str, now: datetime, next_read_at: datetime, fence: Fence
+        self,
+        write_id: str,
+        *,
+        reason: str,
+        now: datetime,
+        next_read_at: datetime,
+        fence: Fence,
     ) -> None:
         """UNCERTAIN: the outcome is not known; says when to read first."""
         ...
 
     async def record_read(
-        self, write_id: str, *, clean: bool, now: datetime, next_read_at: datetime | None
+        self,
+        write_id: str,
+        *,
+        clean: bool,
+        now: datetime,
+        next_read_at: datetime | None,
     ) -> None:
         """One reading did not show the write."""
         ...
@@ -259,7 +284,9 @@ class Writes(Protocol):
 class Credentials(Protocol):
     """Logins. Tokens are sealed before they come here. Source: reliability 3.4."""
 
-    async def get(self, account_id: str, app: str, kind: CredentialKind) -> CredentialRow | None:
+    async def get(
+        self, account_id: str, app: str, kind: CredentialKind
+    ) -> CredentialRow | None:
         """One login."""
         ...
 
@@ -274,7 +301,9 @@ class Credentials(Protocol):
         """
         ...
 
-    async def intend(self, row: CredentialRow, intent: Intent, *, reserve_bytes: int) -> None:
+    async def intend(
+        self, row: CredentialRow, intent: Intent, *, reserve_bytes: int
+    ) -> None:
         """Write an intent, padded so that the result will fit; `Conflict` on another `gen`."""
         ...
 
@@ -330,7 +359,9 @@ class Accounts(Protocol):
         """Delete an account and all its credentials."""
         ...
 
-    async def cached_users(self, ids: Sequence[str], *, since: datetime) -> list[StoredUser]:
+    async def cached_users(
+        self, ids: Sequence[str], *, since: datetime
+    ) -> list[StoredUser]:
         """Users fetched since then."""
         ...
 
@@ -390,7 +421,9 @@ class Progress(Protocol):
         """A source's cursor, None at first start."""
         ...
 
-    async def set_checkpoint(self, checkpoint: Checkpoint, *, fence: Fence | None = None) -> None:
+    async def set_checkpoint(
+        self, checkpoint: Checkpoint, *, fence: Fence | None = None
+    ) -> None:
         """Move a cursor without events."""
         ...
 
@@ -398,7 +431,9 @@ class Progress(Protocol):
         """Record that a source does not listen; gives the gap's id."""
         ...
 
-    async def close_gap(self, gap_id: int, *, until: datetime, state: str, reason: str) -> None:
+    async def close_gap(
+        self, gap_id: int, *, until: datetime, state: str, reason: str
+    ) -> None:
         """Record its end and whether it could be filled."""
         ...
 

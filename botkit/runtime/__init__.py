@@ -1,0 +1,1 @@
+"""The running bot: inbox, dispatcher, guard, outbox, leases and the life of the process."""
