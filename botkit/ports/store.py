@@ -100,6 +100,10 @@ class Events(Protocol):
         """
         ...
 
+    async def finish_many(self, finishes: Sequence[Finish], *, fence: Fence) -> None:
+        """Done marks of events that changed no state and emitted nothing, in one transaction."""
+        ...
+
     async def retry_later(
         self, seq: int, *, not_before: datetime, reason: str, fence: Fence
     ) -> None:
