@@ -1,0 +1,34 @@
+"""The command line: one module a command, each parses, calls and prints.
+
+`main` answers `--version` and `--help` itself, so that neither click nor anything else of weight
+is imported for them; every other word loads click and the one command that it names.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from botkit import __version__
+from botkit.cli.table import COMMANDS, help_page
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+_HELP = frozenset({"--help", "-h", "help"})
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; gives the exit code of the design's table."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or (arguments[0] in _HELP and len(arguments) == 1):
+        sys.stdout.write(help_page())
+        return 0
+    if arguments == ["--version"]:
+        sys.stdout.write(f"botkit {__version__}\n")
+        return 0
+    from botkit.cli.entry import invoke
+
+    return invoke(arguments, COMMANDS)

@@ -1,0 +1,98 @@
+"""Loads the one command that was named, runs it, and turns errors into one line and a code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from botkit import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from botkit.cli.table import Entry
+
+__all__ = ["EXIT_CODES", "exit_code_of", "invoke", "report"]
+
+EXIT_CODES = {
+    "done": 0,
+    "not done": 1,
+    "a person must change something": 2,
+    "refused": 3,
+    "X not reachable": 4,
+    "store or key": 5,
+    "interrupted": 130,
+    "terminated": 143,
+}
+_NOT_DONE = EXIT_CODES["not done"]
+
+
+def invoke(arguments: Sequence[str], commands: Sequence[Entry]) -> int:
+    """Run `botkit` with these arguments; gives the exit code."""
+    group = _Group(commands)
+    try:
+        result = group.main(list(arguments), prog_name="botkit", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        sys.stderr.write("\nInterrupted.\n")
+        return EXIT_CODES["interrupted"]
+    except BrokenPipeError:
+        return _NOT_DONE
+    except errors.BotkitError as error:
+        report(error)
+        return exit_code_of(error)
+    return result if isinstance(result, int) else 0
+
+
+def report(error: errors.BotkitError) -> None:
+    """Say on stderr what is wrong and what to do, without a trace."""
+    from botkit.telemetry.escaping import escape
+
+    if isinstance(error, errors.ConfigError) and len(error.problems) > 1:
+        sys.stderr.write(
+            "".join(f"botkit: {escape(problem)}\n" for problem in error.problems)
+        )
+        if error.hint:
+            sys.stderr.write(f"  {escape(error.hint)}\n")
+        return
+    sys.stderr.write(f"botkit: {escape(str(error))}\n")
+
+
+def exit_code_of(error: errors.BotkitError) -> int:
+    """The exit code for an error that ended a command."""
+    if isinstance(error, errors.ConfigError | errors.AuthError):
+        return EXIT_CODES["a person must change something"]
+    if isinstance(error, errors.PolicyError | errors.PaymentRequired):
+        return EXIT_CODES["refused"]
+    if isinstance(error, errors.OutcomeUnknown | errors.RateLimited):
+        return _NOT_DONE
+    if isinstance(error, errors.TransportError | errors.ServerError):
+        return EXIT_CODES["X not reachable"]
+    if isinstance(error, errors.StateError):
+        return EXIT_CODES["store or key"]
+    return _NOT_DONE
+
+
+class _Group(click.Group):
+    """Commands by name; a module is imported only when its command is named."""
+
+    def __init__(self, commands: Sequence[Entry]) -> None:
+        super().__init__("botkit", help="botkit runs automated accounts on X.")
+        self._entries = {entry.name: entry for entry in commands}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(self._entries)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        entry = self._entries.get(cmd_name)
+        if entry is None:
+            return None
+        command: click.Command = importlib.import_module(entry.module).command
+        return command
