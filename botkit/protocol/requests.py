@@ -23,6 +23,8 @@ class Request(Struct, frozen=True, kw_only=True, gc=False):
     resources: int = 1
     has_link: bool = False
     summoned: bool = False
+    as_app: bool = False
+    """Sent with the bearer of the account's app, whatever else the operation accepts."""
 
     @property
     def name(self) -> str:

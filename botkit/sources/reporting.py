@@ -1,0 +1,20 @@
+"""What a source says of itself, for `botkit status`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Report"]
+
+
+class Report(Protocol):
+    """Takes a source's state; logs and stores it when it has changed."""
+
+    def __call__(
+        self, part: str, state: str, detail: str = "", data: Mapping[str, str] | None = None
+    ) -> None:
+        """`state` is one word: `starting`, `live`, `waiting`, `off`, `wrong`."""
+        ...

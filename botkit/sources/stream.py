@@ -1,0 +1,229 @@
+"""The activity stream: one connection an app, for all its accounts.
+
+Reads line by line, commits each network read to the inbox before the next, and reconnects by X's
+table. A disconnect is a gap until a mentions poll has read past it.
+Source: X API docs, "X Activity API", "Handling disconnections", "Consuming streaming data".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+
+from botkit.errors import (
+    BadRequest,
+    BotkitError,
+    ConfigError,
+    Forbidden,
+    Parked,
+    PaymentRequired,
+    RateLimited,
+    ResponseError,
+    StoreUnavailable,
+    StreamClosed,
+    TransportError,
+    Unauthorized,
+)
+from botkit.model.records import Gap
+from botkit.protocol import activity, requests
+from botkit.protocol.stream import LineSplitter, StreamBackoff, Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from botkit.model.events import XEvent
+    from botkit.model.users import Account
+    from botkit.ports import Clock, Entropy, HttpStream, Intake, Sender, Store
+    from botkit.sources.reporting import Report
+    from botkit.sources.subscriptions import Subscriptions
+
+__all__ = ["ActivityStream"]
+
+_log = structlog.get_logger("botkit.stream")
+
+_SILENCE_S = 30.0
+"""X sends a keep-alive every 20 s; this adds slack for jitter."""
+_CONFIG_RETRY_S = 300.0
+"""After a refusal that only a person can mend: look again now and then, without a loop."""
+
+
+class ActivityStream:
+    """Hears what happens to the accounts of one app.
+
+    Args:
+        kinds: What to subscribe to, for each account id.
+        on_connected: Called at each (re)connect: the polls read what was missed.
+    """
+
+    def __init__(
+        self,
+        app: str,
+        accounts: Sequence[Account],
+        *,
+        kinds: Mapping[str, Sequence[str]],
+        subscriptions: Subscriptions,
+        sender: Sender,
+        intake: Intake,
+        store: Store,
+        clock: Clock,
+        entropy: Entropy,
+        report: Report,
+        on_connected: Callable[[], None],
+    ) -> None:
+        self._app = app
+        self._accounts = {account.id: account for account in accounts}
+        self._kinds = kinds
+        self._subscriptions = subscriptions
+        self._sender = sender
+        self._intake = intake
+        self._store = store
+        self._clock = clock
+        self._entropy = entropy
+        self._report = report
+        self._on_connected = on_connected
+        self._backoff = StreamBackoff()
+        self._last_heard: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """`activity/<app>`."""
+        return f"activity/{self._app}"
+
+    async def run(self) -> None:
+        """Subscribe, connect, read, and connect again, until cancelled."""
+        while True:
+            try:
+                refused = await self._prepare()
+                await self._read(refused)
+            except (BotkitError, Parked) as problem:
+                wait_s = self._wait_after(problem)
+                _log.warning("stream down", app=self._app, why=str(problem), wait_s=wait_s)
+                self._report(self.name, "waiting", str(problem))
+                await self._clock.sleep(wait_s)
+
+    async def _prepare(self) -> list[str]:
+        """Subscribe for all accounts; gives what was refused, in words."""
+        refused: list[str] = []
+        for account in self._accounts.values():
+            prepared = await self._subscriptions.prepare(account, self._kinds[account.id])
+            refused += [why for _, why in prepared.refused]
+        return refused
+
+    async def _read(self, refused: Iterable[str]) -> None:
+        first = next(iter(self._accounts))
+        splitter = LineSplitter()
+        async with self._sender.stream(requests.activity_stream(), account_id=first) as stream:
+            await self._close_gaps()
+            _log.info("stream live", app=self._app)
+            self._report(self.name, "live", "; ".join(refused))
+            self._on_connected()
+            try:
+                await self._lines(stream, splitter)
+            finally:
+                await self._open_gaps()
+
+    async def _lines(self, stream: HttpStream, splitter: LineSplitter) -> None:
+        chunks = stream.chunks()
+        since = self._clock.monotonic()
+        while True:
+            try:
+                async with self._clock.timeout(_SILENCE_S):
+                    chunk = await anext(chunks)
+            except TimeoutError:
+                raise self._closed(f"nothing came for {_SILENCE_S:.0f} s") from None
+            except StopAsyncIteration:
+                raise self._closed("X closed the stream") from None
+            self._last_heard = self._clock.now()
+            if self._clock.monotonic() - since >= StreamBackoff.SETTLED_S:
+                self._backoff.reset()
+            skipped = splitter.skipped
+            lines = [line for line in splitter.feed(chunk) if line]
+            if splitter.skipped != skipped:
+                _log.error("stream line over the limit skipped", app=self._app)
+            if lines:
+                await self._take(lines)
+
+    async def _take(self, lines: Sequence[bytes]) -> None:
+        """Commit what one network read brought."""
+        by_account: defaultdict[str, list[XEvent]] = defaultdict(list)
+        closed: StreamClosed | None = None
+        for line in lines:
+            try:
+                event = activity.decode_line(line)
+            except StreamClosed as error:
+                closed = error
+                continue
+            if event.account_id in self._accounts:
+                by_account[event.account_id].append(event)
+            else:
+                _log.warning("event for an account we do not serve", account=event.account_id)
+        for account_id, events in by_account.items():
+            await self._record(account_id, events)
+        if closed is not None:
+            raise closed
+
+    async def _record(self, account_id: str, events: Sequence[XEvent]) -> None:
+        """Try until the store takes it: what was read from the socket must not be lost."""
+        while True:
+            try:
+                await self._intake.record(events, account_id=account_id, source="activity")
+            except StoreUnavailable as error:
+                _log.error("events wait for the store", count=len(events), why=str(error))
+                self._report(self.name, "waiting", str(error))
+                await self._clock.sleep(1.0)
+            else:
+                return
+
+    def _closed(self, reason: str) -> StreamClosed:
+        return StreamClosed(
+            f"The activity stream ended: {reason}.",
+            request="GET /2/activity/stream",
+            reason=reason,
+            reconnect_after=timedelta(0),
+        )
+
+    def _wait_after(self, problem: BaseException) -> float:
+        jitter = self._entropy.uniform(0.0, 1.0)
+        match problem:
+            case StreamClosed():
+                least_s = problem.reconnect_after.total_seconds()
+                return max(least_s, self._backoff.wait_s(Trouble.CLEAN, jitter=jitter))
+            case RateLimited():
+                return self._backoff.wait_s(Trouble.RATE, jitter=jitter)
+            case ConfigError() | Unauthorized() | Forbidden() | BadRequest() | PaymentRequired():
+                return _CONFIG_RETRY_S * (0.9 + 0.2 * jitter)
+            case ResponseError():
+                return self._backoff.wait_s(Trouble.HTTP, jitter=jitter)
+            case TransportError():
+                return self._backoff.wait_s(Trouble.NETWORK, jitter=jitter)
+            case Parked(until=until) if until is not None:
+                return max((until - self._clock.now()).total_seconds(), 1.0)
+            case _:
+                return self._backoff.wait_s(Trouble.HTTP, jitter=jitter)
+
+    async def _open_gaps(self) -> None:
+        """Remember since when nothing was heard; shielded, because cancelling ends a stream too."""
+        since = self._last_heard or self._clock.now()
+        gaps = [
+            Gap(source="activity", account_id=account_id, since=since, reason="disconnected")
+            for account_id in self._accounts
+        ]
+        try:
+            for gap in gaps:
+                await asyncio.shield(self._store.progress.open_gap(gap))
+        except BotkitError as error:
+            _log.warning("gap not recorded", why=str(error))
+
+    async def _close_gaps(self) -> None:
+        """The poll that follows each connect reads the mentions of the gap."""
+        now = self._clock.now()
+        for gap in await self._store.progress.gaps():
+            if gap.state == "open" and gap.account_id in self._accounts:
+                await self._store.progress.close_gap(
+                    gap.id, until=now, state="polled", reason="mentions were read past it"
+                )

@@ -1,0 +1,147 @@
+"""The activity subscriptions of our accounts: listed, compared, created, stale own ones removed.
+
+Private events are subscribed with the account's own login, listed and removed with the bearer of
+the same app. Source: X API docs, "X Activity API".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+from msgspec import Struct
+
+from botkit.errors import BotkitError, ConfigError, Forbidden
+from botkit.protocol import objects, requests
+from botkit.protocol.pagination import Pages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from botkit.model.users import Account
+    from botkit.ports import Sender
+    from botkit.protocol.objects import Subscription
+
+__all__ = ["MESSAGE_KINDS", "POST_KINDS", "Prepared", "Subscriptions"]
+
+_log = structlog.get_logger("botkit.subscriptions")
+
+POST_KINDS = ("post.mention.create", "post.reply.create", "post.quote.create")
+MESSAGE_KINDS = ("dm.received",)
+_REVOKE = "oauth.revoke"
+
+
+class Prepared(Struct, frozen=True, kw_only=True):
+    """What there is after comparing: kinds that come by the stream, and those refused with why."""
+
+    live: tuple[str, ...]
+    refused: tuple[tuple[str, str], ...] = ()
+
+
+class Subscriptions:
+    """Keeps the subscriptions of one app's accounts as wanted.
+
+    Args:
+        prefix: Tags of ours start with it; nobody else's subscription is ever touched.
+    """
+
+    def __init__(self, sender: Sender, *, prefix: str) -> None:
+        self._sender = sender
+        self._prefix = prefix
+
+    async def prepare(self, account: Account, kinds: Iterable[str]) -> Prepared:
+        """Make the account's subscriptions what is wanted.
+
+        Raises:
+            ConfigError: The bearer belongs to another app than the account's login.
+            ResponseError: Listing was refused.
+        """
+        wanted = list(kinds)
+        there = await self._listing(account)
+        have = {s.event_type for s in there if s.user_id == account.id}
+        refused: list[tuple[str, str]] = []
+        created: list[str] = []
+        for kind in wanted:
+            if kind in have:
+                continue
+            why = await self._create(account, kind)
+            if why:
+                refused.append((kind, why))
+            else:
+                created.append(kind)
+        if created:
+            await self._prove(account, created)
+        await self._remove_stale(account, there, wanted)
+        await self._watch_revocations(account, there)
+        refusals = {kind for kind, _ in refused}
+        live = tuple(kind for kind in wanted if kind not in refusals)
+        return Prepared(live=live, refused=tuple(refused))
+
+    async def _create(self, account: Account, kind: str) -> str:
+        """Create one; gives why it was refused, "" when it was not."""
+        tag = f"{self._prefix}{kind}"
+        try:
+            await self._sender.send(
+                requests.create_subscription(kind, user_id=account.id, tag=tag),
+                account_id=account.id,
+            )
+        except Forbidden as error:
+            held = await self._sender.kinds(account.id)
+            scopes = " ".join(sorted({scope for have in held.values() for scope in have}))
+            why = f"X refused {kind} (granted: {scopes}): {error.detail or error.title}"
+            _log.warning("subscription refused", account=account.id, kind=kind, why=why)
+            return why
+        _log.info("subscription created", account=account.id, kind=kind)
+        return ""
+
+    async def _prove(self, account: Account, created: Iterable[str]) -> None:
+        """What was created with the account's login must be visible to the bearer."""
+        seen = {s.event_type for s in await self._listing(account) if s.user_id == account.id}
+        hidden = [kind for kind in created if kind not in seen]
+        if hidden:
+            raise ConfigError(
+                f"The bearer token belongs to another app than the client id of app"
+                f" {account.app!r}: it does not see the subscription {hidden[0]}.",
+                hint="Take the bearer token from the same app's Keys and tokens page.",
+            )
+
+    async def _remove_stale(
+        self, account: Account, there: Iterable[Subscription], wanted: Iterable[str]
+    ) -> None:
+        keep = set(wanted)
+        stale = [
+            s.id
+            for s in there
+            if s.user_id == account.id
+            and s.tag.startswith(self._prefix)
+            and s.event_type not in keep
+            and s.event_type != _REVOKE
+        ]
+        if stale:
+            await self._sender.send(requests.delete_subscriptions(stale), account_id=account.id)
+            _log.info("stale subscriptions removed", account=account.id, count=len(stale))
+
+    async def _watch_revocations(self, account: Account, there: Iterable[Subscription]) -> None:
+        """Ask for `oauth.revoke` too; a refusal means that X does not offer it here."""
+        if any(s.event_type == _REVOKE for s in there):
+            return
+        request = requests.create_subscription(
+            _REVOKE, user_id=None, tag=f"{self._prefix}{_REVOKE}", as_app=True
+        )
+        try:
+            await self._sender.send(request, account_id=account.id)
+        except BotkitError as error:
+            _log.info("oauth.revoke is not offered", account=account.id, why=str(error))
+
+    async def _listing(self, account: Account) -> list[Subscription]:
+        found: list[Subscription] = []
+        pages = Pages()
+        token: str | None = None
+        while True:
+            response = await self._sender.send(
+                requests.list_subscriptions(pagination_token=token), account_id=account.id
+            )
+            found.extend(objects.read_subscriptions(response))
+            token = pages.next(response.meta.get("next_token"))
+            if token is None:
+                return found
