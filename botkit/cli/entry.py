@@ -54,9 +54,7 @@ def report(error: errors.BotkitError) -> None:
     from botkit.telemetry.escaping import escape
 
     if isinstance(error, errors.ConfigError) and len(error.problems) > 1:
-        sys.stderr.write(
-            "".join(f"botkit: {escape(problem)}\n" for problem in error.problems)
-        )
+        sys.stderr.write("".join(f"botkit: {escape(problem)}\n" for problem in error.problems))
         if error.hint:
             sys.stderr.write(f"  {escape(error.hint)}\n")
         return

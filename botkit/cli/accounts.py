@@ -1,0 +1,157 @@
+"""`botkit accounts`: the accounts and how their logins are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from botkit.cli.options import (
+    echo_json,
+    json_option,
+    open_the_store,
+    read_settings,
+    run_async,
+    settings_options,
+    the_account,
+)
+from botkit.model.tokens import LoginState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from botkit.model.records import CredentialRow
+    from botkit.model.users import Account
+
+__all__ = ["command"]
+
+
+@click.group(name="accounts", help="List and show the accounts and logins.")
+def command() -> None:
+    """Group the account commands."""
+
+
+@command.command(name="list", help="One line an account: who, which app, how the login is.")
+@settings_options
+@json_option
+def list_accounts(*, config_file: Path | None, overrides: Sequence[str], as_json: bool) -> None:
+    """Print all accounts."""
+    settings = read_settings(config_file, overrides)
+
+    async def gather() -> list[dict[str, Any]]:
+        async with open_the_store(settings) as store:
+            now = _now()
+            return [
+                _as_dict(account, await store.credentials.listing(account.id), now)
+                for account in await store.accounts.listing()
+            ]
+
+    found = run_async(gather())
+    if as_json:
+        echo_json(found)
+        return
+    if not found:
+        click.echo("No account is authorized yet. Run `botkit setup`.")
+    for account in found:
+        states = ", ".join(f"{login['kind']} {login['status']}" for login in account["logins"])
+        click.echo(f"@{account['username']}  id {account['id']}  app {account['app']}  {states}")
+
+
+@command.command(name="show", help="One account in full: each login, its state and the next step.")
+@click.argument("account", required=False)
+@settings_options
+@json_option
+def show_account(
+    *, account: str | None, config_file: Path | None, overrides: Sequence[str], as_json: bool
+) -> int:
+    """Print one account; the exit code says how its worst login is."""
+    settings = read_settings(config_file, overrides)
+
+    async def gather() -> dict[str, Any]:
+        async with open_the_store(settings) as store:
+            found = await the_account(store, account, settings)
+            return _as_dict(found, await store.credentials.listing(found.id), _now())
+
+    shown = run_async(gather())
+    if as_json:
+        echo_json(shown)
+    else:
+        _print(shown)
+    return _exit_code(shown["logins"])
+
+
+def _as_dict(account: Account, rows: Sequence[CredentialRow], now: datetime) -> dict[str, Any]:
+    return {
+        "id": account.id,
+        "username": account.username,
+        "app": account.app,
+        "logins": [_login(account, row, now) for row in rows],
+    }
+
+
+def _login(account: Account, row: CredentialRow, now: datetime) -> dict[str, Any]:
+    left_s = None
+    if row.access_until is not None:
+        left_s = max(0, round((row.access_until - now).total_seconds()))
+    return {
+        "kind": row.kind.value,
+        "app": row.app,
+        "status": row.status.value,
+        "since": row.since,
+        "reason": row.reason,
+        "generation": row.gen,
+        "scopes": list(row.scopes),
+        "access_level": row.level or None,
+        "access_token_left_s": left_s,
+        "last_success": row.last_success,
+        "granted_at": row.granted_at,
+        "refresh_under_way": row.intent is not None,
+        "next": _next_step(account, row),
+    }
+
+
+def _next_step(account: Account, row: CredentialRow) -> str:
+    if row.status is LoginState.OK:
+        return ""
+    if row.status is LoginState.CONFIG:
+        return (
+            "Correct client_id and client_secret in the settings; the login itself is untouched."
+        )
+    again = f"botkit setup --account {account.username}"
+    if row.status is LoginState.UNCERTAIN:
+        return f"Works until the access token ends; to be safe authorize again: {again}"
+    return f"Authorize again: {again}"
+
+
+def _print(shown: dict[str, Any]) -> None:
+    click.echo(f"@{shown['username']}  id {shown['id']}  app {shown['app']}")
+    for login in shown["logins"]:
+        click.echo(
+            f"  {login['kind']}  {login['status']} since {login['since']:%Y-%m-%d %H:%M} UTC"
+        )
+        if login["reason"]:
+            click.echo(f"    reason       {login['reason']}")
+        if login["scopes"]:
+            click.echo(f"    scopes       {' '.join(login['scopes'])}")
+        if login["access_level"]:
+            click.echo(f"    access level {login['access_level']}")
+        if login["access_token_left_s"] is not None:
+            click.echo(f"    access token {login['access_token_left_s'] // 60} min left")
+        click.echo(f"    generation   {login['generation']}")
+        if login["next"]:
+            click.echo(f"    next         {login['next']}")
+
+
+def _exit_code(logins: Sequence[dict[str, Any]]) -> int:
+    states = {login["status"] for login in logins}
+    if not states or states & {LoginState.DEAD.value, LoginState.CONFIG.value}:
+        return 2
+    return 1 if LoginState.UNCERTAIN.value in states else 0
+
+
+def _now() -> datetime:
+    from botkit.client.system import SystemClock
+
+    return SystemClock().now()

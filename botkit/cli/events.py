@@ -1,0 +1,282 @@
+"""`botkit events`: what was recorded, the dead letters, and the decoder."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from botkit.cli.options import (
+    account_option,
+    echo_json,
+    json_option,
+    open_the_store,
+    read_settings,
+    run_async,
+    settings_options,
+)
+from botkit.errors import ConfigError
+from botkit.model.records import EventState
+from botkit.telemetry.escaping import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from botkit.model.records import DeadLetter, StoredEvent
+    from botkit.ports import Store
+
+__all__ = ["command"]
+
+_TEXT_WIDTH = 60
+
+
+@click.group(name="events", help="Events and dead letters: list, show, retry, drop, decode.")
+def command() -> None:
+    """Group the event commands."""
+
+
+@command.command(name="list", help="Recorded events, newest first; --dead for the dead letters.")
+@click.option("--dead", is_flag=True, help="Only dead letters, with the reason.")
+@click.option(
+    "--state", type=click.Choice([state.value for state in EventState]), help="Only in that state."
+)
+@click.option("--limit", default=50, show_default=True, help="How many at most.")
+@settings_options
+@json_option
+def list_events(
+    *,
+    dead: bool,
+    state: str | None,
+    limit: int,
+    config_file: Path | None,
+    overrides: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Print events."""
+    settings = read_settings(config_file, overrides)
+
+    async def gather() -> list[dict[str, Any]]:
+        async with open_the_store(settings) as store:
+            if dead:
+                return [_letter(letter) for letter in await store.events.dead(limit=limit)]
+            wanted = EventState(state) if state else None
+            found = await store.events.listing(state=wanted, limit=limit)
+            return [_event(event) for event in found]
+
+    rows = run_async(gather())
+    if as_json:
+        echo_json(rows)
+        return
+    if not rows:
+        click.echo("No dead letters." if dead else "No events.")
+    for row in rows:
+        about = f"{row['reason']}: {row['error']}" if dead else row["text"]
+        waits = f" (waits for {row['waiting_for']})" if row.get("waiting_for") else ""
+        line = f"{row['at']:%Y-%m-%d %H:%M:%S}  {row['key']}  {row['state']}{waits}  {about}"
+        click.echo(escape(line))
+
+
+@command.command(name="show", help="One event in full, with its writes and its trace if it died.")
+@click.argument("key")
+@account_option
+@settings_options
+@json_option
+def show_event(
+    *,
+    key: str,
+    account: str | None,
+    config_file: Path | None,
+    overrides: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Print one event."""
+    settings = read_settings(config_file, overrides)
+
+    async def gather() -> list[dict[str, Any]]:
+        async with open_the_store(settings) as store:
+            return [await _in_full(store, event) for event in await _find(store, key, account)]
+
+    shown = run_async(gather())
+    if as_json:
+        echo_json(shown)
+        return
+    for event in shown:
+        for name, value in event.items():
+            if value not in ("", None, [], {}):
+                text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+                click.echo(f"{name:<12} " + "\n".join(escape(line) for line in text.split("\n")))
+
+
+@command.command(name="retry", help="Put dead letters back into the inbox of the bot.")
+@click.argument("keys", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All dead letters.")
+@account_option
+@settings_options
+def retry_events(
+    *,
+    keys: Sequence[str],
+    everything: bool,
+    account: str | None,
+    config_file: Path | None,
+    overrides: Sequence[str],
+) -> int:
+    """Revive dead letters; what their handlers sent before stands and is not sent again."""
+    settings = read_settings(config_file, overrides)
+
+    async def act() -> tuple[int, int]:
+        async with open_the_store(settings) as store:
+            pairs = await _chosen(store, keys, everything=everything, account=account)
+            done = [await store.events.revive(owner, key) for owner, key in pairs]
+            return sum(done), len(done)
+
+    done, asked = run_async(act())
+    click.echo(f"{done} of {asked} back in the inbox.")
+    return 0 if done == asked else 1
+
+
+@command.command(name="replay", help="Run finished events once more; their writes happen anew.")
+@click.argument("keys", nargs=-1, required=True)
+@account_option
+@click.confirmation_option(prompt="Their writes will be sent again, as new ones. Go on?")
+@settings_options
+def replay_events(
+    *, keys: Sequence[str], account: str | None, config_file: Path | None, overrides: Sequence[str]
+) -> int:
+    """Raise the run of events, so that their steps happen anew."""
+    settings = read_settings(config_file, overrides)
+
+    async def act() -> tuple[int, int]:
+        async with open_the_store(settings) as store:
+            pairs = await _chosen(store, keys, everything=False, account=account)
+            done = [await store.events.revive(owner, key, new_run=True) for owner, key in pairs]
+            return sum(done), len(done)
+
+    done, asked = run_async(act())
+    click.echo(f"{done} of {asked} run again.")
+    return 0 if done == asked else 1
+
+
+@command.command(name="drop", help="Give up waiting or dead events for good.")
+@click.argument("keys", nargs=-1, required=True)
+@account_option
+@settings_options
+def drop_events(
+    *, keys: Sequence[str], account: str | None, config_file: Path | None, overrides: Sequence[str]
+) -> int:
+    """Drop events; they stay on record as dropped."""
+    settings = read_settings(config_file, overrides)
+
+    async def act() -> tuple[int, int]:
+        async with open_the_store(settings) as store:
+            pairs = await _chosen(store, keys, everything=False, account=account)
+            done = [await store.events.drop(owner, key, "by hand") for owner, key in pairs]
+            return sum(done), len(done)
+
+    done, asked = run_async(act())
+    click.echo(f"{done} of {asked} dropped.")
+    return 0 if done == asked else 1
+
+
+@command.command(
+    name="decode", help="Decode payloads of X as botkit does: one JSON object a line."
+)
+@click.argument("file", type=click.File("rb"))
+def decode(*, file: Any) -> int:
+    """Print what each event of the file is; `-` reads stdin."""
+    from botkit.protocol.decoding import decode_document
+
+    failed = False
+    for line in decode_document(file.read()):
+        sys.stdout.buffer.write(line + b"\n")
+        failed = failed or line.startswith(b'{"error"')
+    sys.stdout.buffer.flush()
+    return 1 if failed else 0
+
+
+async def _find(store: Store, key: str, account: str | None) -> list[StoredEvent]:
+    owner = await store.accounts.get(account) if account else None
+    found = await store.events.get(key, account_id=owner.id if owner else None)
+    if not found:
+        raise ConfigError(
+            f"There is no event {key!r} on record.",
+            hint="`botkit events list` shows the keys; events are kept for seven days.",
+        )
+    return found
+
+
+async def _chosen(
+    store: Store, keys: Sequence[str], everything: bool, account: str | None
+) -> list[tuple[str, str]]:
+    if everything:
+        return [
+            (letter.account_id, letter.key) for letter in await store.events.dead(limit=10_000)
+        ]
+    if not keys:
+        raise ConfigError("Which events?", hint="Name their keys, or say --all.")
+    found = [event for key in keys for event in await _find(store, key, account)]
+    return [(event.account_id, event.key) for event in found]
+
+
+async def _in_full(store: Store, event: StoredEvent) -> dict[str, Any]:
+    letters = [
+        letter
+        for letter in await store.events.dead(account_id=event.account_id, limit=10_000)
+        if letter.key == event.key
+    ]
+    writes = await store.writes.listing(account_id=event.account_id, limit=10_000)
+    return {
+        **_event(event),
+        "body": msgspec.json.decode(event.body),
+        "dead": _letter(letters[0]) if letters else None,
+        "trace": letters[0].trace if letters else "",
+        "writes": [
+            {"id": write.id, "state": write.state.value, "result": write.result_id}
+            for write in writes
+            if write.event_key == event.key
+        ],
+    }
+
+
+def _event(event: StoredEvent) -> dict[str, Any]:
+    return {
+        "key": event.key,
+        "account_id": event.account_id,
+        "kind": event.kind,
+        "state": event.state.value,
+        "note": event.note,
+        "waiting_for": event.waiting_for,
+        "not_before": event.not_before,
+        "attempts": event.attempts,
+        "run": event.run,
+        "source": event.source,
+        "cause": event.cause,
+        "at": event.at,
+        "recorded_at": event.recorded_at,
+        "text": _text_of(event.body),
+    }
+
+
+def _letter(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "key": letter.key,
+        "account_id": letter.account_id,
+        "kind": letter.kind,
+        "state": EventState.DEAD.value,
+        "reason": letter.reason,
+        "error": letter.error,
+        "handler": letter.handler,
+        "attempts": letter.attempts,
+        "at": letter.at,
+    }
+
+
+def _text_of(body: bytes) -> str:
+    """The beginning of a post's text; a direct message's is not shown in listings."""
+    try:
+        text = msgspec.json.decode(body)["post"]["text"]
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return ""
+    return text if len(text) <= _TEXT_WIDTH else text[: _TEXT_WIDTH - 1] + "…"

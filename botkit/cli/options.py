@@ -1,0 +1,143 @@
+"""The options that many commands share, and what they open: settings, store, clock."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from botkit.config import Settings, load_settings
+from botkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+
+    from botkit.model.users import Account
+    from botkit.ports import Store
+
+__all__ = [
+    "account_option",
+    "echo_json",
+    "json_option",
+    "open_the_store",
+    "read_settings",
+    "run_async",
+    "settings_options",
+    "start_logging",
+    "the_account",
+]
+
+T = TypeVar("T")
+F = TypeVar("F", bound="Callable[..., Any]")
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON, for a program to read."
+)
+account_option = click.option(
+    "--account", metavar="NAME", help="The account, by username or id. Needed if there are more."
+)
+
+
+def settings_options(command: F) -> F:
+    """Add `--config` and `--set`."""
+    overridden = click.option(
+        "--set",
+        "overrides",
+        metavar="SECTION.NAME=VALUE",
+        multiple=True,
+        help="Set a setting for this call; may be given more than once. Not for secrets.",
+    )(command)
+    return click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="The botkit.toml to read. Default: the one in this folder.",
+    )(overridden)
+
+
+def read_settings(config_file: Path | None, overrides: Iterable[str] = ()) -> Settings:
+    """The settings that a command works with.
+
+    Raises:
+        ConfigError: With every fault.
+    """
+    return load_settings(config_file=config_file, overrides=list(overrides))
+
+
+def start_logging(settings: Settings) -> None:
+    """Logs to stderr as the settings want them, with the settings' own secrets known."""
+    from botkit.telemetry.log import set_up_logging
+
+    as_json = {"auto": None, "text": False, "json": True}[settings.log.format]
+    set_up_logging(level=settings.log.level, as_json=as_json, secrets=_secrets(settings))
+
+
+def _secrets(settings: Settings) -> list[str]:
+    apps = [settings.app_named(), *settings.apps.values()]
+    held = [settings.store.key, settings.store.previous_key]
+    for app in apps:
+        held += [app.client_secret, app.api_secret, app.bearer_token]
+    return [secret.get_secret_value() for secret in held if secret is not None]
+
+
+@contextlib.asynccontextmanager
+async def open_the_store(settings: Settings, *, create: bool = False) -> AsyncIterator[Store]:
+    """The settings' store; by default only one that is there already.
+
+    Raises:
+        StateError: It cannot be opened.
+        ConfigError: There is none yet.
+    """
+    from botkit.client.system import SystemClock
+    from botkit.storage import open_store
+
+    url = settings.store_url
+    if not create:
+        _must_exist(url)
+    async with open_store(url, clock=SystemClock(), create=create) as store:
+        yield store
+
+
+def _must_exist(url: str) -> None:
+    path = Path(url.removeprefix("sqlite:///"))
+    if url.startswith("sqlite:///") and not path.exists():
+        raise ConfigError(
+            f"There is no store at {path} yet.",
+            hint="`botkit setup` makes it, or say where it is: --set store.url=sqlite:///PATH.",
+        )
+
+
+async def the_account(store: Store, wanted: str | None, settings: Settings) -> Account:
+    """The account that the command is about: named, configured, or the only one.
+
+    Raises:
+        ConfigError: There is none, or it is not clear which.
+    """
+    name = wanted or settings.bot.account
+    if name:
+        found = await store.accounts.get(name)
+        if found is not None:
+            return found
+    everyone = await store.accounts.listing()
+    if not everyone:
+        raise ConfigError("No account is authorized yet.", hint="Run `botkit setup`.")
+    known = ", ".join(f"@{account.username}" for account in everyone)
+    if name:
+        raise ConfigError(f"There is no account {name!r} here.", hint=f"Known: {known}.")
+    if len(everyone) > 1:
+        raise ConfigError(f"Which account? There are {known}.", hint="Say --account NAME.")
+    return everyone[0]
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine."""
+    return asyncio.run(work)
+
+
+def echo_json(value: object) -> None:
+    """One JSON document on stdout."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))

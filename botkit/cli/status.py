@@ -1,0 +1,139 @@
+"""`botkit status`: what is alive, what waits and why, and what was spent."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from botkit.cli.options import (
+    echo_json,
+    json_option,
+    open_the_store,
+    read_settings,
+    run_async,
+    settings_options,
+)
+from botkit.model.records import WriteState
+from botkit.model.tokens import LoginState
+from botkit.telemetry.escaping import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from botkit.ports import Store
+
+__all__ = ["command"]
+
+_UNSETTLED = (WriteState.SENDING, WriteState.UNCERTAIN, WriteState.UNRESOLVED)
+
+
+@click.command(name="status", help="Say what is alive, what waits and why, and what was spent.")
+@settings_options
+@json_option
+def command(*, config_file: Path | None, overrides: Sequence[str], as_json: bool) -> int:
+    """Print the state of the bot; 0 when it runs and nothing is wrong, else 1 or 2."""
+    settings = read_settings(config_file, overrides)
+
+    async def gather() -> dict[str, Any]:
+        async with open_the_store(settings) as store:
+            return await _state_of(store)
+
+    state = run_async(gather())
+    if as_json:
+        echo_json(state)
+    else:
+        _print(state)
+    return _exit_code(state)
+
+
+async def _state_of(store: Store) -> dict[str, Any]:
+    now = _now()
+    logins = await store.credentials.listing()
+    unsettled = await store.writes.listing(states=_UNSETTLED, limit=1000)
+    runner = await store.leases.holder("runner", now=now)
+    return {
+        "store": store.url,
+        "runner": runner,
+        "parts": [
+            {"part": r.part, "state": r.state, "detail": r.detail, "at": r.at, **r.data}
+            for r in await store.progress.reports()
+        ],
+        "accounts": [
+            {
+                "id": a.id,
+                "username": a.username,
+                "app": a.app,
+                "spent_usd": await _spent(store, a.id),
+            }
+            for a in await store.accounts.listing()
+        ],
+        "logins": [
+            {
+                "account_id": row.account_id,
+                "kind": row.kind.value,
+                "status": row.status.value,
+                "reason": row.reason,
+            }
+            for row in logins
+        ],
+        "events": dict(await store.events.counts()),
+        "unsettled_writes": [{"id": w.id, "state": w.state.value} for w in unsettled],
+        "gaps": [
+            {"source": g.source, "since": g.since, "until": g.until, "state": g.state}
+            for g in await store.progress.gaps(limit=5)
+        ],
+    }
+
+
+async def _spent(store: Store, account_id: str) -> dict[str, str]:
+    """What the account spent this hour and today (UTC), USD."""
+    hour = _now().replace(minute=0, second=0, microsecond=0)
+    entries = await store.ledger.spent(account_id, since=hour.replace(hour=0))
+    day = sum((e.reads_usd + e.writes_usd for e in entries), Decimal(0))
+    this_hour = sum(
+        (e.reads_usd + e.writes_usd for e in entries if e.hour + timedelta(hours=1) > hour),
+        Decimal(0),
+    )
+    return {"hour": str(this_hour), "day": str(day)}
+
+
+def _print(state: dict[str, Any]) -> None:
+    click.echo(f"store    {state['store']}")
+    click.echo(f"runner   {state['runner'] or 'no bot is running on this store'}")
+    for part in state["parts"]:
+        click.echo(escape(f"{part['part']:<24} {part['state']:<9} {part['detail']}"))
+    for account in state["accounts"]:
+        logins = [row for row in state["logins"] if row["account_id"] == account["id"]]
+        shown = ", ".join(f"{r['kind']} {r['status']}" for r in logins) or "no login"
+        spent = account["spent_usd"]
+        click.echo(
+            f"account  @{account['username']}: {shown};"
+            f" spent {spent['day']} USD today, {spent['hour']} this hour"
+        )
+    counts = "  ".join(f"{name} {count}" for name, count in state["events"].items())
+    click.echo(f"events   {counts}")
+    for write in state["unsettled_writes"]:
+        click.echo(escape(f"write    {write['state']} {write['id']}"))
+    for gap in state["gaps"]:
+        if gap["state"] == "open":
+            click.echo(f"gap      {gap['source']} since {gap['since']:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _exit_code(state: dict[str, Any]) -> int:
+    statuses = {row["status"] for row in state["logins"]}
+    if not state["accounts"] or statuses & {LoginState.DEAD.value, LoginState.CONFIG.value}:
+        return 2
+    if not state["runner"] or LoginState.UNCERTAIN.value in statuses:
+        return 1
+    return 0
+
+
+def _now() -> datetime:
+    from botkit.client.system import SystemClock
+
+    return SystemClock().now()
