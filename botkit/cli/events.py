@@ -208,7 +208,7 @@ async def _find(store: Store, key: str, account: str | None) -> list[StoredEvent
 
 
 async def _chosen(
-    store: Store, keys: Sequence[str], everything: bool, account: str | None
+    store: Store, keys: Sequence[str], *, everything: bool, account: str | None
 ) -> list[tuple[str, str]]:
     if everything:
         return [

@@ -124,9 +124,7 @@ _STYLE = (
     ".next{border-left:.25rem solid;padding-left:1rem}"
 )
 
-_TEMPLATE = jinja2.Environment(
-    autoescape=True, undefined=jinja2.StrictUndefined
-).from_string(
+_TEMPLATE = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
     """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -153,9 +151,7 @@ _TEMPLATE = jinja2.Environment(
 
 def render(page: Page) -> tuple[bytes, dict[str, str]]:
     """The page's bytes and headers."""
-    body = _TEMPLATE.render(
-        page=page, style=_STYLE, mark="\u2713" if page.good else "\u2013"
-    )
+    body = _TEMPLATE.render(page=page, style=_STYLE, mark="\u2713" if page.good else "\u2013")
     headers = dict(SECURITY_HEADERS)
     headers["Content-Security-Policy"] = headers["Content-Security-Policy"].format(
         style=_style_hash()

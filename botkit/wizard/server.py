@@ -152,17 +152,10 @@ class CallbackServer:
         """The page for a request that cannot be the callback; None when it may be."""
         hosts = request.headers.getall("Host", [])
         target = request.raw_path
-        if (
-            len(hosts) != 1
-            or hosts[0] not in self._authorities
-            or not target.startswith("/")
-        ):
+        if len(hosts) != 1 or hosts[0] not in self._authorities or not target.startswith("/"):
             return PAGES["misdirected"]
         origins = request.headers.getall("Origin", [])
-        if any(
-            origin not in {f"http://{a}" for a in self._authorities}
-            for origin in origins
-        ):
+        if any(origin not in {f"http://{a}" for a in self._authorities} for origin in origins):
             return PAGES["refused"]
         if target.partition("?")[0] != self._path:
             return PAGES["not_found"]
@@ -173,8 +166,7 @@ class CallbackServer:
         ) not in {"", "0"}:
             return PAGES["refused"]
         purpose = " ".join(
-            request.headers.get(name, "")
-            for name in ("Sec-Purpose", "Purpose", "X-Moz")
+            request.headers.get(name, "") for name in ("Sec-Purpose", "Purpose", "X-Moz")
         ).lower()
         if "prefetch" in purpose or "prerender" in purpose or "preview" in purpose:
             return PAGES["prefetch"]
@@ -186,9 +178,7 @@ class CallbackServer:
             facts = await self._finish(query)
         except StateMismatch as mismatch:
             self._refused += 1
-            _log.warning(
-                "callback refused", reason=mismatch.message, refused=self._refused
-            )
+            _log.warning("callback refused", reason=mismatch.message, refused=self._refused)
             return PAGES["unknown"], self._too_many()
         except AuthorizationDenied as denied:
             return PAGES["declined"], denied
@@ -219,9 +209,7 @@ class CallbackServer:
 class _Watched(asyncio.Protocol):
     """Puts limits around an HTTP connection: how many there are, and how slow one may be."""
 
-    def __init__(
-        self, inner: asyncio.Protocol, connections: dict[_Watched, None]
-    ) -> None:
+    def __init__(self, inner: asyncio.Protocol, connections: dict[_Watched, None]) -> None:
         self._inner = inner
         self._connections = connections
         self._transport: asyncio.BaseTransport | None = None
@@ -246,9 +234,7 @@ class _Watched(asyncio.Protocol):
                 oldest.close()
         self._transport = transport
         self._connections[self] = None
-        self._timer = asyncio.get_running_loop().call_later(
-            _HEADER_TIMEOUT_S, self.close
-        )
+        self._timer = asyncio.get_running_loop().call_later(_HEADER_TIMEOUT_S, self.close)
         self._inner.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
