@@ -1,0 +1,140 @@
+"""Connections: where they may go, by which TLS, through which proxy, and a stop before the bytes.
+
+`StoppableConnector` calls back between "connected, TLS done" and "first byte", for a connection
+that is new and for one that was kept. A trace hook (`on_connection_create_end`) stands at nearly
+the same place, but a connection is not closed when such a hook raises (aiohttp 3.14,
+`connector.connect`), and a session with trace hooks pays for all of them at each request.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+import urllib.request
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from yarl import URL
+
+from botkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+__all__ = [
+    "Departure",
+    "StoppableConnector",
+    "check_address",
+    "departing",
+    "is_loopback",
+    "proxy_for",
+    "tls_context",
+]
+
+
+class Departure:
+    """How far one request has come: what the connector tells the transport.
+
+    Attributes:
+        connected: Set when a connection is there; from then on bytes may have left.
+        refusal: What the caller's stop raised; nothing was sent.
+    """
+
+    __slots__ = ("before_bytes", "connected", "refusal")
+
+    def __init__(self, before_bytes: Callable[[], Awaitable[None]] | None) -> None:
+        self.before_bytes = before_bytes
+        self.connected = False
+        self.refusal: BaseException | None = None
+
+
+departing: ContextVar[Departure | None] = ContextVar("departing", default=None)
+
+
+class StoppableConnector(aiohttp.TCPConnector):
+    """A connector that awaits the request's stop before it hands the connection over."""
+
+    async def connect(  # type: ignore[explicit-override]  # typing.override comes with 3.12
+        self,
+        req: Any,
+        traces: Any,
+        timeout: Any,  # noqa: ASYNC109 - aiohttp's own signature
+    ) -> aiohttp.connector.Connection:
+        """Get a kept connection or make one; then the request's stop, if it has one.
+
+        When the stop raises, the connection is closed unused.
+        """
+        connection = await super().connect(req, traces, timeout)
+        departure = departing.get()
+        if departure is not None:
+            if departure.before_bytes is not None:
+                try:
+                    await departure.before_bytes()
+                except BaseException as refusal:
+                    departure.refusal = refusal
+                    connection.close()
+                    raise
+            departure.connected = True
+        return connection
+
+
+def tls_context(ca_file: Path | str | None = None) -> ssl.SSLContext:
+    """TLS 1.2 or newer, names and certificates checked; `ca_file` is trusted in addition.
+
+    Raises:
+        ConfigError: The file cannot be read or holds no certificate.
+    """
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(
+                f"The CA file {ca_file} cannot be used: {error.strerror or error}.",
+                hint="Set x.ca_file to a readable file with PEM certificates.",
+            ) from error
+    return context
+
+
+def is_loopback(url: URL) -> bool:
+    """Whether the host is a loopback literal (127.0.0.0/8, ::1); a name never is."""
+    try:
+        return ipaddress.ip_address(url.host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def check_address(url: URL) -> None:
+    """Pass https, and http to a loopback literal.
+
+    Raises:
+        ConfigError: Another scheme, no host, or credentials in the address.
+    """
+    if not url.host or url.user is not None or url.password is not None:
+        raise ConfigError("An address needs a host and may not hold credentials.")
+    if url.scheme == "https" or (url.scheme == "http" and is_loopback(url)):
+        return
+    raise ConfigError(
+        f"{url.scheme}://{url.host_port_subcomponent} is not allowed.",
+        hint="Use https; plain http only to a loopback literal such as 127.0.0.1.",
+    )
+
+
+def proxy_for(url: URL) -> tuple[URL | None, dict[str, str] | None]:
+    """The proxy of the surroundings for an address, and the headers that it wants.
+
+    Never one for a loopback literal, nor for a host that the surroundings exempt.
+    """
+    if is_loopback(url):
+        return None, None
+    found = urllib.request.getproxies().get(url.scheme)
+    if not found or urllib.request.proxy_bypass(url.host or ""):
+        return None, None
+    proxy = URL(found)
+    if proxy.user is None:
+        return proxy, None
+    credentials = aiohttp.encode_basic_auth(proxy.user, proxy.password or "")
+    return proxy.with_user(None), {"Proxy-Authorization": credentials}
