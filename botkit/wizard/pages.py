@@ -5,6 +5,8 @@ Source: reliability L8: no echo of parameters, no third-party resource, strict h
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -116,7 +118,8 @@ PAGES: Mapping[str, Page] = MappingProxyType(
 
 _STYLE = (
     ":root{color-scheme:light dark}"
-    "body{font:1.125rem/1.6 system-ui,sans-serif;max-width:38rem;margin:12vh auto;padding:0 1.5rem}"
+    "body{font:1.125rem/1.6 system-ui,sans-serif;max-width:38rem;margin:12vh auto;"
+    "padding:0 1.5rem}"
     "h1{font-size:1.6rem;line-height:1.25;margin:0 0 1rem}"
     "h1::before{display:block;font-size:2.5rem;content:attr(data-mark);line-height:1.2}"
     "dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1rem;margin:1.5rem 0}"
@@ -161,7 +164,4 @@ def render(page: Page) -> tuple[bytes, dict[str, str]]:
 
 
 def _style_hash() -> str:
-    import base64
-    import hashlib
-
     return base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()

@@ -38,6 +38,8 @@ _MAX_LINE_BYTES = 8 * 1024
 _MAX_HEADERS_BYTES = 16 * 1024
 _MAX_CONNECTIONS = 64
 _MAX_REFUSED = 100
+_HTTP_PORT = 80
+"""Browsers leave the default port out of the Host header."""
 
 
 class WrongAccount(AuthError):
@@ -67,7 +69,7 @@ class CallbackServer:
         self._refused = 0
         shown = f"[{self._host}]" if ":" in self._host else self._host
         self._authorities = {f"{shown}:{self._port}"}
-        if self._port == 80:
+        if self._port == _HTTP_PORT:
             self._authorities.add(shown)
 
     async def __aenter__(self) -> Self:
@@ -214,6 +216,7 @@ class _Watched(asyncio.Protocol):
         self._connections = connections
         self._transport: asyncio.BaseTransport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._tail = b""
 
     @property
     def is_silent(self) -> bool:
@@ -239,9 +242,11 @@ class _Watched(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass the bytes on; the timer stops with the end of the headers."""
-        if self._timer is not None and b"\n\r\n" in data:
-            self._timer.cancel()
-            self._timer = None
+        if self._timer is not None:
+            if b"\r\n\r\n" in self._tail + data:
+                self._timer.cancel()
+                self._timer = None
+            self._tail = (self._tail + data)[-3:]
         self._inner.data_received(data)
 
     def eof_received(self) -> bool | None:

@@ -1,0 +1,241 @@
+"""Settings come from every place in one order, and all their faults in one list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from botkit.config import Settings, load_settings, setting_names
+from botkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def problems_of(folder: Path, environ: dict[str, str], *overrides: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(environ=environ, folder=folder, overrides=overrides)
+    return list(caught.value.problems)
+
+
+def test_without_anything_the_settings_are_xs(tmp_path: Path) -> None:
+    settings = load_settings(environ={}, folder=tmp_path)
+    assert settings.x.api_url == "https://api.x.com"
+    assert settings.app_named().redirect_uri == "http://127.0.0.1:8765/callback"
+    assert settings.store_url == f"sqlite:///{tmp_path}/botkit.db"
+
+
+def test_each_place_is_stronger_than_the_one_before(tmp_path: Path) -> None:
+    (tmp_path / "botkit.toml").write_text(
+        '[bot]\ntarget = "toml"\naccount = "toml"\nsource = "poll"\n'
+    )
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / "botkit_bot__account").write_text("file\n")
+    environ = {
+        "BOTKIT_BOT__TARGET": "environment",
+        "BOTKIT_BOT__ACCOUNT": "environment",
+        "BOTKIT_SECRETS_DIR": str(secrets),
+    }
+    settings = load_settings(
+        environ=environ, folder=tmp_path, overrides=["bot.target=command line"]
+    )
+    assert settings.bot.target == "command line"
+    assert settings.bot.account == "file"
+    assert settings.bot.source == "poll"
+
+
+@pytest.mark.parametrize("name", [name for name in setting_names() if "NAME" not in name])
+def test_every_setting_can_come_from_a_file(name: str, tmp_path: Path) -> None:
+    variable = "BOTKIT_" + name.replace(".", "__").upper() + "_FILE"
+    missing = tmp_path / "nowhere"
+    assert problems_of(tmp_path, {variable: str(missing)}) == [
+        f"{variable}: {missing} cannot be read (No such file or directory)."
+    ]
+
+
+def test_a_secret_file_is_trimmed_of_bom_and_line_ends(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(b"\xef\xbb\xbfs3cret\r\n")
+    settings = load_settings(
+        environ={"BOTKIT_APP__CLIENT_SECRET_FILE": str(file)}, folder=tmp_path
+    )
+    secret = settings.app_named().client_secret
+    assert secret is not None
+    assert secret.get_secret_value() == "s3cret"
+    assert "s3cret" not in repr(settings)
+
+
+def test_named_apps_come_from_the_environment_too(tmp_path: Path) -> None:
+    settings = load_settings(environ={"BOTKIT_APPS__VENDOR__CLIENT_ID": "abc"}, folder=tmp_path)
+    assert settings.app_named("vendor").client_id == "abc"
+    with pytest.raises(ConfigError, match=r"no app 'other'.*Known: default, vendor"):
+        settings.app_named("other")
+
+
+def test_a_misspelt_variable_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    found = problems_of(tmp_path, {"BOTKIT_X__API_ULR": "https://example.com"})
+    assert found == [
+        "BOTKIT_X__API_ULR: there is no such setting; did you mean BOTKIT_X__API_URL?"
+    ]
+
+
+def test_a_misspelt_name_in_the_file_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "botkit.toml").write_text("[stor]\nurl = 'sqlite:///a.db'\n")
+    assert problems_of(tmp_path, {}) == [
+        "botkit.toml: [stor] url: there is no such setting; did you mean store.url?"
+    ]
+
+
+def test_a_name_like_nothing_points_to_the_reference(tmp_path: Path) -> None:
+    found = problems_of(tmp_path, {"BOTKIT_QQQQQQQQQQQQQQQQQQQ": "1"})
+    assert found == [
+        "BOTKIT_QQQQQQQQQQQQQQQQQQQ: there is no such setting; see the settings reference."
+    ]
+
+
+def test_all_faults_come_at_once(tmp_path: Path) -> None:
+    found = problems_of(
+        tmp_path,
+        {"BOTKIT_HTTP__PORT": "x", "BOTKIT_LOG__LEVEL": "loud", "BOTKIT_BOT__TARGET": "'quoted'"},
+    )
+    assert len(found) == 3
+    assert {fault.split(":")[0] for fault in found} == {
+        "BOTKIT_HTTP__PORT",
+        "BOTKIT_LOG__LEVEL",
+        "BOTKIT_BOT__TARGET",
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("http://192.0.2.1", "plain http"),
+        ("http://localhost:8080", "plain http"),
+        ("http://localhost.example", "plain http"),
+        ("http://127.0.0.1.example.com", "plain http"),
+        ("ftp://api.x.com", "not an http(s) address"),
+        ("https://", "not an http(s) address"),
+        ("https://a:b@api.x.com", "credentials"),
+        ("https://api.x.com?a=1", "query"),
+    ],
+)
+def test_an_address_that_would_leak_credentials_is_refused(
+    url: str, fault: str, tmp_path: Path
+) -> None:
+    (found,) = problems_of(tmp_path, {"BOTKIT_X__API_URL": url})
+    assert found.startswith("BOTKIT_X__API_URL: ")
+    assert fault in found
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://[::1]:9", "https://gate.example"])
+def test_loopback_and_https_addresses_are_taken(url: str, tmp_path: Path) -> None:
+    settings = load_settings(environ={"BOTKIT_X__API_URL": url + "/"}, folder=tmp_path)
+    assert settings.x.api_url == url
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [("", "is empty"), (" \r\n", "is empty"), ("'a'", "stands in quotes"), ("a\nb", "line end")],
+)
+def test_a_value_that_was_mangled_on_the_way_is_refused(
+    value: str, fault: str, tmp_path: Path
+) -> None:
+    (found,) = problems_of(tmp_path, {"BOTKIT_BOT__ACCOUNT": value})
+    assert fault in found
+
+
+def test_secrets_are_not_taken_from_the_command_line(tmp_path: Path) -> None:
+    (found,) = problems_of(tmp_path, {}, "app.client_secret=hunter2")
+    assert "BOTKIT_APP__CLIENT_SECRET_FILE" in found
+    assert "hunter2" not in found
+
+
+def test_an_assignment_without_a_value_is_explained(tmp_path: Path) -> None:
+    assert problems_of(tmp_path, {}, "bot.account") == [
+        "--set bot.account: write it as section.name=value."
+    ]
+
+
+def test_an_unknown_assignment_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    assert problems_of(tmp_path, {}, "bot.acount=a") == [
+        "--set bot.acount: there is no such setting; did you mean bot.account?"
+    ]
+
+
+def test_a_wrong_secret_value_is_not_in_the_message(tmp_path: Path) -> None:
+    (tmp_path / "botkit.toml").write_text("[app]\nclient_secret = 12345678\n")
+    (found,) = problems_of(tmp_path, {})
+    assert found.startswith("botkit.toml [app] client_secret: ")
+    assert "12345678" not in found
+
+
+def test_broken_toml_names_file_and_place(tmp_path: Path) -> None:
+    (tmp_path / "botkit.toml").write_text("[bot\n")
+    (found,) = problems_of(tmp_path, {})
+    assert "botkit.toml: is not valid TOML" in found
+    assert "line 1" in found
+
+
+def test_a_chosen_file_must_be_there(tmp_path: Path) -> None:
+    chosen = tmp_path / "other.toml"
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_settings(environ={"BOTKIT_CONFIG": str(chosen)}, folder=tmp_path)
+
+
+def test_relative_stores_start_at_the_chosen_files_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "botkit.toml").write_text('[store]\nurl = "sqlite:///state/bot.db"\n')
+    settings = load_settings(environ={}, folder=tmp_path, config_file=folder / "botkit.toml")
+    assert settings.store_url == f"sqlite:///{folder}/state/bot.db"
+    absolute = load_settings(
+        environ={"BOTKIT_STORE__URL": "sqlite:////var/bot.db"}, folder=tmp_path
+    )
+    assert absolute.store_url == "sqlite:////var/bot.db"
+    other = load_settings(environ={"BOTKIT_STORE__URL": "postgresql:///x"}, folder=tmp_path)
+    assert other.store_url == "postgresql:///x"
+
+
+def test_one_app_is_not_named_twice(tmp_path: Path) -> None:
+    (tmp_path / "botkit.toml").write_text(
+        '[app]\nclient_id = "a"\n[apps.default]\nclient_id = "b"\n'
+    )
+    assert problems_of(tmp_path, {}) == [
+        "[app] and [apps.default] are the same app: keep one of them."
+    ]
+
+
+def test_extra_headers_are_read_from_the_file(tmp_path: Path) -> None:
+    (tmp_path / "botkit.toml").write_text('[x.extra_headers]\nX-Gate = "1"\n')
+    settings = load_settings(environ={}, folder=tmp_path)
+    assert settings.x.extra_headers == {"X-Gate": "1"}
+
+
+def test_a_secret_file_that_is_no_text_or_too_large_is_refused(tmp_path: Path) -> None:
+    binary, large = tmp_path / "binary", tmp_path / "large"
+    binary.write_bytes(b"\xff\xfe\xfa")
+    large.write_bytes(b"a" * 70_000)
+    found = problems_of(
+        tmp_path,
+        {"BOTKIT_APP__API_KEY_FILE": str(binary), "BOTKIT_APP__API_SECRET_FILE": str(large)},
+    )
+    assert "not UTF-8" in found[0]
+    assert "larger than 64 KiB" in found[1]
+
+
+def test_the_secrets_folder_must_be_one_and_hold_known_names(tmp_path: Path) -> None:
+    assert problems_of(tmp_path, {"BOTKIT_SECRETS_DIR": str(tmp_path / "no")}) == [
+        f"BOTKIT_SECRETS_DIR: {tmp_path / 'no'} is not a folder."
+    ]
+    (tmp_path / "botkit_app__client_sercet").write_text("x")
+    (found,) = problems_of(tmp_path, {"BOTKIT_SECRETS_DIR": str(tmp_path)})
+    assert "app.client_secret" in found
+
+
+def test_the_settings_cannot_be_changed(tmp_path: Path) -> None:
+    settings = load_settings(environ={}, folder=tmp_path)
+    with pytest.raises(ValueError, match="frozen"):
+        settings.bot = settings.bot  # type: ignore[misc]
+    assert isinstance(settings, Settings)
