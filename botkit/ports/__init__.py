@@ -13,7 +13,7 @@ from botkit.ports.io import (
     HttpStream,
     Transport,
 )
-from botkit.ports.store import Store
+from botkit.ports.store import Store, Vault
 
 __all__ = [
     "Actions",
@@ -30,4 +30,5 @@ __all__ = [
     "Source",
     "Store",
     "Transport",
+    "Vault",
 ]

@@ -49,6 +49,7 @@ __all__ = [
     "Progress",
     "States",
     "Store",
+    "Vault",
     "Writes",
 ]
 
@@ -502,4 +503,26 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Finish what was asked for and close."""
+        ...
+
+
+class Vault(Protocol):
+    """Seals tokens for the store. What is sealed for one row cannot be opened for another."""
+
+    def seal(
+        self,
+        secrets: Mapping[str, str],
+        *,
+        account_id: str,
+        app: str,
+        kind: CredentialKind,
+        gen: int,
+    ) -> bytes:
+        """The secrets, encrypted and bound to that row and generation."""
+        ...
+
+    def open(
+        self, sealed: bytes, *, account_id: str, app: str, kind: CredentialKind, gen: int
+    ) -> dict[str, str]:
+        """What was sealed. Raises `VaultKeyError` when the key or the row is another one."""
         ...
