@@ -1,0 +1,35 @@
+"""The settings of a simulated world: what X does not document, or what a test wants otherwise."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+__all__ = ["WorldRules"]
+
+
+class WorldRules(Struct, frozen=True, kw_only=True):
+    """The rules of one world.
+
+    Attributes:
+        duplicate_window_s: How long the same text to the same target is refused. Assumed.
+        code_ttl_s: Life of an authorization code. Source: X docs, "Authorization code".
+        access_ttl_s: Life of an OAuth 2.0 access token. Source: the same page.
+        implicit_summons: Whether answering the account's own post counts as a summons.
+        reuse_kills_grant: Whether a spent refresh token, sent again, ends the whole grant.
+        refresh_kills_access: Whether a refresh ends the old access token at once.
+        replies_to_replies: Whether `post.reply.create` fires for an answer to a reply.
+        max_text_weight: The longest text, in weighted units.
+        stream_connections: How many activity streams an app may hold open.
+        keep_alive_s: Seconds of silence after which a stream sends an empty line.
+    """
+
+    duplicate_window_s: float = 24 * 3600
+    code_ttl_s: float = 30
+    access_ttl_s: float = 7200
+    implicit_summons: bool = True
+    reuse_kills_grant: bool = False
+    refresh_kills_access: bool = False
+    replies_to_replies: bool = False
+    max_text_weight: int = 280
+    stream_connections: int = 2
+    keep_alive_s: float = 20

@@ -1,0 +1,137 @@
+"""The simulated X as a function from a call to an answer. No socket: two front doors call it.
+
+Each call of the API passes, in this order: planned faults, route, credential and its kind,
+enrolment, suspension, rate window, credits, scopes, the route itself, the bill.
+"""
+
+from __future__ import annotations
+
+import re
+from email.utils import format_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from botkit.model.tokens import CredentialKind
+from botkit.protocol.operations import operation as operation_of
+from botkit.sandbox import problems
+from botkit.sandbox.activity import Activity
+from botkit.sandbox.bill import charge
+from botkit.sandbox.faults import DELIVERIES, Faults
+from botkit.sandbox.http import Answer, Call, Refused
+from botkit.sandbox.limits import Caller, Limits
+from botkit.sandbox.routes import activity, admin, messages, oauth, posts, users
+from botkit.sandbox.visit import Route, Visit
+
+if TYPE_CHECKING:
+    from botkit.protocol.operations import Operation
+    from botkit.sandbox.world import World
+
+__all__ = ["XServer"]
+
+_AREAS = (oauth, users, posts, messages, activity, admin)
+_KIND_NAMES = {
+    CredentialKind.OAUTH1: "OAuth 1.0a User Context",
+    CredentialKind.OAUTH2: "OAuth 2.0 User Context",
+    CredentialKind.APP_ONLY: "OAuth 2.0 Application-Only",
+}
+
+
+class XServer:
+    """The simulated X over one world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.faults = Faults(world)
+        self.limits = Limits(world.clock)
+        self.activity = Activity(world, self.faults)
+        self.faults.cut_streams = self.activity.cut
+        self._routes = [
+            (_compiled(route.template), route) for area in _AREAS for route in area.ROUTES
+        ]
+
+    async def handle(self, call: Call) -> Answer:
+        """Answer one call; a planned fault is in the answer's `delivery`."""
+        fault = None if call.path.startswith("/sandbox/") else self.faults.due(call)
+        if fault is not None and fault.kind == "answer" and fault.answer is not None:
+            return self._dressed(fault.answer())
+        if fault is not None and fault.kind == "reset":
+            return Answer(status=0, delivery=DELIVERIES["lose"])
+        if fault is not None and fault.kind == "repeat":
+            self._answer(call)
+        answer = self._dressed(self._answer(call))
+        if fault is not None and fault.kind in DELIVERIES:
+            answer.delivery = DELIVERIES[fault.kind]
+        return answer
+
+    def _answer(self, call: Call) -> Answer:
+        try:
+            route, path = self._route(call)
+            visit = Visit(self.world, self.activity, self.faults, call, path)
+            if not route.operation:
+                return route.run(visit)
+            return self._operate(route, visit)
+        except Refused as refused:
+            return refused.answer
+
+    def _operate(self, route: Route, visit: Visit) -> Answer:
+        operation = operation_of(route.operation)
+        visit.who = who = self._caller(visit.call)
+        headers = {"x-access-level": who.level}
+        try:
+            self._admit(operation, who)
+            headers |= self.limits.take(operation, who)
+            if who.app.credits_usd is not None and who.app.credits_usd <= 0:
+                raise problems.credits_depleted(int(who.app.id))
+            if who.user is not None and not set(operation.scopes) <= set(who.scopes):
+                raise problems.forbidden()
+            answer = route.run(visit)
+        except Refused as refused:
+            answer = refused.answer
+        else:
+            charge(self.world, operation, who, visit.call, answer)
+        answer.headers = headers | answer.headers
+        return answer
+
+    def _admit(self, operation: Operation, who: Caller) -> None:
+        if who.kind not in operation.kinds:
+            supported = sorted(_KIND_NAMES[kind] for kind in operation.kinds)
+            raise problems.wrong_kind(_KIND_NAMES[who.kind], supported)
+        if not who.app.enrolled:
+            raise problems.not_enrolled(who.app.client_id)
+        if who.user is not None and who.user.suspended:
+            raise problems.suspended()
+
+    def _caller(self, call: Call) -> Caller:
+        scheme, _, token = call.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise problems.unauthorized()
+        grant = self.world.grants.by_access(token.strip())
+        if grant is not None:
+            user = self.world.users[grant.user_id]
+            return Caller(grant.app, CredentialKind.OAUTH2, user, grant.scopes)
+        app = self.world.grants.by_bearer(token.strip())
+        if app is None:
+            raise problems.unauthorized()
+        return Caller(app, CredentialKind.APP_ONLY)
+
+    def _route(self, call: Call) -> tuple[Route, dict[str, str]]:
+        known_path = False
+        for pattern, route in self._routes:
+            found = pattern.fullmatch(call.path)
+            if found is None:
+                continue
+            known_path = True
+            if route.method == call.method:
+                return route, {key: unquote(value) for key, value in found.groupdict().items()}
+        if known_path:
+            raise problems.blank(405, "Method Not Allowed")
+        raise problems.blank(404, "Not Found")
+
+    def _dressed(self, answer: Answer) -> Answer:
+        answer.headers.setdefault("date", format_datetime(self.world.clock.now(), usegmt=True))
+        answer.headers.setdefault("api-version", "2.167")
+        return answer
+
+
+def _compiled(template: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", template))

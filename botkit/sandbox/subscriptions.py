@@ -1,0 +1,31 @@
+"""What an app wants to hear of the Activity API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Subscription"]
+
+
+@dataclass(slots=True, eq=False)
+class Subscription:
+    """What an app wants to hear."""
+
+    id: str
+    app_id: str
+    event_type: str
+    filter: dict[str, str]
+    tag: str | None
+    created_at: str
+
+    def to_wire(self) -> dict[str, Any]:
+        """As the API shows it."""
+        body: dict[str, Any] = {
+            "subscription_id": self.id,
+            "event_type": self.event_type,
+            "filter": self.filter,
+            "created_at": self.created_at,
+            "updated_at": self.created_at,
+        }
+        return body | ({"tag": self.tag} if self.tag else {})
