@@ -497,6 +497,14 @@ class Store(Protocol):
     progress: Progress
     ledger: Ledger
 
+    async def vault_check(self) -> bytes | None:
+        """The value that proves the vault key, None while no key was used yet."""
+        ...
+
+    async def set_vault_check(self, value: bytes, *, expected: bytes | None) -> bytes:
+        """Store the proof unless another one than `expected` is there; gives what is there."""
+        ...
+
     async def changed(self) -> bool:
         """Whether another process changed the store since the last call (cheap; poll it)."""
         ...

@@ -1,0 +1,181 @@
+"""The accounts the bot acts for, what is known of users, and the operator's checklist."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from botkit.model.records import Mark, StoredUser
+from botkit.model.users import Account
+from botkit.storage.sqlite.values import from_us, to_us
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from botkit.storage.sqlite.engine import Engine, Transaction
+
+__all__ = ["SqliteAccounts"]
+
+_ACCOUNT = "SELECT id, username, name, app FROM account"
+_PUT = """
+INSERT INTO account (id, username, name, app) VALUES (?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET username = excluded.username, name = excluded.name,
+  app = excluded.app
+"""
+_CACHE = """
+INSERT INTO user (id, username, body, fetched_at) VALUES (?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET username = excluded.username, body = excluded.body,
+  fetched_at = excluded.fetched_at WHERE excluded.fetched_at >= user.fetched_at
+"""
+_IDS_AT_ONCE = 500
+
+
+class SqliteAccounts:
+    """See `botkit.ports.store.Accounts`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def put(self, account: Account) -> None:
+        """Add or update an account."""
+        row = (account.id, account.username, account.name, account.app)
+
+        def job(transaction: Transaction) -> None:
+            transaction.execute(_PUT, row)
+
+        await self._engine.write(job)
+
+    async def get(self, account: str) -> Account | None:
+        """By id or by username, case-insensitive, with or without the @."""
+        name = account.removeprefix("@")
+
+        def job(reader: sqlite3.Connection) -> Account | None:
+            row = reader.execute(
+                f"{_ACCOUNT} WHERE id = ?1 OR username = ?1 "
+                "ORDER BY id = ?1 DESC, no DESC LIMIT 1",
+                (name,),
+            ).fetchone()
+            return _account(row) if row else None
+
+        return await self._engine.read(job)
+
+    async def listing(self) -> list[Account]:
+        """All accounts, oldest first."""
+        return await self._engine.read(
+            lambda reader: [_account(row) for row in reader.execute(f"{_ACCOUNT} ORDER BY no")]
+        )
+
+    async def remove(self, account_id: str) -> bool:
+        """Delete an account and all its credentials."""
+
+        def job(transaction: Transaction) -> bool:
+            transaction.scrub = True
+            transaction.execute("DELETE FROM credential WHERE account_id = ?", (account_id,))
+            return bool(
+                transaction.execute("DELETE FROM account WHERE id = ?", (account_id,)).rowcount
+            )
+
+        return await self._engine.write(job)
+
+    async def cached_users(self, ids: Sequence[str], *, since: datetime) -> list[StoredUser]:
+        """Users fetched since then."""
+        since_us = to_us(since)
+
+        def job(reader: sqlite3.Connection) -> list[StoredUser]:
+            found: list[StoredUser] = []
+            for start in range(0, len(ids), _IDS_AT_ONCE):
+                part = ids[start : start + _IDS_AT_ONCE]
+                rows = reader.execute(
+                    "SELECT id, username, body, fetched_at FROM user WHERE fetched_at >= ? "  # noqa: S608
+                    f"AND id IN ({', '.join('?' * len(part))})",
+                    (since_us, *part),
+                )
+                found.extend(_user(row) for row in rows)
+            return found
+
+        return await self._engine.read(job)
+
+    async def cache_users(self, users: Sequence[StoredUser]) -> None:
+        """Keep what was fetched."""
+        rows = [(user.id, user.username, user.body, to_us(user.fetched_at)) for user in users]
+
+        def job(transaction: Transaction) -> None:
+            transaction.executemany(_CACHE, rows)
+
+        await self._engine.write(job)
+
+    async def opted_out(self, account_id: str, user_id: str) -> bool:
+        """Whether the user asked the account to stop."""
+
+        def job(reader: sqlite3.Connection) -> bool:
+            row = reader.execute(
+                "SELECT 1 FROM opt_out WHERE account_id = ? AND user_id = ?", (account_id, user_id)
+            ).fetchone()
+            return row is not None
+
+        return await self._engine.read(job)
+
+    async def set_opt_out(
+        self, account_id: str, user_id: str, *, out: bool, now: datetime
+    ) -> None:
+        """Record that a user opted out, or in again."""
+
+        def job(transaction: Transaction) -> None:
+            if out:
+                transaction.execute(
+                    "INSERT INTO opt_out VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                    (account_id, user_id, to_us(now)),
+                )
+            else:
+                transaction.execute(
+                    "DELETE FROM opt_out WHERE account_id = ? AND user_id = ?",
+                    (account_id, user_id),
+                )
+
+        await self._engine.write(job)
+
+    async def marks(self, account_id: str) -> list[Mark]:
+        """Checklist steps that were confirmed."""
+
+        def job(reader: sqlite3.Connection) -> list[Mark]:
+            rows = reader.execute(
+                "SELECT account_id, step, at FROM mark WHERE account_id = ? ORDER BY at, step",
+                (account_id,),
+            )
+            return [Mark(account_id=row[0], step=row[1], at=from_us(row[2])) for row in rows]
+
+        return await self._engine.read(job)
+
+    async def set_mark(self, mark: Mark) -> None:
+        """Confirm a checklist step."""
+        row = (mark.account_id, mark.step, to_us(mark.at))
+
+        def job(transaction: Transaction) -> None:
+            transaction.execute(
+                "INSERT INTO mark VALUES (?, ?, ?) "
+                "ON CONFLICT (account_id, step) DO UPDATE SET at = excluded.at",
+                row,
+            )
+
+        await self._engine.write(job)
+
+    async def clear_mark(self, account_id: str, step: str) -> bool:
+        """Take a confirmation back."""
+
+        def job(transaction: Transaction) -> bool:
+            return bool(
+                transaction.execute(
+                    "DELETE FROM mark WHERE account_id = ? AND step = ?", (account_id, step)
+                ).rowcount
+            )
+
+        return await self._engine.write(job)
+
+
+def _account(row: tuple[Any, ...]) -> Account:
+    return Account(id=row[0], username=row[1], name=row[2], app=row[3])
+
+
+def _user(row: tuple[Any, ...]) -> StoredUser:
+    return StoredUser(id=row[0], username=row[1], body=row[2], fetched_at=from_us(row[3]))

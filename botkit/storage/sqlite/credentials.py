@@ -1,0 +1,311 @@
+"""Logins: one row each, changed by compare-and-set on the generation and the intent.
+
+Source: reliability 3.4. What is overwritten here leaves the log soon (S10).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3  # noqa: TC003 - kept beside its use, the room is about it
+from typing import TYPE_CHECKING, Any
+
+from botkit.errors import Conflict
+from botkit.model.records import CredentialRow, Intent
+from botkit.model.tokens import CredentialKind, LoginState
+from botkit.storage.sqlite.values import from_us, from_us_or_none, to_us, to_us_or_none
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from botkit.storage.sqlite.engine import Engine, Transaction
+
+    Execute = Callable[..., sqlite3.Cursor]
+
+__all__ = ["SqliteCredentials"]
+
+_CONTENT = (
+    "gen, sealed, user_id, username, scopes, level, status, reason, since, granted_at, "
+    "access_until, last_success, config_fingerprint"
+)
+_COLUMNS = (
+    f"account_id, app, kind, {_CONTENT}, intent_id, intent_gen, intent_refresh_hash, "
+    "intent_owner, intent_boot_id, intent_started, intent_sent"
+)
+_HERE = "account_id = ? AND app = ? AND kind = ?"
+_NO_INTENT = (
+    "intent_id = '', intent_gen = NULL, intent_refresh_hash = NULL, intent_owner = NULL, "
+    "intent_boot_id = NULL, intent_started = NULL, intent_sent = 0, reserve = NULL"
+)
+_REPLACE = f"""
+INSERT INTO credential (account_id, app, kind, {_CONTENT})
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (account_id, app, kind) DO UPDATE SET ({_CONTENT}) = (excluded.gen, excluded.sealed,
+  excluded.user_id, excluded.username, excluded.scopes, excluded.level, excluded.status,
+  excluded.reason, excluded.since, excluded.granted_at, excluded.access_until,
+  excluded.last_success, excluded.config_fingerprint), spent_hash = '', {_NO_INTENT}
+"""  # noqa: S608
+_RESULT = f"""
+UPDATE credential SET ({_CONTENT}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?),
+  spent_hash = coalesce(intent_refresh_hash, spent_hash), {_NO_INTENT}
+WHERE {_HERE}
+"""  # noqa: S608
+_INTEND = f"""
+UPDATE credential SET intent_id = ?, intent_gen = ?, intent_refresh_hash = ?, intent_owner = ?,
+  intent_boot_id = ?, intent_started = ?, intent_sent = ?, reserve = zeroblob(?)
+WHERE {_HERE}
+"""  # noqa: S608
+_ROOM_BYTES = 128 * 1024
+"""Spare length of the log that an intent makes sure of: some thirty pages for the result."""
+_LONG_LOG_BYTES = 64 * 1024 * 1024
+
+
+class SqliteCredentials:
+    """See `botkit.ports.store.Credentials`."""
+
+    def __init__(self, engine: Engine, path: Path) -> None:
+        self._engine = engine
+        self._log = f"{path}-wal"
+
+    async def get(self, account_id: str, app: str, kind: CredentialKind) -> CredentialRow | None:
+        """One login."""
+        return await self._engine.read(
+            lambda reader: _get(reader.execute, (account_id, app, kind.value))
+        )
+
+    async def listing(self, account_id: str | None = None) -> list[CredentialRow]:
+        """All logins, or those of one account."""
+        where, values = ("1", ()) if account_id is None else ("account_id = ?", (account_id,))
+        query = f"SELECT {_COLUMNS} FROM credential WHERE {where} ORDER BY account_id, app, kind"  # noqa: S608
+        return await self._engine.read(
+            lambda reader: [_row(found) for found in reader.execute(query, values)]
+        )
+
+    async def replace(self, row: CredentialRow) -> CredentialRow:
+        """A new grant from setup: stored with the next generation and no intent."""
+
+        def job(transaction: Transaction) -> CredentialRow:
+            found = _get(transaction.execute, _place(row))
+            due = 1 if found is None else found.gen + 1
+            if row.gen != due:
+                raise Conflict(
+                    f"The login {_name(row)} is at generation {due - 1} by now; "
+                    f"{row.gen} is not the next. Nothing was written."
+                )
+            transaction.execute(_REPLACE, (*_place(row), *_content(row)))
+            transaction.scrub = True
+            stored = _get(transaction.execute, _place(row))
+            assert stored is not None
+            return stored
+
+        return await self._engine.write(job)
+
+    async def intend(self, row: CredentialRow, intent: Intent, *, reserve_bytes: int) -> None:
+        """Write an intent, padded so that the result will fit; `Conflict` on another `gen`."""
+        seen = row.intent.id if row.intent else ""
+        values = (
+            intent.id,
+            intent.gen,
+            intent.refresh_hash,
+            intent.owner,
+            intent.boot_id,
+            to_us(intent.started),
+            int(intent.sent),
+            reserve_bytes,
+        )
+
+        def job(transaction: Transaction) -> None:
+            found = _current(transaction, row)
+            stored = found.intent.id if found.intent else ""
+            if stored not in {seen, intent.id}:
+                raise Conflict(
+                    f"Another refresh of the login {_name(row)} has begun; nothing was written."
+                )
+            self._reserve(reserve_bytes)
+            transaction.execute(_INTEND, (*values, *_place(row)))
+
+        await self._engine.write(job)
+
+    async def mark_sent(self, row: CredentialRow, intent_id: str) -> None:
+        """The token's bytes leave now; `Conflict` when the intent is not there any more."""
+
+        def job(transaction: Transaction) -> None:
+            found = _current(transaction, row)
+            if found.intent is None or found.intent.id != intent_id:
+                raise Conflict(
+                    f"The intent to refresh the login {_name(row)} is not there any more; "
+                    "nothing was written."
+                )
+            transaction.execute(
+                f"UPDATE credential SET intent_sent = 1 WHERE {_HERE}",  # noqa: S608
+                _place(row),
+            )
+
+        await self._engine.write(job)
+
+    async def clear_intent(self, row: CredentialRow, intent_id: str) -> None:
+        """The token was surely not spent."""
+
+        def job(transaction: Transaction) -> None:
+            transaction.execute(
+                f"UPDATE credential SET {_NO_INTENT} WHERE {_HERE} AND intent_id = ?",  # noqa: S608
+                (*_place(row), intent_id),
+            )
+
+        await self._engine.write(job)
+
+    async def store_result(self, row: CredentialRow, intent_id: str) -> None:
+        """The new generation (`row.gen`), which clears the intent; `Conflict` if one is there."""
+        del intent_id  # X's newest answer is kept whoever's intent stands there meanwhile
+
+        def job(transaction: Transaction) -> None:
+            found = _get(transaction.execute, _place(row))
+            if found is None or found.gen != row.gen - 1:
+                gen = "gone" if found is None else f"at generation {found.gen}"
+                raise Conflict(
+                    f"The login {_name(row)} is {gen} by now; generation {row.gen} was not stored."
+                )
+            transaction.execute(_RESULT, (*_content(row), *_place(row)))
+            transaction.scrub = True
+
+        await self._engine.write(job)
+
+    async def set_status(
+        self,
+        row: CredentialRow,
+        status: LoginState,
+        *,
+        reason: str,
+        now: datetime,
+        config_fingerprint: str = "",
+    ) -> None:
+        """Change the state of this generation; does nothing to a newer one."""
+
+        def job(transaction: Transaction) -> None:
+            transaction.execute(
+                "UPDATE credential SET since = CASE WHEN status = ?1 THEN since ELSE ?3 END, "
+                "status = ?1, reason = ?2, config_fingerprint = ?4 "
+                "WHERE account_id = ?5 AND app = ?6 AND kind = ?7 AND gen = ?8",
+                (status.value, reason, to_us(now), config_fingerprint, *_place(row), row.gen),
+            )
+
+        await self._engine.write(job)
+
+    async def note_level(self, row: CredentialRow, level: str) -> None:
+        """Keep the `x-access-level` that an answer showed."""
+
+        def job(transaction: Transaction) -> None:
+            transaction.execute(
+                f"UPDATE credential SET level = ? WHERE {_HERE} AND gen = ?",  # noqa: S608
+                (level, *_place(row), row.gen),
+            )
+
+        await self._engine.write(job)
+
+    async def remove(self, account_id: str, app: str, kind: CredentialKind) -> bool:
+        """Delete a login and overwrite its bytes."""
+
+        def job(transaction: Transaction) -> bool:
+            transaction.scrub = True
+            return bool(
+                transaction.execute(
+                    f"DELETE FROM credential WHERE {_HERE}",  # noqa: S608
+                    (account_id, app, kind.value),
+                ).rowcount
+            )
+
+        return await self._engine.write(job)
+
+    def _reserve(self, reserve_bytes: int) -> None:
+        """Make sure of room on the disk for the result, before a token is spent.
+
+        The result is appended to the log. The log is made that much longer now, while we hold
+        the writer's lock; SQLite ignores what follows the last commit and writes over it.
+        """
+        if not hasattr(os, "posix_fallocate"):
+            return  # macOS: the padded row alone
+        descriptor = os.open(self._log, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            length = os.fstat(descriptor).st_size
+            if length < _LONG_LOG_BYTES:
+                os.posix_fallocate(descriptor, length, _ROOM_BYTES + 2 * reserve_bytes)
+        finally:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+
+def _place(row: CredentialRow) -> tuple[str, str, str]:
+    return (row.account_id, row.app, row.kind.value)
+
+
+def _name(row: CredentialRow) -> str:
+    return f"{row.account_id or 'app-only'}/{row.app}/{row.kind.value}"
+
+
+def _content(row: CredentialRow) -> tuple[object, ...]:
+    return (
+        row.gen,
+        row.sealed,
+        row.user_id,
+        row.username,
+        " ".join(row.scopes),
+        row.level,
+        row.status.value,
+        row.reason,
+        to_us(row.since),
+        to_us(row.granted_at),
+        to_us_or_none(row.access_until),
+        to_us_or_none(row.last_success),
+        row.config_fingerprint,
+    )
+
+
+def _current(transaction: Transaction, row: CredentialRow) -> CredentialRow:
+    found = _get(transaction.execute, _place(row))
+    if found is None or found.gen != row.gen:
+        gen = "gone" if found is None else f"at generation {found.gen}"
+        raise Conflict(
+            f"The login {_name(row)} is {gen} by now, {row.gen} was read; nothing was written."
+        )
+    return found
+
+
+def _get(execute: Execute, place: tuple[str, str, str]) -> CredentialRow | None:
+    found = execute(f"SELECT {_COLUMNS} FROM credential WHERE {_HERE}", place).fetchone()  # noqa: S608
+    return None if found is None else _row(found)
+
+
+def _row(row: tuple[Any, ...]) -> CredentialRow:
+    return CredentialRow(
+        account_id=row[0],
+        app=row[1],
+        kind=CredentialKind(row[2]),
+        gen=row[3],
+        sealed=row[4],
+        user_id=row[5],
+        username=row[6],
+        scopes=tuple(row[7].split()),
+        level=row[8],
+        status=LoginState(row[9]),
+        reason=row[10],
+        since=from_us(row[11]),
+        granted_at=from_us(row[12]),
+        access_until=from_us_or_none(row[13]),
+        last_success=from_us_or_none(row[14]),
+        config_fingerprint=row[15],
+        intent=_intent(row[16:]) if row[16] else None,
+    )
+
+
+def _intent(row: tuple[Any, ...]) -> Intent:
+    return Intent(
+        id=row[0],
+        gen=row[1],
+        refresh_hash=row[2],
+        owner=row[3],
+        boot_id=row[4],
+        started=from_us(row[5]),
+        sent=bool(row[6]),
+    )

@@ -1,0 +1,190 @@
+"""Checkpoints, gaps, schedules, and what the running parts say of themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from botkit.model.records import Gap, ScheduleRow, StatusReport
+from botkit.storage.sqlite.events import event_rows, insert_checkpoint, insert_events
+from botkit.storage.sqlite.values import from_us, from_us_or_none, to_us, to_us_or_none
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from botkit.model.records import Checkpoint, Fence, NewEvent
+    from botkit.ports import Clock
+    from botkit.storage.sqlite.engine import Engine, Transaction
+
+__all__ = ["SqliteProgress"]
+
+
+class SqliteProgress:
+    """See `botkit.ports.store.Progress`."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    async def checkpoint(self, source: str, account_id: str) -> str | None:
+        """A source's cursor, None at first start."""
+
+        def job(reader: sqlite3.Connection) -> str | None:
+            row = reader.execute(
+                "SELECT cursor FROM checkpoint WHERE source = ? AND account_id = ?",
+                (source, account_id),
+            ).fetchone()
+            return row[0] if row else None
+
+        return await self._engine.read(job)
+
+    async def set_checkpoint(self, checkpoint: Checkpoint, *, fence: Fence | None = None) -> None:
+        """Move a cursor without events."""
+
+        def job(transaction: Transaction) -> None:
+            transaction.check(fence)
+            insert_checkpoint(transaction, checkpoint)
+
+        await self._engine.write(job)
+
+    async def open_gap(self, gap: Gap) -> int:
+        """Record that a source does not listen; gives the gap's id."""
+        row = (
+            gap.source,
+            gap.account_id,
+            to_us(gap.since),
+            to_us_or_none(gap.until),
+            gap.state,
+            gap.reason,
+        )
+
+        def job(transaction: Transaction) -> int:
+            cursor = transaction.execute(
+                "INSERT INTO gap (source, account_id, since, until, state, reason) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                row,
+            )
+            return cursor.lastrowid or 0
+
+        return await self._engine.write(job)
+
+    async def close_gap(self, gap_id: int, *, until: datetime, state: str, reason: str) -> None:
+        """Record its end and whether it could be filled."""
+
+        def job(transaction: Transaction) -> None:
+            transaction.execute(
+                "UPDATE gap SET until = ?, state = ?, reason = ? WHERE id = ?",
+                (to_us(until), state, reason, gap_id),
+            )
+
+        await self._engine.write(job)
+
+    async def gaps(self, *, limit: int = 100) -> list[Gap]:
+        """Gaps, newest first."""
+
+        def job(reader: sqlite3.Connection) -> list[Gap]:
+            rows = reader.execute(
+                "SELECT source, account_id, since, until, state, reason, id FROM gap "
+                "ORDER BY id DESC LIMIT ?",
+                (limit,),
+            )
+            return [
+                Gap(
+                    source=row[0],
+                    account_id=row[1],
+                    since=from_us(row[2]),
+                    until=from_us_or_none(row[3]),
+                    state=row[4],
+                    reason=row[5],
+                    id=row[6],
+                )
+                for row in rows
+            ]
+
+        return await self._engine.read(job)
+
+    async def schedules(self, account_id: str) -> list[ScheduleRow]:
+        """When each schedule fires next."""
+
+        def job(reader: sqlite3.Connection) -> list[ScheduleRow]:
+            rows = reader.execute(
+                "SELECT id, account_id, spec, next_at FROM schedule WHERE account_id = ? "
+                "ORDER BY next_at, id",
+                (account_id,),
+            )
+            return [
+                ScheduleRow(id=row[0], account_id=row[1], spec=row[2], next_at=from_us(row[3]))
+                for row in rows
+            ]
+
+        return await self._engine.read(job)
+
+    async def fire(
+        self, row: ScheduleRow, events: Sequence[NewEvent], *, fence: Fence
+    ) -> list[int | None]:
+        """Store the schedule's next time and the tick(s) that are due, together."""
+        rows = event_rows(events, to_us(self._clock.now()))
+        columns = (row.id, row.account_id, row.spec, to_us(row.next_at))
+
+        def job(transaction: Transaction) -> list[int | None]:
+            transaction.check(fence)
+            transaction.execute(
+                "INSERT INTO schedule VALUES (?, ?, ?, ?) ON CONFLICT (account_id, id) "
+                "DO UPDATE SET spec = excluded.spec, next_at = excluded.next_at",
+                columns,
+            )
+            return insert_events(transaction, rows)
+
+        return await self._engine.write(job)
+
+    async def report(self, reports: Sequence[StatusReport]) -> None:
+        """Replace what these parts say of themselves."""
+        rows = [
+            (
+                report.part,
+                report.state,
+                report.detail,
+                to_us(report.at),
+                msgspec.json.encode(report.data).decode(),
+            )
+            for report in reports
+        ]
+
+        def job(transaction: Transaction) -> None:
+            transaction.executemany(
+                "INSERT INTO report VALUES (?, ?, ?, ?, ?) ON CONFLICT (part) DO UPDATE SET "
+                "state = excluded.state, detail = excluded.detail, at = excluded.at, "
+                "data = excluded.data",
+                rows,
+            )
+
+        await self._engine.write(job)
+
+    async def reports(self) -> list[StatusReport]:
+        """What all parts last said."""
+
+        def job(reader: sqlite3.Connection) -> list[StatusReport]:
+            rows = reader.execute("SELECT part, state, detail, at, data FROM report ORDER BY part")
+            return [
+                StatusReport(
+                    part=row[0],
+                    state=row[1],
+                    detail=row[2],
+                    at=from_us(row[3]),
+                    data=msgspec.json.decode(row[4], type=dict[str, str]),
+                )
+                for row in rows
+            ]
+
+        return await self._engine.read(job)
+
+    async def clear_reports(self) -> None:
+        """At start and at a clean end."""
+
+        def job(transaction: Transaction) -> None:
+            transaction.execute("DELETE FROM report")
+
+        await self._engine.write(job)

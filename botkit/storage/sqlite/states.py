@@ -1,0 +1,62 @@
+"""The author's state, and the results of `act.once`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from botkit.model.records import StateRow
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from botkit.model.records import Fence, MemoKey
+    from botkit.storage.sqlite.engine import Engine, Transaction
+
+__all__ = ["SqliteStates"]
+
+
+class SqliteStates:
+    """See `botkit.ports.store.States`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def read(self, scope: str, key: str) -> StateRow | None:
+        """A piece of state."""
+
+        def job(reader: sqlite3.Connection) -> StateRow | None:
+            row = reader.execute(
+                "SELECT value, rev FROM state WHERE scope = ? AND key = ?", (scope, key)
+            ).fetchone()
+            return StateRow(value=row[0], rev=row[1]) if row else None
+
+        return await self._engine.read(job)
+
+    async def memo(self, key: MemoKey) -> bytes | None:
+        """A kept result, None when there is none."""
+
+        def job(reader: sqlite3.Connection) -> bytes | None:
+            row = reader.execute(
+                "SELECT value FROM memo WHERE event_key = ? AND account_id = ? AND run = ? "
+                "AND handler = ? AND name = ? AND n = ?",
+                _columns(key),
+            ).fetchone()
+            return row[0] if row else None
+
+        return await self._engine.read(job)
+
+    async def keep(self, key: MemoKey, value: bytes, *, fence: Fence) -> None:
+        """Keep a result; the first one stays."""
+
+        def job(transaction: Transaction) -> None:
+            transaction.check(fence)
+            transaction.execute(
+                "INSERT INTO memo VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (*_columns(key), value),
+            )
+
+        await self._engine.write(job)
+
+
+def _columns(key: MemoKey) -> tuple[str, str, int, str, str, int]:
+    return (key.event_key, key.account_id, key.run, key.handler, key.name, key.n)

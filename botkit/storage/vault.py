@@ -1,0 +1,193 @@
+"""Tokens sealed with AES-256-GCM, bound to the one row that they belong to.
+
+A sealed record: `BKV1`, 4 bytes that name the key, 12 bytes nonce, ciphertext with its tag.
+The header, the deployment and the row (account, app, kind, generation) are associated data, so a
+record that was moved, swapped or copied to another store does not open. The text is padded to
+whole kilobytes: a new token never needs more room than the old one, which is what an intent
+reserves. Source: NIST SP 800-38D (96-bit random nonces); reliability S4, S10.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from botkit.errors import Corrupt, VaultKeyError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    from botkit.model.records import CredentialRow
+    from botkit.model.tokens import CredentialKind
+
+__all__ = ["KEY_BYTES", "Vault", "open_vault"]
+
+KEY_BYTES = 32
+_MAGIC = b"BKV1"
+_KEY_NAME_BYTES = 4
+_NONCE_BYTES = 12
+_TAG_BYTES = 16
+_HEADER_BYTES = len(_MAGIC) + _KEY_NAME_BYTES
+_BLOCK_BYTES = 1024
+_CHECK_KIND = "vault-check"
+_CURE = (
+    "Give this store's key by BOTKIT_STORE__KEY or BOTKIT_STORE__KEY_FILE, or put its key file "
+    "back; a lost key cannot be replaced: then remove the accounts and run botkit setup again."
+)
+
+
+class Vault:
+    """Seals and opens the tokens of one deployment.
+
+    `previous` is the key before a rotation: it opens what it sealed, new records take `key`.
+    """
+
+    def __init__(self, key: bytes, *, deployment: str, previous: bytes | None = None) -> None:
+        self._deployment = deployment.encode()
+        self._current = _name_of(key)
+        self._ciphers = {
+            _name_of(each): _cipher(each) for each in (previous, key) if each is not None
+        }
+
+    def __repr__(self) -> str:
+        return "Vault(...)"
+
+    def seal(
+        self,
+        tokens: Mapping[str, str],
+        *,
+        account_id: str,
+        app: str,
+        kind: CredentialKind | str,
+        gen: int,
+    ) -> bytes:
+        """The tokens as bytes that only this deployment's key opens, for this row only."""
+        header = _MAGIC + self._current
+        text = msgspec.json.encode(dict(tokens))
+        sized = len(text).to_bytes(4, "big") + text
+        padded = sized + bytes(-(len(sized) + _TAG_BYTES) % _BLOCK_BYTES)
+        nonce = os.urandom(_NONCE_BYTES)
+        bound = self._bound(header, account_id, app, kind, gen)
+        return header + nonce + self._ciphers[self._current].encrypt(nonce, padded, bound)
+
+    def open(
+        self, sealed: bytes, *, account_id: str, app: str, kind: CredentialKind | str, gen: int
+    ) -> dict[str, str]:
+        """What was sealed for this row.
+
+        Raises:
+            VaultKeyError: It was sealed with a key that we do not have.
+            Corrupt: It was damaged, cut, or belongs to another row or deployment.
+        """
+        header = bytes(sealed[:_HEADER_BYTES])
+        if len(sealed) < _HEADER_BYTES + _NONCE_BYTES + _TAG_BYTES or header[:4] != _MAGIC:
+            raise _damaged(account_id, app, kind)
+        cipher = self._ciphers.get(header[4:])
+        if cipher is None:
+            raise VaultKeyError(
+                f"The tokens of {account_id or 'the app'} were sealed with another key.",
+                hint=_CURE,
+            )
+        nonce = sealed[_HEADER_BYTES : _HEADER_BYTES + _NONCE_BYTES]
+        bound = self._bound(header, account_id, app, kind, gen)
+        from cryptography.exceptions import InvalidTag
+
+        try:
+            padded = cipher.decrypt(nonce, sealed[_HEADER_BYTES + _NONCE_BYTES :], bound)
+        except InvalidTag as fault:
+            raise _damaged(account_id, app, kind) from fault
+        length = int.from_bytes(padded[:4], "big")
+        return msgspec.json.decode(padded[4 : 4 + length], type=dict[str, str])
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Whether it was sealed with the newest key; if not, seal it again when convenient."""
+        return bytes(sealed[4:_HEADER_BYTES]) == self._current
+
+    def _bound(
+        self, header: bytes, account_id: str, app: str, kind: CredentialKind | str, gen: int
+    ) -> bytes:
+        parts = (header, self._deployment, account_id.encode(), app.encode(), str(kind).encode())
+        lengths = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+        return lengths + gen.to_bytes(8, "big")
+
+
+class _SealedRows(Protocol):
+    async def listing(self, account_id: str | None = None) -> Sequence[CredentialRow]: ...
+
+
+class VaultStore(Protocol):
+    """What `open_vault` asks of a store."""
+
+    @property
+    def store_id(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def credentials(self) -> _SealedRows: ...
+    async def vault_check(self) -> bytes | None: ...
+    async def set_vault_check(self, value: bytes, *, expected: bytes | None) -> bytes: ...
+
+
+async def open_vault(
+    store: VaultStore, key: bytes | None, *, previous: bytes | None = None
+) -> Vault:
+    """The store's vault, after the key was proven to be the store's.
+
+    A store without a proof takes this key as its own. Nothing else is written.
+
+    Raises:
+        VaultKeyError: There is no key, or it is not the one that the store was sealed with.
+    """
+    check = await store.vault_check()
+    if key is None:
+        raise VaultKeyError(_no_key(store, sealed=check is not None), hint=_CURE)
+    vault = Vault(key, deployment=store.store_id, previous=previous)
+    if check is None:
+        check = await store.set_vault_check(_proof(vault, store), expected=None)
+    try:
+        vault.open(check, account_id="", app="", kind=_CHECK_KIND, gen=0)
+    except VaultKeyError as fault:
+        raise VaultKeyError(
+            f"The vault key is not the key of the store {store.url}; nothing was changed.",
+            hint=_CURE,
+        ) from fault
+    if not vault.is_current(check):
+        await store.set_vault_check(_proof(vault, store), expected=check)
+    return vault
+
+
+def _proof(vault: Vault, store: VaultStore) -> bytes:
+    content = {"store": store.store_id}
+    return vault.seal(content, account_id="", app="", kind=_CHECK_KIND, gen=0)
+
+
+def _no_key(store: VaultStore, *, sealed: bool) -> str:
+    if sealed:
+        return f"The store {store.url} holds sealed tokens, and there is no key to open them."
+    return f"There is no vault key for the store {store.url}."
+
+
+def _damaged(account_id: str, app: str, kind: object) -> Corrupt:
+    return Corrupt(
+        f"The sealed tokens of {account_id or 'the app'} ({app}, {kind}) are damaged or belong to "
+        "another row; nothing was changed.",
+        hint=f"Authorize again: botkit setup{f' --account {account_id}' if account_id else ''}",
+    )
+
+
+def _name_of(key: bytes) -> bytes:
+    """Four bytes that tell keys apart and say nothing about them."""
+    if len(key) != KEY_BYTES:
+        raise VaultKeyError(f"A vault key has {KEY_BYTES} bytes, this one has {len(key)}.")
+    return hashlib.sha256(b"botkit vault key name\0" + key).digest()[:_KEY_NAME_BYTES]
+
+
+def _cipher(key: bytes) -> AESGCM:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(key)
