@@ -71,7 +71,8 @@ def _prepare(opened: OpenServer, redirect_uris: tuple[str, ...], account: str) -
     """An app and a bot account to begin with; gives the settings that use them."""
     world = opened.world
     user = world.add_user(account)
-    app = world.grants.add_app("sandbox app", redirect_uris=list(redirect_uris), owner_id=user.id)
+    app = world.grants.add_app("sandbox app", redirect_uris=redirect_uris)
+    app.owner_id = user.id
     return {
         "BOTKIT_X__API_URL": opened.url,
         "BOTKIT_X__CONSENT_URL": f"{opened.url}/i/oauth2/authorize",
@@ -87,6 +88,6 @@ def _explain(opened: OpenServer, environment: dict[str, str]) -> None:
     click.echo(f"# The simulated X is at {opened.url}; Ctrl-C ends it. Its credentials are toys.")
     for name, value in environment.items():
         click.echo(f"export {name}={value}")
-    click.echo(
-        f'# Play a user: curl -H content-type:application/json -d \'{{"as": "ada", "text": "hi"}}\' {opened.url}/sandbox/posts'
-    )
+    click.echo("# Play a user:")
+    body = '{"as": "greeter", "text": "hi"}'
+    click.echo(f"# curl -H content-type:application/json -d '{body}' {opened.url}/sandbox/posts")
