@@ -18,7 +18,8 @@
           RateLimited (.retry_at), ServerError, MalformedAnswer
         StreamClosed                 .reason .reconnect_after
       WebhookError                   BadSignature, BadChallenge, TooOld
-      StateError                     StoreUnavailable, Conflict, LeaseLost, Corrupt, VaultKeyError
+      StateError                     StoreUnavailable, Conflict, LeaseLost, Corrupt, VaultKeyError,
+                                     UndecodableEvent
       PolicyError                    refused before sending: NotDeclared, NotSummoned,
                                      AlreadyReplied, OptedOut, DuplicateText, TextTooLong,
                                      TooManyCashtags, UnsolicitedMention, LinkNotAllowed
@@ -79,6 +80,7 @@ __all__ = [
     "TooOld",
     "TransportError",
     "Unauthorized",
+    "UndecodableEvent",
     "UnsolicitedMention",
     "VaultKeyError",
     "WebhookError",
@@ -281,14 +283,21 @@ class RateLimited(ResponseError):
     """429: wait.
 
     Attributes:
-        retry_at: When X says that the window resets, by X's clock; None when it does not say.
+        retry_at: When X says that the window resets, translated from X's clock into ours; None
+            when it does not say, or says what cannot be: wait 60 s, doubling.
     """
 
     retry_at: datetime | None = None
 
 
 class ServerError(ResponseError):
-    """5xx: X has a problem. For a write the outcome is unknown."""
+    """5xx: X has a problem. For a write the outcome is unknown.
+
+    Attributes:
+        retry_at: When a `Retry-After` of the answer ends, capped; None when it has none.
+    """
+
+    retry_at: datetime | None = None
 
 
 class MalformedAnswer(ResponseError):
@@ -356,6 +365,10 @@ class Corrupt(StateError):
 
 class VaultKeyError(StateError):
     """The vault key is missing or wrong. Nothing was changed."""
+
+
+class UndecodableEvent(StateError):
+    """A stored event cannot be read: its signal's class is gone or has changed. It stays stored."""
 
 
 class PolicyError(BotkitError):

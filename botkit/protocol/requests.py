@@ -1,10 +1,118 @@
-"""Calls of X's API v2 as values: method, path, query and body; no host, no credentials."""
+"""Calls of X's API v2 as values: method, path, query and body; no host, no credentials.
+
+One builder for each call that botkit makes. Parameters are sent in the `tweet.*` spelling, which
+every page of X's documentation uses; `respelled` gives the same call in the `post.*` spelling of
+X's OpenAPI document, for a server that knows only that one.
+
+Source: X's OpenAPI document; X API docs of the operations.
+"""
 
 from __future__ import annotations
 
+import urllib.parse
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 from msgspec import Struct
 
-__all__ = ["Request"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+__all__ = [
+    "DM_FIELDS",
+    "MOST_IDS",
+    "POST_EXPANSIONS",
+    "POST_FIELDS",
+    "USER_FIELDS",
+    "Request",
+    "activity_stream",
+    "create_post",
+    "create_subscription",
+    "delete_post",
+    "delete_subscriptions",
+    "get_dm_events",
+    "get_me",
+    "get_mentions",
+    "get_post",
+    "get_posts",
+    "get_usage",
+    "get_user_posts",
+    "get_users",
+    "get_users_by",
+    "list_subscriptions",
+    "respelled",
+    "send_message",
+]
+
+POST_FIELDS = (
+    "attachments",
+    "author_id",
+    "conversation_id",
+    "created_at",
+    "display_text_range",
+    "edit_history_tweet_ids",
+    "entities",
+    "in_reply_to_user_id",
+    "lang",
+    "note_tweet",
+    "referenced_tweets",
+    "reply_settings",
+)
+"""What is asked of every post, beside `id` and `text`."""
+
+POST_EXPANSIONS = ("author_id", "referenced_tweets.id", "referenced_tweets.id.author_id")
+"""What is asked to come along: the author, and the posts replied to and quoted."""
+
+USER_FIELDS = ("affiliation", "description", "protected")
+"""What is asked of every user, beside `id`, `name` and `username`: the label, and who it is."""
+
+DM_FIELDS = (
+    "attachments",
+    "created_at",
+    "dm_conversation_id",
+    "entities",
+    "event_type",
+    "sender_id",
+    "text",
+)
+"""What is asked of every direct message."""
+
+MOST_IDS = 100
+"""The most ids that one call takes."""
+
+_POST_QUERY = (
+    ("tweet.fields", ",".join(POST_FIELDS)),
+    ("expansions", ",".join(POST_EXPANSIONS)),
+    ("user.fields", ",".join(USER_FIELDS)),
+)
+_USER_QUERY = (("user.fields", ",".join(USER_FIELDS)),)
+_DM_QUERY = (
+    ("dm_event.fields", ",".join(DM_FIELDS)),
+    ("event_types", "MessageCreate"),
+    ("expansions", "sender_id"),
+    ("user.fields", ",".join(USER_FIELDS)),
+)
+
+_MOST_SUBSCRIPTIONS = 1000
+_MOST_BACKFILL_MINUTES = 5
+
+_RESPELLED_PARAMETERS = {"tweet.fields": "post.fields"}
+_RESPELLED_FIELDS = {
+    "edit_history_tweet_ids": "",
+    "note_tweet": "note_post",
+    "author_id": "",
+    "in_reply_to_user_id": "",
+    "referenced_tweets": "",
+    "affiliation": "",
+    "sender_id": "",
+}
+"""Fields that the other spelling renames, or has only as expansions ("")."""
+_RESPELLED_EXPANSIONS = {
+    "referenced_tweets.id": "referenced_posts",
+    "referenced_tweets.id.author_id": "",
+}
 
 
 class Request(Struct, frozen=True, kw_only=True, gc=False):
@@ -23,10 +131,308 @@ class Request(Struct, frozen=True, kw_only=True, gc=False):
     resources: int = 1
     has_link: bool = False
     summoned: bool = False
-    as_app: bool = False
-    """Sent with the bearer of the account's app, whatever else the operation accepts."""
 
     @property
     def name(self) -> str:
         """What logs and errors call it: method and path."""
         return f"{self.method} {self.path}"
+
+
+def create_post(
+    text: str,
+    *,
+    in_reply_to: str | None = None,
+    summoned: bool = False,
+    has_link: bool = False,
+) -> Request:
+    """Publish a post, or a reply to the post `in_reply_to`. Never safe to send twice.
+
+    Source: X API docs, "Create Post": unknown keys are refused.
+    """
+    body: dict[str, Any] = {"text": text}
+    if in_reply_to is not None:
+        body["reply"] = {"in_reply_to_tweet_id": in_reply_to}
+    return Request(
+        operation="createPosts",
+        method="POST",
+        path="/2/tweets",
+        json=msgspec.json.encode(body),
+        summoned=summoned,
+        has_link=has_link,
+    )
+
+
+def delete_post(post_id: str) -> Request:
+    """Delete one of the account's own posts."""
+    return Request(operation="deletePosts", method="DELETE", path=f"/2/tweets/{_part(post_id)}")
+
+
+def get_post(post_id: str) -> Request:
+    """One post, with its author and the posts that it refers to."""
+    return Request(
+        operation="getPostsById",
+        method="GET",
+        path=f"/2/tweets/{_part(post_id)}",
+        query=_POST_QUERY,
+    )
+
+
+def get_posts(post_ids: Sequence[str]) -> Request:
+    """Up to 100 posts; those that are gone or not to be seen stand in the answer's `errors`."""
+    return Request(
+        operation="getPostsByIds",
+        method="GET",
+        path="/2/tweets",
+        query=(("ids", _joined(post_ids)), *_POST_QUERY),
+        resources=len(post_ids),
+    )
+
+
+def get_me() -> Request:
+    """The user whose token is used."""
+    return Request(operation="getUsersMe", method="GET", path="/2/users/me", query=_USER_QUERY)
+
+
+def get_users(user_ids: Sequence[str]) -> Request:
+    """Up to 100 users by id."""
+    return Request(
+        operation="getUsersByIds",
+        method="GET",
+        path="/2/users",
+        query=(("ids", _joined(user_ids)), *_USER_QUERY),
+        resources=len(user_ids),
+    )
+
+
+def get_users_by(usernames: Sequence[str]) -> Request:
+    """Up to 100 users by username, without the @."""
+    return Request(
+        operation="getUsersByUsernames",
+        method="GET",
+        path="/2/users/by",
+        query=(("usernames", _joined(usernames)), *_USER_QUERY),
+        resources=len(usernames),
+    )
+
+
+def get_mentions(
+    user_id: str,
+    *,
+    since_id: str | None = None,
+    until_id: str | None = None,
+    start_time: datetime | None = None,
+    pagination_token: str | None = None,
+    max_results: int = 100,
+) -> Request:
+    """A page of the posts that mention the user, newest first; 5 to 100, `since_id` exclusive.
+
+    Source: X API docs, "Timelines": reaches back 800 mentions.
+    """
+    return Request(
+        operation="getUsersMentions",
+        method="GET",
+        path=f"/2/users/{_part(user_id)}/mentions",
+        query=_page(
+            max_results,
+            since_id=since_id,
+            until_id=until_id,
+            start_time=_time(start_time),
+            pagination_token=pagination_token,
+        ),
+        resources=max_results,
+    )
+
+
+def get_user_posts(
+    user_id: str,
+    *,
+    since_id: str | None = None,
+    start_time: datetime | None = None,
+    pagination_token: str | None = None,
+    max_results: int = 100,
+) -> Request:
+    """A page of what the user posted, newest first; 5 to 100, replies and reposts included."""
+    return Request(
+        operation="getUsersPosts",
+        method="GET",
+        path=f"/2/users/{_part(user_id)}/tweets",
+        query=_page(
+            max_results,
+            since_id=since_id,
+            start_time=_time(start_time),
+            pagination_token=pagination_token,
+        ),
+        resources=max_results,
+    )
+
+
+def send_message(
+    *, text: str, participant_id: str | None = None, conversation_id: str | None = None
+) -> Request:
+    """Send a direct message to a user or into a conversation; exactly one of the two.
+
+    Source: X API docs, "Manage Direct Messages".
+    """
+    if (participant_id is None) == (conversation_id is None):
+        raise ValueError("a message goes to a participant or into a conversation")
+    if participant_id is not None:
+        operation = "createDirectMessagesByParticipantId"
+        path = f"/2/dm_conversations/with/{_part(participant_id)}/messages"
+    else:
+        operation = "createDirectMessagesByConversationId"
+        path = f"/2/dm_conversations/{_part(conversation_id or '')}/messages"
+    return Request(
+        operation=operation,
+        method="POST",
+        path=path,
+        json=msgspec.json.encode({"text": text}),
+    )
+
+
+def get_dm_events(
+    *,
+    participant_id: str | None = None,
+    conversation_id: str | None = None,
+    pagination_token: str | None = None,
+    max_results: int = 100,
+) -> Request:
+    """A page of direct messages, newest first, 1 to 100: with a user, of a conversation, or all.
+
+    Source: X API docs, "Direct Messages lookup": 30 days back, no `since_id`.
+    """
+    if participant_id is not None and conversation_id is not None:
+        raise ValueError("messages are those with a participant or those of a conversation")
+    operation, path = "getDirectMessagesEvents", "/2/dm_events"
+    if participant_id is not None:
+        operation = "getDirectMessagesEventsByParticipantId"
+        path = f"/2/dm_conversations/with/{_part(participant_id)}/dm_events"
+    if conversation_id is not None:
+        operation = "getDirectMessagesEventsByConversationId"
+        path = f"/2/dm_conversations/{_part(conversation_id)}/dm_events"
+    return Request(
+        operation=operation,
+        method="GET",
+        path=path,
+        query=(
+            ("max_results", str(max_results)),
+            *_given(pagination_token=pagination_token),
+            *_DM_QUERY,
+        ),
+        resources=max_results,
+    )
+
+
+def create_subscription(event_type: str, *, user_id: str, tag: str) -> Request:
+    """Ask for one kind of activity event about a user; private kinds need the user's own token.
+
+    Source: X API docs, "X Activity API": a tag has 1 to 200 characters.
+    """
+    body = {"event_type": event_type, "filter": {"user_id": user_id}, "tag": tag}
+    return Request(
+        operation="createActivitySubscription",
+        method="POST",
+        path="/2/activity/subscriptions",
+        json=msgspec.json.encode(body),
+    )
+
+
+def list_subscriptions(*, pagination_token: str | None = None) -> Request:
+    """A page of the app's subscriptions, up to 1000."""
+    return Request(
+        operation="getActivitySubscriptions",
+        method="GET",
+        path="/2/activity/subscriptions",
+        query=(
+            ("max_results", str(_MOST_SUBSCRIPTIONS)),
+            *_given(pagination_token=pagination_token),
+        ),
+    )
+
+
+def delete_subscriptions(subscription_ids: Sequence[str]) -> Request:
+    """Delete up to 100 subscriptions of the app; the answer has a result for each."""
+    return Request(
+        operation="deleteActivitySubscriptionsByIds",
+        method="DELETE",
+        path="/2/activity/subscriptions",
+        query=(("ids", _joined(subscription_ids)),),
+    )
+
+
+def activity_stream(*, backfill_minutes: int | None = None) -> Request:
+    """The stream of the app's activity events; backfill, 0 to 5 minutes, is for Enterprise."""
+    if backfill_minutes is not None and not 0 <= backfill_minutes <= _MOST_BACKFILL_MINUTES:
+        raise ValueError("X fills back 0 to 5 minutes")
+    minutes = None if backfill_minutes is None else str(backfill_minutes)
+    return Request(
+        operation="activityStream",
+        method="GET",
+        path="/2/activity/stream",
+        query=_given(backfill_minutes=minutes),
+        resources=0,
+    )
+
+
+def get_usage() -> Request:
+    """How many posts the app has read, and its cap; counts posts, not money."""
+    return Request(
+        operation="getUsage",
+        method="GET",
+        path="/2/usage/tweets",
+        query=(("usage.fields", "cap_reset_day,project_cap,project_usage"),),
+    )
+
+
+def respelled(request: Request) -> Request:
+    """The same call with field parameters in the `post.*` spelling; itself when it has none.
+
+    To be tried once, after a 400 about an unknown field parameter.
+
+    Source: X's OpenAPI document 2.167 against 2.166: what was a field there is an expansion here.
+    """
+    query = {name: value.split(",") for name, value in request.query}
+    expansions = query.get("expansions", [])
+    if "affiliation" in query.get("user.fields", ()) and "tweet.fields" not in query:
+        expansions = [*expansions, "affiliation"]
+    changed = []
+    for name, value in request.query:
+        if name.endswith(".fields"):
+            fields = _renamed(value.split(","), _RESPELLED_FIELDS)
+            changed.append((_RESPELLED_PARAMETERS.get(name, name), ",".join(fields)))
+        elif name != "expansions":
+            changed.append((name, value))
+    if expansions:
+        changed.append(("expansions", ",".join(_renamed(expansions, _RESPELLED_EXPANSIONS))))
+    return msgspec.structs.replace(request, query=tuple(pair for pair in changed if pair[1]))
+
+
+def _renamed(names: Sequence[str], table: dict[str, str]) -> list[str]:
+    return [new for name in names if (new := table.get(name, name))]
+
+
+def _part(value: str) -> str:
+    """One segment of a path, whatever is in it."""
+    if value in {"", ".", ".."}:
+        raise ValueError(f"{value!r} is no id")
+    return urllib.parse.quote(value, safe="")
+
+
+def _joined(values: Sequence[str]) -> str:
+    if not 1 <= len(values) <= MOST_IDS:
+        raise ValueError(f"1 to {MOST_IDS} at a time, not {len(values)}")
+    if any(not value or "," in value for value in values):
+        raise ValueError("an id or a username is empty, or has a comma")
+    return ",".join(values)
+
+
+def _page(max_results: int, **given: str | None) -> tuple[tuple[str, str], ...]:
+    return (("max_results", str(max_results)), *_given(**given), *_POST_QUERY)
+
+
+def _given(**parameters: str | None) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in parameters.items() if value is not None)
+
+
+def _time(moment: datetime | None) -> str | None:
+    """Source: X's OpenAPI document: `YYYY-MM-DDTHH:mm:ssZ`."""
+    return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

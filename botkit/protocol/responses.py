@@ -1,28 +1,40 @@
-"""Answers of X's API v2 as values, and every kind of error body as the error it means."""
+"""Answers of X's API v2 as values, and every kind of error body as the error it means.
+
+Wire JSON is parsed here, once. Whatever the body is (a problem, a v1 error list, HTML, nothing),
+what comes out is a `Response` or an error of the `ResponseError` tree, never anything else.
+
+Source: x-platform.md section 10; X API docs, "Response codes and errors".
+"""
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 - msgspec reads the annotations at run time
-from typing import Any
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NoReturn
 
+import msgspec
 from msgspec import Struct
 
-__all__ = ["RateWindow", "Response"]
+from botkit.errors import MalformedAnswer
+from botkit.protocol import problems, wire
+from botkit.protocol.rate_limits import RateWindow, read_date, read_day_window, read_window
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-class RateWindow(Struct, frozen=True, kw_only=True, gc=False):
-    """What the `x-rate-limit-*` headers (or their 24-hour twins) say."""
+    from botkit.errors import ResponseError
 
-    limit: int
-    remaining: int
-    reset: datetime
+__all__ = ["RateWindow", "Response", "parse_body", "read_error", "read_response"]
+
+_SUCCESS = range(200, 300)
+_NO_CONTENT = 204
 
 
 class Response(Struct, frozen=True, kw_only=True, gc=False):
     """A success (2xx), parsed once.
 
-    `data`, `includes`, `meta` and `errors` are the body's parts as decoded JSON, empty when absent.
-    `level` is the `x-access-level`, "" when it is missing. `date` is X's clock.
+    `data`, `includes`, `meta` and `errors` are the body's parts as decoded JSON, empty when it has
+    none of them. `level` is the `x-access-level`, "" when it is missing. `date` is X's clock.
     """
 
     status: int
@@ -35,3 +47,115 @@ class Response(Struct, frozen=True, kw_only=True, gc=False):
     level: str = ""
     date: datetime | None = None
     request_id: str = ""
+
+
+def read_response(
+    request_name: str, status: int, headers: Mapping[str, str], body: bytes, *, now: datetime
+) -> Response:
+    """The answer as a value, or the error that it means.
+
+    `headers` have lower-case names; `now` is our clock, for the time to wait after a 429.
+    A 200 with `data` and `errors` is a success that carries its `errors`; one that has `errors`
+    alone is the error that its first entry means, which for a look-up is `NotFound`.
+
+    Raises:
+        BadRequest: 400, and any other 4xx that no other class names.
+        Unauthorized: 401.
+        PaymentRequired: 402, the spend cap, or the monthly cap.
+        Forbidden: 403.
+        NotFound: 404, or a success that names only what is missing.
+        RateLimited: 429, or the v1 codes of a used-up limit.
+        ServerError: 408, 425 or 5xx.
+        MalformedAnswer: A 2xx whose body is not an answer, or a status that is none of these.
+    """
+    if status not in _SUCCESS:
+        raise read_error(request_name, status, headers, body, now=now)
+    answer = {} if status == _NO_CONTENT and not body else _object(request_name, status, body)
+    errors = _entries(answer.get("errors"))
+    data = answer.get("data")
+    meta = _mapping(answer.get("meta"))
+    if errors and data is None and not meta:
+        body_of_error = {**errors[0], "errors": list(errors)}
+        raise problems.error_of(request_name, status, body_of_error, headers, now=now)
+    return Response(
+        status=status,
+        data=data,
+        includes=_mapping(answer.get("includes")),
+        meta=meta,
+        errors=errors,
+        window=read_window(headers),
+        day_window=read_day_window(headers),
+        level=headers.get("x-access-level", "").strip().lower(),
+        date=read_date(headers),
+    )
+
+
+def read_error(
+    request_name: str, status: int, headers: Mapping[str, str], body: bytes, *, now: datetime
+) -> ResponseError:
+    """The error that a status outside 2xx means; `read_response` says which classes there are."""
+    try:
+        parsed = parse_body(body)
+    except ValueError:
+        parsed = None
+    if isinstance(parsed, dict):
+        return problems.error_of(request_name, status, parsed, headers, now=now)
+    excerpt = {"detail": problems.excerpt(body)}
+    return problems.error_of(request_name, status, excerpt, headers, now=now)
+
+
+def parse_body(body: bytes) -> Any:
+    """The JSON value of a body.
+
+    Halves of surrogate pairs and bytes that are no UTF-8, which users' texts can hold, become
+    U+FFFD. NaN and infinities are no JSON.
+
+    Raises:
+        ValueError: It is no JSON, or nested too deeply.
+    """
+    try:
+        return msgspec.json.decode(body)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except ValueError:
+        pass
+    try:
+        json.loads(body.decode("utf-8-sig", "replace"), parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return wire.parse_json(body)
+
+
+def _object(request_name: str, status: int, body: bytes) -> dict[str, Any]:
+    try:
+        answer = parse_body(body)
+    except ValueError as error:
+        raise _malformed(request_name, status, body) from error
+    if not isinstance(answer, dict):
+        raise _malformed(request_name, status, body)
+    return answer
+
+
+def _malformed(request_name: str, status: int, body: bytes) -> MalformedAnswer:
+    what = "an empty body" if not body.strip() else "a body that is no JSON object"
+    return MalformedAnswer(
+        f"X answered {request_name} with {status} and {what}.",
+        request=request_name,
+        status=status,
+        detail=problems.excerpt(body),
+        hint="A proxy or a fault on the way: what was asked for may have happened.",
+    )
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _entries(value: object) -> tuple[dict[str, Any], ...]:
+    if not isinstance(value, list):
+        return ()
+    return tuple(entry for entry in value if isinstance(entry, dict))

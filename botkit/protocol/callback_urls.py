@@ -1,0 +1,262 @@
+"""X's rules for callback URLs, each by its name, checked before a browser opens.
+
+X compares the `redirect_uri` of a login with the callback URLs of the app letter by letter, and
+says little when it does not like one. What can be told beforehand is told here.
+
+Source: X API docs, "Callback URLs" and "Apps"; RFC 6749 section 3.1.2; RFC 8252 sections 7.3, 8.3.
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from botkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = [
+    "MOST_CALLBACK_URLS",
+    "REFUSED_SCHEMES",
+    "Problem",
+    "check_redirect_uri",
+    "check_registered",
+    "loopback_address",
+]
+
+MOST_CALLBACK_URLS = 10
+"""The most callback URLs of one app. Source: X API docs, "Apps"."""
+
+REFUSED_SCHEMES = frozenset(
+    "vbscript javascript vbs data mocha keyword livescript ftp file gopher acrobat callto daap itpc"
+    " itms firefoxurl hcp ldap mailto mmst mmsu msbd rtsp mso-offdap snews news nntp outlook"
+    " stssync rlogin telnet tn3270 shell sip".split()
+)
+"""Schemes that X refuses. Source: X API docs, "Apps"."""
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1"})
+_ANSWER_PARAMETERS = frozenset({"code", "state", "error", "error_description", "iss"})
+_EXAMPLE = "http://127.0.0.1:8765/callback"
+_HIGHEST_PORT = 65535
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class Problem(Struct, frozen=True, kw_only=True, gc=False):
+    """What is wrong with a callback URL: the rule's name, what it says, what to do.
+
+    `fatal` problems make a login impossible; the others are what often goes wrong.
+    """
+
+    rule: str
+    text: str
+    cure: str
+    fatal: bool = True
+
+
+def check_redirect_uri(uri: str) -> list[Problem]:
+    """Everything that the rules say about one callback URL, the fatal problems first.
+
+    The rules, by name: `plain-ascii`, `absolute`, `scheme-refused`, `no-fragment`, `no-user`,
+    `port`, `loopback-literal`, `https-in-production`, `no-answer-parameters`; not fatal are
+    `exact-match`, `own-scheme` and `local-https`. An empty list means that it is fine.
+    """
+    if not uri or not uri.isascii() or not uri.isprintable() or " " in uri:
+        return [
+            Problem(
+                rule="plain-ascii",
+                text="A callback URL is printable ASCII without blanks, as X compares letters.",
+                cure="Percent-encode what is not, and drop white space at its ends.",
+            )
+        ]
+    try:
+        parts = urllib.parse.urlsplit(uri)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return [_not_absolute()] if "://" not in uri else [_bad_port()]
+    if not parts.scheme or (not host and parts.scheme in _DEFAULT_PORTS):
+        return [_not_absolute()]
+    found = [
+        *_scheme(parts.scheme, host),
+        *_shape(parts),
+        *([_bad_port()] if port == 0 else []),
+        *_exactness(parts, uri),
+    ]
+    return sorted(found, key=lambda problem: not problem.fatal)
+
+
+def check_registered(uri: str, registered: Sequence[str]) -> list[Problem]:
+    """What is wrong with the app's list of callback URLs for this one.
+
+    `registered` is the list in X's console, as a person copied it. The rules, by name:
+    `at-most-10`, `exact-match`.
+    """
+    problems = []
+    if len(registered) > MOST_CALLBACK_URLS:
+        problems.append(
+            Problem(
+                rule="at-most-10",
+                text=f"X takes {MOST_CALLBACK_URLS} callback URLs an app, these are"
+                f" {len(registered)}.",
+                cure="Remove those that are not used any more.",
+            )
+        )
+    if uri not in registered:
+        near = next((other for other in registered if _loosely(other) == _loosely(uri)), None)
+        also = "" if near is None else f" {near} differs by {_difference(near, uri)}."
+        problems.append(
+            Problem(
+                rule="exact-match",
+                text=f"X compares letter by letter, and {uri} is not registered.{also}",
+                cure=f"Add {uri} to the app's callback URLs in X's console.",
+            )
+        )
+    return problems
+
+
+def loopback_address(uri: str) -> tuple[str, int, str]:
+    """Host, port and path to listen on for this callback URL: `("127.0.0.1", 8765, "/callback")`.
+
+    Raises:
+        ConfigError: The URL breaks a rule, or is not one that this machine can listen on: http
+            on the literal 127.0.0.1 or [::1].
+
+    Source: RFC 8252 section 7.3.
+    """
+    problems = [problem for problem in check_redirect_uri(uri) if problem.fatal]
+    if problems:
+        raise ConfigError(
+            "redirect_uri breaks a rule.",
+            problems=[f"redirect_uri ({p.rule}): {p.text} {p.cure}" for p in problems],
+            hint=problems[0].cure,
+        )
+    parts = urllib.parse.urlsplit(uri)
+    if parts.scheme != "http":
+        text = f"{uri} does not lead to this machine."
+        raise ConfigError(
+            text,
+            problems=[f"redirect_uri (loopback-literal): {text}"],
+            hint=f"Use {_EXAMPLE}, or paste the redirect with --headless.",
+        )
+    return parts.hostname or "", parts.port or _DEFAULT_PORTS["http"], parts.path or "/"
+
+
+def _scheme(scheme: str, host: str) -> Iterator[Problem]:
+    if scheme in REFUSED_SCHEMES:
+        yield Problem(
+            rule="scheme-refused",
+            text=f"X refuses callback URLs of the scheme {scheme}.",
+            cure=f"Use {_EXAMPLE}.",
+        )
+    elif scheme == "http" and host not in _LOOPBACK:
+        yield _http_elsewhere(host)
+    elif scheme == "https" and (host in _LOOPBACK or host == "localhost"):
+        yield Problem(
+            rule="local-https",
+            text="Nothing listens with TLS on this machine.",
+            cure=f"Use {_EXAMPLE}, or paste the redirect with --headless.",
+            fatal=False,
+        )
+    elif scheme not in _DEFAULT_PORTS:
+        yield Problem(
+            rule="own-scheme",
+            text=f"Only a program registered for {scheme}: on this machine gets the answer.",
+            cure=f"Use {_EXAMPLE}, or paste the redirect with --headless.",
+            fatal=False,
+        )
+
+
+def _http_elsewhere(host: str) -> Problem:
+    if host == "localhost":
+        return Problem(
+            rule="loopback-literal",
+            text="localhost is a name that can lead elsewhere, and X's docs ask for 127.0.0.1.",
+            cure="Write 127.0.0.1 instead, here and in X's console.",
+        )
+    return Problem(
+        rule="https-in-production",
+        text=f"http to {host} would carry the code in the clear; http is for 127.0.0.1 and [::1].",
+        cure="Use https, or a loopback address.",
+    )
+
+
+def _shape(parts: urllib.parse.SplitResult) -> Iterator[Problem]:
+    if parts.fragment:
+        yield Problem(
+            rule="no-fragment",
+            text="A callback URL has no fragment: the browser would not send it.",
+            cure="Drop everything from the # on.",
+        )
+    if "@" in parts.netloc:
+        yield Problem(
+            rule="no-user",
+            text="A callback URL carries no user and no password.",
+            cure="Drop everything before the @.",
+        )
+    own = urllib.parse.parse_qs(parts.query, keep_blank_values=True)
+    if doubled := sorted(_ANSWER_PARAMETERS.intersection(own)):
+        yield Problem(
+            rule="no-answer-parameters",
+            text=f"X adds {', '.join(doubled)} itself; a parameter that comes twice is refused.",
+            cure="Drop it from the query.",
+        )
+
+
+def _exactness(parts: urllib.parse.SplitResult, uri: str) -> Iterator[Problem]:
+    """What a browser or a console changes unseen, so that the letters differ."""
+    reasons = []
+    if parts.scheme in _DEFAULT_PORTS and not parts.path:
+        reasons.append("it has no path, and browsers add a slash")
+    if len(parts.path) > 1 and parts.path.endswith("/"):
+        reasons.append("it ends with a slash, which counts")
+    if (
+        uri[: len(parts.scheme) + 3 + len(parts.netloc)].lower()
+        != uri[: len(parts.scheme) + 3 + len(parts.netloc)]
+    ):
+        reasons.append("its scheme or host has capitals, and browsers lower them")
+    if parts.netloc.endswith(f":{_DEFAULT_PORTS.get(parts.scheme)}"):
+        reasons.append("it names the default port, and browsers drop that")
+    if parts.query:
+        reasons.append("it has a query, which counts")
+    for reason in reasons:
+        yield Problem(
+            rule="exact-match",
+            text=f"X compares letter by letter: {reason}.",
+            cure="See that the app's callback URL in X's console has exactly the same letters.",
+            fatal=False,
+        )
+
+
+def _not_absolute() -> Problem:
+    return Problem(
+        rule="absolute",
+        text="A callback URL is absolute: scheme, host, path.",
+        cure=f"Use {_EXAMPLE}.",
+    )
+
+
+def _bad_port() -> Problem:
+    return Problem(
+        rule="port",
+        text=f"Its host or port cannot be read; a port is a number from 1 to {_HIGHEST_PORT}.",
+        cure=f"Use {_EXAMPLE}.",
+    )
+
+
+def _loosely(uri: str) -> tuple[str, str]:
+    parts = urllib.parse.urlsplit(uri.strip().lower())
+    host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or ""
+    return host, parts.path.rstrip("/")
+
+
+def _difference(near: str, uri: str) -> str:
+    ours, theirs = urllib.parse.urlsplit(uri), urllib.parse.urlsplit(near)
+    if ours.scheme != theirs.scheme:
+        return "the scheme"
+    if ours.netloc != theirs.netloc:
+        return "host or port"
+    if ours.path != theirs.path:
+        return "the path"
+    return "its letters"

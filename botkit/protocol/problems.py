@@ -1,0 +1,224 @@
+"""What an error body of X means: which class of error, in which words, with which cure.
+
+X sends problems, v1 error lists, OAuth errors, HTML and nothing at all. The status decides first,
+then the problem type by its last path segment (its host varies), then the v1 codes; wording only
+where nothing else tells cases apart.
+
+Source: x-platform.md section 10; X API docs, "Response codes and errors".
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from botkit.errors import (
+    BadRequest,
+    Forbidden,
+    MalformedAnswer,
+    NotFound,
+    PaymentRequired,
+    RateLimited,
+    ResponseError,
+    ServerError,
+    Unauthorized,
+)
+from botkit.protocol import rate_limits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+__all__ = ["Facts", "error_of", "excerpt", "read_facts"]
+
+_LONGEST_TEXT = 500
+_LONGEST_EXCERPT = 200
+_LONGEST_RETRY_AFTER = timedelta(minutes=15)
+
+_OUT_OF_MONEY = frozenset({"credits", "usage-capped"})
+_OUT_OF_MONEY_TITLES = frozenset({"CreditsDepleted", "SpendCapReached", "UsageCapExceeded"})
+_USED_UP_CODES = frozenset({88, 185})
+"""88 rate limit, 185 daily post limit: both pass by themselves. Source: x-platform.md 10.4."""
+
+_BY_STATUS: Mapping[int, type[ResponseError]] = {
+    401: Unauthorized,
+    402: PaymentRequired,
+    403: Forbidden,
+    404: NotFound,
+    408: ServerError,
+    425: ServerError,
+    429: RateLimited,
+}
+
+_BY_SEGMENT: Mapping[str, type[ResponseError]] = {
+    "invalid-request": BadRequest,
+    "rule-cap": BadRequest,
+    "invalid-rules": BadRequest,
+    "duplicate-rules": BadRequest,
+    "noncompliant-rules": BadRequest,
+    "resource-not-found": NotFound,
+    "not-authorized-for-resource": Forbidden,
+    "not-authorized-for-field": Forbidden,
+    "field-unauthorized": Forbidden,
+    "resource-unavailable": Forbidden,
+    "disallowed-resource": Forbidden,
+    "client-forbidden": Forbidden,
+    "unsupported-authentication": Forbidden,
+    "oauth1-permissions": Forbidden,
+    "field-hydration-failure": ServerError,
+    "internal-error": ServerError,
+    "rate-limit-exceeded": RateLimited,
+}
+"""For a success status that carries errors alone. Source: x-platform.md 10.2."""
+
+_BY_TITLE: Mapping[str, type[ResponseError]] = {
+    "Not Found Error": NotFound,
+    "Authorization Error": Forbidden,
+}
+
+_HINTS_BY_SEGMENT: Mapping[str, str] = {
+    "client-forbidden": "Attach the app to the Pay-per-use package and the Production environment"
+    " in X's console (console.x.com).",
+    "oauth1-permissions": "Raise the app's permission level in X's console, then authorize again:"
+    " tokens keep the level they were made with.",
+    "unsupported-authentication": "This call takes another kind of credential.",
+    "credits": "Top up the app's credits in X's console; nothing is sent until then.",
+    "usage-capped": "The cap of the billing cycle is reached; it ends with the cycle.",
+}
+
+_HINTS_BY_CODE: Mapping[int, str] = {
+    32: "X could not verify the signature: check the consumer secret and the token secret.",
+    64: "X suspended the account; a person has to appeal to X.",
+    89: "The token was revoked: authorize again.",
+    135: "The clock of this machine is off: set it by NTP.",
+    185: "The account reached its daily number of posts.",
+    226: "X took the request for spam.",
+    261: "Raise the app's permission level in X's console, then authorize again.",
+    93: "Raise the app's permission level to direct messages in X's console, authorize again.",
+    326: "X locked the account: log in at x.com and unlock it.",
+    349: "This user does not take direct messages from the account.",
+    385: "The post to reply to is gone.",
+    415: "Register the callback URL, letter by letter, in the app's settings in X's console.",
+    416: "X suspended the app; a person has to appeal to X.",
+    433: "The author restricted who may reply.",
+}
+
+_HINTS_BY_TITLE: Mapping[str, str] = {
+    "CreditsDepleted": _HINTS_BY_SEGMENT["credits"],
+    "SpendCapReached": "The spending limit of the billing cycle is reached: raise it in X's"
+    " console, or wait for the next cycle.",
+    "UsageCapExceeded": _HINTS_BY_SEGMENT["usage-capped"],
+}
+
+
+class Facts(Struct, frozen=True, kw_only=True, gc=False):
+    """What an error body says, whatever its shape."""
+
+    title: str = ""
+    detail: str = ""
+    segment: str = ""
+    codes: tuple[int, ...] = ()
+    status: int = 0
+    """The status inside the body, 0 when it names none."""
+
+
+def read_facts(body: Mapping[str, Any]) -> Facts:
+    """Read a problem, a v1 error list or an OAuth error."""
+    entries = body.get("errors")
+    errors = [e for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
+    messages = [text for entry in errors if (text := _text(entry.get("message")))]
+    return Facts(
+        title=_text(body.get("title")) or _text(body.get("error")),
+        detail=_text(body.get("detail"))
+        or _text(body.get("error_description"))
+        or _cut(" ".join(messages), _LONGEST_TEXT),
+        segment=_segment(body.get("type")),
+        codes=tuple(code for entry in errors if (code := _code(entry.get("code"))) is not None),
+        status=_code(body.get("status")) or 0,
+    )
+
+
+def error_of(
+    request_name: str,
+    status: int,
+    body: Mapping[str, Any],
+    headers: Mapping[str, str],
+    *,
+    now: datetime,
+) -> ResponseError:
+    """The error that a status and a decoded body mean."""
+    facts = read_facts(body)
+    kind = _class_of(status, facts)
+    said = ": ".join(part for part in (facts.title, facts.detail) if part)
+    error = kind(
+        f"X answered {request_name} with {status}" + (f", {said}" if said else "."),
+        request=request_name,
+        status=status,
+        title=facts.title,
+        detail=facts.detail,
+        problem_type=facts.segment,
+        codes=facts.codes,
+        hint=_hint(facts),
+    )
+    if isinstance(error, RateLimited):
+        error.retry_at = rate_limits.retry_at(headers, now=now)
+    if isinstance(error, ServerError):
+        asked = rate_limits.read_retry_after(headers, now=now)
+        error.retry_at = None if asked is None else now + min(asked, _LONGEST_RETRY_AFTER)
+    return error
+
+
+def excerpt(body: bytes) -> str:
+    """The beginning of a body that is no JSON, on one line, for a person to read."""
+    return _cut(body[: 4 * _LONGEST_EXCERPT].decode("utf-8", "replace"), _LONGEST_EXCERPT)
+
+
+def _class_of(status: int, facts: Facts) -> type[ResponseError]:
+    if status >= 500:  # noqa: PLR2004 - the class of statuses
+        return ServerError
+    if facts.segment in _OUT_OF_MONEY or facts.title in _OUT_OF_MONEY_TITLES:
+        return PaymentRequired
+    if _USED_UP_CODES.intersection(facts.codes):
+        return RateLimited
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if status >= 400:  # noqa: PLR2004 - the class of statuses
+        return BadRequest
+    return (
+        _BY_SEGMENT.get(facts.segment)
+        or _BY_STATUS.get(facts.status)
+        or _BY_TITLE.get(facts.title)
+        or MalformedAnswer
+    )
+
+
+def _hint(facts: Facts) -> str:
+    for code in facts.codes:
+        if code in _HINTS_BY_CODE:
+            return _HINTS_BY_CODE[code]
+    return _HINTS_BY_SEGMENT.get(facts.segment) or _HINTS_BY_TITLE.get(facts.title, "")
+
+
+def _segment(value: object) -> str:
+    """The last path segment of a problem type; `about:blank` has one only."""
+    return _text(value).rstrip("/").rsplit("/", 1)[-1]
+
+
+def _code(value: object) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:  # noqa: PLR2004 - no code is longer
+        return int(value)
+    return None
+
+
+def _text(value: object) -> str:
+    return _cut(value, _LONGEST_TEXT) if isinstance(value, str) else ""
+
+
+def _cut(value: str, most: int) -> str:
+    """One line, without control characters, not longer than that."""
+    words = " ".join("".join(c if c.isprintable() else " " for c in value).split())
+    return words if len(words) <= most else words[: most - 1] + "…"
