@@ -8,6 +8,7 @@
         StateMismatch                the redirect does not belong to this login attempt
         InvalidGrant                 the refresh token or code is dead: authorize again
         InvalidClient                X does not accept this client id and secret
+        WrongAccount                 the login is of another account than the one wanted
         AccessDenied                 .operation .have .need .cure
           MissingScope, LevelTooLow, WrongCredential
       XError                         .request (method, path; never tokens)
@@ -85,6 +86,7 @@ __all__ = [
     "VaultKeyError",
     "WebhookError",
     "WiringError",
+    "WrongAccount",
     "WrongCredential",
     "XError",
 ]
@@ -151,6 +153,10 @@ class InvalidGrant(AuthError):
 
 class InvalidClient(AuthError):
     """X does not accept this client id and secret. The stored tokens are untouched."""
+
+
+class WrongAccount(AuthError):
+    """The login belongs to another account than the one that was wanted. Nothing was stored."""
 
 
 class AccessDenied(AuthError):

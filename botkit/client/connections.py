@@ -56,7 +56,7 @@ departing: ContextVar[Departure | None] = ContextVar("departing", default=None)
 class StoppableConnector(aiohttp.TCPConnector):
     """A connector that awaits the request's stop before it hands the connection over."""
 
-    async def connect(  # type: ignore[explicit-override]  # typing.override comes with 3.12
+    async def connect(
         self,
         req: Any,
         traces: Any,

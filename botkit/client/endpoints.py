@@ -5,9 +5,15 @@ Source: X API docs, hosts and endpoints; every address but the consent page deri
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
 from msgspec import Struct
 
 from botkit.model.tokens import Secret
+
+if TYPE_CHECKING:
+    from botkit.protocol.requests import Request
 
 __all__ = ["API_URL", "CONSENT_URL", "AppKeys", "Endpoints"]
 
@@ -47,6 +53,13 @@ class Endpoints(Struct, frozen=True, kw_only=True):
             app_token_url=app_token_url or base + "/oauth2/token",
             issuer=issuer,
         )
+
+    def url_of(self, request: Request) -> str:
+        """The absolute address of a call, its query percent-encoded as OAuth 1.0a signs it."""
+        if not request.query:
+            return self.api_url + request.path
+        query = urlencode(request.query, quote_via=quote, safe="-._~")
+        return f"{self.api_url}{request.path}?{query}"
 
 
 class AppKeys(Struct, frozen=True, kw_only=True):

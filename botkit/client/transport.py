@@ -27,7 +27,7 @@ from botkit.errors import OutcomeUnknown, TransportError
 from botkit.ports.io import HttpResponse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
     from pathlib import Path
 
     from multidict import CIMultiDictProxy
@@ -114,7 +114,7 @@ class AiohttpTransport:
         raise _explain(request, failure, connected=departure.connected)
 
     @asynccontextmanager
-    async def stream(self, request: HttpRequest) -> AsyncIterator[HttpStream]:
+    async def stream(self, request: HttpRequest) -> AsyncGenerator[HttpStream]:
         """Open a stream; the timeout is for the connect and the headers only.
 
         Raises:
@@ -354,7 +354,7 @@ def _kind_of(failure: Exception, *, connected: bool) -> tuple[str, str, BaseExce
             why = getattr(failure.certificate_error, "verify_message", "")
             return "tls", f"its certificate is refused: {why or 'wrong'}", _plain(failure)
         case aiohttp.ClientConnectorSSLError():
-            return "tls", "TLS could not be agreed on", _plain(failure.os_error)
+            return "tls", "TLS could not be agreed on", _plain(failure)
         case aiohttp.ClientConnectorDNSError():
             return "dns", "the name cannot be resolved", _plain(failure.os_error)
         case TimeoutError():
@@ -370,7 +370,8 @@ def _kind_of(failure: Exception, *, connected: bool) -> tuple[str, str, BaseExce
             return "reset", "the answer was cut off or cannot be unpacked", None
         case aiohttp.ClientResponseError():
             return "reset", "the answer is no HTTP", None
-    return ("reset" if connected else "connect"), "the connection broke", _plain(failure)
+        case _:
+            return ("reset" if connected else "connect"), "the connection broke", _plain(failure)
 
 
 def _plain(error: BaseException) -> BaseException | None:

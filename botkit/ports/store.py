@@ -71,9 +71,7 @@ class Events(Protocol):
         """
         ...
 
-    async def due(
-        self, now: datetime, *, after_seq: int = 0, limit: int = 500
-    ) -> list[InboxItem]:
+    async def due(self, now: datetime, *, after_seq: int = 0, limit: int = 500) -> list[InboxItem]:
         """Events that wait and whose time has come, in order of `seq`, from after `after_seq`."""
         ...
 
@@ -125,9 +123,7 @@ class Events(Protocol):
         """Move the event to the dead letters."""
         ...
 
-    async def dead(
-        self, *, account_id: str | None = None, limit: int = 100
-    ) -> list[DeadLetter]:
+    async def dead(self, *, account_id: str | None = None, limit: int = 100) -> list[DeadLetter]:
         """Dead letters, newest first."""
         ...
 
@@ -141,9 +137,7 @@ class Events(Protocol):
         """Recorded events, newest first."""
         ...
 
-    async def get(
-        self, key: str, *, account_id: str | None = None
-    ) -> list[StoredEvent]:
+    async def get(self, key: str, *, account_id: str | None = None) -> list[StoredEvent]:
         """The events with that key (one for each account)."""
         ...
 
@@ -186,9 +180,7 @@ class States(Protocol):
 class Writes(Protocol):
     """The journal of writes. Source: reliability, "Writes"."""
 
-    async def begin(
-        self, write: NewWrite, *, now: datetime, fence: Fence
-    ) -> StoredWrite:
+    async def begin(self, write: NewWrite, *, now: datetime, fence: Fence) -> StoredWrite:
         """Make the row SENDING, or re-open it when it is QUEUED; with a new attempt.
 
         `fresh` is True when the caller must send now. A row in any other state comes back as it
@@ -289,9 +281,7 @@ class Writes(Protocol):
 class Credentials(Protocol):
     """Logins. Tokens are sealed before they come here. Source: reliability 3.4."""
 
-    async def get(
-        self, account_id: str, app: str, kind: CredentialKind
-    ) -> CredentialRow | None:
+    async def get(self, account_id: str, app: str, kind: CredentialKind) -> CredentialRow | None:
         """One login."""
         ...
 
@@ -306,9 +296,7 @@ class Credentials(Protocol):
         """
         ...
 
-    async def intend(
-        self, row: CredentialRow, intent: Intent, *, reserve_bytes: int
-    ) -> None:
+    async def intend(self, row: CredentialRow, intent: Intent, *, reserve_bytes: int) -> None:
         """Write an intent, padded so that the result will fit; `Conflict` on another `gen`."""
         ...
 
@@ -364,9 +352,7 @@ class Accounts(Protocol):
         """Delete an account and all its credentials."""
         ...
 
-    async def cached_users(
-        self, ids: Sequence[str], *, since: datetime
-    ) -> list[StoredUser]:
+    async def cached_users(self, ids: Sequence[str], *, since: datetime) -> list[StoredUser]:
         """Users fetched since then."""
         ...
 
@@ -426,9 +412,7 @@ class Progress(Protocol):
         """A source's cursor, None at first start."""
         ...
 
-    async def set_checkpoint(
-        self, checkpoint: Checkpoint, *, fence: Fence | None = None
-    ) -> None:
+    async def set_checkpoint(self, checkpoint: Checkpoint, *, fence: Fence | None = None) -> None:
         """Move a cursor without events."""
         ...
 
@@ -436,9 +420,7 @@ class Progress(Protocol):
         """Record that a source does not listen; gives the gap's id."""
         ...
 
-    async def close_gap(
-        self, gap_id: int, *, until: datetime, state: str, reason: str
-    ) -> None:
+    async def close_gap(self, gap_id: int, *, until: datetime, state: str, reason: str) -> None:
         """Record its end and whether it could be filled."""
         ...
 
@@ -519,18 +501,19 @@ class Vault(Protocol):
 
     def seal(
         self,
-        secrets: Mapping[str, str],
+        tokens: Mapping[str, str],
+        /,
         *,
         account_id: str,
         app: str,
         kind: CredentialKind,
         gen: int,
     ) -> bytes:
-        """The secrets, encrypted and bound to that row and generation."""
+        """The tokens, encrypted and bound to that row and generation."""
         ...
 
     def open(
-        self, sealed: bytes, *, account_id: str, app: str, kind: CredentialKind, gen: int
+        self, sealed: bytes, /, *, account_id: str, app: str, kind: CredentialKind, gen: int
     ) -> dict[str, str]:
         """What was sealed. Raises `VaultKeyError` when the key or the row is another one."""
         ...

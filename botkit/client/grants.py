@@ -1,0 +1,164 @@
+"""One OAuth 2.0 login in memory: its access token, how long it lives, when to do what.
+
+Spans are on the clock that never goes back; the wall clock counts only across restarts.
+Source: reliability 3.4 and F17.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from botkit.client.rescue import Rescued
+from botkit.model.records import CredentialRow
+from botkit.model.tokens import LoginState, Secret
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from botkit.ports.io import Clock, Entropy
+
+__all__ = ["Grant", "LoginStatus", "Outcome", "fingerprint", "life_s"]
+
+_FULL_LIFE_S = 7200.0
+_MARGIN = (1 / 6, 1 / 3)
+"""30 minutes +- 10 of X's two hours; the same share of a shorter life."""
+_URGENT_S = 60.0
+_LATE_S = 120.0
+_GAP_S = 60.0
+_LONGEST_GAP_S = 900.0
+
+
+def fingerprint(secret: Secret) -> str:
+    """A short name for a secret, for logs and comparison; it does not give the secret away."""
+    return hashlib.sha256(secret.reveal().encode()).hexdigest()[:16]
+
+
+def life_s(row: CredentialRow, now: datetime) -> float:
+    """How long the row's access token lives from now, by the wall clock.
+
+    Never longer than it was granted for, so that a clock that is behind does not stretch it.
+    """
+    if row.access_until is None:
+        return 0.0
+    whole = row.access_until - (row.last_success or row.granted_at)
+    left = min(row.access_until - now, whole)
+    return max(left, timedelta(0)).total_seconds()
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """How one attempt to refresh ended.
+
+    `kind` is `renewed`, `adopted` (somebody else had), `kept` (not touched), `uncertain`, `dead`,
+    `config`, `later` (surely not carried out), `blocked` (the store, nothing was sent), `unsaved`
+    (renewed, but the store could not take it) or `gone`. `row` is the login after it.
+    """
+
+    kind: str
+    row: CredentialRow
+    access: Secret | None = None
+    reason: str = ""
+    wait_s: float | None = None
+    error: Exception | None = None
+    unsaved: Rescued | None = None
+
+
+class LoginStatus(Struct, frozen=True, kw_only=True):
+    """What the operator sees of one login. Source: reliability 3.5.
+
+    `left_s` is the life of the access token in hand, 0 when it is over. `saved` is False while the
+    newest token is only in memory and in the rescue file. `next_step` is the exact command, ""
+    when there is nothing to do.
+    """
+
+    account_id: str
+    username: str
+    app: str
+    status: LoginState
+    since: datetime
+    gen: int
+    left_s: float
+    last_success: datetime | None
+    reason: str = ""
+    saved: bool = True
+    next_step: str = ""
+
+
+class Grant:
+    """The record of one login; ten thousand of them fit into one small process."""
+
+    __slots__ = (
+        "access",
+        "error",
+        "flight",
+        "gap_s",
+        "last_flight_s",
+        "late_s",
+        "margin_s",
+        "next_try_s",
+        "row",
+        "tries",
+        "unsaved",
+        "until_s",
+        "urgent_s",
+    )
+
+    def __init__(self, row: CredentialRow) -> None:
+        self.row = row
+        self.access = Secret("")
+        self.until_s = 0.0
+        self.margin_s = self.late_s = self.urgent_s = 0.0
+        self.gap_s = _GAP_S
+        self.next_try_s = 0.0
+        self.last_flight_s = float("-inf")
+        self.tries = 0
+        self.error: Exception | None = None
+        self.flight: asyncio.Task[None] | None = None
+        self.unsaved: Rescued | None = None
+
+    def take(
+        self, row: CredentialRow, access: Secret, *, left_s: float, clock: Clock, entropy: Entropy
+    ) -> None:
+        """Go on with this generation; its margin is drawn here, once."""
+        whole_s = _FULL_LIFE_S
+        if row.access_until is not None:
+            spans = row.access_until - (row.last_success or row.granted_at)
+            whole_s = min(max(spans.total_seconds(), 1.0), _FULL_LIFE_S)
+        self.row = row
+        self.access = access
+        self.until_s = clock.monotonic() + left_s
+        self.margin_s = whole_s * entropy.uniform(*_MARGIN)
+        self.urgent_s = min(_URGENT_S, whole_s / 20)
+        self.late_s = min(_LATE_S, whole_s / 10)
+        self.tries = 0
+        self.next_try_s = 0.0
+        self.error = None
+
+    def left_s(self, clock: Clock) -> float:
+        """How long the access token in hand still lives."""
+        return max(self.until_s - clock.monotonic(), 0.0)
+
+    def due_s(self) -> float | None:
+        """When to try next, on the steady clock; None when only a person can help."""
+        if self.unsaved is not None:
+            return self.next_try_s
+        match self.row.status:
+            case LoginState.OK:
+                return max(self.until_s - self.margin_s, self.next_try_s)
+            case LoginState.UNCERTAIN:
+                return max(self.until_s - self.late_s, self.next_try_s)
+            case LoginState.DEAD | LoginState.CONFIG:
+                return None
+
+    def may_follow_401(self, now_s: float) -> bool:
+        """Whether a 401 may start a refresh now: 60 s apart, doubling while they go on."""
+        since_s = now_s - self.last_flight_s
+        if since_s < self.gap_s:
+            return False
+        self.gap_s = (
+            _GAP_S if since_s > 4 * _LONGEST_GAP_S else min(2 * self.gap_s, _LONGEST_GAP_S)
+        )
+        return True

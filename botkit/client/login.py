@@ -1,0 +1,280 @@
+"""One OAuth 2.0 login attempt: the address to open, and what to do with the redirect. No server.
+
+State, verifier, redirect URI and the wished account belong to this one attempt. The first redirect
+with the right state uses it up, whatever comes of it; its code is exchanged at once and once.
+Source: reliability C1 to C8; RFC 6749 section 4.1, RFC 7636.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from botkit.errors import (
+    AuthError,
+    AuthorizationDenied,
+    ConfigError,
+    Conflict,
+    MalformedAnswer,
+    OutcomeUnknown,
+    ServerError,
+    StateMismatch,
+    StoreUnavailable,
+    TransportError,
+    WrongAccount,
+)
+from botkit.model.records import CredentialRow
+from botkit.model.tokens import CredentialKind, LoginState, TokenSet
+from botkit.model.users import Account, User
+from botkit.ports.io import HttpRequest
+from botkit.protocol import oauth2, objects, requests, token_answers
+from botkit.protocol.responses import read_response
+
+if TYPE_CHECKING:
+    from botkit.client.endpoints import AppKeys
+    from botkit.client.surroundings import Surroundings
+
+__all__ = ["Login", "LoginAttempt", "LoginWish"]
+
+_T = TypeVar("_T")
+
+_log = structlog.get_logger("botkit.login")
+
+_LIFE = timedelta(minutes=10)
+_EXCHANGE_TIMEOUT_S = 20.0
+_PAUSES_S = (0.25, 0.5, 1.0, 2.0)
+"""Between tries of what surely was not carried out. X takes a code for 30 seconds."""
+
+
+class LoginWish(Struct, frozen=True, kw_only=True):
+    """What is wanted of a login.
+
+    `account` is the id or the username that must have consented, "" for whoever did. `confirmed`
+    says that a person knows that another account than the stored one may come, and wants it.
+    """
+
+    redirect_uri: str
+    scopes: tuple[str, ...]
+    app: str = "default"
+    account: str = ""
+    confirmed: bool = False
+
+
+class Login(Struct, frozen=True, kw_only=True):
+    """A login that is stored. `missing` are the scopes that were asked for and not granted."""
+
+    account: Account
+    row: CredentialRow
+    scopes: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+class LoginAttempt:
+    """One attempt; make a new one for each.
+
+    Attributes:
+        url: What the person opens in the browser.
+        expires_at: After that, no redirect counts.
+    """
+
+    url: str
+    expires_at: datetime
+
+    def __init__(self, around: Surroundings, wish: LoginWish) -> None:
+        self._around = around
+        self._wish = wish
+        self._keys = _keys_of(around, wish.app)
+        self._state = oauth2.new_state(around.entropy.token_bytes(32))
+        self._verifier = oauth2.new_code_verifier(around.entropy.token_bytes(32))
+        self._used = False
+        self._ends_s = around.clock.monotonic() + _LIFE.total_seconds()
+        self.expires_at = around.clock.now() + _LIFE
+        self.url = oauth2.authorize_url(
+            around.endpoints.consent_url,
+            client_id=self._keys.client_id,
+            redirect_uri=wish.redirect_uri,
+            scopes=wish.scopes,
+            state=self._state,
+            code_verifier=self._verifier,
+        )
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no redirect can end it any more."""
+        return self._used or self._around.clock.monotonic() >= self._ends_s
+
+    async def finish(self, query: str) -> Login:
+        """End the attempt with the redirect's query (what follows the `?`).
+
+        Returns only when the login is stored, synced.
+
+        Raises:
+            StateMismatch: Not this attempt's redirect, or it came twice. A right one may yet come
+                unless `is_over`.
+            AuthorizationDenied: The person declined.
+            WrongAccount: Somebody else than the wished account consented; nothing was stored.
+            AuthError: X refused the code or the client, or the answer was lost: start again.
+            XError: X could not be asked, or answered nonsense: start again.
+            StateError: The login could not be stored.
+        """
+        try:
+            code = oauth2.read_callback(
+                query, state=self._state, issuer=self._around.endpoints.issuer
+            )
+        except AuthorizationDenied:
+            self._use_up()
+            raise
+        self._use_up()
+        granted = await self._exchange(code)
+        user = await self._who(granted)
+        await self._check_wish(user)
+        return await self._store(user, granted)
+
+    def _use_up(self) -> None:
+        """No await stands between the comparison of the state and this."""
+        if self._used:
+            raise StateMismatch("This login was ended by an earlier redirect.")
+        self._used = True
+        if self._around.clock.monotonic() >= self._ends_s:
+            raise AuthError(
+                "The login took longer than ten minutes; nothing was exchanged.",
+                hint="Start again.",
+            )
+
+    async def _exchange(self, code: str) -> TokenSet:
+        keys = self._keys
+        authorization = oauth2.basic_authorization(keys.client_id, keys.client_secret)
+        request = HttpRequest(
+            method="POST",
+            url=self._around.endpoints.token_url,
+            name="POST /2/oauth2/token",
+            headers=(("Authorization", authorization), ("Content-Type", oauth2.FORM_TYPE)),
+            body=oauth2.code_form(
+                code=code, redirect_uri=self._wish.redirect_uri, code_verifier=self._verifier
+            ),
+            timeout_s=_EXCHANGE_TIMEOUT_S,
+            writes=True,
+        )
+
+        async def send() -> HttpResponse:
+            try:
+                return await self._around.transport.send(request)
+            except OutcomeUnknown as error:
+                raise AuthError(
+                    "The answer to the code's exchange was lost; a code works only once.",
+                    hint="Start again.",
+                ) from error
+
+        answer = await self._persist(send, TransportError)
+        now = self._around.clock.now()
+        return token_answers.read_token_answer(answer, asked=self._wish.scopes, now=now)
+
+    async def _who(self, granted: TokenSet) -> User:
+        """Ask X whose token it is."""
+        ask = requests.get_me()
+        request = HttpRequest(
+            method=ask.method,
+            url=self._around.endpoints.url_of(ask),
+            name=ask.name,
+            headers=(("Authorization", f"Bearer {granted.access_token.reveal()}"),),
+        )
+
+        async def send() -> Response:
+            answer = await self._around.transport.send(request)
+            now = self._around.clock.now()
+            return read_response(ask.name, answer.status, answer.headers, answer.body, now=now)
+
+        response = await self._persist(send, TransportError, ServerError)
+        users = objects.read_users(response)
+        if not users:
+            raise MalformedAnswer(
+                f"X answered {ask.name} without a user; nothing was stored.",
+                request=ask.name,
+                status=response.status,
+            )
+        return users[0]
+
+    async def _check_wish(self, user: User) -> None:
+        wish = self._wish.account.removeprefix("@")
+        if not wish or self._wish.confirmed:
+            return
+        stored = await self._around.store.accounts.get(wish)
+        wanted_id = stored.id if stored is not None else wish
+        if user.id == wanted_id or (
+            stored is None and user.username.casefold() == wish.casefold()
+        ):
+            return
+        raise WrongAccount(
+            f"@{user.username} (id {user.id}) consented, @{wish} was wanted; nothing was stored.",
+            hint=f"Log in to X as @{wish} in that browser, then start again.",
+        )
+
+    async def _store(self, user: User, granted: TokenSet) -> Login:
+        account = Account(id=user.id, username=user.username, name=user.name, app=self._wish.app)
+
+        async def store() -> CredentialRow:
+            await self._around.store.accounts.put(account)
+            row = await self._row(account, granted)
+            return await self._around.store.credentials.replace(row)
+
+        row = await self._persist(store, Conflict, StoreUnavailable)
+        _log.info(
+            "authorized",
+            account=account.id,
+            username=account.username,
+            gen=row.gen,
+            scopes=" ".join(row.scopes),
+        )
+        missing = tuple(scope for scope in self._wish.scopes if scope not in granted.scopes)
+        return Login(account=account, row=row, scopes=granted.scopes, missing=missing)
+
+    async def _persist(self, call: Callable[[], Awaitable[_T]], *passing: type[Exception]) -> _T:
+        """Try a few times what surely did nothing when it raises one of those."""
+        for pause_s in _PAUSES_S:
+            try:
+                return await call()
+            except passing:
+                await self._around.clock.sleep(pause_s)
+        return await call()
+
+    async def _row(self, account: Account, granted: TokenSet) -> CredentialRow:
+        kind = CredentialKind.OAUTH2
+        known = await self._around.store.credentials.get(account.id, account.app, kind)
+        gen = 1 if known is None else known.gen + 1
+        now = self._around.clock.now()
+        tokens = {"access_token": granted.access_token.reveal()}
+        if granted.refresh_token is not None:
+            tokens["refresh_token"] = granted.refresh_token.reveal()
+        row = CredentialRow(
+            account_id=account.id,
+            app=account.app,
+            kind=kind,
+            gen=gen,
+            sealed=b"",
+            user_id=account.id,
+            username=account.username,
+            scopes=granted.scopes,
+            status=LoginState.OK,
+            since=now,
+            granted_at=now,
+            access_until=now + timedelta(seconds=granted.expires_in_s),
+            last_success=now,
+        )
+        sealed = self._around.vault.seal(
+            tokens, account_id=account.id, app=account.app, kind=kind, gen=gen
+        )
+        return msgspec.structs.replace(row, sealed=sealed)
+
+
+def _keys_of(around: Surroundings, app: str) -> AppKeys:
+    keys = around.apps.get(app)
+    if keys is None or not keys.client_id or not keys.client_secret:
+        raise ConfigError(
+            f"The app {app!r} has no client id and client secret.",
+            hint="Set client_id and client_secret (or BOTKIT_APP__CLIENT_SECRET_FILE).",
+        )
+    return keys

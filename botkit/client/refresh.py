@@ -1,0 +1,339 @@
+"""Spends one refresh token, so that it is never spent without room for its successor.
+
+The order is the whole point: lock, re-read, intent synced and padded, connect and TLS, "sent"
+synced, bytes, answer, result synced, and only then the new access token is given out. What cannot
+be told is UNCERTAIN and is left alone while the old access token works. Source: reliability 3.4.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+import structlog
+
+from botkit.client.grants import Outcome, fingerprint
+from botkit.client.rescue import Rescued
+from botkit.errors import (
+    AuthError,
+    Conflict,
+    InvalidClient,
+    InvalidGrant,
+    MalformedAnswer,
+    OutcomeUnknown,
+    RateLimited,
+    ResponseError,
+    ServerError,
+    StateError,
+    TransportError,
+)
+from botkit.model.records import Intent
+from botkit.model.tokens import LoginState, Secret
+from botkit.ports.io import HttpRequest
+from botkit.protocol import oauth2, token_answers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from botkit.client.endpoints import AppKeys
+    from botkit.client.surroundings import Surroundings
+    from botkit.model.records import CredentialRow
+    from botkit.ports.io import HttpResponse
+
+__all__ = ["GrantLock", "Refresher", "config_fingerprint", "in_process"]
+
+_log = structlog.get_logger("botkit.tokens")
+
+_TIMEOUT_S = 60.0
+_RESERVE_BYTES = 2048
+_SALVAGE_BYTES = 16 * 1024
+_MAINTENANCE = 503
+_SUCCESS = 200
+
+
+class GrantLock(Protocol):
+    """Takes the lock of one grant across processes.
+
+    It gives a check that is called right before the bytes leave and raises `LeaseLost` when the
+    lock may be another's by then.
+    """
+
+    def __call__(self, row: CredentialRow, /) -> AbstractAsyncContextManager[Callable[[], None]]:
+        """The lock of that login."""
+        ...
+
+
+@asynccontextmanager
+async def in_process(row: CredentialRow) -> AsyncGenerator[Callable[[], None]]:
+    """The lock while one process runs: its single flight is lock enough."""
+    del row
+    yield lambda: None
+
+
+def config_fingerprint(keys: AppKeys) -> str:
+    """Which client id and secret a CONFIG is about: others clear it."""
+    pair = f"{keys.client_id}\0{keys.client_secret.reveal()}"
+    return hashlib.sha256(pair.encode()).hexdigest()[:16]
+
+
+class Refresher:
+    """Refreshes one login at a time, for whoever makes sure of the single flight."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        *,
+        owner: str,
+        lock: GrantLock,
+    ) -> None:
+        self._around = around
+        self._store = around.store.credentials
+        self._owner = owner
+        self._lock = lock
+
+    async def refresh(self, seen: CredentialRow, *, late: bool) -> Outcome:
+        """Make the next generation of a login.
+
+        `late` says that there is nothing left to lose: the access token is over or refused, so
+        that a token whose first sending has an unknown end may be sent once more.
+        """
+        async with self._lock(seen) as check:
+            row = await self._store.get(seen.account_id, seen.app, seen.kind)
+            if row is None:
+                return Outcome(kind="gone", row=seen)
+            if row.gen > seen.gen:
+                return self._adopted(row)
+            row = await self.thaw(row)
+            if row.status in {LoginState.DEAD, LoginState.CONFIG}:
+                return Outcome(kind=row.status.value.lower(), row=row, reason=row.reason)
+            if row.status is LoginState.UNCERTAIN or (row.intent and row.intent.sent):
+                reason = row.reason or "the process ended while a refresh was under way"
+                row = await self._mark(row, LoginState.UNCERTAIN, reason)
+                if not late:
+                    return Outcome(kind="kept", row=row, reason=reason)
+            return await self._spend(row, check)
+
+    async def thaw(self, row: CredentialRow) -> CredentialRow:
+        """A login that was CONFIG under other settings than those of now is OK again."""
+        keys = self._around.apps.get(row.app)
+        if row.status is not LoginState.CONFIG or keys is None:
+            return row
+        if config_fingerprint(keys) == row.config_fingerprint:
+            return row
+        return await self._mark(row, LoginState.OK, "")
+
+    def open_row(self, row: CredentialRow) -> dict[str, str]:
+        """What is sealed in a row."""
+        return self._around.vault.open(
+            row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
+        )
+
+    async def _spend(self, row: CredentialRow, check: Callable[[], None]) -> Outcome:
+        tokens = self.open_row(row)
+        refresh_token = Secret(tokens.get("refresh_token", ""))
+        if not refresh_token:
+            return await self._dead(row, "there is no refresh token: offline.access not granted")
+        keys = self._around.apps.get(row.app)
+        if keys is None or not keys.client_id or not keys.client_secret:
+            return await self._misconfigured(row, f"app {row.app!r} has no client id and secret")
+        intent = self._intent(row, refresh_token)
+        try:
+            await self._store.intend(row, intent, reserve_bytes=len(row.sealed) + _RESERVE_BYTES)
+        except StateError as error:
+            return Outcome(kind="blocked", row=row, reason="nothing was sent", error=error)
+
+        async def before_bytes() -> None:
+            check()
+            await self._store.mark_sent(row, intent.id)
+
+        authorization = oauth2.basic_authorization(keys.client_id, keys.client_secret)
+        request = HttpRequest(
+            method="POST",
+            url=self._around.endpoints.token_url,
+            name="POST /2/oauth2/token",
+            headers=(("Authorization", authorization), ("Content-Type", oauth2.FORM_TYPE)),
+            body=oauth2.refresh_form(refresh_token),
+            timeout_s=_TIMEOUT_S,
+            writes=True,
+        )
+        answered = await self._send(row, intent, request, before_bytes)
+        if isinstance(answered, Outcome):
+            return answered
+        return await self._classify(row, intent, tokens, answered)
+
+    async def _send(
+        self,
+        row: CredentialRow,
+        intent: Intent,
+        request: HttpRequest,
+        before_bytes: Callable[[], Awaitable[None]],
+    ) -> HttpResponse | Outcome:
+        try:
+            return await self._around.transport.send(request, before_bytes=before_bytes)
+        except OutcomeUnknown as error:
+            return await self._uncertain(row, f"no answer to the refresh ({error.kind})")
+        except TransportError as error:
+            await self._clear(row, intent)
+            return Outcome(kind="later", row=row, reason=error.message, error=error)
+        except StateError as error:
+            await self._clear(row, intent)
+            return Outcome(kind="blocked", row=row, reason="nothing was sent", error=error)
+
+    async def _classify(
+        self, row: CredentialRow, intent: Intent, tokens: dict[str, str], answer: HttpResponse
+    ) -> Outcome:
+        now = self._around.clock.now()
+        try:
+            granted = token_answers.read_token_answer(answer, asked=row.scopes, now=now)
+        except (AuthError, ResponseError) as error:
+            return await self._judge(row, intent, answer, error)
+        spent = Secret(tokens["refresh_token"])
+        sealed = {
+            "access_token": granted.access_token.reveal(),
+            "refresh_token": (granted.refresh_token or spent).reveal(),
+            "spent": fingerprint(spent),
+        }
+        new = msgspec.structs.replace(
+            row,
+            gen=row.gen + 1,
+            sealed=self._seal(row, sealed, gen=row.gen + 1),
+            scopes=granted.scopes,
+            status=LoginState.OK,
+            reason="",
+            since=row.since if row.status is LoginState.OK else now,
+            access_until=now + timedelta(seconds=granted.expires_in_s),
+            last_success=now,
+            config_fingerprint="",
+            intent=None,
+        )
+        return await self._store_new(new, intent, granted.access_token)
+
+    async def _judge(
+        self,
+        row: CredentialRow,
+        intent: Intent,
+        answer: HttpResponse,
+        error: AuthError | ResponseError,
+    ) -> Outcome:
+        """What an answer without tokens means. Source: reliability 3.4, "classify"."""
+        match error:
+            case InvalidGrant():
+                return await self._refused(row, intent, error)
+            case InvalidClient():
+                await self._clear(row, intent)
+                return await self._misconfigured(row, error.message)
+            case RateLimited():
+                await self._clear(row, intent)
+                return self._later(row, error)
+            case ServerError() if error.status == _MAINTENANCE and error.retry_at is not None:
+                await self._clear(row, intent)
+                return self._later(row, error)
+            case MalformedAnswer() if answer.status == _SUCCESS:
+                outcome = await self._uncertain(row, error.message)
+                salvage = self._salvage(outcome.row, intent, answer)
+                return msgspec.structs.replace(outcome, unsaved=salvage)
+            case _:
+                return await self._uncertain(row, f"the refresh was not granted: {error.message}")
+
+    async def _store_new(self, new: CredentialRow, intent: Intent, access: Secret) -> Outcome:
+        try:
+            await self._store.store_result(new, intent.id)
+        except Conflict as error:
+            row = await self._store.get(new.account_id, new.app, new.kind)
+            if row is None:
+                return Outcome(kind="gone", row=new, error=error)
+            return self._adopted(row)
+        except StateError as error:
+            return Outcome(
+                kind="unsaved",
+                row=new,
+                access=access,
+                reason=error.message,
+                error=error,
+                unsaved=Rescued(row=new, intent_id=intent.id),
+            )
+        return Outcome(kind="renewed", row=new, access=access)
+
+    async def _refused(self, row: CredentialRow, intent: Intent, error: InvalidGrant) -> Outcome:
+        """Before anybody is told to log in again: has somebody else refreshed or logged in?"""
+        fresh = await self._store.get(row.account_id, row.app, row.kind)
+        if fresh is not None and fresh.gen > row.gen:
+            return self._adopted(fresh)
+        await self._clear(row, intent)
+        if row.status is LoginState.UNCERTAIN:
+            return await self._dead(row, "the answer to a refresh was lost, and X took the token")
+        return await self._dead(row, error.message)
+
+    async def _dead(self, row: CredentialRow, reason: str) -> Outcome:
+        row = await self._mark(row, LoginState.DEAD, reason)
+        return Outcome(kind="dead", row=row, reason=reason)
+
+    async def _misconfigured(self, row: CredentialRow, reason: str) -> Outcome:
+        row = await self._mark(row, LoginState.CONFIG, reason)
+        return Outcome(kind="config", row=row, reason=reason)
+
+    async def _uncertain(self, row: CredentialRow, reason: str) -> Outcome:
+        row = await self._mark(row, LoginState.UNCERTAIN, reason)
+        return Outcome(kind="uncertain", row=row, reason=reason)
+
+    async def _mark(self, row: CredentialRow, status: LoginState, reason: str) -> CredentialRow:
+        """Record a state; when the store cannot, memory knows it, and the intent says it later."""
+        if row.status is status and row.reason == reason:
+            return row
+        now = self._around.clock.now()
+        keys = self._around.apps.get(row.app)
+        mark = config_fingerprint(keys) if status is LoginState.CONFIG and keys else ""
+        try:
+            await self._store.set_status(
+                row, status, reason=reason, now=now, config_fingerprint=mark
+            )
+        except StateError as error:
+            _log.error("login state not stored", account=row.account_id, why=str(error))
+        since = row.since if row.status is status else now
+        return msgspec.structs.replace(
+            row, status=status, reason=reason, since=since, config_fingerprint=mark
+        )
+
+    async def _clear(self, row: CredentialRow, intent: Intent) -> None:
+        try:
+            await self._store.clear_intent(row, intent.id)
+        except StateError as error:
+            # The next intent replaces it. If the process ends first, UNCERTAIN is the safe guess.
+            _log.warning("refresh intent not cleared", account=row.account_id, why=str(error))
+
+    def _adopted(self, row: CredentialRow) -> Outcome:
+        tokens = self.open_row(row)
+        return Outcome(kind="adopted", row=row, access=Secret(tokens["access_token"]))
+
+    def _later(self, row: CredentialRow, error: RateLimited | ServerError) -> Outcome:
+        wait_s = None
+        if error.retry_at is not None:
+            wait_s = max((error.retry_at - self._around.clock.now()).total_seconds(), 0.0)
+        return Outcome(kind="later", row=row, reason=error.message, wait_s=wait_s, error=error)
+
+    def _salvage(self, row: CredentialRow, intent: Intent, answer: HttpResponse) -> Rescued:
+        """A success that cannot be read may hold the only copy of a token: kept, sealed."""
+        raw = answer.body[:_SALVAGE_BYTES].decode("latin-1")
+        sealed = self._seal(row, {"raw": raw}, gen=row.gen)
+        kept = msgspec.structs.replace(row, sealed=sealed, intent=None)
+        return Rescued(row=kept, intent_id=intent.id, salvage=True)
+
+    def _seal(self, row: CredentialRow, secrets: dict[str, str], *, gen: int) -> bytes:
+        return self._around.vault.seal(
+            secrets, account_id=row.account_id, app=row.app, kind=row.kind, gen=gen
+        )
+
+    def _intent(self, row: CredentialRow, refresh_token: Secret) -> Intent:
+        around = self._around
+        return Intent(
+            id=around.entropy.token_bytes(16).hex(),
+            gen=row.gen,
+            refresh_hash=fingerprint(refresh_token),
+            owner=self._owner,
+            boot_id=self._owner.rpartition("/")[2],
+            started=around.clock.now(),
+        )

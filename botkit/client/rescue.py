@@ -1,0 +1,103 @@
+"""The reserved file for a token that the store could not take after X had answered.
+
+Its room is taken at the start, so that a full disk cannot refuse it. What it holds is sealed by
+the vault already. Source: reliability 3.2, F7.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import zlib
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from botkit.model.records import CredentialRow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+__all__ = ["Rescue", "RescueFile", "Rescued"]
+
+_MAGIC = b"botkit-rescue-1\n"
+_HEAD_BYTES = len(_MAGIC) + 16
+_RESERVED_BYTES = 64 * 1024
+_MOST_BYTES = 16 * 1024 * 1024
+
+
+class Rescued(Struct, frozen=True, kw_only=True):
+    """A new generation that the store must still take, or an answer that nobody could read.
+
+    `intent_id` is the intent that it ends. A `salvage` row is not a login: it holds, sealed, the
+    raw bytes of a success that was none.
+    """
+
+    row: CredentialRow
+    intent_id: str
+    salvage: bool = False
+
+
+class Rescue(Protocol):
+    """Where such rows are kept until the store has them."""
+
+    async def keep(self, entries: Sequence[Rescued]) -> None:
+        """Keep exactly these, synced. Raises `OSError` when even that fails."""
+        ...
+
+    async def load(self) -> list[Rescued]:
+        """What is kept; none when nothing is, or when it cannot be read."""
+        ...
+
+
+class RescueFile:
+    """A file beside the store, readable by its owner only, never shrunk."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def keep(self, entries: Sequence[Rescued]) -> None:
+        """Write over what is there, in place, and sync."""
+        await asyncio.to_thread(self._write, msgspec.json.encode(list(entries)))
+
+    async def load(self) -> list[Rescued]:
+        """Make the file if it is not there, with its room; give what it holds."""
+        body = await asyncio.to_thread(self._read)
+        return msgspec.json.decode(body, type=list[Rescued]) if body else []
+
+    def _write(self, body: bytes) -> None:
+        head = _MAGIC + len(body).to_bytes(8, "big") + zlib.crc32(body).to_bytes(8, "big")
+        handle = self._open()
+        try:
+            if os.pwrite(handle, head + body, 0) != len(head) + len(body):
+                raise OSError(errno.ENOSPC, "written in part only")
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def _read(self) -> bytes:
+        handle = self._open()
+        try:
+            head = os.pread(handle, _HEAD_BYTES, 0)
+            if not head.startswith(_MAGIC) or len(head) < _HEAD_BYTES:
+                self._reserve(handle)
+                return b""
+            size = int.from_bytes(head[len(_MAGIC) : len(_MAGIC) + 8], "big")
+            body = os.pread(handle, min(size, _MOST_BYTES), _HEAD_BYTES)
+            whole = zlib.crc32(body) == int.from_bytes(head[-8:], "big") and len(body) == size
+            return body if whole else b""
+        finally:
+            os.close(handle)
+
+    def _open(self) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+        return os.open(self._path, flags, 0o600)
+
+    def _reserve(self, handle: int) -> None:
+        missing = _RESERVED_BYTES - os.fstat(handle).st_size
+        if missing > 0:
+            os.pwrite(handle, bytes(missing), os.fstat(handle).st_size)
+            os.fsync(handle)

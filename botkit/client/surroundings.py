@@ -1,0 +1,24 @@
+"""What the keepers of logins and the login attempts work with, in one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from botkit.client.endpoints import AppKeys, Endpoints
+from botkit.ports import Clock, Entropy, Store, Transport, Vault
+
+__all__ = ["Surroundings"]
+
+
+class Surroundings(Struct, frozen=True, kw_only=True):
+    """The ports, the apps by name, and where X is."""
+
+    store: Store
+    vault: Vault
+    transport: Transport
+    clock: Clock
+    entropy: Entropy
+    apps: Mapping[str, AppKeys]
+    endpoints: Endpoints = Endpoints()
