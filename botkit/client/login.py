@@ -35,8 +35,12 @@ from botkit.protocol import oauth2, objects, requests, token_answers
 from botkit.protocol.responses import read_response
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from botkit.client.endpoints import AppKeys
     from botkit.client.surroundings import Surroundings
+    from botkit.ports.io import HttpResponse
+    from botkit.protocol.responses import Response
 
 __all__ = ["Login", "LoginAttempt", "LoginWish"]
 
