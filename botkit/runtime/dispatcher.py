@@ -1,0 +1,313 @@
+"""The dispatcher: events from the inbox into their lanes, and from there into handlers.
+
+In order within a lane, parallel across lanes, in a bounded number of slots. Before handlers
+start, the store is told which (a batch at a time), so that an event that takes the process down
+is found out. An event that waits, or is tried again later, leaves its lane, which goes on.
+Source: reliability, "Intake"; performance, designs 3 and 4.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from botkit.errors import StateError, UndecodableEvent
+from botkit.runtime.completion import Completion, is_incomplete
+from botkit.runtime.feeder import Feeder
+from botkit.runtime.lanes import Lanes
+from botkit.runtime.runs import Runs
+from botkit.runtime.slots import Deadlines, Slot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
+
+    from botkit.model.records import Finish
+    from botkit.ports import Entropy
+    from botkit.routing.wiring import Wiring
+    from botkit.runtime.actions import Services
+    from botkit.runtime.completion import Lookup
+    from botkit.runtime.lanes import Job
+    from botkit.runtime.runs import Ended
+
+__all__ = ["Dispatcher"]
+
+_log = structlog.get_logger("botkit.dispatcher")
+
+_UNCLEAN_ENDS = 2
+_GRACE_S = 1.0
+"""How long a cancelled handler may take to end."""
+
+
+class Dispatcher:
+    """Runs the handlers of what is due.
+
+    Args:
+        given: For an account, the values that handlers may ask for by exact type.
+        lookup: Looks up what a delivery lacked.
+        spawn: Starts a worker: a task that runs author's code and need not end when cancelled.
+        slots: How many handlers run at the same time at most.
+        capacity: How many events are held in memory at most.
+    """
+
+    def __init__(
+        self,
+        *,
+        wiring: Wiring,
+        services: Services,
+        entropy: Entropy,
+        given: Callable[[str], Mapping[Any, Any]],
+        lookup: Lookup,
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        redact: Callable[[str], str],
+        on_ended: Callable[[Ended], None] | None = None,
+        slots: int = 64,
+        capacity: int = 2000,
+    ) -> None:
+        self._store = services.store
+        self._clock = services.clock
+        self._fence = services.fence
+        self._spawn = spawn
+        self._most = slots
+        self._free = slots
+        self._lanes = Lanes()
+        self._marked: deque[Job] = deque()
+        self._slots: list[Slot] = []
+        self._resting: list[asyncio.Future[None]] = []
+        self._riding: list[tuple[Job, Finish]] = []
+        self._committing = False
+        self._unfinished: list[Job] = []
+        self._lost: list[Slot] = []
+        self._stopping = False
+        self._ready = asyncio.Event()
+        self._to_commit = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._deadlines = Deadlines(services.clock, on_lost=self._replace)
+        self.feeder = Feeder(
+            store=services.store, clock=services.clock, take=self._take, capacity=capacity
+        )
+        self.completion = Completion(
+            lookup=lookup,
+            store=services.store,
+            clock=services.clock,
+            entropy=entropy,
+            fence=services.fence,
+            ready=self._completed,
+            gone=self._gone,
+            later=self.feeder.later,
+        )
+        self._runs = Runs(
+            wiring=wiring,
+            services=services,
+            entropy=entropy,
+            given=given,
+            deadlines=self._deadlines,
+            ride=self._ride,
+            later=self.feeder.later,
+            redact=redact,
+            on_ended=on_ended,
+        )
+
+    @property
+    def running(self) -> list[Slot]:
+        """The slots in which a handler runs now."""
+        return [slot for slot in self._slots if slot.job is not None]
+
+    @property
+    def tasks(self) -> list[Coroutine[Any, Any, None]]:
+        """What must run beside the workers for the dispatcher to work."""
+        return [
+            self.feeder.run(),
+            self.completion.run(),
+            self._start_handlers(),
+            self._commit_rides(),
+            self._deadlines.run(self._slots),
+        ]
+
+    def offer(self, jobs: Iterable[Job]) -> None:
+        """Handle these, or leave them in the store until there is room."""
+        self.feeder.offer(jobs)
+
+    async def stop(self, drain_s: float) -> list[str]:
+        """Start nothing more, let handlers run for that long, then cancel them.
+
+        Gives the names of handlers that do not end although they were cancelled. Events whose
+        handler did not finish are due again at the next start.
+        """
+        self._stopping = True
+        with contextlib.suppress(TimeoutError):
+            async with self._clock.timeout(drain_s):
+                await self._until_settled()
+        self._runs.stopping = True
+        for slot in self.running:
+            _log.warning("handler cancelled, its event runs again", handler=slot.handler)
+            if slot.task is not None:
+                slot.task.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with self._clock.timeout(_GRACE_S):
+                await self._until_settled()
+        stubborn = [slot for slot in self.running if slot.job is not None]
+        self._unfinished += [slot.job for slot in stubborn if slot.job is not None]
+        await self._give_back([*self._marked, *self._unfinished])
+        return [slot.handler for slot in [*stubborn, *self._lost]]
+
+    def abandon(self) -> None:
+        """Record nothing more: the process is dying, or another one runs the store."""
+        self._stopping = True
+        self._runs.stopping = True
+
+    def _take(self, job: Job) -> None:
+        """Put a job that is held from now on into its lane."""
+        if job.event is None:
+            with contextlib.suppress(UndecodableEvent):  # said when it is its turn
+                self._runs.decode(job)
+        job.blocked = job.event is not None and is_incomplete(job.event)
+        self._lanes.put(job)
+        if job.blocked:
+            self.completion.add(job)
+        else:
+            self._ready.set()
+
+    def _completed(self, job: Job) -> None:
+        self._lanes.unblock(job)
+        self._ready.set()
+
+    def _gone(self, job: Job) -> None:
+        """The job waits in the store, or has ended, without having been run."""
+        self._lanes.leave(job)
+        self.feeder.release(job)
+        self._ready.set()
+
+    async def _start_handlers(self) -> None:
+        while True:
+            jobs = [] if self._stopping else self._lanes.take(self._free)
+            if not jobs:
+                self._ready.clear()
+                await self._ready.wait()
+                continue
+            self._free -= len(jobs)
+            if any(job.unclean >= _UNCLEAN_ENDS for job in jobs):
+                jobs = [job for job in jobs if not await self._is_poison(job)]
+            await self._mark([job.seq for job in jobs])
+            self._marked.extend(jobs)
+            self._wake_one()
+
+    async def _mark(self, seqs: list[int]) -> None:
+        await self._runs.persist(
+            lambda: self._store.events.mark_running(seqs, fence=self._fence())
+        )
+
+    async def _is_poison(self, job: Job) -> bool:
+        """Whether it took the process down twice: then it is given up before it runs again."""
+        if job.unclean < _UNCLEAN_ENDS:
+            return False
+        await self._runs.bury(job, reason="crashed")
+        self._free += 1
+        self._gone(job)
+        return True
+
+    async def _work(self, slot: Slot) -> None:
+        while not self._stopping:
+            if not self._marked:
+                await self._rest()
+                continue
+            job = self._marked.popleft()
+            if self._marked:
+                self._wake_one()
+            slot.job = job
+            try:
+                rides = await self._runs.run(job, slot)
+            except asyncio.CancelledError:
+                if slot.lost:
+                    return
+                self._unfinished.append(job)
+                slot.job = None
+                self._check_settled()
+                raise
+            slot.job = None
+            self._leave(job, rides=rides)
+
+    async def _rest(self) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._resting.append(future)
+        await future
+
+    def _wake_one(self) -> None:
+        """Have one more worker look for a job: one that rests, else a new one."""
+        while self._resting:
+            future = self._resting.pop()
+            if not future.done():
+                future.set_result(None)
+                return
+        if len(self._slots) < self._most:
+            slot = Slot()
+            self._slots.append(slot)
+            slot.task = self._spawn(self._work(slot))
+
+    def _leave(self, job: Job, *, rides: bool) -> None:
+        self._free += 1
+        self._lanes.leave(job)
+        if not rides:
+            self.feeder.release(job)
+        if self._lanes:
+            self._ready.set()
+        if self._stopping:
+            self._check_settled()
+
+    async def _replace(self, slot: Slot) -> None:
+        """Give up on a handler that does not end: its slot is for others, its event failed."""
+        self._slots.remove(slot)
+        self._lost.append(slot)
+        job, slot.job = slot.job, None
+        if job is not None:
+            await self._runs.time_out(job, slot)
+            self._leave(job, rides=False)
+
+    def _ride(self, job: Job, finish: Finish) -> None:
+        self._riding.append((job, finish))
+        self._to_commit.set()
+
+    async def _commit_rides(self) -> None:
+        """Store the ends of events that changed nothing else, all that gathered at once."""
+        while True:
+            self._to_commit.clear()
+            if not self._riding:
+                await self._to_commit.wait()
+                continue
+            batch, self._riding = self._riding, []
+            self._committing = True
+            await self._store_ends([finish for _, finish in batch])
+            self._committing = False
+            for job, _ in batch:
+                self.feeder.release(job)
+            self._check_settled()
+
+    async def _store_ends(self, finishes: list[Finish]) -> None:
+        await self._runs.persist(
+            lambda: self._store.events.finish_many(finishes, fence=self._fence())
+        )
+
+    def _check_settled(self) -> None:
+        if not (self.running or self._riding or self._committing):
+            self._settled.set()
+
+    async def _until_settled(self) -> None:
+        self._settled.clear()
+        self._check_settled()
+        await self._settled.wait()
+
+    async def _give_back(self, jobs: Iterable[Job]) -> None:
+        """Events that were about to run, or ran, are due at the next start; no try is counted."""
+        for job in jobs:
+            try:
+                await self._store.events.park(
+                    job.seq,
+                    waiting_for="restart",
+                    until=self._clock.now(),
+                    fence=self._fence(),
+                )
+            except StateError as error:
+                _log.warning("event not given back", event=job.key, why=str(error))

@@ -1,0 +1,151 @@
+"""The inbox: what a source records here is durable before the source may acknowledge it.
+
+One transaction holds the events and the source's checkpoint; duplicates fall out by the key of
+what happened. What was just decoded goes on to the dispatcher as it is, without another decoding.
+Source: reliability, "Intake".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from botkit.errors import StoreUnavailable
+from botkit.model.events import GrantRevoked, XEvent
+from botkit.model.records import NewEvent
+from botkit.protocol.activity import encode_event
+from botkit.runtime.lanes import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from datetime import datetime
+
+    from botkit.model.events import Event
+    from botkit.model.records import Checkpoint, Fence
+    from botkit.ports import Store
+
+__all__ = ["Inbox", "Taker"]
+
+_log = structlog.get_logger("botkit.inbox")
+
+
+class Taker(Protocol):
+    """Takes what was recorded: the dispatcher."""
+
+    def offer(self, jobs: Iterable[Job]) -> None:
+        """Handle these, or leave them in the store until there is room."""
+        ...
+
+
+class Inbox:
+    """`ports.Intake` over the store.
+
+    Args:
+        on_revoked: Awaited for each new `GrantRevoked` after it is durable.
+        limit: How many events may wait in the store before the inbox is full.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        taker: Taker,
+        fence: Callable[[], Fence],
+        on_revoked: Callable[[GrantRevoked], Awaitable[None]] | None = None,
+        limit: int = 100_000,
+    ) -> None:
+        self._events = store.events
+        self._taker = taker
+        self._fence = fence
+        self._on_revoked = on_revoked
+        self._limit = limit
+        self._closed = False
+        self._waiting = 0
+        self.recorded = 0
+        """How many new events were recorded since the start."""
+
+    @property
+    def full(self) -> bool:
+        """Whether so much waits that nothing more is taken for now."""
+        return self._waiting >= self._limit
+
+    def note_waiting(self, waiting: int) -> None:
+        """Be told how many events wait in the store."""
+        if (waiting >= self._limit) != self.full:
+            _log.warning("inbox full" if waiting >= self._limit else "inbox open again")
+        self._waiting = waiting
+
+    def close(self) -> None:
+        """Take nothing more: the process is stopping."""
+        self._closed = True
+
+    async def record(
+        self,
+        events: Sequence[Event],
+        *,
+        account_id: str,
+        source: str,
+        checkpoint: Checkpoint | None = None,
+    ) -> int:
+        """Commit events and checkpoint together; gives how many were new. See `ports.Intake`.
+
+        Raises:
+            StoreUnavailable: Nothing was recorded, also when the inbox is full or closed.
+        """
+        if self._closed or (self.full and events):
+            why = "closed: the process is stopping" if self._closed else "full"
+            raise StoreUnavailable(f"The inbox is {why}; nothing was recorded.")
+        pairs = [(_row(event, account_id, source), event) for event in events]
+        # One delivery is recorded in the order in which its events happened.
+        pairs.sort(key=_when)
+        rows = [row for row, _ in pairs]
+        seqs = await self._events.append(rows, checkpoint=checkpoint, fence=self._fence())
+        jobs = [
+            _job(row, event, seq)
+            for (row, event), seq in zip(pairs, seqs, strict=True)
+            if seq is not None
+        ]
+        if jobs:
+            self.recorded += len(jobs)
+            self._waiting += len(jobs)
+            self._taker.offer(jobs)
+            if self._on_revoked is not None:
+                await self._tell_revoked(jobs)
+        return len(jobs)
+
+    async def _tell_revoked(self, jobs: Iterable[Job]) -> None:
+        for job in jobs:
+            if isinstance(job.event, GrantRevoked) and self._on_revoked is not None:
+                await self._on_revoked(job.event)
+
+
+def _when(pair: tuple[NewEvent, Event]) -> datetime:
+    return pair[0].at
+
+
+def _row(event: Event, account_id: str, source: str) -> NewEvent:
+    kind, body = encode_event(event)
+    if isinstance(event, XEvent):
+        return NewEvent(
+            account_id=account_id,
+            key=event.key,
+            kind=kind,
+            lane=event.lane,
+            body=body,
+            at=event.at,
+            source=source,
+        )
+    raise TypeError(f"{type(event).__name__} has no key of its own: emit it from a handler")
+
+
+def _job(row: NewEvent, event: Event, seq: int) -> Job:
+    return Job(
+        seq=seq,
+        account_id=row.account_id,
+        key=row.key,
+        kind=row.kind,
+        lane=row.lane,
+        event=event,
+        source=row.source,
+    )

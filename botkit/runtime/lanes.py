@@ -1,0 +1,132 @@
+"""Order within a lane, many lanes at once: plain bookkeeping, without tasks and without a clock.
+
+A lane holds the events that must be handled one after the other (a conversation, a schedule).
+Its first event is given out, the others wait until that one has left. Nothing here is durable:
+whatever is in a lane stands in the store's inbox as well.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from botkit.model.events import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from botkit.model.records import InboxItem
+
+__all__ = ["Job", "Lanes"]
+
+
+class Job(Struct, kw_only=True, gc=False, eq=False, weakref=True):
+    """An event of the inbox that is held in memory.
+
+    `event` is None until it is needed: what comes back from the store is decoded late.
+    `blocked` means that it may not be handled yet, because a part of it is being looked up.
+    """
+
+    seq: int
+    account_id: str
+    key: str
+    kind: str
+    lane: str
+    event: Event | None = None
+    body: bytes = b""
+    source: str = ""
+    cause: str = ""
+    attempts: int = 0
+    unclean: int = 0
+    run: int = 0
+    blocked: bool = False
+    leads: bool = False
+    """Whether it is the first of its lane."""
+
+    @classmethod
+    def from_item(cls, item: InboxItem) -> Job:
+        """The job of an event that was read from the store."""
+        return cls(
+            seq=item.seq,
+            account_id=item.account_id,
+            key=item.key,
+            kind=item.kind,
+            lane=item.lane,
+            body=item.body,
+            source=item.source,
+            cause=item.cause,
+            attempts=item.attempts,
+            unclean=item.unclean,
+            run=item.run,
+        )
+
+
+_Lane = tuple[str, str]
+
+
+class Lanes:
+    """Jobs in their lanes, each lane in order of `seq`."""
+
+    def __init__(self) -> None:
+        self._ready: deque[Job] = deque()
+        self._behind: dict[_Lane, deque[Job] | None] = {}
+
+    def __bool__(self) -> bool:
+        """Whether a job can be taken now."""
+        return bool(self._ready)
+
+    def __iter__(self) -> Iterator[_Lane]:
+        """The lanes that hold a job, by account and lane."""
+        return iter(self._behind)
+
+    def put(self, job: Job) -> None:
+        """Add a job: at once ready when its lane is empty, else in order behind the first."""
+        lane = (job.account_id, job.lane)
+        behind = self._behind
+        if lane not in behind:
+            behind[lane] = None
+            self._lead(job)
+            return
+        queue = behind[lane]
+        if queue is None:
+            behind[lane] = deque((job,))
+        elif queue[-1].seq < job.seq:
+            queue.append(job)
+        else:
+            queue.insert(sum(other.seq < job.seq for other in queue), job)
+
+    def take(self, limit: int) -> list[Job]:
+        """Up to that many jobs, each the first of its lane; each must be given to `leave`."""
+        ready = self._ready
+        if limit >= len(ready):
+            taken = list(ready)
+            ready.clear()
+            return taken
+        return [ready.popleft() for _ in range(limit)]
+
+    def leave(self, job: Job) -> None:
+        """A job is finished or waits elsewhere now: its lane goes on with the next one."""
+        lane = (job.account_id, job.lane)
+        queue = self._behind[lane]
+        if not job.leads:
+            assert queue is not None
+            queue.remove(job)
+        elif queue:
+            job.leads = False
+            self._lead(queue.popleft())
+        else:
+            job.leads = False
+            del self._behind[lane]
+
+    def unblock(self, job: Job) -> None:
+        """What the job lacked is there: it may be taken when it is its lane's first."""
+        job.blocked = False
+        if job.leads:
+            self._ready.append(job)
+
+    def _lead(self, job: Job) -> None:
+        job.leads = True
+        if not job.blocked:
+            self._ready.append(job)

@@ -1,0 +1,49 @@
+"""The author's state in one run: loaded before the handler, committed with its event."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from botkit.model.events import Event
+    from botkit.model.records import StateChange
+    from botkit.ports.store import States
+    from botkit.routing.state import StateHandle, StateParam
+
+__all__ = ["NOTHING", "Memory", "recall"]
+
+
+class Memory:
+    """The pieces of state that one run of a handler holds, by what it asked for."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: Mapping[Any, StateHandle[Any]]) -> None:
+        self.values = values
+
+    def changes(self) -> tuple[StateChange, ...]:
+        """What the handler changed."""
+        changes = (handle.change() for handle in self.values.values())
+        return tuple(change for change in changes if change is not None)
+
+
+NOTHING: Final = Memory({})
+
+
+async def recall(
+    states: States, params: Sequence[StateParam], *, subject: Event, account_id: str
+) -> Memory:
+    """Load what a handler asks for; `subject` says whose it is.
+
+    Raises:
+        LookupError: The event belongs to no conversation or user.
+        Corrupt: What is stored does not fit its class.
+    """
+    values: dict[Any, StateHandle[Any]] = {}
+    for param in params:
+        key = param.row_key(subject, account_id=account_id)
+        row = await states.read(param.scope, key)
+        values[param.wanted] = param.open(subject, row, account_id=account_id)
+    return Memory(values)
