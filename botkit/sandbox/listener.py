@@ -51,7 +51,7 @@ async def open_server(
         OSError: The port is taken, or the address is not one of this machine.
     """
     served = world or World(SystemClock(), SystemEntropy())
-    server = XServer(served)
+    server = await asyncio.to_thread(XServer, served)
     app = web.Application(client_max_size=_BODY_LIMIT_BYTES)
     app.router.add_route("*", "/{path:.*}", _handler(server))
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)

@@ -7,7 +7,7 @@ from msgspec import Struct
 __all__ = ["WorldRules"]
 
 
-class WorldRules(Struct, frozen=True, kw_only=True):
+class WorldRules(Struct, kw_only=True):
     """The rules of one world.
 
     Attributes:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from botkit.model.tokens import CredentialKind
-from botkit.protocol.operations import operation as operation_of
+from botkit.protocol.operations import all_operations
 from botkit.sandbox import problems
 from botkit.sandbox.activity import Activity
 from botkit.sandbox.bill import charge
@@ -45,6 +45,8 @@ class XServer:
         self.limits = Limits(world.clock)
         self.activity = Activity(world, self.faults)
         self.faults.cut_streams = self.activity.cut
+        # Read here, because a file is not read while the loop runs.
+        self._operations = {operation.id: operation for operation in all_operations()}
         self._routes = [
             (_compiled(route.template), route) for area in _AREAS for route in area.ROUTES
         ]
@@ -74,7 +76,7 @@ class XServer:
             return refused.answer
 
     def _operate(self, route: Route, visit: Visit) -> Answer:
-        operation = operation_of(route.operation)
+        operation = self._operations[route.operation]
         visit.who = who = self._caller(visit.call)
         headers = {"x-access-level": who.level}
         try:
