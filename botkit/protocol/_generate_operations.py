@@ -37,11 +37,11 @@ Row = dict[str, Any]
 def generate(openapi: Mapping[str, Any], table: Sequence[Mapping[str, str]]) -> list[Row]:
     """One row for each operation of either source: the document's, in its order, then the rest."""
     additions = {(row["method"], row["path"]): row for row in table}
-    rows = []
+    rows: list[Row] = []
     for method, path, wire in _operations(openapi):
         added = additions.pop((method, path), {})
         rows.append(_row_of_document(method, path, wire) | _additions(added))
-    taken = {row["id"] for row in rows}
+    taken: set[str] = {row["id"] for row in rows}
     for added in additions.values():
         row = _row_of_table(added, taken)
         taken.add(row["id"])
@@ -66,7 +66,7 @@ def differences(rows: Sequence[Row], table: Sequence[Mapping[str, str]]) -> Iter
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read both sources, write the data, print where they disagree."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="Make operations.json of X's documents.")
     parser.add_argument("openapi", type=Path, help="X's OpenAPI document, JSON")
     parser.add_argument("table", type=Path, help="limits and prices, tab-separated")
     parser.add_argument("out", type=Path, help="where to write operations.json")

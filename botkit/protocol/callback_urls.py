@@ -30,11 +30,14 @@ __all__ = [
 MOST_CALLBACK_URLS = 10
 """The most callback URLs of one app. Source: X API docs, "Apps"."""
 
-REFUSED_SCHEMES = frozenset(
-    "vbscript javascript vbs data mocha keyword livescript ftp file gopher acrobat callto daap itpc"
-    " itms firefoxurl hcp ldap mailto mmst mmsu msbd rtsp mso-offdap snews news nntp outlook"
-    " stssync rlogin telnet tn3270 shell sip".split()
-)
+# fmt: off
+REFUSED_SCHEMES = frozenset({
+    "vbscript", "javascript", "vbs", "data", "mocha", "keyword", "livescript", "ftp", "file",
+    "gopher", "acrobat", "callto", "daap", "itpc", "itms", "firefoxurl", "hcp", "ldap",
+    "mailto", "mmst", "mmsu", "msbd", "rtsp", "mso-offdap", "snews", "news", "nntp", "outlook",
+    "stssync", "rlogin", "telnet", "tn3270", "shell", "sip",
+})
+# fmt: on
 """Schemes that X refuses. Source: X API docs, "Apps"."""
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
@@ -93,7 +96,7 @@ def check_registered(uri: str, registered: Sequence[str]) -> list[Problem]:
     `registered` is the list in X's console, as a person copied it. The rules, by name:
     `at-most-10`, `exact-match`.
     """
-    problems = []
+    problems: list[Problem] = []
     if len(registered) > MOST_CALLBACK_URLS:
         problems.append(
             Problem(
@@ -206,7 +209,7 @@ def _shape(parts: urllib.parse.SplitResult) -> Iterator[Problem]:
 
 def _exactness(parts: urllib.parse.SplitResult, uri: str) -> Iterator[Problem]:
     """What a browser or a console changes unseen, so that the letters differ."""
-    reasons = []
+    reasons: list[str] = []
     if parts.scheme in _DEFAULT_PORTS and not parts.path:
         reasons.append("it has no path, and browsers add a slash")
     if len(parts.path) > 1 and parts.path.endswith("/"):

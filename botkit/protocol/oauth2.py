@@ -1,10 +1,11 @@
 """OAuth 2.0 as X speaks it: what to send, and how to read what comes back.
 
 No I/O, no chance, no clock: randomness is given in as bytes, answers as whatever has `status`,
-`headers` (names in lower case) and `body`. PKCE is S256 only, and a confidential client proves itself by HTTP Basic only: there is no
-way to ask for anything else.
+`headers` (names in lower case) and `body`. PKCE is S256 only, and a confidential client proves
+itself by HTTP Basic only: there is no way to ask for anything else.
 
-Source: RFC 6749, RFC 7636, RFC 9207; x-platform.md sections 2 and 3; reliability.md C1-C9, C15.
+Source: RFC 6749, RFC 7636, RFC 9207; X API docs, "OAuth 2.0 Authorization Code Flow with PKCE"
+and "App-only authentication".
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import urllib.parse
 from typing import TYPE_CHECKING
 
 from botkit.errors import AuthorizationDenied, StateMismatch
+from botkit.protocol import rfc
 from botkit.protocol.problems import excerpt
 from botkit.protocol.token_answers import (
     read_bearer_answer,
@@ -49,7 +51,7 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 """The content type of every form that this module makes."""
 
 STATE_LIMIT = 500
-"""The longest `state` that X takes, in characters. Source: x-platform.md 2.1."""
+"""The longest `state` that X takes, in characters. Source: X API docs, "OAuth 2.0"."""
 
 _LEAST_RANDOM_BYTES = 32
 
@@ -72,10 +74,7 @@ def new_code_verifier(random: bytes) -> str:
 
 def code_challenge(verifier: str) -> str:
     """The S256 challenge of a verifier. Source: RFC 7636 section 4.2."""
-    from authlib.oauth2.rfc7636 import create_s256_code_challenge
-
-    challenge: str = create_s256_code_challenge(verifier)  # type: ignore[no-untyped-call]
-    return challenge
+    return rfc.s256_challenge(verifier)
 
 
 def authorize_url(
@@ -91,21 +90,18 @@ def authorize_url(
 
     Scopes are joined by `%20`; a query that `consent_url` has already is kept.
 
-    Source: RFC 6749 section 4.1.1, RFC 7636 section 4.3; x-platform.md 2.1.
+    Source: RFC 6749 section 4.1.1, RFC 7636 section 4.3.
     """
-    from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
-
-    url = prepare_grant_uri(
+    url = rfc.grant_uri(
         consent_url,
-        client_id.strip(),
-        "code",
+        client_id=client_id.strip(),
         redirect_uri=redirect_uri,
-        scope=list(scopes),
+        scopes=list(scopes),
         state=state,
         code_challenge=code_challenge(code_verifier),
         code_challenge_method="S256",
     )
-    head, _, query = str(url).partition("?")
+    head, _, query = url.partition("?")
     # What is a space is a plus here, and what is a plus is %2B. X wants %20.
     return f"{head}?{query.replace('+', '%20')}"
 
@@ -116,7 +112,7 @@ def basic_authorization(client_id: str, client_secret: Secret) -> str:
     White space around either is dropped, as it comes from a stray newline in a file; then each is
     form-encoded by itself. Serves the app's key and secret for the bearer token as well.
 
-    Source: RFC 6749 section 2.3.1; x-platform.md 2.2 and 3.
+    Source: RFC 6749 section 2.3.1; X takes a secret in the body from nobody.
     """
     pair = ":".join(
         urllib.parse.quote_plus(part.strip(), safe="")
@@ -128,7 +124,7 @@ def basic_authorization(client_id: str, client_secret: Secret) -> str:
 def code_form(*, code: str, redirect_uri: str, code_verifier: str) -> bytes:
     """The form that exchanges a code, with the redirect URI of the consent, letter by letter.
 
-    X takes a code once and within 30 seconds. Source: RFC 6749 section 4.1.3; x-platform.md 2.2.
+    X takes a code once and within 30 seconds. Source: RFC 6749 section 4.1.3.
     """
     return _form(
         "authorization_code", redirect_uri=redirect_uri, code=code, code_verifier=code_verifier
@@ -143,7 +139,7 @@ def refresh_form(refresh_token: Secret) -> bytes:
 def revoke_form(token: Secret, *, hint: str) -> bytes:
     """The form that revokes a token; `hint` is `access_token` or `refresh_token`.
 
-    Source: RFC 7009 section 2.1; x-platform.md 2.4.
+    Source: RFC 7009 section 2.1.
     """
     return urllib.parse.urlencode({"token": token.reveal(), "token_type_hint": hint}).encode(
         "ascii"
@@ -151,7 +147,7 @@ def revoke_form(token: Secret, *, hint: str) -> bytes:
 
 
 def client_credentials_form() -> bytes:
-    """The form that asks for the app's bearer token. Source: x-platform.md 3."""
+    """The form that asks for the app's bearer token. Source: RFC 6749 section 4.4."""
     return _form("client_credentials")
 
 
@@ -168,7 +164,7 @@ def read_callback(query: str, *, state: str, issuer: str | None = None) -> str:
         AuthorizationDenied: The redirect is this attempt's, and says that X refused: the person
             declined, or X did not like the request. The attempt is over.
 
-    Source: RFC 6749 sections 4.1.2 and 10.12, RFC 9207 section 2.4; reliability.md C2-C4.
+    Source: RFC 6749 sections 4.1.2 and 10.12, RFC 9207 section 2.4.
     """
     given = _callback_parameters(query)
     if not state or not _same(given.get("state", ""), state):
@@ -199,7 +195,7 @@ def _callback_parameters(query: str) -> dict[str, str]:
 
 
 def _same(given: str, expected: str) -> bool:
-    """Compared in constant time. Source: reliability.md C2."""
+    """Compared in constant time. Source: RFC 9700 section 4.7."""
     return hmac.compare_digest(
         given.encode("utf-8", "surrogatepass"), expected.encode("utf-8", "surrogatepass")
     )
@@ -226,6 +222,4 @@ def _url_safe(random: bytes) -> str:
 
 
 def _form(grant_type: str, **fields: str) -> bytes:
-    from authlib.oauth2.rfc6749.parameters import prepare_token_request
-
-    return str(prepare_token_request(grant_type, **fields)).encode("ascii")
+    return rfc.token_request(grant_type, **fields).encode("ascii")

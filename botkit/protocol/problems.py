@@ -4,13 +4,13 @@ X sends problems, v1 error lists, OAuth errors, HTML and nothing at all. The sta
 then the problem type by its last path segment (its host varies), then the v1 codes; wording only
 where nothing else tells cases apart.
 
-Source: x-platform.md section 10; X API docs, "Response codes and errors".
+Source: X API docs, "Response codes and errors", and bodies seen on the wire.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-__all__ = ["Facts", "error_of", "excerpt", "read_facts"]
+__all__ = ["Facts", "error_of", "excerpt", "json_object", "json_objects", "read_facts"]
 
 _LONGEST_TEXT = 500
 _LONGEST_EXCERPT = 200
@@ -40,7 +40,7 @@ _LONGEST_RETRY_AFTER = timedelta(minutes=15)
 _OUT_OF_MONEY = frozenset({"credits", "usage-capped"})
 _OUT_OF_MONEY_TITLES = frozenset({"CreditsDepleted", "SpendCapReached", "UsageCapExceeded"})
 _USED_UP_CODES = frozenset({88, 185})
-"""88 rate limit, 185 daily post limit: both pass by themselves. Source: x-platform.md 10.4."""
+"""88 rate limit, 185 daily post limit: both pass by themselves. Source: seen on the wire."""
 
 _BY_STATUS: Mapping[int, type[ResponseError]] = {
     401: Unauthorized,
@@ -71,7 +71,7 @@ _BY_SEGMENT: Mapping[str, type[ResponseError]] = {
     "internal-error": ServerError,
     "rate-limit-exceeded": RateLimited,
 }
-"""For a success status that carries errors alone. Source: x-platform.md 10.2."""
+"""For a success status that carries errors alone. Source: X API docs, "Response codes"."""
 
 _BY_TITLE: Mapping[str, type[ResponseError]] = {
     "Not Found Error": NotFound,
@@ -126,8 +126,7 @@ class Facts(Struct, frozen=True, kw_only=True, gc=False):
 
 def read_facts(body: Mapping[str, Any]) -> Facts:
     """Read a problem, a v1 error list or an OAuth error."""
-    entries = body.get("errors")
-    errors = [e for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
+    errors = json_objects(body.get("errors"))
     messages = [text for entry in errors if (text := _text(entry.get("message")))]
     return Facts(
         title=_text(body.get("title")) or _text(body.get("error")),
@@ -168,6 +167,19 @@ def error_of(
         asked = rate_limits.read_retry_after(headers, now=now)
         error.retry_at = None if asked is None else now + min(asked, _LONGEST_RETRY_AFTER)
     return error
+
+
+def json_object(value: object) -> dict[str, Any] | None:
+    """The decoded JSON object that the value is, None for any other value."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def json_objects(value: object) -> list[dict[str, Any]]:
+    """The objects of a decoded JSON array; empty for any other value."""
+    if not isinstance(value, list):
+        return []
+    items: list[Any] = value
+    return [found for item in items if (found := json_object(item)) is not None]
 
 
 def excerpt(body: bytes) -> str:

@@ -3,7 +3,7 @@
 Times in headers are X's: they are judged against the `Date` of the same answer, never against our
 clock, and what is given out as a time to wait for is translated into our clock.
 
-Source: X API docs, "Rate limits"; x-platform.md section 9; reliability.md, faults 14, 15 and 22.
+Source: X API docs, "Rate limits"; RFC 9110 section 10.2.3.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ __all__ = [
 ]
 
 DAY_PREFIXES = ("x-app-limit-24hour", "x-user-limit-24hour")
-"""Headers of the daily windows, seen on capped routes. Source: x-platform.md section 9."""
+"""Headers of the daily windows, seen on capped routes. Source: seen on the wire."""
 
 LONGEST_PENALTY = timedelta(minutes=15)
-"""Where doubling after a 429 without a usable reset ends. Source: reliability.md, fault 15."""
+"""Where doubling after a 429 without a usable reset ends."""
 
 _FIRST_PENALTY = timedelta(seconds=60)
 _LONGEST_WINDOW = timedelta(hours=24)
@@ -117,7 +117,7 @@ def penalty(in_a_row: int) -> timedelta:
 
     60 s, doubling, 15 min at the most; the caller adds jitter.
 
-    Source: reliability.md 4.1, "Rate limits".
+    Source: X API docs, "Consuming streaming data": 60 s and doubling after a 429.
     """
     doublings = min(max(in_a_row - 1, 0), 10)
     return min(_FIRST_PENALTY * (1 << doublings), LONGEST_PENALTY)

@@ -394,7 +394,7 @@ def respelled(request: Request) -> Request:
     expansions = query.get("expansions", [])
     if "affiliation" in query.get("user.fields", ()) and "tweet.fields" not in query:
         expansions = [*expansions, "affiliation"]
-    changed = []
+    changed: list[tuple[str, str]] = []
     for name, value in request.query:
         if name.endswith(".fields"):
             fields = _renamed(value.split(","), _RESPELLED_FIELDS)

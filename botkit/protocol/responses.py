@@ -3,7 +3,7 @@
 Wire JSON is parsed here, once. Whatever the body is (a problem, a v1 error list, HTML, nothing),
 what comes out is a `Response` or an error of the `ResponseError` tree, never anything else.
 
-Source: x-platform.md section 10; X API docs, "Response codes and errors".
+Source: X API docs, "Response codes and errors", and answers seen on the wire.
 """
 
 from __future__ import annotations
@@ -71,16 +71,16 @@ def read_response(
     if status not in _SUCCESS:
         raise read_error(request_name, status, headers, body, now=now)
     answer = {} if status == _NO_CONTENT and not body else _object(request_name, status, body)
-    errors = _entries(answer.get("errors"))
+    errors = tuple(problems.json_objects(answer.get("errors")))
     data = answer.get("data")
-    meta = _mapping(answer.get("meta"))
+    meta = problems.json_object(answer.get("meta")) or {}
     if errors and data is None and not meta:
         body_of_error = {**errors[0], "errors": list(errors)}
         raise problems.error_of(request_name, status, body_of_error, headers, now=now)
     return Response(
         status=status,
         data=data,
-        includes=_mapping(answer.get("includes")),
+        includes=problems.json_object(answer.get("includes")) or {},
         meta=meta,
         errors=errors,
         window=read_window(headers),
@@ -95,13 +95,12 @@ def read_error(
 ) -> ResponseError:
     """The error that a status outside 2xx means; `read_response` says which classes there are."""
     try:
-        parsed = parse_body(body)
+        parsed = problems.json_object(parse_body(body))
     except ValueError:
         parsed = None
-    if isinstance(parsed, dict):
-        return problems.error_of(request_name, status, parsed, headers, now=now)
-    excerpt = {"detail": problems.excerpt(body)}
-    return problems.error_of(request_name, status, excerpt, headers, now=now)
+    if parsed is None:
+        parsed = {"detail": problems.excerpt(body)}
+    return problems.error_of(request_name, status, parsed, headers, now=now)
 
 
 def parse_body(body: bytes) -> Any:
@@ -128,10 +127,10 @@ def parse_body(body: bytes) -> Any:
 
 def _object(request_name: str, status: int, body: bytes) -> dict[str, Any]:
     try:
-        answer = parse_body(body)
+        answer = problems.json_object(parse_body(body))
     except ValueError as error:
         raise _malformed(request_name, status, body) from error
-    if not isinstance(answer, dict):
+    if answer is None:
         raise _malformed(request_name, status, body)
     return answer
 
@@ -149,13 +148,3 @@ def _malformed(request_name: str, status: int, body: bytes) -> MalformedAnswer:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _entries(value: object) -> tuple[dict[str, Any], ...]:
-    if not isinstance(value, list):
-        return ()
-    return tuple(entry for entry in value if isinstance(entry, dict))

@@ -6,7 +6,7 @@ again", `InvalidClient` is "the client id and secret in the settings are wrong",
 wording only between the meanings of one `error`; a text that is not known proves nothing against
 a token.
 
-Source: RFC 6749 sections 5 and 6; x-platform.md 2.2, 2.4, 2.5 and 3; reliability.md C7, C13, C15.
+Source: RFC 6749 sections 5 and 6; RFC 7009; bodies of X seen on the wire, as X documents none.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from botkit.errors import (
     ServerError,
 )
 from botkit.model.tokens import Secret, TokenSet
+from botkit.protocol.problems import json_object
 from botkit.protocol.rate_limits import read_date
 from botkit.protocol.responses import parse_body, read_error
 
@@ -38,7 +39,7 @@ E = TypeVar("E", InvalidGrant, InvalidClient)
 _OK = 200
 _LARGEST_BODY_BYTES = 64 * 1024
 _ASSUMED_LIFE_S = 7200.0
-"""X's access tokens live two hours; assumed when it does not say. Source: x-platform.md 2.3."""
+"""X's access tokens live two hours; assumed when it does not say. Source: X API docs, "OAuth 2.0"."""
 _LONGEST_LIFE_S = 365 * 24 * 3600.0
 _NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,6})?", re.ASCII)
 _TOKEN = re.compile(r"[\x21-\x7e]+", re.ASCII)
@@ -127,7 +128,7 @@ def read_revoke_answer(
         InvalidClient: X does not accept the client id and secret; nothing was revoked.
         ResponseError: Not done; try again later.
 
-    Source: RFC 7009 section 2.2; x-platform.md 2.4: any 200 counts.
+    Source: RFC 7009 section 2.2: a 200 whatever its body.
     """
     if answer.status == _OK:
         return
@@ -145,10 +146,10 @@ def _granted(answer: Answer, request_name: str, now: datetime | None) -> dict[st
     if kind != "application/json" and not kind.endswith("+json"):
         _malformed(request_name, "content type")
     try:
-        granted = parse_body(answer.body)
+        granted = json_object(parse_body(answer.body))
     except ValueError:
         granted = None
-    if not isinstance(granted, dict):
+    if granted is None:
         _malformed(request_name, "body")
     token_type = granted.get("token_type")
     if not isinstance(token_type, str) or token_type.lower() != "bearer":
