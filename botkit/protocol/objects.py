@@ -136,9 +136,7 @@ def read_users(response: Response) -> tuple[User, ...]:
 def read_messages(response: Response) -> tuple[Message, ...]:
     """The direct messages of an answer; joins and leaves of groups are no messages."""
     found = (
-        message_of(Fields(item))
-        for item in _items(response.data)
-        if not _is_coming_or_going(item)
+        message_of(Fields(item)) for item in _items(response.data) if not _is_coming_or_going(item)
     )
     return tuple(message for message in found if message is not None)
 
@@ -163,7 +161,7 @@ def post_of(fields: Fields) -> Post | None:
     note = fields.inner("note_tweet", "note_post")
     short, long = fields.text("text") or "", note.text("text")
     entities = fields.inner("entities")
-    if long and "entities" in note:
+    if long and note.raw("entities") is not None:
         entities = note.inner("entities")
     span = _span(fields)
     if long and span is not None:
@@ -205,23 +203,24 @@ def user_of(fields: Fields) -> User | None:
     if user_id is None:
         return None
     affiliation = fields.inner("affiliation")
+    label, badge = affiliation.raw("description"), affiliation.raw("badge_url")
     return User(
         id=user_id,
         username=fields.text("username", "screen_name") or "",
         name=fields.text("name") or "",
         description=fields.text("description"),
         protected=fields.flag("protected"),
-        automated=label_seen(affiliation.raw("description"), affiliation.raw("badge_url"))
-        if affiliation
-        else None,
+        automated=label_seen(label, badge),
     )
 
 
-def label_seen(description: object, badge_url: object) -> bool:
-    """Whether an affiliation is the automated-account label.
+def label_seen(description: object, badge_url: object) -> bool | None:
+    """Whether an affiliation is the automated-account label, None when there is none.
 
     Source: x-platform.md 6, "Check"; X documents no field for it.
     """
+    if description is None and badge_url is None:
+        return None
     if isinstance(description, str) and description.casefold() == "automated":
         return True
     return isinstance(badge_url, str) and _LABEL_BADGE in badge_url

@@ -71,7 +71,9 @@ _STOP_WORDS = frozenset(
     стоп|хватит|отписаться|отстань|зупинись|відписатися
     停止|やめて|やめてください|ストップ|配信停止|停止して|退订|退訂|取消订阅|别发了|停止發送
     그만|중지|구독취소|수신거부|توقف|إلغاء|الغاء|إلغاء الاشتراك|עצור|הסר|रोकें|बंद करो|बंद करें|berhenti|dừng lại|หยุด
-    """.strip().replace("\n", "|").split("|")
+    """.strip()
+    .replace("\n", "|")
+    .split("|")
 )
 _STOPS = frozenset(normalise(word).casefold() for word in _STOP_WORDS)
 _AROUND_WORDS = re.compile(r"^[\W_]+|[\W_]+$")

@@ -25,7 +25,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """When something happened that does not say when."""
 
 _REPOST_TEXT = re.compile(r"RT @\w{1,20}: ", re.ASCII)
-_STATUS = re.compile(r"//(?:www\.|mobile\.)?(?:twitter|x)\.com/(\w{1,20})/status/([0-9]+)", re.ASCII)
+_STATUS = re.compile(
+    r"//(?:www\.|mobile\.)?(?:twitter|x)\.com/(\w{1,20})/status/([0-9]+)", re.ASCII
+)
 
 
 def classify(
@@ -38,13 +40,8 @@ def classify(
     own posts and reposts are always `PostSeen`: nobody speaks to the account with them.
     `username` is the account's; it serves only where X left out the ids of mentions.
     """
-    if not account_id or post.author_id == account_id or _is_repost(post):
-        return PostSeen
-    if mentions_account(post, account_id, username=username):
-        return Mention
-    if post.in_reply_to_user_id == account_id:
-        return Reply
-    return Quote if quoted_user_id == account_id else PostSeen
+    mentions_me = mentions_account(post, account_id, username=username)
+    return _class_of(post, account_id, mentions_me=mentions_me, quoted_user_id=quoted_user_id)
 
 
 def mentions_account(post: Post, account_id: str, *, username: str = "") -> bool:
@@ -61,11 +58,12 @@ def mentions_account(post: Post, account_id: str, *, username: str = "") -> bool
         if not username or "@" not in post.text:
             return False
         mentions = mentions_in(post.text)
-    name = username.casefold()
     for mention in mentions:
-        named = mention.id == account_id if mention.id else mention.username.casefold() == name
-        if named and _is_shown(mention, post):
-            return True
+        if mention.id == account_id or (
+            not mention.id and mention.username.casefold() == username.casefold()
+        ):
+            if _is_shown(mention, post):
+                return True
     return False
 
 
@@ -95,15 +93,19 @@ def event_from_post(
             quoted_user_id = account_id if name.casefold() == username.casefold() else None
         elif author.id != account_id and post.reposted_post_id is None:
             missing = (*missing, "quoted")
-    return classify(post, account_id, quoted_user_id, username=username)(
+    mentions_me = mentions_account(post, account_id, username=username)
+    event_type = _class_of(
+        post, account_id, mentions_me=mentions_me, quoted_user_id=quoted_user_id
+    )
+    return event_type(
         account_id=account_id,
         at=post.created_at or snowflake_time(post.id) or EPOCH,
         source=source,
         missing=missing,
         post=post,
         author=author,
-        quotes_me=bool(account_id) and quoted_user_id == account_id,
-        mentions_me=mentions_account(post, account_id, username=username),
+        quotes_me=quoted_user_id is not None and quoted_user_id == account_id,
+        mentions_me=mentions_me,
     )
 
 
@@ -122,6 +124,20 @@ def events_of_page(
         )
         for post in reversed(page.posts)
     ]
+
+
+def _class_of(
+    post: Post, account_id: str, *, mentions_me: bool, quoted_user_id: str | None
+) -> type[PostEvent]:
+    if post.author_id == account_id or not account_id:
+        return PostSeen
+    if mentions_me:
+        return Mention
+    if (post.in_reply_to_user_id != account_id and quoted_user_id != account_id) or _is_repost(
+        post
+    ):
+        return PostSeen
+    return Reply if post.in_reply_to_user_id == account_id else Quote
 
 
 def _is_repost(post: Post) -> bool:

@@ -64,31 +64,22 @@ class LineSplitter:
         parts = chunk.split(b"\n")
         rest = parts.pop()
         lines: list[bytes] = []
-        if parts:
-            parts[0] = self._finished(parts[0])
-            limit = self._limit
-            for part in parts:
-                line = part[:-1] if part[-1:] == b"\r" else part
-                if not line:
-                    self.keep_alives += 1
-                elif len(line) <= limit:
-                    lines.append(line)
-                else:
-                    self.skipped += 1
+        if parts and self._skipping:
+            self._skipping = False
+            del parts[0]
+        elif parts and self._carry:
+            parts[0] = bytes(self._carry) + parts[0]
+            self._carry.clear()
+        for part in parts:
+            line = part[:-1] if part[-1:] == b"\r" else part
+            if not line:
+                self.keep_alives += 1
+            elif len(line) <= self._limit:
+                lines.append(line)
+            else:
+                self.skipped += 1
         self._keep(rest)
         return lines
-
-    def _finished(self, end: bytes) -> bytes:
-        """The first line of a chunk, joined with what came before."""
-        if self._skipping:
-            self._skipping = False
-            self.keep_alives -= 1  # the end of a skipped line looks like an empty one
-            return b""
-        if not self._carry:
-            return end
-        line = bytes(self._carry) + end
-        self._carry.clear()
-        return line
 
     def _keep(self, rest: bytes) -> None:
         if self._skipping or not rest:
@@ -201,6 +192,7 @@ _AT_ONCE: Final = timedelta(0)
 _SOON: Final = timedelta(seconds=5)
 _FULL: Final = timedelta(seconds=60)
 _LONG: Final = timedelta(seconds=320)
+_NOT_SAID: Final = timedelta(-1)
 
 _AFTER: Final = {
     "OperationalDisconnect": _AT_ONCE,
@@ -238,7 +230,7 @@ def closed_by(errors: Iterable[Any]) -> StreamClosed:
 
     With several errors the longest wait counts.
     """
-    reason, after = "", timedelta(-1)
+    reason, after = "", _NOT_SAID
     for error in errors:
         fields = Fields(error)
         kind = (fields.text("type") or "").rpartition("/")[2]
@@ -253,5 +245,5 @@ def closed_by(errors: Iterable[Any]) -> StreamClosed:
         f"X ended the stream: {reason}.",
         request="",
         reason=reason,
-        reconnect_after=max(after, _SOON if after < _AT_ONCE else after),
+        reconnect_after=_SOON if after is _NOT_SAID else after,
     )

@@ -62,9 +62,7 @@ _ONE = (
     rf"(?:[\u00a9\u00ae\u2122]\ufe0f|[{_TEXT_OR_EMOJI}{_PICTURES}](?!\ufe0e)\ufe0f?)"
     r"[\U0001f3fb-\U0001f3ff]?(?:[\U000e0020-\U000e007e]+\U000e007f)?"
 )
-_EMOJI = re.compile(
-    rf"[\U0001f1e6-\U0001f1ff]{{2}}|[0-9#*]\ufe0f?\u20e3|{_ONE}(?:\u200d{_ONE})*"
-)
+_EMOJI = re.compile(rf"[\U0001f1e6-\U0001f1ff]{{2}}|[0-9#*]\ufe0f?\u20e3|{_ONE}(?:\u200d{_ONE})*")
 
 
 def weighted_length(text: str, *, auto_mentions: Collection[str] = ()) -> int:

@@ -61,6 +61,10 @@ class Fields:
     def __bool__(self) -> bool:
         return bool(self._wire)
 
+    def probe(self) -> Fields:
+        """The same fields for guessing at: what cannot be read is not kept."""
+        return Fields(self._wire)
+
     def refuse(self, name: str, value: object) -> None:
         """Keep a value that cannot be read."""
         self.undecoded[f"{self._path}.{name}" if self._path else name] = value
