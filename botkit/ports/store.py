@@ -515,5 +515,10 @@ class Vault(Protocol):
     def open(
         self, sealed: bytes, /, *, account_id: str, app: str, kind: CredentialKind, gen: int
     ) -> dict[str, str]:
-        """What was sealed. Raises `VaultKeyError` when the key or the row is another one."""
+        """What was sealed for this row.
+
+        Raises:
+            VaultKeyError: It was sealed with a key that we do not have.
+            Corrupt: It was damaged, or belongs to another row or deployment.
+        """
         ...

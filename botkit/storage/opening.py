@@ -11,7 +11,7 @@ from botkit.storage.sqlite.store import SqliteStore
 from botkit.storage.sqlite.values import to_us
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from botkit.ports import Clock, Store
 
@@ -21,7 +21,7 @@ __all__ = ["open_store"]
 @asynccontextmanager
 async def open_store(
     url: str, *, clock: Clock, create: bool = True, check: bool = True
-) -> AsyncIterator[Store]:
+) -> AsyncGenerator[Store]:
     """Open the store at `sqlite:///PATH` (absolute with a fourth slash), closed at the end.
 
     A new one is made whole or not at all; what is there is never overwritten. `check` reads the

@@ -59,16 +59,16 @@ class Vault:
 
     def seal(
         self,
-        tokens: Mapping[str, str],
+        secrets: Mapping[str, str],
         *,
         account_id: str,
         app: str,
         kind: CredentialKind | str,
         gen: int,
     ) -> bytes:
-        """The tokens as bytes that only this deployment's key opens, for this row only."""
+        """The secrets as bytes that only this deployment's key opens, for this row only."""
         header = _MAGIC + self._current
-        text = msgspec.json.encode(dict(tokens))
+        text = msgspec.json.encode(dict(secrets))
         sized = len(text).to_bytes(4, "big") + text
         padded = sized + bytes(-(len(sized) + _TAG_BYTES) % _BLOCK_BYTES)
         nonce = os.urandom(_NONCE_BYTES)

@@ -358,8 +358,7 @@ def _run_together(connection: sqlite3.Connection, transaction: Transaction, jobs
     """Run all without savepoints; False when one failed after it had changed something."""
     for call in jobs:
         before = connection.total_changes
-        _attempt(call, transaction)
-        if call.error is not None and connection.total_changes != before:
+        if not _attempt(call, transaction) and connection.total_changes != before:
             return False
     return True
 
@@ -367,23 +366,24 @@ def _run_together(connection: sqlite3.Connection, transaction: Transaction, jobs
 def _run_apart(connection: sqlite3.Connection, transaction: Transaction, jobs: _Calls) -> None:
     """Run all again, each in a savepoint, so that a failing one undoes only itself."""
     for call in jobs:
-        call.result = call.error = None
         connection.execute("SAVEPOINT job")
-        _attempt(call, transaction)
-        if call.error is not None:
+        if not _attempt(call, transaction):
             connection.execute("ROLLBACK TO job")
             transaction.forget_leases()
         connection.execute("RELEASE job")
 
 
-def _attempt(call: _Call[Any], argument: object) -> None:
+def _attempt(call: _Call[Any], argument: object) -> bool:
+    """Run one job and keep what came of it; only a fault of the store itself comes out."""
     assert call.job is not None
+    call.result = call.error = None
     try:
         call.result = call.job(argument)
     except Exception as error:
         if is_store_fault(error):
             raise
         call.error = error
+    return call.error is None
 
 
 def _answer(batch: _Calls) -> None:

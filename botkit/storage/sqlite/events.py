@@ -169,6 +169,17 @@ class SqliteEvents(EventDesk):
 
         await self._engine.write(job)
 
+    async def finish_many(self, finishes: Sequence[Finish], *, fence: Fence) -> None:
+        """Done marks of events that changed no state and emitted nothing."""
+        done = [(finish.seq, finish.state.value, finish.note) for finish in finishes]
+
+        def job(transaction: Transaction) -> None:
+            transaction.check(fence)
+            transaction.executemany(_DONE, done)
+            transaction.executemany(_LEAVE, [row[:1] for row in done])
+
+        await self._engine.write(job)
+
     async def retry_later(
         self, seq: int, *, not_before: datetime, reason: str, fence: Fence
     ) -> None:
