@@ -1,16 +1,17 @@
 """The table of X's operations: who may call them, how often, and what they cost.
 
 The data stands in `operations.json`, which `_generate_operations` makes of X's OpenAPI document
-and the table of limits and prices; nobody types a row. It is read at the first look-up.
+and the table of limits and prices; nobody types a row. It is read when this module is imported, so
+that no look-up ever waits for a disk.
 
 Source: X's OpenAPI document and X API docs, "Rate limits" and "Pricing"; date in `read_on()`.
 """
 
 from __future__ import annotations
 
-import functools
 import importlib.resources
 from decimal import Decimal
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -82,12 +83,12 @@ def operation(operation_id: str) -> Operation:
     Raises:
         KeyError: X has no such operation, or the table is older than it.
     """
-    return _by_id()[operation_id]
+    return _BY_ID[operation_id]
 
 
 def all_operations() -> tuple[Operation, ...]:
     """Every operation, in the order of X's document."""
-    return _data().operations
+    return _DATA.operations
 
 
 def match(method: str, path: str) -> Operation | None:
@@ -97,7 +98,7 @@ def match(method: str, path: str) -> Operation | None:
     `/2/users/me` is not a user of the id `me`.
     """
     segments = path.split("/")
-    for template, found in _by_shape().get((method.upper(), len(segments)), ()):
+    for template, found in _BY_SHAPE.get((method.upper(), len(segments)), ()):
         if all(map(_fits, template, segments)):
             return found
     return None
@@ -105,31 +106,29 @@ def match(method: str, path: str) -> Operation | None:
 
 def read_on() -> str:
     """The date of the sources that the table was made of, as `YYYY-MM-DD`."""
-    return _data().read_on
+    return _DATA.read_on
 
 
 def _fits(template: str, segment: str) -> bool:
     return template == segment or (template.startswith("{") and bool(segment))
 
 
-@functools.cache
-def _data() -> _Data:
+def _read() -> _Data:
     source = importlib.resources.files("botkit.protocol").joinpath("operations.json")
     return msgspec.json.decode(source.read_bytes(), type=_Data)
 
 
-@functools.cache
-def _by_id() -> Mapping[str, Operation]:
-    return {found.id: found for found in all_operations()}
-
-
-@functools.cache
 def _by_shape() -> Mapping[tuple[str, int], list[tuple[list[str], Operation]]]:
     """Path templates by method and number of segments, fixed segments before parameters."""
     shapes: dict[tuple[str, int], list[tuple[list[str], Operation]]] = {}
-    for found in all_operations():
+    for found in _DATA.operations:
         template = found.path.split("/")
         shapes.setdefault((found.method, len(template)), []).append((template, found))
     for known in shapes.values():
         known.sort(key=lambda entry: [part.startswith("{") for part in entry[0]])
-    return shapes
+    return MappingProxyType(shapes)
+
+
+_DATA = _read()
+_BY_ID: Mapping[str, Operation] = MappingProxyType({found.id: found for found in _DATA.operations})
+_BY_SHAPE = _by_shape()

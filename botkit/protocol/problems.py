@@ -28,7 +28,7 @@ from botkit.errors import (
 from botkit.protocol import rate_limits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 __all__ = ["Facts", "error_of", "excerpt", "json_object", "json_objects", "read_facts"]
@@ -178,7 +178,7 @@ def json_objects(value: object) -> list[dict[str, Any]]:
     """The objects of a decoded JSON array; empty for any other value."""
     if not isinstance(value, list):
         return []
-    items: list[Any] = value
+    items = cast("Sequence[object]", value)
     return [found for item in items if (found := json_object(item)) is not None]
 
 

@@ -39,7 +39,7 @@ E = TypeVar("E", InvalidGrant, InvalidClient)
 _OK = 200
 _LARGEST_BODY_BYTES = 64 * 1024
 _ASSUMED_LIFE_S = 7200.0
-"""X's access tokens live two hours; assumed when it does not say. Source: X API docs, "OAuth 2.0"."""
+"""Assumed when X does not say. Source: X API docs, "OAuth 2.0": tokens live two hours."""
 _LONGEST_LIFE_S = 365 * 24 * 3600.0
 _NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,6})?", re.ASCII)
 _TOKEN = re.compile(r"[\x21-\x7e]+", re.ASCII)
