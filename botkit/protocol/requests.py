@@ -120,7 +120,8 @@ class Request(Struct, frozen=True, kw_only=True, gc=False):
 
     `path` has its parameters filled in, percent-encoded. `resources` is how many resources the
     answer may bring at most, for the price of a read; `has_link` makes a post cost more, and
-    `summoned` makes it cost less.
+    `summoned` makes it cost less. `as_app` sends it with the bearer of the account's app, whatever
+    else the operation accepts.
     """
 
     operation: str
@@ -131,6 +132,7 @@ class Request(Struct, frozen=True, kw_only=True, gc=False):
     resources: int = 1
     has_link: bool = False
     summoned: bool = False
+    as_app: bool = False
 
     @property
     def name(self) -> str:
@@ -322,17 +324,23 @@ def get_dm_events(
     )
 
 
-def create_subscription(event_type: str, *, user_id: str, tag: str) -> Request:
+def create_subscription(
+    event_type: str, *, user_id: str | None, tag: str, as_app: bool = False
+) -> Request:
     """Ask for one kind of activity event about a user; private kinds need the user's own token.
+
+    `user_id` is None for a kind that is about the app, `oauth.revoke`, which takes no filter.
 
     Source: X API docs, "X Activity API": a tag has 1 to 200 characters.
     """
-    body = {"event_type": event_type, "filter": {"user_id": user_id}, "tag": tag}
+    wanted = {} if user_id is None else {"user_id": user_id}
+    body = {"event_type": event_type, "filter": wanted, "tag": tag}
     return Request(
         operation="createActivitySubscription",
         method="POST",
         path="/2/activity/subscriptions",
         json=msgspec.json.encode(body),
+        as_app=as_app,
     )
 
 
@@ -346,6 +354,7 @@ def list_subscriptions(*, pagination_token: str | None = None) -> Request:
             ("max_results", str(_MOST_SUBSCRIPTIONS)),
             *_given(pagination_token=pagination_token),
         ),
+        as_app=True,
     )
 
 
@@ -356,6 +365,7 @@ def delete_subscriptions(subscription_ids: Sequence[str]) -> Request:
         method="DELETE",
         path="/2/activity/subscriptions",
         query=(("ids", _joined(subscription_ids)),),
+        as_app=True,
     )
 
 
@@ -370,6 +380,7 @@ def activity_stream(*, backfill_minutes: int | None = None) -> Request:
         path="/2/activity/stream",
         query=_given(backfill_minutes=minutes),
         resources=0,
+        as_app=True,
     )
 
 

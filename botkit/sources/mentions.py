@@ -17,7 +17,7 @@ from msgspec import Struct
 from botkit.errors import BotkitError, Parked
 from botkit.model.records import Checkpoint
 from botkit.protocol import activity, objects, requests
-from botkit.protocol.pagination import Pages
+from botkit.protocol.pagination import PageTrail
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -121,27 +121,24 @@ class MentionsPoll:
             return await self._start()
         events: list[PostEvent] = []
         newest = cursor.newest or cursor.floor
-        pages = Pages()
+        trail = PageTrail(self.name)
         token: str | None = None
         while True:
-            response = await self._sender.send(
-                requests.get_mentions(
-                    self._account.id, since_id=cursor.since_id, pagination_token=token
-                ),
-                account_id=self._account.id,
+            request = requests.get_mentions(
+                self._account.id, since_id=cursor.since_id, pagination_token=token
             )
+            response = await self._sender.send(request, account_id=self._account.id)
             page = objects.read_posts(response)
             newest = max(newest, page.newest_id or "", key=lambda post_id: int(post_id or 0))
-            for post in page.posts:
-                events.append(
-                    activity.event_from_post(
-                        post,
-                        account_id=self._account.id,
-                        source="mentions",
-                        author=page.users.get(post.author_id or ""),
-                    )
+            events.extend(
+                activity.events_of_page(
+                    page,
+                    account_id=self._account.id,
+                    source="mentions",
+                    username=self._account.username,
                 )
-            token = pages.next(page.next_token)
+            )
+            token = trail.next_token(response)
             if token is None:
                 break
         events.sort(key=lambda event: int(event.post.id))

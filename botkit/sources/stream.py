@@ -15,22 +15,16 @@ from typing import TYPE_CHECKING
 import structlog
 
 from botkit.errors import (
-    BadRequest,
     BotkitError,
-    ConfigError,
-    Forbidden,
+    MalformedAnswer,
     Parked,
-    PaymentRequired,
-    RateLimited,
-    ResponseError,
     StoreUnavailable,
     StreamClosed,
-    TransportError,
-    Unauthorized,
+    XError,
 )
 from botkit.model.records import Gap
 from botkit.protocol import activity, requests
-from botkit.protocol.stream import LineSplitter, StreamBackoff, Trouble
+from botkit.protocol.stream import LineSplitter, StreamBackoff, cut_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -49,7 +43,7 @@ _log = structlog.get_logger("botkit.stream")
 _SILENCE_S = 30.0
 """X sends a keep-alive every 20 s; this adds slack for jitter."""
 _CONFIG_RETRY_S = 300.0
-"""After a refusal that only a person can mend: look again now and then, without a loop."""
+"""What only a person can mend is looked at again now and then, without a loop."""
 
 
 class ActivityStream:
@@ -88,6 +82,8 @@ class ActivityStream:
         self._on_connected = on_connected
         self._backoff = StreamBackoff()
         self._last_heard: datetime | None = None
+        self._up_since: float | None = None
+        self._heard = False
 
     @property
     def name(self) -> str:
@@ -97,6 +93,7 @@ class ActivityStream:
     async def run(self) -> None:
         """Subscribe, connect, read, and connect again, until cancelled."""
         while True:
+            self._up_since, self._heard = None, False
             try:
                 refused = await self._prepare()
                 await self._read(refused)
@@ -118,6 +115,7 @@ class ActivityStream:
         first = next(iter(self._accounts))
         splitter = LineSplitter()
         async with self._sender.stream(requests.activity_stream(), account_id=first) as stream:
+            self._up_since = self._clock.monotonic()
             await self._close_gaps()
             _log.info("stream live", app=self._app)
             self._report(self.name, "live", "; ".join(refused))
@@ -129,7 +127,6 @@ class ActivityStream:
 
     async def _lines(self, stream: HttpStream, splitter: LineSplitter) -> None:
         chunks = stream.chunks()
-        since = self._clock.monotonic()
         while True:
             try:
                 async with self._clock.timeout(_SILENCE_S):
@@ -139,8 +136,7 @@ class ActivityStream:
             except StopAsyncIteration:
                 raise self._closed("X closed the stream") from None
             self._last_heard = self._clock.now()
-            if self._clock.monotonic() - since >= StreamBackoff.SETTLED_S:
-                self._backoff.reset()
+            self._heard = True
             skipped = splitter.skipped
             lines = [line for line in splitter.feed(chunk) if line]
             if splitter.skipped != skipped:
@@ -154,14 +150,17 @@ class ActivityStream:
         closed: StreamClosed | None = None
         for line in lines:
             try:
-                event = activity.decode_line(line)
+                events = activity.decode_events(line)
             except StreamClosed as error:
                 closed = error
-                continue
-            if event.account_id in self._accounts:
-                by_account[event.account_id].append(event)
+            except MalformedAnswer as error:
+                _log.error("stream line that is no JSON", app=self._app, why=str(error))
             else:
-                _log.warning("event for an account we do not serve", account=event.account_id)
+                for event in events:
+                    by_account[event.account_id].append(event)
+        for account_id in by_account.keys() - self._accounts.keys():
+            _log.warning("events for an account we do not serve", account=account_id)
+            del by_account[account_id]
         for account_id, events in by_account.items():
             await self._record(account_id, events)
         if closed is not None:
@@ -188,26 +187,23 @@ class ActivityStream:
         )
 
     def _wait_after(self, problem: BaseException) -> float:
+        """Seconds until the next try: X's reconnect table, or a pause that a person ends."""
         jitter = self._entropy.uniform(0.0, 1.0)
-        match problem:
-            case StreamClosed():
-                least_s = problem.reconnect_after.total_seconds()
-                return max(least_s, self._backoff.wait_s(Trouble.CLEAN, jitter=jitter))
-            case RateLimited():
-                return self._backoff.wait_s(Trouble.RATE, jitter=jitter)
-            case ConfigError() | Unauthorized() | Forbidden() | BadRequest() | PaymentRequired():
-                return _CONFIG_RETRY_S * (0.9 + 0.2 * jitter)
-            case ResponseError():
-                return self._backoff.wait_s(Trouble.HTTP, jitter=jitter)
-            case TransportError():
-                return self._backoff.wait_s(Trouble.NETWORK, jitter=jitter)
-            case Parked(until=until) if until is not None:
-                return max((until - self._clock.now()).total_seconds(), 1.0)
-            case _:
-                return self._backoff.wait_s(Trouble.HTTP, jitter=jitter)
+        if isinstance(problem, Parked) and problem.until is not None:
+            return max((problem.until - self._clock.now()).total_seconds(), 1.0)
+        if not isinstance(problem, XError):
+            return _CONFIG_RETRY_S * (0.9 + 0.2 * jitter)
+        up_s = 0.0 if self._up_since is None else self._clock.monotonic() - self._up_since
+        wait = self._backoff.wait(cut_of(problem), up_s=up_s, heard=self._heard, jitter=jitter)
+        if isinstance(problem, StreamClosed):
+            wait = max(wait, problem.reconnect_after)
+        return wait.total_seconds()
 
     async def _open_gaps(self) -> None:
-        """Remember since when nothing was heard; shielded, because cancelling ends a stream too."""
+        """Remember since when nothing was heard.
+
+        Shielded, because a stream is ended by cancelling too.
+        """
         since = self._last_heard or self._clock.now()
         gaps = [
             Gap(source="activity", account_id=account_id, since=since, reason="disconnected")

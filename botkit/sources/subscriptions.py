@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from botkit.errors import BotkitError, ConfigError, Forbidden
 from botkit.protocol import objects, requests
-from botkit.protocol.pagination import Pages
+from botkit.protocol.pagination import PageTrail
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -135,13 +135,12 @@ class Subscriptions:
 
     async def _listing(self, account: Account) -> list[Subscription]:
         found: list[Subscription] = []
-        pages = Pages()
-        token: str | None = None
+        request = requests.list_subscriptions()
+        trail = PageTrail(request.name)
         while True:
-            response = await self._sender.send(
-                requests.list_subscriptions(pagination_token=token), account_id=account.id
-            )
+            response = await self._sender.send(request, account_id=account.id)
             found.extend(objects.read_subscriptions(response))
-            token = pages.next(response.meta.get("next_token"))
+            token = trail.next_token(response)
             if token is None:
                 return found
+            request = requests.list_subscriptions(pagination_token=token)
