@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -97,6 +97,6 @@ class AccountsConformance(Suite):
         assert await store.accounts.marks(ME) == [second]
 
 
-def _user(user_id: str, **fields: object) -> StoredUser:
-    named = {"id": user_id, "username": f"u{user_id}", "body": b"{}", "fetched_at": T0}
-    return StoredUser(**{**named, **fields})  # type: ignore[arg-type]
+def _user(user_id: str, **fields: Any) -> StoredUser:
+    row = StoredUser(id=user_id, username=f"u{user_id}", body=b"{}", fetched_at=T0)
+    return msgspec.structs.replace(row, **fields)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
+from msgspec.structs import replace
 
 from botkit.model.records import (
     CredentialRow,
@@ -116,93 +117,93 @@ async def lease(store: Store, name: str = "runner") -> Fence:
 
 def event(key: str = "post/1/1", **fields: Any) -> NewEvent:
     """An event as a source would record it."""
-    return NewEvent(
-        **{
-            "account_id": ME,
-            "key": key,
-            "kind": "mention",
-            "lane": "conversation/1",
-            "body": b'{"text": "hello"}',
-            "at": T0 - timedelta(seconds=3),
-            "source": "activity",
-            **fields,
-        }
+    return replace(
+        NewEvent(
+            account_id=ME,
+            key=key,
+            kind="mention",
+            lane="conversation/1",
+            body=b'{"text": "hello"}',
+            at=T0 - timedelta(seconds=3),
+            source="activity",
+        ),
+        **fields,
     )
 
 
 def done(item: InboxItem | int, **fields: Any) -> Finish:
     """The end of an event."""
     seq = item if isinstance(item, int) else item.seq
-    return Finish(**{"seq": seq, "account_id": ME, "key": "", "note": "bot.greet", **fields})
+    return replace(Finish(seq=seq, account_id=ME, key="", note="bot.greet"), **fields)
 
 
 def letter(item: InboxItem, **fields: Any) -> DeadLetter:
     """Why an event is given up."""
-    return DeadLetter(
-        **{
-            "account_id": item.account_id,
-            "key": item.key,
-            "kind": item.kind,
-            "reason": "failed",
-            "error": "ValueError: no",
-            "trace": "Traceback ...",
-            "handler": "bot.greet",
-            "attempts": 3,
-            "at": T0,
-            **fields,
-        }
+    return replace(
+        DeadLetter(
+            account_id=item.account_id,
+            key=item.key,
+            kind=item.kind,
+            reason="failed",
+            error="ValueError: no",
+            trace="Traceback ...",
+            handler="bot.greet",
+            attempts=3,
+            at=T0,
+        ),
+        **fields,
     )
 
 
 def write(write_id: str = "step/1", **fields: Any) -> NewWrite:
     """A reply about to be sent."""
-    return NewWrite(
-        **{
-            "id": write_id,
-            "account_id": ME,
-            "operation": "createPosts",
-            "target": "reply/1",
-            "body": b'{"text": "hi"}',
-            "event_key": "post/1/1",
-            "handler": "bot.greet",
-            "text": "hi",
-            "text_hash": "h1",
-            "interaction": "1",
-            **fields,
-        }
+    return replace(
+        NewWrite(
+            id=write_id,
+            account_id=ME,
+            operation="createPosts",
+            target="reply/1",
+            body=b'{"text": "hi"}',
+            event_key="post/1/1",
+            handler="bot.greet",
+            text="hi",
+            text_hash="h1",
+            interaction="1",
+        ),
+        **fields,
     )
 
 
 def credential(gen: int = 1, **fields: Any) -> CredentialRow:
     """A login as setup would store it."""
-    return CredentialRow(
-        **{
-            "account_id": ME,
-            "app": "default",
-            "kind": CredentialKind.OAUTH2,
-            "gen": gen,
-            "sealed": b"sealed generation %d" % gen,
-            "user_id": ME,
-            "username": "greeter",
-            "scopes": ("tweet.read", "tweet.write", "users.read", "offline.access"),
-            "since": T0,
-            "granted_at": T0,
-            "access_until": T0 + timedelta(hours=2),
-            **fields,
-        }
+    return replace(
+        CredentialRow(
+            account_id=ME,
+            app="default",
+            kind=CredentialKind.OAUTH2,
+            gen=gen,
+            sealed=b"sealed generation %d" % gen,
+            user_id=ME,
+            username="greeter",
+            scopes=("tweet.read", "tweet.write", "users.read", "offline.access"),
+            since=T0,
+            granted_at=T0,
+            access_until=T0 + timedelta(hours=2),
+        ),
+        **fields,
     )
 
 
 def intent(intent_id: str = "i1", gen: int = 1, **fields: Any) -> Intent:
     """A refresh about to begin."""
-    return Intent(
-        **{
-            "id": intent_id,
-            "gen": gen,
-            "refresh_hash": "4f2a",
-            "owner": "host/1",
-            "boot_id": "b1",
-            "started": T0,
-            **fields,
-        }
+    return replace(
+        Intent(
+            id=intent_id,
+            gen=gen,
+            refresh_hash="4f2a",
+            owner="host/1",
+            boot_id="b1",
+            started=T0,
+        ),
+        **fields,
     )

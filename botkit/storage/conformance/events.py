@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from botkit.errors import Conflict, LeaseLost
 from botkit.model.records import Checkpoint, EventState, Fence, MemoKey, StateChange, StateRow
@@ -252,6 +254,6 @@ class EventsConformance(Suite):
             assert await store.states.memo(other) is None
 
 
-def _memo(**fields: object) -> MemoKey:
-    named = {"account_id": ME, "event_key": "post/1/1", "run": 0, "handler": "h", "name": "model"}
-    return MemoKey(**{**named, **fields})  # type: ignore[arg-type]
+def _memo(**fields: Any) -> MemoKey:
+    row = MemoKey(account_id=ME, event_key="post/1/1", run=0, handler="h", name="model")
+    return msgspec.structs.replace(row, **fields)

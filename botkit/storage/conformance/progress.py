@@ -30,11 +30,13 @@ class ProgressConformance(Suite):
     async def test_a_lease_has_one_holder_and_epochs_only_grow(self, store: Store) -> None:
         leases = store.leases
         first = await leases.acquire("runner", "a", ttl=TTL, now=T0)
+        assert first is not None
         assert first == Fence("runner", "a", 1)
         assert await leases.acquire("runner", "b", ttl=TTL, now=T0 + 9 * S) is None
         assert await leases.holder("runner", now=T0 + 9 * S) == "a"
         assert await leases.holder("other", now=T0) is None
         second = await leases.acquire("runner", "b", ttl=TTL, now=T0 + 10 * S)
+        assert second is not None
         assert second == Fence("runner", "b", 2)
         await raised(LeaseLost, leases.renew(first, ttl=TTL, now=T0 + 10 * S))
         await leases.release(first)

@@ -24,7 +24,7 @@ from botkit.storage.conformance.bench import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Sequence
 
     from botkit.ports import Store
     from botkit.storage.conformance.bench import OpenRival
@@ -196,9 +196,7 @@ class _Rivals:
         await self._stack.aclose()
 
 
-async def _winners(
-    attempts: list[Coroutine[object, object, object]], loss: type[Exception]
-) -> int:
+async def _winners(attempts: Sequence[Awaitable[object]], loss: type[Exception]) -> int:
     """How many went through; every other one must have lost in the expected way."""
     outcomes = await asyncio.gather(*attempts, return_exceptions=True)
     lost = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
