@@ -7,9 +7,9 @@ day is free; failed calls are free.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from botkit.sandbox.http import as_json
+from botkit.sandbox.http import as_object
 
 if TYPE_CHECKING:
     from botkit.protocol.operations import Operation
@@ -29,13 +29,11 @@ def charge(world: World, operation: Operation, who: Caller, call: Call, answer: 
     """Take from the app's balance what a successful call costs."""
     if operation.price_usd is None or answer.status not in _SUCCESS or answer.stream is not None:
         return
-    decoded = as_json(answer.body)
-    data = decoded.get("data") if isinstance(decoded, dict) else None
+    items = _items(answer)
     if operation.id == "createPosts":
-        pay(who.app, _post_price(world, str(_field(data, "id")), operation.price_usd))
+        pay(who.app, _post_price(world, items[0]["id"], operation.price_usd))
     elif operation.price_per == "resource":
         each = _read_price(operation, who, call)
-        items = data if isinstance(data, list) else [data] if data else []
         pay(who.app, each * sum(_is_new(world, who.app, operation, one) for one in items))
     else:
         pay(who.app, operation.price_usd)
@@ -65,14 +63,16 @@ def _read_price(operation: Operation, who: Caller, call: Call) -> Decimal:
     return operation.price_usd or Decimal(0)
 
 
-def _is_new(world: World, app: App, operation: Operation, item: Any) -> bool:
+def _items(answer: Answer) -> list[dict[str, Any]]:
+    """The resources in an answer's `data`, one or several."""
+    data: Any = (as_object(answer.body) or {}).get("data") or []
+    return cast("list[dict[str, Any]]", data if isinstance(data, list) else [data])
+
+
+def _is_new(world: World, app: App, operation: Operation, item: dict[str, Any]) -> bool:
     day = world.clock.now().date().isoformat()
-    mark = f"{day} {operation.price_class} {_field(item, 'id')}"
+    mark = f"{day} {operation.price_class} {item.get('id')}"
     if mark in app.billed:
         return False
     app.billed.add(mark)
     return True
-
-
-def _field(item: Any, name: str) -> Any:
-    return item.get(name) if isinstance(item, dict) else None

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Generator
 
 __all__ = ["START", "SeededEntropy", "VirtualClock"]
 
@@ -73,7 +73,7 @@ class VirtualClock:
             timer.call = None
 
     @asynccontextmanager
-    async def timeout(self, seconds: float | None) -> AsyncIterator[asyncio.Timeout]:
+    async def timeout(self, seconds: float | None) -> AsyncGenerator[asyncio.Timeout]:
         """Cancel the block after that much virtual time, raising `TimeoutError`."""
         async with asyncio.timeout(None) as scope:
             if seconds is None:
@@ -119,7 +119,7 @@ class VirtualClock:
         self._start = now - timedelta(seconds=self._elapsed)
 
     @contextmanager
-    def working(self) -> Iterator[None]:
+    def working(self) -> Generator[None]:
         """Say that something is under way elsewhere (a thread, a disk): time stands still."""
         self._in_flight += 1
         try:

@@ -6,7 +6,7 @@ users, reply and quote events carry none.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from botkit.sandbox.wire import ALL_POST_FIELDS, ALL_USER_FIELDS, post_json, user_json
 
@@ -203,15 +203,19 @@ def _event_uuid(world: World) -> str:
     return str(int.from_bytes(world.entropy.token_bytes(8), "big", signed=True))
 
 
-def _doubled(body: dict[str, Any]) -> dict[str, Any]:
+def _doubled(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with each whole number a second time as text, as X sends it in events."""
     doubled: dict[str, Any] = {}
     for key, value in body.items():
-        if isinstance(value, dict):
-            doubled[key] = _doubled(value)
-        elif isinstance(value, list):
-            doubled[key] = [_doubled(one) if isinstance(one, dict) else one for one in value]
-        else:
-            doubled[key] = value
-            if isinstance(value, int) and not isinstance(value, bool):
-                doubled[f"{key}_str"] = str(value)
+        doubled[key] = _doubled_value(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            doubled[f"{key}_str"] = str(value)
     return doubled
+
+
+def _doubled_value(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _doubled(cast("dict[str, Any]", value))
+    if isinstance(value, list):
+        return [_doubled_value(one) for one in cast("list[Any]", value)]
+    return value

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 from msgspec import Struct
 
-__all__ = ["Answer", "Call", "Delivery", "Lines", "Refused", "as_json", "encode"]
+__all__ = ["Answer", "Call", "Delivery", "Lines", "Refused", "as_object", "encode"]
 
 
 class Delivery(enum.Enum):
@@ -72,10 +72,8 @@ class Call(Struct, frozen=True, kw_only=True):
     def fields(self) -> dict[str, str]:
         """The body's fields, sent as a form or, as some clients do, as a JSON object of texts."""
         if self.media_type == "application/json":
-            decoded = as_json(self.body)
-            if not isinstance(decoded, dict):
-                return {}
-            return {str(key): str(value) for key, value in decoded.items() if value is not None}
+            decoded = as_object(self.body) or {}
+            return {key: str(value) for key, value in decoded.items() if value is not None}
         text = self.body.decode("utf-8", "replace")
         return dict(parse_qsl(text, keep_blank_values=True))
 
@@ -118,9 +116,9 @@ def encode(value: Any) -> bytes:
     return msgspec.json.encode(value)
 
 
-def as_json(body: bytes) -> Any:
-    """The decoded body, None when it is not JSON."""
+def as_object(body: bytes) -> dict[str, Any] | None:
+    """The body's JSON object, None when it is not JSON or no object."""
     try:
-        return msgspec.json.decode(body)
+        return msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.DecodeError:
         return None

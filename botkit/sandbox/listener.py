@@ -14,7 +14,7 @@ from botkit.sandbox.server import XServer
 from botkit.sandbox.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
 __all__ = ["OpenServer", "open_server", "serve"]
 
@@ -42,7 +42,7 @@ class OpenServer:
 @asynccontextmanager
 async def open_server(
     world: World | None = None, *, host: str = "127.0.0.1", port: int = 0
-) -> AsyncIterator[OpenServer]:
+) -> AsyncGenerator[OpenServer]:
     """Serve a world, a new one in real time if none is given, until the block ends.
 
     Port 0 takes a free one; `url` of what is yielded says which.

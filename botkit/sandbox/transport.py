@@ -11,7 +11,7 @@ from botkit.ports.io import HttpResponse
 from botkit.sandbox.http import Answer, Call, Delivery
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 
     from botkit.ports.io import Clock, HttpRequest
     from botkit.sandbox.server import XServer
@@ -47,7 +47,7 @@ class SandboxTransport:
         return HttpResponse(status=answer.status, headers=_named(answer), body=answer.body)
 
     @asynccontextmanager
-    async def stream(self, request: HttpRequest) -> AsyncIterator[_Stream]:
+    async def stream(self, request: HttpRequest) -> AsyncGenerator[_Stream]:
         """See `ports.Transport.stream`."""
         self._connect(request)
         answer = await self._server.handle(_call(request))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from botkit.model.tokens import CredentialKind
 from botkit.sandbox import problems
 from botkit.sandbox.envelopes import EVENT_TYPES, PRIVATE_SCOPES
-from botkit.sandbox.http import Answer, Refused, as_json
+from botkit.sandbox.http import Answer, Refused, as_object
 from botkit.sandbox.routes.users import listed
 from botkit.sandbox.subscriptions import Subscription
 from botkit.sandbox.visit import Route, Visit
@@ -21,15 +23,13 @@ _MOST = 1500
 
 
 def _create(visit: Visit) -> Answer:
-    body = as_json(visit.call.body)
-    if not isinstance(body, dict) or set(body) - _KEYS:
+    body = as_object(visit.call.body)
+    if body is None or set(body) - _KEYS:
         raise problems.invalid_request("the body is not a subscription")
-    event_type, chosen = body.get("event_type"), body.get("filter", {})
+    event_type = str(body.get("event_type"))
     if event_type not in EVENT_TYPES:
-        raise problems.bad_request("unknown event type", event_type=[str(event_type)])
-    if not isinstance(chosen, dict) or set(chosen) - _FILTER_KEYS:
-        raise problems.bad_request("unknown filter", filter=[str(chosen)])
-    wanted = {str(key): str(value) for key, value in chosen.items()}
+        raise problems.bad_request("unknown event type", event_type=[event_type])
+    wanted = _filter(body.get("filter", {}))
     _check_right(visit, event_type, wanted)
     activity, app = visit.activity, visit.caller.app
     mine = activity.of_app(app.id)
@@ -48,6 +48,16 @@ def _create(visit: Visit) -> Answer:
     activity.subscriptions[subscription.id] = subscription
     data = {"subscription": subscription.to_wire()}
     return Answer.json(200, {"data": data, "meta": {"total_subscriptions": len(mine) + 1}})
+
+
+def _filter(chosen: Any) -> dict[str, str]:
+    try:
+        wanted = msgspec.convert(chosen, dict[str, str])
+    except msgspec.ValidationError:
+        wanted = {"": ""}
+    if set(wanted) - _FILTER_KEYS:
+        raise problems.bad_request("unknown filter", filter=[str(chosen)])
+    return wanted
 
 
 def _check_right(visit: Visit, event_type: str, chosen: dict[str, str]) -> None:
@@ -77,8 +87,8 @@ def _update(visit: Visit) -> Answer:
     subscription = _mine(visit, visit.path["subscription_id"])
     if subscription is None:
         raise _not_there(visit.path["subscription_id"])
-    body = as_json(visit.call.body)
-    if not isinstance(body, dict) or set(body) - {"tag", "webhook_id"}:
+    body = as_object(visit.call.body)
+    if body is None or set(body) - {"tag", "webhook_id"}:
         raise problems.invalid_request("only the tag and the webhook can change")
     if body.get("tag"):
         subscription.tag = str(body["tag"])

@@ -23,7 +23,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from botkit.sandbox import problems
-from botkit.sandbox.http import Answer, as_json
+from botkit.sandbox.http import Answer, as_object
 from botkit.sandbox.routes.consent import SESSION_COOKIE
 from botkit.sandbox.visit import Route, Visit
 from botkit.sandbox.wire import timestamp
@@ -41,13 +41,13 @@ def _admin(act: Callable[[Visit, dict[str, Any]], Any]) -> Callable[[Visit], Ans
     """A route that takes a JSON object and says what is wrong with it."""
 
     def run(visit: Visit) -> Answer:
-        body: Any = {}
+        body: dict[str, Any] | None = {}
         if visit.call.method == "POST":
-            body = as_json(visit.call.body)
-            if visit.call.media_type != "application/json" or not isinstance(body, dict):
+            body = as_object(visit.call.body)
+            if visit.call.media_type != "application/json" or body is None:
                 raise problems.invalid_request("send a JSON object as application/json")
         try:
-            return Answer.json(200, act(visit, body))
+            return Answer.json(200, act(visit, body or {}))
         except (UnknownThingError, ValueError, TypeError) as wrong:
             raise problems.invalid_request(str(wrong)) from wrong
         except KeyError as missing:
@@ -85,8 +85,8 @@ def _add_app(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _log_in(visit: Visit) -> Answer:
-    body = as_json(visit.call.body)
-    user = visit.world.find_user(str(body.get("as"))) if isinstance(body, dict) else None
+    body = as_object(visit.call.body) or {}
+    user = visit.world.find_user(str(body.get("as")))
     if user is None:
         raise problems.invalid_request("there is no such user")
     visit.world.logged_in = user.username

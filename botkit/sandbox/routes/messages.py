@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from botkit.sandbox import problems
-from botkit.sandbox.http import Answer, Refused, as_json
+from botkit.sandbox.http import Answer, Refused, as_object
 from botkit.sandbox.pages import page_of
 from botkit.sandbox.visit import Route, Visit
 from botkit.sandbox.wire import Wanted, message_json, user_json
@@ -36,8 +36,8 @@ def _to_conversation(visit: Visit) -> Answer:
 
 def _send(visit: Visit, other: UserRecord | None) -> Answer:
     me = _user(visit)
-    body = as_json(visit.call.body)
-    if not isinstance(body, dict) or set(body) - _KEYS:
+    body = as_object(visit.call.body)
+    if body is None or set(body) - _KEYS:
         raise problems.invalid_request("the body is not a message")
     text = body.get("text")
     if not isinstance(text, str) or not text.strip():

@@ -6,11 +6,14 @@ Source: x-platform 8.2 (who may be answered), 10, 12 and 14.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import Struct
 
 from botkit.protocol import policy
 from botkit.sandbox import problems
-from botkit.sandbox.http import Answer, Refused, as_json
+from botkit.sandbox.http import Answer, Refused, as_object
 from botkit.sandbox.pages import page_of
 from botkit.sandbox.routes.users import listed
 from botkit.sandbox.visit import Route, Visit
@@ -43,10 +46,15 @@ _BODY_KEYS = frozenset(
         "card_uri",
     }
 )
-_REPLY_KEYS = frozenset(
-    {"in_reply_to_tweet_id", "exclude_reply_user_ids", "auto_populate_reply_metadata"}
-)
 _REPLY_SETTINGS = frozenset({"following", "mentionedUsers", "subscribers", "verified"})
+
+
+class _Reply(Struct, frozen=True, forbid_unknown_fields=True):
+    """The `reply` of a new post."""
+
+    in_reply_to_tweet_id: Annotated[str, msgspec.Meta(pattern="^[0-9]{1,19}$")]
+    exclude_reply_user_ids: tuple[str, ...] = ()
+    auto_populate_reply_metadata: bool = False
 
 
 def _create(visit: Visit) -> Answer:
@@ -56,7 +64,7 @@ def _create(visit: Visit) -> Answer:
     if not isinstance(text, str) or not text.strip():
         raise problems.invalid_request("$.text: is missing but it is required")
     _check_text(visit, text)
-    reply = body.get("reply") or {}
+    reply = _reply(body)
     target = _target(visit, author, reply) if reply else None
     _check_quote(visit, author, body.get("quote_tweet_id"))
     _check_duplicate(visit, author, text, target)
@@ -68,7 +76,7 @@ def _create(visit: Visit) -> Answer:
         text,
         reply_to=target.id if target else None,
         quoting=body.get("quote_tweet_id"),
-        leave_out=[str(one) for one in reply.get("exclude_reply_user_ids") or ()],
+        leave_out=reply.exclude_reply_user_ids if reply else (),
         app_id=visit.caller.app.id,
     )
     post.reply_settings = settings or post.reply_settings
@@ -77,8 +85,8 @@ def _create(visit: Visit) -> Answer:
 
 
 def _body(visit: Visit) -> dict[str, Any]:
-    body = as_json(visit.call.body)
-    if visit.call.media_type != "application/json" or not isinstance(body, dict):
+    body = as_object(visit.call.body)
+    if visit.call.media_type != "application/json" or body is None:
         raise problems.invalid_request(
             "Requests with bodies must have content-type of application/json."
         )
@@ -106,17 +114,16 @@ def _check_text(visit: Visit, text: str) -> None:
         raise problems.forbidden("Posts are limited to one cashtag.")
 
 
-def _target(visit: Visit, author: UserRecord, reply: Any) -> PostRecord:
+def _reply(body: dict[str, Any]) -> _Reply | None:
+    try:
+        return msgspec.convert(body.get("reply"), _Reply | None)
+    except msgspec.ValidationError as wrong:
+        raise problems.invalid_request(f"$.reply: {wrong}") from wrong
+
+
+def _target(visit: Visit, author: UserRecord, reply: _Reply) -> PostRecord:
     """The post to be answered, if the account may answer it."""
-    target_id = reply.get("in_reply_to_tweet_id") if isinstance(reply, dict) else None
-    if not isinstance(target_id, str) or not target_id.isdigit():
-        raise problems.invalid_request("$.reply.in_reply_to_tweet_id: does not match the pattern")
-    if unknown := sorted(set(reply) - _REPLY_KEYS):
-        raise problems.invalid_request(
-            f"$.reply.{unknown[0]}: is not defined in the schema and the schema does not allow"
-            " additional properties"
-        )
-    target = visit.world.posts.get(target_id)
+    target = visit.world.posts.get(reply.in_reply_to_tweet_id)
     if target is None or target.deleted:
         raise problems.forbidden(
             "You attempted to reply to a Tweet that is deleted or not visible to you."
