@@ -30,6 +30,7 @@ _PAGE = 500
 _LONGEST_WAIT_S = 60.0
 """However long nothing is due: the wall clock may jump, so it is looked at again."""
 _STORE_WAIT_S = 1.0
+_FEW = 64
 
 
 class Feeder:
@@ -60,6 +61,11 @@ class Feeder:
     def held(self) -> int:
         """How many events are in memory: waiting, running or about to be stored as done."""
         return len(self._held)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether so little is held that looking into the store costs little."""
+        return len(self._held) < _FEW
 
     @property
     def idle(self) -> bool:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from botkit.model.records import Checkpoint, Fence
     from botkit.ports import Store
 
-__all__ = ["Inbox", "Taker"]
+__all__ = ["Inbox", "Taker", "job_of", "row_of"]
 
 _log = structlog.get_logger("botkit.inbox")
 
@@ -96,13 +96,13 @@ class Inbox:
         if self._closed or (self.full and events):
             why = "closed: the process is stopping" if self._closed else "full"
             raise StoreUnavailable(f"The inbox is {why}; nothing was recorded.")
-        pairs = [(_row(event, account_id, source), event) for event in events]
+        pairs = [(row_of(event, account_id, source), event) for event in events]
         # One delivery is recorded in the order in which its events happened.
         pairs.sort(key=_when)
         rows = [row for row, _ in pairs]
         seqs = await self._events.append(rows, checkpoint=checkpoint, fence=self._fence())
         jobs = [
-            _job(row, event, seq)
+            job_of(row, event, seq)
             for (row, event), seq in zip(pairs, seqs, strict=True)
             if seq is not None
         ]
@@ -124,7 +124,8 @@ def _when(pair: tuple[NewEvent, Event]) -> datetime:
     return pair[0].at
 
 
-def _row(event: Event, account_id: str, source: str) -> NewEvent:
+def row_of(event: Event, account_id: str, source: str) -> NewEvent:
+    """An event on its way into the inbox."""
     kind, body = encode_event(event)
     if isinstance(event, XEvent):
         return NewEvent(
@@ -139,7 +140,8 @@ def _row(event: Event, account_id: str, source: str) -> NewEvent:
     raise TypeError(f"{type(event).__name__} has no key of its own: emit it from a handler")
 
 
-def _job(row: NewEvent, event: Event, seq: int) -> Job:
+def job_of(row: NewEvent, event: Event, seq: int) -> Job:
+    """An event that was just recorded, to be handled without another decoding."""
     return Job(
         seq=seq,
         account_id=row.account_id,

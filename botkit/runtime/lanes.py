@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Job", "Lanes"]
 
 
-class Job(Struct, kw_only=True, gc=False, eq=False, weakref=True):
+class Job(Struct, kw_only=True, gc=False, eq=False):
     """An event of the inbox that is held in memory.
 
     `event` is None until it is needed: what comes back from the store is decoded late.
