@@ -80,6 +80,7 @@ class ActivityStream:
         self._entropy = entropy
         self._report = report
         self._on_connected = on_connected
+        self._hearing = activity.Hearing(usernames={a.id: a.username for a in accounts})
         self._backoff = StreamBackoff()
         self._last_heard: datetime | None = None
         self._up_since: float | None = None
@@ -150,7 +151,7 @@ class ActivityStream:
         closed: StreamClosed | None = None
         for line in lines:
             try:
-                events = activity.decode_events(line)
+                events = activity.decode_events(line, hearing=self._hearing)
             except StreamClosed as error:
                 closed = error
             except MalformedAnswer as error:

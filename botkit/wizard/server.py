@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
 from aiohttp import web
 
 from botkit.errors import (
-    AuthError,
     AuthorizationDenied,
     BotkitError,
     ConfigError,
     StateMismatch,
+    WrongAccount,
 )
 from botkit.protocol.callback_urls import loopback_address
 from botkit.wizard.pages import PAGES, Page, render
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["CallbackServer", "WrongAccount"]
+__all__ = ["CallbackServer"]
 
 _log = structlog.get_logger("botkit.setup")
 
@@ -40,10 +40,6 @@ _MAX_CONNECTIONS = 64
 _MAX_REFUSED = 100
 _HTTP_PORT = 80
 """Browsers leave the default port out of the Host header."""
-
-
-class WrongAccount(AuthError):
-    """The login belongs to another account than the one that was wanted."""
 
 
 class CallbackServer:
@@ -63,7 +59,7 @@ class CallbackServer:
         self._host, self._port, self._path = loopback_address(redirect_uri)
         self._finish = finish
         self._server: asyncio.Server | None = None
-        self._web: web.Server[Any] | None = None
+        self._web: web.Server | None = None
         self._ended: asyncio.Future[None] | None = None
         self._open: dict[_Watched, None] = {}
         self._refused = 0

@@ -1,0 +1,65 @@
+"""What can be proven right after a login: access for what the bot may, and the stream's keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from botkit.errors import AccessDenied, BotkitError, ConfigError, Parked
+from botkit.protocol import access
+from botkit.sources.subscriptions import Subscriptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from botkit.model.users import Account
+    from botkit.ports import Sender
+
+__all__ = ["Proof", "prove_access", "prove_stream"]
+
+
+class Proof(Struct, frozen=True, kw_only=True):
+    """One thing that was checked: fine, wrong, or could not be told; with the cure."""
+
+    what: str
+    state: str
+    detail: str = ""
+    cure: str = ""
+
+    @property
+    def fine(self) -> bool:
+        """Whether it is as it must be."""
+        return self.state == "fine"
+
+
+async def prove_access(sender: Sender, account: Account, may: Iterable[str]) -> Proof:
+    """Whether the account's credentials allow everything that the bot may do."""
+    held = await sender.kinds(account.id)
+    for operation in access.operations_for(may):
+        try:
+            access.choose_credential(operation, held)
+        except AccessDenied as denied:
+            return Proof(what="access", state="wrong", detail=denied.message, cure=denied.cure)
+    return Proof(what="access", state="fine")
+
+
+async def prove_stream(
+    sender: Sender, account: Account, kinds: Sequence[str], *, prefix: str
+) -> Proof:
+    """Whether the activity stream can be used: create with the login, list with the bearer."""
+    try:
+        prepared = await Subscriptions(sender, prefix=prefix).prepare(account, kinds)
+    except ConfigError as wrong:
+        return Proof(what="stream", state="wrong", detail=wrong.message, cure=wrong.hint)
+    except (BotkitError, Parked) as problem:
+        return Proof(what="stream", state="could not be told", detail=str(problem))
+    if prepared.refused:
+        refused = "; ".join(why for _, why in prepared.refused)
+        return Proof(
+            what="stream",
+            state="wrong",
+            detail=refused,
+            cure="The mentions poll is used instead.",
+        )
+    return Proof(what="stream", state="fine", detail=" ".join(prepared.live))

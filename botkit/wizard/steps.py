@@ -1,0 +1,147 @@
+"""The steps of one login through a browser: check, listen, show the address, wait, finish.
+
+The listener is bound before the address is shown. What comes back over the loopback address and
+what is pasted by hand run through the same attempt, so the same checks apply.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import webbrowser
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from botkit.client.login import Login, LoginAttempt
+from botkit.errors import AuthError, ConfigError, StateMismatch
+from botkit.protocol.callback_urls import check_redirect_uri
+from botkit.wizard.server import CallbackServer
+
+if TYPE_CHECKING:
+    from botkit.client.endpoints import AppKeys
+    from botkit.client.login import LoginWish
+    from botkit.client.surroundings import Surroundings
+
+__all__ = ["Ways", "check_app", "log_in", "log_in_by_paste", "open_browser"]
+
+_MAX_PASTES = 5
+_CONSOLE = "X's console (console.x.com), the app's Keys and tokens page"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ways:
+    """How a login meets the person.
+
+    Attributes:
+        show: Gives the address to the person: opens a browser, or prints it.
+        finished: Told of the stored login while the callback server is still up; what it
+            returns stands on the last page, a label and a text each.
+    """
+
+    show: Callable[[str], Awaitable[None]]
+    finished: Callable[[Login], Awaitable[tuple[tuple[str, str], ...]]]
+    timeout_s: float = 300.0
+
+
+def check_app(keys: AppKeys, redirect_uri: str, *, name: str, listens: bool) -> list[str]:
+    """Check what a login needs, before any network; gives warnings.
+
+    `listens` says that the callback server will listen at the address itself.
+
+    Raises:
+        ConfigError: With everything that makes the login impossible.
+    """
+    section = "app" if name == "default" else f"apps.{name}"
+    prefix = "BOTKIT_APP" if name == "default" else f"BOTKIT_APPS__{name.upper()}"
+    problems: list[str] = []
+    if not keys.client_id:
+        problems.append(
+            f"[{section}] client_id is missing; it is on {_CONSOLE}. Set {prefix}__CLIENT_ID."
+        )
+    if not keys.client_secret:
+        problems.append(
+            f"[{section}] client_secret is missing; X shows it once, on the same page."
+            f" Put it into a file and set {prefix}__CLIENT_SECRET_FILE."
+        )
+    warnings: list[str] = []
+    for problem in check_redirect_uri(redirect_uri):
+        text = f"redirect_uri {redirect_uri}: {problem.text} [{problem.rule}] {problem.cure}"
+        (problems if problem.fatal else warnings).append(text)
+    if listens and not problems and urlsplit(redirect_uri).scheme != "http":
+        problems.append(
+            f"redirect_uri {redirect_uri}: setup listens on this machine and needs an address"
+            " like http://127.0.0.1:8765/callback, or say --headless and paste the redirect."
+        )
+    if problems:
+        raise ConfigError(" ".join(problems), problems=problems)
+    return warnings
+
+
+async def log_in(around: Surroundings, wish: LoginWish, ways: Ways) -> Login:
+    """Log in through the callback server on the loopback address.
+
+    Raises:
+        ConfigError: The port is taken; nothing was shown yet.
+        AuthError: The person declined, nobody came in time, or X refused; nothing was stored.
+    """
+    attempt = LoginAttempt(around, wish)
+    done: list[Login] = []
+
+    async def finish(query: str) -> tuple[tuple[str, str], ...]:
+        login = await attempt.finish(query)
+        done.append(login)
+        return await ways.finished(login)
+
+    async with CallbackServer(wish.redirect_uri, finish) as server:
+        await ways.show(attempt.url)
+        try:
+            async with around.clock.timeout(ways.timeout_s):
+                await server.wait()
+        except TimeoutError:
+            raise AuthError(
+                f"Nobody finished the login within {ways.timeout_s / 60:.0f} minutes;"
+                " the port is closed, nothing was stored.",
+                hint="Run botkit setup again; --headless works without reaching this machine.",
+            ) from None
+    return done[0]
+
+
+async def log_in_by_paste(
+    around: Surroundings,
+    wish: LoginWish,
+    ways: Ways,
+    *,
+    ask: Callable[[str], Awaitable[str]],
+) -> Login:
+    """Log in without a listener: the person pastes the address that the browser ended at.
+
+    Raises:
+        AuthError: The person declined, what was pasted was wrong too often, or X refused.
+    """
+    attempt = LoginAttempt(around, wish)
+    await ways.show(attempt.url)
+    for _ in range(_MAX_PASTES):
+        pasted = (await ask("The whole address that the browser shows at the end: ")).strip()
+        parts = urlsplit(pasted)
+        if not parts.scheme or not parts.query:
+            await ways.show("That is not a whole address: it starts with http and holds ?state=.")
+            continue
+        try:
+            login = await attempt.finish(parts.query)
+        except StateMismatch as mismatch:
+            if attempt.is_over:
+                raise
+            await ways.show(f"{mismatch} Paste the address of this login.")
+            continue
+        await ways.finished(login)
+        return login
+    raise AuthError(
+        "What was pasted was never the end of this login; nothing was stored.",
+        hint="Run botkit setup again and paste the address as the browser shows it.",
+    )
+
+
+async def open_browser(url: str) -> bool:
+    """Open the address in the person's browser; False when there is none."""
+    return await asyncio.to_thread(webbrowser.open, url)
