@@ -7,24 +7,22 @@ operation, target and the how-manieth of these; never the text. Source: design, 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_type_hints
 
 import msgspec
 
 from botkit.errors import Parked, StateError
-from botkit.model.events import DirectMessage, PostEvent
+from botkit.model.events import DirectMessage, PostEvent, Signal
 from botkit.model.messages import Message
 from botkit.model.posts import Post
-from botkit.model.records import MemoKey, NewEvent
+from botkit.model.records import Fence, MemoKey, NewEvent
+from botkit.ports import Clock, Store
 from botkit.protocol import policy, requests
 from botkit.protocol.activity import encode_event
 from botkit.runtime.causes import causes_of
 from botkit.runtime.steps import Step
-from botkit.ports import Clock, Store
-from botkit.model.records import Fence
-from botkit.model.events import Signal
-from collections.abc import Callable, Mapping
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

@@ -31,14 +31,13 @@ from botkit.errors import (
     StoreUnavailable,
     UndecodableEvent,
 )
-from botkit.model.events import DirectMessage, Mention, Quote, Reply
+from botkit.model.events import DirectMessage, Event, Mention, Quote, Reply
 from botkit.model.records import DeadLetter, EventState, Finish
 from botkit.ports import Actions
 from botkit.protocol.activity import decode_event
 from botkit.runtime.actions import EventActions
 from botkit.runtime.causes import origin_of
 from botkit.runtime.memory import NOTHING, recall
-from botkit.model.events import Event
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
