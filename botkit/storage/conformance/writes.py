@@ -52,6 +52,32 @@ class WritesConformance(Suite):
         await raised(LeaseLost, store.writes.begin(write(), now=T0, fence=LOST))
         assert await store.writes.get("step/1") is None
 
+    async def test_a_write_put_aside_was_never_attempted(self, store: Store) -> None:
+        fence = await lease(store)
+        aside = store.writes.put_aside
+        await aside(write(), WriteState.REJECTED, reason="no", now=T0, fence=fence)
+        row = await _get(store)
+        assert (row.state, row.reason, row.created_at) == (WriteState.REJECTED, "no", T0)
+        assert (row.attempts, row.first_sent_at) == ((), None)
+        begun = await store.writes.begin(write(), now=T0 + S, fence=fence)
+        assert not begun.fresh
+        await raised(
+            LeaseLost,
+            aside(write("step/2"), WriteState.EXPIRED, reason="dry", now=T0, fence=LOST),
+        )
+        assert await store.writes.get("step/2") is None
+
+    async def test_putting_aside_changes_nothing_but_a_queued_write(self, store: Store) -> None:
+        fence = await lease(store)
+        aside = store.writes.put_aside
+        await store.writes.begin(write(), now=T0, fence=fence)
+        await aside(write(), WriteState.REJECTED, reason="no", now=T0 + S, fence=fence)
+        assert (await _get(store)).state is WriteState.SENDING
+        await store.writes.requeue("step/1", reason="429", now=T0 + S, fence=fence)
+        await aside(write(), WriteState.REJECTED, reason="no", now=T0 + S, fence=fence)
+        row = await _get(store)
+        assert (row.state, row.reason, len(row.attempts)) == (WriteState.REJECTED, "no", 1)
+
     async def test_a_confirmed_write_returns_what_it_returned(self, store: Store) -> None:
         fence = await lease(store)
         await store.writes.begin(write(), now=T0, fence=fence)

@@ -29,6 +29,11 @@ SELECT e.seq, e.account_id, e.key, e.kind, e.lane, b.body, e.at, e.recorded_at, 
   e.state, coalesce(nullif(i.reason, ''), e.note), i.attempts, e.run, i.not_before, i.waiting_for
 FROM inbox i JOIN event e ON e.seq = i.seq JOIN body b ON b.seq = i.seq
 """
+_ASK_AGAIN = """
+UPDATE write SET state = 'QUEUED', reason = ''
+WHERE account_id = ? AND event_key = ? AND run = ? AND state = 'REJECTED' AND reason LIKE '{%'
+"""
+"""Refusals are kept as JSON; in words stands what a person cancelled, and that stays."""
 _DEAD = "SELECT account_id, key, kind, reason, error, trace, handler, attempts, at FROM dead"
 
 
@@ -105,7 +110,8 @@ class EventDesk:
 
         def job(transaction: Transaction) -> bool:
             row = transaction.execute(
-                "SELECT seq, state FROM event WHERE key = ? AND account_id = ?", (key, account_id)
+                "SELECT seq, state, run FROM event WHERE key = ? AND account_id = ?",
+                (key, account_id),
             ).fetchone()
             if row is None or row[1] == "waiting" or (row[1] != "dead" and not new_run):
                 return False
@@ -115,6 +121,8 @@ class EventDesk:
                 "WHERE seq = ?",
                 (int(new_run), seq),
             )
+            if not new_run:
+                transaction.execute(_ASK_AGAIN, (account_id, key, row[2]))
             transaction.execute("DELETE FROM dead WHERE seq = ?", (seq,))
             transaction.execute("INSERT INTO inbox (queue, seq) VALUES (0, ?)", (seq,))
             return True

@@ -38,6 +38,12 @@ _INSERT = f"""
 INSERT INTO write (id, {_CONTENT}, state, created_at, first_sent_at, last_sent_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'SENDING', ?, ?, ?)
 """  # noqa: S608
+_PUT_ASIDE = f"""
+INSERT INTO write (id, {_CONTENT}, state, created_at, reason)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET state = excluded.state, reason = excluded.reason
+WHERE write.state = 'QUEUED'
+"""  # noqa: S608
 _REOPEN = f"""
 UPDATE write SET ({_CONTENT}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?), state = 'SENDING',
   first_sent_at = coalesce(first_sent_at, ?), last_sent_at = ?, next_read_at = NULL, reads = 0,
@@ -91,6 +97,19 @@ class SqliteWrites:
             return _must_get(transaction.execute, write.id, fresh=True)
 
         return await self._engine.write(job)
+
+    async def put_aside(
+        self, write: NewWrite, state: WriteState, *, reason: str, now: datetime, fence: Fence
+    ) -> None:
+        """Put a write on record that is not sent: REJECTED (refused here), EXPIRED (dry run)."""
+        now_us = to_us(now)
+        content = _content(write)
+
+        def job(transaction: Transaction) -> None:
+            transaction.check(fence)
+            transaction.execute(_PUT_ASIDE, (write.id, *content, state.value, now_us, reason))
+
+        await self._engine.write(job)
 
     async def confirm(
         self, write_id: str, *, result_id: str, result: bytes, now: datetime, fence: Fence | None
@@ -168,11 +187,17 @@ class SqliteWrites:
         await self._engine.write(job)
 
     async def set_state(
-        self, write_id: str, state: WriteState, *, reason: str, now: datetime
+        self,
+        write_id: str,
+        state: WriteState,
+        *,
+        reason: str,
+        now: datetime,
+        fence: Fence | None = None,
     ) -> None:
         """ABSENT, UNRESOLVED, EXPIRED, or a person's decision."""
         await self._move(
-            write_id, state, of=_ANY - _FINAL_ANSWER, reason=reason, now=now, fence=None
+            write_id, state, of=_ANY - _FINAL_ANSWER, reason=reason, now=now, fence=fence
         )
 
     async def recover(self, *, now: datetime, fence: Fence) -> list[StoredWrite]:
