@@ -10,7 +10,7 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from botkit.client.rescue import Rescued
 from botkit.model.records import CredentialRow
@@ -95,6 +95,7 @@ class Grant:
         "error",
         "flight",
         "gap_s",
+        "is_gone",
         "last_flight_s",
         "late_s",
         "margin_s",
@@ -104,10 +105,11 @@ class Grant:
         "unsaved",
         "until_s",
         "urgent_s",
+        "waited",
     )
 
     def __init__(self, row: CredentialRow) -> None:
-        self.row = row
+        self.row = _without_secrets(row)
         self.access = Secret("")
         self.until_s = 0.0
         self.margin_s = self.late_s = self.urgent_s = 0.0
@@ -115,9 +117,11 @@ class Grant:
         self.next_try_s = 0.0
         self.last_flight_s = float("-inf")
         self.tries = 0
+        self.waited = False
         self.error: Exception | None = None
         self.flight: asyncio.Task[None] | None = None
         self.unsaved: Rescued | None = None
+        self.is_gone = False
 
     def take(
         self, row: CredentialRow, access: Secret, *, left_s: float, clock: Clock, entropy: Entropy
@@ -125,17 +129,22 @@ class Grant:
         """Go on with this generation; its margin is drawn here, once."""
         whole_s = _FULL_LIFE_S
         if row.access_until is not None:
-            spans = row.access_until - (row.last_success or row.granted_at)
-            whole_s = min(max(spans.total_seconds(), 1.0), _FULL_LIFE_S)
-        self.row = row
+            span = row.access_until - (row.last_success or row.granted_at)
+            whole_s = min(max(span.total_seconds(), 1.0), _FULL_LIFE_S)
+        self.keep(row)
         self.access = access
         self.until_s = clock.monotonic() + left_s
         self.margin_s = whole_s * entropy.uniform(*_MARGIN)
         self.urgent_s = min(_URGENT_S, whole_s / 20)
         self.late_s = min(_LATE_S, whole_s / 10)
         self.tries = 0
+        self.waited = False
         self.next_try_s = 0.0
         self.error = None
+
+    def keep(self, row: CredentialRow) -> None:
+        """Another state of the login; the sealed tokens stay in the store."""
+        self.row = _without_secrets(row)
 
     def left_s(self, clock: Clock) -> float:
         """How long the access token in hand still lives."""
@@ -162,3 +171,7 @@ class Grant:
             _GAP_S if since_s > 4 * _LONGEST_GAP_S else min(2 * self.gap_s, _LONGEST_GAP_S)
         )
         return True
+
+
+def _without_secrets(row: CredentialRow) -> CredentialRow:
+    return structs.replace(row, sealed=b"") if row.sealed else row

@@ -14,12 +14,12 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from botkit.client.identity import who_am_i
 from botkit.errors import (
     AuthError,
     AuthorizationDenied,
     ConfigError,
     Conflict,
-    MalformedAnswer,
     OutcomeUnknown,
     ServerError,
     StateMismatch,
@@ -31,8 +31,7 @@ from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, LoginState, TokenSet
 from botkit.model.users import Account, User
 from botkit.ports.io import HttpRequest
-from botkit.protocol import oauth2, objects, requests, token_answers
-from botkit.protocol.responses import read_response
+from botkit.protocol import oauth2, token_answers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     from botkit.client.endpoints import AppKeys
     from botkit.client.surroundings import Surroundings
     from botkit.ports.io import HttpResponse
-    from botkit.protocol.responses import Response
 
 __all__ = ["Login", "LoginAttempt", "LoginWish"]
 
@@ -179,28 +177,10 @@ class LoginAttempt:
 
     async def _who(self, granted: TokenSet) -> User:
         """Ask X whose token it is."""
-        ask = requests.get_me()
-        request = HttpRequest(
-            method=ask.method,
-            url=self._around.endpoints.url_of(ask),
-            name=ask.name,
-            headers=(("Authorization", f"Bearer {granted.access_token.reveal()}"),),
+        token = granted.access_token
+        return await self._persist(
+            lambda: who_am_i(self._around, token), TransportError, ServerError
         )
-
-        async def send() -> Response:
-            answer = await self._around.transport.send(request)
-            now = self._around.clock.now()
-            return read_response(ask.name, answer.status, answer.headers, answer.body, now=now)
-
-        response = await self._persist(send, TransportError, ServerError)
-        users = objects.read_users(response)
-        if not users:
-            raise MalformedAnswer(
-                f"X answered {ask.name} without a user; nothing was stored.",
-                request=ask.name,
-                status=response.status,
-            )
-        return users[0]
 
     async def _check_wish(self, user: User) -> None:
         wish = self._wish.account.removeprefix("@")

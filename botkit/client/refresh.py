@@ -95,11 +95,12 @@ class Refresher:
         self._owner = owner
         self._lock = lock
 
-    async def refresh(self, seen: CredentialRow, *, late: bool) -> Outcome:
+    async def refresh(self, seen: CredentialRow, *, late: bool, waited: bool = False) -> Outcome:
         """Make the next generation of a login.
 
         `late` says that there is nothing left to lose: the access token is over or refused, so
-        that a token whose first sending has an unknown end may be sent once more.
+        that a token whose first sending has an unknown end may be sent once more. `waited` says
+        that a 503 was waited for already: the next one counts as a lost answer.
         """
         async with self._lock(seen) as check:
             row = await self._store.get(seen.account_id, seen.app, seen.kind)
@@ -107,24 +108,28 @@ class Refresher:
                 return Outcome(kind="gone", row=seen)
             if row.gen > seen.gen:
                 return self._adopted(row)
-            row = await self.thaw(row)
+            row = await self.look(row)
             if row.status in {LoginState.DEAD, LoginState.CONFIG}:
                 return Outcome(kind=row.status.value.lower(), row=row, reason=row.reason)
-            if row.status is LoginState.UNCERTAIN or (row.intent and row.intent.sent):
-                reason = row.reason or "the process ended while a refresh was under way"
-                row = await self._mark(row, LoginState.UNCERTAIN, reason)
-                if not late:
-                    return Outcome(kind="kept", row=row, reason=reason)
-            return await self._spend(row, check)
+            if row.status is LoginState.UNCERTAIN and not late:
+                return Outcome(kind="kept", row=row, reason=row.reason)
+            return await self._spend(row, check, waited=waited)
 
-    async def thaw(self, row: CredentialRow) -> CredentialRow:
-        """A login that was CONFIG under other settings than those of now is OK again."""
+    async def look(self, row: CredentialRow) -> CredentialRow:
+        """The row in the state that it is really in.
+
+        A login that was CONFIG under other settings than those of now is OK again; one whose
+        token was on its way when a process ended is UNCERTAIN.
+        """
         keys = self._around.apps.get(row.app)
-        if row.status is not LoginState.CONFIG or keys is None:
-            return row
-        if config_fingerprint(keys) == row.config_fingerprint:
-            return row
-        return await self._mark(row, LoginState.OK, "")
+        if row.status is LoginState.CONFIG and keys is not None:
+            if config_fingerprint(keys) == row.config_fingerprint:
+                return row
+            row = await self.mark(row, LoginState.OK, "")
+        if row.status is LoginState.OK and row.intent is not None and row.intent.sent:
+            reason = "the process ended while a refresh was under way"
+            return await self.mark(row, LoginState.UNCERTAIN, reason)
+        return row
 
     def open_row(self, row: CredentialRow) -> dict[str, str]:
         """What is sealed in a row."""
@@ -132,7 +137,9 @@ class Refresher:
             row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
         )
 
-    async def _spend(self, row: CredentialRow, check: Callable[[], None]) -> Outcome:
+    async def _spend(
+        self, row: CredentialRow, check: Callable[[], None], *, waited: bool
+    ) -> Outcome:
         tokens = self.open_row(row)
         refresh_token = Secret(tokens.get("refresh_token", ""))
         if not refresh_token:
@@ -163,7 +170,7 @@ class Refresher:
         answered = await self._send(row, intent, request, before_bytes)
         if isinstance(answered, Outcome):
             return answered
-        return await self._classify(row, intent, tokens, answered)
+        return await self._classify(row, intent, tokens, answered, waited=waited)
 
     async def _send(
         self,
@@ -184,13 +191,19 @@ class Refresher:
             return Outcome(kind="blocked", row=row, reason="nothing was sent", error=error)
 
     async def _classify(
-        self, row: CredentialRow, intent: Intent, tokens: dict[str, str], answer: HttpResponse
+        self,
+        row: CredentialRow,
+        intent: Intent,
+        tokens: dict[str, str],
+        answer: HttpResponse,
+        *,
+        waited: bool,
     ) -> Outcome:
         now = self._around.clock.now()
         try:
             granted = token_answers.read_token_answer(answer, asked=row.scopes, now=now)
         except (AuthError, ResponseError) as error:
-            return await self._judge(row, intent, answer, error)
+            return await self._judge(row, intent, answer, error, waited=waited)
         spent = Secret(tokens["refresh_token"])
         sealed = {
             "access_token": granted.access_token.reveal(),
@@ -218,6 +231,8 @@ class Refresher:
         intent: Intent,
         answer: HttpResponse,
         error: AuthError | ResponseError,
+        *,
+        waited: bool,
     ) -> Outcome:
         """What an answer without tokens means. Source: reliability 3.4, "classify"."""
         match error:
@@ -229,7 +244,7 @@ class Refresher:
             case RateLimited():
                 await self._clear(row, intent)
                 return self._later(row, error)
-            case ServerError() if error.status == _MAINTENANCE and error.retry_at is not None:
+            case ServerError() if not waited and _was_put_off(error):
                 await self._clear(row, intent)
                 return self._later(row, error)
             case MalformedAnswer() if answer.status == _SUCCESS:
@@ -269,18 +284,18 @@ class Refresher:
         return await self._dead(row, error.message)
 
     async def _dead(self, row: CredentialRow, reason: str) -> Outcome:
-        row = await self._mark(row, LoginState.DEAD, reason)
+        row = await self.mark(row, LoginState.DEAD, reason)
         return Outcome(kind="dead", row=row, reason=reason)
 
     async def _misconfigured(self, row: CredentialRow, reason: str) -> Outcome:
-        row = await self._mark(row, LoginState.CONFIG, reason)
+        row = await self.mark(row, LoginState.CONFIG, reason)
         return Outcome(kind="config", row=row, reason=reason)
 
     async def _uncertain(self, row: CredentialRow, reason: str) -> Outcome:
-        row = await self._mark(row, LoginState.UNCERTAIN, reason)
+        row = await self.mark(row, LoginState.UNCERTAIN, reason)
         return Outcome(kind="uncertain", row=row, reason=reason)
 
-    async def _mark(self, row: CredentialRow, status: LoginState, reason: str) -> CredentialRow:
+    async def mark(self, row: CredentialRow, status: LoginState, reason: str) -> CredentialRow:
         """Record a state; when the store cannot, memory knows it, and the intent says it later."""
         if row.status is status and row.reason == reason:
             return row
@@ -337,3 +352,8 @@ class Refresher:
             boot_id=self._owner.rpartition("/")[2],
             started=around.clock.now(),
         )
+
+
+def _was_put_off(error: ServerError) -> bool:
+    """Whether X said to come later, so that it probably did nothing. Source: reliability F5."""
+    return error.status == _MAINTENANCE and error.retry_at is not None

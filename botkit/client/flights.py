@@ -1,0 +1,275 @@
+"""Refreshes in the air: one a login, counted, timed, and never cut between bytes and answer.
+
+Source: reliability 3.4, F2, F4, F5, F7, F8; performance F2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import structlog
+
+from botkit.client.due import DueHeap
+from botkit.client.grants import Outcome
+from botkit.client.identity import who_am_i
+from botkit.errors import RateLimited, ServerError, StateError, XError
+from botkit.model.tokens import LoginState, Secret
+from botkit.protocol import rate_limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+    from botkit.client.grants import Grant
+    from botkit.client.logins import LoginBook
+    from botkit.client.refresh import Refresher
+    from botkit.client.salvage import Salvager
+    from botkit.client.surroundings import Surroundings
+
+__all__ = ["Flights"]
+
+_log = structlog.get_logger("botkit.tokens")
+
+_MOST_FLIGHTS = 64
+_LOOK_AGAIN_S = 60.0
+_SOON_S = 1.0
+_NETWORK_S = (1.0, 60.0)
+_STORE_S = (2.0, 60.0)
+_DOUBT_S = (60.0, 900.0)
+
+
+class Flights:
+    """Starts refreshes when they are due or asked for, and takes over what they come to.
+
+    `on_asked` is told of each account that X was asked about after a refresh; None asks nothing.
+    """
+
+    def __init__(
+        self,
+        around: Surroundings,
+        *,
+        book: LoginBook,
+        refresher: Refresher,
+        salvager: Salvager,
+        on_asked: Callable[[str], None] | None,
+        grounded: bool,
+    ) -> None:
+        self._around = around
+        self._clock = around.clock
+        self._book = book
+        self._refresher = refresher
+        self._salvager = salvager
+        self._on_asked = on_asked
+        self._grounded = grounded
+        self._heap: DueHeap[Grant] = DueHeap()
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Start what is due, until cancelled."""
+        while True:
+            self._wake.clear()
+            self._start_due()
+            next_s = self._heap.next_s()
+            # Short looks: the machine may sleep, and the loop's clock stands still meanwhile.
+            wait_s = _LOOK_AGAIN_S
+            if next_s is not None and len(self._tasks) < _MOST_FLIGHTS:
+                wait_s = min(max(next_s - self._clock.monotonic(), 0.0), _LOOK_AGAIN_S)
+            with suppress(TimeoutError):
+                async with self._clock.timeout(wait_s):
+                    await self._wake.wait()
+
+    def stop(self) -> None:
+        """Start none any more; those in the air go on."""
+        self._grounded = True
+
+    async def close(self, *, deadline_s: float) -> None:
+        """Wait for what is in the air; try every place for a token that is not stored."""
+        self.stop()
+        with suppress(TimeoutError):
+            async with self._clock.timeout(deadline_s):
+                while self._tasks:
+                    await asyncio.wait(tuple(self._tasks))
+        for grant in self._book.grants.values():
+            if grant.flight is not None:
+                _log.error("refresh cut off by the end", account=grant.row.account_id)
+            elif grant.unsaved is not None:
+                await self._save(grant)
+
+    def schedule(self, grant: Grant) -> None:
+        """Set when the login is due next."""
+        due_s = None if grant.is_gone or self._grounded else grant.due_s()
+        if self._heap.set(grant, due_s):
+            self._wake.set()
+
+    def start(self, grant: Grant, *, rejected: bool = False) -> asyncio.Task[None] | None:
+        """The flight of this login: the one in the air, or a new one if there may be one."""
+        if grant.flight is not None:
+            return grant.flight
+        now_s = self._clock.monotonic()
+        final = grant.row.status in {LoginState.DEAD, LoginState.CONFIG} or grant.is_gone
+        if self._grounded or final or grant.unsaved is not None:
+            return None
+        if now_s < grant.next_try_s and not rejected:
+            return None
+        late = rejected or grant.left_s(self._clock) <= grant.late_s
+        if grant.row.status is LoginState.UNCERTAIN and not late:
+            return None
+        grant.last_flight_s = now_s
+        grant.flight = self._spawn(self._fly(grant, late=late))
+        return grant.flight
+
+    def _start_due(self) -> None:
+        while len(self._tasks) < _MOST_FLIGHTS:
+            grant = self._heap.pop(self._clock.monotonic())
+            if grant is None:
+                return
+            if grant.unsaved is not None and grant.flight is None:
+                grant.flight = self._spawn(self._fly_home(grant))
+            elif self.start(grant) is None and (due_s := grant.due_s()) is not None:
+                # Some hair's breadth early, or grounded: not lost, looked at again.
+                self._heap.set(grant, max(due_s, self._clock.monotonic() + _SOON_S))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        # Not of a task group: what cancels the group would cut a refresh between its bytes and
+        # its answer. `close` waits for every one of them.
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._landed)
+        return task
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._wake.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("refresh failed by a fault of ours", error=type(error).__name__)
+
+    async def _fly(self, grant: Grant, *, late: bool) -> None:
+        grant.next_try_s = self._clock.monotonic() + _LOOK_AGAIN_S  # should the flight crash
+        try:
+            try:
+                outcome = await self._refresher.refresh(grant.row, late=late, waited=grant.waited)
+            except StateError as error:
+                outcome = Outcome(kind="blocked", row=grant.row, error=error)
+            await self._settle(grant, outcome, late=late)
+        finally:
+            grant.flight = None
+            self.schedule(grant)
+
+    async def _settle(self, grant: Grant, outcome: Outcome, *, late: bool) -> None:
+        """Take over what a refresh has come to."""
+        grant.next_try_s = 0.0
+        match outcome.kind:
+            case "renewed" | "adopted" | "unsaved":
+                await self._take(grant, outcome)
+            case "later":
+                self._put_off(grant, outcome)
+            case "blocked":
+                grant.error = outcome.error
+                self._back_off(grant, _STORE_S)
+                _log.error(
+                    "refresh waits for the store",
+                    account=grant.row.account_id,
+                    why=str(outcome.error),
+                )
+            case "gone":
+                grant.is_gone = True
+                self._book.grants.pop(grant.row.account_id, None)
+            case _:
+                if outcome.unsaved is not None:
+                    await self._salvager.keep(outcome.unsaved)
+                if late and outcome.row.status is LoginState.UNCERTAIN:
+                    self._back_off(grant, _DOUBT_S)
+                self._book.change(grant, outcome.row)
+
+    async def _take(self, grant: Grant, outcome: Outcome) -> None:
+        assert outcome.access is not None
+        if outcome.unsaved is not None:
+            grant.unsaved = outcome.unsaved
+            kept = await self._salvager.keep(outcome.unsaved)
+            _log.critical(
+                "new token not stored",
+                account=grant.row.account_id,
+                why=outcome.reason,
+                rescued=kept,
+            )
+        self._book.renew(grant, outcome.row, outcome.access)
+        if grant.unsaved is not None:
+            self._back_off(grant, _STORE_S)
+        if outcome.kind == "renewed" and self._on_asked is not None:
+            _ = self._spawn(self._verify(grant, outcome.access))
+
+    def _put_off(self, grant: Grant, outcome: Outcome) -> None:
+        """Surely not carried out: try again, later and later."""
+        grant.error = outcome.error
+        if not isinstance(outcome.error, RateLimited | ServerError):
+            self._back_off(grant, _NETWORK_S)
+            _log.warning("refresh not sent", account=grant.row.account_id, why=outcome.reason)
+            return
+        grant.waited = grant.waited or isinstance(outcome.error, ServerError)
+        grant.tries += 1
+        wait_s = outcome.wait_s
+        if wait_s is None:
+            wait_s = rate_limits.penalty(grant.tries).total_seconds()
+        spare_s = grant.left_s(self._clock) - grant.late_s
+        if spare_s > 0:
+            wait_s = min(wait_s, spare_s)
+        wait_s += self._around.entropy.uniform(0.0, 2.0)
+        grant.next_try_s = self._clock.monotonic() + wait_s
+        _log.warning(
+            "refresh put off", account=grant.row.account_id, why=outcome.reason, wait_s=wait_s
+        )
+
+    def _back_off(self, grant: Grant, bounds: tuple[float, float]) -> None:
+        first_s, most_s = bounds
+        wait_s = min(first_s * 2 ** min(grant.tries, 16), most_s)
+        grant.tries += 1
+        wait_s *= self._around.entropy.uniform(0.75, 1.25)
+        grant.next_try_s = self._clock.monotonic() + wait_s
+
+    async def _fly_home(self, grant: Grant) -> None:
+        try:
+            await self._save(grant)
+        finally:
+            grant.flight = None
+            self.schedule(grant)
+
+    async def _save(self, grant: Grant) -> None:
+        """Try again to give the store a token that it could not take."""
+        assert grant.unsaved is not None
+        row = await self._salvager.store(grant.unsaved)
+        if row is None:
+            self._back_off(grant, _STORE_S)
+            return
+        grant.unsaved = None
+        grant.tries = 0
+        grant.next_try_s = 0.0
+        _log.info("rescued login stored", account=row.account_id, gen=row.gen)
+        if row.gen > grant.row.gen:
+            tokens = self._refresher.open_row(row)
+            self._book.renew(grant, row, Secret(tokens["access_token"]))
+        else:
+            self._book.announce(grant, grant.row)
+
+    async def _verify(self, grant: Grant, access: Secret) -> None:
+        """After a refresh: is it still the same user? Source: reliability C8, F16."""
+        account_id = grant.row.account_id
+        try:
+            user = await who_am_i(self._around, access)
+        except XError as error:
+            _log.warning(
+                "owner of the new token not confirmed", account=account_id, why=str(error)
+            )
+            return
+        if self._on_asked is not None:
+            self._on_asked(account_id)
+        if user.id != grant.row.user_id:
+            await self.ground(grant, f"X gave a token of another user, {user.id}")
+
+    async def ground(self, grant: Grant, reason: str) -> None:
+        """The login is dead: nothing is refreshed or given out any more."""
+        row = await self._refresher.mark(grant.row, LoginState.DEAD, reason)
+        self._book.change(grant, row)
+        self.schedule(grant)

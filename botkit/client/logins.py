@@ -1,0 +1,215 @@
+"""The logins of the store, opened and in memory, and what is said of them.
+
+A newer generation in the store (setup ran beside us, another process refreshed) replaces the one
+in memory; an older one never does. Source: reliability 3.4, 3.5, F14; G5.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from botkit.client.grants import Grant, LoginStatus, fingerprint, life_s
+from botkit.model.tokens import CredentialKind, LoginState, Secret, TokenPair
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from botkit.client.refresh import Refresher
+    from botkit.client.rescue import Rescued
+    from botkit.client.surroundings import Surroundings
+    from botkit.model.records import CredentialRow
+
+__all__ = ["LoginBook"]
+
+_log = structlog.get_logger("botkit.tokens")
+
+
+class LoginBook:
+    """Reads logins once and again when told to; tells `on_change` of each and of each change.
+
+    `judges` says that no other process refreshes: an intent that is marked as sent, and is not of
+    a flight of ours, is one whose process has ended.
+    """
+
+    def __init__(
+        self,
+        around: Surroundings,
+        refresher: Refresher,
+        *,
+        on_change: Callable[[LoginStatus], None] | None = None,
+        judges: bool = True,
+    ) -> None:
+        self._around = around
+        self._refresher = refresher
+        self._on_change = on_change
+        self._judges = judges
+        self._apps: dict[str, str] = {}
+        self._pairs: dict[str, tuple[CredentialRow, TokenPair]] = {}
+        self.grants: dict[str, Grant] = {}
+
+    async def load(self, account_id: str) -> None:
+        """Read one account's logins, unless they are here."""
+        if account_id not in self._apps:
+            rows = await self._around.store.credentials.listing(account_id)
+            account = await self._around.store.accounts.get(account_id)
+            if account is not None:
+                self._apps[account_id] = account.app
+                await self._take_all(rows)
+
+    async def load_all(self, *, rescued: Iterable[Rescued] = ()) -> None:
+        """Read everything again; `rescued` are newer than what the store has."""
+        accounts = await self._around.store.accounts.listing()
+        rows = await self._around.store.credentials.listing()
+        self._apps = {account.id: account.app for account in accounts}
+        await self._take_all(rows)
+        for entry in rescued:
+            self._take_rescued(entry)
+        held = {row.account_id for row in rows if row.kind is CredentialKind.OAUTH2}
+        for gone in self.grants.keys() - held:
+            _log.info("login removed", account=gone)
+            self.grants.pop(gone).is_gone = True
+        signing = {row.account_id for row in rows if row.kind is CredentialKind.OAUTH1}
+        for gone in self._pairs.keys() - signing:
+            del self._pairs[gone]
+
+    def app_of(self, account_id: str) -> str | None:
+        """The app that an account acts through; None for an account that is not known."""
+        return self._apps.get(account_id)
+
+    def pair(self, account_id: str) -> tuple[CredentialRow, TokenPair] | None:
+        """An account's OAuth 1.0a token, with its row."""
+        return self._pairs.get(account_id)
+
+    def note_level(self, row: CredentialRow) -> None:
+        """Keep a row whose access level has become known."""
+        known = self._pairs.get(row.account_id)
+        if known is not None:
+            self._pairs[row.account_id] = (row, known[1])
+
+    def renew(self, grant: Grant, row: CredentialRow, access: Secret) -> None:
+        """Give out this generation from now on."""
+        before = grant.row
+        grant.take(
+            row,
+            access,
+            left_s=life_s(row, self._around.clock.now()),
+            clock=self._around.clock,
+            entropy=self._around.entropy,
+        )
+        if row.gen > before.gen:
+            _log.info(
+                "login renewed",
+                account=row.account_id,
+                gen=row.gen,
+                token=fingerprint(access),
+                good_for_s=round(grant.left_s(self._around.clock)),
+            )
+        self.announce(grant, before)
+
+    def change(self, grant: Grant, row: CredentialRow) -> None:
+        """Take over another state of the same generation."""
+        before = grant.row
+        grant.keep(row)
+        self.announce(grant, before)
+
+    def announce(self, grant: Grant, before: CredentialRow | None) -> None:
+        """One line for each change of state, and the callback."""
+        row = grant.row
+        if before is None or (before.status, before.reason) != (row.status, row.reason):
+            say = {LoginState.OK: _log.info, LoginState.UNCERTAIN: _log.warning}.get(
+                row.status, _log.error
+            )
+            if before is not None or row.status is not LoginState.OK:
+                say(
+                    "login state",
+                    account=row.account_id,
+                    username=row.username,
+                    status=row.status.value,
+                    reason=row.reason,
+                    next_step=_next_step(row),
+                )
+        if self._on_change is not None:
+            self._on_change(self.status(grant))
+
+    def status(self, grant: Grant) -> LoginStatus:
+        """What the operator sees."""
+        row = grant.row
+        return LoginStatus(
+            account_id=row.account_id,
+            username=row.username,
+            app=row.app,
+            status=row.status,
+            since=row.since,
+            gen=row.gen,
+            left_s=grant.left_s(self._around.clock),
+            last_success=row.last_success,
+            reason=row.reason,
+            saved=grant.unsaved is None,
+            next_step=_next_step(row),
+        )
+
+    async def _take_all(self, rows: Iterable[CredentialRow]) -> None:
+        for row in rows:
+            if row.app != self._apps.get(row.account_id):
+                continue
+            if row.kind is CredentialKind.OAUTH1:
+                self._take_pair(row)
+            elif row.kind is CredentialKind.OAUTH2:
+                await self._take_grant(row)
+
+    def _take_pair(self, row: CredentialRow) -> None:
+        known = self._pairs.get(row.account_id)
+        if known is None or known[0].gen < row.gen:
+            tokens = self._refresher.open_row(row)
+            pair = TokenPair(
+                token=Secret(tokens["token"]), token_secret=Secret(tokens["token_secret"])
+            )
+            self._pairs[row.account_id] = (row, pair)
+
+    async def _take_grant(self, row: CredentialRow) -> None:
+        grant = self.grants.get(row.account_id)
+        if self._judges and (grant is None or grant.flight is None):
+            row = await self._refresher.look(row)
+        grant = self.grants.get(row.account_id)
+        if grant is None:
+            grant = self.grants[row.account_id] = Grant(row)
+            access = Secret(self._refresher.open_row(row)["access_token"])
+            left_s = life_s(row, self._around.clock.now())
+            grant.take(
+                row,
+                access,
+                left_s=left_s,
+                clock=self._around.clock,
+                entropy=self._around.entropy,
+            )
+            self.announce(grant, None)
+        elif row.gen > grant.row.gen:
+            self.renew(grant, row, Secret(self._refresher.open_row(row)["access_token"]))
+        elif row.gen == grant.row.gen and grant.flight is None and _differs(row, grant.row):
+            self.change(grant, row)
+
+    def _take_rescued(self, entry: Rescued) -> None:
+        grant = self.grants.get(entry.row.account_id)
+        if grant is not None and entry.row.gen == grant.row.gen + 1:
+            access = Secret(self._refresher.open_row(entry.row)["access_token"])
+            self.renew(grant, entry.row, access)
+            grant.unsaved = entry
+
+
+def _differs(one: CredentialRow, other: CredentialRow) -> bool:
+    return (one.status, one.reason) != (other.status, other.reason)
+
+
+def _next_step(row: CredentialRow) -> str:
+    setup = f"botkit setup --account {row.username or row.account_id}"
+    match row.status:
+        case LoginState.OK:
+            return ""
+        case LoginState.UNCERTAIN:
+            return f"{setup} (the bot goes on with the old access token until then)"
+        case LoginState.DEAD:
+            return setup
+        case LoginState.CONFIG:
+            return f"correct client_id and client_secret of app {row.app!r}, then restart"

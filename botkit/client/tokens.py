@@ -1,0 +1,279 @@
+"""Keeps every login alive: who asks for an access token gets one that works, or hears why not.
+
+One flight a login, shared by all who wait and cancelled by none of them; refreshed with a quarter
+of its life left, so that a lost answer is a warning and not an outage. One heap, one task, for
+all logins. Source: reliability 3.4, 3.5; performance F1, F2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+import structlog
+
+from botkit.client.bearer import BearerKeeper
+from botkit.client.endpoints import Endpoints
+from botkit.client.flights import Flights
+from botkit.client.logins import LoginBook
+from botkit.client.refresh import Refresher, in_process
+from botkit.client.salvage import Salvager
+from botkit.client.surroundings import Surroundings
+from botkit.errors import (
+    InvalidClient,
+    InvalidGrant,
+    Parked,
+    TransportError,
+)
+from botkit.model.tokens import CredentialKind, LoginState, Secret, TokenPair
+from botkit.protocol import pricing, requests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from decimal import Decimal
+
+    from botkit.client.endpoints import AppKeys
+    from botkit.client.grants import Grant, LoginStatus
+    from botkit.client.refresh import GrantLock
+    from botkit.client.rescue import Rescue
+    from botkit.ports import Clock, Entropy, Store, Transport, Vault
+    from botkit.protocol.requests import Request
+
+__all__ = ["TokenKeeper"]
+
+_log = structlog.get_logger("botkit.tokens")
+
+_CLOSE_S = 8.0
+
+
+class TokenKeeper:
+    """The logins of one process. Use it in `async with`; run `run()` to refresh ahead of time.
+
+    Without `run()`, as in a short command, tokens are refreshed when somebody asks for them.
+
+    Args:
+        apps: The keys of each app, by its name in the settings.
+        lock: Keeps other processes from refreshing the same login.
+        rescue: Where a token goes that the store cannot take.
+        on_change: Told of each login when it is loaded, and of each change of its state.
+        on_spend: Told of each call that costs money: account id, call, price.
+        refreshes: False beside a process that does: gives out what is there, spends nothing.
+        check_owner: Ask X after each refresh whose token it is.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        vault: Vault,
+        transport: Transport,
+        clock: Clock,
+        entropy: Entropy,
+        apps: Mapping[str, AppKeys],
+        *,
+        endpoints: Endpoints | None = None,
+        lock: GrantLock = in_process,
+        rescue: Rescue | None = None,
+        on_change: Callable[[LoginStatus], None] | None = None,
+        on_spend: Callable[[str, Request, Decimal], None] | None = None,
+        refreshes: bool = True,
+        check_owner: bool = True,
+    ) -> None:
+        self.around = Surroundings(
+            store=store,
+            vault=vault,
+            transport=transport,
+            clock=clock,
+            entropy=entropy,
+            apps=apps,
+            endpoints=endpoints or Endpoints(),
+        )
+        self._clock = clock
+        owner = f"{entropy.token_bytes(6).hex()}/{entropy.token_bytes(6).hex()}"
+        self._refresher = Refresher(self.around, owner=owner, lock=lock)
+        self._book = LoginBook(self.around, self._refresher, on_change=on_change, judges=refreshes)
+        self._salvager = Salvager(rescue, store.credentials)
+        self._bearers = BearerKeeper(self.around)
+        self._on_spend = on_spend
+        self._flights = Flights(
+            self.around,
+            book=self._book,
+            refresher=self._refresher,
+            salvager=self._salvager,
+            on_asked=self._asked if check_owner else None,
+            grounded=not refreshes,
+        )
+
+    async def __aenter__(self) -> Self:
+        """Nothing is read yet: `run` or the first question does."""
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Close with the default deadline."""
+        await self.close()
+
+    async def access_token(self, account_id: str) -> Secret:
+        """An OAuth 2.0 access token of the account that works for a minute or more.
+
+        Nobody waits while the one in hand lives: a refresh that is due goes on in the background.
+
+        Raises:
+            InvalidGrant: There is no login, or it is DEAD: a person must authorize again.
+            InvalidClient: It is CONFIG and the access token is over.
+            TransportError: It is over, and X's token endpoint cannot be reached now.
+            Parked: `login`, with the time: it is over, and the next try is later.
+        """
+        grant = await self._grant(account_id)
+        left_s = grant.left_s(self._clock)
+        status = grant.row.status
+        if left_s > grant.urgent_s and status is not LoginState.DEAD:
+            if left_s < grant.margin_s and status is LoginState.OK:
+                self._flights.start(grant)
+            return grant.access
+        flight = self._flights.start(grant)
+        if flight is not None:
+            await asyncio.shield(flight)
+        return self._usable(grant)
+
+    async def report_unauthorized(self, account_id: str, used: Secret) -> Secret | None:
+        """X said 401 to that access token: gives another one to try once, None when there is none.
+
+        Refreshes at most once a minute for this reason, less often while it does not help.
+
+        Raises:
+            InvalidGrant: The refresh token is dead too.
+            InvalidClient: The client id and secret are wrong.
+        """
+        grant = await self._grant(account_id)
+        if grant.access == used:
+            flight = grant.flight
+            if flight is None and grant.may_follow_401(self._clock.monotonic()):
+                flight = self._flights.start(grant, rejected=True)
+            if flight is not None:
+                await asyncio.shield(flight)
+        if grant.row.status in {LoginState.DEAD, LoginState.CONFIG}:
+            self._raise_final(grant)
+        return None if grant.access == used else grant.access
+
+    async def bearer(self, app: str = "default") -> Secret:
+        """The app's bearer token. Raises as `BearerKeeper.bearer`."""
+        return await self._bearers.bearer(app)
+
+    async def report_bearer_unauthorized(self, app: str, used: Secret) -> Secret | None:
+        """X said 401 to that bearer token: gives another to try once, None if there is none."""
+        return await self._bearers.report_unauthorized(app, used)
+
+    async def token_pair(self, account_id: str) -> TokenPair | None:
+        """The account's OAuth 1.0a token, None when it has none."""
+        await self._book.load(account_id)
+        found = self._book.pair(account_id)
+        return None if found is None else found[1]
+
+    async def holdings(self, account_id: str) -> dict[CredentialKind, tuple[str, ...]]:
+        """What the account and its app hold: scopes (OAuth 2.0), the level (1.0a), nothing."""
+        await self._book.load(account_id)
+        held: dict[CredentialKind, tuple[str, ...]] = {}
+        grant = self._book.grants.get(account_id)
+        if grant is not None:
+            held[CredentialKind.OAUTH2] = grant.row.scopes
+        pair = self._book.pair(account_id)
+        if pair is not None:
+            held[CredentialKind.OAUTH1] = (pair[0].level,) if pair[0].level else ()
+        app = self._book.app_of(account_id)
+        if app is not None and self._bearers.can_serve(app):
+            held[CredentialKind.APP_ONLY] = ()
+        return held
+
+    async def app_of(self, account_id: str) -> str:
+        """The app that the account acts through."""
+        await self._book.load(account_id)
+        return self._book.app_of(account_id) or "default"
+
+    def app_can_serve(self, app: str) -> bool:
+        """Whether the app has a bearer token or the keys to fetch one."""
+        return self._bearers.can_serve(app)
+
+    async def note_level(self, account_id: str, level: str) -> None:
+        """Keep the `x-access-level` that an OAuth 1.0a answer showed, when it is a new one."""
+        found = self._book.pair(account_id)
+        if found is None or found[0].level == level or not level:
+            return
+        row = msgspec.structs.replace(found[0], level=level)
+        self._book.note_level(row)
+        await self.around.store.credentials.note_level(row, level)
+
+    async def mark_dead(self, account_id: str, reason: str) -> None:
+        """X said that the grant was revoked: stop using it."""
+        grant = await self._grant(account_id)
+        await self._flights.ground(grant, reason)
+
+    def statuses(self) -> tuple[LoginStatus, ...]:
+        """All OAuth 2.0 logins that are loaded."""
+        return tuple(self._book.status(grant) for grant in self._book.grants.values())
+
+    async def reload(self) -> None:
+        """Read the store again: something else has written to it."""
+        await self._book.load_all()
+        for grant in self._book.grants.values():
+            self._flights.schedule(grant)
+
+    async def run(self) -> None:
+        """Refresh every login ahead of time, until cancelled."""
+        await self._book.load_all(rescued=await self._salvager.restore())
+        for grant in self._book.grants.values():
+            self._flights.schedule(grant)
+        await self._flights.run()
+
+    def stop(self) -> None:
+        """Start no refresh any more; those in flight go on."""
+        self._flights.stop()
+
+    async def close(self, *, deadline_s: float = _CLOSE_S) -> None:
+        """Stop, wait for what is in flight, and try every place for a token that is not stored."""
+        await self._flights.close(deadline_s=deadline_s)
+
+    async def _grant(self, account_id: str) -> Grant:
+        await self._book.load(account_id)
+        grant = self._book.grants.get(account_id)
+        if grant is None:
+            raise InvalidGrant(
+                f"The account {account_id} has no OAuth 2.0 login.",
+                hint=f"Run `botkit setup --account {account_id}`.",
+            )
+        return grant
+
+    def _usable(self, grant: Grant) -> Secret:
+        """The access token in hand, or why there is none."""
+        left_s = grant.left_s(self._clock)
+        if left_s > 0 and grant.row.status is not LoginState.DEAD:
+            return grant.access
+        self._raise_final(grant)
+        error = grant.error
+        if isinstance(error, TransportError):
+            raise TransportError(
+                f"The access token is over, and no new one can be had: {error.message}",
+                request=error.request,
+                kind=error.kind,
+            )
+        wait_s = max(grant.next_try_s - self._clock.monotonic(), 1.0)
+        raise Parked("login", until=self._clock.now() + timedelta(seconds=wait_s))
+
+    def _raise_final(self, grant: Grant) -> None:
+        status = self._book.status(grant)
+        if status.status is LoginState.DEAD or grant.is_gone:
+            raise InvalidGrant(
+                f"The login of @{status.username} is dead: {status.reason or 'it was removed'}.",
+                hint=f"Run `botkit setup --account {status.username}`.",
+            )
+        if status.status is LoginState.CONFIG:
+            raise InvalidClient(
+                f"The login of @{status.username} waits for settings: {status.reason}",
+                hint=f"Then {status.next_step}.",
+            )
+
+    def _asked(self, account_id: str) -> None:
+        """A check of the owner costs what looking oneself up costs."""
+        if self._on_spend is not None:
+            ask = requests.get_me()
+            self._on_spend(account_id, ask, pricing.price_usd(ask))
