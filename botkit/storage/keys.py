@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from platformdirs import user_config_path
 
 from botkit.errors import VaultKeyError
-from botkit.storage.sqlite.files import make_folders, sync_folder
+from botkit.storage.sqlite.files import NO_LINKS, make_folders, sync_folder
 from botkit.storage.vault import KEY_BYTES
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["find_key", "find_previous_key", "key_path", "make_key", "parse_key", "read_key"]
 
 _OTHERS = 0o077
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+"""Opening a pipe that lies there must not hang."""
 _STORE_ID = re.compile(r"[0-9a-f]{32}")
 _HEX = re.compile(r"[0-9a-fA-F]{64}")
 _MAX_FILE_BYTES = 1024
@@ -110,7 +112,7 @@ def read_key(path: Path) -> bytes | None:
         VaultKeyError: Others may read or replace it, it is no regular file of ours, or no key.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | NO_LINKS | _NO_WAIT)
     except FileNotFoundError:
         return None
     except OSError as fault:
@@ -134,7 +136,7 @@ def make_key(path: Path) -> bytes:
     text = base64.urlsafe_b64encode(key) + b"\n"
     try:
         make_folders(path.parent)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINKS
         descriptor = os.open(path, flags, 0o600)
     except FileExistsError as fault:
         raise VaultKeyError(
@@ -145,7 +147,7 @@ def make_key(path: Path) -> bytes:
         raise _unwritable(path, fault) from fault
     try:
         with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o600)  # a umask may have taken rights from ourselves
+            path.chmod(0o600)  # a umask may have taken rights from ourselves
             file.write(text)
             file.flush()
             os.fsync(descriptor)

@@ -226,7 +226,7 @@ class SqliteCredentials:
         """
         if not hasattr(os, "posix_fallocate"):
             return  # macOS: the padded row alone
-        descriptor = os.open(self._log, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = os.open(self._log, os.O_RDWR | os.O_CLOEXEC)
         try:
             length = os.fstat(descriptor).st_size
             if length < _LONG_LOG_BYTES:

@@ -24,8 +24,10 @@ from botkit.storage.sqlite.schema import APPLICATION_ID, MIGRATIONS, migrate, ve
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["make_folders", "network_file_system", "path_of", "prepare", "sync_folder"]
+__all__ = ["NO_LINKS", "make_folders", "network_file_system", "path_of", "prepare", "sync_folder"]
 
+NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
+"""Do not follow a link in the last component; a system without the flag is for authors only."""
 _PREFIX = "sqlite:///"
 _SUFFIXES = ("", "-wal", "-shm")
 _OTHERS = 0o077
@@ -98,6 +100,8 @@ def make_folders(folder: Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make a new name in the folder survive a loss of power."""
+    if os.name == "nt":  # pragma: no cover - a folder cannot be opened there
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,11 +1,17 @@
-"""Roles that one process holds at a time, as rows with an epoch that only grows."""
+"""Roles that one process holds at a time, as rows with an epoch that only grows.
+
+A lease is free when it was given back, when its time is over, or when the kernel says that the
+process which held it has ended (`holders`).
+"""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from botkit.errors import LeaseLost
 from botkit.model.records import Fence
+from botkit.storage.sqlite.holders import Holder
 from botkit.storage.sqlite.values import to_us
 
 if TYPE_CHECKING:
@@ -13,21 +19,23 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from botkit.storage.sqlite.engine import Engine, Transaction
+    from botkit.storage.sqlite.holders import HolderLocks
 
 __all__ = ["SqliteLeases"]
 
 _TAKE = """
-INSERT INTO lease (name, owner, epoch, until, ttl) VALUES (?, ?, ?, ?, ?)
+INSERT INTO lease (name, owner, epoch, until, ttl, lock) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch,
-  until = excluded.until, ttl = excluded.ttl
+  until = excluded.until, ttl = excluded.ttl, lock = excluded.lock
 """
 
 
 class SqliteLeases:
     """See `botkit.ports.store.Leases`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, locks: HolderLocks) -> None:
         self._engine = engine
+        self._locks = locks
 
     async def acquire(
         self, name: str, owner: str, *, ttl: timedelta, now: datetime
@@ -38,10 +46,10 @@ class SqliteLeases:
 
         def job(transaction: Transaction) -> Fence | None:
             row = transaction.execute(
-                "SELECT owner, epoch, until, ttl FROM lease WHERE name = ?", (name,)
+                "SELECT owner, epoch, until, ttl, lock FROM lease WHERE name = ?", (name,)
             ).fetchone()
-            holder, epoch, until, given = row or ("", 0, 0, 0)
-            if holder not in {"", owner} and until > now_us:
+            holder, epoch, until, given, lock = row or ("", 0, 0, 0, 0)
+            if holder and until > now_us and not self._free(name, epoch, lock, holder == owner):
                 if until > now_us + given:
                     # The clock went back. Whoever lives renews within its span; without this,
                     # a dead holder would keep the role for as long as the clock was moved.
@@ -49,7 +57,9 @@ class SqliteLeases:
                         "UPDATE lease SET until = ? WHERE name = ?", (now_us + given, name)
                     )
                 return None
-            transaction.execute(_TAKE, (name, owner, epoch + 1, now_us + ttl_us, ttl_us))
+            mark = self._locks.take(name, epoch + 1)
+            row = (name, owner, epoch + 1, now_us + ttl_us, ttl_us, mark)
+            transaction.execute(_TAKE, row)
             transaction.forget_leases()
             return Fence(name, owner, epoch + 1)
 
@@ -75,13 +85,14 @@ class SqliteLeases:
 
         def job(transaction: Transaction) -> None:
             transaction.execute(
-                "UPDATE lease SET owner = '', until = 0 "
+                "UPDATE lease SET owner = '', until = 0, lock = 0 "
                 "WHERE name = ? AND owner = ? AND epoch = ?",
                 (fence.name, fence.owner, fence.epoch),
             )
             transaction.forget_leases()
 
         await self._engine.write(job)
+        await asyncio.to_thread(self._locks.drop, fence.name, fence.epoch)
 
     async def holder(self, name: str, *, now: datetime) -> str | None:
         """Who holds it now."""
@@ -89,9 +100,22 @@ class SqliteLeases:
 
         def job(reader: sqlite3.Connection) -> str | None:
             row = reader.execute(
-                "SELECT owner FROM lease WHERE name = ? AND until > ? AND owner != ''",
+                "SELECT owner, epoch, lock FROM lease "
+                "WHERE name = ? AND until > ? AND owner != ''",
                 (name, now_us),
             ).fetchone()
-            return row[0] if row else None
+            if row is None or self._locks.judge(name, row[1], row[2]) is Holder.DEAD:
+                return None
+            return str(row[0])
 
         return await self._engine.read(job)
+
+    def _free(self, name: str, epoch: int, lock: int, same_owner: bool) -> bool:  # noqa: FBT001
+        """Whether a lease whose time is not over may be taken all the same."""
+        match self._locks.judge(name, epoch, lock):
+            case Holder.DEAD:
+                return True
+            case Holder.ALIVE:
+                return False
+            case Holder.OURS | Holder.UNKNOWN:
+                return same_owner

@@ -8,6 +8,7 @@ from botkit.storage.sqlite.accounts import SqliteAccounts
 from botkit.storage.sqlite.credentials import SqliteCredentials
 from botkit.storage.sqlite.engine import Engine
 from botkit.storage.sqlite.events import SqliteEvents
+from botkit.storage.sqlite.holders import HolderLocks
 from botkit.storage.sqlite.leases import SqliteLeases
 from botkit.storage.sqlite.ledger import SqliteLedger
 from botkit.storage.sqlite.progress import SqliteProgress
@@ -41,6 +42,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, *, store_id: str, clock: Clock) -> None:
         self._engine = Engine(path, store_id=store_id)
+        self._locks = HolderLocks(path)
         self.url = f"sqlite:///{path}"
         self.store_id = store_id
         self.events: Events = SqliteEvents(self._engine, clock)
@@ -48,7 +50,7 @@ class SqliteStore:
         self.writes: Writes = SqliteWrites(self._engine)
         self.credentials: Credentials = SqliteCredentials(self._engine, path)
         self.accounts: Accounts = SqliteAccounts(self._engine)
-        self.leases: Leases = SqliteLeases(self._engine)
+        self.leases: Leases = SqliteLeases(self._engine, self._locks)
         self.progress: Progress = SqliteProgress(self._engine, clock)
         self.ledger: Ledger = SqliteLedger(self._engine)
 
@@ -89,3 +91,4 @@ class SqliteStore:
     async def close(self) -> None:
         """Finish what was asked for and close."""
         await self._engine.close()
+        self._locks.close()
