@@ -18,13 +18,15 @@ from botkit.errors import (
     BotkitError,
     MalformedAnswer,
     Parked,
+    RateLimited,
+    ServerError,
     StoreUnavailable,
     StreamClosed,
-    XError,
+    TransportError,
 )
 from botkit.model.records import Gap
 from botkit.protocol import activity, requests
-from botkit.protocol.stream import LineSplitter, StreamBackoff, cut_of
+from botkit.protocol.stream import LineSplitter, StreamBackoff, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -83,8 +85,6 @@ class ActivityStream:
         self._hearing = activity.Hearing(usernames={a.id: a.username for a in accounts})
         self._backoff = StreamBackoff()
         self._last_heard: datetime | None = None
-        self._up_since: float | None = None
-        self._heard = False
 
     @property
     def name(self) -> str:
@@ -94,7 +94,6 @@ class ActivityStream:
     async def run(self) -> None:
         """Subscribe, connect, read, and connect again, until cancelled."""
         while True:
-            self._up_since, self._heard = None, False
             try:
                 refused = await self._prepare()
                 await self._read(refused)
@@ -116,7 +115,6 @@ class ActivityStream:
         first = next(iter(self._accounts))
         splitter = LineSplitter()
         async with self._sender.stream(requests.activity_stream(), account_id=first) as stream:
-            self._up_since = self._clock.monotonic()
             await self._close_gaps()
             _log.info("stream live", app=self._app)
             self._report(self.name, "live", "; ".join(refused))
@@ -128,6 +126,7 @@ class ActivityStream:
 
     async def _lines(self, stream: HttpStream, splitter: LineSplitter) -> None:
         chunks = stream.chunks()
+        connected_s = self._clock.monotonic()
         while True:
             try:
                 async with self._clock.timeout(_SILENCE_S):
@@ -137,7 +136,8 @@ class ActivityStream:
             except StopAsyncIteration:
                 raise self._closed("X closed the stream") from None
             self._last_heard = self._clock.now()
-            self._heard = True
+            if self._clock.monotonic() - connected_s >= StreamBackoff.SETTLED_S:
+                self._backoff.reset()
             skipped = splitter.skipped
             lines = [line for line in splitter.feed(chunk) if line]
             if splitter.skipped != skipped:
@@ -192,13 +192,18 @@ class ActivityStream:
         jitter = self._entropy.uniform(0.0, 1.0)
         if isinstance(problem, Parked) and problem.until is not None:
             return max((problem.until - self._clock.now()).total_seconds(), 1.0)
-        if not isinstance(problem, XError):
-            return _CONFIG_RETRY_S * (0.9 + 0.2 * jitter)
-        up_s = 0.0 if self._up_since is None else self._clock.monotonic() - self._up_since
-        wait = self._backoff.wait(cut_of(problem), up_s=up_s, heard=self._heard, jitter=jitter)
-        if isinstance(problem, StreamClosed):
-            wait = max(wait, problem.reconnect_after)
-        return wait.total_seconds()
+        match problem:
+            case StreamClosed():
+                least_s = problem.reconnect_after.total_seconds()
+                return max(least_s, self._backoff.wait_s(Trouble.CLEAN, jitter=jitter))
+            case RateLimited():
+                return self._backoff.wait_s(Trouble.RATE, jitter=jitter)
+            case ServerError() | MalformedAnswer():
+                return self._backoff.wait_s(Trouble.HTTP, jitter=jitter)
+            case TransportError():
+                return self._backoff.wait_s(Trouble.NETWORK, jitter=jitter)
+            case _:
+                return _CONFIG_RETRY_S * (0.9 + 0.2 * jitter)
 
     async def _open_gaps(self) -> None:
         """Remember since when nothing was heard.

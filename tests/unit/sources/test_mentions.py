@@ -1,0 +1,208 @@
+"""The mentions poll reads from a durable, contiguous cursor and loses nothing on a failure."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from botkit.errors import Parked, ServerError, TransportError
+from botkit.sources.mentions import MentionsPoll
+from tests.unit.sources.fakes import mention, page
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from botkit.model.users import Account
+    from botkit.ports import Store
+    from botkit.sandbox.clock import SeededEntropy, VirtualClock
+    from tests.unit.sources.fakes import FakeIntake, FakeSender, Reports
+
+T = 1_999_000_000_000_000_000
+"""An id; the overlap of 30 s is 125 829 120 000 ids."""
+MINUTE = 60_000 << 22
+
+
+@pytest.fixture
+def poll(
+    account: Account,
+    sender: FakeSender,
+    intake: FakeIntake,
+    store: Store,
+    clock: VirtualClock,
+    entropy: SeededEntropy,
+    reports: Reports,
+) -> MentionsPoll:
+    return MentionsPoll(
+        account,
+        sender=sender,
+        intake=intake,
+        store=store,
+        clock=clock,
+        entropy=entropy,
+        interval=timedelta(seconds=60),
+        report=reports,
+        why="no bearer",
+    )
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Callable[[MentionsPoll], asyncio.Task[None]]]:
+    tasks: list[asyncio.Task[None]] = []
+
+    def run(poll: MentionsPoll) -> asyncio.Task[None]:
+        tasks.append(asyncio.get_running_loop().create_task(poll.run()))
+        return tasks[-1]
+
+    yield run
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_the_first_run_starts_at_now_and_handles_nothing_old(
+    poll: MentionsPoll, sender: FakeSender, intake: FakeIntake
+) -> None:
+    sender.answers = [page(mention(T)), page()]
+    assert await poll.poll() == 0
+    assert await poll.poll() == 0
+    assert intake.events == []
+    assert dict(sender.calls[0].query)["max_results"] == "5"
+    assert dict(sender.calls[1].query)["since_id"] == str(T)
+
+
+async def test_an_account_nobody_ever_mentioned_starts_with_the_first_mention(
+    poll: MentionsPoll, sender: FakeSender, intake: FakeIntake
+) -> None:
+    sender.answers = [page(), page(mention(T))]
+    await poll.poll()
+    assert await poll.poll() == 1
+    assert "since_id" not in dict(sender.calls[1].query)
+    assert len(intake.events) == 1
+
+
+async def test_pages_are_read_to_the_end_and_recorded_oldest_first(
+    poll: MentionsPoll, sender: FakeSender, intake: FakeIntake
+) -> None:
+    sender.answers = [
+        page(mention(T)),
+        page(mention(T + 4), mention(T + 3), next_token="b"),
+        page(mention(T + 2), mention(T + 1)),
+        page(),
+    ]
+    await poll.poll()
+    assert await poll.poll() == 4
+    ids = [event.post.id for event in intake.events]  # type: ignore[attr-defined]
+    assert ids == [str(T + n) for n in (1, 2, 3, 4)]
+    assert dict(sender.calls[2].query)["pagination_token"] == "b"
+    await poll.poll()
+    assert dict(sender.calls[3].query)["since_id"] == str(T)
+
+
+async def test_each_poll_reads_a_little_of_the_last_one_again_for_late_ids(
+    poll: MentionsPoll, sender: FakeSender, intake: FakeIntake
+) -> None:
+    newest = T + 10 * MINUTE
+    sender.answers = [page(mention(T)), page(mention(newest)), page(mention(newest - 5))]
+    await poll.poll()
+    await poll.poll()
+    assert await poll.poll() == 1
+    assert dict(sender.calls[2].query)["since_id"] == str(newest - MINUTE // 2)
+    assert len(intake.events) == 2
+
+
+async def test_a_page_that_fails_leaves_the_cursor_where_it_was(
+    poll: MentionsPoll, sender: FakeSender, intake: FakeIntake
+) -> None:
+    failure = ServerError("503", status=503)
+    sender.answers = [
+        page(mention(T)),
+        page(mention(T + 2), next_token="b"),
+        failure,
+        page(mention(T + 2), mention(T + 1)),
+    ]
+    await poll.poll()
+    with pytest.raises(ServerError):
+        await poll.poll()
+    assert intake.events == []
+    assert await poll.poll() == 2
+    assert dict(sender.calls[3].query)["since_id"] == str(T)
+
+
+async def test_an_inbox_that_cannot_record_leaves_the_cursor_too(
+    poll: MentionsPoll,
+    sender: FakeSender,
+    intake: FakeIntake,
+    clock: VirtualClock,
+    start: Callable[[MentionsPoll], object],
+) -> None:
+    sender.answers = [page(mention(T)), page(mention(T + 1)), page(mention(T + 1)), page()]
+    await poll.poll()
+    intake.failures = 1
+    start(poll)
+    await clock.advance(20)
+    assert len(intake.events) == 1
+
+
+async def test_it_polls_at_its_interval_and_at_once_when_poked(
+    poll: MentionsPoll,
+    sender: FakeSender,
+    clock: VirtualClock,
+    start: Callable[[MentionsPoll], object],
+    reports: Reports,
+) -> None:
+    sender.answers = [page() for _ in range(4)]
+    start(poll)
+    await clock.advance(1)
+    assert len(sender.calls) == 1
+    await clock.advance(70)
+    assert len(sender.calls) == 2
+    poll.poke()
+    await clock.advance(0.1)
+    assert len(sender.calls) == 3
+    assert reports.said[-1] == ("mentions/greeter", "live", "no bearer")
+
+
+async def test_failures_back_off_and_say_why(
+    poll: MentionsPoll,
+    sender: FakeSender,
+    clock: VirtualClock,
+    start: Callable[[MentionsPoll], object],
+    reports: Reports,
+) -> None:
+    sender.answers = [TransportError("down"), TransportError("down"), page(), page()]
+    start(poll)
+    await clock.advance(0.1)
+    assert reports.said == [("mentions/greeter", "waiting", "down")]
+    await clock.advance(6)
+    assert len(sender.calls) == 2
+    await clock.advance(5)
+    assert len(sender.calls) == 2
+    await clock.advance(7)
+    assert reports.said[-1][1] == "live"
+
+
+async def test_a_login_that_waits_is_waited_for(
+    poll: MentionsPoll,
+    sender: FakeSender,
+    clock: VirtualClock,
+    start: Callable[[MentionsPoll], object],
+    reports: Reports,
+) -> None:
+    sender.answers = [
+        Parked("rate", until=clock.now() + timedelta(seconds=100)),
+        Parked("login"),
+        page(),
+    ]
+    start(poll)
+    await clock.advance(80)
+    assert reports.said == [("mentions/greeter", "waiting", "waits for rate")]
+    assert len(sender.calls) == 1
+    await clock.advance(50)
+    assert len(sender.calls) == 3
+    assert reports.said[1:] == [
+        ("mentions/greeter", "waiting", "waits for login"),
+        ("mentions/greeter", "live", "no bearer"),
+    ]

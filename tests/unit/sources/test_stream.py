@@ -1,0 +1,196 @@
+"""The activity stream commits what it hears, and comes back by X's table."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from botkit.errors import Forbidden, Parked, TransportError
+from botkit.protocol.responses import Response
+from botkit.sources.stream import ActivityStream
+from botkit.sources.subscriptions import POST_KINDS, Subscriptions
+from tests.unit.sources.fakes import FakeStream, mention
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from botkit.model.users import Account
+    from botkit.ports import Store
+    from botkit.sandbox.clock import SeededEntropy, VirtualClock
+    from tests.unit.sources.fakes import FakeIntake, FakeSender, Reports
+
+
+def line(post_id: int, *, account: str = "1") -> bytes:
+    envelope: dict[str, Any] = {
+        "data": {
+            "event_uuid": str(post_id),
+            "filter": {"user_id": account},
+            "event_type": "post.mention.create",
+            "tag": "botkit:greeter:post.mention.create",
+            "payload": mention(post_id),
+            "includes": {"users": [{"id": "7", "username": "ada", "name": "Ada"}]},
+        }
+    }
+    return json.dumps(envelope).encode() + b"\r\n"
+
+
+def subscribed(*kinds: str) -> Response:
+    rows = [
+        {"subscription_id": str(n), "event_type": kind, "filter": {"user_id": "1"}, "tag": "x"}
+        for n, kind in enumerate((*kinds, "oauth.revoke"))
+    ]
+    return Response(status=200, data=rows)
+
+
+@pytest.fixture
+async def listen(
+    account: Account,
+    sender: FakeSender,
+    intake: FakeIntake,
+    store: Store,
+    clock: VirtualClock,
+    entropy: SeededEntropy,
+    reports: Reports,
+) -> AsyncIterator[Callable[[], list[float]]]:
+    tasks: list[asyncio.Task[None]] = []
+    connected: list[float] = []
+
+    def start() -> list[float]:
+        stream = ActivityStream(
+            "default",
+            [account],
+            kinds={"1": POST_KINDS},
+            subscriptions=Subscriptions(sender, prefix="botkit:greeter:"),
+            sender=sender,
+            intake=intake,
+            store=store,
+            clock=clock,
+            entropy=entropy,
+            report=reports,
+            on_connected=lambda: connected.append(clock.monotonic()),
+        )
+        assert stream.name == "activity/default"
+        tasks.append(asyncio.get_running_loop().create_task(stream.run()))
+        return connected
+
+    yield start
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_what_comes_is_recorded_wherever_the_network_cut_it(
+    listen: Callable[[], list[float]], sender: FakeSender, intake: FakeIntake, clock: VirtualClock
+) -> None:
+    both = line(11) + b"\r\n" + line(12)
+    sender.answers = [subscribed(*POST_KINDS)]
+    sender.streams = [FakeStream(both[:100], both[100:])]
+    listen()
+    await clock.advance(1)
+    assert [event.key for event in intake.events] == ["post/11/0", "post/12/0"]  # type: ignore[attr-defined]
+
+
+async def test_silence_beyond_the_keep_alive_is_a_dead_connection(
+    listen: Callable[[], list[float]],
+    sender: FakeSender,
+    clock: VirtualClock,
+    reports: Reports,
+    store: Store,
+) -> None:
+    sender.answers = [subscribed(*POST_KINDS), subscribed(*POST_KINDS)]
+    sender.streams = [FakeStream(b"\r\n"), FakeStream(line(11))]
+    connected = listen()
+    await clock.advance(29)
+    assert len(connected) == 1
+    await clock.advance(6)
+    assert len(connected) == 2
+    assert any(state == "waiting" and "30 s" in why for _, state, why in reports.said)
+    gaps = await store.progress.gaps()
+    assert [gap.state for gap in gaps] == ["polled"]
+
+
+async def test_the_store_is_waited_for_and_nothing_read_is_lost(
+    listen: Callable[[], list[float]], sender: FakeSender, intake: FakeIntake, clock: VirtualClock
+) -> None:
+    intake.failures = 3
+    sender.answers = [subscribed(*POST_KINDS)]
+    sender.streams = [FakeStream(line(11))]
+    listen()
+    await clock.advance(5)
+    assert len(intake.events) == 1
+
+
+async def test_a_line_for_another_account_or_no_json_is_left_out(
+    listen: Callable[[], list[float]], sender: FakeSender, intake: FakeIntake, clock: VirtualClock
+) -> None:
+    sender.answers = [subscribed(*POST_KINDS)]
+    sender.streams = [FakeStream(line(10, account="99") + b"{nonsense\r\n" + line(11))]
+    listen()
+    await clock.advance(1)
+    assert len(intake.events) == 1
+
+
+async def test_an_error_in_the_stream_ends_it_after_what_came_before(
+    listen: Callable[[], list[float]], sender: FakeSender, intake: FakeIntake, clock: VirtualClock
+) -> None:
+    error = {"title": "operational-disconnect", "disconnect_type": "UpstreamOperationalDisconnect"}
+    end = json.dumps({"errors": [error]}).encode() + b"\r\n"
+    sender.answers = [subscribed(*POST_KINDS), subscribed(*POST_KINDS)]
+    sender.streams = [FakeStream(line(11) + end), FakeStream()]
+    connected = listen()
+    await clock.advance(2)
+    assert len(intake.events) == 1
+    assert len(connected) == 2
+
+
+async def test_connections_that_never_work_back_off(
+    listen: Callable[[], list[float]], sender: FakeSender, clock: VirtualClock
+) -> None:
+    sender.answers = [subscribed(*POST_KINDS) for _ in range(200)]
+    sender.streams = [FakeStream(ends=True) for _ in range(200)]
+    connected = listen()
+    await clock.advance(60)
+    assert 10 <= len(connected) <= 25
+
+
+@pytest.mark.parametrize(
+    "problem", [Forbidden("no", status=403, detail="not enrolled"), Parked("login")]
+)
+async def test_what_a_person_must_mend_is_not_hammered(
+    problem: BaseException,
+    listen: Callable[[], list[float]],
+    sender: FakeSender,
+    clock: VirtualClock,
+    reports: Reports,
+) -> None:
+    sender.answers = [problem, subscribed(*POST_KINDS)]
+    sender.streams = [FakeStream()]
+    connected = listen()
+    await clock.advance(200)
+    assert connected == []
+    assert reports.said[0][1] == "waiting"
+    await clock.advance(250)
+    assert len(connected) == 1
+
+
+async def test_a_failed_connect_is_tried_again_soon(
+    listen: Callable[[], list[float]], sender: FakeSender, clock: VirtualClock
+) -> None:
+    sender.answers = [subscribed(*POST_KINDS), subscribed(*POST_KINDS)]
+    sender.streams = [TransportError("refused"), FakeStream()]
+    connected = listen()
+    await clock.advance(1)
+    assert len(connected) == 1
+
+
+async def test_a_line_over_the_limit_is_skipped_and_the_next_is_heard(
+    listen: Callable[[], list[float]], sender: FakeSender, intake: FakeIntake, clock: VirtualClock
+) -> None:
+    sender.answers = [subscribed(*POST_KINDS)]
+    sender.streams = [FakeStream(b"x" * 2_000_000 + b"\r\n", line(11))]
+    listen()
+    await clock.advance(1)
+    assert len(intake.events) == 1
