@@ -1,0 +1,241 @@
+"""X's API as the core sees it: credential, rate window, bytes, answer, price.
+
+A call is sent once. Only three things make it leave again, none of which X carried out: a 401
+with an old token, a 429 whose window ends within seconds, and a 400 to a read because X spells its
+fields anew. Source: reliability 4.1; faults 14 to 17; x-platform.md 9, 10, 11.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+
+from botkit.client.callers import Callers
+from botkit.errors import (
+    BadRequest,
+    MalformedAnswer,
+    OutcomeUnknown,
+    Parked,
+    PaymentRequired,
+    RateLimited,
+    ResponseError,
+    ServerError,
+    Unauthorized,
+)
+from botkit.model.tokens import CredentialKind
+from botkit.ports.io import HttpRequest, HttpResponse
+from botkit.protocol import pricing, requests
+from botkit.protocol.responses import Response, read_error, read_response
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+    from decimal import Decimal
+
+    from botkit.client.callers import Caller
+    from botkit.client.limiter import Limiter
+    from botkit.client.tokens import TokenKeeper
+    from botkit.model.tokens import Secret
+    from botkit.ports.io import HttpStream
+    from botkit.protocol.requests import Request
+
+__all__ = ["XApi"]
+
+_TIMEOUT_S = 30.0
+_MOST_LIMITED = 3
+_OK = 200
+
+
+class _Call:
+    """What has been tried for one call."""
+
+    __slots__ = ("caller", "limited", "renewed", "request", "respelled")
+
+    def __init__(self, request: Request, caller: Caller) -> None:
+        self.request = request
+        self.caller = caller
+        self.renewed = False
+        self.respelled = False
+        self.limited = 0
+
+
+class XApi:
+    """Sends the calls of all accounts (`ports.Sender`).
+
+    Args:
+        app: Whose bearer speaks when no account is given.
+        on_spend: Told of each call that X bills, or may bill: account id ("" for the app), call
+            with the number of resources that came, price.
+    """
+
+    def __init__(
+        self,
+        keeper: TokenKeeper,
+        *,
+        limiter: Limiter,
+        app: str = "default",
+        on_spend: Callable[[str, Request, Decimal], None] | None = None,
+    ) -> None:
+        self._keeper = keeper
+        self._around = keeper.around
+        self._limiter = limiter
+        self._callers = Callers(keeper, app=app)
+        self._on_spend = on_spend
+        self._respelled = False
+
+    async def send(self, request: Request, *, account_id: str = "") -> Response:
+        """See `ports.Sender.send`."""
+        caller = await self._callers.choose(request, account_id)
+        key = (request.operation, caller.owner)
+        call = _Call(request, caller)
+        while True:
+            token = await self._callers.token(caller)
+            await self._limiter.enter(key)
+            try:
+                answer = await self._exchange(request, caller, token)
+                outcome = self._read(request, answer, account_id)
+                if isinstance(outcome, Response):
+                    self._limiter.note(key, outcome)
+            finally:
+                self._limiter.leave(key)
+            if isinstance(outcome, Response):
+                if outcome.level and caller.kind is CredentialKind.OAUTH1:
+                    await self._keeper.note_level(account_id, outcome.level)
+                return outcome
+            await self._go_again(call, token, answer, outcome)
+
+    async def ready(self, request: Request, *, account_id: str = "") -> None:
+        """See `ports.Sender.ready`."""
+        caller = await self._callers.choose(request, account_id)
+        await self._callers.token(caller)
+        await self._limiter.ready((request.operation, caller.owner))
+
+    @asynccontextmanager
+    async def stream(
+        self, request: Request, *, account_id: str = ""
+    ) -> AsyncGenerator[HttpStream]:
+        """See `ports.Sender.stream`. May raise `Parked` for the app's login."""
+        as_app = msgspec.structs.replace(request, as_app=True)
+        caller = await self._callers.choose(as_app, account_id)
+        for is_last in (False, True):
+            token = await self._callers.token(caller)
+            http = await self._http(as_app, caller, token)
+            async with self._around.transport.stream(http) as stream:
+                if stream.status == _OK:
+                    yield stream
+                    return
+                answer = _whole(stream, await stream.read())
+            error = self._error(request, answer)
+            if is_last or not isinstance(error, Unauthorized):
+                raise error
+            if not await self._callers.renew(caller, token, answer, error):
+                raise error
+
+    async def kinds(self, account_id: str) -> dict[CredentialKind, tuple[str, ...]]:
+        """See `ports.Sender.kinds`."""
+        return await self._keeper.holdings(account_id)
+
+    async def _exchange(
+        self, request: Request, caller: Caller, token: Secret | None
+    ) -> HttpResponse:
+        http = await self._http(request, caller, token)
+        try:
+            return await self._around.transport.send(http)
+        except OutcomeUnknown:
+            self._spend(request, caller.account_id)
+            raise
+
+    def _read(
+        self, request: Request, answer: HttpResponse, account_id: str
+    ) -> Response | ResponseError:
+        now = self._around.clock.now()
+        try:
+            response = read_response(
+                request.name, answer.status, answer.headers, answer.body, now=now
+            )
+        except ResponseError as error:
+            if request.method != "GET" and isinstance(error, ServerError | MalformedAnswer):
+                self._spend(request, account_id)  # it may have been carried out
+            return error
+        if request.method == "GET":
+            request = msgspec.structs.replace(request, resources=_count(response.data))
+        self._spend(request, account_id)
+        return response
+
+    async def _go_again(
+        self, call: _Call, token: Secret | None, answer: HttpResponse, error: ResponseError
+    ) -> None:
+        """Return when the call may leave once more; raise what ends it otherwise."""
+        match error:
+            case Unauthorized() if not call.renewed:
+                call.renewed = True
+                if await self._callers.renew(call.caller, token, answer, error):
+                    return
+            case RateLimited():
+                self._limiter.limited((call.request.operation, call.caller.owner), error.retry_at)
+                call.limited += 1
+                if call.limited < _MOST_LIMITED:
+                    return
+            case PaymentRequired():
+                until = self._limiter.no_credit(call.caller.owner)
+                raise Parked("credits", until=until) from error
+            case BadRequest() if not call.respelled and _may_be_spelling(call.request, error):
+                call.respelled = True
+                self._respelled = not self._respelled
+                return
+            case _:
+                pass
+        raise error
+
+    async def _http(self, request: Request, caller: Caller, token: Secret | None) -> HttpRequest:
+        reads = request.method == "GET"
+        if reads and self._respelled:
+            request = requests.respelled(request)
+        url = self._around.endpoints.url_of(request)
+        authorization = await self._callers.authorization(caller, token, request, url)
+        headers: tuple[tuple[str, str], ...] = (("Authorization", authorization),)
+        if request.json is not None:
+            headers = (*headers, ("Content-Type", "application/json"))
+        return HttpRequest(
+            method=request.method,
+            url=url,
+            name=request.name,
+            headers=headers,
+            body=request.json,
+            timeout_s=_TIMEOUT_S,
+            writes=not reads,
+            follow_same_origin=reads,
+        )
+
+    def _spend(self, request: Request, account_id: str) -> None:
+        if self._on_spend is not None:
+            self._on_spend(account_id, request, pricing.price_usd(request))
+
+    def _error(self, request: Request, answer: HttpResponse) -> ResponseError:
+        return read_error(
+            request.name,
+            answer.status,
+            answer.headers,
+            answer.body,
+            now=self._around.clock.now(),
+        )
+
+
+def _count(data: object) -> int:
+    """How many resources came: what a read is billed by."""
+    if isinstance(data, list):
+        return len(cast("list[object]", data))
+    return int(data is not None)
+
+
+def _may_be_spelling(request: Request, error: BadRequest) -> bool:
+    """Whether a read was refused for a name that X may spell otherwise by now."""
+    if request.method != "GET" or not any(name.endswith(".fields") for name, _ in request.query):
+        return False
+    words = f"{error.detail} {error.message}"
+    return ".fields" in words or "expansions" in words
+
+
+def _whole(stream: HttpStream, body: bytes) -> HttpResponse:
+    return HttpResponse(status=stream.status, headers=dict(stream.headers), body=body)

@@ -1,0 +1,154 @@
+"""With which credential a call goes out, and what to do when X does not take it.
+
+Source: design, decision 5; x-platform.md 4.2, 9; reliability C14, faults 16, 61.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+from msgspec import Struct
+
+from botkit.errors import InvalidClient, InvalidGrant, Parked, ResponseError, TransportError
+from botkit.model.tokens import CredentialKind, Secret
+from botkit.protocol import access
+from botkit.protocol.oauth1 import SigningTemplate, new_nonce
+from botkit.protocol.rate_limits import read_date
+
+if TYPE_CHECKING:
+    from botkit.client.tokens import TokenKeeper
+    from botkit.errors import Unauthorized
+    from botkit.model.tokens import TokenPair
+    from botkit.ports.io import HttpResponse
+    from botkit.protocol.requests import Request
+
+__all__ = ["Caller", "Callers"]
+
+_log = structlog.get_logger("botkit.api")
+
+_OUT_OF_BOUNDS = 135
+_CLOCK_OFF = timedelta(seconds=60)
+
+
+class Caller(Struct, frozen=True, gc=False):
+    """Who calls. `owner` is whose rate window it is: the account id, or `app/NAME`."""
+
+    kind: CredentialKind
+    account_id: str
+    app: str
+    owner: str
+
+
+class Callers:
+    """Chooses and makes credentials. `app` speaks when no account is given."""
+
+    def __init__(self, keeper: TokenKeeper, *, app: str) -> None:
+        self._keeper = keeper
+        self._clock = keeper.around.clock
+        self._entropy = keeper.around.entropy
+        self._app = app
+        self._templates: dict[str, tuple[TokenPair, SigningTemplate]] = {}
+        self._clock_off = timedelta(0)
+
+    async def choose(self, request: Request, account_id: str) -> Caller:
+        """The caller for a request.
+
+        Raises:
+            AccessDenied: Nothing that is held does for the operation.
+        """
+        if not account_id or request.as_app:
+            app = await self._keeper.app_of(account_id) if account_id else self._app
+            can_serve = self._keeper.app_can_serve(app)
+            held: dict[CredentialKind, tuple[str, ...]] = {}
+            if can_serve:
+                held[CredentialKind.APP_ONLY] = ()
+            kind = access.choose_credential(request.operation, held)
+            return Caller(kind, account_id, app, f"app/{app}")
+        held = await self._keeper.holdings(account_id)
+        kind = access.choose_credential(request.operation, held)
+        app = await self._keeper.app_of(account_id)
+        owner = f"app/{app}" if kind is CredentialKind.APP_ONLY else account_id
+        return Caller(kind, account_id, app, owner)
+
+    async def token(self, caller: Caller) -> Secret | None:
+        """What the caller proves itself with; None for OAuth 1.0a, which signs each call.
+
+        Raises:
+            Parked: `login`: a person must act, or the next try is later.
+            TransportError: The login is over and cannot be renewed now; nothing was sent.
+        """
+        if caller.kind is CredentialKind.OAUTH1:
+            return None
+        try:
+            if caller.kind is CredentialKind.OAUTH2:
+                return await self._keeper.access_token(caller.account_id)
+            return await self._keeper.bearer(caller.app)
+        except (InvalidGrant, InvalidClient) as error:
+            raise Parked("login") from error
+        except ResponseError as error:
+            # Of the token endpoint: the call itself was not sent, whatever this answer was.
+            raise TransportError(
+                f"The app's bearer token cannot be had: {error.message}", request=error.request
+            ) from error
+
+    async def authorization(
+        self, caller: Caller, token: Secret | None, request: Request, url: str
+    ) -> str:
+        """The value of the `Authorization` header."""
+        if token is not None:
+            return f"Bearer {token.reveal()}"
+        template = await self._template(caller)
+        return template.authorization(
+            request.method,
+            url,
+            nonce=new_nonce(self._entropy.token_bytes(16)),
+            timestamp=int((self._clock.now() + self._clock_off).timestamp()),
+        )
+
+    async def renew(
+        self, caller: Caller, token: Secret | None, answer: HttpResponse, error: Unauthorized
+    ) -> bool:
+        """After a 401: whether there is something else to try, once.
+
+        Raises:
+            Parked: `login`: the login is dead.
+        """
+        if token is None:
+            return self._correct_clock(answer, error)
+        try:
+            if caller.kind is CredentialKind.OAUTH2:
+                fresh = await self._keeper.report_unauthorized(caller.account_id, token)
+            else:
+                fresh = await self._keeper.report_bearer_unauthorized(caller.app, token)
+        except (InvalidGrant, InvalidClient) as final:
+            raise Parked("login") from final
+        except (ResponseError, TransportError) as trouble:
+            _log.warning("token not renewed after a 401", owner=caller.owner, why=str(trouble))
+            return False
+        return fresh is not None
+
+    async def _template(self, caller: Caller) -> SigningTemplate:
+        pair = await self._keeper.token_pair(caller.account_id)
+        if pair is None:
+            raise Parked("login")
+        known = self._templates.get(caller.account_id)
+        if known is not None and known[0] is pair:
+            return known[1]
+        keys = self._keeper.around.apps[caller.app]
+        template = SigningTemplate(keys.api_key, keys.api_secret, pair)
+        self._templates[caller.account_id] = (pair, template)
+        return template
+
+    def _correct_clock(self, answer: HttpResponse, error: Unauthorized) -> bool:
+        """OAuth 1.0a signs the time: when X's clock differs, sign X's. Source: reliability C14."""
+        theirs = read_date(answer.headers)
+        if theirs is None:
+            return False
+        clock_off = theirs - self._clock.now()
+        if abs(clock_off - self._clock_off) < _CLOCK_OFF and _OUT_OF_BOUNDS not in error.codes:
+            return False
+        self._clock_off = clock_off
+        _log.warning("our clock is not X's", off_s=round(clock_off.total_seconds()))
+        return True
