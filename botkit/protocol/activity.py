@@ -13,11 +13,18 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from botkit.errors import MalformedAnswer
 from botkit.model.posts import MentionEntity, Post
 from botkit.model.users import User
-from botkit.protocol.envelopes import POST_KINDS, Hearing, events_of, told_by_kind
+from botkit.protocol.envelopes import (
+    POST_KINDS,
+    Hearing,
+    event_of_nothing,
+    events_of,
+    told_by_kind,
+)
 from botkit.protocol.event_codec import decode_event, describe, encode_event
 from botkit.protocol.objects import label_seen, note_range
 from botkit.protocol.post_events import (
@@ -75,7 +82,10 @@ class _Attachments(Struct, gc=False):
 
 
 class _Payload(Struct, gc=False):
-    """A post as the wire has it: the fields that are used, in both spellings."""
+    """A post as the wire has it: the fields that are used, in both spellings.
+
+    The last three are what only the thorough way reads.
+    """
 
     id: _Id
     text: str
@@ -84,7 +94,6 @@ class _Payload(Struct, gc=False):
     created_at: datetime | None = None
     lang: str | None = None
     in_reply_to_tweet_id: _Id | None = None
-    in_reply_to_post_id: _Id | None = None
     in_reply_to_user_id: _Id | None = None
     referenced_tweets: list[_Reference] | None = None
     referenced_posts: list[_Reference] | None = None
@@ -96,8 +105,9 @@ class _Payload(Struct, gc=False):
     note_post: _Note | None = None
     reply_settings: str | None = None
     attachments: _Attachments | None = None
-    author: msgspec.Raw | None = None
-    user: msgspec.Raw | None = None
+    in_reply_to_post_id: None = None
+    author: None = None
+    user: None = None
 
 
 class _Affiliation(Struct, gc=False):
@@ -138,7 +148,7 @@ class _Envelope(Struct, gc=False):
 
 class _Line(Struct, gc=False):
     data: _Envelope
-    includes: msgspec.Raw | None = None
+    includes: None = None
 
 
 _decoder: Final = msgspec.json.Decoder(_Line)
@@ -157,7 +167,10 @@ def decode_line(line: bytes, *, hearing: Hearing = _USUAL) -> XEvent:
         MalformedAnswer: It is no JSON, or nested beyond measure.
     """
     event = _fast(line, hearing)
-    return decode_events(line, hearing=hearing)[0] if event is None else event
+    if event is not None:
+        return event
+    events = _thorough(line, hearing)
+    return events[0] if events else event_of_nothing(hearing)
 
 
 def decode_events(line: bytes, *, hearing: Hearing = _USUAL) -> list[XEvent]:
@@ -168,8 +181,10 @@ def decode_events(line: bytes, *, hearing: Hearing = _USUAL) -> list[XEvent]:
         MalformedAnswer: It is no JSON, or nested beyond measure.
     """
     event = _fast(line, hearing)
-    if event is not None:
-        return [event]
+    return _thorough(line, hearing) if event is None else [event]
+
+
+def _thorough(line: bytes, hearing: Hearing) -> list[XEvent]:
     try:
         value = parse_json(line)
     except ValueError as error:
@@ -184,26 +199,27 @@ def _fast(line: bytes, hearing: Hearing) -> PostEvent | None:
     except (ValueError, RecursionError):
         return None
     data = wire.data
-    payload = data.payload
-    if data.event_type not in POST_KINDS or wire.includes is not None:
+    payload, includes = data.payload, data.includes
+    if data.event_type not in POST_KINDS:
         return None
-    post = _post(payload, data.includes)
+    post = _post(payload)
+    if post is not None and (
+        payload.referenced_tweets
+        or payload.referenced_posts
+        or payload.in_reply_to_tweet_id
+        or payload.in_reply_to_user_id
+    ):
+        post = _with_references(post, data)
     if post is None:
         return None
-    if post.quoted_post_id is not None and post.quoted_user_id is None:
-        post = told_by_kind(data.event_type, post, data.filter.user_id)
     author: User | None = None
-    username = ""
-    if data.includes is not None and data.includes.users:
-        author_id, account_id = payload.author_id, data.filter.user_id
-        for user in data.includes.users:
+    account_id, author_id, username = data.filter.user_id, payload.author_id, ""
+    if includes is not None and includes.users:
+        for user in includes.users:
             if user.id == author_id:
                 author = _user(user)
             if user.id == account_id:
                 username = user.username
-    if author is None and (payload.author or payload.user) is not None:
-        return None
-    account_id = data.filter.user_id
     return event_from_post(
         post,
         account_id=account_id,
@@ -213,37 +229,23 @@ def _fast(line: bytes, hearing: Hearing) -> PostEvent | None:
     )
 
 
-def _post(wire: _Payload, includes: _Includes | None) -> Post | None:
-    """The post; None for one that the thorough way has to read."""
-    created_at = wire.created_at
+def _post(wire: _Payload) -> Post | None:
+    """The post without what it refers to; None for one that the thorough way has to read."""
+    created_at, span = wire.created_at, wire.display_text_range
     if created_at is not None and created_at.tzinfo is not UTC:
         return None
-    text, span = wire.text, wire.display_text_range
     if span is not None and not 0 <= span[0] <= span[1]:
         return None
-    entities = wire.entities or _NO_ENTITIES
+    text, entities = wire.text, wire.entities or _NO_ENTITIES
     note = wire.note_tweet or wire.note_post
     if note is not None and note.text:
         entities = note.entities or entities
-        if span is not None:
-            span = note_range(text, note.text, span[0])
+        span = span and note_range(text, note.text, span[0])
         text = note.text
     mentions = entities.mentions or ()
     for mention in mentions:
         if not (mention.id and mention.username and mention.end):
             return None
-    answered = quoted = reposted = None
-    for reference in wire.referenced_tweets or wire.referenced_posts or ():
-        if reference.type == "replied_to":
-            answered = answered or reference.id
-        elif reference.type == "quoted":
-            quoted = quoted or reference.id
-        elif reference.type in {"retweeted", "reposted"}:
-            reposted = reposted or reference.id
-    answered = wire.in_reply_to_tweet_id or wire.in_reply_to_post_id or answered
-    if answered is not None and wire.in_reply_to_user_id is None:
-        return None
-    attachments = wire.attachments
     return Post(
         id=wire.id,
         text=text,
@@ -251,20 +253,39 @@ def _post(wire: _Payload, includes: _Includes | None) -> Post | None:
         conversation_id=wire.conversation_id,
         created_at=created_at,
         lang=wire.lang,
-        in_reply_to_post_id=answered,
-        in_reply_to_user_id=wire.in_reply_to_user_id,
-        quoted_post_id=quoted,
-        quoted_user_id=None if quoted is None else _author_of(quoted, includes),
-        reposted_post_id=reposted,
         mentions=mentions,
-        links=tuple([one.expanded_url or one.url or "" for one in entities.urls])
-        if entities.urls
-        else (),
+        links=_links(entities.urls) if entities.urls else (),
         display_text_range=span,
         edit_history=wire.edit_history_tweet_ids or wire.edit_history_post_ids or (),
         reply_settings=wire.reply_settings,
-        media_count=0 if attachments is None else len(attachments.media_keys or ()),
+        media_count=len(wire.attachments.media_keys or ()) if wire.attachments else 0,
     )
+
+
+def _with_references(post: Post, data: _Envelope) -> Post | None:
+    """The post with those that it answers, quotes and reposts."""
+    wire = data.payload
+    found: dict[str, str] = {}
+    for reference in wire.referenced_tweets or wire.referenced_posts or ():
+        found.setdefault(reference.type, reference.id)
+    answered = wire.in_reply_to_tweet_id or found.get("replied_to")
+    if answered is not None and wire.in_reply_to_user_id is None:
+        return None
+    quoted = found.get("quoted")
+    post = replace(
+        post,
+        in_reply_to_post_id=answered,
+        in_reply_to_user_id=wire.in_reply_to_user_id,
+        quoted_post_id=quoted,
+        quoted_user_id=None if quoted is None else _author_of(quoted, data.includes),
+        reposted_post_id=found.get("retweeted") or found.get("reposted"),
+    )
+    return post if quoted is None else told_by_kind(data.event_type, post, data.filter.user_id)
+
+
+def _links(wires: list[_Link]) -> tuple[str, ...]:
+    found = (wire.expanded_url or wire.url for wire in wires)
+    return tuple([link for link in found if link])
 
 
 def _user(wire: _User) -> User:
@@ -282,7 +303,8 @@ def _user(wire: _User) -> User:
 
 
 def _author_of(post_id: str, includes: _Includes | None) -> str | None:
+    """Who wrote a post that the delivery included."""
     if includes is None:
         return None
-    found = [post for post in includes.tweets or includes.posts or () if post.id == post_id]
-    return found[-1].author_id if found else None
+    found = {post.id: post.author_id for post in includes.tweets or includes.posts or ()}
+    return found.get(post_id)

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from botkit.errors import StreamClosed
 from botkit.model.events import DirectMessage, GrantRevoked, UnknownEvent
+from botkit.model.posts import Post
 from botkit.model.users import User
 from botkit.protocol.objects import (
     conversation_of,
@@ -29,16 +30,15 @@ from botkit.protocol.objects import (
 )
 from botkit.protocol.post_events import EPOCH, event_from_post
 from botkit.protocol.stream import closed_by
-from botkit.protocol.wire import Fields, snowflake_time, unwrap
+from botkit.protocol.wire import Fields, is_list, is_object, snowflake_time, unwrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from botkit.model.events import XEvent
     from botkit.model.messages import Message
-    from botkit.model.posts import Post
 
-__all__ = ["POST_KINDS", "Hearing", "events_of", "told_by_kind"]
+__all__ = ["POST_KINDS", "Hearing", "event_of_nothing", "events_of", "told_by_kind"]
 
 POST_KINDS: Final = frozenset(
     f"{noun}.{verb}"
@@ -116,18 +116,18 @@ def events_of(value: Any, hearing: Hearing) -> list[XEvent]:
     Raises:
         StreamClosed: It is X's announcement that the stream ends, and nothing else.
     """
-    if isinstance(value, list):
+    if is_list(value):
         return _of_list(value, hearing)
-    if not isinstance(value, Mapping):
+    if not is_object(value):
         return [_unknown(value, hearing)]
     data = unwrap(value.get("data"))
-    if isinstance(data, list):
+    if is_list(data):
         return [event for item in data for event in _of_object(item, value, hearing)]
-    if isinstance(data, Mapping):
+    if is_object(data):
         return list(_of_object(data, value, hearing))
     errors = value.get("errors")
     if errors:
-        raise closed_by(errors if isinstance(errors, list) else [errors])
+        raise closed_by(errors if is_list(errors) else [errors])
     return list(_of_object(value, {}, hearing))
 
 
@@ -153,6 +153,11 @@ def told_by_kind(kind: str, post: Post, account_id: str) -> Post:
     return post
 
 
+def event_of_nothing(hearing: Hearing) -> UnknownEvent:
+    """The event for JSON that is an empty list, so that it is seen."""
+    return _unknown([], hearing)
+
+
 def _of_list(items: list[Any], hearing: Hearing) -> list[XEvent]:
     events: list[XEvent] = []
     closed: StreamClosed | None = None
@@ -169,7 +174,7 @@ def _of_list(items: list[Any], hearing: Hearing) -> list[XEvent]:
 def _of_object(data: Any, answer: Mapping[str, Any], hearing: Hearing) -> Iterator[XEvent]:
     """The events of one object of an answer: an envelope, a post, a message or something else."""
     data = unwrap(data)
-    if not isinstance(data, Mapping):
+    if not is_object(data):
         yield _unknown(data, hearing)
         return
     fields = Fields(data)
@@ -356,7 +361,7 @@ def _unknown(raw: Any, hearing: Hearing) -> UnknownEvent:
 def _each_user(payload: Fields) -> Iterable[Fields]:
     """The users of a v1 payload: an object by id, or a list."""
     users = payload.raw("users")
-    if isinstance(users, Mapping):
+    if is_object(users):
         return [payload.inner("users").inner(user_id) for user_id in users]
     return payload.objects("users")
 

@@ -79,7 +79,7 @@ def decode_event(kind: str, body: bytes, signals: Mapping[str, type[Signal]]) ->
         known = ", ".join(sorted(signals)) or "none"
         raise UndecodableEvent(
             f"No signal named {name} is known; known: {known}.",
-            hint=f"Register a handler for it, or keep the name of the class: the event waits as {kind}.",
+            hint=f"Register a handler for it, or keep the class's name: it is stored as {kind}.",
         )
     return _decoded(kind, body, signal)
 
@@ -87,7 +87,8 @@ def decode_event(kind: str, body: bytes, signals: Mapping[str, type[Signal]]) ->
 def _decoded(kind: str, body: bytes, signal: type[Signal] | None) -> Event:
     try:
         if signal is None:
-            return _decoder.decode(body)
+            event: Event = _decoder.decode(body)
+            return event
         return msgspec.json.decode(body, type=signal)
     except (ValueError, RecursionError) as error:
         raise UndecodableEvent(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -16,7 +15,7 @@ import msgspec
 from botkit.errors import StreamClosed
 from botkit.protocol.envelopes import Hearing, events_of
 from botkit.protocol.event_codec import describe
-from botkit.protocol.wire import parse_json, unwrap
+from botkit.protocol.wire import is_list, is_object, parse_json, unwrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -94,7 +93,7 @@ def _split(text: bytes) -> tuple[list[bytes], bytes]:
 
 
 def _of_value(value: Any, hearing: Hearing) -> Iterator[bytes]:
-    if isinstance(value, list):
+    if is_list(value):
         for item in value:
             yield from _of_value(item, hearing)
         return
@@ -115,27 +114,27 @@ def _of_value(value: Any, hearing: Hearing) -> Iterator[bytes]:
 
 def _recorded_body(value: object) -> tuple[Any, str] | None:
     """The body of a recorded answer, and whose timeline its address names; None for no such."""
-    if not isinstance(value, Mapping):
+    if not is_object(value):
         return None
     response = value.get("response")
-    if not isinstance(response, Mapping) or "body" not in response:
+    if not is_object(response) or "body" not in response:
         return None
     request = value.get("request")
-    url = request.get("url") if isinstance(request, Mapping) else None
+    url = request.get("url") if is_object(request) else None
     user = _USER_IN_PATH.search(url) if isinstance(url, str) else None
     return response["body"], user[1] if user is not None else ""
 
 
 def _is_empty_answer(value: object) -> bool:
-    return isinstance(value, Mapping) and "meta" in value and not {"data", "errors"} & set(value)
+    return is_object(value) and "meta" in value and not {"data", "errors"} & set(value)
 
 
 def _brings_envelopes(value: object) -> bool:
     data = unwrap(value)
-    if isinstance(data, Mapping) and "data" in data:
+    if is_object(data) and "data" in data:
         data = unwrap(data["data"])
-    first = data[0] if isinstance(data, list) and data else data
-    return isinstance(first, Mapping) and "event_type" in first and "payload" in first
+    first: object = data[0] if is_list(data) and data else data
+    return is_object(first) and "event_type" in first and "payload" in first
 
 
 def _told(events: Iterable[XEvent]) -> Iterator[bytes]:

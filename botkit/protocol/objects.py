@@ -8,7 +8,6 @@ Source: x-platform.md, "Reading shape", "Direct messages", "Wire-name switch".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
@@ -17,10 +16,10 @@ from botkit.errors import MalformedAnswer
 from botkit.model.messages import Message
 from botkit.model.posts import MentionEntity, Post
 from botkit.model.users import User
-from botkit.protocol.wire import Fields, unwrap
+from botkit.protocol.wire import Fields, is_list, is_object, unwrap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from botkit.protocol.responses import Response
 
@@ -311,7 +310,7 @@ def _span(fields: Fields) -> tuple[int, int] | None:
     value = fields.raw("display_text_range")
     if value is None:
         return None
-    if isinstance(value, list) and [type(number) for number in value] == [int, int]:
+    if is_list(value) and [type(number) for number in value] == [int, int]:
         start, end = value
         if 0 <= start <= end:
             return (start, end)
@@ -338,9 +337,9 @@ def _is_coming_or_going(item: object) -> bool:
 
 def _items(data: object) -> list[Any]:
     data = unwrap(data)
-    if isinstance(data, list):
+    if is_list(data):
         return data
-    return [data] if isinstance(data, Mapping) else []
+    return [data] if is_object(data) else []
 
 
 def _needed(value: _T | None, what: str) -> _T:

@@ -9,10 +9,9 @@ Source: x-platform.md 8 and 12.1 (developer guidelines; changelog 2026-02-23), r
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-import msgspec
 from msgspec import Struct
 
 from botkit.errors import (
@@ -32,6 +31,7 @@ from botkit.protocol.text import (
     weighted_length,
     without_leading_names,
 )
+from botkit.protocol.wire import Fields, parse_json
 
 if TYPE_CHECKING:
     from botkit.model.events import PostEvent
@@ -67,10 +67,11 @@ _STOP_WORDS = frozenset(
     sair|descadastrar|pare com isso|me deixe em paz
     ferma|fermati|smetti|smettila|annulla|disiscrivimi
     stop maar|afmelden|hou op|ophouden|sluta|avsluta|avregistrera|lopeta|slutt|hold op|afmeld
-    przestań|wypisz|rezygnuję|dość|dur|durdur|iptal|abonelikten çık
+    przestań|wypisz|rezygnuję|dość|dur|durdur|iptal
     стоп|хватит|отписаться|отстань|зупинись|відписатися
     停止|やめて|やめてください|ストップ|配信停止|停止して|退订|退訂|取消订阅|别发了|停止發送
-    그만|중지|구독취소|수신거부|توقف|إلغاء|الغاء|إلغاء الاشتراك|עצור|הסר|रोकें|बंद करो|बंद करें|berhenti|dừng lại|หยุด
+    그만|중지|구독취소|수신거부|berhenti|dừng lại|หยุด
+    توقف|إلغاء|الغاء|إلغاء الاشتراك|עצור|הסר|रोकें|बंद करो|बंद करें
     """.strip()
     .replace("\n", "|")
     .split("|")
@@ -186,16 +187,13 @@ def shows_write(write: StoredWrite, post: Post) -> bool:
     if (write.target or None) != post.in_reply_to_post_id:
         return False
     body = _body(write.body)
-    quoted = body.get("quote_tweet_id")
-    if quoted is not None and str(quoted) != post.quoted_post_id:
+    quoted = body.id("quote_tweet_id")
+    if quoted is not None and quoted != post.quoted_post_id:
         return False
-    media = body.get("media")
-    media_ids = media.get("media_ids") if isinstance(media, dict) else None
-    count = len(media_ids) if isinstance(media_ids, list) else 0
-    if post.media_count and post.media_count != count:
+    if post.media_count and post.media_count != len(body.inner("media").items("media_ids")):
         return False
-    text = body.get("text")
-    return _same_text(text if isinstance(text, str) else write.text, post)
+    text = body.text("text")
+    return _same_text(write.text if text is None else text, post)
 
 
 def _check_length(
@@ -247,12 +245,11 @@ def _names_of_answered(answers: Post | None, event: PostEvent | None) -> tuple[s
     return (*([event.author.username] if event.author.username else []), *own)
 
 
-def _body(body: bytes) -> dict[str, Any]:
+def _body(body: bytes) -> Fields:
     try:
-        decoded = msgspec.json.decode(body)
+        return Fields(parse_json(body))
     except ValueError:
-        return {}
-    return decoded if isinstance(decoded, dict) else {}
+        return Fields({})
 
 
 def _same_text(written: str, post: Post) -> bool:

@@ -59,11 +59,11 @@ def mentions_account(post: Post, account_id: str, *, username: str = "") -> bool
             return False
         mentions = mentions_in(post.text)
     for mention in mentions:
-        if mention.id == account_id or (
+        named = mention.id == account_id or (
             not mention.id and mention.username.casefold() == username.casefold()
-        ):
-            if _is_shown(mention, post):
-                return True
+        )
+        if named and _is_shown(mention, post):
+            return True
     return False
 
 
@@ -129,15 +129,15 @@ def events_of_page(
 def _class_of(
     post: Post, account_id: str, *, mentions_me: bool, quoted_user_id: str | None
 ) -> type[PostEvent]:
-    if post.author_id == account_id or not account_id:
+    if not account_id or post.author_id == account_id:
         return PostSeen
     if mentions_me:
         return Mention
-    if (post.in_reply_to_user_id != account_id and quoted_user_id != account_id) or _is_repost(
-        post
-    ):
+    if _is_repost(post):
         return PostSeen
-    return Reply if post.in_reply_to_user_id == account_id else Quote
+    if post.in_reply_to_user_id == account_id:
+        return Reply
+    return Quote if quoted_user_id == account_id else PostSeen
 
 
 def _is_repost(post: Post) -> bool:

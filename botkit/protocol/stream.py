@@ -7,28 +7,17 @@ from __future__ import annotations
 
 import enum
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from msgspec import Struct
 
-from botkit.errors import (
-    BadRequest,
-    Forbidden,
-    NotFound,
-    PaymentRequired,
-    RateLimited,
-    ResponseError,
-    StreamClosed,
-    TransportError,
-    Unauthorized,
-    XError,
-)
+from botkit.errors import StreamClosed
 from botkit.protocol.wire import Fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Cut", "LineSplitter", "StreamBackoff", "closed_by", "cut_of"]
+__all__ = ["LineSplitter", "StreamBackoff", "Trouble", "closed_by"]
 
 _LIMIT_BYTES: Final = 1 << 20
 
@@ -93,14 +82,13 @@ class LineSplitter:
             self._carry += rest
 
 
-class Cut(enum.StrEnum):
+class Trouble(enum.StrEnum):
     """How a connection ended or failed, for the wait before the next one."""
 
-    CLOSED = "closed"
+    CLEAN = "clean"
     NETWORK = "network"
     HTTP = "http"
-    RATE_LIMITED = "rate_limited"
-    REFUSED = "refused"
+    RATE = "rate"
 
 
 class _Rule(Struct, frozen=True, gc=False):
@@ -111,82 +99,69 @@ class _Rule(Struct, frozen=True, gc=False):
 
 
 _RULES: Final = {
-    Cut.NETWORK: _Rule(0.25, 0.25, 1, 16),
-    Cut.HTTP: _Rule(5, 0, 2, 320),
-    Cut.RATE_LIMITED: _Rule(60, 0, 2, 900),
-    Cut.REFUSED: _Rule(320, 0, 1, 320),
+    Trouble.NETWORK: _Rule(0.25, 0.25, 1, 16),
+    Trouble.HTTP: _Rule(5, 0, 2, 320),
+    Trouble.RATE: _Rule(60, 0, 2, 900),
 }
-"""X's table; the cap of a 429 and the wait after a refusal, which no waiting cures, are ours."""
+"""X's table; the cap of the last row is ours. Source: x-platform.md 17.3."""
 
-_WORKING_S: Final = 60.0
 _SPREAD: Final = 0.25
 
 
 class StreamBackoff:
     """How long to wait before connecting again.
 
-    | cause | wait |
+    | trouble | wait |
     | --- | --- |
-    | a working stream was closed | none |
-    | network, or closed before it worked | 0.25 s more each time, at most 16 s |
-    | HTTP error | 5 s, doubling, at most 320 s |
-    | 429 | 60 s, doubling, at most 900 s |
-    | 401, 403, 409 | 320 s: settings have to change first |
+    | `CLEAN`: a settled stream was closed | none |
+    | `NETWORK`, or closed before it had settled | 0.25 s more each time, at most 16 s |
+    | `HTTP`: an error status | 5 s, doubling, at most 320 s |
+    | `RATE`: 429 | 60 s, doubling, at most 900 s |
 
-    A connection worked when something was heard, a keep-alive included, and it stayed up for
-    60 s; only that starts the count anew.
+    401, 403 and 409 have no row: waiting cures none of them.
+
+    Attributes:
+        at_ceiling: Whether the last wait was the longest of its row: time to alert.
     """
 
+    SETTLED_S: ClassVar[float] = 60.0
+    """A connection that was up this long and still brings something has settled."""
+
     def __init__(self) -> None:
-        self._failures: dict[Cut, int] = {}
+        self._failures: dict[Trouble, int] = {}
+        self._settled = False
         self.at_ceiling = False
 
-    def wait(
-        self, cut: Cut, *, up_s: float = 0.0, heard: bool = False, jitter: float = 0.0
-    ) -> timedelta:
-        """The wait after one more ending.
+    def reset(self) -> None:
+        """Start anew: the connection has settled."""
+        self._failures.clear()
+        self._settled = True
+        self.at_ceiling = False
 
-        `up_s` is how long the connection was up, `heard` whether anything came; `jitter` is a
-        random number from 0 to 1, which lengthens the wait by up to a quarter (at the ceiling it
-        shortens it, but never below X's minimum for the cause).
+    def wait_s(self, trouble: Trouble, *, jitter: float) -> float:
+        """The seconds to wait after one more trouble.
+
+        `jitter` is a random number from 0 to 1. It lengthens the wait by up to a quarter, or, at
+        the ceiling, shortens it, so that many clients do not come back as one.
         """
-        if heard and up_s >= _WORKING_S:
-            self._failures.clear()
-            if cut is Cut.CLOSED:
-                self.at_ceiling = False
-                return timedelta(0)
-        cause = Cut.NETWORK if cut is Cut.CLOSED else cut
-        count = self._failures.get(cause, 0)
-        self._failures[cause] = count + 1
-        rule = _RULES[cause]
-        wait_s = rule.first_s
-        for _ in range(min(count, 100)):
-            wait_s = min(wait_s * rule.factor + rule.step_s, rule.most_s)
-        self.at_ceiling = wait_s >= rule.most_s
-        spread_s = wait_s * _SPREAD * jitter
-        if self.at_ceiling and cause is not Cut.REFUSED:
-            wait_s = max(wait_s - spread_s, rule.first_s)
-        else:
-            wait_s = min(wait_s + spread_s, max(rule.most_s, wait_s))
-        return timedelta(seconds=wait_s)
+        settled, self._settled = self._settled, False
+        if trouble is Trouble.CLEAN:
+            if settled:
+                return 0.0
+            trouble = Trouble.NETWORK
+        count = self._failures.get(trouble, 0)
+        self._failures[trouble] = count + 1
+        rule = _RULES[trouble]
+        base_s = rule.first_s
+        for _ in range(count):
+            base_s = base_s * rule.factor + rule.step_s
+            if base_s >= rule.most_s:
+                break
+        self.at_ceiling = base_s >= rule.most_s
+        if self.at_ceiling:
+            return rule.most_s * (1 - _SPREAD * jitter)
+        return min(base_s * (1 + _SPREAD * jitter), rule.most_s)
 
-
-def cut_of(error: XError) -> Cut:
-    """Which row of the table an error belongs to."""
-    match error:
-        case RateLimited():
-            return Cut.RATE_LIMITED
-        case Unauthorized() | Forbidden() | PaymentRequired() | NotFound() | BadRequest():
-            return Cut.REFUSED
-        case ResponseError():
-            return Cut.REFUSED if error.status == _NO_RULES else Cut.HTTP
-        case TransportError():
-            return Cut.NETWORK
-        case _:
-            return Cut.CLOSED
-
-
-_NO_RULES: Final = 409
 
 _AT_ONCE: Final = timedelta(0)
 _SOON: Final = timedelta(seconds=5)

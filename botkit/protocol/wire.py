@@ -13,11 +13,19 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
-__all__ = ["Fields", "parse_json", "snowflake_time", "to_utc", "unwrap"]
+__all__ = [
+    "Fields",
+    "is_list",
+    "is_object",
+    "parse_json",
+    "snowflake_time",
+    "to_utc",
+    "unwrap",
+]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SNOWFLAKE_EPOCH_MS = 1_288_834_974_657
@@ -48,12 +56,9 @@ class Fields:
         self.undecoded: dict[str, Any] = {} if undecoded is None else undecoded
         self._path = path
         inner = unwrap(wire)
-        if isinstance(inner, Mapping):
-            self._wire: Mapping[str, Any] = inner
-        else:
-            self._wire = _NOTHING
-            if inner is not None:
-                self.undecoded[path or "payload"] = wire
+        self._wire = inner if is_object(inner) else _NOTHING
+        if inner is not None and not is_object(inner):
+            self.undecoded[path or "payload"] = wire
 
     def __contains__(self, name: str) -> bool:
         return name in self._wire
@@ -85,17 +90,24 @@ class Fields:
             return value.strip()
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
-        return self._cannot(name, value)
+        self._cannot(name, value)
+        return None
 
     def text(self, *names: str) -> str | None:
         """A text."""
         name, value = self._find(names)
-        return value if isinstance(value, str) else self._cannot(name, value)
+        if isinstance(value, str):
+            return value
+        self._cannot(name, value)
+        return None
 
     def flag(self, *names: str) -> bool | None:
         """A truth value."""
         name, value = self._find(names)
-        return value if isinstance(value, bool) else self._cannot(name, value)
+        if isinstance(value, bool):
+            return value
+        self._cannot(name, value)
+        return None
 
     def number(self, *names: str) -> int | None:
         """A whole number; its `*_str` twin, or digits as text, do as well."""
@@ -105,13 +117,17 @@ class Fields:
                 (self._wire[f"{twin}_str"] for twin in names if f"{twin}_str" in self._wire), None
             )
         found = _whole(value)
-        return self._cannot(name, value) if found is None else found
+        if found is None:
+            self._cannot(name, value)
+        return found
 
     def moment(self, *names: str) -> datetime | None:
         """A time: RFC 3339, or seconds or milliseconds since 1970 as number or digits."""
         name, value = self._find(names)
         found = _moment(value)
-        return self._cannot(name, value) if found is None else found
+        if found is None:
+            self._cannot(name, value)
+        return found
 
     def inner(self, *names: str) -> Fields:
         """An object inside this one; without any fields when it is not there."""
@@ -122,11 +138,11 @@ class Fields:
     def items(self, *names: str) -> list[Any]:
         """A list; one object alone counts as a list of one."""
         name, value = self._find(names)
-        value = unwrap(value)
-        if isinstance(value, list):
-            return value
-        if isinstance(value, Mapping):
-            return [value]
+        inner = unwrap(value)
+        if is_list(inner):
+            return inner
+        if is_object(inner):
+            return [inner]
         self._cannot(name, value)
         return []
 
@@ -152,6 +168,16 @@ class Fields:
             self.refuse(name, value)
 
 
+def is_object(value: object) -> TypeGuard[Mapping[str, Any]]:
+    """Whether a JSON value is an object."""
+    return isinstance(value, Mapping)
+
+
+def is_list(value: object) -> TypeGuard[list[Any]]:
+    """Whether a JSON value is a list."""
+    return isinstance(value, list)
+
+
 def unwrap(wire: object) -> object:
     """The object inside `{"data": ...}` wrappers, if it is wrapped.
 
@@ -159,7 +185,7 @@ def unwrap(wire: object) -> object:
     those of an answer is no wrapper.
     """
     for _ in range(_WRAP_DEPTH):
-        if not isinstance(wire, Mapping) or set(wire) - {"includes", "errors", "meta"} != {"data"}:
+        if not is_object(wire) or set(wire) - {"includes", "errors", "meta"} != {"data"}:
             break
         wire = wire["data"]
     return wire
@@ -238,16 +264,15 @@ def _mend(value: Any) -> Any:
     """The value without halves of surrogate pairs, which no store and no wire can carry."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, list):
+    if is_list(value):
         return [_mend(item) for item in value]
-    if isinstance(value, dict):
+    if is_object(value):
         return {_mend(name): _mend(item) for name, item in value.items()}
     return value
 
 
 def _depth_within(value: Any, most: int) -> bool:
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if not isinstance(value, list):
-        return True
-    return most > 0 and all(_depth_within(item, most - 1) for item in value)
+    inside = list(value.values()) if is_object(value) else value
+    return not is_list(inside) or (
+        most > 0 and all(_depth_within(item, most - 1) for item in inside)
+    )
