@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from botkit.errors import AlreadyReplied, DuplicateText, NotDeclared, OptedOut
+from botkit.errors import AlreadyReplied, DuplicateText, NotDeclared, OptedOut, Parked
 from botkit.model.events import PostEvent
 from botkit.protocol import access, operations, policy, pricing
+from botkit.protocol.policy import PostRules
+from botkit.runtime.health import AccountHealth
 from botkit.runtime.steps import Step, Verdict
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from botkit.model.posts import Post
     from botkit.ports import Clock, Sender, Store
     from botkit.runtime.budget import Budget
@@ -34,10 +38,16 @@ class Rules(Struct, frozen=True, kw_only=True):
     """
 
     duplicate_window: timedelta = timedelta(hours=24)
+    post: PostRules = PostRules()
 
 
 class Guard:
-    """Decides whether a step may be sent now."""
+    """Decides whether a step may be sent now.
+
+    Attributes:
+        budget: Where a step's price is reserved while it is under way.
+        health: Which accounts X has stopped.
+    """
 
     def __init__(
         self,
@@ -48,13 +58,15 @@ class Guard:
         clock: Clock,
         budget: Budget,
         rules: Rules | None = None,
+        health: AccountHealth | None = None,
     ) -> None:
         self._may = may
         self._store = store
         self._sender = sender
         self._clock = clock
-        self._budget = budget
         self._rules = rules or Rules()
+        self.budget = budget
+        self.health = health or AccountHealth(clock)
 
     async def check(self, step: Step) -> Verdict:
         """Pass the step, or say no.
@@ -71,14 +83,22 @@ class Guard:
         summons = await self._rules_of_x(step)
         await self._not_twice(step)
         cost_usd = pricing.price_usd(step.request)
-        await self._sender.ready(step.request, account_id=step.account_id)
-        await self._budget.check(step.account_id, cost_usd)
+        await self._possible_now(step, cost_usd)
         return Verdict(
             credential=credential,
             need=operations.operation(step.operation).scopes,
             cost_usd=cost_usd,
             summons=summons,
         )
+
+    def turns(self, step: Step) -> tuple[str, ...]:
+        """What the step must be alone with between `look_again` and the journal."""
+        if step.operation not in _TEXT_OPERATIONS:
+            return ()
+        text = f"text/{step.account_id}/{step.target}/{policy.text_hash(step.text)}"
+        if not step.interaction:
+            return (text,)
+        return (f"interaction/{step.account_id}/{step.interaction}", text)
 
     async def look_again(self, step: Step) -> None:
         """Check once more what another write may have changed meanwhile.
@@ -87,10 +107,9 @@ class Guard:
             AlreadyReplied: The interaction has its reply.
             DuplicateText: The text was sent.
         """
-        if step.operation in _TEXT_OPERATIONS:
-            if step.interaction:
-                await self._one_reply(step)
-            await self._not_twice(step)
+        if step.interaction:
+            await self._one_reply(step)
+        await self._not_twice(step)
 
     def _declared(self, step: Step) -> None:
         if step.capability not in self._may:
@@ -100,10 +119,19 @@ class Guard:
                 hint=f'Say Bot(..., may={{"{step.capability}"}}) and run `botkit setup` again.',
             )
 
+    async def _possible_now(self, step: Step, cost_usd: Decimal) -> None:
+        """The account's health, then the budget, then the rate window."""
+        self.health.check(step.account_id)
+        try:
+            await self._sender.ready(step.request, account_id=step.account_id)
+        except Parked as parked:
+            if parked.waiting_for == "rate":
+                await self.budget.check(step.account_id, cost_usd)
+            raise
+        await self.budget.check(step.account_id, cost_usd)
+
     async def _rules_of_x(self, step: Step) -> str:
-        if step.user_id and await self._store.accounts.opted_out(
-            step.account_id, step.user_id
-        ):
+        if step.user_id and await self._store.accounts.opted_out(step.account_id, step.user_id):
             raise OptedOut(
                 f"User {step.user_id} asked this account to stop.",
                 hint="Nothing to do: X's automation rules ask for an immediate opt-out.",
@@ -115,6 +143,7 @@ class Guard:
             account_id=step.account_id,
             answers=_post_of(step),
             event=step.answers if isinstance(step.answers, PostEvent) else None,
+            rules=self._rules.post,
         )
         if step.interaction:
             await self._one_reply(step)

@@ -1,0 +1,80 @@
+"""Which accounts X has stopped: suspended or locked ones send nothing until a person acted.
+
+One refused write stops the account, so that the others do not hammer X. When the time is over a
+single write may try; the rest waits for what becomes of it.
+Source: reliability, fault 19; x-platform.md 10.4 (codes 64, 326).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+
+from botkit.errors import Parked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from botkit.ports import Clock
+
+__all__ = ["AccountHealth"]
+
+_log = structlog.get_logger("botkit.account")
+
+_HOLD = timedelta(hours=1)
+_PROBE = timedelta(minutes=2)
+
+
+class AccountHealth:
+    """Remembers which accounts are stopped. After a restart the first refused write says it again.
+
+    Args:
+        report: Told part, state and detail, for `botkit status` and `/readyz`.
+    """
+
+    def __init__(
+        self, clock: Clock, *, report: Callable[[str, str, str], None] | None = None
+    ) -> None:
+        self._clock = clock
+        self._report = report
+        self._held: dict[str, datetime] = {}
+
+    def check(self, account_id: str) -> None:
+        """Return when a write of the account may be tried.
+
+        Raises:
+            Parked: `account`, with the time of the next try.
+        """
+        until = self._held.get(account_id)
+        if until is None:
+            return
+        now = self._clock.now()
+        if now < until <= now + _HOLD:
+            raise Parked("account", until=until)
+        self._held[account_id] = now + _PROBE
+
+    def stop(self, account_id: str, reason: str) -> Parked:
+        """X has stopped the account; gives what the event has to wait for."""
+        until = self._clock.now() + _HOLD
+        self._held[account_id] = until
+        _log.error(
+            "account stopped by X: nothing is sent for it until a person acted",
+            account=account_id,
+            why=reason,
+            next_try=until.isoformat(),
+        )
+        if self._report is not None:
+            self._report(f"account/{account_id}", "stopped", reason)
+        return Parked("account", until=until)
+
+    def works(self, account_id: str) -> bool:
+        """A write of the account went through; True when it had been stopped before."""
+        if self._held.pop(account_id, None) is None:
+            return False
+        _log.info("account works again", account=account_id)
+        if self._report is not None:
+            self._report(f"account/{account_id}", "working", "")
+        return True

@@ -1,0 +1,129 @@
+"""What an account itself posted or wrote since a time, and whether the reading has no hole."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import structlog
+from msgspec import Struct
+
+from botkit.errors import BotkitError, Parked, RateLimited, ServerError, StateError
+from botkit.model.posts import Post
+from botkit.protocol import objects, requests
+from botkit.protocol.pagination import PageTrail
+from botkit.runtime.outcomes import MESSAGE_OPERATIONS
+
+if TYPE_CHECKING:
+    from botkit.model.records import StoredWrite
+    from botkit.ports import Sender
+    from botkit.protocol.requests import Request
+
+__all__ = ["Reading", "Timeline"]
+
+_log = structlog.get_logger("botkit.reconcile")
+
+
+class Reading(Struct, frozen=True, kw_only=True):
+    """What was read. `at` is when the reading began.
+
+    `clean` says that the absence of a post means something: every page was a success without
+    `errors`, and the pages cover the time. What a reading that is not clean does show is there.
+    """
+
+    at: datetime
+    posts: tuple[Post, ...] = ()
+    clean: bool = True
+    trouble: str = ""
+    retry_at: datetime | None = None
+
+
+class Timeline:
+    """Reads what shows an account's own writes. Source: reliability, "Writes", Reconcile."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+
+    async def read(self, write: StoredWrite, since: datetime, *, at: datetime) -> Reading:
+        """The account's posts since then, or its messages in the write's conversation.
+
+        Raises:
+            StateError: The store cannot be used now, or the lease is gone.
+        """
+        read = self._messages if write.operation in MESSAGE_OPERATIONS else self._posts
+        posts: list[Post] = []
+        try:
+            clean = await read(write, since, posts)
+        except StateError:
+            raise
+        except (BotkitError, Parked) as problem:
+            _log.warning("reading the timeline failed", account=write.account_id, why=str(problem))
+            return Reading(
+                at=at,
+                posts=tuple(posts),
+                clean=False,
+                trouble=str(problem),
+                retry_at=_until(problem),
+            )
+        return Reading(at=at, posts=tuple(posts), clean=clean)
+
+    async def _posts(self, write: StoredWrite, since: datetime, posts: list[Post]) -> bool:
+        def page(token: str | None) -> Request:
+            return requests.get_user_posts(
+                write.account_id, start_time=since, pagination_token=token
+            )
+
+        clean = True
+        trail = PageTrail(page(None).name)
+        token: str | None = None
+        while True:
+            response = await self._sender.send(page(token), account_id=write.account_id)
+            found = objects.read_posts(response)
+            posts.extend(found.posts)
+            clean = clean and not response.errors and not found.skipped
+            token = trail.next_token(response)
+            if token is None:
+                return clean
+
+    async def _messages(self, write: StoredWrite, since: datetime, posts: list[Post]) -> bool:
+        """Own messages of that conversation as posts, for the same comparison of texts."""
+        by_peer = write.operation == "createDirectMessagesByParticipantId"
+
+        def page(token: str | None) -> Request:
+            return requests.get_dm_events(
+                participant_id=write.target if by_peer else None,
+                conversation_id=None if by_peer else write.target,
+                pagination_token=token,
+            )
+
+        clean = True
+        trail = PageTrail(page(None).name)
+        token: str | None = None
+        while True:
+            response = await self._sender.send(page(token), account_id=write.account_id)
+            clean = clean and not response.errors
+            for message in objects.read_messages(response):
+                if message.created_at is not None and message.created_at < since:
+                    return clean  # newest first: the pages cover the time
+                if message.sender_id is None:
+                    clean = False  # may be ours, may be theirs
+                elif message.sender_id == write.account_id:
+                    posts.append(
+                        Post(
+                            id=message.id,
+                            text=message.text,
+                            author_id=message.sender_id,
+                            conversation_id=message.conversation_id,
+                            created_at=message.created_at,
+                            in_reply_to_post_id=write.target,
+                        )
+                    )
+            token = trail.next_token(response)
+            if token is None:
+                return clean
+
+
+def _until(problem: BotkitError | Parked) -> datetime | None:
+    if isinstance(problem, Parked):
+        return problem.until
+    return problem.retry_at if isinstance(problem, RateLimited | ServerError) else None
