@@ -249,7 +249,10 @@ def _bad_port() -> Problem:
 
 
 def _loosely(uri: str) -> tuple[str, str]:
-    parts = urllib.parse.urlsplit(uri.strip().lower())
+    try:
+        parts = urllib.parse.urlsplit(uri.strip().lower())
+    except ValueError:
+        return uri, ""
     host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or ""
     return host, parts.path.rstrip("/")
 

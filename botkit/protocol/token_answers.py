@@ -37,6 +37,7 @@ __all__ = ["Answer", "read_bearer_answer", "read_revoke_answer", "read_token_ans
 E = TypeVar("E", InvalidGrant, InvalidClient)
 
 _OK = 200
+_OTHER_SUCCESS = range(201, 300)
 _LARGEST_BODY_BYTES = 64 * 1024
 _ASSUMED_LIFE_S = 7200.0
 """Assumed when X does not say. Source: X API docs, "OAuth 2.0": tokens live two hours."""
@@ -138,6 +139,8 @@ def read_revoke_answer(
 
 
 def _granted(answer: Answer, request_name: str, now: datetime | None) -> dict[str, Any]:
+    if answer.status in _OTHER_SUCCESS:
+        _malformed(request_name, "status")
     if answer.status != _OK:
         raise _refusal(answer, request_name, now)
     if len(answer.body) > _LARGEST_BODY_BYTES:
@@ -177,7 +180,7 @@ def _life(value: object, request_name: str) -> float:
 def _malformed(request_name: str, part: str) -> NoReturn:
     """Names the part that is wrong and quotes nothing: the rest may hold a live token."""
     raise MalformedAnswer(
-        f"X answered {request_name} with {_OK}, but the {part} of the answer is not usable.",
+        f"X answered {request_name} with a success, but its {part} is not usable.",
         request=request_name,
         status=_OK,
         detail=part,
