@@ -24,6 +24,7 @@ START = datetime(2025, 12, 11, 12, 0, tzinfo=UTC)
 """Where virtual time starts; ids made in the first days begin with 1999."""
 
 _CALM_TURNS = 3
+_MOMENT_S = 0.001
 
 
 class _Timer:
@@ -103,6 +104,16 @@ class VirtualClock:
             if call is not None:
                 call()
         return True
+
+    async def move(self, *, tries: int) -> bool:
+        """Go to the next sleeper's time, False when nobody sleeps and there is no try left.
+
+        Without a sleeper a real millisecond passes: something may wait for the real world.
+        """
+        if self.jump():
+            return True
+        await asyncio.sleep(_MOMENT_S)
+        return tries > 0
 
     async def advance(self, span: timedelta | float) -> None:
         """Move time on, stopping at each sleeper's time until everybody is at rest again."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from botkit.sandbox.wire import ALL_POST_FIELDS, ALL_USER_FIELDS, post_json, user_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from botkit.sandbox.subscriptions import Subscription
     from botkit.sandbox.world import Happening, MessageRecord, PostRecord, World
@@ -217,5 +217,5 @@ def _doubled_value(value: Any) -> Any:
     if isinstance(value, dict):
         return _doubled(cast("dict[str, Any]", value))
     if isinstance(value, list):
-        return [_doubled_value(one) for one in cast("list[Any]", value)]
+        return [_doubled_value(one) for one in cast("Sequence[Any]", value)]
     return value

@@ -88,7 +88,9 @@ def user_json(user: UserRecord, fields: Iterable[str] = ()) -> dict[str, Any]:
         "public_metrics": {
             "followers_count": 0,
             "following_count": len(user.following),
+            # The old name of live traffic, and the new one, which X's own client insists on.
             "tweet_count": 0,
+            "post_count": 0,
             "listed_count": 0,
             "like_count": 0,
         },
