@@ -193,9 +193,9 @@ class LoginBook:
     def _take_rescued(self, entry: Rescued) -> None:
         grant = self.grants.get(entry.row.account_id)
         if grant is not None and entry.row.gen == grant.row.gen + 1:
+            grant.unsaved = entry
             access = Secret(self._refresher.open_row(entry.row)["access_token"])
             self.renew(grant, entry.row, access)
-            grant.unsaved = entry
 
 
 def _differs(one: CredentialRow, other: CredentialRow) -> bool:

@@ -52,9 +52,10 @@ class CachedReader:
             NotFound: It is gone, or not to be seen by the account.
         """
         response = await self._ask(requests.get_post(post_id), account_id)
-        if not isinstance(response.data, dict):
+        wire = cast("dict[str, object] | None", response.data)
+        if not isinstance(wire, dict):
             raise _not_found(f"post {post_id}", "GET /2/tweets/{id}")
-        return objects.read_post(cast("dict[str, object]", response.data))
+        return objects.read_post(wire)
 
     async def user(self, user: str, *, account_id: str) -> User:
         """The user, by id (digits) or by username, with or without the @.
