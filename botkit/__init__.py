@@ -1,3 +1,143 @@
-"""botkit: the asyncio framework for automated accounts on X."""
+"""botkit: the asyncio framework for automated accounts on X.
+
+What a bot needs stands here, and is imported when it is first asked for: `import botkit` costs
+next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from botkit.bot import Bot
+    from botkit.errors import (
+        AccessDenied,
+        BotkitError,
+        Drop,
+        PolicyError,
+        ResponseError,
+        Retry,
+        Skip,
+        WiringError,
+        XError,
+    )
+    from botkit.filters import Match
+    from botkit.model.events import (
+        Authorized,
+        DirectMessage,
+        Event,
+        GrantRevoked,
+        Mention,
+        PostEvent,
+        PostSeen,
+        Quote,
+        Reply,
+        Signal,
+        Tick,
+        UnknownEvent,
+    )
+    from botkit.model.messages import Message
+    from botkit.model.posts import Post
+    from botkit.model.users import Account, User
+    from botkit.ports.api import Actions, Reader
+    from botkit.ports.io import Clock
+    from botkit.routing.middleware import CallNext
+    from botkit.routing.router import Router
+    from botkit.routing.state import BotState, Conversation, UserState
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "AccessDenied",
+    "Account",
+    "Actions",
+    "Authorized",
+    "Bot",
+    "BotState",
+    "BotkitError",
+    "CallNext",
+    "Clock",
+    "Conversation",
+    "DirectMessage",
+    "Drop",
+    "Event",
+    "GrantRevoked",
+    "Match",
+    "Mention",
+    "Message",
+    "PolicyError",
+    "Post",
+    "PostEvent",
+    "PostSeen",
+    "Quote",
+    "Reader",
+    "Reply",
+    "ResponseError",
+    "Retry",
+    "Router",
+    "Signal",
+    "Skip",
+    "Tick",
+    "UnknownEvent",
+    "User",
+    "UserState",
+    "WiringError",
+    "XError",
+    "__version__",
+]
+
+_EVENTS = "botkit.model.events"
+_ERRORS = "botkit.errors"
+_STATE = "botkit.routing.state"
+_WHERE = {
+    "AccessDenied": _ERRORS,
+    "Account": "botkit.model.users",
+    "Actions": "botkit.ports.api",
+    "Authorized": _EVENTS,
+    "Bot": "botkit.bot",
+    "BotState": _STATE,
+    "BotkitError": _ERRORS,
+    "CallNext": "botkit.routing.middleware",
+    "Clock": "botkit.ports.io",
+    "Conversation": _STATE,
+    "DirectMessage": _EVENTS,
+    "Drop": _ERRORS,
+    "Event": _EVENTS,
+    "GrantRevoked": _EVENTS,
+    "Match": "botkit.filters",
+    "Mention": _EVENTS,
+    "Message": "botkit.model.messages",
+    "PolicyError": _ERRORS,
+    "Post": "botkit.model.posts",
+    "PostEvent": _EVENTS,
+    "PostSeen": _EVENTS,
+    "Quote": _EVENTS,
+    "Reader": "botkit.ports.api",
+    "Reply": _EVENTS,
+    "ResponseError": _ERRORS,
+    "Retry": _ERRORS,
+    "Router": "botkit.routing.router",
+    "Signal": _EVENTS,
+    "Skip": _ERRORS,
+    "Tick": _EVENTS,
+    "UnknownEvent": _EVENTS,
+    "User": "botkit.model.users",
+    "UserState": _STATE,
+    "WiringError": _ERRORS,
+    "XError": _ERRORS,
+}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    module = _WHERE.get(name)
+    if module is None:
+        raise AttributeError(f"module 'botkit' has no attribute {name!r}")
+    value = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,1 @@
+"""Who handles what, and with which values: decided here, purely, before anything runs."""

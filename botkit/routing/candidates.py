@@ -1,0 +1,170 @@
+"""The wired bot: asked with an event, it gives the handlers that want it, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from msgspec import Struct
+
+from botkit.model.events import Event, Tick
+from botkit.ports.matching import Pin, Selective
+from botkit.routing.index import Index
+from botkit.routing.middleware import Resolve, Ring
+from botkit.routing.schedules import Schedule
+from botkit.routing.state import StateParam
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator, Sequence
+
+    from botkit.model.events import Signal
+    from botkit.ports import Scope
+    from botkit.routing.provision import Provider
+
+__all__ = ["Candidate", "Check", "Entry", "Route", "Wiring", "check_of"]
+
+Check: TypeAlias = Callable[[Any], Mapping[Any, Any] | None]
+"""Gives what the filters provide when all of them pass, None when one does not."""
+
+_NO_VALUES: Mapping[Any, Any] = MappingProxyType({})
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """A handler as the runtime sees it.
+
+    Attributes:
+        name: `<router>.<function>`, unique within the bot and the same after a restart: writes,
+            kept results and schedules are stored under it.
+        place: File and line.
+        event_types: The classes it was registered for.
+        states: What it wants loaded before it runs.
+        schedule: Its schedule, for a handler of `every` or `cron`.
+    """
+
+    name: str
+    place: str
+    event_types: tuple[type[Event], ...]
+    timeout_s: float
+    states: tuple[StateParam, ...] = ()
+    schedule: Schedule | None = None
+
+    @property
+    def event_type(self) -> type[Event]:
+        """The class it was registered for, the first of several."""
+        return self.event_types[0]
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """A route in its place, with what decides and what runs."""
+
+    position: int
+    route: Route
+    pins: tuple[Pin, ...]
+    check: Check
+    ring: Ring
+
+    def takes(self, event_type: type[Event]) -> bool:
+        """Whether events of this class may be for it: a tick is for handlers of a schedule."""
+        if issubclass(event_type, Tick) != (self.route.schedule is not None):
+            return False
+        return issubclass(event_type, self.route.event_types)
+
+
+class Candidate:
+    """A handler that matches an event; call it with a scope to run it in its middleware."""
+
+    __slots__ = ("_entry", "_event", "_found")
+
+    def __init__(self, entry: Entry, event: Event, found: Mapping[Any, Any]) -> None:
+        self._entry = entry
+        self._event = event
+        self._found = found
+
+    @property
+    def route(self) -> Route:
+        """Which handler it is."""
+        return self._entry.route
+
+    def __call__(self, scope: Scope) -> Coroutine[Any, Any, Any]:
+        """Run it, once; gives and raises what the outermost middleware or the handler does.
+
+        Values come from the filters that passed, else from `scope.resolve`.
+        """
+        return self._entry.ring(
+            _with_found(self._found, scope.resolve) if self._found else scope.resolve,
+            self._event,
+        )
+
+
+class Wiring:
+    """A bot whose handlers are all known to be servable.
+
+    Attributes:
+        routes: The handlers, in order.
+        signals: The author's event classes by the name they are stored under.
+        schedules: What `every` and `cron` asked for, in order.
+        providers: Types and the factories that make their values, in order.
+        event_types: The classes that handlers were registered for.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        *,
+        signals: Mapping[str, type[Signal]],
+        providers: Mapping[Any, Provider],
+    ) -> None:
+        self._entries = tuple(entries)
+        self._indexes: dict[type[Event], Index[Entry]] = {}
+        self.routes = tuple(entry.route for entry in entries)
+        self.signals = MappingProxyType(dict(signals))
+        self.schedules = tuple(route.schedule for route in self.routes if route.schedule)
+        self.providers = MappingProxyType(dict(providers))
+        self.event_types = frozenset(
+            event_type for route in self.routes for event_type in route.event_types
+        )
+
+    def candidates(self, event: Event) -> Iterator[Candidate]:
+        """The handlers whose filters pass, in order; a filter is asked when its turn comes."""
+        index = self._indexes.get(type(event)) or self._index(type(event))
+        for entry in index.lookup(event):
+            found = entry.check(event)
+            if found is not None:
+                yield Candidate(entry, event, found)
+
+    def _index(self, event_type: type[Event]) -> Index[Entry]:
+        index = Index([entry for entry in self._entries if entry.takes(event_type)])
+        self._indexes[event_type] = index
+        return index
+
+
+def check_of(filters: Sequence[Any]) -> Check:
+    """All filters of a handler as one question."""
+    if not filters:
+        return lambda _: _NO_VALUES
+    if len(filters) == 1:
+        return _check_of_one(filters[0])
+    asked = tuple(_check_of_one(given) for given in filters)
+
+    def check(event: Any) -> Mapping[Any, Any] | None:
+        values: dict[Any, Any] = {}
+        for find in asked:
+            found = find(event)
+            if found is None:
+                return None
+            values.update(found)
+        return values
+
+    return check
+
+
+def _check_of_one(given: Any) -> Check:
+    passes: Callable[[Any], object] = given
+    if isinstance(given, Selective) and given.provides:
+        return given.find
+    return lambda event: _NO_VALUES if passes(event) else None
+
+
+def _with_found(found: Mapping[Any, Any], resolve: Resolve) -> Resolve:
+    return lambda wanted: found[wanted] if wanted in found else resolve(wanted)

@@ -1,0 +1,76 @@
+"""What `provide` makes known: a factory, the type it makes, and how one is opened and closed."""
+
+from __future__ import annotations
+
+import collections.abc
+import inspect
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any, get_args, get_origin
+
+from msgspec import Struct
+
+from botkit.errors import WiringError
+from botkit.routing.signatures import (
+    NOTHING,
+    Unreadable,
+    asked_of,
+    is_async,
+    returned_by,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+__all__ = ["Provider"]
+
+_OPENED = {
+    collections.abc.AsyncIterator,
+    collections.abc.AsyncGenerator,
+    AbstractAsyncContextManager,
+}
+
+
+class Provider(Struct, frozen=True, kw_only=True):
+    """A factory of `provide`. It is opened once, before the first event, and closed at the end.
+
+    Attributes:
+        factory: A function, an async function, or one made by `asynccontextmanager`.
+        place: File and line.
+    """
+
+    factory: Callable[[], Any]
+    place: str
+
+    def provided(self) -> Any:
+        """The type of what it makes, by its return annotation.
+
+        Raises:
+            WiringError: It does not say what it makes, or cannot be called as it is.
+        """
+        if any(not (asked.default or asked.gathers) for asked in asked_of(self.factory)):
+            raise WiringError("a factory takes no parameters")
+        if inspect.isasyncgenfunction(self.factory):
+            raise WiringError("it is an async generator: decorate it with @asynccontextmanager")
+        made = returned_by(self.factory)
+        if isinstance(made, Unreadable):
+            raise WiringError(f"what it makes is unknown: {made.why}")
+        if get_origin(made) in _OPENED:
+            made = get_args(made)[0]
+        if made in {NOTHING, Any, None, type(None)}:
+            raise WiringError(
+                "what it makes is unknown: annotate its return type, as in `async def "
+                "open_model() -> Model`"
+            )
+        return made
+
+    def open(self) -> AbstractAsyncContextManager[Any]:
+        """Make one for the time of the block."""
+        if get_origin(returned_by(self.factory)) in _OPENED:
+            opened: AbstractAsyncContextManager[Any] = self.factory()
+            return opened
+        return self._made()
+
+    @asynccontextmanager
+    async def _made(self) -> AsyncGenerator[Any]:
+        yield await self.factory() if is_async(self.factory) else self.factory()

@@ -1,0 +1,284 @@
+"""Router: where an author says which handler is for which events.
+
+A router only records; `routing.wiring` checks and joins when the bot starts. What can be seen from
+one registration alone (a handler without `async`, a wrong cron expression) is refused at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+
+from msgspec import Struct
+
+from botkit.errors import WiringError
+from botkit.model.events import Event, Tick
+from botkit.routing.provision import Provider
+from botkit.routing.schedules import CatchUp, Schedule, cron_schedule, interval_schedule
+from botkit.routing.signatures import is_async, name_of, place_of
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from botkit.ports import Filter
+    from botkit.routing.middleware import CallNext
+
+__all__ = ["Registers", "Registration", "Router"]
+
+E = TypeVar("E", bound=Event)
+E1 = TypeVar("E1", bound=Event)
+E2 = TypeVar("E2", bound=Event)
+E3 = TypeVar("E3", bound=Event)
+P = ParamSpec("P")
+R = TypeVar("R")
+F = TypeVar("F", bound=Callable[[], Any])
+
+_TIMEOUT_S = 60.0
+
+
+class Registers(Protocol[E]):
+    """A decorator for handlers of these events; gives the handler back as it is."""
+
+    def __call__(
+        self, handler: Callable[Concatenate[E, P], Coroutine[Any, Any, R]], /
+    ) -> Callable[Concatenate[E, P], Coroutine[Any, Any, R]]:
+        """Register the handler."""
+        ...
+
+
+class Registration(Struct, frozen=True, kw_only=True):
+    """A handler as it was registered.
+
+    Attributes:
+        events: The classes it is for, their subclasses included.
+        name: The function's name; `wire` makes it unique.
+        place: File and line.
+    """
+
+    handler: Callable[..., Coroutine[Any, Any, Any]]
+    events: tuple[type[Event], ...]
+    filters: tuple[Any, ...] = ()
+    timeout_s: float
+    name: str
+    place: str
+    schedule: Schedule | None = None
+
+
+class Router:
+    """Handlers, middleware and providers that belong together; a bot is one, too.
+
+    The first handler that matches gets the event: in order of registration, an included router
+    standing where it was included.
+    """
+
+    def __init__(self, name: str) -> None:
+        if not name.isprintable() or name != name.strip() or not name or "/" in name:
+            raise WiringError(
+                f"A router is called by a short name without slashes, not {name!r}: it stands "
+                "in logs and in the keys of what its handlers wrote."
+            )
+        self.name = name
+        self.parent: Router | None = None
+        self.parts: list[Registration | Router] = []
+        """Handlers and included routers, in order."""
+        self.layers: list[Callable[..., Coroutine[Any, Any, Any]]] = []
+        """Middleware, outermost first."""
+        self.providers: list[Provider] = []
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+    @overload
+    def on(
+        self, event: type[E], /, *filters: Filter[E], timeout_s: float = _TIMEOUT_S
+    ) -> Registers[E]: ...
+
+    @overload
+    def on(
+        self,
+        event: tuple[type[E1], type[E2]],
+        /,
+        *filters: Filter[E1 | E2],
+        timeout_s: float = _TIMEOUT_S,
+    ) -> Registers[E1 | E2]: ...
+
+    @overload
+    def on(
+        self,
+        event: tuple[type[E1], type[E2], type[E3]],
+        /,
+        *filters: Filter[E1 | E2 | E3],
+        timeout_s: float = _TIMEOUT_S,
+    ) -> Registers[E1 | E2 | E3]: ...
+
+    def on(
+        self,
+        event: type[Event] | tuple[type[Event], ...],
+        /,
+        *filters: Callable[[Any], object],
+        timeout_s: float = _TIMEOUT_S,
+    ) -> Any:
+        """Register a handler for an event class (with its subclasses) or a tuple of them.
+
+        All filters must pass. `timeout_s` is how long one run of the handler may take.
+
+        Raises:
+            WiringError: No event class, no filter, or (from the decorator) no async function.
+        """
+        events = event if isinstance(event, tuple) else (event,)
+        for wanted in events or (None,):
+            _must_be_events(wanted)
+        for given in filters:
+            _must_be_a_filter(given)
+        return self._registers(events, timeout_s, filters=filters)
+
+    def every(
+        self,
+        interval: timedelta | float,
+        /,
+        *,
+        catch_up: CatchUp = "skip",
+        max_late: timedelta | None = None,
+        timeout_s: float = _TIMEOUT_S,
+    ) -> Registers[Tick]:
+        """Run a handler again and again; a number is seconds.
+
+        `catch_up` says what happens with times that were missed while the bot was down: `skip`
+        them, run the `latest`, or run `all`; none that is later than `max_late`.
+
+        Raises:
+            WiringError: The interval or an option is wrong.
+        """
+
+        def schedule(name: str) -> Schedule:
+            return interval_schedule(name, interval, catch_up=catch_up, max_late=max_late)
+
+        return self._scheduled(schedule, timeout_s)
+
+    def cron(
+        self,
+        expression: str,
+        /,
+        *,
+        tz: str = "UTC",
+        catch_up: CatchUp = "skip",
+        max_late: timedelta | None = None,
+        timeout_s: float = _TIMEOUT_S,
+    ) -> Registers[Tick]:
+        """Run a handler at times of the clock in a zone: `cron("0 8 * * *", tz="Europe/Berlin")`.
+
+        Missed times as for `every`.
+
+        Raises:
+            WiringError: The expression, the zone or an option is wrong.
+        """
+
+        def schedule(name: str) -> Schedule:
+            return cron_schedule(name, expression, tz=tz, catch_up=catch_up, max_late=max_late)
+
+        return self._scheduled(schedule, timeout_s)
+
+    def include(self, router: Router) -> None:
+        """Take a router's handlers in here, in this place.
+
+        Raises:
+            WiringError: It belongs to another router, or this one is inside it.
+        """
+        if router.parent is not None:
+            raise WiringError(
+                f"{router!r} belongs to {router.parent!r}: a router has one parent only."
+            )
+        above: Router | None = self
+        while above is not None:
+            if above is router:
+                raise WiringError(f"{router!r} cannot include itself, not even by way of others.")
+            above = above.parent
+        router.parent = self
+        self.parts.append(router)
+
+    def provide(self, factory: F) -> F:
+        """Make a type known to handlers: by its return annotation, one for the whole run.
+
+        A function, an async function, or one made by `asynccontextmanager`, which is left when
+        the bot stops. Gives the factory back, so that it can be used as a decorator.
+
+        Raises:
+            WiringError: It is no function.
+        """
+        if not callable(factory):
+            raise WiringError(f"provide() takes a function that makes the value, not {factory!r}.")
+        self.providers.append(Provider(factory=factory, place=place_of(factory)))
+        return factory
+
+    def middleware(
+        self, function: Callable[Concatenate[Event, CallNext, P], Coroutine[Any, Any, R]], /
+    ) -> Callable[Concatenate[Event, CallNext, P], Coroutine[Any, Any, R]]:
+        """Put `async def mw(event, call_next)` around all handlers of this router and below.
+
+        Raises:
+            WiringError: It is not async.
+        """
+        _must_be_async(function)
+        self.layers.append(function)
+        return function
+
+    def _scheduled(self, schedule: Callable[[str], Schedule], timeout_s: float) -> Registers[Tick]:
+        schedule(self.name)  # a wrong one is refused where it stands
+        registers: Registers[Tick] = self._registers((Tick,), timeout_s, schedule=schedule)
+        return registers
+
+    def _registers(
+        self,
+        events: tuple[type[Event], ...],
+        timeout_s: float,
+        *,
+        filters: tuple[Callable[[Any], object], ...] = (),
+        schedule: Callable[[str], Schedule] | None = None,
+    ) -> Any:
+        if not timeout_s > 0:
+            raise WiringError(f"timeout_s={timeout_s!r}: a handler needs some seconds.")
+
+        def register(
+            handler: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]],
+        ) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]:
+            _must_be_async(handler)
+            name = name_of(handler)
+            self.parts.append(
+                Registration(
+                    handler=handler,
+                    events=events,
+                    filters=filters,
+                    timeout_s=float(timeout_s),
+                    name=name,
+                    place=place_of(handler),
+                    schedule=schedule(name) if schedule else None,
+                )
+            )
+            return handler
+
+        return register
+
+
+def _must_be_events(wanted: object) -> None:
+    if not (isinstance(wanted, type) and issubclass(wanted, Event)):
+        raise WiringError(f"on({wanted!r}): needs a class of events, such as Mention.")
+    if issubclass(wanted, Tick):
+        raise WiringError("on(Tick): a tick goes to the handler of its own every or cron.")
+
+
+def _must_be_a_filter(given: object) -> None:
+    if not callable(given) or isinstance(given, type) or iscoroutinefunction(given):
+        raise WiringError(
+            f"on(..., {given!r}): a filter is a function that is not async, or made by "
+            "botkit.filters, such as contains('hello')."
+        )
+
+
+def _must_be_async(function: Any) -> None:
+    if not callable(function):
+        raise WiringError(f"A handler is an async function, not {function!r}.")
+    if not is_async(function):
+        raise WiringError(
+            f"{name_of(function)} ({place_of(function)}) is not async: write `async def`."
+        )

@@ -1,0 +1,261 @@
+"""Wiring: checks every handler of a bot and joins it to its middleware, filters and values.
+
+All faults are found at once, before anything runs, each with handler, file and line, parameter
+and what there is instead.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from botkit.errors import WiringError
+from botkit.model.events import Event, Signal, Tick
+from botkit.ports.matching import Pin, Selective
+from botkit.routing.candidates import Candidate, Check, Entry, Route, Wiring, check_of
+from botkit.routing.middleware import Ring, Values, call, surround
+from botkit.routing.parameters import event_fault, shown, values_of
+from botkit.routing.router import Registration, Router
+from botkit.routing.signatures import asked_of, name_of, place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+
+    from botkit.routing.provision import Provider
+    from botkit.routing.schedules import Schedule
+    from botkit.routing.state import StateParam
+
+__all__ = ["Candidate", "Route", "Wiring", "wire"]
+
+_EVENT_AND_NEXT = 2
+_HINT = "Values are given by exact type; bot.provide(factory) makes a type known."
+
+
+def wire(
+    router: Router,
+    *,
+    provided: Mapping[Any, Any] | None = None,
+    built_in: Collection[Any] = (),
+) -> Wiring:
+    """Check a bot and join its parts.
+
+    `built_in` are the types that the runtime's scope resolves, `provided` those that somebody else
+    made known; what the routers' own `provide` makes is added.
+
+    Raises:
+        WiringError: With all faults in `problems`.
+    """
+    work = _Work(router)
+    available = {*built_in, *(provided or {}), *work.open_providers()}
+    entries = work.entries(available)
+    signals = work.signals(entries)
+    work.compare_states(entries)
+    if work.faults:
+        first, *more = work.faults
+        listed = "\n".join(f"- {fault}" for fault in work.faults)
+        raise WiringError(
+            f"{len(work.faults)} faults in the wiring of {router!r}:\n{listed}" if more else first,
+            problems=work.faults,
+            hint=_HINT,
+        )
+    return Wiring(entries, signals=signals, providers=work.providers)
+
+
+class _Layer(NamedTuple):
+    """A middleware with what it is given."""
+
+    function: Callable[..., Any]
+    values: Values
+
+
+class _Placed(NamedTuple):
+    """A registration with its router and all middleware around it, outermost first."""
+
+    registration: Registration
+    router: Router
+    layers: tuple[_Layer, ...]
+
+
+class _Work:
+    """One wiring under way: what was found so far, and what was wrong with it."""
+
+    def __init__(self, root: Router) -> None:
+        self.root = root
+        self.faults: list[str] = []
+        self.providers: dict[Any, Provider] = {}
+        self._names: Counter[str] = Counter()
+
+    def open_providers(self) -> Iterable[Any]:
+        """The types that the routers' factories make."""
+        for router in _all_routers(self.root):
+            for provider in router.providers:
+                try:
+                    wanted = provider.provided()
+                except WiringError as error:
+                    self._fault(name_of(provider.factory), provider.place, error.message)
+                    continue
+                if wanted in self.providers:
+                    self._fault(
+                        name_of(provider.factory),
+                        provider.place,
+                        f"{shown(wanted)} is provided already, at {self.providers[wanted].place}",
+                    )
+                self.providers[wanted] = provider
+        return self.providers
+
+    def entries(self, available: Collection[Any]) -> list[Entry]:
+        """All handlers, in order; one with a fault is not to be run."""
+        placed = self._placed(self.root, (), available)
+        return [self._entry(each, position, available) for position, each in enumerate(placed)]
+
+    def signals(self, entries: Iterable[Entry]) -> dict[str, type[Signal]]:
+        """The signals that handlers are for, and those derived from them, by stored name."""
+        found: dict[str, type[Signal]] = {}
+        wanted = dict.fromkeys(kind for entry in entries for kind in entry.route.event_types)
+        for kind in wanted:
+            if issubclass(kind, Signal) and kind is not Signal:
+                other = found.setdefault(kind.signal_name, kind)
+                if other is not kind:
+                    self.faults.append(
+                        f"signal {kind.signal_name!r} is two classes, in {other.__module__} and "
+                        f"{kind.__module__}: signals are stored by name"
+                    )
+                self._check_signal(kind)
+        for kind in wanted:
+            for derived in _derived(kind):
+                if issubclass(derived, Signal) and derived is not Signal:
+                    found.setdefault(derived.signal_name, derived)
+        return found
+
+    def compare_states(self, entries: Iterable[Entry]) -> None:
+        """Two classes that would be stored under one name are a fault."""
+        found: dict[str, StateParam] = {}
+        for state in (state for entry in entries for state in entry.route.states):
+            other = found.setdefault(state.scope, state)
+            if other.struct is not state.struct:
+                self.faults.append(
+                    f"state {state.scope!r} is two classes, in {other.struct.__module__} and "
+                    f"{state.struct.__module__}: give one a `state_name: ClassVar[str]`"
+                )
+
+    def _placed(
+        self, router: Router, outer: tuple[_Layer, ...], available: Collection[Any]
+    ) -> Iterator[_Placed]:
+        layers = (*outer, *(self._layer(function, available) for function in router.layers))
+        for part in router.parts:
+            if isinstance(part, Router):
+                yield from self._placed(part, layers, available)
+            else:
+                yield _Placed(part, router, layers)
+
+    def _layer(self, function: Callable[..., Any], available: Collection[Any]) -> _Layer:
+        asked = asked_of(function)
+        values, _, faults = values_of(asked[_EVENT_AND_NEXT:], available=available)
+        leading = [each for each in asked[:_EVENT_AND_NEXT] if each.positional]
+        if len(leading) < _EVENT_AND_NEXT:
+            faults.append("takes no event and call_next as its first parameters")
+        for fault in faults:
+            self._fault(name_of(function), place_of(function), fault)
+        return _Layer(function, values)
+
+    def _entry(self, placed: _Placed, position: int, available: Collection[Any]) -> Entry:
+        registration = placed.registration
+        name = self._name(placed)
+        provides, faults = _judge_filters(registration)
+        asked = asked_of(registration.handler)
+        values, states, unserved = values_of(
+            asked[1:],
+            available={*available, *provides},
+            event_types=registration.events,
+        )
+        wrong_event = event_fault(asked, registration.events)
+        for fault in (*((wrong_event,) if wrong_event else ()), *faults, *unserved):
+            self._fault(name, registration.place, fault)
+        ring: Ring = call(registration.handler, values)
+        for layer in reversed(placed.layers):
+            ring = surround(layer.function, layer.values, ring)
+        schedule = registration.schedule
+        if schedule is not None:
+            schedule = msgspec.structs.replace(schedule, name=name)
+        return Entry(
+            position=position,
+            route=Route(
+                name=name,
+                place=registration.place,
+                event_types=registration.events,
+                timeout_s=registration.timeout_s,
+                states=tuple(states),
+                schedule=schedule,
+            ),
+            pins=_pins(registration, schedule),
+            check=check_of(registration.filters) if schedule is None else _on_time(schedule),
+            ring=ring,
+        )
+
+    def _name(self, placed: _Placed) -> str:
+        """`<router>.<function>`, with a number from the second of a name on."""
+        name = f"{placed.router.name}.{placed.registration.name}"
+        self._names[name] += 1
+        count = self._names[name]
+        return name if count == 1 else f"{name}#{count}"
+
+    def _check_signal(self, kind: type[Signal]) -> None:
+        try:
+            msgspec.json.Decoder(kind)
+        except (NameError, TypeError) as error:
+            self.faults.append(f"signal {shown(kind)} cannot be stored: {error}")
+
+    def _fault(self, name: str, place: str, text: str) -> None:
+        self.faults.append(f"{name} ({place}): {text}")
+
+
+def _all_routers(router: Router) -> Iterator[Router]:
+    yield router
+    for part in router.parts:
+        if isinstance(part, Router):
+            yield from _all_routers(part)
+
+
+def _derived(kind: type[Event]) -> Iterator[type[Event]]:
+    for derived in kind.__subclasses__():
+        yield derived
+        yield from _derived(derived)
+
+
+def _judge_filters(registration: Registration) -> tuple[set[Any], list[str]]:
+    """What the filters provide together, and what is wrong with them."""
+    provides: set[Any] = set()
+    twice: set[Any] = set()
+    faults: list[str] = []
+    for given in registration.filters:
+        if not isinstance(given, Selective):
+            continue
+        twice |= {*given.conflicts, *(provides & {*given.provides})}
+        provides |= {*given.provides}
+        unfit = [kind.__name__ for kind in registration.events if not given.takes(kind)]
+        if unfit:
+            faults.append(f"the filter {given!r} is not for {', '.join(unfit)}")
+    faults += [f"two filters provide {shown(kind)}" for kind in sorted(twice, key=shown)]
+    return provides, faults
+
+
+def _pins(registration: Registration, schedule: Schedule | None) -> tuple[Pin, ...]:
+    if schedule is not None:
+        return (Pin(keys=_schedule_of, values=frozenset({schedule.name})),)
+    filters = registration.filters
+    return tuple(pin for given in filters if isinstance(given, Selective) for pin in given.pins)
+
+
+def _schedule_of(tick: Tick) -> tuple[Hashable, ...]:
+    return (tick.schedule,)
+
+
+def _on_time(schedule: Schedule) -> Check:
+    name = schedule.name
+
+    def own(tick: Tick) -> bool:
+        return tick.schedule == name
+
+    return check_of((own,))
