@@ -259,6 +259,31 @@ class World:
         await self.real_store.accounts.put(account)
         return await self.real_store.credentials.replace(row)
 
+    async def log_in_1a(self, *, level: str = "", account: Account = GREETER) -> CredentialRow:
+        """An OAuth 1.0a login."""
+        now = self.clock.now()
+        kind = CredentialKind.OAUTH1
+        row = CredentialRow(
+            account_id=account.id,
+            app=account.app,
+            kind=kind,
+            gen=1,
+            sealed=self.vault.seal(
+                {"token": "t-1", "token_secret": "ts-1"},
+                account_id=account.id,
+                app=account.app,
+                kind=kind,
+                gen=1,
+            ),
+            user_id=account.id,
+            username=account.username,
+            level=level,
+            since=now,
+            granted_at=now,
+        )
+        await self.real_store.accounts.put(account)
+        return await self.real_store.credentials.replace(row)
+
     async def row(self, account: Account = GREETER) -> CredentialRow:
         found = await self.real_store.credentials.get(
             account.id, account.app, CredentialKind.OAUTH2
