@@ -24,9 +24,10 @@ def test_tokens_are_followed_to_the_last_page() -> None:
 @pytest.mark.parametrize("tokens", [["a", "a"], ["a", "b", "a"]])
 def test_a_token_that_comes_again_ends_the_read_with_a_word(tokens: list[str]) -> None:
     trail = PageTrail("GET /2/users/1/mentions")
+    *first, again = tokens
+    assert [trail.next_token(page(token)) for token in first] == first
     with pytest.raises(MalformedAnswer, match="came before; stopped reading on") as error:
-        for token in tokens:
-            trail.next_token(page(token))
+        trail.next_token(page(again))
     assert error.value.request == "GET /2/users/1/mentions"
 
 

@@ -44,13 +44,21 @@ def test_reading_about_oneself_as_the_apps_owner_costs_less_where_x_says_so() ->
 
 def test_owned_reads_are_the_twelve_lists_that_x_names() -> None:
     owned = {found.path for found in all_operations() if found.owned_read_usd is not None}
-    assert owned == {
-        f"/2/users/{{id}}/{name}"
-        for name in (
-            "tweets mentions liked_tweets bookmarks followers following blocking muting owned_lists"
-            " followed_lists list_memberships pinned_lists"
-        ).split()
-    }
+    lists = [
+        "tweets",
+        "mentions",
+        "liked_tweets",
+        "bookmarks",
+        "followers",
+        "following",
+        "blocking",
+        "muting",
+        "owned_lists",
+        "followed_lists",
+        "list_memberships",
+        "pinned_lists",
+    ]
+    assert owned == {f"/2/users/{{id}}/{name}" for name in lists}
     assert {
         found.owned_read_usd for found in all_operations() if found.owned_read_usd is not None
     } == {Decimal("0.001")}

@@ -88,7 +88,7 @@ def test_posts_come_with_what_events_need() -> None:
 def test_lists_that_x_would_not_take_are_refused(
     build: Callable[[list[str]], Request], ids: list[str]
 ) -> None:
-    with pytest.raises(ValueError, match="at a time|comma"):
+    with pytest.raises(ValueError, match=r"at a time|comma"):
         build(ids)
 
 
