@@ -180,7 +180,7 @@ class XApi:
             case PaymentRequired():
                 until = self._limiter.no_credit(call.caller.owner)
                 raise Parked("credits", until=until) from error
-            case BadRequest() if not call.respelled and _may_be_spelling(call.request, error):
+            case BadRequest() if not call.respelled and _may_be_spelling(call.request, answer):
                 call.respelled = True
                 self._respelled = not self._respelled
                 return
@@ -229,12 +229,11 @@ def _count(data: object) -> int:
     return int(data is not None)
 
 
-def _may_be_spelling(request: Request, error: BadRequest) -> bool:
+def _may_be_spelling(request: Request, answer: HttpResponse) -> bool:
     """Whether a read was refused for a name that X may spell otherwise by now."""
     if request.method != "GET" or not any(name.endswith(".fields") for name, _ in request.query):
         return False
-    words = f"{error.detail} {error.message}"
-    return ".fields" in words or "expansions" in words
+    return b".fields" in answer.body or b"expansions" in answer.body
 
 
 def _whole(stream: HttpStream, body: bytes) -> HttpResponse:
