@@ -1,0 +1,159 @@
+"""Joins the client's ports to their implementations, from settings: for the bot and each command.
+
+`open_x` gives everything that speaks to X on behalf of the store's accounts; it starts nothing.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from botkit.client.api import XApi
+from botkit.client.endpoints import AppKeys, Endpoints
+from botkit.client.limiter import Limiter
+from botkit.client.reader import CachedReader
+from botkit.client.rescue import RescueFile
+from botkit.client.system import SystemClock, SystemEntropy
+from botkit.client.tokens import TokenKeeper
+from botkit.client.transport import AiohttpTransport
+from botkit.model.tokens import Secret
+from botkit.runtime.budget import Budget, Limits
+from botkit.storage import find_key, find_previous_key, key_path, make_key, open_vault
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from pydantic import SecretStr
+
+    from botkit.client.grants import LoginStatus
+    from botkit.config import AppSettings, Settings
+    from botkit.ports import Clock, Entropy, Store, Transport, Vault
+
+__all__ = ["X", "apps_of", "endpoints_of", "keys_of", "limits_of", "open_the_vault", "open_x"]
+
+_RESCUE_SUFFIX = ".rescue"
+_SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class X:
+    """X, for the accounts of one store: who keeps the logins, sends, and looks things up."""
+
+    keeper: TokenKeeper
+    sender: XApi
+    reader: CachedReader
+    budget: Budget
+
+
+@asynccontextmanager
+async def open_x(
+    settings: Settings,
+    store: Store,
+    vault: Vault,
+    *,
+    transport: Transport | None = None,
+    clock: Clock | None = None,
+    entropy: Entropy | None = None,
+    on_login_change: Callable[[LoginStatus], None] | None = None,
+) -> AsyncIterator[X]:
+    """Open the way to X; ports that are not given are the system's."""
+    async with _transport_of(settings, transport) as chosen:
+        time, chance = clock or SystemClock(), entropy or SystemEntropy()
+        budget = Budget(store, time, limits_of(settings))
+        async with TokenKeeper(
+            store,
+            vault,
+            chosen,
+            time,
+            chance,
+            apps_of(settings),
+            endpoints=endpoints_of(settings),
+            rescue=_rescue_of(settings),
+            on_change=on_login_change,
+            on_spend=budget.note,
+        ) as keeper:
+            limiter = Limiter(clock=time, entropy=chance)
+            sender = XApi(keeper, limiter=limiter, on_spend=budget.note)
+            reader = CachedReader(sender, store, clock=time, entropy=chance)
+            try:
+                yield X(keeper=keeper, sender=sender, reader=reader, budget=budget)
+            finally:
+                await budget.flush()
+
+
+async def open_the_vault(
+    settings: Settings, store: Store, *, tell: Callable[[str], None] | None = None
+) -> Vault:
+    """The store's vault, with the key of the settings or of the key file.
+
+    With `tell` a missing key is made and the words say where; without it that is an error.
+
+    Raises:
+        VaultKeyError: There is no key, or it is the wrong one; nothing was changed.
+    """
+    key = find_key(settings, store_id=store.store_id)
+    if key is None and tell is not None and await store.vault_check() is None:
+        path = key_path(store.store_id)
+        key = make_key(path)
+        tell(f"vault key made: {path} (keep a copy; the sealed logins need it)")
+    return await open_vault(store, key, previous=find_previous_key(settings))
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What may be spent, from the settings, where 0 stands for no limit."""
+    return Limits(
+        hour_usd=settings.budget.hour_usd or None, day_usd=settings.budget.day_usd or None
+    )
+
+
+def endpoints_of(settings: Settings) -> Endpoints:
+    """Where X is, from the settings."""
+    return Endpoints.at(
+        settings.x.api_url,
+        consent_url=settings.x.consent_url,
+        token_url=settings.x.token_url,
+        revoke_url=settings.x.revoke_url,
+        app_token_url=settings.x.app_token_url,
+    )
+
+
+def apps_of(settings: Settings) -> Mapping[str, AppKeys]:
+    """The keys of all apps, by name."""
+    named = {name: keys_of(app) for name, app in settings.apps.items()}
+    return {"default": keys_of(settings.app_named()), **named}
+
+
+def keys_of(app: AppSettings) -> AppKeys:
+    """One app's keys as the client takes them."""
+    return AppKeys(
+        client_id=app.client_id or "",
+        client_secret=_secret(app.client_secret),
+        api_key=app.api_key or "",
+        api_secret=_secret(app.api_secret),
+        bearer_token=_secret(app.bearer_token),
+    )
+
+
+def _secret(value: SecretStr | None) -> Secret:
+    return Secret("" if value is None else value.get_secret_value())
+
+
+def _rescue_of(settings: Settings) -> RescueFile | None:
+    if not settings.store_url.startswith(_SQLITE):
+        return None
+    return RescueFile(Path(settings.store_url.removeprefix(_SQLITE) + _RESCUE_SUFFIX))
+
+
+@asynccontextmanager
+async def _transport_of(settings: Settings, given: Transport | None) -> AsyncIterator[Transport]:
+    if given is not None:
+        yield given
+        return
+    async with AiohttpTransport(
+        ca_file=settings.x.ca_file,
+        extra_headers=settings.x.extra_headers,
+        use_proxy=settings.x.use_proxy,
+    ) as opened:
+        yield opened

@@ -1,0 +1,133 @@
+"""Runs a bot as the process's only work: logs, signals, deadlines, exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+import structlog
+
+from botkit.bot.joining import open_runtime
+from botkit.client.system import SystemClock
+from botkit.config import Settings, load_settings
+from botkit.errors import BotkitError, ConfigError
+from botkit.storage import open_store
+from botkit.telemetry.log import set_up_logging
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from botkit.bot import Bot, Watch
+    from botkit.telemetry.redaction import Redactor
+
+__all__ = ["log_as", "serve", "serve_bot"]
+
+_log = structlog.get_logger("botkit.run")
+
+_GRACE_S = 1.5
+_OK, _WRONG, _STORE = 0, 2, 5
+
+
+class _Signals:
+    """SIGTERM drains; a second one, or SIGINT, ends at once. SIGHUP is ignored.
+
+    The last word has a thread: a handler that blocks the event loop, or that swallows its
+    cancellation, cannot keep the process from ending.
+    """
+
+    def __init__(self, drain_s: float) -> None:
+        self._drain_s = drain_s
+        self._loop = asyncio.get_running_loop()
+        self.stop = asyncio.Event()
+        self.code = _OK
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._on_signal)
+        if hasattr(signal, "SIGHUP"):
+            self._before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self.stop.is_set() or self.code:
+            self._leave_now(128 + number)
+        patience_s = self._drain_s
+        if number == signal.SIGINT:
+            self.code, patience_s = 128 + number, 0.0
+        timer = threading.Timer(patience_s + _GRACE_S, os._exit, [self.code])
+        timer.daemon = True
+        timer.start()
+        self._loop.call_soon_threadsafe(self.stop.set)
+
+    @staticmethod
+    def _leave_now(code: int) -> None:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+async def serve(
+    bot: Bot,
+    settings: Settings,
+    *,
+    dry_run: bool = False,
+    force: bool = False,
+    watch: Watch | None = None,
+    redactor: Redactor | None = None,
+) -> int:
+    """Run the bot until a signal; gives the exit code."""
+    with _Signals(settings.run.drain_s) as signals:
+        async with (
+            open_store(settings.store_url, clock=SystemClock(), create=False) as store,
+            open_runtime(
+                bot,
+                settings,
+                store=store,
+                dry_run=dry_run,
+                force=force,
+                watch=watch,
+                redactor=redactor,
+            ) as running,
+        ):
+            await signals.stop.wait()
+            _log.info("stopping", drain_s=settings.run.drain_s)
+            await running.stop(0.0 if signals.code else None)
+        if running.stubborn:
+            _log.error("handlers do not end; leaving without them", handlers=running.stubborn)
+            os._exit(signals.code)
+        return signals.code
+
+
+def log_as(settings: Settings) -> Redactor:
+    """Set logging up as the settings want it, with their own secrets hidden."""
+    held = [settings.store.key, settings.store.previous_key]
+    for app in (settings.app_named(), *settings.apps.values()):
+        held += [app.client_secret, app.api_secret, app.bearer_token]
+    return set_up_logging(
+        level=settings.log.level,
+        as_json={"auto": None, "text": False, "json": True}[settings.log.format],
+        secrets=[secret.get_secret_value() for secret in held if secret is not None],
+    )
+
+
+def serve_bot(bot: Bot) -> int:
+    """`bot.run()`: with the settings of this folder; gives the exit code."""
+    try:
+        settings = load_settings()
+        redactor = log_as(settings)
+        return asyncio.run(serve(bot, settings, redactor=redactor))
+    except BotkitError as error:
+        problems = error.problems if isinstance(error, ConfigError) else (str(error),)
+        for problem in problems:
+            sys.stderr.write(f"botkit: {problem}\n")
+        if isinstance(error, ConfigError) and error.hint:
+            sys.stderr.write(f"  {error.hint}\n")
+        return _WRONG if isinstance(error, ConfigError) else _STORE

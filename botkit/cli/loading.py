@@ -1,0 +1,86 @@
+"""Finds the bot that a command names: `package.module:bot`, or `path/to/file.py:bot`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from botkit.errors import ConfigError, WiringError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from botkit.bot import Bot
+
+__all__ = ["load_bot"]
+
+_HOW = "Write MODULE:BOT, for instance mybot.bot:bot or bot.py:bot."
+
+
+def load_bot(target: str, *, folder: Path | None = None) -> Bot:
+    """Import the module and give its bot. The current folder is looked into first.
+
+    Raises:
+        ConfigError: There is no such module, or it holds no such bot.
+        WiringError: The bot's handlers cannot be wired.
+    """
+    from botkit.bot import Bot  # noqa: PLC0415 - the whole runtime comes with it
+
+    name, _, attribute = target.rpartition(":")
+    if not name or not attribute:
+        raise ConfigError(f"{target!r} names no bot.", hint=_HOW)
+    module = _import(name, folder or Path.cwd())
+    found = getattr(module, attribute, None)
+    if found is None:
+        bots = [key for key, value in vars(module).items() if isinstance(value, Bot)]
+        hint = f"It holds: {', '.join(bots)}." if bots else "It holds no Bot at all."
+        raise ConfigError(f"{name} has no {attribute!r}.", hint=hint)
+    if not isinstance(found, Bot):
+        raise ConfigError(f"{target} is a {type(found).__name__}, not a Bot.", hint=_HOW)
+    return found
+
+
+def _import(name: str, folder: Path) -> ModuleType:
+    path = str(folder)
+    if path not in sys.path:
+        sys.path.insert(0, path)
+    try:
+        if name.endswith(".py") or "/" in name:
+            return _import_file(folder / name)
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(error.name + ".")):
+            raise ConfigError(
+                f"There is no module {error.name!r} here ({folder}).", hint=_HOW
+            ) from error
+        raise ConfigError(f"{name} imports {error.name!r}, which is not installed.") from error
+    except (WiringError, ConfigError):
+        raise
+    except Exception as error:
+        where = _line_of(error)
+        raise ConfigError(
+            f"{name} cannot be imported: {type(error).__name__}: {error}{where}"
+        ) from error
+
+
+def _import_file(file: Path) -> ModuleType:
+    if not file.is_file():
+        raise ConfigError(f"There is no file {file}.", hint=_HOW)
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{file} is not a Python file.", hint=_HOW)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _line_of(error: BaseException) -> str:
+    trace = error.__traceback__
+    last = None
+    while trace is not None:
+        last, trace = trace, trace.tb_next
+    return f" ({last.tb_frame.f_code.co_filename}:{last.tb_lineno})." if last else "."

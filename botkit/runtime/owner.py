@@ -1,0 +1,72 @@
+"""Names of processes, for leases: unique, and on the same machine asked whether they live.
+
+A bot that was killed leaves its lease behind. Where it can be seen that its process is gone, the
+next one need not wait until the lease runs out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from botkit.ports import Entropy
+
+__all__ = ["is_alive", "this_process"]
+
+_PARTS = 5
+_START_TIME = 19
+"""Where a process's start time stands in /proc/PID/stat after the name. Source: proc(5)."""
+
+
+def this_process(entropy: Entropy) -> str:
+    """A name for this start of this process: host, boot, process id, its start, and chance."""
+    pid = os.getpid()
+    parts = (platform.node(), _boot(), str(pid), _started(pid), entropy.token_bytes(4).hex())
+    return "/".join(part.replace("/", "_") for part in parts)
+
+
+def is_alive(name: str) -> bool | None:
+    """Whether the process of that name is alive; None when that cannot be known from here."""
+    parts = name.split("/")
+    if len(parts) != _PARTS or parts[0] != platform.node().replace("/", "_"):
+        return None
+    _, boot, pid, started, _ = parts
+    if not pid.isdigit() or int(pid) == os.getpid():
+        return None
+    if boot != _boot():
+        # Another boot, or another container that happens to have the same host name.
+        return None
+    if not _exists(int(pid)):
+        return False
+    return started == _started(int(pid))
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _started(pid: int) -> str:
+    """When the process started, in the kernel's ticks; "" where there is no /proc."""
+    with contextlib.suppress(OSError, IndexError):
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        return stat.rpartition(")")[2].split()[_START_TIME]
+    return ""
+
+
+def _boot() -> str:
+    """The boot and the process namespace: a process id means nothing outside of them."""
+    with contextlib.suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        space = Path("/proc/self/ns/pid").readlink()
+        return f"{boot}.{space}"
+    return ""
