@@ -298,7 +298,7 @@ class Outbox:
             case Meaning.NOT_SENT:
                 await self._again(write, why)
                 raise self._later(write, no) from no
-            case Meaning.UNKNOWN | Meaning.DUPLICATE:
+            case _:  # unknown, or a duplicate that may be ours
                 reason = DUPLICATE if meaning is Meaning.DUPLICATE else why
                 await self._persist(lambda: self._doubt(write, reason))
                 raise Parked(_waiting(write.id), until=self._in(_RECHECK_S)) from no

@@ -26,6 +26,7 @@ from botkit.errors import (
 from botkit.model.events import PostEvent
 from botkit.model.messages import Message
 from botkit.model.posts import Post
+from botkit.protocol.wire import Fields
 
 if TYPE_CHECKING:
     from botkit.protocol.responses import Response
@@ -161,15 +162,15 @@ def made_by(step: Step, response: Response) -> Post | Message:
     Raises:
         MalformedAnswer: A success without an id is no success that can be trusted.
     """
-    data: dict[str, Any] = response.data if isinstance(response.data, dict) else {}
     if step.operation in REPEATABLE:
         return Post(id=step.target, text="")
+    data = Fields(response.data)
     if step.operation in MESSAGE_OPERATIONS:
-        if message_id := data.get("dm_event_id"):
-            return _message(step, str(message_id), str(data.get("dm_conversation_id") or ""))
-    elif post_id := data.get("id"):
-        text = data.get("text")
-        return _post(step, str(post_id), text if isinstance(text, str) else step.text)
+        if message_id := data.id("dm_event_id"):
+            return _message(step, message_id, data.id("dm_conversation_id") or "")
+    elif post_id := data.id("id"):
+        text = data.text("text")
+        return _post(step, post_id, step.text if text is None else text)
     raise MalformedAnswer(
         f"{step.request.name} was answered {response.status} without the id of what it made.",
         request=step.request.name,
