@@ -120,9 +120,11 @@ def read_key(path: Path) -> bytes | None:
             f"The key file {path} cannot be read: {fault.strerror}.",
             hint="It must be a file of this user, not a link or a folder.",
         ) from fault
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         _refuse_rights(path, os.fstat(descriptor))
-        content = file.read(_MAX_FILE_BYTES)
+        content = os.read(descriptor, _MAX_FILE_BYTES)
+    finally:
+        os.close(descriptor)
     return parse_key(content.decode("utf-8", errors="replace"), origin=f"The key file {path}")
 
 

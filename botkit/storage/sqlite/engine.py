@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from botkit.errors import LeaseLost, StateError, StoreUnavailable
 from botkit.storage.sqlite.connection import connect, prepare_writer
-from botkit.storage.sqlite.faults import explain, explain_os, is_store_fault
+from botkit.storage.sqlite.faults import explain, explain_os, is_store_fault, of_row
+from botkit.storage.sqlite.schema import PAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,11 +34,10 @@ __all__ = ["Engine", "Transaction"]
 T = TypeVar("T")
 
 _MAX_BATCH = 2048
-_PAGE_BYTES = 4096
 _IDLE_S = 0.25
 """How long the queue must be empty before the log is copied into the file."""
-_IDLE_CHECKPOINT_BYTES = 1_000 * _PAGE_BYTES
-_BUSY_CHECKPOINT_BYTES = 16_000 * _PAGE_BYTES
+_IDLE_CHECKPOINT_BYTES = 1_000 * PAGE_BYTES
+_BUSY_CHECKPOINT_BYTES = 16_000 * PAGE_BYTES
 """A log of this size is copied even when the queue never empties (64 MiB)."""
 
 
@@ -382,7 +382,7 @@ def _attempt(call: _Call[Any], argument: object) -> bool:
     except Exception as error:
         if is_store_fault(error):
             raise
-        call.error = error
+        call.error = of_row(error)
     return call.error is None
 
 

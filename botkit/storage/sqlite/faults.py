@@ -12,7 +12,7 @@ from botkit.errors import Corrupt, StateError, StoreUnavailable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["damaged", "explain", "explain_os", "is_store_fault", "lock_holders"]
+__all__ = ["damaged", "explain", "explain_os", "is_store_fault", "lock_holders", "of_row"]
 
 _RESTORE = (
     "Nothing was changed. Restore the file from a backup, or move it away (keep it) and run "
@@ -57,6 +57,16 @@ def is_store_fault(fault: BaseException) -> bool:
         return isinstance(fault, (OSError, MemoryError))
     code = _primary(fault)
     return code in _LOCKED or code in _DAMAGED or code in _CURES
+
+
+def of_row(error: Exception) -> Exception:
+    """The error that the caller of one job gets for it: damage inside a row is `Corrupt`."""
+    undecoded = isinstance(error, sqlite3.OperationalError) and "decode to UTF-8" in str(error)
+    if undecoded or isinstance(error, UnicodeDecodeError):
+        corrupt = Corrupt("A row of the store is damaged: it holds no text.", hint=_RESTORE)
+        corrupt.__cause__ = error
+        return corrupt
+    return error
 
 
 def explain(fault: sqlite3.Error, path: Path) -> StateError:

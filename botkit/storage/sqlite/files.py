@@ -12,6 +12,7 @@ import secrets
 import sqlite3
 import stat
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -19,7 +20,13 @@ from urllib.parse import unquote
 from botkit.errors import ConfigError, StateError, StoreUnavailable
 from botkit.storage.sqlite.connection import plain_connect
 from botkit.storage.sqlite.faults import damaged, explain, explain_os
-from botkit.storage.sqlite.schema import APPLICATION_ID, MIGRATIONS, migrate, version_of
+from botkit.storage.sqlite.schema import (
+    APPLICATION_ID,
+    MIGRATIONS,
+    PAGE_BYTES,
+    migrate,
+    version_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -85,6 +92,8 @@ def prepare(path: Path, *, create: bool, now_us: int, check: bool = True) -> str
         raise explain_os(fault, path) from fault
     except sqlite3.Error as fault:
         raise explain(fault, path) from fault
+    except UnicodeDecodeError as fault:  # SQLite's message quotes what is damaged
+        raise damaged(path, "is damaged (it holds no text where text belongs)") from fault
     return store_id
 
 
@@ -185,6 +194,7 @@ def _make(path: Path, now_us: int) -> None:
     os.close(descriptor)
     building = Path(name)
     try:
+        building.chmod(0o600)  # a umask may have taken rights from ourselves
         _fill(building, now_us)
         with contextlib.suppress(FileExistsError):  # another process was first: take its store
             _rename_new(building, path)
@@ -197,6 +207,7 @@ def _make(path: Path, now_us: int) -> None:
 def _fill(building: Path, now_us: int) -> None:
     connection = plain_connect(building)
     try:
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("BEGIN IMMEDIATE")
@@ -226,21 +237,20 @@ def _rename_new(building: Path, path: Path) -> None:
 def _inspect(path: Path, *, check: bool) -> tuple[str, int]:
     """Read-only: the id and the version of a sound store."""
     size = path.lstat().st_size
+    log = Path(f"{path}-wal")
+    has_log = log.exists() and log.stat().st_size > 0
     if size == 0:
         raise damaged(path, "is empty: it is not a store that botkit made")
+    if not has_log:
+        # This way of opening leaves no trace, not even an empty log beside the file.
+        with closing(plain_connect(path, mode="ro&immutable=1")) as connection:
+            _refuse_strangers(connection, path)
+        if size % PAGE_BYTES:
+            raise damaged(path, "is cut within its last page")
     connection = plain_connect(path, mode="ro")
+    connection.text_factory = lambda text: text.decode(errors="replace")  # damage may be quoted
     try:
-        application_id = connection.execute("PRAGMA application_id").fetchone()[0]
-        version = version_of(connection)
-        if application_id != APPLICATION_ID or version == 0:
-            raise damaged(path, "is a database, but not one of botkit's")
-        if version > len(MIGRATIONS):
-            raise damaged(
-                path,
-                f"was made by a newer botkit (its tables have version {version}, this botkit "
-                f"knows {len(MIGRATIONS)})",
-                hint="Install that botkit again, or use a backup from before. Untouched.",
-            )
+        version = _refuse_strangers(connection, path)
         if check and size <= _CHECKED_BYTES:
             _check_whole(connection, path)
         row = connection.execute("SELECT value FROM meta WHERE name = 'store_id'").fetchone()
@@ -249,6 +259,22 @@ def _inspect(path: Path, *, check: bool) -> tuple[str, int]:
     if row is None or not isinstance(row[0], str):
         raise damaged(path, "has lost its id")
     return row[0], version
+
+
+def _refuse_strangers(connection: sqlite3.Connection, path: Path) -> int:
+    """Refuse what is not a store, or of a newer version; gives its version."""
+    application_id = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = version_of(connection)
+    if application_id != APPLICATION_ID or version < 1:
+        raise damaged(path, "is not a store that botkit made")
+    if version > len(MIGRATIONS):
+        raise damaged(
+            path,
+            f"was made by a newer botkit (its tables have version {version}, this botkit knows "
+            f"{len(MIGRATIONS)})",
+            hint="Install that botkit again, or use a backup from before. Nothing was changed.",
+        )
+    return version
 
 
 def _check_whole(connection: sqlite3.Connection, path: Path) -> None:

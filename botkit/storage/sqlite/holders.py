@@ -90,6 +90,7 @@ class HolderLocks:
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             try:
                 self._descriptor = os.open(self._path, flags, 0o600)
+                os.fchmod(self._descriptor, 0o600)  # a umask may have taken rights from us
                 self._inode = os.fstat(self._descriptor).st_ino
             except OSError:
                 return False

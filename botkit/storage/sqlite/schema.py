@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS", "migrate", "version_of"]
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "PAGE_BYTES", "migrate", "version_of"]
 
 APPLICATION_ID = 0x626F744B
 """`botK` in the file's header: says that a file is a store of botkit."""
+PAGE_BYTES = 4096
+"""The file's length is a multiple of it."""
 
 _FIRST = """
 CREATE TABLE meta (
