@@ -113,6 +113,11 @@ class Command(Struct, frozen=True, kw_only=True):
         return self.args.split()
 
 
+def _must_be_a_function(test: object) -> None:
+    if not callable(test) or iscoroutinefunction(test):
+        raise WiringError(f"A filter is a function, and not an async one: {test!r}.")
+
+
 class EventFilter(Generic[E_contra]):
     """A filter that composes and that wiring can look into.
 
@@ -335,11 +340,6 @@ is_reply_to_me: EventFilter[PostEvent] = EventFilter(
     takes=lambda event_type: issubclass(event_type, PostEvent),
 )
 """Passes posts that answer a post of the account, mentions and quotes among them."""
-
-
-def _must_be_a_function(test: object) -> None:
-    if not callable(test) or iscoroutinefunction(test):
-        raise WiringError(f"A filter is a function, and not an async one: {test!r}.")
 
 
 def _as_filter(test: Callable[[S], object]) -> EventFilter[S]:
