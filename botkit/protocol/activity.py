@@ -232,7 +232,7 @@ def _fast(line: bytes, hearing: Hearing) -> PostEvent | None:
 def _post(wire: _Payload) -> Post | None:
     """The post without what it refers to; None for one that the thorough way has to read."""
     created_at, span = wire.created_at, wire.display_text_range
-    if created_at is not None and created_at.tzinfo is not UTC:
+    if created_at is None or created_at.tzinfo is not UTC:
         return None
     if span is not None and not 0 <= span[0] <= span[1]:
         return None

@@ -266,7 +266,7 @@ def _same_text(written: str, post: Post) -> bool:
     wanted, found = _joined(wanted_words), _joined(found_words)
     if found.endswith("\u2026") and len(found) >= _TRUNCATED_FROM:
         return wanted.startswith(found[:-1].rstrip())
-    return wanted == found and all(
+    return (wanted, len(wanted_links)) == (found, len(found_links)) and all(
         _ANY_LINK in {one, other} or one == other
         for one, other in zip(wanted_links, found_links, strict=True)
     )
