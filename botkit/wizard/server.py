@@ -76,19 +76,11 @@ class CallbackServer:
         """
         loop = asyncio.get_running_loop()
         self._ended = loop.create_future()
-        self._web = web.Server(
-            self._answer,
-            access_log=None,
-            max_line_size=_MAX_LINE_BYTES,
-            max_field_size=_MAX_HEADERS_BYTES,
-            max_headers=64,
-            keepalive_timeout=0,
-            lingering_time=0,
-        )
-        factory = self._web
+        self._web = web.Server(self._answer)
+        manager = self._web
         try:
             self._server = await loop.create_server(
-                lambda: _Watched(factory(), self._open),
+                lambda: _Watched(_Quiet.under(manager, loop), self._open),
                 self._host,
                 self._port,
                 backlog=128,
@@ -170,7 +162,7 @@ class CallbackServer:
             return PAGES["prefetch"]
         return None
 
-    async def _callback(self, query: str) -> tuple[Page, BotkitError | None]:
+    async def _callback(self, query: str) -> tuple[Page, Exception | None]:
         """The page for a callback, and what ends the login when it ends in failure."""
         try:
             facts = await self._finish(query)
@@ -184,6 +176,8 @@ class CallbackServer:
             return PAGES["wrong_account"], wrong
         except BotkitError as error:
             return PAGES["failed"], error
+        except Exception as fault:  # noqa: BLE001 - it is raised where the login is awaited
+            return PAGES["failed"], fault
         success = PAGES["success"]
         return msgspec.structs.replace(success, facts=facts), None
 
@@ -195,13 +189,53 @@ class CallbackServer:
             hint="Something on this machine sends forged callbacks. Run botkit setup again.",
         )
 
-    def _maybe_end(self, page: Page, failure: BotkitError | None) -> None:
+    def _maybe_end(self, page: Page, failure: Exception | None) -> None:
         if self._ended is None or self._ended.done():
             return
         if failure is not None:
             self._ended.set_exception(failure)
         elif page.good:
             self._ended.set_result(None)
+
+
+class _Quiet(web.RequestHandler):
+    """Answers what is no HTTP, too, with a fixed page, and keeps its bytes out of the log.
+
+    A request line that is too long or malformed may hold the code; aiohttp would show it.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def under(cls, manager: web.Server, loop: asyncio.AbstractEventLoop) -> _Quiet:
+        """One connection's handler, with the limits of L7."""
+        return cls(
+            manager,
+            loop=loop,
+            access_log=None,  # type: ignore[arg-type]
+            max_line_size=_MAX_LINE_BYTES,
+            max_field_size=_MAX_HEADERS_BYTES,
+            max_headers=64,
+            keepalive_timeout=0,
+            lingering_time=0,
+        )
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The fixed page of a refusal, whatever was wrong."""
+        del message
+        _log.warning("request refused", status=status, kind=type(exc).__name__)
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer is under way already")
+        body, headers = render(PAGES["refused"])
+        response = web.Response(status=PAGES["refused"].status, body=body, headers=headers)
+        response.force_close()
+        return response
 
 
 class _Watched(asyncio.Protocol):
@@ -225,12 +259,15 @@ class _Watched(asyncio.Protocol):
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Accept it; when there are too many, the oldest silent one makes room."""
+        """Accept it; when there are too many, the oldest silent one makes room, or it goes."""
         if len(self._connections) >= _MAX_CONNECTIONS:
             oldest = next((c for c in self._connections if c.is_silent), None)
-            if oldest is not None:
-                self._connections.pop(oldest, None)
-                oldest.close()
+            if oldest is None:
+                self._inner.connection_made(transport)
+                transport.close()
+                return
+            self._connections.pop(oldest, None)
+            oldest.close()
         self._transport = transport
         self._connections[self] = None
         self._timer = asyncio.get_running_loop().call_later(_HEADER_TIMEOUT_S, self.close)
