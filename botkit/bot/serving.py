@@ -106,13 +106,17 @@ async def serve(
         return signals.code
 
 
-def log_as(settings: Settings) -> Redactor:
-    """Set logging up as the settings want it, with their own secrets hidden."""
+def log_as(settings: Settings, *, level: str | None = None) -> Redactor:
+    """Set logging up as the settings want it, with their own secrets hidden.
+
+    `level` is for a command that speaks to a person and logs only what goes wrong; a setting of
+    `debug` stays.
+    """
     held = [settings.store.key, settings.store.previous_key]
     for app in (settings.app_named(), *settings.apps.values()):
         held += [app.client_secret, app.api_secret, app.bearer_token]
     return set_up_logging(
-        level=settings.log.level,
+        level=level if level and settings.log.level != "debug" else settings.log.level,
         as_json={"auto": None, "text": False, "json": True}[settings.log.format],
         secrets=[secret.get_secret_value() for secret in held if secret is not None],
     )

@@ -186,12 +186,12 @@ def drop_events(
 @click.argument("file", type=click.File("rb"))
 def decode(*, file: Any) -> int:
     """Print what each event of the file is; `-` reads stdin."""
-    from botkit.protocol.decoding import decode_document
+    from botkit.protocol.event_files import ERROR_START, decode_lines
 
     failed = False
-    for line in decode_document(file.read()):
+    for line in decode_lines(file):
         sys.stdout.buffer.write(line + b"\n")
-        failed = failed or line.startswith(b'{"error"')
+        failed = failed or line.startswith(ERROR_START)
     sys.stdout.buffer.flush()
     return 1 if failed else 0
 
@@ -276,7 +276,7 @@ def _letter(letter: DeadLetter) -> dict[str, Any]:
 def _text_of(body: bytes) -> str:
     """The beginning of a post's text; a direct message's is not shown in listings."""
     try:
-        text = msgspec.json.decode(body)["post"]["text"]
+        text: str = msgspec.json.decode(body)["post"]["text"]
     except (msgspec.DecodeError, KeyError, TypeError):
         return ""
     return text if len(text) <= _TEXT_WIDTH else text[: _TEXT_WIDTH - 1] + "…"

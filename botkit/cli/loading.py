@@ -27,7 +27,7 @@ def load_bot(target: str, *, folder: Path | None = None) -> Bot:
         ConfigError: There is no such module, or it holds no such bot.
         WiringError: The bot's handlers cannot be wired.
     """
-    from botkit.bot import Bot  # noqa: PLC0415 - the whole runtime comes with it
+    from botkit.bot import Bot
 
     name, _, attribute = target.rpartition(":")
     if not name or not attribute:

@@ -27,7 +27,6 @@ __all__ = [
     "read_settings",
     "run_async",
     "settings_options",
-    "start_logging",
     "the_account",
 ]
 
@@ -66,22 +65,6 @@ def read_settings(config_file: Path | None, overrides: Iterable[str] = ()) -> Se
         ConfigError: With every fault.
     """
     return load_settings(config_file=config_file, overrides=list(overrides))
-
-
-def start_logging(settings: Settings) -> None:
-    """Logs to stderr as the settings want them, with the settings' own secrets known."""
-    from botkit.telemetry.log import set_up_logging
-
-    as_json = {"auto": None, "text": False, "json": True}[settings.log.format]
-    set_up_logging(level=settings.log.level, as_json=as_json, secrets=_secrets(settings))
-
-
-def _secrets(settings: Settings) -> list[str]:
-    apps = [settings.app_named(), *settings.apps.values()]
-    held = [settings.store.key, settings.store.previous_key]
-    for app in apps:
-        held += [app.client_secret, app.api_secret, app.bearer_token]
-    return [secret.get_secret_value() for secret in held if secret is not None]
 
 
 @contextlib.asynccontextmanager

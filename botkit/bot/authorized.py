@@ -1,0 +1,171 @@
+"""Runs a bot's `Authorized` handlers at the end of a login, also beside a running bot.
+
+The event is in the inbox like any other, parked for as long as this takes: if the process dies
+here, the running bot handles it later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from botkit.model.events import Authorized
+from botkit.model.users import Account
+from botkit.ports import Clock, Reader
+from botkit.runtime.actions import Services
+from botkit.runtime.guard import Guard
+from botkit.runtime.inbox import job_of, row_of
+from botkit.runtime.leases import Lease
+from botkit.runtime.lifecycle import Tasks
+from botkit.runtime.outbox import Outbox
+from botkit.runtime.owner import this_process
+from botkit.runtime.reconcile import Reconciler
+from botkit.runtime.runs import Ended, Runs
+from botkit.runtime.slots import Deadlines, Slot
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from botkit.bot.assembly import X
+    from botkit.bot.definition import Bot
+    from botkit.model.records import CredentialRow, Fence, Finish
+    from botkit.ports import Store
+    from botkit.runtime.lanes import Job
+
+__all__ = ["handles_authorized", "run_authorized"]
+
+_HELD = timedelta(minutes=10)
+
+
+def handles_authorized(bot: Bot) -> bool:
+    """Whether the bot has a handler for `Authorized`."""
+    return any(issubclass(Authorized, kind) for kind in bot.wiring.event_types)
+
+
+async def run_authorized(
+    bot: Bot, x: X, store: Store, account: Account, row: CredentialRow
+) -> list[tuple[str, str]]:
+    """Run them; gives for each that ran its name and what it returned or raised.
+
+    Raises:
+        StateError: The event could not be recorded.
+    """
+    around = x.keeper.around
+    event = Authorized(
+        account_id=account.id,
+        at=row.granted_at,
+        source="setup",
+        username=account.username,
+        credential=row.kind.value,
+        scopes=row.scopes,
+        gen=row.gen,
+    )
+    lease = Lease(store, around.clock, owner=this_process(around.entropy), name="setup")
+    await lease.acquire()
+    try:
+        new = row_of(event, account.id, "setup")
+        held = msgspec.structs.replace(new, not_before=around.clock.now() + _HELD)
+        (seq,) = await store.events.append([held], fence=lease.fence())
+        if seq is None:
+            return []
+        return await _Run(bot, x, store, account, lease).run(job_of(held, event, seq))
+    finally:
+        await lease.release()
+
+
+class _Run:
+    """One event, handled here and now."""
+
+    def __init__(self, bot: Bot, x: X, store: Store, account: Account, lease: Lease) -> None:
+        self._bot = bot
+        self._x = x
+        self._store = store
+        self._account = account
+        self._lease = lease
+        self._ended: list[Ended] = []
+        self._finishes: list[Finish] = []
+
+    async def run(self, job: Job) -> list[tuple[str, str]]:
+        async with Tasks() as tasks:
+            slot = Slot()
+            runs, deadlines = self._runs(tasks)
+            tasks.start(deadlines.run([slot]), "deadlines")
+            slot.task = tasks.spawn(self._one(runs, job, slot), "authorized")
+            await asyncio.wait([slot.task])
+            for finish in self._finishes:
+                await self._store.events.finish(finish, fence=self._fence())
+        return [(ended.handler, _said(ended)) for ended in self._ended if ended.handler]
+
+    @staticmethod
+    async def _one(runs: Runs, job: Job, slot: Slot) -> None:
+        await runs.run(job, slot)
+
+    def _runs(self, tasks: Tasks) -> tuple[Runs, Deadlines]:
+        around = self._x.keeper.around
+        wiring = self._bot.wiring
+        reconciler = Reconciler(
+            store=self._store, sender=self._x.sender, clock=around.clock, fence=self._fence
+        )
+        outbox = Outbox(
+            store=self._store,
+            sender=self._x.sender,
+            guard=Guard(
+                may=self._bot.may,
+                store=self._store,
+                sender=self._x.sender,
+                clock=around.clock,
+                budget=self._x.budget,
+            ),
+            reconciler=reconciler,
+            clock=around.clock,
+            entropy=around.entropy,
+            fence=self._fence,
+            spawn=tasks.spawn,
+        )
+        services = Services(
+            steps=outbox,
+            store=self._store,
+            clock=around.clock,
+            fence=self._fence,
+            signals=wiring.signals,
+        )
+        values = {
+            Reader: self._x.reader.for_account(self._account.id),
+            Clock: around.clock,
+            Account: self._account,
+        }
+        deadlines = Deadlines(around.clock, on_lost=_nothing)
+        runs = Runs(
+            wiring=wiring,
+            services=services,
+            entropy=around.entropy,
+            given=lambda _: values,
+            deadlines=deadlines,
+            ride=lambda _, finish: self._finishes.append(finish),
+            later=_never,
+            redact=str,
+            on_ended=self._ended.append,
+        )
+        return runs, deadlines
+
+    def _fence(self) -> Fence:
+        return self._lease.fence()
+
+
+async def _nothing(slot: Slot) -> None:
+    """A handler that does not end is left to the end of the process."""
+    del slot
+
+
+def _never(when: datetime) -> None:
+    """What is due later is the running bot's."""
+    del when
+
+
+def _said(ended: Ended) -> str:
+    if ended.error is not None:
+        return f"{type(ended.error).__name__}: {ended.error}"
+    return "done" if ended.returned is None else str(ended.returned)

@@ -1,0 +1,176 @@
+"""The one-time authorization, from the settings to the proof: what `botkit setup` does.
+
+Everything that can fail without a browser fails before one opens. Words go to the teller, the
+address to whoever shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botkit.bot import Bot
+from botkit.bot.assembly import keys_of, open_the_vault, open_x
+from botkit.bot.authorized import handles_authorized, run_authorized
+from botkit.client.login import Login, LoginWish
+from botkit.wizard.proofs import Proof, prove_access, prove_stream
+from botkit.wizard.steps import Ways, check_app, log_in, log_in_by_paste
+
+if TYPE_CHECKING:
+    from botkit.bot.assembly import X
+    from botkit.config import Settings
+    from botkit.model.records import CredentialRow
+    from botkit.ports import Store, Transport
+
+__all__ = ["Asked", "SetUp", "check_settings", "set_up"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What the operator asked for.
+
+    Attributes:
+        account: Who must consent, "" for whoever does.
+        confirmed: Another account than the stored one is wanted on purpose.
+        paste: Asks for the redirect address; None to listen on the loopback address.
+    """
+
+    app: str = "default"
+    account: str = ""
+    confirmed: bool = False
+    timeout_s: float = 300.0
+    paste: Callable[[str], Awaitable[str]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SetUp:
+    """What came of it. `complete` when the account may do everything the bot may."""
+
+    login: Login
+    proofs: tuple[Proof, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing that the bot needs is missing."""
+        return not self.login.missing and self.proofs[0].fine
+
+
+def check_settings(settings: Settings, asked: Asked) -> list[str]:
+    """Check what the login needs, before a store or a network; gives warnings.
+
+    Raises:
+        ConfigError: With everything that is missing or wrong.
+    """
+    app = settings.app_named(asked.app)
+    listens = asked.paste is None
+    return check_app(keys_of(app), app.redirect_uri, name=asked.app, listens=listens)
+
+
+async def set_up(
+    settings: Settings,
+    store: Store,
+    bot: Bot | None,
+    asked: Asked,
+    *,
+    show: Callable[[str], Awaitable[None]],
+    tell: Callable[[str], None],
+    transport: Transport | None = None,
+) -> SetUp:
+    """Authorize an account and prove it.
+
+    Raises:
+        ConfigError: The port is taken; nothing was shown.
+        VaultKeyError: The key is the wrong one, or gone.
+        AuthError: The login ended without one; nothing was stored.
+    """
+    app = settings.app_named(asked.app)
+    vault = await open_the_vault(settings, store, tell=tell)
+    if bot is None:
+        tell("no bot is named, so the scopes of one that may post and reply are asked for")
+        bot = Bot("botkit")
+    wish = LoginWish(
+        redirect_uri=app.redirect_uri,
+        scopes=bot.scopes,
+        app=asked.app,
+        account=asked.account,
+        confirmed=asked.confirmed,
+    )
+    await _warn_of_replacing(store, wish, tell)
+    async with open_x(settings, store, vault, transport=transport) as x:
+        setup = _Flow(settings, store, bot, x, tell)
+        ways = Ways(show=show, finished=setup.finished, timeout_s=asked.timeout_s)
+        scopes = " ".join(wish.scopes)
+        if asked.paste is not None:
+            tell(f"asking for {scopes}; open the address in any browser")
+            login = await log_in_by_paste(x.keeper.around, wish, ways, ask=asked.paste)
+        else:
+            tell(f"listening on {wish.redirect_uri}, asking for {scopes}")
+            login = await log_in(x.keeper.around, wish, ways)
+        return SetUp(login=login, proofs=await setup.prove(login))
+
+
+class _Flow:
+    """What happens from the stored login on."""
+
+    def __init__(
+        self, settings: Settings, store: Store, bot: Bot, x: X, tell: Callable[[str], None]
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._bot = bot
+        self._x = x
+        self._tell = tell
+
+    async def finished(self, login: Login) -> tuple[tuple[str, str], ...]:
+        """Say who it is and run the bot's `Authorized` handlers; gives the facts for the page."""
+        account = login.account
+        self._tell(f"@{account.username} (id {account.id}) authorized, {_tokens(login.row)}")
+        facts = [("Account", f"@{account.username}"), ("Scopes", " ".join(login.scopes))]
+        if login.missing:
+            missing = " ".join(login.missing)
+            self._tell(f"X did not grant {missing}; what needs them will be refused")
+            facts.append(("Not granted", missing))
+        if handles_authorized(self._bot):
+            for handler, outcome in await run_authorized(
+                self._bot, self._x, self._store, account, login.row
+            ):
+                self._tell(f"{handler}: {outcome}")
+                facts.append((handler, outcome))
+        return tuple(facts)
+
+    async def prove(self, login: Login) -> tuple[Proof, ...]:
+        """Access for what the bot may, and the stream's credentials if there are any."""
+        account = login.account
+        proofs = [await prove_access(self._x.sender, account, self._bot.may)]
+        if self._x.keeper.app_can_serve(account.app):
+            prefix = f"botkit:{self._bot.name}:"
+            kinds = self._bot.stream_kinds
+            proofs.append(await prove_stream(self._x.sender, account, kinds, prefix=prefix))
+        else:
+            self._tell(
+                "no bearer_token (or api_key and api_secret) of the app is set: the bot polls its"
+                " mentions every 15 s; with it, it hears at once"
+            )
+        return tuple(proofs)
+
+
+async def _warn_of_replacing(store: Store, wish: LoginWish, tell: Callable[[str], None]) -> None:
+    """X keeps one grant for an app and an account: a new one ends the one before."""
+    for account in await store.accounts.listing():
+        wanted = wish.account.removeprefix("@").casefold()
+        if wanted and wanted not in {account.id, account.username.casefold()}:
+            continue
+        if account.app == wish.app and await store.credentials.listing(account.id):
+            tell(
+                f"@{account.username} has a login through this app; if it authorizes again, X ends"
+                " the old login, and a running bot takes the new one over"
+            )
+
+
+def _tokens(row: CredentialRow) -> str:
+    refresh = "refresh token kept sealed" if "offline.access" in row.scopes else "NO refresh token"
+    if row.access_until is None:
+        return refresh
+    minutes = round((row.access_until - row.granted_at).total_seconds() / 60)
+    return f"{refresh}, access token good for {minutes // 60} h {minutes % 60:02d} m"
