@@ -29,6 +29,7 @@ ERROR_START: Final = b'{"error":'
 
 _BOM: Final = b"\xef\xbb\xbf"
 _USER_IN_PATH: Final = re.compile(r"/2/users/([0-9]+)/")
+_START: Final = re.compile(r"\s*[\[{]")
 _SHOWN: Final = 80
 
 
@@ -70,7 +71,7 @@ def _of_document(text: bytes, hearing: Hearing) -> Iterator[bytes]:
     for value in values:
         yield from _of_line(value, hearing)
     lines = [line.strip() for line in rest.splitlines() if line.strip()]
-    if any(_is_json(line) for line in lines):
+    if any(line.startswith(b'{"') and _is_json(line) for line in lines):
         for line in lines:
             yield from _of_line(line, hearing)
     elif lines:
@@ -78,18 +79,19 @@ def _of_document(text: bytes, hearing: Hearing) -> Iterator[bytes]:
 
 
 def _split(text: bytes) -> tuple[list[bytes], bytes]:
-    """The JSON values that follow each other in the text, and what is left of it."""
+    """The objects and lists that follow each other in the text, and what is left of it."""
     decoder = json.JSONDecoder()
-    whole = text.decode("utf-8", "replace").strip()
+    whole = text.decode("utf-8", "replace").rstrip()
     values: list[bytes] = []
-    while whole:
+    at = 0
+    while found := _START.match(whole, at):
         try:
-            end = decoder.raw_decode(whole)[1]
+            end = decoder.raw_decode(whole, found.end() - 1)[1]
         except (ValueError, RecursionError):
             break
-        values.append(whole[:end].encode("utf-8", "replace"))
-        whole = whole[end:].strip()
-    return values, whole.encode("utf-8", "replace")
+        values.append(whole[at:end].encode("utf-8", "replace"))
+        at = end
+    return values, whole[at:].encode("utf-8", "replace")
 
 
 def _of_value(value: Any, hearing: Hearing) -> Iterator[bytes]:

@@ -200,7 +200,7 @@ def test_a_user_reads_with_the_automated_label() -> None:
         ("X", None),
     ],
 )
-def test_the_label_is_seen_where_x_shows_it(affiliation: object, automated: bool | None) -> None:
+def test_the_label_is_seen_where_x_shows_it(affiliation: object, automated: object) -> None:
     user = read_user({"id_str": "1", "screen_name": "ada", "affiliation": affiliation})
 
     assert (user.id, user.username, user.name, user.automated) == ("1", "ada", "", automated)
