@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from botkit.sandbox.actors import Actor
 from botkit.sandbox.clock import SeededEntropy, VirtualClock
-from botkit.sandbox.running import EVERY_SCOPE, Home, Process, Stuck, run_bot
+from botkit.sandbox.running import Home, Process, Stuck, run_bot
 from botkit.sandbox.server import XServer
 from botkit.sandbox.settling import unsettled
 from botkit.sandbox.world import World
@@ -68,13 +68,13 @@ class Sandbox:
 
     @asynccontextmanager
     async def running(
-        self, bot: Bot, *, account: str = "", scopes: Sequence[str] | None = EVERY_SCOPE
+        self, bot: Bot, *, account: str = "", scopes: Sequence[str] | None = None
     ) -> AsyncGenerator[Process]:
         """Run a bot until the block ends, as the account of the bot's name or another one.
 
-        The first time the account is authorized with `scopes` (with None it is not); later runs
-        find store and login as the one before left them. Starting may move time, as after a
-        crash, when the lease of the dead process has to run out.
+        The first time the account is authorized, for the scopes that setup would ask for or for
+        `scopes` (none at all: it is not); later runs find store and login as they were left.
+        Starting may move time, as after a crash, when the dead process's lease has to run out.
         """
         username = account or bot.name
         home = self._homes.get(username)

@@ -11,17 +11,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from botkit.client.endpoints import AppKeys
+from botkit.bot import open_runtime
+from botkit.bot.assembly import apps_of, open_the_vault
 from botkit.client.login import LoginAttempt, LoginWish
 from botkit.client.surroundings import Surroundings
 from botkit.config import Settings, load_settings
-from botkit.model.tokens import CredentialKind, Secret
+from botkit.runtime.lifecycle import Pace
 from botkit.sandbox.clock import SeededEntropy
 from botkit.sandbox.gates import CountingExecutor, GatedTransport, Life, gated_store
 from botkit.sandbox.http import Call
 from botkit.sandbox.transport import SandboxTransport
 from botkit.storage import open_store
-from botkit.storage.vault import Vault, open_vault
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -34,22 +34,10 @@ if TYPE_CHECKING:
     from botkit.sandbox.server import XServer
     from botkit.sandbox.world import UserRecord
 
-__all__ = ["EVERY_SCOPE", "Home", "Process", "Stuck", "run_bot"]
+__all__ = ["Home", "Process", "Stuck", "run_bot"]
 
-EVERY_SCOPE = (
-    "tweet.read",
-    "tweet.write",
-    "tweet.moderate.write",
-    "users.read",
-    "offline.access",
-    "dm.read",
-    "dm.write",
-    "media.write",
-    "like.read",
-    "follows.read",
-)
-"""What a bot is granted in the sandbox unless the test says otherwise."""
-
+_PACE = Pace(poll_s=60.0, lease_ttl_s=60.0, lease_renew_s=20.0)
+"""Slower than in service, because hours of virtual time pass in a test."""
 _TRIES = 5000
 """Real milliseconds in which nothing moves."""
 
@@ -88,10 +76,6 @@ class Home:
             "BOTKIT_STORE__KEY": base64.urlsafe_b64encode(self._key).decode(),
         }
         return load_settings(environ=environ, folder=self.folder)
-
-    async def vault(self, store: Any) -> Vault:
-        """The store's vault."""
-        return await open_vault(store, self._key)
 
     async def authorize(self, around: Surroundings, scopes: Sequence[str]) -> None:
         """Log the account in, as a person with a browser does. Raises what a login raises."""
@@ -166,12 +150,16 @@ class Process:
             raise error
 
     async def _live(self, bot: Bot, settings: Settings, transport: GatedTransport) -> None:
-        from botkit.bot import open_runtime
-
         clock = self._life.clock
         entropy = SeededEntropy(f"{self.home.user.username} {self.home.starts}")
         async with open_runtime(
-            bot, settings, store=self.store, transport=transport, clock=clock, entropy=entropy
+            bot,
+            settings,
+            store=self.store,
+            transport=transport,
+            clock=clock,
+            entropy=entropy,
+            pace=_PACE,
         ) as self._runtime:
             self._started.set()
             await self._stop.wait()
@@ -191,9 +179,9 @@ class Process:
 
 @asynccontextmanager
 async def run_bot(
-    home: Home, bot: Bot, *, scopes: Sequence[str] | None = EVERY_SCOPE
+    home: Home, bot: Bot, *, scopes: Sequence[str] | None = None
 ) -> AsyncGenerator[Process]:
-    """Run a bot until the block ends; with `scopes` None it is not authorized first."""
+    """Run a bot until the block ends; see `Sandbox.running`."""
     clock: VirtualClock = home.server.world.clock  # type: ignore[assignment]
     loop = asyncio.get_running_loop()
     loop.set_default_executor(CountingExecutor(clock, loop))
@@ -205,8 +193,9 @@ async def run_bot(
         store = gated_store(inner, life)
         process = Process(home, life, store)
         home.starts += 1
-        if scopes is not None and home.heard_from is None:
-            await _authorize(home, store, transport, scopes)
+        wanted = bot.scopes if scopes is None else scopes
+        if wanted and home.heard_from is None:
+            await _authorize(home, settings, store, transport, scopes=wanted)
         home.heard_from = home.heard_from or home.server.world.next_id()
         await process.start(bot, settings, transport)
         try:
@@ -220,24 +209,19 @@ async def run_bot(
 
 
 async def _authorize(
-    home: Home, store: Store, transport: GatedTransport, scopes: Sequence[str]
+    home: Home,
+    settings: Settings,
+    store: Store,
+    transport: GatedTransport,
+    *,
+    scopes: Sequence[str],
 ) -> None:
-    keys = AppKeys(
-        client_id=home.app.client_id,
-        client_secret=Secret(home.app.client_secret or ""),
-        bearer_token=Secret(home.app.bearer),
-    )
-    known = await store.accounts.get(home.user.id)
-    if known is not None:
-        row = await store.credentials.get(home.user.id, "default", CredentialKind.OAUTH2)
-        if row is not None:
-            return
     around = Surroundings(
         store=store,
-        vault=await home.vault(store),
+        vault=await open_the_vault(settings, store),
         transport=transport,
         clock=home.server.world.clock,
         entropy=SeededEntropy(f"{home.user.username} login"),
-        apps={"default": keys},
+        apps=apps_of(settings),
     )
     await home.authorize(around, scopes)
