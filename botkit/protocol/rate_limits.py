@@ -53,7 +53,10 @@ class RateWindow(Struct, frozen=True, kw_only=True, gc=False):
 
 def read_window(headers: Mapping[str, str], prefix: str = "x-rate-limit") -> RateWindow | None:
     """The window of these headers; None unless all three parts are there and readable."""
-    limit = _count(headers.get(f"{prefix}-limit"))
+    said = headers.get(prefix + "-limit")
+    if said is None:  # as most answers do of the day; this is on the way of every call
+        return None
+    limit = _count(said)
     remaining = _count(headers.get(f"{prefix}-remaining"))
     reset = _moment(headers.get(f"{prefix}-reset"))
     if limit is None or remaining is None or reset is None:
@@ -142,7 +145,9 @@ def _count(value: str | None) -> int | None:
     return int(value)
 
 
+@functools.lru_cache(maxsize=64)
 def _moment(value: str | None) -> datetime | None:
+    """Read a Unix time. Kept, because all answers of a window carry the same one."""
     seconds = _count(value)
     if seconds is None:
         return None
