@@ -36,9 +36,15 @@ T = TypeVar("T")
 _MAX_BATCH = 2048
 _IDLE_S = 0.25
 """How long the queue must be empty before the log is copied into the file."""
+_RETRY_S = 5.0
+"""How long after the log could not be copied it is tried again, when nothing else is asked."""
 _IDLE_CHECKPOINT_BYTES = 1_000 * PAGE_BYTES
 _BUSY_CHECKPOINT_BYTES = 16_000 * PAGE_BYTES
 """A log of this size is copied even when the queue never empties (64 MiB)."""
+
+_OVERWRITE = """
+INSERT INTO meta VALUES ('reopened', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1
+"""
 
 
 class Transaction:
@@ -161,7 +167,7 @@ class _Worker:
                 continue
             self._handle(batch)
             _answer(batch)
-        self._close()
+        self._close_all()
 
     def _take(self) -> _Calls | None:
         """What queued; empty when nothing came for a while, None when it is over."""
@@ -226,9 +232,10 @@ class _Worker:
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(sqlite3.Error):
-                connection.close()
+        _end(connection)
+
+    def _close_all(self) -> None:
+        self._close()
 
 
 class _Reader(_Worker):
@@ -263,22 +270,46 @@ class _Writer(_Worker):
         self._foreign_change = False
         self._scrub = False
         self._dirty = False
+        self._rest_s = _IDLE_S
+        self._committing = False
+        self._doubtful = False
 
     def _open(self) -> sqlite3.Connection:
         connection = connect(self._path, store_id=self._store_id)
-        prepare_writer(connection)
-        version = _data_version(connection)
+        try:
+            prepare_writer(connection)
+            if self._doubtful:
+                connection.execute(_OVERWRITE)
+                self._doubtful = False
+            version = _data_version(connection)
+            guard = connect(self._path, store_id=self._store_id)
+        except BaseException:
+            connection.close()
+            raise
+        _end(self._guard)
+        self._guard = guard
         if self._version is not None:
             self._foreign_change = True  # it was opened anew: nobody knows what happened between
         self._version = version
         return connection
 
-    def _close(self) -> None:
+    def _fail(self, batch: Iterable[_Call[Any]], fault: Exception) -> None:
+        """As for every worker; and what a failed commit left in the log is overwritten.
+
+        When the sync fails, the transaction may stand whole in the log, though it was not done
+        and its callers were told so. As long as one connection is open (the guard is), nobody
+        takes it for committed; the next transaction stands in its place, so one is made now.
+        """
+        super()._fail(batch, fault)
+        if self._committing:
+            self._committing, self._doubtful = False, True
+            with contextlib.suppress(sqlite3.Error, OSError, StateError):
+                self._opened()
+
+    def _close_all(self) -> None:
+        super()._close_all()
         guard, self._guard = self._guard, None
-        if guard is not None:
-            with contextlib.suppress(sqlite3.Error):
-                guard.close()
-        super()._close()
+        _end(guard)
 
     def _handle(self, batch: _Calls) -> None:
         asks = [call for call in batch if call.job is None]
@@ -303,7 +334,9 @@ class _Writer(_Worker):
             connection.execute("BEGIN IMMEDIATE")
             transaction = Transaction(connection)
             _run_apart(connection, transaction, jobs)
+        self._committing = True
         connection.execute("COMMIT")
+        self._committing = False
         self._dirty = True
         self._scrub = self._scrub or transaction.scrub
 
@@ -314,7 +347,7 @@ class _Writer(_Worker):
         return changed
 
     def _patience(self) -> float | None:
-        return _IDLE_S if self._dirty else None
+        return self._rest_s if self._dirty else None
 
     def _idle(self) -> None:
         self._dirty = False
@@ -332,26 +365,31 @@ class _Writer(_Worker):
         try:
             if not scrub and os.stat(self._log).st_size < at_bytes:  # noqa: PTH116 - a hot path
                 return
-            if self._guard is None:
-                self._guard = connect(self._path, store_id=self._store_id)
+            assert self._guard is not None
             self._guard.execute("BEGIN IMMEDIATE")
             try:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             finally:
                 self._guard.execute("ROLLBACK")
-            if scrub:
-                self._scrub = not _truncate_log(connection)
-                self._dirty = self._scrub
-        except (sqlite3.Error, OSError, StateError):
+            if scrub and not _is_promised(connection):
+                busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                self._scrub = self._dirty = bool(busy)
+            self._rest_s = _IDLE_S
+        except (sqlite3.Error, OSError):
             self._dirty = True  # not lost, only later: the log still holds everything
+            self._rest_s = _RETRY_S
 
 
-def _truncate_log(connection: sqlite3.Connection) -> bool:
-    """Cut the log, which holds older versions of pages; False when someone still needs it."""
-    if connection.execute("SELECT 1 FROM credential WHERE intent_id != ''").fetchone():
-        return False  # the log's length is the room that the result of a refresh was promised
-    busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-    return not busy
+def _is_promised(connection: sqlite3.Connection) -> bool:
+    """Whether the log's length is the room that the result of a refresh was promised."""
+    found = connection.execute("SELECT 1 FROM credential WHERE intent_id != ''").fetchone()
+    return found is not None
+
+
+def _end(connection: sqlite3.Connection | None) -> None:
+    if connection is not None:
+        with contextlib.suppress(sqlite3.Error):
+            connection.close()
 
 
 def _run_together(connection: sqlite3.Connection, transaction: Transaction, jobs: _Calls) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ _RESTORE = (
     "Nothing was changed. Restore the file from a backup, or move it away (keep it) and run "
     "botkit setup for a new store."
 )
+_LITTLE_BYTES = 64 * 1024
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _CURES = {
@@ -79,6 +81,8 @@ def explain(fault: sqlite3.Error, path: Path) -> StateError:
         )
     if code in _DAMAGED:
         return damaged(path, f"is damaged ({fault})")
+    if code == sqlite3.SQLITE_IOERR and _is_full(path):
+        code = sqlite3.SQLITE_FULL
     what, cure = _CURES.get(code, (f"SQLite says: {fault}", "See the log for the cause."))
     name = getattr(fault, "sqlite_errorname", "")
     return StoreUnavailable(
@@ -121,6 +125,15 @@ def lock_holders(locks: Iterable[str], inodes: Iterable[int], *, own_pid: int) -
 
 def _primary(fault: sqlite3.Error) -> int:
     return int(getattr(fault, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
+
+
+def _is_full(path: Path) -> bool:
+    """Whether the volume has no room; some of SQLite's errors do not say so."""
+    try:
+        found = os.statvfs(path.parent)
+    except (OSError, AttributeError):
+        return False
+    return found.f_bavail * found.f_frsize < _LITTLE_BYTES
 
 
 def _who(path: Path) -> str:
