@@ -202,7 +202,7 @@ class Completion:
             at=self._clock.now(),
         )
         await self._events.bury(job.seq, letter, fence=self._fence())
-        _log.warning("dead letter", event=job.key, reason=_AUTHOR, error=letter.error)
+        _log.warning("dead letter", key=job.key, reason=_AUTHOR, error=letter.error)
         self._gone(job)
 
 

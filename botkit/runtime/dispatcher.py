@@ -138,17 +138,13 @@ class Dispatcher:
         handler did not finish are due again at the next start.
         """
         self._stopping = True
-        with contextlib.suppress(TimeoutError):
-            async with self._clock.timeout(drain_s):
-                await self._until_settled()
+        await self._until_settled(drain_s)
         self._runs.stopping = True
         for slot in self.running:
             _log.warning("handler cancelled, its event runs again", handler=slot.handler)
             if slot.task is not None:
                 slot.task.cancel()
-        with contextlib.suppress(TimeoutError):
-            async with self._clock.timeout(_GRACE_S):
-                await self._until_settled()
+        await self._until_settled(_GRACE_S)
         stubborn = [slot for slot in self.running if slot.job is not None]
         self._unfinished += [slot.job for slot in stubborn if slot.job is not None]
         await self._give_back([*self._marked, *self._unfinished])
@@ -294,10 +290,14 @@ class Dispatcher:
         if not (self.running or self._riding or self._committing):
             self._settled.set()
 
-    async def _until_settled(self) -> None:
+    async def _until_settled(self, seconds: float) -> None:
+        """Wait until no handler runs and every end is stored, but not longer than that."""
         self._settled.clear()
         self._check_settled()
-        await self._settled.wait()
+        if seconds > 0 and not self._settled.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with self._clock.timeout(seconds):
+                    await self._settled.wait()
 
     async def _give_back(self, jobs: Iterable[Job]) -> None:
         """Events that were about to run, or ran, are due at the next start; no try is counted."""
@@ -310,4 +310,4 @@ class Dispatcher:
                     fence=self._fence(),
                 )
             except StateError as error:
-                _log.warning("event not given back", event=job.key, why=str(error))
+                _log.warning("event not given back", key=job.key, why=str(error))

@@ -70,7 +70,7 @@ class Feeder:
     @property
     def idle(self) -> bool:
         """Whether nothing is held and nothing that is due is left in the store."""
-        return not self._held and self._unread_after is None
+        return not self._held and self._unread_after is None and self._released is None
 
     async def wait_idle(self) -> None:
         """Return when nothing is held and nothing that is due is left in the store."""
@@ -122,8 +122,7 @@ class Feeder:
             try:
                 await self._read()
                 if self._look and self._unread_after is None:
-                    self._look = False
-                    self._next = await self._events.next_due(self._clock.now())
+                    await self._look_ahead()
             except StoreUnavailable as error:
                 _log.error("the inbox cannot be read", why=str(error))
                 self.rescan()
@@ -136,6 +135,14 @@ class Feeder:
                     await self._woken.wait()
             except TimeoutError:
                 self._on_time()
+
+    async def _look_ahead(self) -> None:
+        """Learn when something in the store becomes due; `later` may know of more meanwhile."""
+        self._look = False
+        self._next = None
+        found = await self._events.next_due(self._clock.now())
+        if found is not None and (self._next is None or found < self._next):
+            self._next = found
 
     def _patience(self) -> float:
         if self._next is None:

@@ -92,7 +92,7 @@ class Lanes:
         queue = behind[lane]
         if queue is None:
             behind[lane] = deque((job,))
-        elif queue[-1].seq < job.seq:
+        elif not queue or queue[-1].seq < job.seq:
             queue.append(job)
         else:
             queue.insert(sum(other.seq < job.seq for other in queue), job)

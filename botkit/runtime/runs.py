@@ -162,9 +162,7 @@ class Runs:
             at=self._clock.now(),
         )
         await self.persist(lambda: self._events.bury(job.seq, letter, fence=self._fence()))
-        _log.error(
-            "dead letter", event=job.key, handler=handler, reason=reason, error=letter.error
-        )
+        _log.error("dead letter", key=job.key, handler=handler, reason=reason, error=letter.error)
         self._tell(job, "dead", handler=handler, note=reason, error=error)
 
     async def time_out(self, job: Job, slot: Slot) -> None:
@@ -291,7 +289,7 @@ class Runs:
         )
         _log.info(
             "event waits",
-            event=job.key,
+            key=job.key,
             handler=slot.handler,
             waiting_for=parked.waiting_for,
             until=until.isoformat(),
@@ -308,7 +306,7 @@ class Runs:
             note=drop.reason,
         )
         await self.persist(lambda: self._events.finish(finish, fence=self._fence()))
-        _log.info("event dropped", event=job.key, handler=slot.handler, reason=drop.reason)
+        _log.info("event dropped", key=job.key, handler=slot.handler, reason=drop.reason)
         self._tell(job, "dropped", handler=slot.handler, note=drop.reason)
 
     async def _fail(
@@ -332,7 +330,7 @@ class Runs:
         )
         _log.warning(
             "handler failed",
-            event=job.key,
+            key=job.key,
             handler=slot.handler,
             tried=tried,
             again_at=not_before.isoformat(),
@@ -343,9 +341,9 @@ class Runs:
 
     async def _before_again(self, job: Job, problem: Exception, again: int) -> None:
         if isinstance(problem, Conflict):
-            _log.info("state has moved on, the event runs again", event=job.key)
+            _log.info("state has moved on, the event runs again", key=job.key)
             return
-        _log.error("the store cannot be used", event=job.key, why=str(problem))
+        _log.error("the store cannot be used", key=job.key, why=str(problem))
         await self._clock.sleep(_STORE_WAIT_S[min(again, len(_STORE_WAIT_S) - 1)])
 
     def decode(self, job: Job) -> Event:

@@ -147,7 +147,9 @@ class FakeLookup:
 class Bench:
     """The runtime's core on a real store, in virtual time."""
 
-    def __init__(self, store: Store, clock: VirtualClock, wiring: FakeWiring, **options: Any) -> None:
+    def __init__(
+        self, store: Store, clock: VirtualClock, wiring: FakeWiring, **options: Any
+    ) -> None:
         self.store = store
         self.clock = clock
         self.wiring = wiring
@@ -155,7 +157,7 @@ class Bench:
         self.lookup = FakeLookup()
         self.ended: list[Ended] = []
         self.tasks = Tasks()
-        self.lease = Lease(store, clock, owner="test")
+        self.lease = Lease(store, clock, owner="test", ttl_s=1e7)
         self.services = Services(
             steps=self.steps,
             store=store,
@@ -188,9 +190,8 @@ class Bench:
         await self.dispatcher.feeder.wait_idle()
 
     async def later(self, seconds: float) -> None:
-        """Move virtual time on, then let everything come to rest."""
+        """Move virtual time on, stopping wherever somebody waits for a time."""
         await self.clock.advance(timedelta(seconds=seconds))
-        await self.idle()
 
     @property
     def outcomes(self) -> list[str]:
@@ -214,6 +215,7 @@ async def bench(
     """A running core; what is in the store of the folder goes on."""
     clock = clock or VirtualClock()
     async with open_store(f"sqlite:///{folder}/bot.db", clock=clock) as store:
+        hold_time(store, clock)
         made = Bench(store, clock, wiring, **options)
         await made.lease.acquire()
         async with made.tasks:
@@ -222,6 +224,21 @@ async def bench(
             yield made
             made.dispatcher.abandon()
         await made.lease.release()
+
+
+def hold_time(store: Any, clock: VirtualClock) -> None:
+    """Virtual time stands still while the store's threads work."""
+    engine = store._engine
+
+    def holding(call: Any) -> Any:
+        async def held(*args: Any) -> Any:
+            with clock.working():
+                return await call(*args)
+
+        return held
+
+    for name in ("write", "read", "changed"):
+        setattr(engine, name, holding(getattr(engine, name)))
 
 
 def start(made: Bench) -> None:

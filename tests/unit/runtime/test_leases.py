@@ -1,0 +1,162 @@
+"""One process at a time: taking, keeping, losing and giving back the runner's lease."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from botkit.errors import LeaseLost, StoreUnavailable
+from botkit.runtime.leases import Lease
+from botkit.sandbox.clock import VirtualClock
+from botkit.storage import open_store
+from tests.unit.runtime.fakes import hold_time
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from botkit.model.records import Fence
+    from botkit.ports import Store
+
+
+@asynccontextmanager
+async def opened(folder: Path, clock: VirtualClock) -> AsyncIterator[Store]:
+    async with open_store(f"sqlite:///{folder}/bot.db", clock=clock) as store:
+        hold_time(store, clock)
+        yield store
+
+
+class Patient:
+    """Lets virtual time run on while something waits for it."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+
+    async def __call__(self, work: asyncio.Task[None]) -> None:
+        for _ in range(200):
+            await self._clock.at_rest()
+            if work.done():
+                break
+            self._clock.jump()
+        await work
+
+
+async def test_the_holder_has_a_fence_and_gives_it_back(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    async with opened(tmp_path, clock) as store:
+        lease = Lease(store, clock, owner="one")
+        with pytest.raises(LeaseLost):
+            lease.fence()
+        await lease.acquire()
+        assert lease.fence().owner == "one"
+        await lease.release()
+        await lease.release()
+        with pytest.raises(LeaseLost):
+            lease.fence()
+        assert await store.leases.holder("runner", now=clock.now()) is None
+
+
+async def test_a_second_process_is_refused_at_once_when_the_first_is_known_to_be_alive(
+    tmp_path: Path,
+) -> None:
+    clock = VirtualClock()
+    async with opened(tmp_path, clock) as store:
+        await Lease(store, clock, owner="one").acquire()
+        second = Lease(store, clock, owner="two", alive=lambda owner: owner == "one")
+        with pytest.raises(LeaseLost, match="one runs a bot on this store"):
+            await second.acquire()
+        assert clock.monotonic() == 0
+
+
+async def test_a_second_process_is_refused_when_the_first_keeps_renewing(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    async with opened(tmp_path, clock) as store:
+        first = Lease(store, clock, owner="one")
+        await first.acquire()
+        async with asyncio.TaskGroup() as group:
+            keeper = group.create_task(first.keep())
+            second = group.create_task(_refused(Lease(store, clock, owner="two")))
+            await Patient(clock)(second)
+            assert first.fence().owner == "one"
+            keeper.cancel()
+
+
+async def _refused(lease: Lease) -> None:
+    with pytest.raises(LeaseLost):
+        await lease.acquire()
+
+
+async def test_the_lease_of_a_killed_process_is_waited_out(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    async with opened(tmp_path, clock) as store:
+        await Lease(store, clock, owner="killed").acquire()
+        second = Lease(store, clock, owner="two", alive=lambda _: None)
+        async with asyncio.TaskGroup() as group:
+            await Patient(clock)(group.create_task(second.acquire()))
+        assert clock.monotonic() <= 11
+        assert second.fence().epoch == 2
+
+
+async def test_the_lease_of_a_process_known_to_be_gone_is_taken_at_once(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    async with opened(tmp_path, clock) as store:
+        old = Lease(store, clock, owner="gone")
+        await old.acquire()
+        second = Lease(store, clock, owner="two", alive=lambda owner: owner != "gone")
+        await second.acquire()
+        assert clock.monotonic() == 0
+        assert second.fence().epoch == 2
+        with pytest.raises(LeaseLost):
+            await old.renew()
+
+
+async def test_the_holder_stops_by_its_own_clock_before_the_store_gives_the_lease_away(
+    tmp_path: Path,
+) -> None:
+    clock = VirtualClock()
+    async with opened(tmp_path, clock) as store:
+        lease = Lease(store, clock, owner="one")
+        await lease.acquire()
+        await clock.advance(8)
+        with pytest.raises(StoreUnavailable):
+            lease.fence()
+        await lease.renew()
+        assert lease.fence().owner == "one"
+        lease.abandon()
+        with pytest.raises(LeaseLost):
+            lease.fence()
+
+
+async def test_keeping_goes_on_while_the_store_cannot_be_used_and_ends_when_the_lease_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = VirtualClock()
+    async with opened(tmp_path, clock) as store:
+        lease = Lease(store, clock, owner="one")
+        await lease.acquire()
+        renewals: list[Fence] = []
+        whole = store.leases.renew
+        faults: list[Exception] = [StoreUnavailable("full"), StoreUnavailable("full")]
+
+        async def renew(fence: Fence, **times: object) -> None:
+            renewals.append(fence)
+            if faults:
+                raise faults.pop()
+            await whole(fence, **times)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(store.leases, "renew", renew)
+        async with asyncio.TaskGroup() as group:
+            keeper = group.create_task(_loses(lease))
+            await clock.advance(12)
+            assert len(renewals) == 4
+            assert lease.fence().owner == "one"
+            faults.append(LeaseLost("taken"))
+            await Patient(clock)(keeper)
+
+
+async def _loses(lease: Lease) -> None:
+    with pytest.raises(LeaseLost):
+        await lease.keep()
