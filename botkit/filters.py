@@ -14,7 +14,7 @@ Text filters take whatever has a `text`: posts, direct messages, and the author'
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from inspect import iscoroutinefunction
 from types import MappingProxyType
 from typing import Any, Generic, NoReturn, Protocol, TypeVar, cast
@@ -50,7 +50,7 @@ _GRAM = 3
 _GRAMS_PAY_FROM = 24
 """Measured: looking up a post's trigrams costs as much as asking two dozen `contains`."""
 # What a reply starts with (the names X puts there, or the summons itself), then the command.
-_COMMAND = re.compile(r"\s*(?:@\w+[,:]?\s+)*([/!])(\S+)(?:\s+|\Z)")
+_COMMAND = re.compile(r"\s*(?:@\w+[,:]?\s+)*([/!]\S+)")
 
 
 class HasText(Protocol):
@@ -260,9 +260,9 @@ def command(*names: str) -> EventFilter[HasText]:
 
     def find(event: HasText) -> Values | None:
         found = _COMMAND.match(event.text)
-        if found is None or found[1] + found[2].casefold() not in wanted:
+        if found is None or found[1].casefold() not in wanted:
             return None
-        return {Command: Command(name=found[2], args=event.text[found.end() :].rstrip())}
+        return {Command: Command(name=found[1][1:], args=event.text[found.end() :].strip())}
 
     return EventFilter(
         lambda event: not wanted.isdisjoint(_command_word(event)),
@@ -406,21 +406,21 @@ def _with(attribute: str) -> Callable[[type[Event]], bool]:
     return lambda event_type: hasattr(event_type, attribute)
 
 
-def _pin(keys: Callable[[Any], Collection[Hashable]], *values: Hashable, worth: int = 1) -> Pin:
+def _pin(keys: Callable[[Any], Iterable[Hashable]], *values: Hashable, worth: int = 1) -> Pin:
     return Pin(keys=keys, values=frozenset(values), worth=worth)
 
 
 # The functions below are the index's fields: one for each thing that a filter can pin.
 
 
-def _grams(event: HasText) -> Collection[Hashable]:
+def _grams(event: HasText) -> Iterable[Hashable]:
     text = event.text.casefold()
-    return set(zip(text, text[1:], text[2:], strict=False))
+    return zip(text, text[1:], text[2:], strict=False)
 
 
 def _command_word(event: HasText) -> Collection[Hashable]:
     found = _COMMAND.match(event.text)
-    return () if found is None else (found[1] + found[2].casefold(),)
+    return () if found is None else (found[1].casefold(),)
 
 
 def _user_keys(event: PostEvent | DirectMessage) -> Collection[Hashable]:

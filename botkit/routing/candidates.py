@@ -16,7 +16,7 @@ from botkit.routing.schedules import Schedule
 from botkit.routing.state import StateParam
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator, Sequence
+    from collections.abc import Collection, Coroutine, Iterator, Sequence
 
     from botkit.model.events import Signal
     from botkit.ports import Scope
@@ -139,13 +139,13 @@ class Wiring:
         return index
 
 
-def check_of(filters: Sequence[Any]) -> Check:
-    """All filters of a handler as one question."""
+def check_of(filters: Sequence[Any], wanted: Collection[Any]) -> Check:
+    """All filters of a handler as one question; finds no value that the handler does not want."""
     if not filters:
         return lambda _: _NO_VALUES
     if len(filters) == 1:
-        return _check_of_one(filters[0])
-    asked = tuple(_check_of_one(given) for given in filters)
+        return _check_of_one(filters[0], wanted)
+    asked = tuple(_check_of_one(given, wanted) for given in filters)
 
     def check(event: Any) -> Mapping[Any, Any] | None:
         values: dict[Any, Any] = {}
@@ -159,9 +159,9 @@ def check_of(filters: Sequence[Any]) -> Check:
     return check
 
 
-def _check_of_one(given: Any) -> Check:
+def _check_of_one(given: Any, wanted: Collection[Any]) -> Check:
     passes: Callable[[Any], object] = given
-    if isinstance(given, Selective) and given.provides:
+    if isinstance(given, Selective) and not set(given.provides).isdisjoint(wanted):
         return given.find
     return lambda event: _NO_VALUES if passes(event) else None
 

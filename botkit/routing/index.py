@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Index", "Pinned"]
 
+_SEVERAL = 2
+
 Keys: TypeAlias = Callable[[Any], Iterable[Hashable]]
 
 
@@ -55,18 +57,19 @@ class Index(Generic[T]):
 
     def lookup(self, event: Any) -> Sequence[T]:
         """The entries that can match, in order of their position."""
-        found: list[T] = []
-        hits = 0
+        found: Sequence[T] = ()
         for keys, get in self._fields:
             for entries in filter(None, map(get, keys(event))):
-                found += entries
-                hits += 1
-        if not hits:
-            return self._residual
-        if hits == 1 and not self._residual:
-            return found
-        by_position = {entry.position: entry for entry in (*found, *self._residual)}
-        return [by_position[position] for position in sorted(by_position)]
+                found = [*found, *entries] if found else entries
+        if not self._residual:
+            # One hit is in order already; several may name an entry twice.
+            return found if len(found) < _SEVERAL else _in_order(found)
+        return _in_order([*found, *self._residual]) if found else self._residual
+
+
+def _in_order(entries: Iterable[T]) -> list[T]:
+    by_position = {entry.position: entry for entry in entries}
+    return [by_position[position] for position in sorted(by_position)]
 
 
 def _filed(entries: Iterable[Pinned]) -> dict[int, Pin]:

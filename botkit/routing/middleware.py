@@ -27,11 +27,19 @@ Ring: TypeAlias = Callable[[Resolve, Any], Coroutine[Any, Any, Any]]
 """A handler with whatever surrounds it."""
 
 
+_PAIR = 2
+
+
 class Values(Struct, frozen=True, kw_only=True):
     """What a function is given beside the event: types in order, then types by name."""
 
     positional: tuple[Any, ...] = ()
     by_name: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def wanted(self) -> frozenset[Any]:
+        """All types that it is given."""
+        return frozenset((*self.positional, *(wanted for _, wanted in self.by_name)))
 
 
 def call(function: Callable[..., Coroutine[Any, Any, Any]], values: Values) -> Ring:
@@ -48,6 +56,9 @@ def call(function: Callable[..., Coroutine[Any, Any, Any]], values: Values) -> R
     if len(positional) == 1:
         (only,) = positional
         return lambda resolve, event: function(event, resolve(only))
+    if len(positional) == _PAIR:
+        first, second = positional
+        return lambda resolve, event: function(event, resolve(first), resolve(second))
     return lambda resolve, event: function(event, *map(resolve, positional))
 
 

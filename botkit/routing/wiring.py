@@ -190,7 +190,9 @@ class _Work:
                 schedule=schedule,
             ),
             pins=_pins(registration, schedule),
-            check=check_of(registration.filters) if schedule is None else _on_time(schedule),
+            check=check_of(registration.filters, values.wanted)
+            if schedule is None
+            else _on_time(schedule),
             ring=ring,
         )
 
@@ -258,4 +260,4 @@ def _on_time(schedule: Schedule) -> Check:
     def own(tick: Tick) -> bool:
         return tick.schedule == name
 
-    return check_of((own,))
+    return check_of((own,), ())
