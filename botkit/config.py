@@ -43,9 +43,9 @@ __all__ = [
     "Settings",
     "StoreSettings",
     "XSettings",
-    "environment_flag",
     "load_settings",
     "setting_names",
+    "surroundings",
 ]
 
 _PREFIX = "BOTKIT_"
@@ -113,7 +113,7 @@ class BotSettings(_Section):
     """`MODULE:BOT`."""
     account: str | None = None
     source: Literal["auto", "stream", "poll"] = "auto"
-    """`auto`: the activity stream and a slow poll when the app's bearer is there, else the poll."""
+    """`auto`: activity stream and slow poll when the app's bearer is there, else the poll."""
 
 
 class StoreSettings(_Section):
@@ -156,9 +156,7 @@ class RunSettings(_Section):
 class Settings(BaseSettings):
     """All settings, frozen. Made by `load_settings`."""
 
-    model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     x: XSettings = XSettings()
     app: AppSettings | None = None
@@ -212,9 +210,9 @@ class Settings(BaseSettings):
         return prefix + str(path if path.is_absolute() else self.folder / path)
 
 
-def environment_flag(name: str) -> str | None:
-    """A variable of the surroundings that is no setting: `NO_COLOR`, `BROWSER`, `CI`, ..."""
-    return os.environ.get(name)
+def surroundings() -> dict[str, str]:
+    """The whole environment, for a process that is started."""
+    return dict(os.environ)
 
 
 def setting_names() -> list[str]:
@@ -250,9 +248,7 @@ def load_settings(
     names = os.environ if environ is None else environ
     reading = _Reading()
     where = folder or Path.cwd()
-    chosen = config_file or (
-        Path(names["BOTKIT_CONFIG"]) if names.get("BOTKIT_CONFIG") else None
-    )
+    chosen = config_file or (Path(names["BOTKIT_CONFIG"]) if names.get("BOTKIT_CONFIG") else None)
     if chosen is not None:
         where = chosen.parent.absolute()
         reading.toml(chosen, required=True)
@@ -291,11 +287,7 @@ class _Reading:
                 self.put(path, value, f"{file.name} [{'.'.join(path[:-1])}] {path[-1]}")
 
     def environment(self, names: Mapping[str, str]) -> None:
-        plain = {
-            n: v
-            for n, v in names.items()
-            if n.startswith(_PREFIX) and n not in _RESERVED
-        }
+        plain = {n: v for n, v in names.items() if n.startswith(_PREFIX) and n not in _RESERVED}
         for name, value in sorted(plain.items()):
             path = _path_of(name)
             if _exists(path):
@@ -330,9 +322,7 @@ class _Reading:
         if ("app",) in {p[:1] for p in self.values} and ("apps", "default") in {
             p[:2] for p in self.values
         }:
-            self.problems.append(
-                "[app] and [apps.default] are the same app: keep one of them."
-            )
+            self.problems.append("[app] and [apps.default] are the same app: keep one of them.")
         nested: dict[str, Any] = {}
         for path, value in self.values.items():
             at = nested
@@ -346,8 +336,7 @@ class _Reading:
             self.problems.extend(self._faults(error))
         if self.problems or settings is None:
             raise ConfigError(
-                f"{len(self.problems)} setting(s) are wrong: "
-                + " ".join(self.problems),
+                f"{len(self.problems)} setting(s) are wrong: " + " ".join(self.problems),
                 problems=self.problems,
             )
         return settings
@@ -355,9 +344,7 @@ class _Reading:
     def _faults(self, error: ValidationError) -> Iterator[str]:
         for fault in error.errors(include_url=False, include_input=False):
             path = tuple(str(part) for part in fault["loc"])
-            origin = (
-                self.origins.get(path) or self.origins.get(path[:-1]) or ".".join(path)
-            )
+            origin = self.origins.get(path) or self.origins.get(path[:-1]) or ".".join(path)
             yield f"{origin}: {fault['msg'].removeprefix('Value error, ')}."
 
     def _from_file(self, path: tuple[str, ...], file: Path, origin: str) -> None:
@@ -423,11 +410,15 @@ def _section_model(section: str) -> type[BaseModel]:
 
 
 def _exists(path: tuple[str, ...]) -> bool:
-    if len(path) == 3 and path[0] == "apps":
-        return path[2] in AppSettings.model_fields
-    if len(path) == 3 and path[:2] == ("x", "extra_headers"):
-        return True
-    return len(path) == 2 and path[1] in _section_model(path[0]).model_fields
+    match path:
+        case ("apps", _, name):
+            return name in AppSettings.model_fields
+        case ("x", "extra_headers", _):
+            return True
+        case (section, name):
+            return name in _section_model(section).model_fields
+        case _:
+            return False
 
 
 def _path_of(name: str) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import importlib.resources
 import shutil
-import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -20,11 +19,9 @@ import click
 
 from botkit import __version__
 from botkit.cli.options import run_async
-from botkit.errors import BotkitError
 
 if TYPE_CHECKING:
     from botkit.bot import Bot, RunningBot
-    from botkit.config import Settings
     from botkit.model.users import Account
     from botkit.ports import Store
     from botkit.runtime.runs import Ended
@@ -66,25 +63,28 @@ class _Demo:
         folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="botkit-demo-"))
         try:
             async with open_server() as opened:
-                settings = await asyncio.to_thread(_settings, folder, opened)
                 _say("", f"botkit {__version__} · sandbox X at {opened.url} · store demo.db")
-                await self._play(settings, opened)
+                await self._play(folder, opened)
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         return 0
 
-    async def _play(self, settings: Settings, opened: OpenServer) -> None:
+    async def _play(self, folder: Path, opened: OpenServer) -> None:
         from botkit.bot.joining import Watch, open_runtime
+        from botkit.cli.stage import authorize, environment_of
         from botkit.client.system import SystemClock
         from botkit.sandbox.actors import Actor
         from botkit.storage import open_store
 
-        bot = await asyncio.to_thread(_example, settings.folder)
+        bot = await asyncio.to_thread(_example, folder)
+        environment = environment_of(opened, folder / "demo.db")
         world = opened.world
         world.add_user(_BOT)
         ada = Actor(world, world.add_user(_WHO), _at_once)
-        async with open_store(settings.store_url, clock=SystemClock()) as store:
-            account = await _authorize(settings, store, bot, opened)
+        async with open_store(environment["BOTKIT_STORE__URL"], clock=SystemClock()) as store:
+            settings, account = await authorize(
+                environment, folder, store, bot, username=_BOT, tell=_setup_line
+            )
             await _check(store, account)
             watch = Watch(on_ended=self._ended, on_wrote=self._wrote)
             async with open_runtime(bot, settings, store=store, watch=watch) as running:
@@ -134,42 +134,6 @@ class _Demo:
         )
 
 
-def _settings(folder: Path, opened: OpenServer) -> Settings:
-    """Settings that know the sandbox only, whatever is in the environment."""
-    from botkit.config import load_settings
-
-    redirect_uri = f"http://127.0.0.1:{_free_port()}/callback"
-    app = opened.world.grants.add_app("demo", redirect_uris=[redirect_uri])
-    key = app.client_secret or ""
-    return load_settings(
-        folder=folder,
-        environ={
-            "BOTKIT_X__API_URL": opened.url,
-            "BOTKIT_X__CONSENT_URL": f"{opened.url}/i/oauth2/authorize",
-            "BOTKIT_APP__CLIENT_ID": app.client_id,
-            "BOTKIT_APP__CLIENT_SECRET": key,
-            "BOTKIT_APP__BEARER_TOKEN": app.bearer,
-            "BOTKIT_APP__REDIRECT_URI": redirect_uri,
-            "BOTKIT_STORE__URL": "sqlite:///demo.db",
-            "BOTKIT_STORE__KEY": _toy_key(key),
-        },
-    )
-
-
-def _toy_key(seed: str) -> str:
-    """A vault key for a store that lives for seconds and holds toys."""
-    import hashlib
-
-    return hashlib.sha256(seed.encode()).hexdigest()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def _example(folder: Path) -> Bot:
     """The greeter of the examples; where they are not, the one that `botkit new` writes."""
     from botkit.cli.loading import load_bot
@@ -180,34 +144,6 @@ def _example(folder: Path) -> Bot:
         file = folder / f"{_BOT}.py"
         file.write_text(template.read_text(encoding="utf-8").replace("{{ name }}", _BOT))
     return load_bot(f"{file}:bot")
-
-
-async def _authorize(settings: Settings, store: Store, bot: Bot, opened: OpenServer) -> Account:
-    """The real flow, with the sandbox's consent page clicked for the person."""
-    import aiohttp
-
-    from botkit.wizard.setup import Asked, set_up
-
-    del opened
-    clicks: list[asyncio.Task[None]] = []
-
-    async def click_authorize(url: str) -> None:
-        async with (
-            aiohttp.ClientSession() as browser,
-            browser.post(url, data={"as": _BOT, "decision": "authorize"}) as page,
-        ):
-            await page.read()
-
-    async with asyncio.TaskGroup() as group:
-
-        async def show(url: str) -> None:
-            clicks.append(group.create_task(click_authorize(url)))
-
-        done = await set_up(settings, store, bot, Asked(), show=show, tell=_setup_line)
-    for proof in done.proofs:
-        if not proof.fine:
-            raise BotkitError(f"{proof.what}: {proof.detail}")
-    return done.login.account
 
 
 async def _check(store: Store, account: Account) -> None:
