@@ -6,25 +6,22 @@ would like to. And while the store works in its threads, virtual time stands sti
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+import asyncio
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, cast
 
 from botkit.errors import StoreUnavailable, TransportError
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import AsyncGenerator, Awaitable, Callable
-    from concurrent.futures import Future
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
     from botkit.ports.io import HttpRequest, HttpResponse, HttpStream, Transport
     from botkit.ports.store import Store
     from botkit.sandbox.clock import VirtualClock
 
-__all__ = ["CountingExecutor", "GatedTransport", "Life", "gated_store"]
+__all__ = ["GatedTransport", "Life", "gated_store", "threads_counted"]
 
-T = TypeVar("T")
-
+_RUN = "run_in_executor"
 _GROUPS = frozenset(
     {
         "events",
@@ -116,23 +113,25 @@ class GatedTransport:
             raise TransportError("The process was killed.", request=request.name)
 
 
-class CountingExecutor(ThreadPoolExecutor):
-    """The loop's threads, with virtual time standing still while one of them works."""
+@contextmanager
+def threads_counted(clock: VirtualClock) -> Generator[None]:
+    """Let virtual time stand still while a thread works that a task of the loop waits for."""
+    loop = asyncio.get_running_loop()
+    plain = loop.run_in_executor
 
-    def __init__(self, clock: VirtualClock, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(max_workers=8, thread_name_prefix="sandbox")
-        self._clock = clock
-        self._loop = loop
-
-    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Start a call in a thread."""
-        working = self._clock.working()
+    def counted(executor: Any, call: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        working = clock.working()
         working.__enter__()
+        # Added before anybody awaits it: whoever waits runs right after time may move again.
+        future = plain(executor, call, *args)
+        future.add_done_callback(lambda _: working.__exit__(None, None, None))
+        return future
 
-        def landed(_: Future[T]) -> None:
-            if not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(working.__exit__, None, None, None)
-
-        started = super().submit(fn, *args, **kwargs)
-        started.add_done_callback(landed)
-        return started
+    # Set by name: a loop that does not allow it (uvloop) goes without.
+    with suppress(AttributeError):
+        setattr(loop, _RUN, counted)
+    try:
+        yield
+    finally:
+        with suppress(AttributeError):
+            setattr(loop, _RUN, plain)

@@ -18,7 +18,7 @@ from botkit.client.surroundings import Surroundings
 from botkit.config import Settings, load_settings
 from botkit.runtime.lifecycle import Pace
 from botkit.sandbox.clock import SeededEntropy
-from botkit.sandbox.gates import CountingExecutor, GatedTransport, Life, gated_store
+from botkit.sandbox.gates import GatedTransport, Life, gated_store, threads_counted
 from botkit.sandbox.http import Call
 from botkit.sandbox.transport import SandboxTransport
 from botkit.storage import open_store
@@ -183,11 +183,10 @@ async def run_bot(
 ) -> AsyncGenerator[Process]:
     """Run a bot until the block ends; see `Sandbox.running`."""
     clock: VirtualClock = home.server.world.clock  # type: ignore[assignment]
-    loop = asyncio.get_running_loop()
-    loop.set_default_executor(CountingExecutor(clock, loop))
     life = Life(clock)
     transport = GatedTransport(SandboxTransport(home.server, clock), life)
     async with AsyncExitStack() as stack:
+        stack.enter_context(threads_counted(clock))
         settings = await asyncio.to_thread(home.settings)
         inner = await stack.enter_async_context(open_store(home.store_url, clock=clock))
         store = gated_store(inner, life)

@@ -17,7 +17,7 @@ from botkit.sandbox.grants import Grants
 from botkit.sandbox.rules import WorldRules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from botkit.ports.io import Clock, Entropy
 
@@ -245,6 +245,10 @@ class World:
     def posts_by(self, user_id: str) -> list[PostRecord]:
         """The user's posts that are there, oldest first."""
         return [post for post in self._posts_by.get(user_id, ()) if not post.deleted]
+
+    def newest_by(self, user_id: str) -> Iterator[PostRecord]:
+        """The user's posts that are there, newest first."""
+        return (post for post in reversed(self._posts_by.get(user_id, ())) if not post.deleted)
 
     def posts_naming(self, user_id: str) -> list[PostRecord]:
         """The user's mentions timeline: others' posts, replies too, oldest first."""

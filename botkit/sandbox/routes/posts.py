@@ -161,7 +161,7 @@ def _check_duplicate(
     # The same normalised text and the same reply target. Source: x-platform 12.1.
     since = visit.world.clock.now() - timedelta(seconds=visit.world.rules.duplicate_window_s)
     wanted = policy.normalise(text)
-    for post in reversed(visit.world.posts_by(author.id)):
+    for post in visit.world.newest_by(author.id):
         if post.created_at < since:
             break
         if post.reply_to_id == (target.id if target else None) and (

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
-from botkit import Actions, Bot, DirectMessage, Drop, Mention, Reply, Signal
-from botkit.errors import ConfigError, MissingScope
+from botkit import Actions, Bot, DirectMessage, Drop, Mention, Reply, Signal, Tick
+from botkit.errors import ConfigError, MissingScope, WiringError
 from botkit.filters import contains
 from botkit.model.records import WriteState
 from botkit.sandbox import Sandbox
@@ -271,3 +272,64 @@ async def test_two_worlds_are_the_same(tmp_path, bot):
         seen.append((sandbox.clock.now(), list(sandbox.world.posts)))
 
     assert seen[0] == seen[1]
+
+
+async def test_a_test_that_fails_ends_its_bot_at_once(sandbox, bot):
+    with pytest.raises(ZeroDivisionError):
+        async with sandbox.running(bot) as process:
+            _ = 1 // 0
+
+    assert not process.is_running
+
+
+async def test_a_killed_process_writes_nothing_more(sandbox, bot):
+    ada = sandbox.user("ada")
+
+    async with sandbox.running(bot) as process:
+        await process.crash()
+        await process.crash()
+        await ada.posts("@greeter hello")
+        await sandbox.settle()
+
+    assert sandbox.replies_to(ada) == []
+    assert not process.is_running
+
+
+async def test_what_ends_a_bot_is_raised_in_the_test(sandbox):
+    broken = Bot("broken")
+
+    @broken.on(Mention)
+    async def odd(mention: Mention, model: Decimal) -> None:
+        raise AssertionError
+
+    with pytest.raises(WiringError):
+        async with sandbox.running(broken):
+            pass
+
+
+async def test_a_handler_may_wait_for_a_thread(sandbox):
+    slow = Bot("slow")
+
+    @slow.on(Mention)
+    async def think(mention: Mention, act: Actions) -> None:
+        await act.reply(mention, str(await asyncio.to_thread(sum, range(1000))))
+
+    ada = sandbox.user("ada")
+    async with sandbox.running(slow):
+        await ada.posts("@slow think")
+        await sandbox.settle()
+
+    assert sandbox.replies_to(ada) == ["499500"]
+
+
+async def test_authors_schedules_tick_in_virtual_time(sandbox):
+    daily = Bot("daily")
+
+    @daily.every(timedelta(hours=6))
+    async def news(tick: Tick, act: Actions) -> None:
+        await act.post(f"News of {tick.at:%d %H:%M}")
+
+    async with sandbox.running(daily):
+        await sandbox.advance(timedelta(hours=25))
+
+    assert len(sandbox.posts_by("daily")) == 4

@@ -10,7 +10,7 @@ import pytest
 from botkit.errors import StoreUnavailable, TransportError
 from botkit.model.users import Account
 from botkit.ports.io import HttpRequest
-from botkit.sandbox.gates import CountingExecutor, GatedTransport, Life, gated_store
+from botkit.sandbox.gates import GatedTransport, Life, gated_store, threads_counted
 from botkit.sandbox.transport import SandboxTransport
 from botkit.storage import open_store
 
@@ -68,7 +68,6 @@ async def test_a_dead_process_sends_nothing(peer, life):
 
 async def test_time_stands_still_while_a_thread_works(peer):
     loop = asyncio.get_running_loop()
-    loop.set_default_executor(CountingExecutor(peer.clock, loop))
     release = threading.Event()
     seen = []
 
@@ -76,14 +75,25 @@ async def test_time_stands_still_while_a_thread_works(peer):
         await asyncio.to_thread(release.wait)
         seen.append(peer.clock.monotonic())
 
-    working = loop.create_task(work())
-    moving = loop.create_task(peer.clock.advance(60))
-    for _ in range(20):
-        await peer.clock.sleep(0)
-    assert peer.clock.monotonic() == 0
-    release.set()
-    await working
-    await moving
+    with threads_counted(peer.clock):
+        working = loop.create_task(work())
+        moving = loop.create_task(peer.clock.advance(60))
+        for _ in range(20):
+            await peer.clock.sleep(0)
+        assert peer.clock.monotonic() == 0
+        release.set()
+        await working
+        await moving
 
     assert seen == [0]
     assert peer.clock.monotonic() == 60
+
+
+async def test_afterwards_threads_are_as_before(peer):
+    loop = asyncio.get_running_loop()
+    before = loop.run_in_executor
+
+    with threads_counted(peer.clock), threads_counted(peer.clock):
+        await asyncio.to_thread(int)
+
+    assert loop.run_in_executor == before
