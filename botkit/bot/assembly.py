@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,10 +94,10 @@ async def open_the_vault(
     Raises:
         VaultKeyError: There is no key, or it is the wrong one; nothing was changed.
     """
-    key = find_key(settings, store_id=store.store_id)
+    key = await asyncio.to_thread(find_key, settings, store_id=store.store_id)
     if key is None and tell is not None and await store.vault_check() is None:
         path = key_path(store.store_id)
-        key = make_key(path)
+        key = await asyncio.to_thread(make_key, path)
         tell(f"vault key made: {path} (keep a copy; the sealed logins need it)")
     return await open_vault(store, key, previous=find_previous_key(settings))
 

@@ -80,7 +80,7 @@ async def open_the_store(settings: Settings, *, create: bool = False) -> AsyncIt
 
     url = settings.store_url
     if not create:
-        _must_exist(url)
+        await asyncio.to_thread(_must_exist, url)
     async with open_store(url, clock=SystemClock(), create=create) as store:
         yield store
 

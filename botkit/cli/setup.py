@@ -93,7 +93,7 @@ async def _run(settings: Settings, bot: Bot | None, asked: Asked, *, opens_brows
         had_key = settings.store.key is not None
         done = await set_up(settings, store, bot, asked, show=show, tell=_say)
         if not had_key:
-            _warn_of_container()
+            await asyncio.to_thread(_warn_of_container)
     for proof in done.proofs:
         _say(f"{proof.what} {proof.state}{': ' + proof.detail if proof.detail else ''}")
         if proof.cure:

@@ -1,0 +1,129 @@
+"""The command line: what is loaded for what, exit codes, errors on one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from botkit import errors
+from botkit.cli import main
+from botkit.cli.entry import exit_code_of
+from botkit.cli.table import COMMANDS, help_page
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in list(__import__("os").environ):
+        if name.startswith("BOTKIT_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["help"]])
+def test_help_lists_every_command(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert out == help_page()
+    for entry in COMMANDS:
+        assert f"  {entry.name} " in out
+
+
+def test_help_and_version_load_neither_click_nor_anything_of_weight() -> None:
+    code = (
+        "import sys; from botkit.cli import main; main(['--help']); main(['--version']);"
+        "heavy = {'click', 'rich', 'pydantic', 'aiohttp', 'structlog', 'botkit.config',"
+        " 'botkit.telemetry'} & set(sys.modules); sys.exit(f'loaded {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("entry", COMMANDS, ids=lambda entry: entry.name)
+def test_each_command_says_what_it_is_for_in_the_first_line_of_its_help(
+    entry: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([entry.name, "--help"]) == 0  # type: ignore[attr-defined]
+    out = capsys.readouterr().out
+    assert out.startswith(f"Usage: botkit {entry.name}")  # type: ignore[attr-defined]
+    assert "secret" not in out.lower().replace("not for secrets", "")
+
+
+def test_an_unknown_command_is_refused_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stauts"]) == 2
+    assert "No such command" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.ConfigError("x"), 2),
+        (errors.WiringError("x"), 2),
+        (errors.InvalidGrant("x"), 2),
+        (errors.MissingScope(operation="a", have=[], need=["b"], cure="c"), 2),
+        (errors.NotSummoned("x"), 3),
+        (errors.PaymentRequired("x", status=402), 3),
+        (errors.TransportError("x"), 4),
+        (errors.ServerError("x", status=503), 4),
+        (errors.OutcomeUnknown("x"), 1),
+        (errors.RateLimited("x", status=429), 1),
+        (errors.Corrupt("x"), 5),
+        (errors.VaultKeyError("x"), 5),
+        (errors.BotkitError("x"), 1),
+    ],
+)
+def test_each_error_has_the_exit_code_of_the_table(error: errors.BotkitError, code: int) -> None:
+    assert exit_code_of(error) == code
+
+
+def test_all_faults_of_the_settings_come_a_line_each(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOTKIT_X__API_ULR", "https://a.example")
+    monkeypatch.setenv("BOTKIT_HTTP__PORT", "many")
+    assert main(["status"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("botkit: ") == 2
+    assert "did you mean BOTKIT_X__API_URL?" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("command", ["status", "checklist"])
+def test_without_a_store_the_cure_is_named(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command]) == 2
+    assert "botkit setup" in capsys.readouterr().err
+
+
+def test_run_without_a_bot_says_how_to_name_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run"]) == 2
+    assert "MODULE:BOT" in capsys.readouterr().err
+
+
+def test_setup_without_credentials_names_them_all_before_anything_is_made(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["setup", "--no-browser"]) == 2
+    captured = capsys.readouterr()
+    assert "client_id is missing" in captured.err
+    assert "client_secret is missing" in captured.err
+    assert captured.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_events_decode_reads_a_file_and_says_what_cannot_be_decoded(
+    capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "bad.json").write_text("nonsense")
+    assert main(["events", "decode", "bad.json"]) == 1
+    assert capfdbinary.readouterr().out.startswith(b'{"error":')
