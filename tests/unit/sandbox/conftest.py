@@ -10,7 +10,6 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
 
-from botkit.sandbox import pytest_plugin
 from botkit.sandbox.clock import SeededEntropy, VirtualClock
 from botkit.sandbox.http import Answer, Call
 from botkit.sandbox.server import XServer
@@ -18,8 +17,6 @@ from botkit.sandbox.world import World
 
 if TYPE_CHECKING:
     from botkit.sandbox.grants import App, Grant
-
-sandbox = pytest_plugin.sandbox
 
 CALLBACK = "http://127.0.0.1:8765/callback"
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
