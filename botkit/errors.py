@@ -120,9 +120,7 @@ class ConfigError(BotkitError):
 
     docs = "reference/settings.html"
 
-    def __init__(
-        self, message: str, *, problems: Sequence[str] = (), hint: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, problems: Sequence[str] = (), hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.problems = tuple(problems) or (message,)
 
@@ -185,10 +183,7 @@ class AccessDenied(AuthError):
         self.need = tuple(need)
         self.cure = cure
         has = " ".join(self.have) or "nothing"
-        text = (
-            message
-            or f"{operation} needs {' '.join(self.need)}, the account has {has}."
-        )
+        text = message or f"{operation} needs {' '.join(self.need)}, the account has {has}."
         super().__init__(text, hint=cure)
 
 
@@ -374,7 +369,7 @@ class VaultKeyError(StateError):
 
 
 class UndecodableEvent(StateError):
-    """A stored event cannot be read: its signal's class is gone or has changed. It stays stored."""
+    """A stored event cannot be read: its class is gone or has changed. It stays stored."""
 
 
 class PolicyError(BotkitError):

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from botkit.bot.assembly import X, open_the_vault, open_x
-from botkit.bot.definition import Bot
 from botkit.client.system import SystemClock, SystemEntropy
 from botkit.errors import AccessDenied, ConfigError
 from botkit.model.tokens import CredentialKind, LoginState
@@ -40,6 +39,7 @@ from botkit.telemetry.redaction import Redactor
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Sequence
 
+    from botkit.bot.definition import Bot
     from botkit.client.grants import LoginStatus
     from botkit.config import Settings
     from botkit.model.events import GrantRevoked
@@ -72,7 +72,6 @@ class RunningBot:
         sources: What it hears by, for each the reason for that way.
     """
 
-    bot: Bot
     accounts: tuple[Account, ...]
     sources: Mapping[str, str]
     x: X
@@ -307,7 +306,6 @@ class _Joint:
         )
         made.append(runtime)
         return RunningBot(
-            bot=self._bot,
             accounts=tuple(self._accounts.values()),
             sources=reasons,
             x=x,

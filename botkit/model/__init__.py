@@ -1,1 +1,1 @@
-"""Frozen values: events, posts, users, messages, tokens and the store's rows. No behaviour, no I/O."""
+"""Frozen values: events, posts, users, messages, tokens and the store's rows. No I/O."""

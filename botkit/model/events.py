@@ -116,21 +116,15 @@ class PostEvent(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True)
         return self.mentions_me or self.quotes_me
 
 
-class Mention(
-    PostEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="mention"
-):
+class Mention(PostEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="mention"):
     """Someone @mentioned the account in the text of a post."""
 
 
-class Reply(
-    PostEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="reply"
-):
+class Reply(PostEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="reply"):
     """Someone answered a post of the account, without naming it in the text itself."""
 
 
-class Quote(
-    PostEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="quote"
-):
+class Quote(PostEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="quote"):
     """Someone quoted a post of the account."""
 
 
@@ -198,9 +192,7 @@ class GrantRevoked(
         return f"revoke/{self.user_id}/{self.app_id or ''}/{self.at.isoformat()}"
 
 
-class UnknownEvent(
-    XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="unknown"
-):
+class UnknownEvent(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="unknown"):
     """An event of a kind that botkit has no class for, kept with its raw payload.
 
     Attributes:

@@ -6,10 +6,10 @@ import re
 
 __all__ = ["escape"]
 
-_UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
-)
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 """Control characters, escape sequences' first byte, line ends and bidirectional overrides."""
+
+_ONE_BYTE = 0xFF
 
 
 def escape(text: str) -> str:
@@ -19,4 +19,4 @@ def escape(text: str) -> str:
 
 def _escaped(found: re.Match[str]) -> str:
     code = ord(found.group())
-    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"
+    return f"\\x{code:02x}" if code <= _ONE_BYTE else f"\\u{code:04x}"

@@ -13,7 +13,7 @@ __all__ = ["Redactor"]
 REDACTED = "[redacted]"
 _SECRET_NAMES = re.compile(
     r"(?i)^(authorization|cookie|set-cookie|.*secret|.*password|.*passphrase|pin|code"
-    r"|code_verifier|state|access_token|refresh_token|bearer_token|oauth_token|oauth_verifier"
+    r"|code_verifier|access_token|refresh_token|bearer_token|oauth_token|oauth_verifier"
     r"|oauth_signature|token|signature)$"
 )
 _SECRET_VALUES = re.compile(
