@@ -33,6 +33,8 @@ __all__ = [
 DAY_PREFIXES = ("x-app-limit-24hour", "x-user-limit-24hour")
 """Headers of the daily windows, seen on capped routes. Source: seen on the wire."""
 
+_DAY_LIMITS = frozenset(f"{prefix}-limit" for prefix in DAY_PREFIXES)
+
 LONGEST_PENALTY = timedelta(minutes=15)
 """Where doubling after a 429 without a usable reset ends."""
 
@@ -53,12 +55,13 @@ class RateWindow(Struct, frozen=True, kw_only=True, gc=False):
 
 def read_window(headers: Mapping[str, str], prefix: str = "x-rate-limit") -> RateWindow | None:
     """The window of these headers; None unless all three parts are there and readable."""
-    said = headers.get(prefix + "-limit")
+    limit_name, remaining_name, reset_name = _names(prefix)
+    said = headers.get(limit_name)
     if said is None:  # as most answers do of the day; this is on the way of every call
         return None
     limit = _count(said)
-    remaining = _count(headers.get(f"{prefix}-remaining"))
-    reset = _moment(headers.get(f"{prefix}-reset"))
+    remaining = _count(headers.get(remaining_name))
+    reset = _moment(headers.get(reset_name))
     if limit is None or remaining is None or reset is None:
         return None
     return RateWindow(limit=limit, remaining=remaining, reset=reset)
@@ -66,6 +69,8 @@ def read_window(headers: Mapping[str, str], prefix: str = "x-rate-limit") -> Rat
 
 def read_day_window(headers: Mapping[str, str]) -> RateWindow | None:
     """The daily window, of the app or the user: the one with less left when both are there."""
+    if _DAY_LIMITS.isdisjoint(headers):
+        return None
     found = [window for prefix in DAY_PREFIXES if (window := read_window(headers, prefix))]
     return min(found, key=_tightness, default=None)
 
@@ -124,6 +129,11 @@ def penalty(in_a_row: int) -> timedelta:
     """
     doublings = min(max(in_a_row - 1, 0), 10)
     return min(_FIRST_PENALTY * (1 << doublings), LONGEST_PENALTY)
+
+
+@functools.cache
+def _names(prefix: str) -> tuple[str, str, str]:
+    return f"{prefix}-limit", f"{prefix}-remaining", f"{prefix}-reset"
 
 
 def _used_up_until(headers: Mapping[str, str], prefix: str) -> datetime | None:
