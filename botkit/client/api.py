@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["XApi"]
 
 _TIMEOUT_S = 30.0
+_JSON = ("Content-Type", "application/json")
 _MOST_LIMITED = 3
 _OK = 200
 
@@ -79,6 +80,7 @@ class XApi:
     ) -> None:
         self._keeper = keeper
         self._around = keeper.around
+        self._transport = keeper.around.transport
         self._limiter = limiter
         self._callers = Callers(keeper, app=app)
         self._on_spend = on_spend
@@ -86,23 +88,30 @@ class XApi:
 
     async def send(self, request: Request, *, account_id: str = "") -> Response:
         """See `ports.Sender.send`."""
-        caller = await self._callers.choose(request, account_id)
+        callers, limiter = self._callers, self._limiter
+        caller = callers.chosen(request, account_id) or await callers.choose(request, account_id)
         key = (request.operation, caller.owner)
-        call = _Call(request, caller)
+        call: _Call | None = None
         while True:
-            token = await self._callers.token(caller)
-            await self._limiter.enter(key)
+            token = callers.fresh_token(caller) or await callers.token(caller)
+            http = self._http(request, token) or await self._signed(request, caller)
+            if not limiter.enter_nowait(key):
+                await limiter.enter(key)
             try:
-                answer = await self._exchange(request, caller, token)
+                answer = await self._transport.send(http)
                 outcome = self._read(request, answer, account_id)
                 if isinstance(outcome, Response):
-                    self._limiter.note(key, outcome)
+                    limiter.note(key, outcome)
+            except OutcomeUnknown:
+                self._spend(request, account_id)
+                raise
             finally:
-                self._limiter.leave(key)
+                limiter.leave(key)
             if isinstance(outcome, Response):
                 if outcome.level and caller.kind is CredentialKind.OAUTH1:
                     await self._keeper.note_level(account_id, outcome.level)
                 return outcome
+            call = call or _Call(request, caller)
             await self._go_again(call, token, answer, outcome)
 
     async def ready(self, request: Request, *, account_id: str = "") -> None:
@@ -120,8 +129,9 @@ class XApi:
         caller = await self._callers.choose(as_app, account_id)
         for is_last in (False, True):
             token = await self._callers.token(caller)
-            http = await self._http(as_app, caller, token)
-            async with self._around.transport.stream(http) as stream:
+            http = self._http(as_app, token)
+            assert http is not None  # an app has a token, it does not sign
+            async with self._transport.stream(http) as stream:
                 if stream.status == _OK:
                     yield stream
                     return
@@ -135,16 +145,6 @@ class XApi:
     async def kinds(self, account_id: str) -> dict[CredentialKind, tuple[str, ...]]:
         """See `ports.Sender.kinds`."""
         return await self._keeper.holdings(account_id)
-
-    async def _exchange(
-        self, request: Request, caller: Caller, token: Secret | None
-    ) -> HttpResponse:
-        http = await self._http(request, caller, token)
-        try:
-            return await self._around.transport.send(http)
-        except OutcomeUnknown:
-            self._spend(request, caller.account_id)
-            raise
 
     def _read(
         self, request: Request, answer: HttpResponse, account_id: str
@@ -188,25 +188,20 @@ class XApi:
                 pass
         raise error
 
-    async def _http(self, request: Request, caller: Caller, token: Secret | None) -> HttpRequest:
-        reads = request.method == "GET"
-        if reads and self._respelled:
+    def _http(self, request: Request, token: Secret | None) -> HttpRequest | None:
+        """The call as HTTP with that token; None without one: it has to be signed."""
+        if token is None:
+            return None
+        if self._respelled and request.method == "GET":
             request = requests.respelled(request)
         url = self._around.endpoints.url_of(request)
-        authorization = await self._callers.authorization(caller, token, request, url)
-        headers: tuple[tuple[str, str], ...] = (("Authorization", authorization),)
-        if request.json is not None:
-            headers = (*headers, ("Content-Type", "application/json"))
-        return HttpRequest(
-            method=request.method,
-            url=url,
-            name=request.name,
-            headers=headers,
-            body=request.json,
-            timeout_s=_TIMEOUT_S,
-            writes=not reads,
-            follow_same_origin=reads,
-        )
+        return _http_of(request, url, f"Bearer {token.reveal()}")
+
+    async def _signed(self, request: Request, caller: Caller) -> HttpRequest:
+        if self._respelled and request.method == "GET":
+            request = requests.respelled(request)
+        url = self._around.endpoints.url_of(request)
+        return _http_of(request, url, await self._callers.signature(caller, request, url))
 
     def _spend(self, request: Request, account_id: str) -> None:
         if self._on_spend is not None:
@@ -220,6 +215,21 @@ class XApi:
             answer.body,
             now=self._around.clock.now(),
         )
+
+
+def _http_of(request: Request, url: str, authorization: str) -> HttpRequest:
+    reads = request.method == "GET"
+    proof = ("Authorization", authorization)
+    return HttpRequest(
+        method=request.method,
+        url=url,
+        name=request.name,
+        headers=(proof,) if request.json is None else (proof, _JSON),
+        body=request.json,
+        timeout_s=_TIMEOUT_S,
+        writes=not reads,
+        follow_same_origin=reads,
+    )
 
 
 def _count(data: object) -> int:

@@ -28,6 +28,7 @@ __all__ = ["Caller", "Callers"]
 
 _log = structlog.get_logger("botkit.api")
 
+_MOST_CHOSEN = 20_000
 _OUT_OF_BOUNDS = 135
 _CLOCK_OFF = timedelta(seconds=60)
 
@@ -51,6 +52,12 @@ class Callers:
         self._app = app
         self._templates: dict[str, tuple[TokenPair, SigningTemplate]] = {}
         self._clock_off = timedelta(0)
+        self._chosen: dict[tuple[str, str, bool], tuple[int, Caller]] = {}
+
+    def chosen(self, request: Request, account_id: str) -> Caller | None:
+        """The caller as it was chosen before, None when the logins have changed since."""
+        known = self._chosen.get((request.operation, account_id, request.as_app))
+        return known[1] if known is not None and known[0] == self._keeper.version else None
 
     async def choose(self, request: Request, account_id: str) -> Caller:
         """The caller for a request.
@@ -58,6 +65,14 @@ class Callers:
         Raises:
             AccessDenied: Nothing that is held does for the operation.
         """
+        caller = await self._choose(request, account_id)
+        key = (request.operation, account_id, request.as_app)
+        if len(self._chosen) >= _MOST_CHOSEN:
+            self._chosen.clear()
+        self._chosen[key] = (self._keeper.version, caller)
+        return caller
+
+    async def _choose(self, request: Request, account_id: str) -> Caller:
         if not account_id or request.as_app:
             app = await self._keeper.app_of(account_id) if account_id else self._app
             can_serve = self._keeper.app_can_serve(app)
@@ -71,6 +86,12 @@ class Callers:
         app = await self._keeper.app_of(account_id)
         owner = f"app/{app}" if kind is CredentialKind.APP_ONLY else account_id
         return Caller(kind, account_id, app, owner)
+
+    def fresh_token(self, caller: Caller) -> Secret | None:
+        """What the caller proves itself with, when there is nothing to think about."""
+        if caller.kind is not CredentialKind.OAUTH2:
+            return None
+        return self._keeper.fresh_token(caller.account_id)
 
     async def token(self, caller: Caller) -> Secret | None:
         """What the caller proves itself with; None for OAuth 1.0a, which signs each call.
@@ -93,12 +114,8 @@ class Callers:
                 f"The app's bearer token cannot be had: {error.message}", request=error.request
             ) from error
 
-    async def authorization(
-        self, caller: Caller, token: Secret | None, request: Request, url: str
-    ) -> str:
-        """The value of the `Authorization` header."""
-        if token is not None:
-            return f"Bearer {token.reveal()}"
+    async def signature(self, caller: Caller, request: Request, url: str) -> str:
+        """The value of the `Authorization` header of an OAuth 1.0a call."""
         template = await self._template(caller)
         return template.authorization(
             request.method,

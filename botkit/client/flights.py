@@ -175,8 +175,7 @@ class Flights:
                     why=str(outcome.error),
                 )
             case "gone":
-                grant.is_gone = True
-                self._book.grants.pop(grant.row.account_id, None)
+                self._book.drop(grant)
             case _:
                 if outcome.unsaved is not None:
                     await self._salvager.keep(outcome.unsaved)

@@ -94,6 +94,7 @@ class Grant:
         "access",
         "error",
         "flight",
+        "fresh_until_s",
         "gap_s",
         "is_gone",
         "last_flight_s",
@@ -111,7 +112,7 @@ class Grant:
     def __init__(self, row: CredentialRow) -> None:
         self.row = _without_secrets(row)
         self.access = Secret("")
-        self.until_s = 0.0
+        self.until_s = self.fresh_until_s = 0.0
         self.margin_s = self.late_s = self.urgent_s = 0.0
         self.gap_s = _GAP_S
         self.next_try_s = 0.0
@@ -137,6 +138,7 @@ class Grant:
         self.margin_s = whole_s * entropy.uniform(*_MARGIN)
         self.urgent_s = min(_URGENT_S, whole_s / 20)
         self.late_s = min(_LATE_S, whole_s / 10)
+        self.fresh_until_s = self._fresh_until_s()
         self.tries = 0
         self.waited = False
         self.next_try_s = 0.0
@@ -145,6 +147,12 @@ class Grant:
     def keep(self, row: CredentialRow) -> None:
         """Another state of the login; the sealed tokens stay in the store."""
         self.row = _without_secrets(row)
+        self.fresh_until_s = self._fresh_until_s()
+
+    def _fresh_until_s(self) -> float:
+        """Until when the access token is given out without any further thought."""
+        is_ok = self.row.status is LoginState.OK
+        return self.until_s - max(self.margin_s, self.urgent_s) if is_ok else 0.0
 
     def left_s(self, clock: Clock) -> float:
         """How long the access token in hand still lives."""

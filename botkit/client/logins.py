@@ -48,6 +48,8 @@ class LoginBook:
         self._apps: dict[str, str] = {}
         self._pairs: dict[str, tuple[CredentialRow, TokenPair]] = {}
         self.grants: dict[str, Grant] = {}
+        self.version = 0
+        """Grows whenever what anybody holds may have changed."""
 
     async def load(self, account_id: str) -> None:
         """Read one account's logins, unless they are here."""
@@ -56,6 +58,7 @@ class LoginBook:
             account = await self._around.store.accounts.get(account_id)
             if account is not None:
                 self._apps[account_id] = account.app
+                self.version += 1
                 await self._take_all(rows)
 
     async def load_all(self, *, rescued: Iterable[Rescued] = ()) -> None:
@@ -63,16 +66,23 @@ class LoginBook:
         accounts = await self._around.store.accounts.listing()
         rows = await self._around.store.credentials.listing()
         self._apps = {account.id: account.app for account in accounts}
+        self.version += 1
         await self._take_all(rows)
         for entry in rescued:
             self._take_rescued(entry)
         held = {row.account_id for row in rows if row.kind is CredentialKind.OAUTH2}
         for gone in self.grants.keys() - held:
             _log.info("login removed", account=gone)
-            self.grants.pop(gone).is_gone = True
+            self.drop(self.grants[gone])
         signing = {row.account_id for row in rows if row.kind is CredentialKind.OAUTH1}
         for gone in self._pairs.keys() - signing:
             del self._pairs[gone]
+
+    def drop(self, grant: Grant) -> None:
+        """The login is no more."""
+        grant.is_gone = True
+        self.grants.pop(grant.row.account_id, None)
+        self.version += 1
 
     def app_of(self, account_id: str) -> str | None:
         """The app that an account acts through; None for an account that is not known."""
@@ -87,6 +97,7 @@ class LoginBook:
         known = self._pairs.get(row.account_id)
         if known is not None:
             self._pairs[row.account_id] = (row, known[1])
+            self.version += 1
 
     def renew(self, grant: Grant, row: CredentialRow, access: Secret) -> None:
         """Give out this generation from now on."""
@@ -116,6 +127,7 @@ class LoginBook:
 
     def announce(self, grant: Grant, before: CredentialRow | None) -> None:
         """One line for each change of state, and the callback."""
+        self.version += 1
         row = grant.row
         if before is None or (before.status, before.reason) != (row.status, row.reason):
             say = {LoginState.OK: _log.info, LoginState.UNCERTAIN: _log.warning}.get(

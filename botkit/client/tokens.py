@@ -113,6 +113,13 @@ class TokenKeeper:
         """Close with the default deadline."""
         await self.close()
 
+    def fresh_token(self, account_id: str) -> Secret | None:
+        """The access token when there is nothing to think about, else None: ask `access_token`."""
+        grant = self._book.grants.get(account_id)
+        if grant is not None and self._clock.monotonic() < grant.fresh_until_s:
+            return grant.access
+        return None
+
     async def access_token(self, account_id: str) -> Secret:
         """An OAuth 2.0 access token of the account that works for a minute or more.
 
@@ -184,6 +191,11 @@ class TokenKeeper:
         if app is not None and self._bearers.can_serve(app):
             held[CredentialKind.APP_ONLY] = ()
         return held
+
+    @property
+    def version(self) -> int:
+        """Grows whenever what anybody holds may have changed."""
+        return self._book.version
 
     async def app_of(self, account_id: str) -> str:
         """The app that the account acts through."""

@@ -127,7 +127,15 @@ class AiohttpTransport:
         response: aiohttp.ClientResponse | None = None
         try:
             async with asyncio.timeout(request.timeout_s):
-                response = await self._start(_open(self._streams), request, total_s=None)
+                url = self._address(request.url)
+                response = await _open(self._streams).request(
+                    request.method,
+                    url,
+                    headers=request.headers,
+                    timeout=self._timeout(None),
+                    allow_redirects=False,
+                    **self._special(request, url),
+                )
         except _FAILURES as error:
             failure = error
         finally:
@@ -153,46 +161,45 @@ class AiohttpTransport:
             trust_env=False,
         )
 
-    async def _start(
-        self,
-        session: aiohttp.ClientSession,
-        request: HttpRequest,
-        *,
-        url: URL | None = None,
-        total_s: float | None,
-    ) -> aiohttp.ClientResponse:
-        address = url or self._address(request.url)
-        options: dict[str, Any] = {}
+    def _special(self, request: HttpRequest, url: URL) -> dict[str, Any]:
+        """What few requests need beside the usual: a proxy, or a guard."""
+        special: dict[str, Any] = {}
         if self._use_proxy:
-            proxy, headers = proxy_for(address)
-            options = {"proxy": proxy, "proxy_headers": headers}
+            special["proxy"], special["proxy_headers"] = proxy_for(url)
         if request.writes and request.method != "POST":
             # aiohttp sends PUT and DELETE again by itself when a kept connection breaks; POST not.
-            options["middlewares"] = (_only_once,)
-        return await session.request(
-            request.method,
-            address,
-            data=request.body,
-            headers=request.headers,
-            timeout=self._timeout(total_s),
-            allow_redirects=False,
-            **options,
-        )
+            special["middlewares"] = (_only_once,)
+        return special
 
     async def _exchange(self, request: HttpRequest) -> HttpResponse:
         session = _open(self._requests)
-        url: URL | None = None
+        url = self._address(request.url)
         for _hop in range(_MAX_REDIRECTS + 1):
-            async with await self._start(
-                session, request, url=url, total_s=request.timeout_s
-            ) as response:
+            response = await session.request(
+                request.method,
+                url,
+                data=request.body,
+                headers=request.headers,
+                timeout=self._timeout(request.timeout_s),
+                allow_redirects=False,
+                **self._special(request, url),
+            )
+            try:
                 if response.status not in _REDIRECTS:
+                    content = response.content
                     return HttpResponse(
                         status=response.status,
                         headers=_lower(response.headers),
-                        body=await _whole_body(request, response),
+                        body=content.read_nowait()
+                        if content.is_eof()
+                        else await _whole_body(request, response),
                     )
                 url = _next_address(request, response)
+            except BaseException:
+                response.close()
+                raise
+            finally:
+                response.release()
         raise TransportError(
             f"{request.name}: redirected more than {_MAX_REDIRECTS} times.",
             request=request.name,
@@ -285,7 +292,10 @@ def _open(session: aiohttp.ClientSession | None) -> aiohttp.ClientSession:
 
 
 def _lower(headers: CIMultiDictProxy[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    found = {name.lower(): value for name, value in headers.items()}
+    if len(found) == len(headers):
+        return found
+    found.clear()
     for name, value in headers.items():
         low = name.lower()
         found[low] = f"{found[low]}, {value}" if low in found else value
