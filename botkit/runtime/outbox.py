@@ -267,7 +267,7 @@ class Outbox:
         )
         await self._guard.budget.flush()
         if self._guard.health.works(step.account_id):
-            await self._store.events.unpark("account", account_id=step.account_id)
+            await self._reconciler.unpark("account", account_id=step.account_id)
         if self._on_wrote is not None:
             self._on_wrote(Wrote(step=step, verdict=verdict, result_id=made.id, took_s=took_s))
         return msgspec.structs.replace(

@@ -85,6 +85,12 @@ class Reconciler:
         """Look again: a write became uncertain."""
         self._woken.set()
 
+    async def unpark(self, waiting_for: str, *, account_id: str) -> None:
+        """What these events waited for is over: they run again, now."""
+        await self._store.events.unpark(waiting_for, account_id=account_id)
+        if self._on_settled is not None:
+            self._on_settled()
+
     async def run(self) -> None:
         """Settle what becomes due, until cancelled."""
         while True:
@@ -257,9 +263,7 @@ class Reconciler:
         await self._release(row)
 
     async def _release(self, row: StoredWrite) -> None:
-        await self._store.events.unpark(f"write/{row.id}", account_id=row.account_id)
-        if self._on_settled is not None:
-            self._on_settled()
+        await self.unpark(f"write/{row.id}", account_id=row.account_id)
 
 
 def _place(row: StoredWrite) -> tuple[str, str, str]:
