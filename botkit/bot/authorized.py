@@ -63,7 +63,8 @@ async def run_authorized(
         scopes=row.scopes,
         gen=row.gen,
     )
-    lease = Lease(store, around.clock, owner=this_process(around.entropy), name="setup")
+    owner = await asyncio.to_thread(this_process, around.entropy)
+    lease = Lease(store, around.clock, owner=owner, name="setup")
     await lease.acquire()
     try:
         new = row_of(event, account.id, "setup")
@@ -106,25 +107,7 @@ class _Run:
     def _runs(self, tasks: Tasks) -> tuple[Runs, Deadlines]:
         around = self._x.keeper.around
         wiring = self._bot.wiring
-        reconciler = Reconciler(
-            store=self._store, sender=self._x.sender, clock=around.clock, fence=self._fence
-        )
-        outbox = Outbox(
-            store=self._store,
-            sender=self._x.sender,
-            guard=Guard(
-                may=self._bot.may,
-                store=self._store,
-                sender=self._x.sender,
-                clock=around.clock,
-                budget=self._x.budget,
-            ),
-            reconciler=reconciler,
-            clock=around.clock,
-            entropy=around.entropy,
-            fence=self._fence,
-            spawn=tasks.spawn,
-        )
+        outbox = self._outbox(tasks)
         services = Services(
             steps=outbox,
             store=self._store,
@@ -150,6 +133,28 @@ class _Run:
             on_ended=self._ended.append,
         )
         return runs, deadlines
+
+    def _outbox(self, tasks: Tasks) -> Outbox:
+        around = self._x.keeper.around
+        reconciler = Reconciler(
+            store=self._store, sender=self._x.sender, clock=around.clock, fence=self._fence
+        )
+        return Outbox(
+            store=self._store,
+            sender=self._x.sender,
+            guard=Guard(
+                may=self._bot.may,
+                store=self._store,
+                sender=self._x.sender,
+                clock=around.clock,
+                budget=self._x.budget,
+            ),
+            reconciler=reconciler,
+            clock=around.clock,
+            entropy=around.entropy,
+            fence=self._fence,
+            spawn=tasks.spawn,
+        )
 
     def _fence(self) -> Fence:
         return self._lease.fence()

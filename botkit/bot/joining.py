@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from botkit.bot.assembly import X, open_the_vault, open_x
+from botkit.bot.listening import Listening
 from botkit.client.system import SystemClock, SystemEntropy
 from botkit.errors import AccessDenied, ConfigError
 from botkit.model.tokens import CredentialKind, LoginState
@@ -31,13 +33,10 @@ from botkit.runtime.reports import Reports
 from botkit.runtime.runs import Ended
 from botkit.runtime.schedules import Scheduler
 from botkit.runtime.steps import Wrote
-from botkit.sources.mentions import MentionsPoll
-from botkit.sources.stream import ActivityStream
-from botkit.sources.subscriptions import Subscriptions
 from botkit.telemetry.redaction import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
 
     from botkit.bot.definition import Bot
     from botkit.client.grants import LoginStatus
@@ -124,6 +123,7 @@ async def open_runtime(
     wiring = bot.wiring
     vault = await open_the_vault(settings, store)
     accounts = await the_accounts(settings, store)
+    chance = entropy or SystemEntropy()
     joint = _Joint(
         bot,
         settings,
@@ -131,8 +131,10 @@ async def open_runtime(
         accounts,
         store=store,
         clock=clock or SystemClock(),
-        entropy=entropy or SystemEntropy(),
+        entropy=chance,
         pace=pace or Pace(drain_s=settings.run.drain_s),
+        owner=await asyncio.to_thread(this_process, chance),
+        is_alive=await _who_lives(store, clock or SystemClock()),
     )
     async with AsyncExitStack() as stack:
         await joint.lease.acquire()
@@ -157,6 +159,13 @@ async def open_runtime(
             yield running
         finally:
             await running.stop()
+
+
+async def _who_lives(store: Store, clock: Clock) -> Callable[[str], bool | None]:
+    """Whether the process that holds the runner's lease now is alive: asked once, in a thread."""
+    holder = await store.leases.holder("runner", now=clock.now())
+    verdict = None if holder is None else await asyncio.to_thread(is_alive, holder)
+    return lambda name: verdict if name == holder else None
 
 
 async def _check_access(bot: Bot, accounts: Sequence[Account], x: X, *, force: bool) -> None:
@@ -209,6 +218,8 @@ class _Joint:
         clock: Clock,
         entropy: Entropy,
         pace: Pace,
+        owner: str,
+        is_alive: Callable[[str], bool | None],
     ) -> None:
         self._bot = bot
         self._settings = settings
@@ -224,19 +235,19 @@ class _Joint:
         self.lease = Lease(
             store,
             clock,
-            owner=this_process(entropy),
+            owner=owner,
             ttl_s=pace.lease_ttl_s,
             renew_s=pace.lease_renew_s,
             alive=is_alive,
         )
         self._given: dict[str, dict[Any, Any]] = {}
         self._dispatcher: Dispatcher | None = None
+        self._runtime: Runtime | None = None
 
     def join(
         self, x: X, tasks: Tasks, watch: Watch, redactor: Redactor, *, dry_run: bool
     ) -> RunningBot:
         """Make the runtime; starts nothing."""
-        made: list[Runtime] = []
         reconciler = Reconciler(
             store=self._store,
             sender=x.sender,
@@ -245,7 +256,29 @@ class _Joint:
             on_settled=self._look_again,
             report=self.reports,
         )
-        outbox = Outbox(
+        outbox = self._outbox(x, reconciler, watch, dry_run=dry_run)
+        dispatcher = self._dispatcher = self._dispatching(x, outbox, tasks, watch, redactor)
+        inbox = Inbox(
+            store=self._store,
+            taker=dispatcher,
+            fence=self.lease.fence,
+            on_revoked=lambda event: self._revoked(event, x),
+        )
+        sources, reasons = self._listening(x, inbox).sources()
+        self._runtime = self._running(
+            x, tasks, dispatcher, inbox, outbox, self._parts(x, reconciler, sources)
+        )
+        return RunningBot(
+            accounts=tuple(self._accounts.values()),
+            sources=reasons,
+            x=x,
+            inbox=inbox,
+            dispatcher=dispatcher,
+            runtime=self._runtime,
+        )
+
+    def _outbox(self, x: X, reconciler: Reconciler, watch: Watch, *, dry_run: bool) -> Outbox:
+        return Outbox(
             store=self._store,
             sender=x.sender,
             guard=self._guard(x),
@@ -253,10 +286,14 @@ class _Joint:
             clock=self.clock,
             entropy=self.entropy,
             fence=self.lease.fence,
-            spawn=lambda work: made[0].send(work),  # noqa: PLW0108 - it is made below
+            spawn=self._send,
             on_wrote=watch.on_wrote,
             dry_run=dry_run,
         )
+
+    def _dispatching(
+        self, x: X, outbox: Outbox, tasks: Tasks, watch: Watch, redactor: Redactor
+    ) -> Dispatcher:
         services = Services(
             steps=outbox,
             store=self._store,
@@ -264,7 +301,7 @@ class _Joint:
             fence=self.lease.fence,
             signals=self._wiring.signals,
         )
-        dispatcher = self._dispatcher = Dispatcher(
+        return Dispatcher(
             wiring=self._wiring,
             services=services,
             entropy=self.entropy,
@@ -275,14 +312,25 @@ class _Joint:
             on_ended=watch.on_ended,
             slots=self._settings.run.slots,
         )
-        inbox = Inbox(
+
+    def _running(
+        self,
+        x: X,
+        tasks: Tasks,
+        dispatcher: Dispatcher,
+        inbox: Inbox,
+        outbox: Outbox,
+        parts: dict[str, Callable[[], Awaitable[None]]],
+    ) -> Runtime:
+        scheduler = Scheduler(
+            self._wiring.schedules,
+            list(self._accounts),
             store=self._store,
+            clock=self.clock,
             taker=dispatcher,
             fence=self.lease.fence,
-            on_revoked=lambda event: self._revoked(event, x),
         )
-        sources, reasons = self._sources(x, inbox)
-        runtime = Runtime(
+        return Runtime(
             store=self._store,
             clock=self.clock,
             entropy=self.entropy,
@@ -290,29 +338,33 @@ class _Joint:
             tasks=tasks,
             dispatcher=dispatcher,
             inbox=inbox,
-            scheduler=Scheduler(
-                self._wiring.schedules,
-                list(self._accounts),
-                store=self._store,
-                clock=self.clock,
-                taker=dispatcher,
-                fence=self.lease.fence,
-            ),
+            scheduler=scheduler,
             reports=self.reports,
             recover=outbox.recover,
-            parts=self._parts(x, reconciler, sources),
+            parts=parts,
             on_changed=lambda: self._changed(x),
             pace=self._pace,
         )
-        made.append(runtime)
-        return RunningBot(
+
+    def _listening(self, x: X, inbox: Inbox) -> Listening:
+        return Listening(
+            name=self._bot.name,
+            kinds=self._bot.stream_kinds,
             accounts=tuple(self._accounts.values()),
-            sources=reasons,
+            settings=self._settings,
             x=x,
-            inbox=inbox,
-            dispatcher=dispatcher,
-            runtime=runtime,
+            intake=inbox,
+            store=self._store,
+            clock=self.clock,
+            entropy=self.entropy,
+            report=self.reports,
         )
+
+    def _send(self, work: Coroutine[Any, Any, None]) -> object:
+        """Start a send; by the time a handler runs, the runtime is there."""
+        if self._runtime is None:
+            raise RuntimeError("nothing is sent before the bot runs")
+        return self._runtime.send(work)
 
     def login_changed(self, status: LoginStatus) -> None:
         """Say it, and let what waited for the login go on."""
@@ -352,68 +404,6 @@ class _Joint:
             }
         return values
 
-    def _sources(self, x: X, inbox: Inbox) -> tuple[list[Source], dict[str, str]]:
-        """The sources, and why each is as it is."""
-        sources: list[Source] = []
-        reasons: dict[str, str] = {}
-        polls: dict[str, list[MentionsPoll]] = {}
-        for account in self._accounts.values():
-            streams, why = self._may_stream(account, x)
-            poll = MentionsPoll(
-                account,
-                sender=x.sender,
-                intake=inbox,
-                store=self._store,
-                clock=self.clock,
-                entropy=self.entropy,
-                interval=_BESIDE_STREAM if streams else _ALONE,
-                report=self.reports,
-                why=why,
-            )
-            sources.append(poll)
-            reasons[poll.name] = why
-            if streams:
-                polls.setdefault(account.app, []).append(poll)
-        for app, beside in polls.items():
-            stream = self._stream(app, beside, x, inbox)
-            sources.append(stream)
-            reasons[stream.name] = "hears at once"
-        return sources, reasons
-
-    def _may_stream(self, account: Account, x: X) -> tuple[bool, str]:
-        if self._settings.bot.source == "poll":
-            return False, "polls every 15 s, because the settings say source = poll"
-        if x.keeper.app_can_serve(account.app):
-            return True, "polls every 5 min beside the activity stream"
-        if self._settings.bot.source == "stream":
-            raise ConfigError(
-                f"source = stream needs the bearer token of app {account.app!r}.",
-                hint="Set bearer_token (or api_key and api_secret), or source = auto.",
-            )
-        return False, (
-            f"polls every 15 s, because the app {account.app!r} has no bearer_token for the"
-            " activity stream"
-        )
-
-    def _stream(
-        self, app: str, polls: Sequence[MentionsPoll], x: X, inbox: Inbox
-    ) -> ActivityStream:
-        accounts = [account for account in self._accounts.values() if account.app == app]
-        kinds = self._bot.stream_kinds
-        return ActivityStream(
-            app,
-            accounts,
-            kinds={account.id: kinds for account in accounts},
-            subscriptions=Subscriptions(x.sender, prefix=f"botkit:{self._bot.name}:"),
-            sender=x.sender,
-            intake=inbox,
-            store=self._store,
-            clock=self.clock,
-            entropy=self.entropy,
-            report=self.reports,
-            on_connected=lambda: _poke(polls),
-        )
-
     def _parts(
         self, x: X, reconciler: Reconciler, sources: Sequence[Source]
     ) -> dict[str, Callable[[], Awaitable[None]]]:
@@ -433,9 +423,3 @@ class _Joint:
         held = await self._store.credentials.listing(event.user_id)
         if any(row.kind is CredentialKind.OAUTH2 for row in held):
             await x.keeper.mark_dead(event.user_id, "revoked on X")
-
-
-def _poke(polls: Sequence[MentionsPoll]) -> None:
-    """Read the mentions now: the stream was away."""
-    for poll in polls:
-        poll.poke()

@@ -1,0 +1,120 @@
+"""What a bot hears by: for each account a mentions poll, for each app an activity stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from botkit.bot.assembly import X
+from botkit.config import Settings
+from botkit.errors import ConfigError
+from botkit.model.users import Account
+from botkit.ports import Clock, Entropy, Intake, Store
+from botkit.sources.mentions import MentionsPoll
+from botkit.sources.reporting import Report
+from botkit.sources.stream import ActivityStream
+from botkit.sources.subscriptions import Subscriptions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from botkit.ports import Source
+
+__all__ = ["Listening"]
+
+_BESIDE_STREAM = timedelta(minutes=5)
+_ALONE = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listening:
+    """Makes the sources of a bot.
+
+    Attributes:
+        name: The bot's; its subscriptions are tagged with it.
+        kinds: The activity events that it wants to hear.
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+    accounts: tuple[Account, ...]
+    settings: Settings
+    x: X
+    intake: Intake
+    store: Store
+    clock: Clock
+    entropy: Entropy
+    report: Report
+
+    def sources(self) -> tuple[list[Source], dict[str, str]]:
+        """The sources, and why each is as it is.
+
+        Raises:
+            ConfigError: The settings want the stream, and its credentials are missing.
+        """
+        sources: list[Source] = []
+        reasons: dict[str, str] = {}
+        polls: dict[str, list[MentionsPoll]] = {}
+        for account in self.accounts:
+            streams, why = self._may_stream(account)
+            poll = self._poll(account, _BESIDE_STREAM if streams else _ALONE, why)
+            sources.append(poll)
+            reasons[poll.name] = why
+            if streams:
+                polls.setdefault(account.app, []).append(poll)
+        for app, beside in polls.items():
+            stream = self._stream(app, beside)
+            sources.append(stream)
+            reasons[stream.name] = "hears at once"
+        return sources, reasons
+
+    def _may_stream(self, account: Account) -> tuple[bool, str]:
+        if self.settings.bot.source == "poll":
+            return False, "polls every 15 s, because the settings say source = poll"
+        if self.x.keeper.app_can_serve(account.app):
+            return True, "polls every 5 min beside the activity stream"
+        if self.settings.bot.source == "stream":
+            raise ConfigError(
+                f"source = stream needs the bearer token of app {account.app!r}.",
+                hint="Set bearer_token (or api_key and api_secret), or source = auto.",
+            )
+        return False, (
+            f"polls every 15 s, because the app {account.app!r} has no bearer_token for the"
+            " activity stream"
+        )
+
+    def _poll(self, account: Account, interval: timedelta, why: str) -> MentionsPoll:
+        return MentionsPoll(
+            account,
+            sender=self.x.sender,
+            intake=self.intake,
+            store=self.store,
+            clock=self.clock,
+            entropy=self.entropy,
+            interval=interval,
+            report=self.report,
+            why=why,
+        )
+
+    def _stream(self, app: str, polls: Sequence[MentionsPoll]) -> ActivityStream:
+        accounts = [account for account in self.accounts if account.app == app]
+        return ActivityStream(
+            app,
+            accounts,
+            kinds={account.id: self.kinds for account in accounts},
+            subscriptions=Subscriptions(self.x.sender, prefix=f"botkit:{self.name}:"),
+            sender=self.x.sender,
+            intake=self.intake,
+            store=self.store,
+            clock=self.clock,
+            entropy=self.entropy,
+            report=self.report,
+            on_connected=lambda: _poke(polls),
+        )
+
+
+def _poke(polls: Sequence[MentionsPoll]) -> None:
+    """Read the mentions now: the stream was away."""
+    for poll in polls:
+        poll.poke()
