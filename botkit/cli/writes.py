@@ -16,8 +16,10 @@ from botkit.cli.options import (
     settings_options,
 )
 from botkit.errors import ConfigError
+from botkit.model.messages import Message
 from botkit.model.posts import Post
 from botkit.model.records import WriteState
+from botkit.runtime.outcomes import MESSAGE_OPERATIONS
 from botkit.telemetry.escaping import escape
 
 if TYPE_CHECKING:
@@ -105,7 +107,9 @@ def show_write(
 
 @command.command(name="settle", help="Say whether an uncertain write happened; you have looked.")
 @click.argument("write_id")
-@click.option("--happened", "post_id", metavar="POST_ID", help="It did: the id of the post.")
+@click.option(
+    "--happened", "post_id", metavar="POST_ID", help="It did: the id of the post or message."
+)
 @click.option("--not-there", is_flag=True, help="It did not: it may be sent again.")
 @settings_options
 def settle_write(
@@ -126,7 +130,7 @@ def settle_write(
             write = await _one(store, write_id, allowed=_OPEN, verb="settled")
             now = _now()
             if post_id:
-                made = Post(id=post_id, text=write.text, author_id=write.account_id)
+                made = _made(write, post_id)
                 await store.writes.confirm(
                     write.id,
                     result_id=post_id,
@@ -161,6 +165,13 @@ def cancel_write(*, write_id: str, config_file: Path | None, overrides: Sequence
 
     run_async(act())
     click.echo("Cancelled.")
+
+
+def _made(write: StoredWrite, made_id: str) -> Post | Message:
+    """What the step returns to its handler: a post, or a message."""
+    if write.operation in MESSAGE_OPERATIONS:
+        return Message(id=made_id, conversation_id="", text=write.text, sender_id=write.account_id)
+    return Post(id=made_id, text=write.text, author_id=write.account_id)
 
 
 async def _one(
