@@ -13,6 +13,7 @@ from botkit.ports import Store
 from botkit.storage.conformance.bench import ME, SuiteClock, credential, event, intent
 from botkit.storage.opening import open_store
 from botkit.storage.sqlite import engine as engines
+from botkit.storage.sqlite import log
 
 
 def _mark(gen: int) -> bytes:
@@ -38,7 +39,7 @@ def rest(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
         rested.set()
 
     monkeypatch.setattr(engines._Writer, "_idle", noted)
-    monkeypatch.setattr(engines, "_IDLE_S", 0.02)
+    monkeypatch.setattr(log, "IDLE_S", 0.02)
     return rested
 
 
@@ -77,15 +78,15 @@ async def test_a_removed_login_is_in_no_file(tmp_path: Path, rest: threading.Eve
 async def test_the_log_is_not_cut_while_a_refresh_counts_on_its_room(
     tmp_path: Path, rest: threading.Event
 ) -> None:
-    log = tmp_path / "bot.db-wal"
+    file = tmp_path / "bot.db-wal"
     async with open_store(f"sqlite:///{tmp_path}/bot.db", clock=SuiteClock()) as store:
         row = await store.credentials.replace(credential(1, sealed=_mark(1)))
         await store.credentials.intend(row, intent(), reserve_bytes=3000)
         await _cleaned(store, rest)
-        assert (await asyncio.to_thread(log.stat)).st_size > 128 * 1024
+        assert (await asyncio.to_thread(file.stat)).st_size > 128 * 1024
         await store.credentials.store_result(credential(2, sealed=_mark(2)), "i1")
         await _cleaned(store, rest)
-        assert (await asyncio.to_thread(log.stat)).st_size == 0
+        assert (await asyncio.to_thread(file.stat)).st_size == 0
         assert await asyncio.to_thread(_found, tmp_path, 1) == []
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from botkit.storage.sqlite.faults import damaged
+from botkit.storage.sqlite.log import KEPT_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,4 +70,5 @@ def prepare_writer(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA fullfsync = ON")
     connection.execute("PRAGMA checkpoint_fullfsync = ON")
     connection.execute("PRAGMA secure_delete = ON")
+    connection.execute(f"PRAGMA journal_size_limit = {KEPT_BYTES}")
     connection.execute("PRAGMA foreign_keys = OFF")

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import queue
 import sqlite3
 import threading
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from botkit.errors import LeaseLost, StateError, StoreUnavailable
 from botkit.storage.sqlite.connection import connect, prepare_writer
 from botkit.storage.sqlite.faults import explain, explain_os, is_store_fault, of_row
-from botkit.storage.sqlite.schema import PAGE_BYTES
+from botkit.storage.sqlite.log import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,14 +33,6 @@ __all__ = ["Engine", "Transaction"]
 T = TypeVar("T")
 
 _MAX_BATCH = 2048
-_IDLE_S = 0.25
-"""How long the queue must be empty before the log is copied into the file."""
-_RETRY_S = 5.0
-"""How long after the log could not be copied it is tried again, when nothing else is asked."""
-_IDLE_CHECKPOINT_BYTES = 1_000 * PAGE_BYTES
-_BUSY_CHECKPOINT_BYTES = 16_000 * PAGE_BYTES
-"""A log of this size is copied even when the queue never empties (64 MiB)."""
-
 _OVERWRITE = """
 INSERT INTO meta VALUES ('reopened', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1
 """
@@ -167,6 +158,7 @@ class _Worker:
                 continue
             self._handle(batch)
             _answer(batch)
+            self._after(batch)
         self._close_all()
 
     def _take(self) -> _Calls | None:
@@ -194,6 +186,9 @@ class _Worker:
 
     def _idle(self) -> None:
         return
+
+    def _after(self, batch: _Calls) -> None:
+        del batch
 
     def _handle(self, batch: _Calls) -> None:
         raise NotImplementedError
@@ -264,13 +259,10 @@ class _Writer(_Worker):
 
     def __init__(self, path: Path, store_id: str) -> None:
         super().__init__(path, store_id)
-        self._log = f"{path}-wal"
+        self._log = Log(path)
         self._guard: sqlite3.Connection | None = None
         self._version: int | None = None
         self._foreign_change = False
-        self._scrub = False
-        self._dirty = False
-        self._rest_s = _IDLE_S
         self._committing = False
         self._doubtful = False
 
@@ -322,9 +314,6 @@ class _Writer(_Worker):
                 self._commit(connection, jobs)
         except Exception as fault:  # noqa: BLE001 - whatever it is, the callers must hear of it
             self._fail(batch, fault)
-            return
-        if self._dirty:
-            self._checkpoint(connection, at_bytes=_BUSY_CHECKPOINT_BYTES)
 
     def _commit(self, connection: sqlite3.Connection, jobs: _Calls) -> None:
         connection.execute("BEGIN IMMEDIATE")
@@ -337,8 +326,7 @@ class _Writer(_Worker):
         self._committing = True
         connection.execute("COMMIT")
         self._committing = False
-        self._dirty = True
-        self._scrub = self._scrub or transaction.scrub
+        self._log.committed(scrub=transaction.scrub)
 
     def _look(self, connection: sqlite3.Connection) -> bool:
         version = _data_version(connection)
@@ -347,43 +335,18 @@ class _Writer(_Worker):
         return changed
 
     def _patience(self) -> float | None:
-        return self._rest_s if self._dirty else None
+        return self._log.patience_s
+
+    def _after(self, batch: _Calls) -> None:
+        if any(call.job is not None for call in batch):
+            self._tend(idle=False)
 
     def _idle(self) -> None:
-        self._dirty = False
-        if self._connection is not None:
-            self._checkpoint(self._connection, at_bytes=_IDLE_CHECKPOINT_BYTES)
+        self._tend(idle=True)
 
-    def _checkpoint(self, connection: sqlite3.Connection, *, at_bytes: int) -> None:
-        """Copy the log into the file when it is long, or holds what should be overwritten.
-
-        The writer's lock is held by a second connection meanwhile: a commit that restarts the
-        log at that instant can corrupt the file in SQLite before 3.51.3.
-        Source: sqlite.org/wal.html, "the WAL-reset bug".
-        """
-        scrub = self._scrub and at_bytes == _IDLE_CHECKPOINT_BYTES
-        try:
-            if not scrub and os.stat(self._log).st_size < at_bytes:  # noqa: PTH116 - a hot path
-                return
-            assert self._guard is not None
-            self._guard.execute("BEGIN IMMEDIATE")
-            try:
-                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            finally:
-                self._guard.execute("ROLLBACK")
-            if scrub and not _is_promised(connection):
-                busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-                self._scrub = self._dirty = bool(busy)
-            self._rest_s = _IDLE_S
-        except (sqlite3.Error, OSError):
-            self._dirty = True  # not lost, only later: the log still holds everything
-            self._rest_s = _RETRY_S
-
-
-def _is_promised(connection: sqlite3.Connection) -> bool:
-    """Whether the log's length is the room that the result of a refresh was promised."""
-    found = connection.execute("SELECT 1 FROM credential WHERE intent_id != ''").fetchone()
-    return found is not None
+    def _tend(self, *, idle: bool) -> None:
+        if self._connection is not None and self._guard is not None:
+            self._log.tend(self._connection, self._guard, idle=idle)
 
 
 def _end(connection: sqlite3.Connection | None) -> None:

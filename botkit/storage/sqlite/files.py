@@ -248,7 +248,7 @@ def _inspect(path: Path, *, check: bool) -> tuple[str, int]:
         if size % PAGE_BYTES:
             raise damaged(path, "is cut within its last page")
     connection = plain_connect(path, mode="ro")
-    connection.text_factory = lambda text: text.decode(errors="replace")  # damage may be quoted
+    connection.text_factory = _legible
     try:
         version = _refuse_strangers(connection, path)
         if check and size <= _CHECKED_BYTES:
@@ -275,6 +275,11 @@ def _refuse_strangers(connection: sqlite3.Connection, path: Path) -> int:
             hint="Install that botkit again, or use a backup from before. Nothing was changed.",
         )
     return version
+
+
+def _legible(text: bytes) -> str:
+    """Text that may quote what is damaged."""
+    return text.decode(errors="replace")
 
 
 def _check_whole(connection: sqlite3.Connection, path: Path) -> None:

@@ -18,6 +18,7 @@ from botkit.storage.conformance.bench import SuiteClock, event, raised
 from botkit.storage.opening import open_store
 from botkit.storage.sqlite import connection as connecting
 from botkit.storage.sqlite import engine as engines
+from botkit.storage.sqlite import log
 from botkit.storage.sqlite.engine import Engine, Transaction
 from botkit.storage.sqlite.files import prepare
 
@@ -296,7 +297,7 @@ async def test_the_log_is_copied_into_the_file_when_nothing_is_asked(
         idle.set()
 
     monkeypatch.setattr(engines._Writer, "_idle", noted)
-    monkeypatch.setattr(engines, "_IDLE_S", 0.01)
+    monkeypatch.setattr(log, "IDLE_S", 0.01)
     async with open_store(f"sqlite:///{path}", clock=SuiteClock()) as store:
         before = (await asyncio.to_thread(path.stat)).st_size
         await store.events.append([event(f"e{n}", body=bytes(4000)) for n in range(3000)])
@@ -309,15 +310,15 @@ async def test_the_log_is_copied_into_the_file_when_nothing_is_asked(
 async def test_a_log_that_never_rests_is_copied_all_the_same(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "_BUSY_CHECKPOINT_BYTES", 1_000_000)
-    monkeypatch.setattr(engines, "_IDLE_S", 60)
+    monkeypatch.setattr(log, "BUSY_BYTES", 1_000_000)
+    monkeypatch.setattr(log, "IDLE_S", 60)
     async with open_store(f"sqlite:///{path}", clock=SuiteClock()) as store:
         for turn in range(20):
             rows = [event(f"e{turn}/{n}", body=bytes(4000)) for n in range(50)]
             await store.events.append(rows)
         assert (await asyncio.to_thread(path.stat)).st_size > 3_000_000
-        log = await asyncio.to_thread(Path(f"{path}-wal").stat)
-        assert log.st_size < 3_000_000
+        file = await asyncio.to_thread(Path(f"{path}-wal").stat)
+        assert file.st_size < 3_000_000
 
 
 async def test_a_row_that_holds_no_text_is_said_to_be_damaged(path: Path) -> None:
