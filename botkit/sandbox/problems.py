@@ -145,7 +145,10 @@ def invalid_request(message: str) -> Refused:
 
 
 def missing(kind: str, value: str, *, parameter: str) -> dict[str, Any]:
-    """An entry of `errors`: a resource that is not there."""
+    """An entry of `errors`: a resource that is not there.
+
+    With the newer host of X's own sample, which X's SDK insists on. Source: x-platform 10.4.
+    """
     return {
         "value": value,
         "detail": f"Could not find {kind} with {parameter}: [{value}].",
@@ -153,7 +156,7 @@ def missing(kind: str, value: str, *, parameter: str) -> dict[str, Any]:
         "resource_type": kind,
         "parameter": parameter,
         "resource_id": value,
-        "type": _TYPES + "resource-not-found",
+        "type": "https://api.x.com/2/problems/resource-not-found",
     }
 
 

@@ -305,7 +305,7 @@ async def test_a_post_that_is_not_there_is_an_error_with_status_200(peer, read):
                 "resource_type": "tweet",
                 "parameter": "id",
                 "resource_id": gone.id,
-                "type": "https://api.twitter.com/2/problems/resource-not-found",
+                "type": "https://api.x.com/2/problems/resource-not-found",
             }
         ]
     }
