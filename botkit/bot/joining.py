@@ -45,9 +45,14 @@ if TYPE_CHECKING:
     from botkit.ports import Entropy, Source, Store, Transport
     from botkit.routing.wiring import Wiring
 
-__all__ = ["RunningBot", "Watch", "open_runtime", "the_accounts"]
+__all__ = ["TWO_WAYS", "RunningBot", "Watch", "open_runtime", "the_accounts"]
 
 _log = structlog.get_logger("botkit.bot")
+
+TWO_WAYS = (
+    "Two ways on: `botkit setup` authorizes an account of X;"
+    " `botkit dev MODULE:BOT` tries the bot without one."
+)
 
 
 _BESIDE_STREAM = timedelta(minutes=5)
@@ -197,10 +202,7 @@ async def the_accounts(settings: Settings, store: Store) -> tuple[Account, ...]:
         return (account,)
     accounts = tuple(await store.accounts.listing())
     if not accounts:
-        raise ConfigError(
-            "No account is authorized yet.",
-            hint="Run `botkit setup`, or try the bot without one: `botkit dev MODULE:BOT`.",
-        )
+        raise ConfigError("No account is authorized yet.", hint=TWO_WAYS)
     return accounts
 
 

@@ -7,11 +7,12 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 
-from botkit.bot.joining import open_runtime
+from botkit.bot.joining import TWO_WAYS, open_runtime
 from botkit.client.system import SystemClock
 from botkit.config import Settings, load_settings
 from botkit.errors import BotkitError, ConfigError
@@ -30,6 +31,7 @@ _log = structlog.get_logger("botkit.run")
 
 _GRACE_S = 1.5
 _OK, _WRONG, _STORE = 0, 2, 5
+_SQLITE = "sqlite:///"
 
 
 class _Signals:
@@ -83,7 +85,13 @@ async def serve(
     watch: Watch | None = None,
     redactor: Redactor | None = None,
 ) -> int:
-    """Run the bot until a signal; gives the exit code."""
+    """Run the bot until a signal; gives the exit code.
+
+    Raises:
+        ConfigError: Its handlers cannot be served, or no account is authorized yet.
+    """
+    bot.wiring  # noqa: B018 - a fault in the bot is said before anything is opened
+    await asyncio.to_thread(_must_be_set_up, settings)
     with _Signals(settings.run.drain_s) as signals:
         async with (
             open_store(settings.store_url, clock=SystemClock(), create=False) as store,
@@ -122,6 +130,22 @@ def log_as(settings: Settings, *, level: str | None = None) -> Redactor:
     )
 
 
+def _must_be_set_up(settings: Settings) -> None:
+    """Before the first setup there is no store: say the two ways on, not that a file is missing."""
+    url = settings.store_url
+    if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).exists():
+        raise ConfigError(
+            f"No account is authorized yet: there is no store at {url}.", hint=TWO_WAYS
+        )
+
+
+def _called(bot: Bot) -> str:
+    """How `botkit dev` would be told of this bot."""
+    main = sys.modules["__main__"]
+    name = next((key for key, value in vars(main).items() if value is bot), "bot")
+    return f"{Path(sys.argv[0]).name}:{name}"
+
+
 def serve_bot(bot: Bot) -> int:
     """`bot.run()`: with the settings of this folder; gives the exit code."""
     try:
@@ -133,5 +157,6 @@ def serve_bot(bot: Bot) -> int:
         for problem in problems:
             sys.stderr.write(f"botkit: {problem}\n")
         if isinstance(error, ConfigError) and error.hint:
-            sys.stderr.write(f"  {error.hint}\n")
+            hint = error.hint.replace("MODULE:BOT", _called(bot))
+            sys.stderr.write(f"  {hint}\n")
         return _WRONG if isinstance(error, ConfigError) else _STORE

@@ -107,9 +107,7 @@ def show_write(
 
 @command.command(name="settle", help="Say whether an uncertain write happened; you have looked.")
 @click.argument("write_id")
-@click.option(
-    "--happened", "post_id", metavar="POST_ID", help="It did: the id of the post or message."
-)
+@click.option("--happened", "post_id", metavar="POST_ID", help="It did: the id of what X made.")
 @click.option("--not-there", is_flag=True, help="It did not: it may be sent again.")
 @settings_options
 def settle_write(
