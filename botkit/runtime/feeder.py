@@ -111,8 +111,8 @@ class Feeder:
         """Something in the store becomes due then."""
         if when <= self._clock.now():
             self.rescan()
-        elif self._next is None or when < self._next:
-            self._next = when
+        else:
+            self._wake_at(when)
             self._woken.set()
 
     async def run(self) -> None:
@@ -141,8 +141,11 @@ class Feeder:
         self._look = False
         self._next = None
         found = await self._events.next_due(self._clock.now())
-        if found is not None and (self._next is None or found < self._next):
-            self._next = found
+        if found is not None:
+            self._wake_at(found)
+
+    def _wake_at(self, when: datetime) -> None:
+        self._next = when if self._next is None else min(when, self._next)
 
     def _patience(self) -> float:
         if self._next is None:

@@ -64,11 +64,10 @@ class Lease:
             StoreUnavailable: It could not be renewed in time; it may come back.
             LeaseLost: It was never taken, or is given back.
         """
-        if self._fence is None:
-            raise LeaseLost(f"This process does not hold the lease `{self._name}`.")
+        fence = self._held()
         if self._clock.monotonic() >= self._good_until:
             raise StoreUnavailable(f"The lease `{self._name}` could not be renewed in time.")
-        return self._fence
+        return fence
 
     async def acquire(self) -> None:
         """Take the lease; wait for it as long as a process that was killed would hold it.
@@ -95,7 +94,7 @@ class Lease:
             await self._clock.sleep(_LOOK_AGAIN_S)
 
     async def keep(self) -> None:
-        """Renew the lease until cancelled.
+        """Renew the lease until it is given back.
 
         Raises:
             LeaseLost: Another process took it.
@@ -103,8 +102,14 @@ class Lease:
         failing = False
         while True:
             await self._clock.sleep(self._renew_s)
+            if self._fence is None:
+                return
             try:
                 await self.renew()
+            except LeaseLost:
+                if self._fence is None:  # given back meanwhile
+                    return
+                raise
             except StoreUnavailable as error:
                 if not failing:
                     _log.error("the lease cannot be renewed", lease=self._name, why=str(error))
@@ -113,10 +118,10 @@ class Lease:
                 failing = False
 
     async def renew(self) -> None:
-        """Hold it longer."""
-        assert self._fence is not None
+        """Hold it longer. Raises `LeaseLost` when another process took it."""
+        fence = self._held()
         asked = self._clock.monotonic()
-        await self._leases.renew(self._fence, ttl=self._ttl, now=self._clock.now())
+        await self._leases.renew(fence, ttl=self._ttl, now=self._clock.now())
         self._held_from(asked)
 
     async def release(self) -> None:
@@ -128,6 +133,11 @@ class Lease:
     def abandon(self) -> None:
         """Forget it without giving it back, as a killed process does."""
         self._fence = None
+
+    def _held(self) -> Fence:
+        if self._fence is None:
+            raise LeaseLost(f"This process does not hold the lease `{self._name}`.")
+        return self._fence
 
     async def _take(self, *, ahead: timedelta = timedelta()) -> bool:
         # A dead holder's lease is taken as it would be after it has run out: `ahead` of time.

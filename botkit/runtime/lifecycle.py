@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import traceback
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -41,6 +42,9 @@ _PRUNE_EVERY_S = 3600.0
 _COUNT_EVERY_S = 10.0
 _PRUNE_AT_ONCE = 1000
 _CLOSING_S = 1.0
+_LOOK_AGAIN_S = 900.0
+_CAUSES = ("login", "credits", "account")
+"""What an event may wait for without a time: looked at again at the start and now and then."""
 
 
 class Tasks:
@@ -171,6 +175,7 @@ class Runtime:
         await self._store.events.count_unclean(fence=self._lease.fence())
         uncertain = await self._recover()
         await self._scheduler.load()
+        await self._try_causes()
         tasks = self._tasks
         tasks.start(self._lease.keep(), "lease")
         for work in self._dispatcher.tasks:
@@ -228,8 +233,9 @@ class Runtime:
                 await run()
             except LeaseLost:
                 raise
-            except Exception:  # noqa: BLE001 - a fault of one part must not end the others
-                _log.exception("a part failed and starts again", part=name)
+            except Exception as error:  # noqa: BLE001 - a part's fault must not end the others
+                trace = "".join(traceback.format_exception(error))
+                _log.error("a part failed and starts again", part=name, exception=trace)
                 self._reports(name, "wrong", "failed, starts again")
             else:
                 return
@@ -242,6 +248,7 @@ class Runtime:
     async def _keep_house(self) -> None:
         """See what others changed, tell how it is, and forget what is old."""
         count_at = prune_at = self._clock.monotonic()
+        look_at = count_at + _LOOK_AGAIN_S
         while True:
             now = self._clock.monotonic()
             try:
@@ -249,6 +256,9 @@ class Runtime:
                 if now >= count_at:
                     count_at = now + _COUNT_EVERY_S
                     await self._count()
+                if now >= look_at:
+                    look_at = now + _LOOK_AGAIN_S
+                    await self._try_causes()
                 if now >= prune_at:
                     prune_at = now + _PRUNE_EVERY_S
                     await self._prune()
@@ -264,6 +274,11 @@ class Runtime:
             await self._on_changed()
         if self._dispatcher.feeder.has_room:
             self._dispatcher.feeder.rescan()
+
+    async def _try_causes(self) -> None:
+        for cause in _CAUSES:
+            await self._store.events.unpark(cause)
+        self._dispatcher.feeder.rescan()
 
     async def _count(self) -> None:
         counts = await self._store.events.counts()

@@ -24,11 +24,14 @@ from botkit.errors import (
     Forbidden,
     LeaseLost,
     NotFound,
+    OutcomeUnknown,
     Parked,
     PolicyError,
+    RateLimited,
     Retry,
     Skip,
     StoreUnavailable,
+    TransportError,
     UndecodableEvent,
 )
 from botkit.model.events import DirectMessage, Event, Mention, Quote, Reply
@@ -59,8 +62,9 @@ _TRIES = 3
 _BACKOFF_S = (2.0, 15.0)
 _STORE_WAIT_S = (0.5, 1.0, 2.0, 5.0, 15.0)
 _CONFLICTS = 20
-_LOOK_AGAIN = timedelta(minutes=15)
-"""What waits for a cause without a time is looked at that often all the same."""
+_NETWORK_S = 30.0
+"""How long an event waits whose handler could not reach X."""
+_RATE_S = 60.0
 _MAX_TRACE = 16_000
 _FINAL = (PolicyError, AccessDenied, BadRequest, Forbidden, NotFound)
 """Uncaught in a handler these are a no for good: trying again would change nothing."""
@@ -262,7 +266,7 @@ class Runs:
         timed_out = slot.settle()
         if isinstance(error, asyncio.CancelledError) and self.stopping:
             raise error
-        error = _essence(error)
+        error = self._as_wait(_essence(error))
         if slot.parked is not None:
             error = slot.parked
         if isinstance(error, Parked):
@@ -280,8 +284,18 @@ class Runs:
             reason = "failed" if isinstance(error, Exception) else "crashed"
             await self._fail(job, slot, error, reason)
 
+    def _as_wait(self, error: BaseException) -> BaseException:
+        """What the handler let through although it only says "not now" is a wait, no failure."""
+        now = self._clock.now()
+        if isinstance(error, RateLimited):
+            return Parked("rate", until=error.retry_at or now + timedelta(seconds=_RATE_S))
+        if isinstance(error, TransportError) and not isinstance(error, OutcomeUnknown):
+            wait_s = _NETWORK_S * self._entropy.uniform(0.75, 1.25)
+            return Parked("network", until=now + timedelta(seconds=wait_s))
+        return error
+
     async def _park(self, job: Job, slot: Slot, parked: Parked) -> None:
-        until = parked.until or self._clock.now() + _LOOK_AGAIN
+        until = parked.until
         await self.persist(
             lambda: self._events.park(
                 job.seq, waiting_for=parked.waiting_for, until=until, fence=self._fence()
@@ -292,9 +306,10 @@ class Runs:
             key=job.key,
             handler=slot.handler,
             waiting_for=parked.waiting_for,
-            until=until.isoformat(),
+            until=until.isoformat() if until is not None else None,
         )
-        self._later(until)
+        if until is not None:
+            self._later(until)
         self._tell(job, "parked", handler=slot.handler, note=parked.waiting_for, error=parked)
 
     async def _drop(self, job: Job, slot: Slot, drop: Drop) -> None:
@@ -413,7 +428,7 @@ def _essence(error: BaseException) -> BaseException:
     if not isinstance(error, BaseExceptionGroup):
         return error
     leaves = list(_leaves(error))
-    for kinds in ((Parked,), (Drop,), _FINAL, (Retry,)):
+    for kinds in ((Parked,), (Drop,), _FINAL, (RateLimited, TransportError), (Retry,)):
         for leaf in leaves:
             if isinstance(leaf, kinds):
                 return leaf

@@ -148,7 +148,13 @@ class Bench:
     """The runtime's core on a real store, in virtual time."""
 
     def __init__(
-        self, store: Store, clock: VirtualClock, wiring: FakeWiring, **options: Any
+        self,
+        store: Store,
+        clock: VirtualClock,
+        wiring: FakeWiring,
+        *,
+        lease: Lease | None = None,
+        **options: Any,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -157,7 +163,7 @@ class Bench:
         self.lookup = FakeLookup()
         self.ended: list[Ended] = []
         self.tasks = Tasks()
-        self.lease = Lease(store, clock, owner="test", ttl_s=1e7)
+        self.lease = lease or Lease(store, clock, owner="test", ttl_s=1e7)
         self.services = Services(
             steps=self.steps,
             store=store,

@@ -15,11 +15,14 @@ from botkit.errors import (
     LeaseLost,
     MissingScope,
     NotSummoned,
+    OutcomeUnknown,
     Parked,
+    RateLimited,
     Retry,
     ServerError,
     Skip,
     StoreUnavailable,
+    TransportError,
 )
 from botkit.model.events import DirectMessage, Mention, PostSeen, Signal, Tick
 from botkit.model.messages import Message
@@ -330,16 +333,51 @@ async def test_a_parked_event_runs_again_at_its_time(tmp_path: Path) -> None:
     assert tries == [0, 300, 600]
 
 
-async def test_an_event_that_waits_without_a_time_is_looked_at_now_and_then(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    ("error", "cause", "wait_s"),
+    [
+        (TransportError("no way"), "network", 38),
+        (RateLimited("slow", status=429), "rate", 60),
+    ],
+)
+async def test_not_now_is_no_failure_of_the_handler_that_let_it_through(
+    tmp_path: Path, error: Exception, cause: str, wait_s: float
 ) -> None:
-    async def waits(event: Mention, scope: Scope) -> None:
-        raise Parked("login")
+    async def asks(event: Mention, scope: Scope) -> None:
+        raise error
 
-    async with bench(tmp_path, wired(waits)) as bot:
+    async with bench(tmp_path, wired(asks)) as bot:
         await bot.handle(mention())
-        await bot.later(16 * 60)
+        row = (await bot.store.events.get(KEY))[0]
+        assert (row.waiting_for, row.attempts) == (cause, 0)
+        for _ in range(4):
+            await bot.later(wait_s)
+        assert (await bot.store.events.get(KEY))[0].attempts == 0
+    assert len(bot.outcomes) > 3
+    assert set(bot.outcomes) == {"parked"}
+
+
+async def test_a_rate_limit_is_waited_for_as_long_as_x_says(tmp_path: Path) -> None:
+    async def asks(event: Mention, scope: Scope) -> None:
+        error = RateLimited("slow", status=429)
+        error.retry_at = bot.clock.now() + timedelta(minutes=10)
+        raise error
+
+    async with bench(tmp_path, wired(asks)) as bot:
+        await bot.handle(mention())
+        await bot.later(590)
+        assert bot.outcomes == ["parked"]
+        await bot.later(11)
     assert bot.outcomes == ["parked", "parked"]
+
+
+async def test_an_outcome_that_nobody_knows_is_a_failure(tmp_path: Path) -> None:
+    async def asks(event: Mention, scope: Scope) -> None:
+        raise OutcomeUnknown("lost")
+
+    async with bench(tmp_path, wired(asks)) as bot:
+        await bot.handle(mention())
+    assert bot.outcomes == ["retry"]
 
 
 async def test_a_wait_that_the_handler_swallowed_still_parks_its_event(tmp_path: Path) -> None:

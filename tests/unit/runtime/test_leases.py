@@ -160,3 +160,28 @@ async def test_keeping_goes_on_while_the_store_cannot_be_used_and_ends_when_the_
 async def _loses(lease: Lease) -> None:
     with pytest.raises(LeaseLost):
         await lease.keep()
+
+
+async def test_keeping_ends_when_the_lease_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = VirtualClock()
+    async with opened(tmp_path, clock) as store:
+        lease = Lease(store, clock, owner="one")
+        await lease.acquire()
+        async with asyncio.TaskGroup() as group:
+            keeper = group.create_task(lease.keep())
+            await clock.at_rest()
+            await lease.release()
+            await Patient(clock)(keeper)
+        with pytest.raises(LeaseLost):
+            await lease.renew()
+        await lease.acquire()
+
+        async def renew(fence: Fence, **times: object) -> None:
+            await lease.release()
+            raise LeaseLost("gone")
+
+        monkeypatch.setattr(store.leases, "renew", renew)
+        async with asyncio.TaskGroup() as group:
+            await Patient(clock)(group.create_task(lease.keep()))
