@@ -15,9 +15,10 @@ from botkit.routing.state import BotState, Conversation, StateParam, UserState, 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-__all__ = ["event_fault", "shown", "values_of"]
+__all__ = ["UNSERVED", "event_fault", "shown", "values_of"]
 
 _UNIONS = {Union, UnionType}
+UNSERVED = "nobody provides"
 _KEEPS_ITS_DEFAULT: Any = object()
 _STATES = tuple(f"{kind.__name__}[...]" for kind in (Conversation, UserState, BotState))
 
@@ -95,9 +96,7 @@ def _value_of(
     if wanted is NOTHING:
         raise WiringError("has no annotation: values are given by type")
     there = [*sorted({shown(kind) for kind in available}), *(_STATES if event_types else ())]
-    raise WiringError(
-        f"nobody provides {shown(wanted)}. Available: {', '.join(there) or 'nothing'}"
-    )
+    raise WiringError(f"{UNSERVED} {shown(wanted)}. Available: {', '.join(there) or 'nothing'}")
 
 
 def _check_state(state: StateParam, event_types: Iterable[type[Event]]) -> None:

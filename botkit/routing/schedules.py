@@ -127,12 +127,12 @@ class Schedule(Struct, frozen=True, kw_only=True):
     def _each(self, planned: datetime, now: datetime) -> Due:
         """Every time up to now that is not too late, a batch of them."""
         start = planned if self.max_late is None else max(planned, now - self.max_late)
+        ahead = self._since(start, planned=planned)
         times: list[datetime] = []
-        at = planned
-        for at in self._since(start, planned=planned):
-            if at > now or len(times) == _BATCH:
-                break
+        at = next(ahead)
+        while at <= now and len(times) < _BATCH:
             times.append(at)
+            at = next(ahead)
         return Due(times=tuple(times), next_at=at)
 
 

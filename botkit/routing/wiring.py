@@ -16,7 +16,7 @@ from botkit.model.events import Event, Signal, Tick
 from botkit.ports.matching import Pin, Selective
 from botkit.routing.candidates import Candidate, Check, Entry, Route, Wiring, check_of
 from botkit.routing.middleware import Ring, Values, call, surround
-from botkit.routing.parameters import event_fault, shown, values_of
+from botkit.routing.parameters import UNSERVED, event_fault, shown, values_of
 from botkit.routing.router import Registration, Router
 from botkit.routing.signatures import asked_of, name_of, place_of
 
@@ -53,14 +53,17 @@ def wire(
     signals = work.signals(entries)
     work.compare_states(entries)
     if work.faults:
-        first, *more = work.faults
-        listed = "\n".join(f"- {fault}" for fault in work.faults)
-        raise WiringError(
-            f"{len(work.faults)} faults in the wiring of {router!r}:\n{listed}" if more else first,
-            problems=work.faults,
-            hint=_HINT,
-        )
+        raise _refusal(router, work.faults)
     return Wiring(entries, signals=signals, providers=work.providers)
+
+
+def _refusal(router: Router, faults: list[str]) -> WiringError:
+    message = faults[0]
+    if len(faults) > 1:
+        listed = "".join(f"- {fault}\n" for fault in faults)
+        message = f"{len(faults)} faults in the wiring of {router!r}:\n{listed}"
+    hint = _HINT if any(UNSERVED in fault for fault in faults) else ""
+    return WiringError(message, problems=faults, hint=hint)
 
 
 class _Layer(NamedTuple):

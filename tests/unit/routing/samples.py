@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from botkit.errors import Skip
 from botkit.model.events import (
     DirectMessage,
+    Event,
     GrantRevoked,
     Mention,
     PostSeen,
@@ -18,6 +20,7 @@ from botkit.model.events import (
 from botkit.model.messages import Message
 from botkit.model.posts import Post
 from botkit.model.users import User
+from botkit.routing.wiring import Wiring
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ADA = User(id="9", username="Ada", name="Ada Lovelace")
@@ -69,3 +72,29 @@ class Values:
     def resolve(self, wanted: Any) -> Any:
         self.asked.append(wanted)
         return self.values[wanted]
+
+
+async def handled(event: Any) -> str:
+    return f"handled {type(event).__name__}"
+
+
+def names(wiring: Wiring, event: Event) -> list[str]:
+    return [candidate.route.name for candidate in wiring.candidates(event)]
+
+
+async def run(wiring: Wiring, event: Event, values: Any = None) -> Any:
+    """What the runtime does: the first candidate that does not pass the event on."""
+    for candidate in wiring.candidates(event):
+        try:
+            return await candidate(Values(values))
+        except Skip:
+            continue
+    return None
+
+
+def named(name: str, handler: Callable[..., Any] = handled) -> Callable[..., Any]:
+    async def function(event: Any) -> Any:
+        return await handler(event)
+
+    function.__qualname__ = name
+    return function

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from botkit.errors import Skip
+from botkit.model.events import Event, Mention
+from botkit.routing.middleware import CallNext, Values, call, surround
+from tests.unit.routing.samples import mention
+
+
+async def everything(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return args, kwargs
+
+
+def by_type(wanted: Any) -> str:
+    return f"a {wanted.__name__}"
+
+
+@pytest.mark.parametrize(
+    ("values", "args", "kwargs"),
+    [
+        (Values(), (), {}),
+        (Values(positional=(int,)), ("a int",), {}),
+        (Values(positional=(int, str)), ("a int", "a str"), {}),
+        (Values(positional=(int, str, set)), ("a int", "a str", "a set"), {}),
+        (Values(positional=(int,), by_name=(("x", str),)), ("a int",), {"x": "a str"}),
+    ],
+)
+async def test_a_handler_gets_the_event_and_its_values(
+    values: Values, args: tuple[str, ...], kwargs: dict[str, str]
+) -> None:
+    event = mention()
+    assert await call(everything, values)(by_type, event) == ((event, *args), kwargs)
+
+
+async def test_the_outer_ring_sees_what_the_inner_one_returns() -> None:
+    seen: list[str] = []
+
+    async def outer(event: Event, call_next: CallNext) -> Any:
+        seen.append("outer in")
+        returned = await call_next(event)
+        seen.append("outer out")
+        return returned, "outer"
+
+    async def inner(event: Event, call_next: CallNext) -> Any:
+        seen.append("inner in")
+        return await call_next(event), "inner"
+
+    async def handler(event: Mention) -> str:
+        seen.append(event.text)
+        return "handled"
+
+    ring = surround(inner, Values(), call(handler, Values()))
+    ring = surround(outer, Values(), ring)
+    assert await ring(by_type, mention("hi")) == (("handled", "inner"), "outer")
+    assert seen == ["outer in", "inner in", "hi", "outer out"]
+
+
+async def test_a_middleware_that_does_not_go_on_ends_the_event() -> None:
+    async def closed(event: Event, call_next: CallNext) -> str:
+        del call_next
+        return f"no {type(event).__name__}"
+
+    ring = surround(closed, Values(), call(everything, Values()))
+    assert await ring(by_type, mention()) == "no Mention"
+
+
+async def test_a_middleware_sees_what_the_handler_raises() -> None:
+    async def handler(event: Mention) -> None:
+        raise Skip
+
+    raised: list[BaseException] = []
+
+    async def watching(event: Event, call_next: CallNext) -> None:
+        try:
+            await call_next(event)
+        except Skip as skip:
+            raised.append(skip)
+            raise
+
+    with pytest.raises(Skip):
+        await surround(watching, Values(), call(handler, Values()))(by_type, mention())
+    assert len(raised) == 1
+
+
+@pytest.mark.parametrize("values", [Values(positional=(int,)), Values(by_name=(("number", int),))])
+async def test_a_middleware_gets_values_behind_call_next(values: Values) -> None:
+    async def counting(event: Event, call_next: CallNext, number: int) -> Any:
+        return number, await call_next(event)
+
+    async def handler(event: Mention) -> str:
+        return event.text
+
+    ring = surround(counting, values, call(handler, Values()))
+    assert await ring(by_type, mention("hi")) == ("a int", "hi")
+
+
+def test_values_know_all_types_they_are_given() -> None:
+    assert Values(positional=(int,), by_name=(("x", str),)).wanted == {int, str}

@@ -1,0 +1,427 @@
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Optional
+
+import pytest
+from msgspec import Struct
+
+from botkit.errors import WiringError
+from botkit.filters import Command, Match, command, contains, matches
+from botkit.model.events import (
+    DirectMessage,
+    Event,
+    Mention,
+    PostEvent,
+    Reply,
+    Signal,
+    Tick,
+)
+from botkit.model.posts import Post
+from botkit.ports import Actions, Clock
+from botkit.routing.middleware import CallNext
+from botkit.routing.router import Router
+from botkit.routing.state import BotState, Conversation, UserState
+from botkit.routing.wiring import Candidate, wire
+from tests.unit.routing.samples import (
+    Remind,
+    dm,
+    handled,
+    mention,
+    named,
+    names,
+    run,
+)
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+BUILT_IN = (Actions, Clock)
+
+
+class Case(Struct, frozen=True):
+    answers: int = 0
+
+
+class OtherCase(Struct, frozen=True):
+    state_name: ClassVar[str] = "Case"
+
+
+class Model:
+    pass
+
+
+class Late(Remind, frozen=True, kw_only=True):
+    pass
+
+
+class Odd(Signal, frozen=True, kw_only=True):
+    number: complex | set[int] = 0j
+
+
+def faults(router: Router, **options: Any) -> list[str]:
+    with pytest.raises(WiringError) as refused:
+        wire(router, **({"built_in": BUILT_IN} | options))
+    return list(refused.value.problems)
+
+
+# With which values
+
+
+async def test_values_come_by_exact_type_from_the_scope_and_from_filters() -> None:
+    bot = Router("bot")
+
+    @bot.on(DirectMessage, command("remind") & matches(r"\d+"))
+    async def note(dm: DirectMessage, found: Match, act: Actions, *, asked: Command) -> Any:
+        return dm.id, found.text, act, asked.name
+
+    assert await run(wire(bot, built_in=BUILT_IN), dm("!remind 5"), {Actions: "act"}) == (
+        *("70", "5", "act", "remind"),
+    )
+
+
+async def test_filters_that_stand_apart_provide_together() -> None:
+    bot = Router("bot")
+
+    @bot.on(DirectMessage, command("remind"), lambda _: True, matches(r"\d+"))
+    async def note(dm: DirectMessage, found: Match, asked: Command) -> Any:
+        return dm.id, found.text, asked.args
+
+    wiring = wire(bot)
+    assert await run(wiring, dm("!remind 5")) == ("70", "5", "5")
+    assert await run(wiring, dm("!remind")) is None
+
+
+async def test_what_nobody_asks_for_is_not_made() -> None:
+    bot = Router("bot")
+    bot.on(DirectMessage, matches("x"))(handled)
+    assert await run(wire(bot), dm("x")) == "handled DirectMessage"
+    assert await run(wire(bot), dm("y")) is None
+
+
+async def test_a_default_stays_unless_somebody_provides_the_type() -> None:
+    bot = Router("bot")
+
+    @bot.on(Mention)
+    async def note(
+        mention: Mention,
+        n: int = 3,
+        act: Actions | None = None,
+        clock: Optional[Clock] = None,  # noqa: UP045
+        other=5,  # type: ignore[no-untyped-def]
+    ) -> Any:
+        return mention.id, n, act, clock, other
+
+    assert await run(wire(bot, built_in=(Actions,)), mention(), {Actions: "act"}) == (
+        *("50", 3, "act", None, 5),
+    )
+
+
+async def test_bound_methods_and_partials_are_handlers() -> None:
+    class Service:
+        def __init__(self, word: str) -> None:
+            self.word = word
+
+        async def greet(self, mention: Mention, act: Actions) -> Any:
+            return self.word, mention.id, act
+
+    bot = Router("bot")
+    bot.on(Mention, contains("a"))(Service("hi").greet)
+    bot.on(Mention)(functools.partial(Service("ho").greet, act=None))
+    wiring = wire(bot, built_in=BUILT_IN)
+    assert await run(wiring, mention("a"), {Actions: "act"}) == ("hi", "50", "act")
+    assert await run(wiring, mention("b"), {Actions: "act"}) == ("ho", "50", None)
+
+
+def test_states_are_on_the_route_for_the_runtime_to_load() -> None:
+    bot = Router("bot")
+
+    @bot.on(DirectMessage)
+    async def support(
+        dm: DirectMessage, case: Conversation[Case], own: BotState[Case], who: UserState[Case]
+    ) -> None:
+        raise NotImplementedError((dm, case, own, who))
+
+    @bot.on(Remind)
+    async def ring(remind: Remind, case: Conversation[Case]) -> None:
+        raise NotImplementedError((remind, case))
+
+    support_route, ring_route = wire(bot).routes
+    assert [state.scope for state in support_route.states] == [
+        *("conversation/Case", "bot/Case", "user/Case"),
+    ]
+    assert [state.wanted for state in ring_route.states] == [Conversation[Case]]
+
+
+async def test_a_state_is_given_as_the_scope_resolves_it() -> None:
+    bot = Router("bot")
+
+    @bot.on(DirectMessage)
+    async def support(dm: DirectMessage, case: Conversation[Case]) -> Any:
+        return case.value
+
+    wiring = wire(bot)
+    (state,) = wiring.routes[0].states
+    handle = state.open(dm(), account_id="1")
+    assert await run(wiring, dm(), {Conversation[Case]: handle}) == Case()
+
+
+async def test_what_routers_provide_is_known_in_the_whole_bot() -> None:
+    bot, inner = Router("bot"), Router("inner")
+    bot.include(inner)
+
+    @inner.provide
+    def open_model() -> Model:
+        return Model()
+
+    @bot.on(Mention)
+    async def note(mention: Mention, model: Model) -> Any:
+        return model
+
+    wiring = wire(bot)
+    model = Model()
+    assert await run(wiring, mention(), {Model: model}) is model
+    async with wiring.providers[Model].open() as made:
+        assert isinstance(made, Model)
+    assert wire(bot, provided={Post: None}).providers.keys() == {Model}
+
+
+# What is refused
+
+
+def test_a_type_that_nobody_provides_is_named_with_all_that_is_there() -> None:
+    bot = Router("desk")
+
+    @bot.on(Mention, matches("x"))
+    async def support(mention: Mention, model: Model) -> None:
+        raise NotImplementedError((mention, model))
+
+    with pytest.raises(WiringError) as refused:
+        wire(bot, built_in=BUILT_IN)
+    line = support.__code__.co_firstlineno
+    assert refused.value.message == (
+        f"desk.support ({__file__}:{line}): parameter 'model': nobody provides Model. Available: "
+        "Actions, Clock, Match, Conversation[...], UserState[...], BotState[...]"
+    )
+    assert "provide(factory)" in refused.value.hint
+
+
+def test_all_faults_are_told_at_once() -> None:
+    bot, inner = Router("bot"), Router("inner")
+    bot.include(inner)
+
+    @bot.on(Mention)
+    async def one(event: Tick, price: Decimal, model: Model) -> None:
+        raise NotImplementedError
+
+    @inner.on(DirectMessage)
+    async def two(dm: DirectMessage, unknown, *args: int, **kwargs: int) -> None:  # type: ignore[no-untyped-def]
+        raise NotImplementedError
+
+    @inner.on(Mention)
+    async def three() -> None:
+        raise NotImplementedError
+
+    @inner.middleware
+    async def thin(event: Event) -> None:
+        raise NotImplementedError
+
+    found = faults(bot)
+    wanted = [
+        ("inner", "thin", "takes no event and call_next"),
+        ("bot", "one", "is registered for Mention, but takes Tick"),
+        ("bot", "one", "parameter 'price': Decimal is imported only for type checking"),
+        ("bot", "one", "parameter 'model': nobody provides Model"),
+        ("inner", "two", "parameter 'unknown': has no annotation"),
+        ("inner", "two", "parameter 'args': botkit gives one value"),
+        ("inner", "two", "parameter 'kwargs': botkit gives one value"),
+        ("inner", "three", "takes no event"),
+    ]
+    assert len(found) == len(wanted)
+    for _, function, text in wanted:
+        assert [fault for fault in found if function in fault and text in fault], text
+    with pytest.raises(WiringError) as refused:
+        wire(bot)
+    assert "8 faults in the wiring of Router('bot'):\n- " in str(refused.value)
+
+
+@pytest.mark.parametrize("takes", [Any, object, PostEvent, Mention | DirectMessage])
+def test_a_handler_may_take_more_than_it_is_registered_for(takes: Any) -> None:
+    bot = Router("bot")
+    handler = named("wide")
+    handler.__annotations__["event"] = takes
+    bot.on(Mention)(handler)
+    assert names(wire(bot), mention()) == ["bot.wide"]
+
+
+@pytest.mark.parametrize("takes", [Reply, Reply | DirectMessage, Optional[Reply]])  # noqa: UP045
+def test_a_handler_may_not_take_less_than_it_is_registered_for(takes: Any) -> None:
+    bot = Router("bot")
+    handler = named("narrow")
+    handler.__annotations__["event"] = takes
+    bot.on((Mention, Reply))(handler)
+    assert ["is registered for Mention, but takes " in fault for fault in faults(bot)] == [True]
+
+
+async def by_name_only(*, event: Mention) -> None:
+    raise NotImplementedError
+
+
+async def all_of_it(*events: Mention) -> None:
+    raise NotImplementedError
+
+
+async def defaults_by_position(event: Mention, n: int = 3, /) -> None:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("handler", "why"),
+    [
+        (by_name_only, "takes no event"),
+        (all_of_it, "takes no event"),
+        (defaults_by_position, "'n': nobody provides int"),
+    ],
+)
+def test_a_signature_that_cannot_be_served_is_refused(
+    handler: Callable[..., Any], why: str
+) -> None:
+    bot = Router("bot")
+    bot.on(Mention)(handler)
+    assert [why in fault for fault in faults(bot)] == [True]
+
+
+def test_a_filter_that_cannot_judge_the_event_is_refused() -> None:
+    bot = Router("bot")
+    untyped: Any = contains("x") & matches("y")
+    bot.on(Remind, untyped)(handled)
+    (fault,) = faults(bot)
+    assert "the filter (contains('x') & matches('y')) is not for Remind" in fault
+
+
+@pytest.mark.parametrize(
+    "given_filters", [(matches("a") & matches("b"),), (matches("a"), matches("b"))]
+)
+def test_two_providers_of_one_type_are_refused(given_filters: tuple[Any, ...]) -> None:
+    bot = Router("bot")
+    bot.on(Mention, *given_filters)(handled)
+    (fault,) = faults(bot)
+    assert "bot.handled" in fault
+    assert "two filters provide Match" in fault
+
+
+def test_what_only_one_side_of_an_or_provides_is_provided_by_nobody() -> None:
+    bot = Router("bot")
+
+    @bot.on(Mention, matches("a") | contains("b"))
+    async def note(mention: Mention, found: Match) -> None:
+        raise NotImplementedError((mention, found))
+
+    assert "'found': nobody provides Match" in faults(bot)[0]
+
+
+def test_state_is_refused_where_there_is_none_to_keep() -> None:
+    bot = Router("bot")
+
+    @bot.every(60)
+    async def tick(tick: Tick, case: Conversation[Case], own: BotState[Case]) -> None:
+        raise NotImplementedError((tick, case, own))
+
+    @bot.on(Mention)
+    async def bare(mention: Mention, case: Conversation) -> None:  # type: ignore[type-arg]
+        raise NotImplementedError((mention, case))
+
+    @bot.middleware
+    async def remembering(event: Event, call_next: CallNext, own: BotState[Case]) -> None:
+        raise NotImplementedError((event, call_next, own))
+
+    layer, first, second = faults(bot)
+    assert "'own': nobody provides BotState[Case]. Available: Actions, Clock" in layer
+    assert "bot.tick" in first
+    assert "'case': Tick has no conversation to remember" in first
+    assert "Conversation needs the class of its value" in second
+
+
+def test_two_classes_of_state_under_one_name_are_refused() -> None:
+    bot = Router("bot")
+
+    @bot.on(Mention)
+    async def one(mention: Mention, a: UserState[Case], b: BotState[OtherCase]) -> None:
+        raise NotImplementedError((mention, a, b))
+
+    @bot.on(Mention)
+    async def two(mention: Mention, a: UserState[OtherCase], b: UserState[Case]) -> None:
+        raise NotImplementedError((mention, a, b))
+
+    (fault,) = faults(bot)
+    assert "state 'user/Case' is two classes" in fault
+
+
+def test_a_factory_without_a_type_and_a_type_with_two_factories_are_refused() -> None:
+    def vague():  # type: ignore[no-untyped-def]
+        raise NotImplementedError
+
+    bot, inner = Router("bot"), Router("inner")
+    bot.include(inner)
+
+    @bot.provide
+    def first() -> Model:
+        raise NotImplementedError
+
+    @inner.provide
+    async def second() -> Model:
+        raise NotImplementedError
+
+    inner.provide(vague)
+    twice, untold = faults(bot)
+    assert "second" in twice
+    assert "Model is provided already, at " in twice
+    assert "annotate its return type" in untold
+
+
+# What else the runtime asks
+
+
+def test_signals_are_known_by_name_with_those_derived_from_them() -> None:
+    bot = Router("bot")
+    bot.on(Remind)(handled)
+    assert wire(bot).signals == {"Remind": Remind, "Late": Late}
+    assert names(wire(bot), Late(asked=mention())) == ["bot.handled"]
+
+
+def test_a_handler_for_all_signals_knows_all_there_are() -> None:
+    bot = Router("bot")
+    bot.on(Signal)(handled)
+    signals = wire(bot).signals
+    assert signals["Remind"] is Remind
+    assert signals["Late"] is Late
+    assert "Signal" not in signals
+
+
+def test_signals_of_one_name_and_signals_that_cannot_be_stored_are_refused() -> None:
+    class Remind(Signal, frozen=True, kw_only=True):
+        what: str
+
+    twin: Any = Remind
+    bot = Router("bot")
+    bot.on(twin)(handled)
+    bot.on(globals()["Remind"])(handled)
+    bot.on(Odd)(handled)
+    twice, odd = faults(bot)
+    assert "signal 'Remind' is two classes, in " in twice
+    assert "signal Odd cannot be stored" in odd
+
+
+def test_a_route_says_what_the_runtime_needs() -> None:
+    bot = Router("bot")
+    bot.on(Mention, timeout_s=5)(handled)
+    bot.every(timedelta(hours=1))(named("often"))
+    wiring = wire(bot)
+    first, second = wiring.routes
+    assert (first.timeout_s, first.schedule, first.states) == (5.0, None, ())
+    assert second.schedule == wiring.schedules[0]
+    candidate = next(wiring.candidates(mention()))
+    assert isinstance(candidate, Candidate)
+    assert candidate.route is first
