@@ -14,8 +14,6 @@ import secrets
 import stat
 from typing import TYPE_CHECKING, Protocol
 
-from platformdirs import user_config_path
-
 from botkit.errors import VaultKeyError
 from botkit.storage.sqlite.files import NO_LINKS, make_folders, sync_folder
 from botkit.storage.vault import KEY_BYTES
@@ -51,6 +49,8 @@ def key_path(store_id: str) -> Path:
     """Where the key of that store lies: `<user config dir>/botkit/keys/<store id>.key`."""
     if not _STORE_ID.fullmatch(store_id):
         raise VaultKeyError("The store's id is not one that botkit made.")
+    from platformdirs import user_config_path
+
     return user_config_path("botkit", appauthor=False) / "keys" / f"{store_id}.key"
 
 

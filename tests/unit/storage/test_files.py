@@ -313,7 +313,7 @@ MOUNTS = [
         ("/srv/deep/er/bot.db", "nfs4"),
         ("/srv/tmp/bot.db", None),
         ("/srv/local disk/smb/bot.db", "cifs"),
-        ("/home/bot.db", None),
+        ("/opt/bot.db", None),
         ("/srvnot/bot.db", None),
     ],
 )
