@@ -61,15 +61,13 @@ class LoginBook:
                 self.version += 1
                 await self._take_all(rows)
 
-    async def load_all(self, *, rescued: Iterable[Rescued] = ()) -> None:
-        """Read everything again; `rescued` are newer than what the store has."""
+    async def load_all(self) -> None:
+        """Read everything again."""
         accounts = await self._around.store.accounts.listing()
         rows = await self._around.store.credentials.listing()
         self._apps = {account.id: account.app for account in accounts}
         self.version += 1
         await self._take_all(rows)
-        for entry in rescued:
-            self._take_rescued(entry)
         held = {row.account_id for row in rows if row.kind is CredentialKind.OAUTH2}
         for gone in self.grants.keys() - held:
             _log.info("login removed", account=gone)
@@ -77,6 +75,15 @@ class LoginBook:
         signing = {row.account_id for row in rows if row.kind is CredentialKind.OAUTH1}
         for gone in self._pairs.keys() - signing:
             del self._pairs[gone]
+
+    async def take_rescued(self, entry: Rescued) -> None:
+        """Go on with a generation that the store could not take yet."""
+        await self.load(entry.row.account_id)
+        grant = self.grants.get(entry.row.account_id)
+        if grant is not None and entry.row.gen == grant.row.gen + 1:
+            grant.unsaved = entry
+            access = Secret(self._refresher.open_row(entry.row)["access_token"])
+            self.renew(grant, entry.row, access)
 
     def drop(self, grant: Grant) -> None:
         """The login is no more."""
@@ -201,13 +208,6 @@ class LoginBook:
             self.renew(grant, row, Secret(self._refresher.open_row(row)["access_token"]))
         elif row.gen == grant.row.gen and grant.flight is None and _differs(row, grant.row):
             self.change(grant, row)
-
-    def _take_rescued(self, entry: Rescued) -> None:
-        grant = self.grants.get(entry.row.account_id)
-        if grant is not None and entry.row.gen == grant.row.gen + 1:
-            grant.unsaved = entry
-            access = Secret(self._refresher.open_row(entry.row)["access_token"])
-            self.renew(grant, entry.row, access)
 
 
 def _differs(one: CredentialRow, other: CredentialRow) -> bool:

@@ -108,6 +108,12 @@ class Refresher:
                 return Outcome(kind="gone", row=seen)
             if row.gen > seen.gen:
                 return self._adopted(row)
+            if row.gen < seen.gen:
+                error = Conflict(
+                    f"The store has generation {row.gen} of the login of {row.account_id}, memory"
+                    f" has {seen.gen}: an old store was put back. Its token is spent."
+                )
+                return Outcome(kind="blocked", row=seen, reason=error.message, error=error)
             row = await self.look(row)
             if row.status in {LoginState.DEAD, LoginState.CONFIG}:
                 return Outcome(kind=row.status.value.lower(), row=row, reason=row.reason)

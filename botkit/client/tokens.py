@@ -96,6 +96,9 @@ class TokenKeeper:
         self._salvager = Salvager(rescue, store.credentials)
         self._bearers = BearerKeeper(self.around)
         self._on_spend = on_spend
+        self._refreshes = refreshes
+        self._restoring = asyncio.Lock()
+        self._is_restored = False
         self._flights = Flights(
             self.around,
             book=self._book,
@@ -216,9 +219,11 @@ class TokenKeeper:
         await self.around.store.credentials.note_level(row, level)
 
     async def mark_dead(self, account_id: str, reason: str) -> None:
-        """X said that the grant was revoked: stop using it."""
-        grant = await self._grant(account_id)
-        await self._flights.ground(grant, reason)
+        """X said that the grant was revoked: stop using it. Nothing when there is none."""
+        await self._book.load(account_id)
+        grant = self._book.grants.get(account_id)
+        if grant is not None:
+            await self._flights.ground(grant, reason)
 
     def statuses(self) -> tuple[LoginStatus, ...]:
         """All OAuth 2.0 logins that are loaded."""
@@ -232,7 +237,8 @@ class TokenKeeper:
 
     async def run(self) -> None:
         """Refresh every login ahead of time, until cancelled."""
-        await self._book.load_all(rescued=await self._salvager.restore())
+        await self._restore()
+        await self._book.load_all()
         for grant in self._book.grants.values():
             self._flights.schedule(grant)
         await self._flights.run()
@@ -245,7 +251,18 @@ class TokenKeeper:
         """Stop, wait for what is in flight, and try every place for a token that is not stored."""
         await self._flights.close(deadline_s=deadline_s)
 
+    async def _restore(self) -> None:
+        """Once, first: what the store could not take when the last process ended."""
+        async with self._restoring:
+            if self._is_restored:
+                return
+            for entry in await self._salvager.restore() if self._refreshes else ():
+                await self._book.take_rescued(entry)
+            self._is_restored = True
+
     async def _grant(self, account_id: str) -> Grant:
+        if not self._is_restored:
+            await self._restore()
         await self._book.load(account_id)
         grant = self._book.grants.get(account_id)
         if grant is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import socket
 import ssl
 from typing import TYPE_CHECKING
 
@@ -180,3 +182,46 @@ def test_exempt_hosts_go_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("no_proxy", "api.x.com")
     assert proxy_for(URL("https://api.x.com/")) == (None, None)
     assert proxy_for(URL("https://x.com/")) == (URL("http://127.0.0.1:3128"), None)
+
+
+async def test_a_name_that_fails_and_then_resolves_is_reached_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("api.x.invalid").configure_cert(context)
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    resolves = False
+
+    async def resolve(host: str, port: int, **_: object) -> object:
+        if not resolves:
+            raise OSError(-2, "Name or service not known")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+    async with serving(plain, tls=context) as server, AiohttpTransport(ca_file=ca_file) as sender:
+        request = post(f"https://api.x.invalid:{server.port}/2/tweets")
+        with pytest.raises(TransportError) as caught:
+            await sender.send(request)
+        assert caught.value.kind == "dns"
+        resolves = True
+        assert (await sender.send(request)).status == 201
+
+
+async def test_nothing_secret_is_logged_at_debug_with_everything_turned_on(
+    transport: AiohttpTransport, caplog: pytest.LogCaptureFixture, unused_tcp_port: int
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0.0
+    async with serving(plain) as server:
+        await transport.send(post(server.url + "/"))
+        for url in (f"http://127.0.0.1:{unused_tcp_port}/", "https://127.0.0.1:9/"):
+            with pytest.raises(TransportError):
+                await transport.send(post(url))
+    loop.set_debug(False)
+    assert caplog.text
+    assert CANARY not in caplog.text
+    assert CANARY[:10] not in caplog.text

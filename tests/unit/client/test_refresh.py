@@ -303,6 +303,31 @@ async def test_a_rescued_result_is_used_even_while_the_store_still_refuses_it(
     assert (await world.row()).gen == 2
 
 
+async def test_a_short_command_uses_a_rescued_result_too(world: World) -> None:
+    await world.log_in(left=EXPIRED)
+    world.broken.add("credentials.store_result")
+    rescue = MemoryRescue()
+    await keeper_in(world, rescue=rescue).access()
+    world.broken.clear()
+    assert await keeper_in(world, rescue=rescue).access() == "at-2"
+    assert ((await world.row()).gen, rescue.entries) == (2, [])
+    assert world.refreshes == ["rt-1"]
+
+
+async def test_an_old_store_that_was_put_back_while_running_spends_nothing(world: World) -> None:
+    await world.log_in(left=EXPIRED)
+    kept = keeper_in(world)
+    assert await kept.access() == "at-2"
+    await world.real_store.credentials.remove(GREETER.id, "default", CredentialKind.OAUTH2)
+    await world.log_in()
+    await world.clock.advance(timedelta(minutes=119, seconds=30))
+    assert await kept.access() == "at-2"
+    await world.clock.advance(60.0)
+    with pytest.raises(Parked):
+        await kept.access()
+    assert world.refreshes == ["rt-1"]
+
+
 async def test_the_end_tries_the_store_once_more(world: World) -> None:
     await world.log_in(left=EXPIRED)
     world.broken.add("credentials.store_result")

@@ -355,3 +355,9 @@ async def test_ten_accounts_are_refreshed_side_by_side(world: World) -> None:
         await world.clock.at_rest()
         assert len(world.refreshes) == 10
         assert all(status.left_s > 7000 for status in kept.keeper.statuses())
+
+
+async def test_a_revocation_of_an_account_that_has_no_login_is_nothing(world: World) -> None:
+    kept = keeper_in(world)
+    await kept.keeper.mark_dead("12345", "revoked")
+    assert kept.changes == []
