@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from botkit.client.api import XApi
 from botkit.client.endpoints import AppKeys, Endpoints
+from botkit.client.given_bearer import with_kept_bearers
 from botkit.client.limiter import Limiter
 from botkit.client.reader import CachedReader
 from botkit.client.rescue import RescueFile
@@ -69,7 +70,7 @@ async def open_x(
             chosen,
             time,
             chance,
-            apps_of(settings),
+            await with_kept_bearers(apps_of(settings), store, vault),
             endpoints=endpoints_of(settings),
             rescue=_rescue_of(settings),
             on_change=on_login_change,

@@ -82,6 +82,7 @@ class RunningBot:
     inbox: Inbox
     dispatcher: Dispatcher
     runtime: Runtime
+    tasks: Tasks
     stubborn: list[str] = field(default_factory=list[str])
 
     async def wait_idle(self) -> None:
@@ -277,6 +278,7 @@ class _Joint:
             inbox=inbox,
             dispatcher=dispatcher,
             runtime=self._runtime,
+            tasks=tasks,
         )
 
     def _outbox(self, x: X, reconciler: Reconciler, watch: Watch, *, dry_run: bool) -> Outbox:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import structlog
 
 from botkit.bot.joining import TWO_WAYS, open_runtime
+from botkit.bot.reminder import remind_of_label
 from botkit.client.system import SystemClock
 from botkit.config import Settings, load_settings
 from botkit.errors import BotkitError, ConfigError
@@ -105,6 +106,7 @@ async def serve(
                 redactor=redactor,
             ) as running,
         ):
+            running.tasks.start(remind_of_label(running, store), "label")
             await signals.stop.wait()
             _log.info("stopping", drain_s=settings.run.drain_s)
             await running.stop(0.0 if signals.code else None)
@@ -131,7 +133,7 @@ def log_as(settings: Settings, *, level: str | None = None) -> Redactor:
 
 
 def _must_be_set_up(settings: Settings) -> None:
-    """Before the first setup there is no store: say the two ways on, not that a file is missing."""
+    """Before the first setup there is no store: say the two ways on, not what file is missing."""
     url = settings.store_url
     if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).exists():
         raise ConfigError(

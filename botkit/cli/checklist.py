@@ -17,7 +17,7 @@ from botkit.cli.options import (
     the_account,
 )
 from botkit.errors import BotkitError, Parked
-from botkit.wizard.label import STEPS, Label, StepState, judge
+from botkit.protocol.label import STEPS, Label, StepState, judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

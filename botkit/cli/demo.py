@@ -147,7 +147,7 @@ def _example(folder: Path) -> Bot:
 
 
 async def _check(store: Store, account: Account) -> None:
-    from botkit.wizard.label import STEPS, judge
+    from botkit.protocol.label import STEPS, judge
 
     confirmed = {mark.step for mark in await store.accounts.marks(account.id)}
     label = judge(None, confirmed)

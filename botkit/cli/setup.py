@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,6 +70,7 @@ def command(
         confirmed=switch_account,
         timeout_s=timeout_s,
         paste=_ask if headless else None,
+        ask_bearer=_ask_hidden if sys.stdin.isatty() and not no_browser else None,
     )
     return run_async(_run(settings, bot, asked, opens_browser=not (no_browser or headless)))
 
@@ -111,6 +113,12 @@ def _warn_of_container() -> None:
     if any(Path(sign).exists() for sign in _CONTAINER_SIGNS):
         _say("careful: this is a container; keep the key outside of it and give it to the bot as")
         _say("         BOTKIT_STORE__KEY_FILE, or the login is lost with the container")
+
+
+async def _ask_hidden(prompt: str) -> str:
+    """A secret from the terminal, not shown as it is typed."""
+    _say("optional: the activity stream needs the same app's bearer token")
+    return await asyncio.to_thread(getpass.getpass, prompt)
 
 
 async def _ask(prompt: str) -> str:

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING
 from botkit.bot import Bot
 from botkit.bot.assembly import keys_of, open_the_vault, open_x
 from botkit.bot.authorized import handles_authorized, run_authorized
+from botkit.client.given_bearer import forget_bearer, keep_bearer, with_kept_bearers
 from botkit.client.login import Login, LoginWish
+from botkit.client.system import SystemClock
+from botkit.model.tokens import Secret
 from botkit.wizard.proofs import Proof, prove_access, prove_stream
 from botkit.wizard.steps import Ways, check_app, log_in, log_in_by_paste
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from botkit.bot.assembly import X
     from botkit.config import Settings
     from botkit.model.records import CredentialRow
-    from botkit.ports import Store, Transport
+    from botkit.ports import Store, Transport, Vault
 
 __all__ = ["Asked", "SetUp", "check_settings", "set_up"]
 
@@ -34,6 +37,7 @@ class Asked:
         account: Who must consent, "" for whoever does.
         confirmed: Another account than the stored one is wanted on purpose.
         paste: Asks for the redirect address; None to listen on the loopback address.
+        ask_bearer: Asks for the app's bearer token, "" to go on without; None not to ask.
     """
 
     app: str = "default"
@@ -41,6 +45,7 @@ class Asked:
     confirmed: bool = False
     timeout_s: float = 300.0
     paste: Callable[[str], Awaitable[str]] | None = None
+    ask_bearer: Callable[[str], Awaitable[str]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,6 +102,7 @@ async def set_up(
         confirmed=asked.confirmed,
     )
     await _warn_of_replacing(store, wish, tell)
+    given = await _take_bearer(settings, store, vault, asked, tell)
     async with open_x(settings, store, vault, transport=transport) as x:
         setup = _Flow(settings, store, bot, x, tell)
         ways = Ways(show=show, finished=setup.finished, timeout_s=asked.timeout_s)
@@ -107,7 +113,10 @@ async def set_up(
         else:
             tell(f"listening on {wish.redirect_uri}, asking for {scopes}")
             login = await log_in(x.keeper.around, wish, ways)
-        return SetUp(login=login, proofs=await setup.prove(login))
+        proofs = await setup.prove(login)
+        if given and proofs[-1].state == "wrong":
+            await forget_bearer(store, asked.app)
+        return SetUp(login=login, proofs=proofs)
 
 
 class _Flow:
@@ -153,6 +162,27 @@ class _Flow:
                 " mentions every 15 s; with it, it hears at once"
             )
         return tuple(proofs)
+
+
+async def _take_bearer(
+    settings: Settings, store: Store, vault: Vault, asked: Asked, tell: Callable[[str], None]
+) -> bool:
+    """Ask for what the activity stream needs beside the login, if nothing has it yet."""
+    keys = keys_of(settings.app_named(asked.app))
+    if asked.ask_bearer is None or keys.can_act_as_app:
+        return False
+    if (await with_kept_bearers({asked.app: keys}, store, vault))[asked.app].bearer_token:
+        return False
+    token = (
+        await asked.ask_bearer(
+            "The app's bearer token, so that the bot hears at once (Enter to go on without): "
+        )
+    ).strip()
+    if not token:
+        return False
+    await keep_bearer(store, vault, asked.app, Secret(token), now=SystemClock().now())
+    tell("bearer token kept sealed")
+    return True
 
 
 async def _warn_of_replacing(store: Store, wish: LoginWish, tell: Callable[[str], None]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from botkit.model.users import User
-from botkit.wizard.label import STEPS, StepState, judge
+from botkit.protocol.label import STEPS, StepState, judge
 
 IDS = [
     "settings",
