@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
+from heapq import heapify, heappop, heappush
 from typing import Generic, TypeVar
 
 __all__ = ["DueHeap"]
 
 T = TypeVar("T")
+
+_SPARE = 64
 
 
 class DueHeap(Generic[T]):
@@ -17,32 +18,43 @@ class DueHeap(Generic[T]):
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, T]] = []
         self._current: dict[T, int] = {}
-        self._numbers = itertools.count()
+        self._number = 0
 
     def set(self, thing: T, due_s: float | None) -> bool:
         """Set its time, None for never; True when it is the earliest of all now."""
         if due_s is None:
             self._current.pop(thing, None)
             return False
-        number = next(self._numbers)
+        self._number = number = self._number + 1
         self._current[thing] = number
-        heapq.heappush(self._heap, (due_s, number, thing))
-        if len(self._heap) > 64 + 4 * len(self._current):
-            self._heap = [each for each in self._heap if self._current.get(each[2]) == each[1]]
-            heapq.heapify(self._heap)
+        heap = self._heap
+        heappush(heap, (due_s, number, thing))
+        if len(heap) > _SPARE + 4 * len(self._current):
+            self._heap = [each for each in heap if self._current.get(each[2]) == each[1]]
+            heapify(self._heap)
         return self._heap[0][1] == number
 
     def next_s(self) -> float | None:
         """The earliest time, None when nothing is due ever."""
-        while self._heap and self._current.get(self._heap[0][2]) != self._heap[0][1]:
-            heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
+        heap, current = self._heap, self._current
+        while heap:
+            due_s, number, thing = heap[0]
+            if current.get(thing) == number:
+                return due_s
+            heappop(heap)
+        return None
 
     def pop(self, now_s: float) -> T | None:
         """Take out one thing that is due, None when nothing is."""
-        next_s = self.next_s()
-        if next_s is None or next_s > now_s:
-            return None
-        _, _, thing = heapq.heappop(self._heap)
-        del self._current[thing]
-        return thing
+        heap, current = self._heap, self._current
+        while heap:
+            due_s, number, thing = heap[0]
+            if current.get(thing) != number:
+                heappop(heap)
+            elif due_s > now_s:
+                return None
+            else:
+                heappop(heap)
+                del current[thing]
+                return thing
+        return None
