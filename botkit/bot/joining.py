@@ -84,13 +84,17 @@ class RunningBot:
     runtime: Runtime
     tasks: Tasks
     stubborn: list[str] = field(default_factory=list[str])
+    stopped: bool = False
 
     async def wait_idle(self) -> None:
         """Return when no event is due."""
         await self.dispatcher.feeder.wait_idle()
 
     async def stop(self, drain_s: float | None = None) -> None:
-        """Stop intake, let handlers finish until the deadline, give the lease back."""
+        """Stop intake, let handlers finish until the deadline, give the lease back; once."""
+        if self.stopped:
+            return
+        self.stopped = True
         self.x.keeper.stop()
         self.stubborn = await self.runtime.stop(drain_s)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import shutil
 import sys
 import tempfile
@@ -16,10 +17,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from botkit.cli.options import run_async
+from botkit.cli.options import json_option, run_async
 from botkit.client.system import SystemClock
 from botkit.config import surroundings
 from botkit.errors import BotkitError, ConfigError
+from botkit.model.records import Mark
+from botkit.protocol.label import STEPS
 from botkit.telemetry.escaping import escape
 
 if TYPE_CHECKING:
@@ -47,19 +50,21 @@ _HELP = """\
 @click.command(name="dev", help="Run a bot against the sandbox; reload on change; play the users.")
 @click.argument("target", metavar="MODULE:BOT")
 @click.option("--no-reload", is_flag=True, help="Do not start the bot again when files change.")
-def command(*, target: str, no_reload: bool) -> int:
+@json_option
+def command(*, target: str, no_reload: bool, as_json: bool) -> int:
     """Play with a bot. Without a terminal it reads lines from stdin and ends with them."""
     from botkit.telemetry.log import set_up_logging
 
     set_up_logging(level="error")
-    return run_async(_Dev(target, reload=not no_reload).run())
+    return run_async(_Dev(target, reload=not no_reload, as_json=as_json).run())
 
 
 class _Dev:
     """One session: sandbox, bot process, prompt."""
 
-    def __init__(self, target: str, *, reload: bool) -> None:
+    def __init__(self, target: str, *, reload: bool, as_json: bool) -> None:
         self._target = target
+        self._as_json = as_json
         self._reload = reload
         self._who = _WHO
         self._shown = 0
@@ -97,11 +102,14 @@ class _Dev:
         async with open_store(
             self._environment["BOTKIT_STORE__URL"], clock=SystemClock()
         ) as store:
-            await authorize(
+            _, account = await authorize(
                 self._environment, folder, store, bot, username=username, tell=lambda _: None
             )
-        _say(f"sandbox X at {opened.url} · @{username} is the bot, you are @{self._who}")
-        _say(_HELP.format(bot=username))
+            for step in STEPS:  # there is no label in the sandbox to be reminded of
+                mark = Mark(account_id=account.id, step=step.id, at=self._clock.now())
+                await store.accounts.set_mark(mark)
+        self._say(f"sandbox X at {opened.url} · @{username} is the bot, you are @{self._who}")
+        self._say(_HELP.format(bot=username))
         return username
 
     async def _play(self, opened: OpenServer, username: str, folder: Path) -> None:
@@ -142,11 +150,11 @@ class _Dev:
                     text = line.removeprefix("/dm").strip()
                     world.add_message(self._me(opened).id, world.user(username).id, text)
                 case [word, *_] if word.startswith("/"):
-                    _say(_HELP.format(bot=username))
+                    self._say(_HELP.format(bot=username))
                 case _:
                     world.add_post(self._me(opened).id, line)
         except (LookupError, ValueError) as wrong:
-            _say(f"that did not work: {wrong}")
+            self._say(f"that did not work: {wrong}")
 
     def _me(self, opened: OpenServer) -> UserRecord:
         return opened.world.user(self._who)
@@ -158,14 +166,31 @@ class _Dev:
         while True:
             posts = list(world.posts.values())
             for post in posts[self._shown :]:
-                _say(_line_of(post, world.users[post.author_id].username))
+                self._show_post(post, world.users[post.author_id].username)
             self._shown = len(posts)
             bot_id = world.user(username).id
             own = [m for m in world.messages.values() if m.sender_id == bot_id]
             for message in own[messages:]:
-                _say(f"  @{username} (message): {message.text}")
+                self._say(f"  @{username} (message): {message.text}", by=username, id=message.id)
             messages = len(own)
             await self._clock.sleep(_LOOK_S)
+
+    def _show_post(self, post: PostRecord, username: str) -> None:
+        about = f" (to {post.reply_to_id})" if post.reply_to_id else ""
+        self._say(
+            f"  {post.id}  @{username}{about}: {post.text}",
+            by=username,
+            id=post.id,
+            reply_to=post.reply_to_id,
+            text=post.text,
+        )
+
+    def _say(self, line: str, /, **facts: str | None) -> None:
+        """A line for the person, or a JSON object for a program (only what happened has facts)."""
+        if not self._as_json:
+            click.echo("\n".join(escape(part) for part in line.split("\n")))
+        elif facts:
+            click.echo(json.dumps(facts, ensure_ascii=False))
 
     async def _calm_down(self, opened: OpenServer) -> None:
         """The input has ended: wait until nothing new is posted, then end."""
@@ -185,7 +210,7 @@ class _Dev:
             ) from error
         async for changes in awatch(Path.cwd(), watch_filter=lambda _, path: path.endswith(".py")):
             names = sorted({Path(path).name for _, path in changes})
-            _say(f"changed: {', '.join(names)}; the bot starts again")
+            self._say(f"changed: {', '.join(names)}; the bot starts again")
             await self._stop_bot()
             await self._start_bot(folder)
 
@@ -227,11 +252,6 @@ class _Dev:
             await process.wait()
 
 
-def _line_of(post: PostRecord, username: str) -> str:
-    about = f" (to {post.reply_to_id})" if post.reply_to_id else ""
-    return f"  {post.id}  @{username}{about}: {post.text}"
-
-
 async def _lines() -> AsyncIterator[str]:
     """The person's lines, until the input ends."""
     loop = asyncio.get_running_loop()
@@ -244,7 +264,3 @@ async def _lines() -> AsyncIterator[str]:
     # A file is no pipe: it is read in a thread.
     while text := await asyncio.to_thread(sys.stdin.readline):
         yield text
-
-
-def _say(text: str) -> None:
-    click.echo("\n".join(escape(line) for line in text.split("\n")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from typing import TYPE_CHECKING
 
 import click
@@ -46,6 +47,9 @@ def invoke(arguments: Sequence[str], commands: Sequence[Entry]) -> int:
     except errors.BotkitError as error:
         report(error)
         return exit_code_of(error)
+    except Exception:  # noqa: BLE001 - the last word of a command: no secret may stand in a trace
+        _report_fault()
+        return _NOT_DONE
     return result if isinstance(result, int) else 0
 
 
@@ -59,6 +63,13 @@ def report(error: errors.BotkitError) -> None:
             sys.stderr.write(f"  {escape(error.hint)}\n")
         return
     sys.stderr.write(f"botkit: {escape(str(error))}\n")
+
+
+def _report_fault() -> None:
+    from botkit.telemetry.redaction import Redactor
+
+    sys.stderr.write(Redactor().text(traceback.format_exc()))
+    sys.stderr.write("botkit: a fault of botkit or of the bot's module, see above.\n")
 
 
 def exit_code_of(error: errors.BotkitError) -> int:

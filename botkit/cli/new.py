@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from botkit import __version__
+from botkit.cli.options import echo_json, json_option
 from botkit.errors import ConfigError
 
 __all__ = ["command"]
@@ -31,7 +32,8 @@ _FILES: tuple[tuple[str, str], ...] = (
 
 @click.command(name="new", help="Write a new bot project into the folder NAME.")
 @click.argument("name")
-def command(*, name: str) -> None:
+@json_option
+def command(*, name: str, as_json: bool) -> None:
     """Write the project; an existing folder is never written into."""
     folder = Path(name)
     package = folder.name.replace("-", "_").lower()
@@ -49,7 +51,11 @@ def command(*, name: str) -> None:
         written.parent.mkdir(parents=True, exist_ok=True)
         filled = text.replace("{{ name }}", package).replace("{{ version }}", __version__)
         written.write_text(filled, encoding="utf-8")
-    click.echo(f"{folder} is ready: {len(_FILES)} files.")
+    files = [target.format(name=package) for _, target in _FILES]
+    if as_json:
+        echo_json({"folder": str(folder), "target": f"{package}.bot:bot", "files": files})
+        return
+    click.echo(f"{folder} is ready: {len(files)} files.")
     click.echo(
         f"Next: cd {folder} && botkit dev {package}.bot:bot    (its test: python -m pytest)"
     )
