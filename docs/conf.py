@@ -15,18 +15,52 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "sphinx.ext.graphviz",
+    "command_line",
+    "error_tree",
     "house_figure",
+    "plain_docstrings",
     "settings_table",
 ]
+exclude_patterns = ["_build", "_ext", "news"]
+
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build", "news", "_ext"]
+
 html_theme = "furo"
 html_title = "botkit"
-html_theme_options = {"source_repository": ""}
-autodoc_typehints = "description"
+html_copy_source = False
+html_show_sourcelink = False
+
+# Quotes stay as they are: much of what is quoted is code.
+smartquotes = False
+# A word between single backticks in a docstring is code.
+default_role = "literal"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
+autodoc_class_signature = "mixed"
+autodoc_preserve_defaults = True
+add_module_names = False
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+napoleon_use_rtype = False
+python_use_unqualified_type_names = True
+
+# Every reference must lead somewhere, except to what these pages do not document: the standard
+# library, type variables, and the rooms behind the front door.
 nitpicky = True
+nitpick_ignore_regex = [
+    (r"py:.*", r"(collections|contextlib|datetime|decimal|pathlib|typing|types|re)\..*"),
+    (
+        r"py:.*",
+        r"(Any|Awaitable|Callable|Concatenate|Coroutine|Collection|Decimal|Hashable|Iterable"
+        r"|Literal|Mapping|NoReturn|Path|Pattern|Sequence|Self|datetime|timedelta|tzinfo"
+        r"|frozenset|object|AbstractAsyncContextManager|AsyncGenerator)",
+    ),
+    (r"py:.*", r"(?:.*\.)?[A-Z](?:\d|_contra|_co)?"),
+    (r"py:.*", r"msgspec\..*|Struct"),
+    (r"py:.*", r"botkit\.(routing|ports|protocol|runtime|sandbox|storage|model)\..*"),
+    (r"py:.*", r"(Filter|CatchUp|Registers|Wiring|WorldRules|PostRecord|MessageRecord|UserRecord|World)"),
+    (r"py:.*", r"(Entropy|Fault|XEvent|StateHandle|Mention|OpenServer|Stuck)"),
+]
