@@ -71,7 +71,6 @@ class Dispatcher:
         self._clock = services.clock
         self._fence = services.fence
         self._spawn = spawn
-        self._most = slots
         self._free = slots
         self._lanes = Lanes()
         self._marked: deque[Job] = deque()
@@ -142,10 +141,9 @@ class Dispatcher:
         self._runs.stopping = True
         for slot in self.running:
             _log.warning("handler cancelled, its event runs again", handler=slot.handler)
-            if slot.task is not None:
-                slot.task.cancel()
+            slot.worker.cancel()
         await self._until_settled(_GRACE_S)
-        stubborn = [slot for slot in self.running if slot.job is not None]
+        stubborn = self.running
         self._unfinished += [slot.job for slot in stubborn if slot.job is not None]
         await self._give_back([*self._marked, *self._unfinished])
         return [slot.handler for slot in [*stubborn, *self._lost]]
@@ -238,10 +236,9 @@ class Dispatcher:
             if not future.done():
                 future.set_result(None)
                 return
-        if len(self._slots) < self._most:
-            slot = Slot()
-            self._slots.append(slot)
-            slot.task = self._spawn(self._work(slot))
+        # No more are marked than slots are free: there are never more workers than slots.
+        self._slots.append(slot := Slot())
+        slot.task = self._spawn(self._work(slot))
 
     def _leave(self, job: Job, *, rides: bool) -> None:
         self._free += 1
@@ -258,9 +255,9 @@ class Dispatcher:
         self._slots.remove(slot)
         self._lost.append(slot)
         job, slot.job = slot.job, None
-        if job is not None:
-            await self._runs.time_out(job, slot)
-            self._leave(job, rides=False)
+        assert job is not None
+        await self._runs.time_out(job, slot)
+        self._leave(job, rides=False)
 
     def _ride(self, job: Job, finish: Finish) -> None:
         self._riding.append((job, finish))

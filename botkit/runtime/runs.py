@@ -444,8 +444,8 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
 
 def _forget_own_cancel(slot: Slot, error: BaseException) -> None:
     """A handler that cancelled its own task has not cancelled the worker."""
-    if isinstance(error, asyncio.CancelledError) and slot.task is not None:
-        while slot.task.uncancel():
+    if isinstance(error, asyncio.CancelledError):
+        while slot.worker.uncancel():
             continue
 
 

@@ -49,6 +49,12 @@ class Slot:
         self.lost = False
         self.parked: Parked | None = None
 
+    @property
+    def worker(self) -> asyncio.Task[None]:
+        """The task that runs the handler."""
+        assert self.task is not None
+        return self.task
+
     def begin(self, handler: str) -> None:
         """A handler starts here."""
         self.handler = handler
@@ -68,8 +74,7 @@ class Slot:
         self.deadline = math.inf
         cancels, self.cancels = self.cancels, 0
         for _ in range(cancels):
-            if self.task is not None:
-                self.task.uncancel()
+            self.worker.uncancel()
         return bool(cancels)
 
 
@@ -117,7 +122,7 @@ class Deadlines:
             slot.end_actions()
             _log.error("handler does not end when it is cancelled", handler=slot.handler)
             await self._on_lost(slot)
-        elif slot.task is not None:
+        else:
             slot.cancels += 1
             slot.deadline = now + _INSIST_S
-            slot.task.cancel("its time is over")
+            slot.worker.cancel("its time is over")

@@ -22,6 +22,7 @@ from botkit.runtime.inbox import Inbox
 from botkit.runtime.leases import Lease
 from botkit.runtime.lifecycle import Tasks
 from botkit.sandbox.clock import SeededEntropy, VirtualClock
+from botkit.sandbox.gates import threads_counted
 from botkit.storage import open_store
 
 if TYPE_CHECKING:
@@ -179,8 +180,7 @@ class Bench:
             lookup=self.lookup,
             spawn=self.tasks.hire,
             redact=lambda text: text.replace("hunter2", "[redacted]"),
-            on_ended=self.ended.append,
-            **options,
+            **({"on_ended": self.ended.append} | options),
         )
         self.inbox = Inbox(store=store, taker=self.dispatcher, fence=self.lease.fence)
 
@@ -220,8 +220,7 @@ async def bench(
 ) -> AsyncIterator[Bench]:
     """A running core; what is in the store of the folder goes on."""
     clock = clock or VirtualClock()
-    async with open_store(f"sqlite:///{folder}/bot.db", clock=clock) as store:
-        hold_time(store, clock)
+    async with opened(folder, clock) as store:
         made = Bench(store, clock, wiring, **options)
         await made.lease.acquire()
         async with made.tasks:
@@ -232,19 +231,23 @@ async def bench(
         await made.lease.release()
 
 
-def hold_time(store: Any, clock: VirtualClock) -> None:
-    """Virtual time stands still while the store's threads work."""
-    engine = store._engine
+@asynccontextmanager
+async def opened(folder: Path, clock: VirtualClock) -> AsyncIterator[Store]:
+    """A real store in the folder; virtual time stands still while its threads work."""
+    async with open_store(f"sqlite:///{folder}/bot.db", clock=clock) as store:
+        engine: Any = store._engine  # type: ignore[attr-defined]
 
-    def holding(call: Any) -> Any:
-        async def held(*args: Any) -> Any:
-            with clock.working():
-                return await call(*args)
+        def holding(call: Any) -> Any:
+            async def held(*args: Any) -> Any:
+                with clock.working():
+                    return await call(*args)
 
-        return held
+            return held
 
-    for name in ("write", "read", "changed"):
-        setattr(engine, name, holding(getattr(engine, name)))
+        for name in ("write", "read", "changed"):
+            setattr(engine, name, holding(getattr(engine, name)))
+        with threads_counted(clock):
+            yield store
 
 
 def start(made: Bench) -> None:
@@ -280,7 +283,39 @@ def mention(
     )
 
 
+def wired(handler: Any, event_type: Any = Mention, **options: Any) -> FakeWiring:
+    wiring = FakeWiring()
+    wiring.on(event_type, handler, **options)
+    return wiring
+
+
+class Gate:
+    """A handler that waits until it is let go, and remembers who is in it."""
+
+    def __init__(self) -> None:
+        self.inside: list[str] = []
+        self.order: list[str] = []
+        self.opened: dict[str, asyncio.Event] = {}
+        self.__name__ = "gate"
+
+    async def __call__(self, event: Mention, scope: Scope) -> None:
+        self.inside.append(event.id)
+        self.order.append(event.id)
+        try:
+            await self.opened.setdefault(event.id, asyncio.Event()).wait()
+        finally:
+            self.inside.remove(event.id)
+
+    def open(self, *ids: str) -> None:
+        for one in ids:
+            self.opened.setdefault(one, asyncio.Event()).set()
+
+
+async def calm(bot: Bench) -> None:
+    await bot.clock.at_rest()
+
+
 async def turns(count: int = 5) -> None:
     """Let everybody run that many times."""
     for _ in range(count):
-        await asyncio.sleep(0)
+        await VirtualClock().sleep(0)

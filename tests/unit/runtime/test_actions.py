@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from botkit.model.events import Event, XEvent
+    from botkit.model.events import XEvent
     from tests.unit.runtime.fakes import Bench
 
 T = TypeVar("T")
@@ -62,7 +62,9 @@ async def acting(
         yield actions_for(bot, event, handler=handler, **job), bot
 
 
-def actions_for(bot: Bench, event: XEvent, *, handler: str = "bot.greet", **job: Any) -> EventActions:
+def actions_for(
+    bot: Bench, event: XEvent, *, handler: str = "bot.greet", **job: Any
+) -> EventActions:
     return EventActions(bot.services, job_of(event, **job), event, handler=handler)
 
 
@@ -76,10 +78,14 @@ async def test_a_reply_to_a_mention_is_a_step_with_a_key_without_the_text(tmp_pa
     assert (step.capability, step.interaction, step.user_id) == ("reply", "99", ADA.id)
     assert step.answers == asked
     assert step.request.summoned
-    assert msgspec.json.decode(step.request.json or b"")["reply"] == {"in_reply_to_tweet_id": "100"}
+    assert msgspec.json.decode(step.request.json or b"")["reply"] == {
+        "in_reply_to_tweet_id": "100"
+    }
 
 
-async def test_a_second_run_asks_for_the_same_step_whatever_the_text_is_now(tmp_path: Path) -> None:
+async def test_a_second_run_asks_for_the_same_step_whatever_the_text_is_now(
+    tmp_path: Path,
+) -> None:
     asked = mention()
     async with acting(tmp_path, asked) as (act, bot):
         first = await act.reply(asked, "Hello!")
@@ -343,7 +349,7 @@ async def unknown() -> Nowhere:  # type: ignore[name-defined]  # noqa: F821 - ca
         (plain, (), {"a": [1, 2]}),
         (generic, ("x",), "x"),
         (unknown, (), {"a": 1}),
-        (lambda: plain(), (), {"a": [1, 2]}),
+        (lambda *values: generic(values[-1]), (1, [1, 2]), [1, 2]),
     ],
 )
 async def test_the_results_type_is_read_from_what_is_called(
@@ -371,7 +377,7 @@ async def lies() -> int:
 
 @pytest.mark.parametrize("call", [untyped, impossible, lies])
 async def test_a_result_that_would_not_come_back_is_refused(tmp_path: Path, call: Any) -> None:
-    async with acting(tmp_path, mention()) as (act, bot):
+    async with acting(tmp_path, mention()) as (act, _):
         with pytest.raises(TypeError, match=r"act.once\('x', \.\.\.\) got a "):
             await act.once("x", call)
 
@@ -416,5 +422,3 @@ async def test_a_tick_may_post_and_has_no_summons_to_give(tmp_path: Path) -> Non
         await act.reply(stranger, "hm")
     assert bot.steps.asked[0].event_key == tick.key
     assert bot.steps.asked[1].user_id == ""
-
-

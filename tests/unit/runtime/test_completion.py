@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from botkit.errors import ServerError, StoreUnavailable
 from botkit.errors import Parked as ParkedError
+from botkit.errors import ServerError, StoreUnavailable
 from botkit.model.events import DirectMessage, Event, PostEvent, PostSeen, Quote
 from botkit.model.messages import Message
 from botkit.model.posts import Post

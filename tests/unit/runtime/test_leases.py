@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,22 +10,12 @@ import pytest
 from botkit.errors import LeaseLost, StoreUnavailable
 from botkit.runtime.leases import Lease
 from botkit.sandbox.clock import VirtualClock
-from botkit.storage import open_store
-from tests.unit.runtime.fakes import hold_time
+from tests.unit.runtime.fakes import opened
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from botkit.model.records import Fence
-    from botkit.ports import Store
-
-
-@asynccontextmanager
-async def opened(folder: Path, clock: VirtualClock) -> AsyncIterator[Store]:
-    async with open_store(f"sqlite:///{folder}/bot.db", clock=clock) as store:
-        hold_time(store, clock)
-        yield store
 
 
 class Patient:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,8 +20,7 @@ from botkit.runtime.lifecycle import Pace, Runtime, Tasks
 from botkit.runtime.reports import Reports
 from botkit.runtime.schedules import Scheduler
 from botkit.sandbox.clock import SeededEntropy, VirtualClock
-from botkit.storage import open_store
-from tests.unit.runtime.fakes import BOT, Bench, FakeWiring, hold_time, mention, turns
+from tests.unit.runtime.fakes import BOT, Bench, FakeWiring, mention, opened, turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -56,8 +56,7 @@ async def running(
     pace: Pace | None = None,
 ) -> AsyncIterator[Alive]:
     clock = clock or VirtualClock()
-    async with open_store(f"sqlite:///{folder}/bot.db", clock=clock) as store:
-        hold_time(store, clock)
+    async with opened(folder, clock) as store:
         pace = pace or Pace()
         lease = Lease(
             store,
@@ -314,7 +313,7 @@ async def test_a_part_that_fails_starts_again_and_takes_nobody_down(tmp_path: Pa
         assert alive.reports.current["stream"].state == "wrong"
         await clock.advance(300)
         await alive.bench.handle(mention())
-    waits = [round(b - a) for a, b in zip(starts, starts[1:], strict=False)]
+    waits = [round(b - a) for a, b in itertools.pairwise(starts)]
     assert len(starts) == 6
     assert waits[0] <= 2
     assert 3 <= waits[1] <= 7
@@ -326,7 +325,7 @@ async def test_a_part_that_fails_starts_again_and_takes_nobody_down(tmp_path: Pa
 
 async def test_losing_the_lease_ends_everything(tmp_path: Path) -> None:
     wiring, _ = greeting()
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLost):  # noqa: PT012 - it comes out of the block
         async with running(tmp_path, wiring) as alive:
             rival = Lease(alive.bench.store, alive.clock, owner="rival", alive=lambda _: False)
             await rival.acquire()
@@ -353,7 +352,7 @@ async def test_housekeeping_that_lost_the_lease_ends_everything(
     async def changed() -> bool:
         raise LeaseLost("taken")
 
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLost):  # noqa: PT012 - it comes out of the block
         async with running(tmp_path, wiring) as alive:
             monkeypatch.setattr(alive.bench.store, "changed", changed)
             await alive.clock.advance(2)
@@ -362,7 +361,7 @@ async def test_housekeeping_that_lost_the_lease_ends_everything(
 
 @pytest.mark.parametrize("hears_changes", [True, False])
 async def test_what_another_process_changed_is_seen_within_a_second(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hears_changes: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, hears_changes: bool
 ) -> None:
     wiring, _ = greeting()
     answers = [True]
@@ -483,14 +482,14 @@ async def test_old_writes_are_forgotten_in_turns(
 
 
 async def test_a_task_that_fails_ends_the_block_with_its_own_error() -> None:
-    with pytest.raises(ValueError, match="broken"):
+    with pytest.raises(ValueError, match="broken"):  # noqa: PT012 - it comes out of the block
         async with Tasks() as tasks:
             tasks.start(_breaks(), "part")
             await asyncio.Event().wait()
 
 
 async def test_a_worker_that_fails_ends_the_block_with_its_own_error() -> None:
-    with pytest.raises(ValueError, match="broken"):
+    with pytest.raises(ValueError, match="broken"):  # noqa: PT012 - it comes out of the block
         async with Tasks() as tasks:
             worker = tasks.hire(_breaks())
             await asyncio.Event().wait()
@@ -498,7 +497,7 @@ async def test_a_worker_that_fails_ends_the_block_with_its_own_error() -> None:
 
 
 async def test_two_failures_come_out_together() -> None:
-    with pytest.raises(ExceptionGroup):
+    with pytest.raises(ExceptionGroup):  # noqa: PT012 - it comes out of the block
         async with Tasks() as tasks:
             tasks.start(_breaks(), "one")
             tasks.start(_breaks(), "two")
