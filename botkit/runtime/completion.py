@@ -126,9 +126,11 @@ class Completion:
     async def _complete(self, batch: list[Job]) -> None:
         account_id = batch[0].account_id
         ids = sorted({_actor(job) for job in batch if _lacks(job, _WHO)})
+        found: Mapping[str, User] = {}
         quoted: dict[str, Post | None] = {}
         try:
-            found = await self._lookup.users(ids, account_id=account_id) if ids else {}
+            if ids:
+                found = await self._lookup.users(ids, account_id=account_id)
             for job in batch:
                 if _lacks(job, {_QUOTED}):
                     post_id = _quoted_id(job)

@@ -102,14 +102,14 @@ class Lease:
         failing = False
         while True:
             await self._clock.sleep(self._renew_s)
-            if self._fence is None:
+            if not self._is_held():
                 return
             try:
                 await self.renew()
             except LeaseLost:
-                if self._fence is None:  # given back meanwhile
-                    return
-                raise
+                if self._is_held():
+                    raise
+                return  # given back meanwhile
             except StoreUnavailable as error:
                 if not failing:
                     _log.error("the lease cannot be renewed", lease=self._name, why=str(error))
@@ -133,6 +133,9 @@ class Lease:
     def abandon(self) -> None:
         """Forget it without giving it back, as a killed process does."""
         self._fence = None
+
+    def _is_held(self) -> bool:
+        return self._fence is not None
 
     def _held(self) -> Fence:
         if self._fence is None:

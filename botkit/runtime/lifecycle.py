@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import structlog
 
 from botkit.errors import LeaseLost, StateError
+from botkit.runtime.groups import leaves_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -73,7 +74,8 @@ class Tasks:
         try:
             await self._group.__aexit__(kind, error, trace)
         except BaseExceptionGroup as group:
-            raise _only(group) from None
+            leaves = leaves_of(group)
+            raise (leaves[0] if len(leaves) == 1 else group) from None
 
     def spawn(self, work: Coroutine[Any, Any, T], name: str = "") -> asyncio.Task[T]:
         """Start a task of botkit's own."""
@@ -297,11 +299,3 @@ class Runtime:
 
 async def _raise(error: BaseException) -> None:
     raise error
-
-
-def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error itself when the group holds but one."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error

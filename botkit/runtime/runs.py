@@ -40,6 +40,7 @@ from botkit.ports import Actions
 from botkit.protocol.activity import decode_event
 from botkit.runtime.actions import EventActions
 from botkit.runtime.causes import origin_of
+from botkit.runtime.groups import leaves_of
 from botkit.runtime.memory import NOTHING, recall
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ class Ended:
     account_id: str
     key: str
     event: Event | None
-    handler: str
     outcome: str
+    handler: str = ""
     note: str = ""
     returned: Any = None
     error: BaseException | None = None
@@ -379,7 +380,7 @@ class Runs:
                     key=job.key,
                     event=job.event,
                     outcome=outcome,
-                    **({"handler": ""} | more),
+                    **more,
                 )
             )
 
@@ -425,21 +426,12 @@ def _is_own(event: Event) -> bool:
 
 def _essence(error: BaseException) -> BaseException:
     """What a group of errors comes down to: a wait before a refusal before the first error."""
-    if not isinstance(error, BaseExceptionGroup):
-        return error
-    leaves = list(_leaves(error))
+    leaves = leaves_of(error)
     for kinds in ((Parked,), (Drop,), _FINAL, (RateLimited, TransportError), (Retry,)):
         for leaf in leaves:
             if isinstance(leaf, kinds):
                 return leaf
     return error
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for error in group.exceptions:
-        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found
 
 
 def _forget_own_cancel(slot: Slot, error: BaseException) -> None:

@@ -96,7 +96,9 @@ class Watchdog:
         return "no handler of the bot"
 
     def _where(self) -> str:
-        frame = sys._current_frames().get(self._thread_id)  # noqa: SLF001 - the documented way
+        # The documented way to see what another thread does, underscore and all.
+        frames = sys._current_frames()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        frame = frames.get(self._thread_id)
         if frame is None:
             return ""
         stack = traceback.extract_stack(frame)[-_FRAMES:]
