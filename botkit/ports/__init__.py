@@ -4,7 +4,16 @@ A room asks for a port, `bot.py` joins it to an implementation, and the sandbox 
 Everything that touches a network, a disk, a clock or chance stands behind one of these.
 """
 
-from botkit.ports.api import Actions, Filter, Intake, Reader, Scope, Sender, Source
+from botkit.ports.api import (
+    Actions,
+    Filter,
+    Intake,
+    MessageThread,
+    Reader,
+    Scope,
+    Sender,
+    Source,
+)
 from botkit.ports.io import (
     Clock,
     Entropy,
@@ -24,6 +33,7 @@ __all__ = [
     "HttpResponse",
     "HttpStream",
     "Intake",
+    "MessageThread",
     "Reader",
     "Scope",
     "Sender",

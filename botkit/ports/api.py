@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from botkit.protocol.requests import Request
     from botkit.protocol.responses import Response
 
-__all__ = ["Actions", "Filter", "Intake", "Reader", "Scope", "Sender", "Source"]
+__all__ = [
+    "Actions",
+    "Filter",
+    "Intake",
+    "MessageThread",
+    "Reader",
+    "Scope",
+    "Sender",
+    "Source",
+]
 
 T = TypeVar("T")
 E_contra = TypeVar("E_contra", bound=Event, contravariant=True)
@@ -94,6 +103,15 @@ class Source(Protocol):
         ...
 
 
+class MessageThread(Protocol):
+    """A conversation that a direct message can be sent into: the author's `Conversation[T]`."""
+
+    @property
+    def dm_conversation_id(self) -> str | None:
+        """The id of the conversation; None when it is one of posts."""
+        ...
+
+
 class Actions(Protocol):
     """What a handler may do. Each awaited write is a durable step: await means done."""
 
@@ -111,8 +129,14 @@ class Actions(Protocol):
         """Publish a post; gives the post that X made. Raises as `reply` does."""
         ...
 
-    async def message(self, to: DirectMessage | User, text: str) -> Message:
-        """Send a direct message; gives the message that X made. Raises as `reply` does."""
+    async def message(self, to: DirectMessage | User | MessageThread, text: str) -> Message:
+        """Send a direct message; gives the message that X made. Raises as `reply` does.
+
+        `to` is the message that is answered, a user, or the `Conversation` a handler remembers.
+
+        Raises:
+            TypeError: It is a conversation of posts.
+        """
         ...
 
     async def emit(self, signal: Signal, *, at: datetime | None = None) -> None:

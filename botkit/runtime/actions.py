@@ -18,6 +18,7 @@ from botkit.model.events import DirectMessage, PostEvent, Signal
 from botkit.model.messages import Message
 from botkit.model.posts import Post
 from botkit.model.records import Fence, MemoKey, NewEvent
+from botkit.model.users import User
 from botkit.ports import Clock, Store
 from botkit.protocol import policy, requests
 from botkit.protocol.activity import encode_event
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from botkit.model.events import Event
     from botkit.model.records import StoredWrite
-    from botkit.model.users import User
+    from botkit.ports import MessageThread
     from botkit.protocol.requests import Request
     from botkit.runtime.lanes import Job
 
@@ -115,15 +116,15 @@ class EventActions:
         step = self._step(request, capability="post", n=self._count("createPosts", ""), text=text)
         return await self._perform(step, Post)
 
-    async def message(self, to: DirectMessage | User, text: str) -> Message:
+    async def message(self, to: DirectMessage | User | MessageThread, text: str) -> Message:
         """Send a direct message; gives the message that X made. See `ports.Actions`."""
         self._check_open()
-        if isinstance(to, DirectMessage):
-            target, user_id = to.conversation_id, "" if to.sent_by_me else to.sender.id
-            request = requests.send_message(conversation_id=target, text=text)
-        else:
+        if isinstance(to, User):
             target = user_id = to.id
             request = requests.send_message(participant_id=target, text=text)
+        else:
+            target, user_id = _thread_of(to, self._job.account_id)
+            request = requests.send_message(conversation_id=target, text=text)
         step = self._step(
             request,
             capability="message",
@@ -258,6 +259,17 @@ def new_signal(
 
 def _author_of(to: PostEvent | Post) -> str:
     return to.author.id if isinstance(to, PostEvent) else to.author_id or ""
+
+
+def _thread_of(to: DirectMessage | MessageThread, account_id: str) -> tuple[str, str]:
+    """The conversation's id, and the user at its other end: "" when there is no single one."""
+    if isinstance(to, DirectMessage):
+        return to.conversation_id, "" if to.sent_by_me else to.sender.id
+    thread = to.dm_conversation_id
+    if thread is None:
+        raise TypeError("act.message(...): a conversation of posts takes no direct message.")
+    others = [user_id for user_id in thread.split("-") if user_id != account_id]
+    return thread, others[0] if "-" in thread and len(others) == 1 else ""
 
 
 def _result_type(call: Callable[..., Awaitable[Any]]) -> Any:

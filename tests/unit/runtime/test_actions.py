@@ -206,6 +206,29 @@ async def test_a_message_into_a_conversation_where_the_account_spoke_last_is_aim
     assert bot.steps.asked[0].user_id == ""
 
 
+class Thread:
+    """A conversation as a handler remembers it."""
+
+    def __init__(self, dm_conversation_id: str | None) -> None:
+        self.dm_conversation_id = dm_conversation_id
+
+
+async def test_a_message_goes_into_a_conversation_that_the_handler_remembers(
+    tmp_path: Path,
+) -> None:
+    async with acting(tmp_path, mention()) as (act, bot):
+        for thread in (f"{BOT}-99", f"99-{BOT}", "1234567", "98-99"):
+            await act.message(Thread(thread), "Hello!")
+        with pytest.raises(TypeError, match="a conversation of posts"):
+            await act.message(Thread(None), "Hello!")
+    assert [(step.target, step.user_id) for step in bot.steps.asked] == [
+        (f"{BOT}-99", "99"),
+        (f"99-{BOT}", "99"),
+        ("1234567", ""),
+        ("98-99", ""),
+    ]
+
+
 async def test_a_wait_of_a_step_is_remembered_even_when_it_is_caught(tmp_path: Path) -> None:
     async with acting(tmp_path, mention()) as (act, bot):
         bot.steps.answers.append(Parked("rate"))
