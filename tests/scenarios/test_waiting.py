@@ -128,16 +128,16 @@ async def test_a_revoked_login_makes_events_wait_until_the_next_setup(sandbox, b
         assert await process.store.events.dead() == []
 
         await authorize_anew(sandbox, process, bot)
-        await sandbox.advance(61)  # the sandbox looks once a minute, a process in service once a second
+        await sandbox.advance(
+            61
+        )  # the sandbox looks once a minute, a process in service once a second
         assert await states(process) == [LoginState.OK]
         await sandbox.settle()
 
     assert sandbox.replies_to(ada) == ["Hello @ada!"]
 
 
-async def test_an_event_that_came_before_the_login_died_goes_on_after_the_next_setup(
-    sandbox, bot
-):
+async def test_an_event_that_came_before_the_login_died_goes_on_after_the_next_setup(sandbox, bot):
     ada = sandbox.user("ada")
 
     async with sandbox.running(bot) as process:
@@ -214,26 +214,18 @@ async def test_a_rate_window_that_is_used_up_is_waited_out_and_nothing_is_lost(s
         await sandbox.settle()
         assert await process.store.events.dead() == []
 
-    assert [sandbox.replies_to(user) for user in users] == [
-        [f"Hello @user{n}!"] for n in range(5)
-    ]
+    assert [sandbox.replies_to(user) for user in users] == [[f"Hello @user{n}!"] for n in range(5)]
 
 
 @pytest.mark.parametrize("reset_in_s", [None, 30])
-async def test_a_429_with_or_without_a_time_is_no_failure_of_the_handler(
-    sandbox, bot, reset_in_s
-):
+async def test_a_429_with_or_without_a_time_is_no_failure_of_the_handler(sandbox, bot, reset_in_s):
     ada = sandbox.user("ada")
     sandbox.faults.rate_limit("POST /2/tweets", reset_in_s=reset_in_s, times=4)
 
     async with sandbox.running(bot) as process:
         await ada.posts("@greeter hello")
         await sandbox.settle()
-        (event,) = [
-            one
-            for one in await process.store.events.listing()
-            if one.kind == "mention"
-        ]
+        (event,) = [one for one in await process.store.events.listing() if one.kind == "mention"]
 
     assert sandbox.replies_to(ada) == ["Hello @ada!"]
     assert event.attempts == 0

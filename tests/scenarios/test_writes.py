@@ -31,7 +31,9 @@ async def test_greets_once_even_if_the_answer_is_lost_and_the_process_dies(
         await ada.posts("@greeter hello")
         await process.crash()
     async with sandbox.running(bot):
-        await sandbox.settle()  # no event due, every write final; moves virtual time as far as that needs
+        await (
+            sandbox.settle()
+        )  # no event due, every write final; moves virtual time as far as that needs
 
     assert sandbox.replies_to(ada) == ["Hello @ada!"]
 
