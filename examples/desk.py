@@ -20,12 +20,8 @@ class Case(Struct, frozen=True):
 class Model:
     """Stands in for a language model behind an API: a real one would hold a connection here."""
 
-    def __init__(self) -> None:
-        self.calls = 0
-
     async def answer(self, question: str) -> str:
         """Answer a question, slowly and for money."""
-        self.calls += 1
         return f'"{question.strip()}"? Have you tried turning it off and on again?'
 
 

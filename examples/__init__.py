@@ -1,0 +1,1 @@
+"""Complete bots, each in one file, each with its own test."""
