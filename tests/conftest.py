@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 # blockbuster wants it for patching built-in types; it has no wheel (pyproject.toml, [tool.uv]), so an empty one stands in.
 sys.modules.setdefault("forbiddenfruit", ModuleType("forbiddenfruit"))
+
+pytest.register_assert_rewrite("botkit.storage.conformance")
 
 import blockbuster.blockbuster as blocking  # noqa: E402
 
@@ -40,6 +44,17 @@ def _no_blocking_in_the_loop() -> Iterator[None]:
         yield
         for function in openers:
             function.deactivate()
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """A test that sets logging up leaves the next one what it found."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @pytest.fixture
