@@ -6,8 +6,7 @@ next to nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # checkers take it for True; importing typing would cost as much as all else
 if TYPE_CHECKING:
     from botkit.bot import Bot
     from botkit.errors import (
@@ -128,15 +127,17 @@ _WHERE = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
+if not TYPE_CHECKING:  # or checkers would take any name for one of ours
 
-    module = _WHERE.get(name)
-    if module is None:
-        raise AttributeError(f"module 'botkit' has no attribute {name!r}")
-    value = getattr(import_module(module), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        from importlib import import_module
+
+        module = _WHERE.get(name)
+        if module is None:
+            raise AttributeError(f"module 'botkit' has no attribute {name!r}")
+        value = getattr(import_module(module), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

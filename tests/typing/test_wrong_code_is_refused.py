@@ -132,6 +132,9 @@ EXAMPLES = {
         "tick",
     ),
     "router that is no router": Example("bot.include({})\n", "Router('x')", "'x'"),
+    "name that the front door does not have": Example(
+        "from botkit import {}\n", "Mention as Other", "Listener"
+    ),
     "group of a match that is no name": Example(
         "def use(found: Match) -> str:\n    return found[{}]\n", "'minutes'", "None"
     ),
