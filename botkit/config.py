@@ -89,6 +89,12 @@ class XSettings(_Section):
     token_url: Url | None = None
     revoke_url: Url | None = None
     app_token_url: Url | None = None
+    app_invalidate_url: Url | None = None
+    request_token_url: Url | None = None
+    authorize_url: Url | None = None
+    """Where a person consents to an OAuth 1.0a login; it may be `.../oauth/authenticate`."""
+    access_token_url: Url | None = None
+    invalidate_url: Url | None = None
     ca_file: Path | None = None
     extra_headers: dict[str, str] = Field(default_factory=dict)
     use_proxy: bool = False

@@ -118,6 +118,11 @@ def endpoints_of(settings: Settings) -> Endpoints:
         token_url=settings.x.token_url,
         revoke_url=settings.x.revoke_url,
         app_token_url=settings.x.app_token_url,
+        app_invalidate_url=settings.x.app_invalidate_url,
+        request_token_url=settings.x.request_token_url,
+        authorize_url=settings.x.authorize_url,
+        access_token_url=settings.x.access_token_url,
+        invalidate_url=settings.x.invalidate_url,
     )
 
 

@@ -29,6 +29,11 @@ class Endpoints(Struct, frozen=True, kw_only=True):
     token_url: str = API_URL + "/2/oauth2/token"
     revoke_url: str = API_URL + "/2/oauth2/revoke"
     app_token_url: str = API_URL + "/oauth2/token"
+    app_invalidate_url: str = API_URL + "/oauth2/invalidate_token"
+    request_token_url: str = API_URL + "/oauth/request_token"
+    authorize_url: str = API_URL + "/oauth/authorize"
+    access_token_url: str = API_URL + "/oauth/access_token"
+    invalidate_url: str = API_URL + "/1.1/oauth/invalidate_token"
     issuer: str | None = None
     """What `iss` in a redirect must equal when it is there; None while X sends none."""
 
@@ -41,9 +46,18 @@ class Endpoints(Struct, frozen=True, kw_only=True):
         token_url: str | None = None,
         revoke_url: str | None = None,
         app_token_url: str | None = None,
+        app_invalidate_url: str | None = None,
+        request_token_url: str | None = None,
+        authorize_url: str | None = None,
+        access_token_url: str | None = None,
+        invalidate_url: str | None = None,
         issuer: str | None = None,
     ) -> Endpoints:
-        """The addresses at `api_url` by X's paths; each one given is taken instead."""
+        """The addresses at `api_url` by X's paths; each one given is taken instead.
+
+        `consent_url`, `token_url` and `revoke_url` are of OAuth 2.0, those with `app_` of the
+        app's bearer token, the other four of OAuth 1.0a.
+        """
         base = api_url.rstrip("/")
         return cls(
             api_url=base,
@@ -51,6 +65,11 @@ class Endpoints(Struct, frozen=True, kw_only=True):
             token_url=token_url or base + "/2/oauth2/token",
             revoke_url=revoke_url or base + "/2/oauth2/revoke",
             app_token_url=app_token_url or base + "/oauth2/token",
+            app_invalidate_url=app_invalidate_url or base + "/oauth2/invalidate_token",
+            request_token_url=request_token_url or base + "/oauth/request_token",
+            authorize_url=authorize_url or base + "/oauth/authorize",
+            access_token_url=access_token_url or base + "/oauth/access_token",
+            invalidate_url=invalidate_url or base + "/1.1/oauth/invalidate_token",
             issuer=issuer,
         )
 
@@ -74,6 +93,11 @@ class AppKeys(Struct, frozen=True, kw_only=True):
     api_key: str = ""
     api_secret: Secret = Secret("")
     bearer_token: Secret = Secret("")
+
+    @property
+    def can_sign(self) -> bool:
+        """Whether there is the pair that OAuth 1.0a signs with."""
+        return bool(self.api_key and self.api_secret)
 
     @property
     def can_act_as_app(self) -> bool:

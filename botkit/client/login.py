@@ -8,13 +8,14 @@ Source: reliability C1 to C8; RFC 6749 section 4.1, RFC 7636.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
 from msgspec import Struct
 
-from botkit.client.identity import who_am_i
+from botkit.client.identity import check_owner, who_am_i
+from botkit.client.persistence import persist
 from botkit.errors import (
     AuthError,
     AuthorizationDenied,
@@ -25,7 +26,6 @@ from botkit.errors import (
     StateMismatch,
     StoreUnavailable,
     TransportError,
-    WrongAccount,
 )
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, LoginState, TokenSet
@@ -34,22 +34,16 @@ from botkit.ports.io import HttpRequest
 from botkit.protocol import oauth2, token_answers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from botkit.client.endpoints import AppKeys
     from botkit.client.surroundings import Surroundings
     from botkit.ports.io import HttpResponse
 
 __all__ = ["Login", "LoginAttempt", "LoginWish"]
 
-_T = TypeVar("_T")
-
 _log = structlog.get_logger("botkit.login")
 
 _LIFE = timedelta(minutes=10)
 _EXCHANGE_TIMEOUT_S = 20.0
-_PAUSES_S = (0.25, 0.5, 1.0, 2.0)
-"""Between tries of what surely was not carried out. X takes a code for 30 seconds."""
 
 
 class LoginWish(Struct, frozen=True, kw_only=True):
@@ -171,31 +165,20 @@ class LoginAttempt:
                     hint="Start again.",
                 ) from error
 
-        answer = await self._persist(send, TransportError)
+        answer = await persist(self._around.clock, send, TransportError)
         now = self._around.clock.now()
         return token_answers.read_token_answer(answer, asked=self._wish.scopes, now=now)
 
     async def _who(self, granted: TokenSet) -> User:
         """Ask X whose token it is."""
         token = granted.access_token
-        return await self._persist(
-            lambda: who_am_i(self._around, token), TransportError, ServerError
+        return await persist(
+            self._around.clock, lambda: who_am_i(self._around, token), TransportError, ServerError
         )
 
     async def _check_wish(self, user: User) -> None:
-        wish = self._wish.account.removeprefix("@")
-        if not wish or self._wish.confirmed:
-            return
-        stored = await self._around.store.accounts.get(wish)
-        wanted_id = stored.id if stored is not None else wish
-        if user.id == wanted_id or (
-            stored is None and user.username.casefold() == wish.casefold()
-        ):
-            return
-        raise WrongAccount(
-            f"@{user.username} (id {user.id}) consented, @{wish} was wanted; nothing was stored.",
-            hint=f"Log in to X as @{wish} in that browser, then start again.",
-        )
+        if not self._wish.confirmed:
+            await check_owner(self._around.store, user, wanted=self._wish.account)
 
     async def _store(self, user: User, granted: TokenSet) -> Login:
         account = Account(id=user.id, username=user.username, name=user.name, app=self._wish.app)
@@ -205,7 +188,7 @@ class LoginAttempt:
             row = await self._row(account, granted)
             return await self._around.store.credentials.replace(row)
 
-        row = await self._persist(store, Conflict, StoreUnavailable)
+        row = await persist(self._around.clock, store, Conflict, StoreUnavailable)
         _log.info(
             "authorized",
             account=account.id,
@@ -215,15 +198,6 @@ class LoginAttempt:
         )
         missing = tuple(scope for scope in self._wish.scopes if scope not in granted.scopes)
         return Login(account=account, row=row, scopes=granted.scopes, missing=missing)
-
-    async def _persist(self, call: Callable[[], Awaitable[_T]], *passing: type[Exception]) -> _T:
-        """Try a few times what surely did nothing when it raises one of those."""
-        for pause_s in _PAUSES_S:
-            try:
-                return await call()
-            except passing:
-                await self._around.clock.sleep(pause_s)
-        return await call()
 
     async def _row(self, account: Account, granted: TokenSet) -> CredentialRow:
         kind = CredentialKind.OAUTH2
