@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import Any, Generic, NoReturn, Protocol, TypeVar, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from botkit.errors import WiringError
 from botkit.model.events import DirectMessage, Event, PostEvent
@@ -203,7 +204,10 @@ def contains(text: str, /, *, case_sensitive: bool = False) -> EventFilter[HasTe
         as_typed if case_sensitive else in_any_case,
         name=f"contains({text!r}{', case_sensitive=True' if case_sensitive else ''})",
         takes=_with("text"),
-        pins=tuple(_pin(_grams, tuple(gram), worth=_GRAMS_PAY_FROM) for gram in grams),
+        pins=tuple(
+            Pin(keys=_grams, values=frozenset({tuple(gram)}), worth=_GRAMS_PAY_FROM)
+            for gram in grams
+        ),
     )
 
 
@@ -268,7 +272,7 @@ def command(*names: str) -> EventFilter[HasText]:
         lambda event: not wanted.isdisjoint(_command_word(event)),
         name=f"command({', '.join(map(repr, names))})",
         takes=_with("text"),
-        pins=(_pin(_command_word, *wanted),),
+        pins=(_decides(_command_word, *wanted),),
         provides=(Command,),
         find=find,
     )
@@ -288,7 +292,7 @@ def from_user(*users: str) -> EventFilter[PostEvent | DirectMessage]:
         lambda event: not wanted.isdisjoint(_user_keys(event)),
         name=f"from_user({', '.join(map(repr, users))})",
         takes=lambda event_type: issubclass(event_type, (PostEvent, DirectMessage)),
-        pins=(_pin(_user_keys, *wanted),),
+        pins=(_decides(_user_keys, *wanted),),
     )
 
 
@@ -301,7 +305,7 @@ def in_conversation(*conversation_ids: str) -> EventFilter[HasConversation]:
         lambda event: event.conversation_id in wanted,
         name=f"in_conversation({', '.join(map(repr, conversation_ids))})",
         takes=_with("conversation_id"),
-        pins=(_pin(_conversation_keys, *wanted),),
+        pins=(_decides(_conversation_keys, *wanted),),
     )
 
 
@@ -317,7 +321,7 @@ def lang(*codes: str) -> EventFilter[PostEvent]:
         lambda event: not wanted.isdisjoint(_lang_keys(event)),
         name=f"lang({', '.join(map(repr, codes))})",
         takes=lambda event_type: issubclass(event_type, PostEvent),
-        pins=(_pin(_lang_keys, *wanted),),
+        pins=(_decides(_lang_keys, *wanted),),
     )
 
 
@@ -361,7 +365,7 @@ def _both(left: EventFilter[S], right: EventFilter[S]) -> EventFilter[S]:
         lambda event: left(event) and right(event),
         name=f"({left!r} & {right!r})",
         takes=lambda event_type: left.takes(event_type) and right.takes(event_type),
-        pins=left.pins + right.pins,
+        pins=tuple(replace(pin, decides=False) for pin in left.pins + right.pins),
         provides=provides,
         conflicts=_merged(left.conflicts, right.conflicts, twice),
         find=find if provides else None,
@@ -392,7 +396,12 @@ def _pins_of_either(left: tuple[Pin, ...], right: tuple[Pin, ...]) -> tuple[Pin,
     """One side or the other holds: so does the union of two conditions of the same kind."""
     of_right = {pin.keys: pin for pin in reversed(right)}
     return tuple(
-        Pin(keys=pin.keys, values=pin.values | other.values, worth=pin.worth)
+        Pin(
+            keys=pin.keys,
+            values=pin.values | other.values,
+            worth=pin.worth,
+            decides=pin.decides and other.decides,
+        )
         for pin in left
         if (other := of_right.get(pin.keys)) is not None
     )
@@ -406,8 +415,8 @@ def _with(attribute: str) -> Callable[[type[Event]], bool]:
     return lambda event_type: hasattr(event_type, attribute)
 
 
-def _pin(keys: Callable[[Any], Iterable[Hashable]], *values: Hashable, worth: int = 1) -> Pin:
-    return Pin(keys=keys, values=frozenset(values), worth=worth)
+def _decides(keys: Callable[[Any], Iterable[Hashable]], *values: str) -> Pin:
+    return Pin(keys=keys, values=frozenset(values), decides=True)
 
 
 # The functions below are the index's fields: one for each thing that a filter can pin.

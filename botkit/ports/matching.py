@@ -26,11 +26,13 @@ class Pin(Struct, frozen=True, kw_only=True):
         keys: Gives an event's keys. Filters that pin the same thing share the function.
         values: The keys, of which the event must have one.
         worth: From how many handlers on looking keys up costs less than asking the filters.
+        decides: Whether the filter passes whatever has one of the keys: it need not be asked.
     """
 
     keys: Callable[[Any], Iterable[Hashable]]
     values: frozenset[Hashable]
     worth: int = 1
+    decides: bool = False
 
 
 @runtime_checkable

@@ -71,29 +71,26 @@ class Entry(Struct, frozen=True, kw_only=True):
         return issubclass(event_type, self.route.event_types)
 
 
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A handler that matches an event; call it with a scope to run it in its middleware."""
 
-    __slots__ = ("_entry", "_event", "_found")
-
-    def __init__(self, entry: Entry, event: Event, found: Mapping[Any, Any]) -> None:
-        self._entry = entry
-        self._event = event
-        self._found = found
+    entry: Entry
+    event: Event
+    found: Mapping[Any, Any]
 
     @property
     def route(self) -> Route:
         """Which handler it is."""
-        return self._entry.route
+        return self.entry.route
 
     def __call__(self, scope: Scope) -> Coroutine[Any, Any, Any]:
         """Run it, once; gives and raises what the outermost middleware or the handler does.
 
         Values come from the filters that passed, else from `scope.resolve`.
         """
-        return self._entry.ring(
-            _with_found(self._found, scope.resolve) if self._found else scope.resolve,
-            self._event,
+        return self.entry.ring(
+            _with_found(self.found, scope.resolve) if self.found else scope.resolve,
+            self.event,
         )
 
 
@@ -127,7 +124,9 @@ class Wiring:
 
     def candidates(self, event: Event) -> Iterator[Candidate]:
         """The handlers whose filters pass, in order; a filter is asked when its turn comes."""
-        index = self._indexes.get(type(event)) or self._index(type(event))
+        index = self._indexes.get(type(event))
+        if index is None:
+            index = self._index(type(event))
         for entry in index.lookup(event):
             found = entry.check(event)
             if found is not None:

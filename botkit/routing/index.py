@@ -59,8 +59,10 @@ class Index(Generic[T]):
         """The entries that can match, in order of their position."""
         found: Sequence[T] = ()
         for keys, get in self._fields:
-            for entries in filter(None, map(get, keys(event))):
-                found = [*found, *entries] if found else entries
+            for key in keys(event):
+                entries = get(key)
+                if entries is not None:
+                    found = [*found, *entries] if found else entries
         if not self._residual:
             # One hit is in order already; several may name an entry twice.
             return found if len(found) < _SEVERAL else _in_order(found)

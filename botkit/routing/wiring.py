@@ -14,7 +14,7 @@ import msgspec
 from botkit.errors import WiringError
 from botkit.model.events import Event, Signal, Tick
 from botkit.ports.matching import Pin, Selective
-from botkit.routing.candidates import Candidate, Check, Entry, Route, Wiring, check_of
+from botkit.routing.candidates import Candidate, Entry, Route, Wiring, check_of
 from botkit.routing.middleware import Ring, Values, call, surround
 from botkit.routing.parameters import UNSERVED, event_fault, shown, values_of
 from botkit.routing.router import Registration, Router
@@ -193,9 +193,10 @@ class _Work:
                 schedule=schedule,
             ),
             pins=_pins(registration, schedule),
-            check=check_of(registration.filters, values.wanted)
-            if schedule is None
-            else _on_time(schedule),
+            check=check_of(
+                () if _index_decides(registration, values) else registration.filters,
+                values.wanted,
+            ),
             ring=ring,
         )
 
@@ -257,10 +258,12 @@ def _schedule_of(tick: Tick) -> tuple[Hashable, ...]:
     return (tick.schedule,)
 
 
-def _on_time(schedule: Schedule) -> Check:
-    name = schedule.name
-
-    def own(tick: Tick) -> bool:
-        return tick.schedule == name
-
-    return check_of((own,), ())
+def _index_decides(registration: Registration, values: Values) -> bool:
+    """Whether all that the index finds for the handler passes, without a value to look for."""
+    if len(registration.filters) != 1:
+        return registration.schedule is not None
+    (given,) = registration.filters
+    if not isinstance(given, Selective) or len(given.pins) != 1:
+        return False
+    (pin,) = given.pins
+    return pin.decides and pin.worth <= 1 and values.wanted.isdisjoint(given.provides)

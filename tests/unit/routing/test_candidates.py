@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from botkit.errors import Skip
-from botkit.filters import command, contains
+from botkit.filters import EventFilter, command, contains
 from botkit.model.events import (
     DirectMessage,
     Event,
@@ -19,6 +19,7 @@ from botkit.model.events import (
     XEvent,
 )
 from botkit.ports import Actions, Clock
+from botkit.ports.matching import Pin
 from botkit.routing.middleware import CallNext
 from botkit.routing.router import Router
 from botkit.routing.wiring import wire
@@ -110,6 +111,33 @@ def test_a_filter_is_asked_when_its_turn_comes() -> None:
     assert asked == ["first"]
     assert next(candidates).route.name == "bot.handled#2"
     assert asked == ["first", "second"]
+
+
+def test_what_the_index_has_decided_is_not_asked_again() -> None:
+    asked: list[str] = []
+
+    def by_text(event: DirectMessage) -> tuple[str, ...]:
+        return (event.text,)
+
+    def deciding(text: str) -> EventFilter[DirectMessage]:
+        def test(event: DirectMessage) -> bool:
+            asked.append(text)
+            return event.text == text
+
+        pin = Pin(keys=by_text, values=frozenset({text}), decides=True)
+        return EventFilter(test, pins=(pin,))
+
+    bot = Router("bot")
+    bot.on(DirectMessage, deciding("a"))(named("one"))
+    bot.on(DirectMessage, deciding("b"))(named("two"))
+    bot.on(DirectMessage, deciding("a"), deciding("a"))(named("three"))
+    bot.on(DirectMessage, deciding("a") | deciding("b"))(named("four"))
+    bot.on(DirectMessage, deciding("a") & ~deciding("c"))(named("five"))
+    wiring = wire(bot)
+    assert names(wiring, dm("b")) == ["bot.two", "bot.four"]
+    assert asked == []
+    assert names(wiring, dm("a")) == ["bot.one", "bot.three", "bot.four", "bot.five"]
+    assert asked == ["a", "a", "a", "c"]
 
 
 async def test_a_tick_goes_to_the_handler_of_its_schedule_only() -> None:
