@@ -78,6 +78,7 @@ class Dispatcher:
         self._resting: list[asyncio.Future[None]] = []
         self._riding: list[tuple[Job, Finish]] = []
         self._committing = False
+        self._waking = False
         self._unfinished: list[Job] = []
         self._lost: list[Slot] = []
         self._stopping = False
@@ -129,6 +130,10 @@ class Dispatcher:
     def offer(self, jobs: Iterable[Job]) -> None:
         """Handle these, or leave them in the store until there is room."""
         self.feeder.offer(jobs)
+
+    async def let_catch_up(self) -> None:
+        """Return when there is room again, after a moment at the latest."""
+        await self.feeder.let_catch_up()
 
     async def stop(self, drain_s: float) -> list[str]:
         """Start nothing more, let handlers run for that long, then cancel them.
@@ -204,6 +209,7 @@ class Dispatcher:
         return True
 
     async def _work(self, slot: Slot) -> None:
+        self._waking = False
         while not self._stopping:
             if not self._marked:
                 await self._rest()
@@ -227,10 +233,20 @@ class Dispatcher:
     async def _rest(self) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._resting.append(future)
-        await future
+        try:
+            await future
+        finally:
+            self._waking = False
 
     def _wake_one(self) -> None:
-        """Have one more worker look for a job: one that rests, else a new one."""
+        """Have one more worker look for a job: one that rests, else a new one.
+
+        One at a time: it wakes the next when there is more than it takes. So handlers that never
+        wait run one after the other in one worker, without waking all the others for nothing.
+        """
+        if self._waking:
+            return
+        self._waking = True
         while self._resting:
             future = self._resting.pop()
             if not future.done():

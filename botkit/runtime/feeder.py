@@ -7,6 +7,7 @@ there too until it has been read, so that the order within a lane stays.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ _LONGEST_WAIT_S = 60.0
 """However long nothing is due: the wall clock may jump, so it is looked at again."""
 _STORE_WAIT_S = 1.0
 _FEW = 64
+_MOMENT_S = 0.05
 
 
 class Feeder:
@@ -56,11 +58,18 @@ class Feeder:
         self._look = True
         self._woken = asyncio.Event()
         self._calm = asyncio.Event()
+        self._crowded = max(capacity * 3 // 4, 2)
+        self._room = asyncio.Event()
 
     @property
     def held(self) -> int:
         """How many events are in memory: waiting, running or about to be stored as done."""
         return len(self._held)
+
+    @property
+    def overflowed(self) -> bool:
+        """Whether events were left in the store for lack of room."""
+        return self._overflowed
 
     @property
     def has_room(self) -> bool:
@@ -91,6 +100,19 @@ class Feeder:
             held.add(job.seq)
             self._take(job)
 
+    async def let_catch_up(self) -> None:
+        """Return when there is room again, after a moment at the latest.
+
+        What is held costs less than what has to be read again from the store; but a source never
+        waits for slow handlers.
+        """
+        if len(self._held) < self._crowded:
+            return
+        self._room.clear()
+        with suppress(TimeoutError):
+            async with self._clock.timeout(_MOMENT_S):
+                await self._room.wait()
+
     def release(self, job: Job) -> None:
         """The event is done, or waits in the store: it is not held any more."""
         self._held.discard(job.seq)
@@ -98,8 +120,10 @@ class Feeder:
             self._released.add(job.seq)
         if self._overflowed and len(self._held) <= self._capacity // 2:
             self._woken.set()
-        if not self._held:
-            self._calm.set()
+        if len(self._held) < self._crowded // 2:
+            self._room.set()
+            if not self._held:
+                self._calm.set()
 
     def rescan(self) -> None:
         """Something in the store may have become due: read it again from the start."""

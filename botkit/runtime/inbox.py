@@ -37,6 +37,10 @@ class Taker(Protocol):
         """Handle these, or leave them in the store until there is room."""
         ...
 
+    async def let_catch_up(self) -> None:
+        """Return when there is room again, after a moment at the latest."""
+        ...
+
 
 class Inbox:
     """`ports.Intake` over the store.
@@ -108,8 +112,8 @@ class Inbox:
         ]
         if jobs:
             self.recorded += len(jobs)
-            self._waiting += len(jobs)
             self._taker.offer(jobs)
+            await self._taker.let_catch_up()
             if self._on_revoked is not None:
                 await self._tell_revoked(jobs)
         return len(jobs)

@@ -255,7 +255,7 @@ class Runtime:
             now = self._clock.monotonic()
             try:
                 await self._look_around()
-                if now >= count_at:
+                if now >= count_at or self._dispatcher.feeder.overflowed:
                     count_at = now + _COUNT_EVERY_S
                     await self._count()
                 if now >= look_at:

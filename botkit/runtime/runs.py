@@ -233,7 +233,7 @@ class Runs:
         slot: Slot,
         returned: object,
     ) -> bool:
-        changes = memory.changes()
+        changes = memory.changes() if memory is not NOTHING else ()
         emitted = tuple(actions.emitted) if actions is not None else ()
         if not changes and not emitted:
             return self._finished(job, slot.handler, handler=slot.handler, returned=returned)

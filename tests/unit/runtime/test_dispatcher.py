@@ -80,8 +80,11 @@ async def test_what_does_not_fit_into_memory_stays_in_the_store_and_is_handled_i
     gate = Gate()
     async with bench(tmp_path, wired(gate), capacity=4) as bot:
         for n in range(12):
-            await bot.record(mention(str(n), conversation="one", second=n))
+            async with asyncio.TaskGroup() as group:
+                group.create_task(bot.record(mention(str(n), conversation="one", second=n)))
+                await bot.clock.advance(0.1)
             assert bot.dispatcher.feeder.held <= 4
+        assert bot.clock.monotonic() < 2
         gate.open(*(str(n) for n in range(12)))
         await bot.idle()
     assert gate.order == [str(n) for n in range(12)]

@@ -120,6 +120,32 @@ async def test_what_does_not_fit_is_read_in_order_when_there_is_room() -> None:
     assert on.taken == list(range(1, 11))
 
 
+async def test_a_source_is_let_wait_a_moment_when_memory_is_nearly_full() -> None:
+    async with fed(8) as on:
+        on.feeder.offer([job(seq) for seq in range(1, 6)])
+        await on.feeder.let_catch_up()
+        on.feeder.offer([job(6)])
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(on.feeder.let_catch_up())
+            await turns()
+            for seq in range(1, 4):
+                on.feeder.release(job(seq))
+            await turns()
+            assert not waiting.done()
+            on.feeder.release(job(4))
+        assert on.clock.monotonic() == 0
+
+
+async def test_a_source_never_waits_for_slow_handlers() -> None:
+    async with fed(8) as on:
+        on.feeder.offer([job(seq) for seq in range(1, 9)])
+        async with asyncio.TaskGroup() as group:
+            group.create_task(on.feeder.let_catch_up())
+            await on.clock.advance(0.05)
+        assert on.feeder.held == 8
+        assert not on.feeder.overflowed
+
+
 async def test_a_reading_of_many_pages_brings_everything_once() -> None:
     async with fed(5000, *range(1, 1203)) as on:
         await turns(10)
