@@ -31,6 +31,8 @@ class App:
 
     `credits_usd` is its prepaid balance, None for one that never ends; `enrolled` says that it
     stands in a package with API access, `enterprise` lifts what self-serve apps may not do.
+    `level` is what new OAuth 1.0a tokens allow, as `x-access-level` spells it; `takes_pin` says
+    that a login may end with a PIN.
     """
 
     id: str
@@ -44,6 +46,8 @@ class App:
     owner_id: str | None = None
     enrolled: bool = True
     enterprise: bool = False
+    level: str = "read-write"
+    takes_pin: bool = True
     credits_usd: Decimal | None = None
     spent_usd: Decimal = Decimal(0)
     billed: set[str] = field(default_factory=set[str])
@@ -122,7 +126,7 @@ class Grants:
             client_secret=self._token(37) if client_secret == "" else client_secret,
             api_key=api_key or self._token(18),
             api_secret=api_secret or self._token(37),
-            bearer="AAAAAAAAAAAAAAAAAAAAA" + self._token(48),
+            bearer=self._bearer(),
             redirect_uris=list(redirect_uris),
         )
         self.apps[app.client_id] = app
@@ -131,6 +135,10 @@ class Grants:
     def app_by_key(self, api_key: str) -> App | None:
         """The app with that API key."""
         return next((app for app in self.apps.values() if app.api_key == api_key), None)
+
+    def renew_bearer(self, app: App) -> None:
+        """Another bearer token; the one before is dead."""
+        app.bearer = self._bearer()
 
     def issue_code(
         self,
@@ -245,6 +253,9 @@ class Grants:
         if "offline.access" in grant.scopes:
             grant.refresh = self._token(48)
             self._refresh[grant.refresh] = grant
+
+    def _bearer(self) -> str:
+        return "AAAAAAAAAAAAAAAAAAAAA" + self._token(48)
 
     def _token(self, size_bytes: int) -> str:
         return base64.urlsafe_b64encode(self._entropy.token_bytes(size_bytes)).decode()

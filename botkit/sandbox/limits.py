@@ -26,16 +26,22 @@ _DAY_S = 24 * 3600
 
 @dataclass(slots=True, frozen=True)
 class Caller:
-    """Who calls: the app, and the user when it calls for one."""
+    """Who calls: the app, and the user when it calls for one.
+
+    `granted_level` is that of an OAuth 1.0a token.
+    """
 
     app: App
     kind: CredentialKind
     user: UserRecord | None = None
     scopes: tuple[str, ...] = ()
+    granted_level: str = ""
 
     @property
     def level(self) -> str:
         """The value of `x-access-level`. Source: recorded traffic, x-platform 5.3."""
+        if self.kind is CredentialKind.OAUTH1:
+            return self.granted_level
         return "read" if self.kind is CredentialKind.APP_ONLY else "read-write"
 
 

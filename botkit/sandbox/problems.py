@@ -11,11 +11,14 @@ from botkit.sandbox.http import Answer, Refused
 
 __all__ = [
     "bad_request",
+    "bad_signature",
+    "bad_timestamp",
     "blank",
     "credits_depleted",
     "duplicate_content",
     "forbidden",
     "invalid_request",
+    "level_too_low",
     "missing",
     "not_enrolled",
     "oauth_error",
@@ -24,6 +27,7 @@ __all__ = [
     "too_many_connections",
     "unauthorized",
     "unsummoned",
+    "v1_error",
     "wrong_kind",
 ]
 
@@ -158,6 +162,33 @@ def missing(kind: str, value: str, *, parameter: str) -> dict[str, Any]:
         "resource_id": value,
         "type": "https://api.x.com/2/problems/resource-not-found",
     }
+
+
+def v1_error(status: int, code: int, message: str) -> Refused:
+    """An error list with one code, as the OAuth 1.0a routes answer."""
+    return Refused(Answer.json(status, {"errors": [{"code": code, "message": message}]}))
+
+
+def bad_signature() -> Refused:
+    """401: the signature, the keys or the nonce are wrong (code 32)."""
+    return v1_error(401, 32, "Could not authenticate you.")
+
+
+def bad_timestamp() -> Refused:
+    """401: the time that was signed is too far from X's (code 135)."""
+    return v1_error(401, 135, "Timestamp out of bounds.")
+
+
+def level_too_low() -> Refused:
+    """403: the OAuth 1.0a token's permission level does not allow it."""
+    body = {
+        "title": "Forbidden",
+        "status": 403,
+        "detail": "Your client app is not configured with the appropriate oauth1 app permissions"
+        " for this endpoint.",
+        "type": _TYPES + "oauth1-permissions",
+    }
+    return Refused(Answer.json(403, body))
 
 
 def oauth_error(status: int, error: str, description: str) -> Refused:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from botkit.model.tokens import CredentialKind
+from botkit.protocol.access import level_needed
 from botkit.protocol.operations import all_operations
 from botkit.sandbox import problems
 from botkit.sandbox.activity import Activity
@@ -19,7 +20,8 @@ from botkit.sandbox.bill import charge
 from botkit.sandbox.faults import DELIVERIES, Faults
 from botkit.sandbox.http import Answer, Call, Refused
 from botkit.sandbox.limits import Caller, Limits
-from botkit.sandbox.routes import activity, admin, messages, oauth, posts, users
+from botkit.sandbox.routes import activity, admin, messages, oauth, posts, usage, users
+from botkit.sandbox.routes.oauth1 import signing_pair
 from botkit.sandbox.visit import Route, Visit
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["XServer"]
 
-_AREAS = (oauth, users, posts, messages, activity, admin)
+_AREAS = (oauth, users, posts, messages, activity, usage, admin)
+_LEVELS = ("read", "read-write", "read-write-directmessages")
 _KIND_NAMES = {
     CredentialKind.OAUTH1: "OAuth 1.0a User Context",
     CredentialKind.OAUTH2: "OAuth 2.0 User Context",
@@ -77,15 +80,14 @@ class XServer:
 
     def _operate(self, route: Route, visit: Visit) -> Answer:
         operation = self._operations[route.operation]
-        visit.who = who = self._caller(visit.call)
+        visit.who = who = self._caller(visit)
         headers = {"x-access-level": who.level}
         try:
             self._admit(operation, who)
             headers |= self.limits.take(operation, who)
             if who.app.credits_usd is not None and who.app.credits_usd <= 0:
                 raise problems.credits_depleted(int(who.app.id))
-            if who.user is not None and not set(operation.scopes) <= set(who.scopes):
-                raise problems.forbidden()
+            _permit(operation, who)
             answer = route.run(visit)
         except Refused as refused:
             answer = refused.answer
@@ -103,8 +105,10 @@ class XServer:
         if who.user is not None and who.user.suspended:
             raise problems.suspended()
 
-    def _caller(self, call: Call) -> Caller:
-        scheme, _, token = call.headers.get("authorization", "").partition(" ")
+    def _caller(self, visit: Visit) -> Caller:
+        scheme, _, token = visit.call.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "oauth":
+            return self._signer(visit)
         if scheme.lower() != "bearer" or not token.strip():
             raise problems.unauthorized()
         grant = self.world.grants.by_access(token.strip())
@@ -115,6 +119,17 @@ class XServer:
         if app is None:
             raise problems.unauthorized()
         return Caller(app, CredentialKind.APP_ONLY)
+
+    def _signer(self, visit: Visit) -> Caller:
+        try:
+            pair = signing_pair(visit)
+        except Refused:
+            # Of the reasons the newer routes tell none. Source: x-platform 10.3.
+            raise problems.unauthorized() from None
+        if pair is None:
+            raise problems.unauthorized()
+        user = self.world.users[pair.user_id]
+        return Caller(pair.app, CredentialKind.OAUTH1, user, granted_level=pair.level)
 
     def _route(self, call: Call) -> tuple[Route, dict[str, str]]:
         known_path = False
@@ -133,6 +148,15 @@ class XServer:
         answer.headers.setdefault("date", format_datetime(self.world.clock.now(), usegmt=True))
         answer.headers.setdefault("api-version", "2.167")
         return answer
+
+
+def _permit(operation: Operation, who: Caller) -> None:
+    """OAuth 2.0 is judged by its scopes, OAuth 1.0a by its level. Raises `Refused`."""
+    if who.kind is CredentialKind.OAUTH1:
+        if _LEVELS.index(who.level) < _LEVELS.index(level_needed(operation)):
+            raise problems.level_too_low()
+    elif who.user is not None and not set(operation.scopes) <= set(who.scopes):
+        raise problems.forbidden()
 
 
 def _compiled(template: str) -> re.Pattern[str]:

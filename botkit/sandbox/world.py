@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from botkit.sandbox.entities import LinkEntity, NameEntity, read_text
 from botkit.sandbox.grants import Grants
+from botkit.sandbox.pairs import Pairs
 from botkit.sandbox.rules import WorldRules
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ class World:
         self._naming: dict[str, list[PostRecord]] = {}
         self._last_id = 0
         self.grants = Grants(clock, entropy, rules=self.rules, next_id=self.next_id)
+        self.pairs = Pairs(clock, entropy)
 
     def next_id(self) -> str:
         """A new id, greater than all before it."""
@@ -237,10 +239,17 @@ class World:
 
     def revoke(self, user_id: str, *, app_id: str | None = None) -> None:
         """The user takes back the grants given to one app, or to all."""
+        ended: set[str] = set()
         for grant in self.grants.of_user(user_id):
             if app_id in {None, grant.app.id}:
                 self.grants.end(grant)
-                self.tell(Happening(kind="revoke", actor_id=user_id, app_id=grant.app.id))
+                ended.add(grant.app.id)
+        for pair in self.pairs.of_user(user_id):
+            if app_id in {None, pair.app.id}:
+                self.pairs.end(pair)
+                ended.add(pair.app.id)
+        for app in sorted(ended):
+            self.tell(Happening(kind="revoke", actor_id=user_id, app_id=app))
 
     def posts_by(self, user_id: str) -> list[PostRecord]:
         """The user's posts that are there, oldest first."""

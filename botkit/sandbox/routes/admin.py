@@ -2,9 +2,11 @@
 
     POST /sandbox/users    {"username", "name"?, "automated"?}     -> the user
     POST /sandbox/apps     {"name"?, "client_id"?, "client_secret"?, "api_key"?, "api_secret"?,
-                            "redirect_uris"?, "owner"?}            -> the app with its secrets
+                            "redirect_uris"?, "owner"?, "level"?, "takes_pin"?}
+                                                                   -> the app with its secrets
     POST /sandbox/login    {"as"}          who is logged in on the consent page
     POST /sandbox/grants   {"as", "client_id", "scopes"}           -> tokens, without a page
+    POST /sandbox/pairs    {"as", "client_id", "level"?}           -> an OAuth 1.0a access token
     POST /sandbox/posts    {"as", "text", "reply_to"?, "quote"?}   -> the post
     POST /sandbox/messages {"as", "to", "text"}                    -> the message
     POST /sandbox/delete   {"id"}          the author deletes a post
@@ -70,6 +72,8 @@ def _add_app(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
     known = ("client_id", "client_secret", "api_key", "api_secret", "redirect_uris")
     options = {name: body[name] for name in known if name in body}
     app = visit.world.grants.add_app(str(body.get("name", "botkit sandbox")), **options)
+    app.level = str(body.get("level", app.level))
+    app.takes_pin = bool(body.get("takes_pin", app.takes_pin))
     if body.get("owner"):
         app.owner_id = visit.world.user(str(body["owner"])).id
     return {
@@ -108,6 +112,15 @@ def _grant(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
         "scope": " ".join(grant.scopes),
         "expires_in": int(visit.world.rules.access_ttl_s),
     }
+
+
+def _pair(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
+    app = visit.world.grants.apps.get(str(body["client_id"]))
+    if app is None:
+        raise UnknownThingError("there is no app with this client_id")
+    user = visit.world.user(str(body["as"]))
+    pair = visit.world.pairs.issue(app, user.id, level=str(body.get("level", "")))
+    return {"oauth_token": pair.token, "oauth_token_secret": pair.secret, "level": pair.level}
 
 
 def _add_post(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
@@ -217,6 +230,7 @@ ROUTES = (
     Route("POST", "/sandbox/apps", _admin(_add_app)),
     Route("POST", "/sandbox/login", _log_in),
     Route("POST", "/sandbox/grants", _admin(_grant)),
+    Route("POST", "/sandbox/pairs", _admin(_pair)),
     Route("POST", "/sandbox/posts", _admin(_add_post)),
     Route("GET", "/sandbox/posts", _admin(_posts)),
     Route("POST", "/sandbox/messages", _admin(_add_message)),

@@ -23,7 +23,17 @@ if TYPE_CHECKING:
 
     from botkit.sandbox.grants import App
 
-__all__ = ["CONSENT_ROUTES", "SESSION_COOKIE"]
+__all__ = [
+    "CONSENT_ROUTES",
+    "SCOPES",
+    "SESSION_COOKIE",
+    "STYLE",
+    "TEMPLATES",
+    "current_user",
+    "origin",
+    "page_answer",
+    "refusal",
+]
 
 SESSION_COOKIE = "sandbox_user"
 _MAX_STATE = 500
@@ -70,8 +80,8 @@ SCOPES: Mapping[str, str] = {
 }
 """The scopes that X knows, in words. Source: x-platform 2.6."""
 
-_PAGES = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-_STYLE = """
+TEMPLATES = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+STYLE = """
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 32rem; margin: 2rem auto; padding: 0 1rem;
        color: #14171a; background: #fff; }
 button, select { font: inherit; padding: .5rem 1rem; }
@@ -84,7 +94,7 @@ button[value=authorize] { background: #0f1419; color: #fff; }
   button[value=authorize] { background: #e7e9ea; color: #0f1419; }
 }
 """
-_CONSENT = _PAGES.from_string(
+_CONSENT = TEMPLATES.from_string(
     """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -127,7 +137,7 @@ _CONSENT = _PAGES.from_string(
 </html>
 """
 )
-_REFUSAL = _PAGES.from_string(
+_REFUSAL = TEMPLATES.from_string(
     """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -153,24 +163,24 @@ def _show(visit: Visit) -> Answer:
     app, scopes = _checked(visit, asked)
     users = [user for user in visit.world.users.values() if not user.suspended]
     page = _CONSENT.render(
-        style=_STYLE,
+        style=STYLE,
         app=app.name,
         asked=[(name, asked[name]) for name in _ASKED if name in asked],
         users=users,
-        current=_current(visit),
+        current=current_user(visit),
         scopes=[(scope, SCOPES[scope]) for scope in scopes],
-        target=_origin(asked["redirect_uri"]),
+        target=origin(asked["redirect_uri"]),
     )
-    return _page(200, page, form_to=_origin(asked["redirect_uri"]))
+    return page_answer(200, page, form_to=origin(asked["redirect_uri"]))
 
 
 def _decide(visit: Visit) -> Answer:
     asked = dict(visit.call.query) | visit.call.fields()
     app, scopes = _checked(visit, asked)
-    name = asked.get("as") or _current(visit)
+    name = asked.get("as") or current_user(visit)
     user = visit.world.find_user(name) if name else None
     if user is None:
-        raise _refusal(visit, "nobody is logged in: name the user in the field `as`.")
+        raise refusal(visit, "nobody is logged in: name the user in the field `as`.")
     if asked.get("decision") == "authorize":
         code = visit.world.grants.issue_code(
             app,
@@ -196,15 +206,15 @@ def _checked(visit: Visit, asked: dict[str, str]) -> tuple[App, list[str]]:
     """The app and the scopes of a well-formed request. Raises `Refused`."""
     app = visit.world.grants.apps.get(asked.get("client_id", ""))
     if app is None:
-        raise _refusal(visit, "no app has this client_id.")
+        raise refusal(visit, "no app has this client_id.")
     if asked.get("redirect_uri") not in app.redirect_uris:
-        raise _refusal(
+        raise refusal(
             visit,
             "the redirect uri does not match any callback URL that is registered for the app.",
         )
     fault = _fault(asked)
     if fault:
-        raise _refusal(visit, fault)
+        raise refusal(visit, fault)
     scopes = asked["scope"].split()
     return app, list(dict.fromkeys(scopes))
 
@@ -228,7 +238,7 @@ def _fault(asked: dict[str, str]) -> str:
     return next((text for holds, text in rules if not holds), "")
 
 
-def _current(visit: Visit) -> str | None:
+def current_user(visit: Visit) -> str | None:
     """The username of the browser's session, else of whoever is logged in here."""
     session = visit.call.cookie(SESSION_COOKIE)
     if session and visit.world.find_user(session):
@@ -236,19 +246,22 @@ def _current(visit: Visit) -> str | None:
     return visit.world.logged_in
 
 
-def _refusal(visit: Visit, reason: str) -> Refused:
+def refusal(visit: Visit, reason: str) -> Refused:
+    """A page for a browser, JSON for others, with the reason that X would not give."""
     if "text/html" in visit.call.headers.get("accept", ""):
-        return Refused(_page(400, _REFUSAL.render(style=_STYLE, reason=reason)))
+        return Refused(page_answer(400, _REFUSAL.render(style=STYLE, reason=reason)))
     body = {"error": "invalid_request", "error_description": f"Bad request: {reason}"}
     return Refused(Answer.json(400, body, cache_control="no-store"))
 
 
-def _origin(redirect_uri: str) -> str:
+def origin(redirect_uri: str) -> str:
+    """Scheme and authority of an address."""
     parts = urlsplit(redirect_uri)
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:"
 
 
-def _page(status: int, page: str, *, form_to: str = "") -> Answer:
+def page_answer(status: int, page: str, *, form_to: str = "") -> Answer:
+    """A page with its headers; `form_to` is the origin that its form ends at."""
     # The form's redirect is checked against form-action too, so the app's origin stands there.
     policy = (
         "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none';"

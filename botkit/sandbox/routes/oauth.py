@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
 from botkit.sandbox import problems
-from botkit.sandbox.http import Answer
+from botkit.sandbox.http import Answer, Refused
 from botkit.sandbox.routes.consent import CONSENT_ROUTES
+from botkit.sandbox.routes.oauth1 import OAUTH1_ROUTES, signing_pair
 from botkit.sandbox.visit import Route, Visit
 
 if TYPE_CHECKING:
@@ -100,6 +101,25 @@ def _revoke(visit: Visit) -> Answer:
 
 
 def _bearer(visit: Visit) -> Answer:
+    app = _app_by_basic(visit)
+    if visit.call.fields().get("grant_type") != "client_credentials":
+        _needed({}, "grant_type")
+    return Answer.json(200, {"token_type": "bearer", "access_token": app.bearer})
+
+
+def _invalidate_bearer(visit: Visit) -> Answer:
+    """By Basic with a form, or by a call that the app's owner signed. Source: x-platform 3."""
+    pair = signing_pair(visit)
+    app = _app_by_basic(visit) if pair is None else pair.app
+    token = visit.call.fields().get("access_token") or visit.call.param("access_token") or ""
+    if not _same(app.bearer, token) or (pair is not None and pair.user_id != app.owner_id):
+        raise problems.v1_error(401, 89, "Invalid or expired token")
+    visit.world.grants.renew_bearer(app)
+    return Answer.json(200, {"access_token": token})
+
+
+def _app_by_basic(visit: Visit) -> App:
+    """The app whose key and secret stand in the header."""
     pair = _basic(visit)
     app = visit.world.grants.app_by_key(pair[0]) if pair else None
     if pair is None or app is None or not _same(app.api_secret, pair[1]):
@@ -108,10 +128,8 @@ def _bearer(visit: Visit) -> Answer:
             "label": "authenticity_token_error",
             "message": "Unable to verify your credentials",
         }
-        return Answer.json(403, {"errors": [error]})
-    if visit.call.fields().get("grant_type") != "client_credentials":
-        _needed({}, "grant_type")
-    return Answer.json(200, {"token_type": "bearer", "access_token": app.bearer})
+        raise Refused(Answer.json(403, {"errors": [error]}))
+    return app
 
 
 def _client(visit: Visit, fields: dict[str, str]) -> App:
@@ -165,7 +183,9 @@ def _needed(fields: dict[str, str], name: str) -> str:
 
 ROUTES = (
     *CONSENT_ROUTES,
+    *OAUTH1_ROUTES,
     Route("POST", "/2/oauth2/token", _token),
     Route("POST", "/2/oauth2/revoke", _revoke),
     Route("POST", "/oauth2/token", _bearer),
+    Route("POST", "/oauth2/invalidate_token", _invalidate_bearer),
 )

@@ -1,0 +1,278 @@
+"""OAuth 1.0a as X has it: request token, consent page, PIN, access token, invalidation.
+
+Without a browser: POST `oauth_token`, `as` with a username and `decision` with `authorize` or
+`cancel` to the page's address; the answer is the redirect to the app, or the page with the PIN.
+
+Source: x-platform 3 and 4.1; answers are forms.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+from botkit.sandbox import problems
+from botkit.sandbox.http import Answer
+from botkit.sandbox.pairs import PIN_CALLBACK, Signed, read_signed
+from botkit.sandbox.routes.consent import (
+    SESSION_COOKIE,
+    STYLE,
+    TEMPLATES,
+    current_user,
+    origin,
+    page_answer,
+    refusal,
+)
+from botkit.sandbox.visit import Route, Visit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from botkit.sandbox.grants import App
+    from botkit.sandbox.pairs import Pair, RequestToken
+    from botkit.sandbox.world import UserRecord
+
+__all__ = ["OAUTH1_ROUTES", "signing_pair"]
+
+_FORM = "application/x-www-form-urlencoded; charset=utf-8"
+_LEVELS: Mapping[str, tuple[str, ...]] = {
+    "read": ("See posts and profiles you can see",),
+    "read-write": (
+        "See posts and profiles you can see",
+        "Post, delete, follow and update your profile for you",
+    ),
+    "read-write-directmessages": (
+        "See posts and profiles you can see",
+        "Post, delete, follow and update your profile for you",
+        "Read and send direct messages for you",
+    ),
+}
+_CONSENT = TEMPLATES.from_string(
+    """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Authorize {{ app }} - sandbox X</title>
+<style>{{ style }}</style>
+</head>
+<body>
+<main>
+<p class="note">Sandbox X: nothing here is real.</p>
+<h1>Authorize {{ app }} to access an account?</h1>
+<form method="post" action="/oauth/authorize">
+<input type="hidden" name="oauth_token" value="{{ token }}">
+<p>
+<label for="as">Logged in as</label>
+<select id="as" name="as">
+{% for user in users %}
+<option value="{{ user.username }}"{% if user.username == current %} selected{% endif %}>
+{{- user.name }} (@{{ user.username }})</option>
+{% endfor %}
+</select>
+</p>
+<h2 id="things">This app will be able to</h2>
+<ul aria-labelledby="things">
+{% for words in things %}
+<li>{{ words }}</li>
+{% endfor %}
+</ul>
+<p>
+<button type="submit" name="decision" value="authorize">Authorize app</button>
+<button type="submit" name="decision" value="cancel">Cancel</button>
+</p>
+<p class="note">
+{{- "You go back to " ~ target ~ "." if target else "You will see a PIN." }}</p>
+</form>
+</main>
+</body>
+</html>
+"""
+)
+_PIN = TEMPLATES.from_string(
+    """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>PIN for {{ app }} - sandbox X</title>
+<style>{{ style }}</style>
+</head>
+<body>
+<main>
+<h1>You have granted access to {{ app }}</h1>
+<p>Return to {{ app }} and enter this PIN to complete the authorization process:</p>
+<p><strong><code id="oauth_pin">{{ pin }}</code></strong></p>
+</main>
+</body>
+</html>
+"""
+)
+
+
+def signing_pair(visit: Visit) -> Pair | None:
+    """The living access token that signed a call; None when the call is not signed at all.
+
+    Raises:
+        Refused: It is signed, and not as it must be; 89: the token is dead.
+    """
+    signed = read_signed(visit.call)
+    if signed is None:
+        return None
+    app = _app(visit, signed)
+    pair = visit.world.pairs.by_token(signed.get("oauth_token"))
+    if pair is None or pair.app is not app:
+        raise problems.v1_error(401, 89, "Invalid or expired token.")
+    visit.world.pairs.check(visit.call, signed, app, pair.secret)
+    return pair
+
+
+def _request_token(visit: Visit) -> Answer:
+    signed = _signed(visit)
+    app = _app(visit, signed)
+    visit.world.pairs.check(visit.call, signed, app)
+    callback = signed.get("oauth_callback")
+    if not callback:
+        raise problems.v1_error(400, 215, "Bad Authentication data.")
+    if callback == PIN_CALLBACK and not (app.takes_pin and app.redirect_uris):
+        words = "Desktop applications only support the oauth_callback value 'oob'"
+        raise problems.v1_error(403, 417, words)
+    if callback not in {PIN_CALLBACK, *app.redirect_uris}:
+        words = (
+            "Callback URL not approved for this client application. Approved callback URLs can be"
+            " adjusted in your application settings"
+        )
+        raise problems.v1_error(403, 415, words)
+    token = visit.world.pairs.begin(app, callback)
+    return _form(
+        oauth_token=token.token,
+        oauth_token_secret=token.secret,
+        oauth_callback_confirmed="true",
+    )
+
+
+def _show(visit: Visit) -> Answer:
+    token = _asked(visit, visit.call.param("oauth_token") or "")
+    name = current_user(visit)
+    wanted = visit.world.find_user(visit.call.param("screen_name") or "")
+    target = "" if token.callback == PIN_CALLBACK else origin(token.callback)
+    page = _CONSENT.render(
+        style=STYLE,
+        app=token.app.name,
+        token=token.token,
+        users=[user for user in visit.world.users.values() if not user.suspended],
+        current=wanted.username if wanted else name,
+        things=_LEVELS[token.app.level],
+        target=target,
+    )
+    return page_answer(200, page, form_to=target)
+
+
+def _sign_in(visit: Visit) -> Answer:
+    """As the consent page, but straight back when the user agreed before."""
+    token = _asked(visit, visit.call.param("oauth_token") or "")
+    name = current_user(visit)
+    user = visit.world.find_user(name) if name else None
+    if user is None or visit.call.param("force_login") == "true":
+        return _show(visit)
+    known = any(pair.app is token.app for pair in visit.world.pairs.of_user(user.id))
+    return _agreed(visit, token, user) if known else _show(visit)
+
+
+def _decide(visit: Visit) -> Answer:
+    asked = dict(visit.call.query) | visit.call.fields()
+    token = _asked(visit, asked.get("oauth_token", ""))
+    name = asked.get("as") or current_user(visit)
+    user = visit.world.find_user(name) if name else None
+    if user is None:
+        raise refusal(visit, "nobody is logged in: name the user in the field `as`.")
+    if asked.get("decision") == "authorize":
+        return _agreed(visit, token, user)
+    visit.world.pairs.drop(token)
+    if token.callback == PIN_CALLBACK:
+        raise refusal(visit, "the person declined.")
+    return _back(token, user, denied=token.token)
+
+
+def _agreed(visit: Visit, token: RequestToken, user: UserRecord) -> Answer:
+    verifier = visit.world.pairs.agree(token, user.id)
+    if token.callback == PIN_CALLBACK:
+        return page_answer(200, _PIN.render(style=STYLE, app=token.app.name, pin=verifier))
+    return _back(token, user, oauth_token=token.token, oauth_verifier=verifier)
+
+
+def _back(token: RequestToken, user: UserRecord, **result: str) -> Answer:
+    query = urlencode(result, quote_via=quote, safe="")
+    location = f"{token.callback}{'&' if '?' in token.callback else '?'}{query}"
+    headers = {"location": location, "cache-control": "no-store"}
+    headers["set-cookie"] = f"{SESSION_COOKIE}={user.username}; Path=/; HttpOnly; SameSite=Lax"
+    return Answer(status=302, headers=headers)
+
+
+def _access_token(visit: Visit) -> Answer:
+    signed = _signed(visit)
+    app = _app(visit, signed)
+    pairs = visit.world.pairs
+    token = pairs.request_token(signed.get("oauth_token"))
+    if token is None or token.app is not app:
+        raise problems.v1_error(401, 89, "Invalid or expired token.")
+    pairs.check(visit.call, signed, app, token.secret)
+    verifier = signed.get("oauth_verifier")
+    pair = pairs.exchange(token, verifier)
+    visit.world.grants.note("oauth_verifier", "taken" if pair else "refused", token=verifier)
+    if pair is None:
+        text = "Error processing your OAuth request: Invalid oauth_verifier parameter"
+        return Answer(status=401, headers={"content-type": "text/plain"}, body=text.encode())
+    user = visit.world.users[pair.user_id]
+    return _form(
+        oauth_token=pair.token,
+        oauth_token_secret=pair.secret,
+        user_id=user.id,
+        screen_name=user.username,
+    )
+
+
+def _invalidate(visit: Visit) -> Answer:
+    pair = signing_pair(visit)
+    if pair is None:
+        raise problems.v1_error(400, 215, "Bad Authentication data.")
+    visit.world.pairs.end(pair)
+    return Answer.json(200, {"access_token": pair.token})
+
+
+def _signed(visit: Visit) -> Signed:
+    signed = read_signed(visit.call)
+    if signed is None:
+        raise problems.v1_error(400, 215, "Bad Authentication data.")
+    return signed
+
+
+def _app(visit: Visit, signed: Signed) -> App:
+    app = visit.world.grants.app_by_key(signed.get("oauth_consumer_key"))
+    if app is None:
+        raise problems.bad_signature()
+    return app
+
+
+def _asked(visit: Visit, value: str) -> RequestToken:
+    token = visit.world.pairs.request_token(value)
+    if token is None or token.verifier:
+        raise refusal(visit, "the request token for this page is unknown, used or over.")
+    return token
+
+
+def _form(**fields: str) -> Answer:
+    headers = {"content-type": _FORM, "cache-control": "no-store"}
+    return Answer(status=200, headers=headers, body=urlencode(fields).encode())
+
+
+OAUTH1_ROUTES = (
+    Route("POST", "/oauth/request_token", _request_token),
+    Route("GET", "/oauth/authorize", _show),
+    Route("POST", "/oauth/authorize", _decide),
+    Route("GET", "/oauth/authenticate", _sign_in),
+    Route("POST", "/oauth/authenticate", _decide),
+    Route("POST", "/oauth/access_token", _access_token),
+    Route("POST", "/1.1/oauth/invalidate_token", _invalidate),
+    Route("POST", "/1.1/oauth/invalidate_token.json", _invalidate),
+)
