@@ -98,9 +98,11 @@ class BotkitError(Exception):
     Attributes:
         hint: What to do now, one sentence; empty when the message says it all.
         docs: The page of the documentation that explains it, relative to its root.
+        exit_code: What a command ends with that this error ended. Source: design, "Exit codes".
     """
 
     docs = "reference/errors.html"
+    exit_code = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -119,6 +121,7 @@ class ConfigError(BotkitError):
     """
 
     docs = "reference/settings.html"
+    exit_code = 2
 
     def __init__(self, message: str, *, problems: Sequence[str] = (), hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -135,6 +138,7 @@ class AuthError(BotkitError):
     """A login does not work; a person must act."""
 
     docs = "howto/authorize.html"
+    exit_code = 2
 
 
 class AuthorizationDenied(AuthError):
@@ -218,6 +222,8 @@ class TransportError(XError):
         kind: `dns`, `connect`, `tls`, `timeout`, `reset`, `redirect`, `size` or `closed`.
     """
 
+    exit_code = 4
+
     def __init__(
         self, message: str, *, request: str = "", kind: str = "connect", hint: str = ""
     ) -> None:
@@ -227,6 +233,8 @@ class TransportError(XError):
 
 class OutcomeUnknown(TransportError):
     """A write may have happened: settle it by reading, never by sending again."""
+
+    exit_code = 1
 
 
 class ResponseError(XError):
@@ -271,6 +279,8 @@ class Unauthorized(ResponseError):
 class PaymentRequired(ResponseError):
     """402, or a spend cap: no credits; stop until a person tops up or the cycle ends."""
 
+    exit_code = 3
+
 
 class Forbidden(ResponseError):
     """403: refused; the body says why. Final unless it names a duplicate."""
@@ -297,6 +307,8 @@ class ServerError(ResponseError):
     Attributes:
         retry_at: When a `Retry-After` of the answer ends, capped; None when it has none.
     """
+
+    exit_code = 4
 
     retry_at: datetime | None = None
 
@@ -346,6 +358,7 @@ class StateError(BotkitError):
     """The store cannot do what was asked."""
 
     docs = "howto/store.html"
+    exit_code = 5
 
 
 class StoreUnavailable(StateError):
@@ -376,6 +389,7 @@ class PolicyError(BotkitError):
     """Refused before sending, because sending would break a rule. Final for this write."""
 
     docs = "explanation/policy.html"
+    exit_code = 3
 
 
 class NotDeclared(PolicyError):

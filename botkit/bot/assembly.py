@@ -20,6 +20,7 @@ from botkit.client.rescue import RescueFile
 from botkit.client.system import SystemClock, SystemEntropy
 from botkit.client.tokens import TokenKeeper
 from botkit.client.transport import AiohttpTransport
+from botkit.errors import ConfigError, VaultKeyError
 from botkit.model.tokens import Secret
 from botkit.runtime.budget import Budget, Limits
 from botkit.storage import find_key, find_previous_key, key_path, make_key, open_vault
@@ -93,14 +94,20 @@ async def open_the_vault(
     With `tell` a missing key is made and the words say where; without it that is an error.
 
     Raises:
-        VaultKeyError: There is no key, or it is the wrong one; nothing was changed.
+        ConfigError: There is no key where one is looked for; nothing was changed.
+        VaultKeyError: It is the wrong one; nothing was changed.
     """
     key = await asyncio.to_thread(find_key, settings, store_id=store.store_id)
     if key is None and tell is not None and await store.vault_check() is None:
         path = key_path(store.store_id)
         key = await asyncio.to_thread(make_key, path)
         tell(f"vault key made: {path} (keep a copy; the sealed logins need it)")
-    return await open_vault(store, key, previous=find_previous_key(settings))
+    try:
+        return await open_vault(store, key, previous=find_previous_key(settings))
+    except VaultKeyError as wrong:
+        if key is None:
+            raise ConfigError(wrong.message, hint=wrong.hint) from wrong
+        raise
 
 
 def limits_of(settings: Settings) -> Limits:

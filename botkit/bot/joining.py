@@ -128,7 +128,7 @@ async def open_runtime(
         AccessDenied: An account's credentials do not allow what the bot may do.
         ConfigError: No account is authorized, or the one of the settings is not.
         LeaseLost: Another process runs a bot on this store.
-        VaultKeyError: There is no key, or it is the wrong one.
+        VaultKeyError: The vault key is the wrong one; `ConfigError` when there is none.
     """
     wiring = bot.wiring
     vault = await open_the_vault(settings, store)

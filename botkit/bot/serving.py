@@ -18,6 +18,7 @@ from botkit.client.system import SystemClock
 from botkit.config import Settings, load_settings
 from botkit.errors import BotkitError, ConfigError
 from botkit.storage import open_store
+from botkit.telemetry.escaping import escape
 from botkit.telemetry.log import set_up_logging
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ __all__ = ["log_as", "serve", "serve_bot"]
 _log = structlog.get_logger("botkit.run")
 
 _GRACE_S = 1.5
-_OK, _WRONG, _STORE = 0, 2, 5
+_OK, _INTERRUPTED = 0, 130
 _SQLITE = "sqlite:///"
 
 
@@ -154,11 +155,13 @@ def serve_bot(bot: Bot) -> int:
         settings = load_settings()
         redactor = log_as(settings)
         return asyncio.run(serve(bot, settings, redactor=redactor))
+    except KeyboardInterrupt:
+        return _INTERRUPTED
     except BotkitError as error:
         problems = error.problems if isinstance(error, ConfigError) else (str(error),)
         for problem in problems:
-            sys.stderr.write(f"botkit: {problem}\n")
+            sys.stderr.write(f"botkit: {escape(problem)}\n")
         if isinstance(error, ConfigError) and error.hint:
             hint = error.hint.replace("MODULE:BOT", _called(bot))
-            sys.stderr.write(f"  {hint}\n")
-        return _WRONG if isinstance(error, ConfigError) else _STORE
+            sys.stderr.write(f"  {escape(hint)}\n")
+        return error.exit_code

@@ -74,17 +74,7 @@ def _report_fault() -> None:
 
 def exit_code_of(error: errors.BotkitError) -> int:
     """The exit code for an error that ended a command."""
-    if isinstance(error, errors.ConfigError | errors.AuthError):
-        return EXIT_CODES["a person must change something"]
-    if isinstance(error, errors.PolicyError | errors.PaymentRequired):
-        return EXIT_CODES["refused"]
-    if isinstance(error, errors.OutcomeUnknown | errors.RateLimited):
-        return _NOT_DONE
-    if isinstance(error, errors.TransportError | errors.ServerError):
-        return EXIT_CODES["X not reachable"]
-    if isinstance(error, errors.StateError):
-        return EXIT_CODES["store or key"]
-    return _NOT_DONE
+    return error.exit_code
 
 
 class _Group(click.Group):

@@ -97,7 +97,8 @@ class Machine:
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Start `botkit ...` or, when the first word is a file, Python with it."""
-        command = [sys.executable, *([] if arguments[0].endswith(".py") else ["-m", "botkit"])]
+        module = () if arguments[0].endswith(".py") else ("-m", "botkit")
+        command = [*options.pop("before", ()), sys.executable, *module]
         process = subprocess.Popen(
             [*command, *arguments],
             cwd=self.folder,
@@ -191,6 +192,17 @@ def machine(tmp_path: Path, world: World) -> Iterator[Machine]:
         yield machine
     finally:
         machine.end()
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Iterator[Machine]:
+    """A folder with a bot and nothing else."""
+    folder = tmp_path / "stranger"
+    folder.mkdir()
+    machine = Machine(folder, plain_environment(tmp_path))
+    machine.write(GREETER)
+    yield machine
+    machine.end()
 
 
 def plain_environment(home: Path) -> dict[str, str]:
