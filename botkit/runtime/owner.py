@@ -21,6 +21,9 @@ _PARTS = 5
 _START_TIME = 19
 """Where a process's start time stands in /proc/PID/stat after the name. Source: proc(5)."""
 
+_ENDED = "ended"
+_ENDED_STATES = frozenset("ZX")
+
 
 def this_process(entropy: Entropy) -> str:
     """A name for this start of this process: host, boot, process id, its start, and chance."""
@@ -56,10 +59,14 @@ def _exists(pid: int) -> bool:
 
 
 def _started(pid: int) -> str:
-    """When the process started, in the kernel's ticks; "" where there is no /proc."""
+    """When the process started, in the kernel's ticks; "" where there is no /proc.
+
+    One that has ended and that its parent has not asked about is still listed, as a zombie.
+    """
     with contextlib.suppress(OSError, IndexError):
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        return stat.rpartition(")")[2].split()[_START_TIME]
+        fields = stat.rpartition(")")[2].split()
+        return _ENDED if fields[0] in _ENDED_STATES else fields[_START_TIME]
     return ""
 
 

@@ -1,91 +1,139 @@
-"""A process has a name from which the next one can tell whether it lives."""
+"""Who holds a lease: names of processes, and whether one still lives."""
 
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from botkit.runtime import owner
 from botkit.runtime.owner import is_alive, this_process
 from botkit.sandbox.clock import SeededEntropy
 
-needs_proc = pytest.mark.skipif(
-    not Path("/proc/self/stat").exists(), reason="the kernel shows no processes as files here"
-)
+NO_SUCH_PID = 2**22 + 1
+"""Above the largest pid_max of Linux."""
 
 
-def renamed(name: str, place: int, part: str) -> str:
-    parts = name.split("/")
-    parts[place] = part
-    return "/".join(parts)
+def name_of(pid: int, *, started: str | None = None, host: str = "", boot: str | None = None):
+    """The name that a process of this machine would have."""
+    ours = this_process(SeededEntropy()).split("/")
+    return "/".join(
+        [
+            host or ours[0],
+            ours[1] if boot is None else boot,
+            str(pid),
+            owner._started(pid) if started is None else started,
+            "cafe0123",
+        ]
+    )
 
 
-def test_two_starts_have_two_names() -> None:
+@pytest.fixture
+def child() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
+    ) as process:
+        yield process
+        # Ends when its input does, however a test has left the module `os`.
+
+
+def test_a_name_says_host_boot_process_and_start_and_is_new_each_time():
     entropy = SeededEntropy()
+
     first, second = this_process(entropy), this_process(entropy)
+
     assert first != second
     assert first.split("/")[:4] == second.split("/")[:4]
     assert first.split("/")[2] == str(os.getpid())
+    assert len(first.split("/")) == 5
 
 
-def test_ones_own_earlier_start_cannot_be_told_from_here() -> None:
-    assert is_alive(this_process(SeededEntropy())) is None
+def test_a_host_name_with_a_slash_does_not_break_the_name(monkeypatch):
+    monkeypatch.setattr("platform.node", lambda: "rack/7")
+
+    name = this_process(SeededEntropy())
+
+    assert name.startswith("rack_7/")
+    assert is_alive("/".join([*name.split("/")[:2], str(NO_SUCH_PID), "1", "00"])) is False
 
 
-@pytest.mark.parametrize("name", ["", "somebody", "a/b/c/d/e", "a/b/c/d/e/f"])
-def test_a_name_from_elsewhere_says_nothing(name: str) -> None:
-    assert is_alive(name) is None
+def test_a_process_that_lives_is_alive(child):
+    assert is_alive(name_of(child.pid)) is True
 
 
-def test_a_name_of_this_host_that_names_no_process_says_nothing() -> None:
-    assert is_alive(renamed(this_process(SeededEntropy()), 2, "systemd")) is None
+def test_a_process_that_was_killed_is_dead(child):
+    name = name_of(child.pid)
+    child.kill()
+    child.wait()
 
-
-@needs_proc
-def test_another_boot_of_this_host_says_nothing() -> None:
-    name = renamed(this_process(SeededEntropy()), 1, "another boot")
-    assert is_alive(renamed(name, 2, "1")) is None
-
-
-@needs_proc
-def test_a_process_that_runs_is_alive_and_one_that_ended_is_not() -> None:
-    # The child says its own name, as a bot of another process would.
-    said = "from botkit.runtime.owner import *; from botkit.sandbox.clock import SeededEntropy\n"
-    said += "print(this_process(SeededEntropy()), flush=True); input()"
-    with subprocess.Popen(
-        [sys.executable, "-c", said],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as child:
-        assert child.stdout is not None
-        name = child.stdout.readline().strip()
-        assert is_alive(name) is True
-        assert is_alive(renamed(name, 3, "1")) is False
-        child.communicate("\n")
     assert is_alive(name) is False
 
 
-@needs_proc
-def test_a_process_of_another_user_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    def kill(pid: int, number: int) -> None:
-        raise PermissionError(pid, number)
+def test_a_process_that_has_ended_and_that_nobody_has_asked_about_is_dead(child):
+    name = name_of(child.pid)
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it is a zombie now
 
-    name = renamed(this_process(SeededEntropy()), 2, str(os.getppid()))
-    stat = Path(f"/proc/{os.getppid()}/stat").read_text(encoding="utf-8")
-    name = renamed(name, 3, stat.rpartition(")")[2].split()[19])
-    monkeypatch.setattr("botkit.runtime.owner.os.kill", kill)
+    assert is_alive(name) is False
+
+
+def test_another_process_with_the_same_number_is_not_the_one_that_is_asked_for(child):
+    assert is_alive(name_of(child.pid, started="1")) is False
+
+
+def test_a_process_of_another_user_is_there_although_it_may_not_be_signalled(monkeypatch, child):
+    def refuse(pid: int, number: int) -> None:
+        raise PermissionError
+
+    name = name_of(child.pid)
+    monkeypatch.setattr(os, "kill", refuse)
+
     assert is_alive(name) is True
 
 
-def test_without_such_files_a_name_still_tells_the_process(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr("botkit.runtime.owner.Path", lambda name: tmp_path / name.lstrip("/"))
-    name = this_process(SeededEntropy())
-    assert name.split("/")[:4] == [platform.node().replace("/", "_"), "", str(os.getpid()), ""]
-    assert is_alive(renamed(name, 2, str(os.getppid()))) is True
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "nonsense",
+        "a/b/c/d",
+        "a/b/c/d/e/f",
+        f"elsewhere/boot/{NO_SUCH_PID}/1/cafe",
+    ],
+)
+def test_of_a_name_from_elsewhere_nothing_can_be_known(name):
+    assert is_alive(name) is None
+
+
+def test_of_another_boot_or_container_nothing_can_be_known():
+    assert is_alive(name_of(NO_SUCH_PID, boot="another")) is None
+
+
+def test_of_a_number_that_is_none_nothing_can_be_known():
+    ours = this_process(SeededEntropy()).split("/")
+
+    assert is_alive("/".join([*ours[:2], "-1", *ours[3:]])) is None
+
+
+def test_of_this_process_itself_nothing_is_said():
+    assert is_alive(this_process(SeededEntropy())) is None
+
+
+def test_without_proc_the_number_alone_decides(monkeypatch, child):
+    monkeypatch.setattr(Path, "read_text", _missing)
+    monkeypatch.setattr(Path, "readlink", _missing)
+
+    name = name_of(child.pid)
+
+    assert name.split("/")[1] == ""
+    assert name.split("/")[3] == ""
+    assert is_alive(name) is True
+    assert is_alive(name_of(NO_SUCH_PID)) is False
+
+
+def _missing(*_: object, **__: object) -> str:
+    raise FileNotFoundError
