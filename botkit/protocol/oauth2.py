@@ -115,7 +115,8 @@ def basic_authorization(client_id: str, client_secret: Secret) -> str:
     Source: RFC 6749 section 2.3.1; X takes a secret in the body from nobody.
     """
     pair = ":".join(
-        urllib.parse.quote_plus(part.strip(), safe="")
+        # %20 for a blank: some decoders take a plus for itself, all of them know %20.
+        urllib.parse.quote(part.strip(), safe="")
         for part in (client_id, client_secret.reveal())
     )
     return "Basic " + base64.b64encode(pair.encode("ascii")).decode("ascii")
