@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from botkit.cli.help import Group
 from botkit.cli.options import (
     echo_json,
     json_option,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.group(name="accounts", help="List and show the accounts and logins.")
+@click.group(cls=Group, name="accounts", help="List and show the accounts and logins.")
 def command() -> None:
     """Group the account commands."""
 

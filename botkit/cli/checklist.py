@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from botkit.cli.help import Command
 from botkit.cli.options import (
     account_option,
     echo_json,
@@ -34,7 +35,9 @@ _SIGNS = {StepState.VERIFIED: "✓ verified", StepState.CONFIRMED: "✓ confirme
 _IDS = click.Choice([step.id for step in STEPS])
 
 
-@click.command(name="checklist", help="Walk through the automated-account label, step by step.")
+@click.command(
+    cls=Command, name="checklist", help="Walk through the automated-account label, step by step."
+)
 @click.option("--done", multiple=True, type=_IDS, help="Confirm a step that you have done.")
 @click.option("--undo", multiple=True, type=_IDS, help="Take a confirmation back.")
 @click.option("--offline", is_flag=True, help="Do not ask X what it shows of the account.")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from botkit.cli.help import Command
 from botkit.cli.options import json_option, run_async
 from botkit.client.system import SystemClock
 from botkit.config import surroundings
@@ -47,7 +48,11 @@ _HELP = """\
   /quit             end; so does Ctrl-D"""
 
 
-@click.command(name="dev", help="Run a bot against the sandbox; reload on change; play the users.")
+@click.command(
+    cls=Command,
+    name="dev",
+    help="Run a bot against the sandbox; reload on change; play the users.",
+)
 @click.argument("target", metavar="MODULE:BOT")
 @click.option("--no-reload", is_flag=True, help="Do not start the bot again when files change.")
 @json_option

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from botkit.cli.help import Group
 from botkit.cli.options import (
     account_option,
     echo_json,
@@ -33,7 +34,9 @@ __all__ = ["command"]
 _TEXT_WIDTH = 60
 
 
-@click.group(name="events", help="Events and dead letters: list, show, retry, drop, decode.")
+@click.group(
+    cls=Group, name="events", help="Events and dead letters: list, show, retry, drop, decode."
+)
 def command() -> None:
     """Group the event commands."""
 

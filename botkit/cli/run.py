@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from botkit.cli.help import Command
 from botkit.cli.options import read_settings, run_async, settings_options
 from botkit.errors import ConfigError
 
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command(name="run", help="Run a bot until it is told to stop (SIGTERM drains, then exits).")
+@click.command(
+    cls=Command,
+    name="run",
+    help="Run a bot until it is told to stop (SIGTERM drains, then exits).",
+)
 @click.argument("target", required=False, metavar="[MODULE:BOT]")
 @click.option("--dry-run", is_flag=True, help="Send nothing: record what would have been sent.")
 @click.option("--force", is_flag=True, help="Start although the account may not do all it needs.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from botkit.cli.help import Command
 from botkit.cli.options import echo_json, json_option, run_async
 from botkit.errors import ConfigError
 
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+_WHO = "ada"
+"""Somebody else than the bot, to play."""
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
 
-@click.command(name="sandbox", help="Serve the simulated X alone, for any client.")
+@click.command(cls=Command, name="sandbox", help="Serve the simulated X alone, for any client.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=0, show_default="a free one", help="The port to listen on.")
 @click.option(
@@ -61,7 +64,7 @@ async def _serve(
             if as_json:
                 echo_json({"url": opened.url, "environment": environment})
             else:
-                _explain(opened, environment)
+                _explain(opened, environment, account)
             await stop.wait()
     except OSError as error:
         raise ConfigError(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
@@ -71,6 +74,7 @@ def _prepare(opened: OpenServer, redirect_uris: tuple[str, ...], account: str) -
     """An app and a bot account to begin with; gives the settings that use them."""
     world = opened.world
     user = world.add_user(account)
+    world.add_user(_WHO)
     app = world.grants.add_app("sandbox app", redirect_uris=redirect_uris)
     app.owner_id = user.id
     return {
@@ -84,10 +88,10 @@ def _prepare(opened: OpenServer, redirect_uris: tuple[str, ...], account: str) -
     }
 
 
-def _explain(opened: OpenServer, environment: dict[str, str]) -> None:
+def _explain(opened: OpenServer, environment: dict[str, str], account: str) -> None:
     click.echo(f"# The simulated X is at {opened.url}; Ctrl-C ends it. Its credentials are toys.")
     for name, value in environment.items():
         click.echo(f"export {name}={value}")
     click.echo("# Play a user:")
-    body = '{"as": "greeter", "text": "hi"}'
+    body = f'{{"as": "{_WHO}", "text": "@{account} hello"}}'
     click.echo(f"# curl -H content-type:application/json -d '{body}' {opened.url}/sandbox/posts")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from botkit.cli.help import Command
 from botkit.cli.options import (
     account_option,
     open_the_store,
@@ -32,7 +33,7 @@ _PERSON = 2
 _CONTAINER_SIGNS = ("/.dockerenv", "/run/.containerenv")
 
 
-@click.command(name="setup", help="Authorize the bot's account in a browser, once.")
+@click.command(cls=Command, name="setup", help="Authorize the bot's account in a browser, once.")
 @click.argument("target", required=False, metavar="[MODULE:BOT]")
 @click.option("--no-browser", is_flag=True, help="Only print the address, alone on stdout.")
 @click.option(
@@ -82,12 +83,15 @@ async def _run(settings: Settings, bot: Bot | None, asked: Asked, *, opens_brows
     async def show(text: str) -> None:
         if not text.startswith(("http://", "https://")):
             _say(text)
-        elif opens_browser and await open_browser(text):
+            return
+        if opens_browser:
+            # Said first: a browser in the terminal returns only when it is left.
             _say("your browser shows X's page; authorize there. If it does not, open:")
             _say(text)
-        else:
-            sys.stdout.write(text + "\n")
-            sys.stdout.flush()
+            if await open_browser(text):
+                return
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
 
     for warning in check_settings(settings, asked):
         _say(f"careful: {warning}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from botkit.cli.help import Command
 from botkit.cli.options import (
     echo_json,
     json_option,
@@ -32,7 +33,9 @@ __all__ = ["command"]
 _UNSETTLED = (WriteState.SENDING, WriteState.UNCERTAIN, WriteState.UNRESOLVED)
 
 
-@click.command(name="status", help="Say what is alive, what waits and why, and what was spent.")
+@click.command(
+    cls=Command, name="status", help="Say what is alive, what waits and why, and what was spent."
+)
 @settings_options
 @json_option
 def command(*, config_file: Path | None, overrides: Sequence[str], as_json: bool) -> int:

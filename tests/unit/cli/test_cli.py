@@ -54,7 +54,9 @@ def test_each_command_says_what_it_is_for_in_the_first_line_of_its_help(
 ) -> None:
     assert main([entry.name, "--help"]) == 0  # type: ignore[attr-defined]
     out = capsys.readouterr().out
-    assert out.startswith(f"Usage: botkit {entry.name}")  # type: ignore[attr-defined]
+    first = out.splitlines()[0]
+    assert not first.startswith("Usage")
+    assert f"Usage: botkit {entry.name}" in out  # type: ignore[attr-defined]
     assert "secret" not in out.lower().replace("not for secrets", "")
 
 

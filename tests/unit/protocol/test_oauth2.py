@@ -82,7 +82,7 @@ def test_what_consent_url_and_client_id_hold_already_survives() -> None:
     ("client_id", "secret", "pair"),
     [
         ("id", "secret", "id:secret"),
-        ("Aladdin", "open sesame", "Aladdin:open+sesame"),
+        ("Aladdin", "open sesame", "Aladdin:open%20sesame"),
         (" id\n", "\tsecret \r\n", "id:secret"),
         ("a:b", "c:+%&~d", "a%3Ab:c%3A%2B%25%26~d"),
         ("ä", "€", "%C3%A4:%E2%82%AC"),
