@@ -22,19 +22,17 @@ def commands() -> Iterator[tuple[str, str]]:
     """Each command as it is called, and its help; groups before what stands in them."""
     for entry in COMMANDS:
         command = importlib.import_module(entry.module).command
-        yield from _with_inner(command, f"botkit {entry.name}", None)
+        yield from _with_inner(command, f"botkit {entry.name}")
 
 
-def _with_inner(
-    command: click.Command, called: str, parent: click.Context | None
-) -> Iterator[tuple[str, str]]:
+def _with_inner(command: click.Command, called: str) -> Iterator[tuple[str, str]]:
     context = click.Context(
-        command, info_name=called, parent=None, terminal_width=_WIDTH, max_content_width=_WIDTH
+        command, info_name=called, terminal_width=_WIDTH, max_content_width=_WIDTH
     )
     yield called, command.get_help(context)
     if isinstance(command, click.Group):
         for name, inner in command.commands.items():
-            yield from _with_inner(inner, f"{called} {name}", context)
+            yield from _with_inner(inner, f"{called} {name}")
 
 
 class CommandLine(SphinxDirective):

@@ -32,7 +32,7 @@ class ErrorTree(SphinxDirective):
         return [tree]
 
     def _item(self, kind: type[BaseException]) -> nodes.list_item:
-        first_line = (inspect.getdoc(kind) or "").partition("\n")[0]
+        first_line = (inspect.getdoc(kind) or "").partition("\n")[0].replace("`", "")
         line = nodes.paragraph("", "", self._link(kind.__name__), nodes.Text(f": {first_line}"))
         item = nodes.list_item("", line)
         inner = below(kind)
@@ -62,7 +62,11 @@ class ErrorClasses(SphinxDirective):
             (getattr(errors, name) for name in errors.__all__),
             key=lambda kind: inspect.getsourcelines(kind)[1],
         ):
-            lines += [f".. autoexception:: botkit.errors.{kind.__name__}", "   :show-inheritance:", ""]
+            lines += [
+                f".. autoexception:: botkit.errors.{kind.__name__}",
+                "   :show-inheritance:",
+                "",
+            ]
         return self.parse_text_to_nodes("\n".join(lines))
 
 

@@ -30,7 +30,7 @@ def draw(rooms: list[list[str]]) -> str:
     """The layers as an SVG figure, readable in light and dark."""
     height = len(rooms) * _ROW + 8
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img"',
         ' aria-label="The rooms of botkit, top to bottom" style="max-width:100%;height:auto">',
     ]
     for row, names in enumerate(rooms):

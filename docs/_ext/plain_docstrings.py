@@ -1,4 +1,4 @@
-"""Reads docstrings as they are meant here, where autodoc and napoleon would take them otherwise."""
+"""Reads docstrings as they are meant, where autodoc and napoleon would not."""
 
 from __future__ import annotations
 
