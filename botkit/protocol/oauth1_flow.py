@@ -188,8 +188,10 @@ def read_access_token(answer: Answer, *, now: datetime | None = None) -> Granted
     )
 
 
-def read_invalidated(answer: Answer, *, now: datetime | None = None) -> None:
-    """Return when the access token is dead, by this call or already before.
+def read_invalidated(
+    answer: Answer, *, request_name: str = INVALIDATE, now: datetime | None = None
+) -> None:
+    """Return when the token is dead, by this call or already before; an app's bearer token too.
 
     Raises:
         InvalidClient: X does not accept the app's key and secret; the token lives on.
@@ -197,7 +199,7 @@ def read_invalidated(answer: Answer, *, now: datetime | None = None) -> None:
     """
     if answer.status == _OK:
         return
-    error = read_refusal(answer, INVALIDATE, now=now)
+    error = read_refusal(answer, request_name, now=now)
     if not isinstance(error, InvalidGrant):
         raise error
 

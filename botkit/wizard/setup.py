@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from botkit.bot import Bot
 from botkit.bot.assembly import keys_of, open_the_vault, open_x
@@ -16,12 +16,15 @@ from botkit.bot.authorized import handles_authorized, run_authorized
 from botkit.client.given_bearer import forget_bearer, keep_bearer, with_kept_bearers
 from botkit.client.login import Login, LoginWish
 from botkit.client.system import SystemClock
-from botkit.model.tokens import Secret
+from botkit.model.tokens import CredentialKind, Secret
+from botkit.protocol.oauth1_flow import PIN_CALLBACK
 from botkit.wizard.proofs import Proof, prove_access, prove_stream
-from botkit.wizard.steps import Ways, check_app, log_in, log_in_by_paste
+from botkit.wizard.steps import Ways, begin_oauth2, check_app, log_in, log_in_by_paste
+from botkit.wizard.steps1 import begin_oauth1, check_signing_app, log_in_by_pin
 
 if TYPE_CHECKING:
     from botkit.bot.assembly import X
+    from botkit.client.surroundings import Surroundings
     from botkit.config import Settings
     from botkit.model.records import CredentialRow
     from botkit.ports import Store, Transport, Vault
@@ -38,6 +41,8 @@ class Asked:
         confirmed: Another account than the stored one is wanted on purpose.
         paste: Asks for the redirect address; None to listen on the loopback address.
         ask_bearer: Asks for the app's bearer token, "" to go on without; None not to ask.
+        way: `oauth2`, `oauth1` (OAuth 1.0a with a callback) or `pin` (OAuth 1.0a, by PIN).
+        ask_pin: Asks for the PIN that X shows; for `pin`.
     """
 
     app: str = "default"
@@ -46,6 +51,8 @@ class Asked:
     timeout_s: float = 300.0
     paste: Callable[[str], Awaitable[str]] | None = None
     ask_bearer: Callable[[str], Awaitable[str]] | None = None
+    way: Literal["oauth2", "oauth1", "pin"] = "oauth2"
+    ask_pin: Callable[[str], Awaitable[str]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +76,10 @@ def check_settings(settings: Settings, asked: Asked) -> list[str]:
     """
     app = settings.app_named(asked.app)
     listens = asked.paste is None
-    return check_app(keys_of(app), app.redirect_uri, name=asked.app, listens=listens)
+    if asked.way == "oauth2":
+        return check_app(keys_of(app), app.redirect_uri, name=asked.app, listens=listens)
+    callback = None if asked.way == "pin" else app.redirect_uri
+    return check_signing_app(keys_of(app), callback, name=asked.app, listens=listens)
 
 
 async def set_up(
@@ -95,28 +105,44 @@ async def set_up(
         tell("no bot is named, so the scopes of one that may post and reply are asked for")
         bot = Bot("botkit")
     wish = LoginWish(
-        redirect_uri=app.redirect_uri,
-        scopes=bot.scopes,
+        redirect_uri=PIN_CALLBACK if asked.way == "pin" else app.redirect_uri,
+        scopes=bot.scopes if asked.way == "oauth2" else (),
         app=asked.app,
         account=asked.account,
         confirmed=asked.confirmed,
     )
-    await _warn_of_replacing(store, wish, tell)
-    given = await _take_bearer(settings, store, vault, asked, tell)
+    given = False
+    if asked.way == "oauth2":
+        await _warn_of_replacing(store, wish, tell)
+        given = await _take_bearer(settings, store, vault, asked, tell)
     async with open_x(settings, store, vault, transport=transport) as x:
         setup = _Flow(settings, store, bot, x, tell)
         ways = Ways(show=show, finished=setup.finished, timeout_s=asked.timeout_s)
-        scopes = " ".join(wish.scopes)
-        if asked.paste is not None:
-            tell(f"asking for {scopes}; open the address in any browser")
-            login = await log_in_by_paste(x.keeper.around, wish, ways, ask=asked.paste)
-        else:
-            tell(f"listening on {wish.redirect_uri}, asking for {scopes}")
-            login = await log_in(x.keeper.around, wish, ways)
+        login = await _log_in(x.keeper.around, wish, ways, asked, tell)
         proofs = await setup.prove(login)
         if given and proofs[-1].state == "wrong":
             await forget_bearer(store, asked.app)
         return SetUp(login=login, proofs=proofs)
+
+
+async def _log_in(
+    around: Surroundings,
+    wish: LoginWish,
+    ways: Ways,
+    asked: Asked,
+    tell: Callable[[str], None],
+) -> Login:
+    """Say what happens next and meet the person in the way that was asked for."""
+    what = f"asking for {' '.join(wish.scopes)}" if wish.scopes else "by OAuth 1.0a"
+    if asked.way == "pin" and asked.ask_pin is not None:
+        tell("by OAuth 1.0a with a PIN; open the address in any browser")
+        return await log_in_by_pin(around, wish, ways, ask=asked.ask_pin)
+    begin = begin_oauth2 if asked.way == "oauth2" else begin_oauth1
+    if asked.paste is not None:
+        tell(f"{what}; open the address in any browser")
+        return await log_in_by_paste(around, wish, ways, ask=asked.paste, begin=begin)
+    tell(f"listening on {wish.redirect_uri}, {what}")
+    return await log_in(around, wish, ways, begin=begin)
 
 
 class _Flow:
@@ -135,7 +161,7 @@ class _Flow:
         """Say who it is and run the bot's `Authorized` handlers; gives the facts for the page."""
         account = login.account
         self._tell(f"@{account.username} (id {account.id}) authorized, {_tokens(login.row)}")
-        facts = [("Account", f"@{account.username}"), ("Scopes", " ".join(login.scopes))]
+        facts = [("Account", f"@{account.username}"), _granted(login)]
         if login.missing:
             missing = " ".join(login.missing)
             self._tell(f"X did not grant {missing}; what needs them will be refused")
@@ -152,7 +178,10 @@ class _Flow:
         """Access for what the bot may, and the stream's credentials if there are any."""
         account = login.account
         proofs = [await prove_access(self._x.sender, account, self._bot.may)]
-        if self._x.keeper.app_can_serve(account.app):
+        held = await self._x.sender.kinds(account.id)
+        if CredentialKind.OAUTH2 not in held:
+            self._tell("an account with OAuth 1.0a only polls its mentions every 15 s")
+        elif self._x.keeper.app_can_serve(account.app):
             prefix = f"botkit:{self._bot.name}:"
             kinds = self._bot.stream_kinds
             proofs.append(await prove_stream(self._x.sender, account, kinds, prefix=prefix))
@@ -191,14 +220,26 @@ async def _warn_of_replacing(store: Store, wish: LoginWish, tell: Callable[[str]
         wanted = wish.account.removeprefix("@").casefold()
         if wanted and wanted not in {account.id, account.username.casefold()}:
             continue
-        if account.app == wish.app and await store.credentials.listing(account.id):
+        if account.app != wish.app:
+            continue
+        if await store.credentials.get(account.id, account.app, CredentialKind.OAUTH2):
             tell(
                 f"@{account.username} has a login through this app; if it authorizes again, X ends"
                 " the old login, and a running bot takes the new one over"
             )
 
 
+def _granted(login: Login) -> tuple[str, str]:
+    """What the login allows, as a fact for the page."""
+    if login.row.kind is CredentialKind.OAUTH1:
+        return "Access level", login.row.level or "not told by X"
+    return "Scopes", " ".join(login.scopes)
+
+
 def _tokens(row: CredentialRow) -> str:
+    if row.kind is CredentialKind.OAUTH1:
+        level = row.level or "not told by X"
+        return f"access token and secret kept sealed, they do not expire; access level {level}"
     refresh = "refresh token kept sealed" if "offline.access" in row.scopes else "NO refresh token"
     if row.access_until is None:
         return refresh

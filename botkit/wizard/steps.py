@@ -10,7 +10,7 @@ import asyncio
 import webbrowser
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from botkit.client.login import Login, LoginAttempt
@@ -19,11 +19,23 @@ from botkit.protocol.callback_urls import check_redirect_uri
 from botkit.wizard.server import CallbackServer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from botkit.client.endpoints import AppKeys
     from botkit.client.login import LoginWish
     from botkit.client.surroundings import Surroundings
 
-__all__ = ["Ways", "check_app", "log_in", "log_in_by_paste", "open_browser"]
+__all__ = [
+    "Attempt",
+    "Begin",
+    "Ways",
+    "begin_oauth2",
+    "check_app",
+    "check_callback",
+    "log_in",
+    "log_in_by_paste",
+    "open_browser",
+]
 
 _MAX_PASTES = 5
 _CONSOLE = "X's console (console.x.com), the app's Keys and tokens page"
@@ -42,6 +54,33 @@ class Ways:
     show: Callable[[str], Awaitable[None]]
     finished: Callable[[Login], Awaitable[tuple[tuple[str, str], ...]]]
     timeout_s: float = 300.0
+
+
+class Attempt(Protocol):
+    """A login that has begun, by whichever protocol."""
+
+    @property
+    def url(self) -> str:
+        """What the person opens in the browser."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no redirect can end it any more."""
+        ...
+
+    async def finish(self, query: str) -> Login:
+        """End it with the redirect's query."""
+        ...
+
+
+Begin = Callable[["Surroundings", "LoginWish"], Awaitable[Attempt]]
+"""How a login begins; it may ask X first."""
+
+
+async def begin_oauth2(around: Surroundings, wish: LoginWish) -> Attempt:
+    """Begin an OAuth 2.0 login: nothing is asked of X before the person consents."""
+    return LoginAttempt(around, wish)
 
 
 def check_app(keys: AppKeys, redirect_uri: str, *, name: str, listens: bool) -> list[str]:
@@ -64,37 +103,52 @@ def check_app(keys: AppKeys, redirect_uri: str, *, name: str, listens: bool) -> 
             f"[{section}] client_secret is missing; X shows it once, on the same page."
             f" Put it into a file and set {prefix}__CLIENT_SECRET_FILE."
         )
+    return check_callback(redirect_uri, listens=listens, problems=problems)
+
+
+def check_callback(redirect_uri: str, *, listens: bool, problems: Sequence[str] = ()) -> list[str]:
+    """Check the callback address by X's rules, beside what else is wrong; gives warnings.
+
+    Raises:
+        ConfigError: With everything that makes the login impossible.
+    """
+    wrong = list(problems)
     warnings: list[str] = []
     for problem in check_redirect_uri(redirect_uri):
         text = f"redirect_uri {redirect_uri}: {problem.text} [{problem.rule}] {problem.cure}"
-        (problems if problem.fatal else warnings).append(text)
-    if listens and not problems and urlsplit(redirect_uri).scheme != "http":
-        problems.append(
+        (wrong if problem.fatal else warnings).append(text)
+    if listens and not wrong and urlsplit(redirect_uri).scheme != "http":
+        wrong.append(
             f"redirect_uri {redirect_uri}: setup listens on this machine and needs an address"
             " like http://127.0.0.1:8765/callback, or say --headless and paste the redirect."
         )
-    if problems:
-        raise ConfigError(" ".join(problems), problems=problems)
+    if wrong:
+        raise ConfigError(" ".join(wrong), problems=wrong)
     return warnings
 
 
-async def log_in(around: Surroundings, wish: LoginWish, ways: Ways) -> Login:
+async def log_in(
+    around: Surroundings, wish: LoginWish, ways: Ways, *, begin: Begin = begin_oauth2
+) -> Login:
     """Log in through the callback server on the loopback address.
 
     Raises:
         ConfigError: The port is taken; nothing was shown yet.
         AuthError: The person declined, nobody came in time, or X refused; nothing was stored.
     """
-    attempt = LoginAttempt(around, wish)
+    begun: list[Attempt] = []
     done: list[Login] = []
 
     async def finish(query: str) -> tuple[tuple[str, str], ...]:
-        login = await attempt.finish(query)
+        if not begun:
+            raise StateMismatch("The login has not begun yet.")
+        login = await begun[0].finish(query)
         done.append(login)
         return await ways.finished(login)
 
     async with CallbackServer(wish.redirect_uri, finish) as server:
-        await ways.show(attempt.url)
+        begun.append(await begin(around, wish))
+        await ways.show(begun[0].url)
         try:
             async with around.clock.timeout(ways.timeout_s):
                 await server.wait()
@@ -113,19 +167,20 @@ async def log_in_by_paste(
     ways: Ways,
     *,
     ask: Callable[[str], Awaitable[str]],
+    begin: Begin = begin_oauth2,
 ) -> Login:
     """Log in without a listener: the person pastes the address that the browser ended at.
 
     Raises:
         AuthError: The person declined, what was pasted was wrong too often, or X refused.
     """
-    attempt = LoginAttempt(around, wish)
+    attempt = await begin(around, wish)
     await ways.show(attempt.url)
     for _ in range(_MAX_PASTES):
         pasted = (await ask("The whole address that the browser shows at the end: ")).strip()
         parts = urlsplit(pasted)
         if not parts.scheme or not parts.query:
-            await ways.show("That is not a whole address: it starts with http and holds ?state=.")
+            await ways.show("That is not a whole address: it starts with http and holds a `?`.")
             continue
         try:
             login = await attempt.finish(parts.query)

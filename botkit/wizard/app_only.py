@@ -1,0 +1,116 @@
+"""`botkit setup --app-only`: the app's own bearer token, fetched, proven by a read, kept sealed.
+
+Source: X API docs, "Application-only authentication"; reliability C15.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botkit.bot.assembly import keys_of, open_the_vault, open_x
+from botkit.bot.authorized import handles_authorized, run_authorized
+from botkit.client.api import XApi
+from botkit.client.limiter import Limiter
+from botkit.errors import (
+    BotkitError,
+    ConfigError,
+    InvalidClient,
+    Parked,
+    StoreUnavailable,
+    TransportError,
+    Unauthorized,
+)
+from botkit.model.records import CredentialRow
+from botkit.model.tokens import CredentialKind
+from botkit.model.users import Account
+from botkit.protocol import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from botkit.bot import Bot
+    from botkit.bot.assembly import X
+    from botkit.client.endpoints import AppKeys
+    from botkit.config import Settings
+    from botkit.ports import Store, Transport
+
+__all__ = ["AppOnly", "check_app_only", "set_up_app_only"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AppOnly:
+    """What came of it. `row` is None for a bearer token of the settings, which is not stored."""
+
+    app: str
+    row: CredentialRow | None
+
+
+def check_app_only(settings: Settings, app: str) -> None:
+    """Check that there is something to make a bearer token of.
+
+    Raises:
+        ConfigError: There is not; nothing was sent.
+    """
+    if not keys_of(settings.app_named(app)).can_act_as_app:
+        section = "app" if app == "default" else f"apps.{app}"
+        raise ConfigError(
+            f"[{section}] has no api_key and api_secret to fetch a bearer token with.",
+            hint="They are the API Key and Secret on the app's Keys and tokens page in X's console"
+            " (not the client id and secret). Set api_key, and api_secret by its _FILE.",
+        )
+
+
+async def set_up_app_only(
+    settings: Settings,
+    store: Store,
+    bot: Bot | None,
+    *,
+    app: str,
+    tell: Callable[[str], None],
+    transport: Transport | None = None,
+) -> AppOnly:
+    """Fetch, prove and keep an app's bearer token, and run the bot's `Authorized` handlers.
+
+    Fetching gives the same token until it is invalidated, so that it harms no other process.
+
+    Raises:
+        InvalidClient: X does not accept key and secret, or not the token made of them.
+        XError: X could not be asked.
+        StateError: The token could not be stored.
+    """
+    vault = await open_the_vault(settings, store, tell=tell)
+    keys = keys_of(settings.app_named(app))
+    async with open_x(settings, store, vault, transport=transport) as x:
+        await _prove(x, app, keys)
+        if keys.bearer_token:
+            tell("the bearer token of the settings works; it stays there and is not stored")
+            return AppOnly(app=app, row=None)
+        row = await store.credentials.get("", app, CredentialKind.APP_ONLY)
+        if row is None:
+            raise StoreUnavailable("The bearer token works, and could not be stored.")
+        tell(f"app {app!r}: bearer token fetched, proven by a read, kept sealed")
+        if bot is not None and handles_authorized(bot):
+            # Nobody's account: the credential is the app's own.
+            nobody = Account(id="", username="", name=app, app=app)
+            for handler, outcome in await run_authorized(bot, x, store, nobody, row):
+                tell(f"{handler}: {outcome}")
+        return AppOnly(app=app, row=row)
+
+
+async def _prove(x: X, app: str, keys: AppKeys) -> None:
+    """One read that only the app itself may do, and that costs nothing."""
+    around = x.keeper.around
+    limiter = Limiter(clock=around.clock, entropy=around.entropy)
+    try:
+        await XApi(x.keeper, limiter=limiter, app=app).send(requests.get_usage())
+    except Unauthorized as refused:
+        what = "bearer_token" if keys.bearer_token else "api_key and api_secret"
+        raise InvalidClient(
+            f"X does not take the bearer token of app {app!r} for a read.",
+            hint=f"Compare {what} with the app's Keys and tokens page in X's console.",
+        ) from refused
+    except Parked as parked:
+        if isinstance(parked.__cause__, BotkitError):
+            raise parked.__cause__ from None
+        raise TransportError(f"X cannot be read now, it waits for {parked}.") from None
