@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _CONTRACT = "Rooms import only downwards"
 _ROW, _HEIGHT, _WIDTH, _GAP = 52, 36, 660, 10
 
+_DASHED = ' stroke-dasharray="5 4" opacity="0.6"'
+
 
 def layers() -> list[list[str]]:
     """The rooms, top to bottom; rooms of one layer do not know each other."""
@@ -24,6 +26,11 @@ def layers() -> list[list[str]]:
     return [
         [room.strip().strip("()") for room in layer.split("|")] for layer in contract["layers"]
     ]
+
+
+def _is_empty(room: str) -> bool:
+    """Whether a room has its place and nothing in it yet."""
+    return not (Path("botkit", room).exists() or Path("botkit", f"{room}.py").exists())
 
 
 def draw(rooms: list[list[str]]) -> str:
@@ -40,7 +47,7 @@ def draw(rooms: list[list[str]]) -> str:
             x = column * (width + _GAP)
             parts.append(
                 f'<rect x="{x:.0f}" y="{y}" width="{width:.0f}" height="{_HEIGHT}" rx="6"'
-                ' fill="none" stroke="currentColor"/>'
+                f' fill="none" stroke="currentColor"{_DASHED if _is_empty(name) else ""}/>'
                 f'<text x="{x + width / 2:.0f}" y="{y + 23}" text-anchor="middle"'
                 f' fill="currentColor" font-family="monospace" font-size="15">{name}</text>'
             )
