@@ -105,7 +105,8 @@ class NewEvent(Struct, frozen=True, kw_only=True, gc=False):
 
     `kind` is the event class's tag (`mention`, `tick`, ...) or `signal/<class name>`.
     `cause` is the key of the event whose handler emitted this one; "" for what came from outside.
-    `not_before` is None for now.
+    `not_before` is None for now. `running` says that its handler starts as soon as it is
+    recorded, as `mark_running` does afterwards.
     """
 
     account_id: str
@@ -117,6 +118,7 @@ class NewEvent(Struct, frozen=True, kw_only=True, gc=False):
     source: str = ""
     cause: str = ""
     not_before: datetime | None = None
+    running: bool = False
 
 
 class InboxItem(Struct, frozen=True, kw_only=True, gc=False):

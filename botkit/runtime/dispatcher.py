@@ -23,7 +23,7 @@ from botkit.runtime.runs import Runs
 from botkit.runtime.slots import Deadlines, Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 
     from botkit.model.records import Finish
     from botkit.ports import Entropy
@@ -38,6 +38,9 @@ __all__ = ["Dispatcher"]
 _log = structlog.get_logger("botkit.dispatcher")
 
 _UNCLEAN_ENDS = 2
+_RIDE_S = 0.01
+"""How long the done mark of an event that changed nothing else waits for another commit."""
+_RIDERS = 256
 _GRACE_S = 1.0
 """How long a cancelled handler may take to end."""
 
@@ -84,6 +87,7 @@ class Dispatcher:
         self._stopping = False
         self._ready = asyncio.Event()
         self._to_commit = asyncio.Event()
+        self._ride_now = asyncio.Event()
         self._settled = asyncio.Event()
         self._deadlines = Deadlines(services.clock, on_lost=self._replace)
         self.feeder = Feeder(
@@ -131,6 +135,26 @@ class Dispatcher:
         """Handle these, or leave them in the store until there is room."""
         self.feeder.offer(jobs)
 
+    def starts_at_once(self, account_id: str, lanes: Sequence[str]) -> Sequence[bool]:
+        """For new events in these lanes: whether the handler would start right away.
+
+        Asked just before they are recorded, so what has ended rides along in that commit.
+        """
+        self._ride_now.set()
+        if self._stopping or self.feeder.overflowed:
+            return [False] * len(lanes)
+        room = self._free - self._lanes.ready
+        taken: set[str] = set()
+        answers: list[bool] = []
+        for lane in lanes:
+            starts = (
+                room > len(taken) and lane not in taken and not self._lanes.holds(account_id, lane)
+            )
+            if starts:
+                taken.add(lane)
+            answers.append(starts)
+        return answers
+
     async def let_catch_up(self) -> None:
         """Return when there is room again, after a moment at the latest."""
         await self.feeder.let_catch_up()
@@ -142,6 +166,7 @@ class Dispatcher:
         handler did not finish are due again at the next start.
         """
         self._stopping = True
+        self._ride_now.set()
         await self._until_settled(drain_s)
         self._runs.stopping = True
         for slot in self.running:
@@ -150,7 +175,8 @@ class Dispatcher:
         await self._until_settled(_GRACE_S)
         stubborn = self.running
         self._unfinished += [slot.job for slot in stubborn if slot.job is not None]
-        await self._give_back([*self._marked, *self._unfinished])
+        never_started = [job for job in self._lanes.take(self._lanes.ready) if job.marked]
+        await self._give_back([*never_started, *self._marked, *self._unfinished])
         return [slot.handler for slot in [*stubborn, *self._lost]]
 
     def abandon(self) -> None:
@@ -179,6 +205,7 @@ class Dispatcher:
         self._lanes.leave(job)
         self.feeder.release(job)
         self._ready.set()
+        self._ride_now.set()
 
     async def _start_handlers(self) -> None:
         while True:
@@ -190,11 +217,14 @@ class Dispatcher:
             self._free -= len(jobs)
             if any(job.unclean >= _UNCLEAN_ENDS for job in jobs):
                 jobs = [job for job in jobs if not await self._is_poison(job)]
-            await self._mark([job.seq for job in jobs])
+            await self._mark([job.seq for job in jobs if not job.marked])
             self._marked.extend(jobs)
             self._wake_one()
 
     async def _mark(self, seqs: list[int]) -> None:
+        if not seqs:
+            return
+        self._ride_now.set()
         await self._runs.persist(
             lambda: self._store.events.mark_running(seqs, fence=self._fence())
         )
@@ -261,8 +291,10 @@ class Dispatcher:
         self._lanes.leave(job)
         if not rides:
             self.feeder.release(job)
-        if self._lanes:
+        if self._lanes.ready:
             self._ready.set()
+        if self._ends_are_due():
+            self._ride_now.set()
         if self._stopping:
             self._check_settled()
 
@@ -286,6 +318,7 @@ class Dispatcher:
             if not self._riding:
                 await self._to_commit.wait()
                 continue
+            await self._wait_for_a_ride()
             batch, self._riding = self._riding, []
             self._committing = True
             await self._store_ends([finish for _, finish in batch])
@@ -293,6 +326,17 @@ class Dispatcher:
             for job, _ in batch:
                 self.feeder.release(job)
             self._check_settled()
+
+    async def _wait_for_a_ride(self) -> None:
+        """Wait for a commit that is made anyway: a moment at most, not when nothing else runs."""
+        self._ride_now.clear()
+        if not self._ends_are_due():
+            with contextlib.suppress(TimeoutError):
+                async with self._clock.timeout(_RIDE_S):
+                    await self._ride_now.wait()
+
+    def _ends_are_due(self) -> bool:
+        return self._stopping or len(self._riding) >= min(self.feeder.held, _RIDERS)
 
     async def _store_ends(self, finishes: list[Finish]) -> None:
         await self._runs.persist(

@@ -7,7 +7,8 @@ Source: reliability, "Intake".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
@@ -15,11 +16,11 @@ from botkit.errors import StoreUnavailable
 from botkit.model.events import GrantRevoked, XEvent
 from botkit.model.records import NewEvent
 from botkit.protocol.activity import encode_event
+from botkit.runtime.completion import is_incomplete
 from botkit.runtime.lanes import Job
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
-    from datetime import datetime
 
     from botkit.model.events import Event
     from botkit.model.records import Checkpoint, Fence
@@ -29,12 +30,21 @@ __all__ = ["Inbox", "Taker", "job_of", "row_of"]
 
 _log = structlog.get_logger("botkit.inbox")
 
+_when: Final = attrgetter("at")
+
 
 class Taker(Protocol):
     """Takes what was recorded: the dispatcher."""
 
     def offer(self, jobs: Iterable[Job]) -> None:
         """Handle these, or leave them in the store until there is room."""
+        ...
+
+    def starts_at_once(self, account_id: str, lanes: Sequence[str]) -> Sequence[bool]:
+        """For events of the account in these lanes: whether the handler would start right away.
+
+        Asked just before they are recorded.
+        """
         ...
 
     async def let_catch_up(self) -> None:
@@ -100,14 +110,13 @@ class Inbox:
         if self._closed or (self.full and events):
             why = "closed: the process is stopping" if self._closed else "full"
             raise StoreUnavailable(f"The inbox is {why}; nothing was recorded.")
-        pairs = [(row_of(event, account_id, source), event) for event in events]
         # One delivery is recorded in the order in which its events happened.
-        pairs.sort(key=_when)
-        rows = [row for row, _ in pairs]
+        ordered = sorted(map(_from_outside, events), key=_when)
+        rows = self._rows(ordered, account_id, source)
         seqs = await self._events.append(rows, checkpoint=checkpoint, fence=self._fence())
         jobs = [
             job_of(row, event, seq)
-            for (row, event), seq in zip(pairs, seqs, strict=True)
+            for row, event, seq in zip(rows, ordered, seqs, strict=True)
             if seq is not None
         ]
         if jobs:
@@ -118,30 +127,39 @@ class Inbox:
                 await self._tell_revoked(jobs)
         return len(jobs)
 
+    def _rows(self, events: Sequence[XEvent], account_id: str, source: str) -> list[NewEvent]:
+        lanes = [event.lane for event in events]
+        starts = self._taker.starts_at_once(account_id, lanes)
+        return [
+            row_of(event, account_id, source, running=at_once and not is_incomplete(event))
+            for event, at_once in zip(events, starts, strict=True)
+        ]
+
     async def _tell_revoked(self, jobs: Iterable[Job]) -> None:
         for job in jobs:
             if isinstance(job.event, GrantRevoked) and self._on_revoked is not None:
                 await self._on_revoked(job.event)
 
 
-def _when(pair: tuple[NewEvent, Event]) -> datetime:
-    return pair[0].at
+def _from_outside(event: Event) -> XEvent:
+    if not isinstance(event, XEvent):
+        raise TypeError(f"{type(event).__name__} has no key of its own: emit it from a handler")
+    return event
 
 
-def row_of(event: Event, account_id: str, source: str) -> NewEvent:
+def row_of(event: XEvent, account_id: str, source: str, *, running: bool = False) -> NewEvent:
     """An event on its way into the inbox."""
     kind, body = encode_event(event)
-    if isinstance(event, XEvent):
-        return NewEvent(
-            account_id=account_id,
-            key=event.key,
-            kind=kind,
-            lane=event.lane,
-            body=body,
-            at=event.at,
-            source=source,
-        )
-    raise TypeError(f"{type(event).__name__} has no key of its own: emit it from a handler")
+    return NewEvent(
+        account_id=account_id,
+        key=event.key,
+        kind=kind,
+        lane=event.lane,
+        body=body,
+        at=event.at,
+        source=source,
+        running=running,
+    )
 
 
 def job_of(row: NewEvent, event: Event, seq: int) -> Job:
@@ -154,4 +172,5 @@ def job_of(row: NewEvent, event: Event, seq: int) -> Job:
         lane=row.lane,
         event=event,
         source=row.source,
+        marked=row.running,
     )

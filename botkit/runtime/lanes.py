@@ -42,6 +42,8 @@ class Job(Struct, kw_only=True, gc=False, eq=False):
     unclean: int = 0
     run: int = 0
     blocked: bool = False
+    marked: bool = False
+    """Whether the store knows already that it is about to run."""
     leads: bool = False
     """Whether it is the first of its lane."""
 
@@ -73,13 +75,18 @@ class Lanes:
         self._ready: deque[Job] = deque()
         self._behind: dict[_Lane, deque[Job] | None] = {}
 
-    def __bool__(self) -> bool:
-        """Whether a job can be taken now."""
-        return bool(self._ready)
-
     def __iter__(self) -> Iterator[_Lane]:
         """The lanes that hold a job, by account and lane."""
         return iter(self._behind)
+
+    def holds(self, account_id: str, lane: str) -> bool:
+        """Whether a job is in that lane."""
+        return (account_id, lane) in self._behind
+
+    @property
+    def ready(self) -> int:
+        """How many jobs can be taken now."""
+        return len(self._ready)
 
     def put(self, job: Job) -> None:
         """Add a job: at once ready when its lane is empty, else in order behind the first."""

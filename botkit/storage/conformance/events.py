@@ -109,6 +109,14 @@ class EventsConformance(Suite):
         assert await store.events.count_unclean(fence=fence) == []
         assert [each.unclean for each in await store.events.due(T0)] == [1, 0]
 
+    async def test_an_event_may_be_recorded_as_one_that_runs(self, store: Store) -> None:
+        fence = await lease(store)
+        for count in (1, 6):
+            rows = [event(f"{count}/{n}", running=n % 2 == 0) for n in range(count)]
+            await store.events.append(rows)
+            items = await store.events.count_unclean(fence=fence)
+            assert [item.key for item in items] == [row.key for row in rows if row.running]
+
     async def test_what_ended_cleanly_is_not_counted_as_running(self, store: Store) -> None:
         fence = await lease(store)
         seqs = [

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EventRow", "SqliteEvents", "event_rows", "insert_checkpoint", "insert_events"]
 
-EventRow = tuple[tuple[Any, ...], bytes, int, int | None]
+EventRow = tuple[tuple[Any, ...], bytes, int, int | None, bool]
 """An event's columns, its body, its queue and `not_before`."""
 
 _PROMOTED_AT_ONCE = 2000
@@ -41,7 +41,7 @@ INSERT INTO event (seq, account_id, key, kind, lane, source, cause, at, recorded
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 _INSERT_BODY = "INSERT INTO body VALUES (?, ?)"
-_INSERT_INBOX = "INSERT INTO inbox (queue, seq, not_before) VALUES (?, ?, ?)"
+_INSERT_INBOX = "INSERT INTO inbox (queue, seq, not_before, running) VALUES (?, ?, ?, ?)"
 _SEVERAL = 4
 _ITEM = """
 SELECT e.seq, e.account_id, e.key, e.kind, e.lane, b.body, e.at, e.source, e.cause,
@@ -249,6 +249,7 @@ def event_rows(events: Iterable[NewEvent], now_us: int) -> list[EventRow]:
             event.body,
             0 if event.not_before is None else 1,
             to_us_or_none(event.not_before),
+            event.running,
         )
         for event in events
     ]
@@ -260,14 +261,14 @@ def insert_events(transaction: Transaction, rows: Sequence[EventRow]) -> list[in
         return _insert_several(transaction, rows)
     execute = transaction.execute
     given: list[int | None] = []
-    for columns, body, queue, not_before in rows:
+    for columns, body, queue, not_before, running in rows:
         cursor = execute(_INSERT, (None, *columns))
         if not cursor.rowcount:
             given.append(None)
             continue
         seq = cursor.lastrowid
         execute(_INSERT_BODY, (seq, body))
-        execute(_INSERT_INBOX, (queue, seq, not_before))
+        execute(_INSERT_INBOX, (queue, seq, not_before, running))
         given.append(seq)
     return given
 
@@ -285,7 +286,9 @@ def _insert_several(transaction: Transaction, rows: Sequence[EventRow]) -> list[
         numbered = [each for each in numbered if each[0] in there]
         given = [seq if seq in there else None for seq in seqs]
     transaction.executemany(_INSERT_BODY, [(seq, row[1]) for seq, row in numbered])
-    transaction.executemany(_INSERT_INBOX, [(row[2], seq, row[3]) for seq, row in numbered])
+    transaction.executemany(
+        _INSERT_INBOX, [(row[2], seq, row[3], row[4]) for seq, row in numbered]
+    )
     return given
 
 

@@ -331,3 +331,60 @@ async def test_a_worker_that_is_gone_is_replaced(tmp_path: Path) -> None:
         await calm(bot)
         await bot.handle(mention("101"))
     assert gate.order == ["100", "101"]
+
+
+async def test_the_commit_that_records_an_event_says_that_its_handler_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate()
+    async with bench(tmp_path, wired(gate), slots=2) as bot:
+        marked: list[list[int]] = []
+        whole = bot.store.events.mark_running
+
+        async def mark_running(seqs: list[int], **named: Any) -> None:
+            marked.append(seqs)
+            await whole(seqs, **named)
+
+        monkeypatch.setattr(bot.store.events, "mark_running", mark_running)
+        await calm(bot)
+        await bot.record(
+            mention("1", conversation="a", second=1),
+            mention("2", conversation="a", second=2),
+            mention("3", conversation="b", second=3),
+            mention("4", conversation="c", second=4),
+        )
+        await calm(bot)
+        assert gate.inside == ["1", "3"]
+        assert marked == []
+        gate.open("1", "2", "3", "4")
+        await bot.idle()
+    assert sorted(seq for seqs in marked for seq in seqs) == [2, 4]
+
+
+async def test_an_event_that_was_about_to_run_at_the_stop_is_not_held_against_it(
+    tmp_path: Path,
+) -> None:
+    async with bench(tmp_path, wired(Gate()), started=False) as bot:
+        bot.tasks.start(bot.dispatcher.feeder.run(), "feeder")
+        await calm(bot)
+        await bot.record(mention())
+        await bot.dispatcher.stop(0)
+        await bot.record(mention("101"))
+        assert await bot.store.events.count_unclean(fence=bot.lease.fence()) == []
+        due = await bot.store.events.due(bot.clock.now())
+    assert sorted(one.key for one in due) == [KEY, "post/101/0"]
+
+
+async def test_done_marks_wait_for_a_commit_that_is_made_anyway_but_not_for_long(
+    tmp_path: Path,
+) -> None:
+    gate = Gate()
+    gate.open("2")
+    async with bench(tmp_path, wired(gate)) as bot:
+        await bot.record(mention("1"), mention("2"))
+        await calm(bot)
+        assert await bot.note(mention("2")) == ""
+        await bot.clock.advance(0.01)
+        assert await bot.note(mention("2")) == "gate"
+        gate.open("1")
+        await bot.idle()

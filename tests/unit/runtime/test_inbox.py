@@ -17,7 +17,7 @@ from botkit.storage import open_store
 from tests.unit.runtime.fakes import BOT, mention
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -35,6 +35,9 @@ class Heap:
 
     def offer(self, jobs: Iterable[Job]) -> None:
         self.jobs.extend(jobs)
+
+    def starts_at_once(self, account_id: str, lanes: Sequence[str]) -> list[bool]:
+        return [False for _ in lanes]
 
     async def let_catch_up(self) -> None:
         return

@@ -21,7 +21,7 @@ def test_only_the_first_of_a_lane_is_given_out() -> None:
     for one in (first := job(1), job(2), job(3, "b")):
         lanes.put(one)
     assert seqs(lanes.take(10)) == [1, 3]
-    assert not lanes
+    assert lanes.ready == 0
     lanes.leave(first)
     assert seqs(lanes.take(10)) == [2]
 
@@ -62,7 +62,7 @@ def test_a_blocked_job_holds_its_lane_until_it_is_unblocked() -> None:
     blocked = job(1, blocked=True)
     lanes.put(blocked)
     lanes.put(job(2))
-    assert not lanes
+    assert lanes.ready == 0
     lanes.unblock(blocked)
     assert seqs(lanes.take(10)) == [1]
 
