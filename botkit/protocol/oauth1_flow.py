@@ -51,6 +51,7 @@ __all__ = [
     "read_access_token",
     "read_callback",
     "read_clock_off",
+    "read_given_pair",
     "read_invalidated",
     "read_pin",
     "read_refusal",
@@ -70,6 +71,7 @@ _UNAUTHORIZED = 401
 _LARGEST_BODY_BYTES = 64 * 1024
 _LONGEST_PIN = 32
 _LONGEST_TOKEN = 4096
+_PAIR = ("oauth_token", "oauth_token_secret")
 _PIN = re.compile(r"[0-9]+", re.ASCII)
 _ID = re.compile(r"[0-9]{1,19}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -144,6 +146,33 @@ def read_pin(text: str) -> str:
     if not _PIN.fullmatch(pin) or len(pin) > _LONGEST_PIN:
         raise StateMismatch("That is not a PIN: X shows one of digits only, about seven.")
     return pin
+
+
+def read_given_pair(text: str) -> TokenPair:
+    """An access token and its secret as a person or a program hands them over.
+
+    Two lines, the token first, or a JSON object with `oauth_token` and `oauth_token_secret`.
+
+    Raises:
+        ConfigError: It is neither; nothing of it is quoted.
+    """
+    lines = [line for part in text.removeprefix("\ufeff").splitlines() if (line := part.strip())]
+    if lines and lines[0].startswith("{"):
+        try:
+            given = problems.json_object(parse_body(text.strip().encode())) or {}
+        except ValueError:
+            given = {}
+        found = [given.get("oauth_token"), given.get("oauth_token_secret")]
+        lines = [value.strip() for value in found if isinstance(value, str)]
+    pair = [line for line in lines if line and " " not in line and not _CONTROL.search(line)]
+    if len(lines) != len(_PAIR) or pair != lines:
+        raise ConfigError(
+            "What was given is no access token with its secret.",
+            hint="Give two lines, the access token and then its secret, as the app's Keys and"
+            " tokens page in X's console shows them; or a JSON object with oauth_token and"
+            " oauth_token_secret.",
+        )
+    return TokenPair(token=Secret(pair[0]), token_secret=Secret(pair[1]))
 
 
 def read_request_token(answer: Answer, *, callback: str, now: datetime | None = None) -> TokenPair:
@@ -328,7 +357,7 @@ def _form(
 
 
 def _pair(given: dict[str, str], request_name: str) -> TokenPair:
-    for name in ("oauth_token", "oauth_token_secret"):
+    for name in _PAIR:
         value = given.get(name, "")
         if not value.strip() or len(value) > _LONGEST_TOKEN or _CONTROL.search(value):
             _malformed(request_name, name)
