@@ -6,30 +6,35 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botkit.client.api import XApi
 from botkit.client.endpoints import AppKeys, Endpoints
 from botkit.client.given_bearer import with_kept_bearers
+from botkit.client.grant_lock import FileGrantLock, in_process
 from botkit.client.limiter import Limiter
 from botkit.client.reader import CachedReader
 from botkit.client.rescue import RescueFile
 from botkit.client.system import SystemClock, SystemEntropy
 from botkit.client.tokens import TokenKeeper
 from botkit.client.transport import AiohttpTransport
+from botkit.client.witness import FileWitness
 from botkit.errors import ConfigError, VaultKeyError
 from botkit.model.tokens import Secret
 from botkit.runtime.budget import Budget, Limits
 from botkit.storage import find_key, find_previous_key, key_path, make_key, open_vault
+from botkit.storage.sqlite.files import path_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
+    from pathlib import Path
 
     from pydantic import SecretStr
 
+    from botkit.client.grant_lock import GrantLock
     from botkit.client.grants import LoginStatus
     from botkit.config import AppSettings, Settings
     from botkit.ports import Clock, Entropy, Store, Transport, Vault
@@ -37,6 +42,8 @@ if TYPE_CHECKING:
 __all__ = ["X", "apps_of", "endpoints_of", "keys_of", "limits_of", "open_the_vault", "open_x"]
 
 _RESCUE_SUFFIX = ".rescue"
+_LOCKS_SUFFIX = "-logins"
+_WITNESS_SUFFIX = "-witness"
 _SQLITE = "sqlite:///"
 
 
@@ -61,7 +68,11 @@ async def open_x(
     entropy: Entropy | None = None,
     on_login_change: Callable[[LoginStatus], None] | None = None,
 ) -> AsyncIterator[X]:
-    """Open the way to X; ports that are not given are the system's."""
+    """Open the way to X; ports that are not given are the system's.
+
+    Safe beside any other process of this machine that has the same store open: a login is
+    refreshed by one of them at a time, and the others take over what it got.
+    """
     async with _transport_of(settings, transport) as chosen:
         time, chance = clock or SystemClock(), entropy or SystemEntropy()
         budget = Budget(store, time, limits_of(settings))
@@ -73,7 +84,9 @@ async def open_x(
             chance,
             await with_kept_bearers(apps_of(settings), store, vault),
             endpoints=endpoints_of(settings),
+            lock=_lock_of(settings, time, chance),
             rescue=_rescue_of(settings),
+            witness=await asyncio.to_thread(_witness_of, settings, store),
             on_change=on_login_change,
             on_spend=budget.note,
         ) as keeper:
@@ -155,9 +168,32 @@ def _secret(value: SecretStr | None) -> Secret:
 
 
 def _rescue_of(settings: Settings) -> RescueFile | None:
+    path = _beside_store(settings, _RESCUE_SUFFIX)
+    return None if path is None else RescueFile(path)
+
+
+def _lock_of(settings: Settings, clock: Clock, entropy: Entropy) -> GrantLock:
+    folder = _beside_store(settings, _LOCKS_SUFFIX)
+    if folder is None or sys.platform == "win32":
+        return in_process
+    return FileGrantLock(folder, clock=clock, entropy=entropy)
+
+
+def _witness_of(settings: Settings, store: Store) -> FileWitness | None:
+    """With the vault key, which is not part of a copy of the store; beside it if that is given."""
+    if settings.store.key is None:
+        keys = key_path(store.store_id).parent
+        if keys.is_dir():
+            return FileWitness(keys / f"{store.store_id}.witness")
+    folder = _beside_store(settings, _WITNESS_SUFFIX)
+    return None if folder is None else FileWitness(folder)
+
+
+def _beside_store(settings: Settings, suffix: str) -> Path | None:
     if not settings.store_url.startswith(_SQLITE):
         return None
-    return RescueFile(Path(settings.store_url.removeprefix(_SQLITE) + _RESCUE_SUFFIX))
+    path = path_of(settings.store_url).absolute()
+    return path.with_name(path.name + suffix)
 
 
 @asynccontextmanager

@@ -101,6 +101,8 @@ class Flights:
     def schedule(self, grant: Grant) -> None:
         """Set when the login is due next."""
         due_s = None if grant.is_gone or self._grounded else grant.due_s()
+        if due_s is not None and grant.doubt:
+            due_s = min(due_s, self._clock.monotonic() + _SOON_S)
         if self._heap.set(grant, due_s):
             self._wake.set()
 
@@ -126,7 +128,9 @@ class Flights:
             grant = self._heap.pop(self._clock.monotonic())
             if grant is None:
                 return
-            if grant.unsaved is not None and grant.flight is None:
+            if grant.doubt and grant.flight is None:
+                _ = self._spawn(self._look_again(grant))
+            elif grant.unsaved is not None and grant.flight is None:
                 grant.flight = self._spawn(self._fly_home(grant))
             elif self.start(grant) is None and (due_s := grant.due_s()) is not None:
                 # Some hair's breadth early, or grounded: not lost, looked at again.
@@ -228,6 +232,15 @@ class Flights:
         wait_s *= self._around.entropy.uniform(0.75, 1.25)
         grant.next_try_s = self._clock.monotonic() + wait_s
 
+    async def _look_again(self, grant: Grant) -> None:
+        """Another process had sent the token: has it an answer, or has it died of it?"""
+        try:
+            await self._book.look_again(grant)
+        except StateError as error:
+            _log.warning("login not read", account=grant.row.account_id, why=str(error))
+        finally:
+            self.schedule(grant)
+
     async def _fly_home(self, grant: Grant) -> None:
         try:
             await self._save(grant)
@@ -246,6 +259,7 @@ class Flights:
         grant.tries = 0
         grant.next_try_s = 0.0
         _log.info("rescued login stored", account=row.account_id, gen=row.gen)
+        await self._refresher.note(row)
         if row.gen > grant.row.gen:
             tokens = self._refresher.open_row(row)
             self._book.renew(grant, row, Secret(tokens["access_token"]))

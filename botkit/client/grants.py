@@ -92,6 +92,7 @@ class Grant:
 
     __slots__ = (
         "access",
+        "doubt",
         "error",
         "flight",
         "fresh_until_s",
@@ -123,6 +124,8 @@ class Grant:
         self.flight: asyncio.Task[None] | None = None
         self.unsaved: Rescued | None = None
         self.is_gone = False
+        self.doubt = False
+        """Whether another process was refreshing it when it was read last."""
 
     def take(
         self, row: CredentialRow, access: Secret, *, left_s: float, clock: Clock, entropy: Entropy

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from botkit.client.identity import check_owner, who_am_i
 from botkit.client.persistence import persist
+from botkit.client.witness import remember
 from botkit.errors import (
     AuthError,
     AuthorizationDenied,
@@ -189,6 +190,8 @@ class LoginAttempt:
             return await self._around.store.credentials.replace(row)
 
         row = await persist(self._around.clock, store, Conflict, StoreUnavailable)
+        tokens = granted.refresh_token or granted.access_token
+        await remember(self._around.witness, row, {"refresh_token": tokens.reveal()})
         _log.info(
             "authorized",
             account=account.id,

@@ -29,8 +29,8 @@ _log = structlog.get_logger("botkit.tokens")
 class LoginBook:
     """Reads logins once and again when told to; tells `on_change` of each and of each change.
 
-    `judges` says that no other process refreshes: an intent that is marked as sent, and is not of
-    a flight of ours, is one whose process has ended.
+    `judges` says that this process may change their states: an intent that is marked as sent, and
+    whose lock nobody holds, is one whose process has ended.
     """
 
     def __init__(
@@ -75,6 +75,13 @@ class LoginBook:
         signing = {row.account_id for row in rows if row.kind is CredentialKind.OAUTH1}
         for gone in self._pairs.keys() - signing:
             del self._pairs[gone]
+
+    async def look_again(self, grant: Grant) -> None:
+        """Another process was refreshing it: has that come to an end?"""
+        seen = grant.row
+        row = await self._around.store.credentials.get(seen.account_id, seen.app, seen.kind)
+        if row is not None:
+            await self._take_grant(row)
 
     async def take_rescued(self, entry: Rescued) -> None:
         """Go on with a generation that the store could not take yet."""
@@ -189,8 +196,12 @@ class LoginBook:
 
     async def _take_grant(self, row: CredentialRow) -> None:
         grant = self.grants.get(row.account_id)
+        doubt = False
         if self._judges and (grant is None or grant.flight is None):
-            row = await self._refresher.look(row)
+            first = grant is None or grant.row.gen < row.gen
+            judged = await self._refresher.judge(row, first=first)
+            doubt = judged is None
+            row = judged or row
         grant = self.grants.get(row.account_id)
         if grant is None:
             grant = self.grants[row.account_id] = Grant(row)
@@ -208,6 +219,7 @@ class LoginBook:
             self.renew(grant, row, Secret(self._refresher.open_row(row)["access_token"]))
         elif row.gen == grant.row.gen and grant.flight is None and _differs(row, grant.row):
             self.change(grant, row)
+        grant.doubt = doubt
 
 
 def _differs(one: CredentialRow, other: CredentialRow) -> bool:

@@ -8,15 +8,15 @@ be told is UNCERTAIN and is left alone while the old access token works. Source:
 from __future__ import annotations
 
 import hashlib
-from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
 
 from botkit.client.grants import Outcome, fingerprint
 from botkit.client.rescue import Rescued
+from botkit.client.witness import remember, seen_of, verdict
 from botkit.errors import (
     AuthError,
     Conflict,
@@ -28,6 +28,7 @@ from botkit.errors import (
     ResponseError,
     ServerError,
     StateError,
+    StoreUnavailable,
     TransportError,
 )
 from botkit.model.records import Intent
@@ -36,15 +37,15 @@ from botkit.ports.io import HttpRequest
 from botkit.protocol import oauth2, token_answers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import Awaitable, Callable
 
     from botkit.client.endpoints import AppKeys
+    from botkit.client.grant_lock import GrantLock, Held
     from botkit.client.surroundings import Surroundings
     from botkit.model.records import CredentialRow
     from botkit.ports.io import HttpResponse
 
-__all__ = ["GrantLock", "Refresher", "config_fingerprint", "in_process"]
+__all__ = ["Refresher", "config_fingerprint"]
 
 _log = structlog.get_logger("botkit.tokens")
 
@@ -53,25 +54,6 @@ _RESERVE_BYTES = 2048
 _SALVAGE_BYTES = 16 * 1024
 _MAINTENANCE = 503
 _SUCCESS = 200
-
-
-class GrantLock(Protocol):
-    """Takes the lock of one grant across processes.
-
-    It gives a check that is called right before the bytes leave and raises `LeaseLost` when the
-    lock may be another's by then.
-    """
-
-    def __call__(self, row: CredentialRow, /) -> AbstractAsyncContextManager[Callable[[], None]]:
-        """The lock of that login."""
-        ...
-
-
-@asynccontextmanager
-async def in_process(row: CredentialRow) -> AsyncGenerator[Callable[[], None]]:
-    """The lock while one process runs: its single flight is lock enough."""
-    del row
-    yield lambda: None
 
 
 def config_fingerprint(keys: AppKeys) -> str:
@@ -102,7 +84,7 @@ class Refresher:
         that a token whose first sending has an unknown end may be sent once more. `waited` says
         that a 503 was waited for already: the next one counts as a lost answer.
         """
-        async with self._lock(seen) as check:
+        async with self._lock(seen) as held:
             row = await self._store.get(seen.account_id, seen.app, seen.kind)
             if row is None:
                 return Outcome(kind="gone", row=seen)
@@ -119,14 +101,33 @@ class Refresher:
                 return Outcome(kind=row.status.value.lower(), row=row, reason=row.reason)
             if row.status is LoginState.UNCERTAIN and not late:
                 return Outcome(kind="kept", row=row, reason=row.reason)
-            return await self._spend(row, check, waited=waited)
+            return await self._spend(row, held, waited=waited)
+
+    async def judge(self, row: CredentialRow, *, first: bool) -> CredentialRow | None:
+        """The row in the state that it is really in; None when another process refreshes it now.
+
+        `first` asks the witness too: this process sees that generation for the first time.
+        """
+        unclear = row.status is LoginState.CONFIG
+        unclear = unclear or (row.intent is not None and row.intent.sent)
+        if not unclear and not (first and await self._is_news(row)):
+            return row
+        try:
+            async with self._lock(row, wait=False):
+                row = await self._store.get(row.account_id, row.app, row.kind) or row
+                return await self.look(row)
+        except StoreUnavailable:
+            return None
 
     async def look(self, row: CredentialRow) -> CredentialRow:
-        """The row in the state that it is really in.
+        """The row in the state that it is really in; for whoever holds its lock.
 
         A login that was CONFIG under other settings than those of now is OK again; one whose
-        token was on its way when a process ended is UNCERTAIN.
+        token was on its way when a process ended is UNCERTAIN; one of a store that was put back
+        is DEAD.
         """
+        if row.status is not LoginState.DEAD and (reason := await self._old_store(row)):
+            return await self.mark(row, LoginState.DEAD, reason)
         keys = self._around.apps.get(row.app)
         if row.status is LoginState.CONFIG and keys is not None:
             if config_fingerprint(keys) == row.config_fingerprint:
@@ -137,15 +138,40 @@ class Refresher:
             return await self.mark(row, LoginState.UNCERTAIN, reason)
         return row
 
+    async def note(self, row: CredentialRow) -> None:
+        """The store has this generation now."""
+        await remember(self._around.witness, row, self.open_row(row))
+
+    async def _is_news(self, row: CredentialRow) -> bool:
+        """Whether the witness knows something else, or nothing."""
+        witness = self._around.witness
+        if witness is None or row.status is LoginState.DEAD:
+            return False
+        return await witness.recall(row) != seen_of(row, self.open_row(row))
+
+    async def _old_store(self, row: CredentialRow) -> str:
+        """Why the store must be an old one; "" when it is not, and the witness is made whole."""
+        witness = self._around.witness
+        if witness is None:
+            return ""
+        here = seen_of(row, self.open_row(row))
+        seen = await witness.recall(row)
+        reason = verdict(row, here, seen)
+        if not reason and seen != here:
+            known = "none" if seen is None else str(seen.gen)
+            _log.warning(
+                "witness was behind the store", account=row.account_id, gen=row.gen, known=known
+            )
+            await self.note(row)
+        return reason
+
     def open_row(self, row: CredentialRow) -> dict[str, str]:
         """What is sealed in a row."""
         return self._around.vault.open(
             row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
         )
 
-    async def _spend(
-        self, row: CredentialRow, check: Callable[[], None], *, waited: bool
-    ) -> Outcome:
+    async def _spend(self, row: CredentialRow, held: Held, *, waited: bool) -> Outcome:
         tokens = self.open_row(row)
         refresh_token = Secret(tokens.get("refresh_token", ""))
         if not refresh_token:
@@ -160,8 +186,9 @@ class Refresher:
             return Outcome(kind="blocked", row=row, reason="nothing was sent", error=error)
 
         async def before_bytes() -> None:
-            check()
+            await held.check()
             await self._store.mark_sent(row, intent.id)
+            held.check_age()
 
         authorization = oauth2.basic_authorization(keys.client_id, keys.client_secret)
         request = HttpRequest(
@@ -277,6 +304,7 @@ class Refresher:
                 error=error,
                 unsaved=Rescued(row=new, intent_id=intent.id),
             )
+        await self.note(new)
         return Outcome(kind="renewed", row=new, access=access)
 
     async def _refused(self, row: CredentialRow, intent: Intent, error: InvalidGrant) -> Outcome:

@@ -42,6 +42,8 @@ async def revoke_login(around: Surroundings, row: CredentialRow, *, force: bool 
             confirmed = False
             _log.warning("removed without X's word", account=row.account_id, why=str(error))
     await around.store.credentials.remove(row.account_id, row.app, row.kind)
+    if around.witness is not None:
+        await around.witness.forget(row)
     _log.info("login removed", account=row.account_id, confirmed=confirmed)
     return confirmed
 

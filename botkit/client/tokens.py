@@ -17,8 +17,9 @@ import structlog
 from botkit.client.bearer import BearerKeeper
 from botkit.client.endpoints import Endpoints
 from botkit.client.flights import Flights
+from botkit.client.grant_lock import in_process
 from botkit.client.logins import LoginBook
-from botkit.client.refresh import Refresher, in_process
+from botkit.client.refresh import Refresher
 from botkit.client.salvage import Salvager
 from botkit.client.surroundings import Surroundings
 from botkit.errors import (
@@ -35,9 +36,10 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from botkit.client.endpoints import AppKeys
+    from botkit.client.grant_lock import GrantLock
     from botkit.client.grants import Grant, LoginStatus
-    from botkit.client.refresh import GrantLock
     from botkit.client.rescue import Rescue
+    from botkit.client.witness import Witness
     from botkit.ports import Clock, Entropy, Store, Transport, Vault
     from botkit.protocol.requests import Request
 
@@ -57,9 +59,10 @@ class TokenKeeper:
         apps: The keys of each app, by its name in the settings.
         lock: Keeps other processes from refreshing the same login.
         rescue: Where a token goes that the store cannot take.
+        witness: Remembers outside the store how far each login is.
         on_change: Told of each login when it is loaded, and of each change of its state.
         on_spend: Told of each call that costs money: account id, call, price.
-        refreshes: False beside a process that does: gives out what is there, spends nothing.
+        refreshes: False to spend nothing: gives out what is there.
         check_owner: Ask X after each refresh whose token it is.
     """
 
@@ -75,6 +78,7 @@ class TokenKeeper:
         endpoints: Endpoints | None = None,
         lock: GrantLock = in_process,
         rescue: Rescue | None = None,
+        witness: Witness | None = None,
         on_change: Callable[[LoginStatus], None] | None = None,
         on_spend: Callable[[str, Request, Decimal], None] | None = None,
         refreshes: bool = True,
@@ -88,6 +92,7 @@ class TokenKeeper:
             entropy=entropy,
             apps=apps,
             endpoints=endpoints or Endpoints(),
+            witness=witness,
         )
         self._clock = clock
         owner = f"{entropy.token_bytes(6).hex()}/{entropy.token_bytes(6).hex()}"

@@ -119,7 +119,12 @@ class SqliteCredentials:
         def job(transaction: Transaction) -> None:
             found = _current(transaction, row)
             stored = found.intent.id if found.intent else ""
-            if stored not in {seen, intent.id}:
+            sent_since = (
+                found.intent is not None
+                and found.intent.sent
+                and not (row.intent is not None and row.intent.sent)
+            )
+            if stored not in {seen, intent.id} or sent_since:
                 raise Conflict(
                     f"Another refresh of the login {_name(row)} has begun; nothing was written."
                 )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import pytest
 
-from botkit.errors import Conflict, InvalidClient, InvalidGrant, Parked, TransportError
+from botkit.errors import InvalidClient, InvalidGrant, Parked, TransportError
 from botkit.model.tokens import CredentialKind, LoginState, Secret
 from botkit.ports.io import HttpResponse
 from tests.unit.client.fakes import APPS, GREETER, MemoryRescue, World, invalid, json_answer
@@ -22,10 +21,6 @@ from tests.unit.client.keeping import (
     running,
     sent_intent,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
 
 # ---- F1, F2, F11: nothing was sent -----------------------------------------------------------
 
@@ -466,39 +461,6 @@ async def test_a_grant_that_x_says_was_revoked_is_dead_at_once(world: World) -> 
     await world.log_in(gen=2, refresh_token="rt-1")
     await kept.keeper.reload()
     assert await kept.access() == "at-1"
-
-
-async def test_the_lock_is_held_around_read_decide_send_store_and_checked_before_the_bytes(
-    world: World,
-) -> None:
-    await world.log_in(left=LAST_MINUTE)
-    seen: list[str] = []
-
-    @asynccontextmanager
-    async def lock(row: Any) -> AsyncIterator[Any]:
-        seen.append("taken")
-        mark = len(world.log)
-        yield lambda: seen.append(f"checked before {len(world.refreshes)} sent")
-        seen.append(world.log[mark].split(".")[1] + ".." + world.log[-1].split(".")[1])
-
-    await keeper_in(world, lock=lock).access()
-    assert seen == ["taken", "checked before 0 sent", "get..store_result"]
-
-
-async def test_a_lock_that_is_lost_before_the_bytes_sends_nothing(world: World) -> None:
-    await world.log_in(left=LAST_MINUTE)
-
-    @asynccontextmanager
-    async def lock(row: Any) -> AsyncIterator[Any]:
-        def lost() -> None:
-            raise Conflict("too old")
-
-        yield lost
-
-    kept = keeper_in(world, lock=lock)
-    assert await kept.access() == "at-1"
-    assert world.refreshes == []
-    assert (await world.row()).intent is None
 
 
 async def test_a_refusal_that_is_no_refusal_of_the_token_is_told_apart(world: World) -> None:

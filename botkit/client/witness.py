@@ -1,0 +1,139 @@
+"""Remembers outside the store how far each login has come.
+
+A store that is put back from a backup holds a token that X has taken already; sending it again
+would end the grant. So the generation stands in a small file of its own too: the store behind it
+is an old one. Source: reliability 3.4 "Witness", F13, S9.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import secrets
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from botkit.model.records import CredentialRow
+
+__all__ = ["FileWitness", "Seen", "Witness", "remember", "seen_of", "verdict"]
+
+_log = structlog.get_logger("botkit.tokens")
+
+_MOST_BYTES = 4096
+
+
+class Seen(Struct, frozen=True, kw_only=True):
+    """The newest generation that was ever stored, and the fingerprint of its token."""
+
+    gen: int
+    hash: str
+
+
+class Witness(Protocol):
+    """Where the newest generation of each login is kept beside the store."""
+
+    async def recall(self, row: CredentialRow) -> Seen | None:
+        """What is known of that login; None when nothing is, or it cannot be read."""
+        ...
+
+    async def note(self, row: CredentialRow, seen: Seen) -> None:
+        """The store has this generation now. Raises `OSError` when that cannot be kept."""
+        ...
+
+    async def forget(self, row: CredentialRow) -> None:
+        """The login was removed."""
+        ...
+
+
+def seen_of(row: CredentialRow, tokens: Mapping[str, str]) -> Seen:
+    """What a witness says of this generation, which holds these tokens."""
+    token = tokens.get("refresh_token") or tokens.get("access_token", "")
+    return Seen(gen=row.gen, hash=hashlib.sha256(token.encode()).hexdigest()[:16])
+
+
+def verdict(row: CredentialRow, here: Seen, seen: Seen | None) -> str:
+    """Why this generation must not be refreshed: the store is older than the witness; else ""."""
+    if seen is None or seen.gen < here.gen or seen == here:
+        return ""
+    return (
+        f"an old store was put back: it has generation {here.gen} of the login of "
+        f"@{row.username or row.account_id}, and {seen.gen} was reached; its token is spent"
+    )
+
+
+async def remember(witness: Witness | None, row: CredentialRow, tokens: Mapping[str, str]) -> None:
+    """Note what the store has now; that it cannot be noted costs a warning, not the login."""
+    if witness is None:
+        return
+    try:
+        await witness.note(row, seen_of(row, tokens))
+    except OSError as error:
+        _log.warning("witness not written", account=row.account_id, why=str(error.strerror))
+
+
+class FileWitness:
+    """One small file a login, readable by this user only, in a folder outside the store."""
+
+    def __init__(self, folder: Path) -> None:
+        """The folder is made when it is needed; its parent is there."""
+        self._folder = folder
+
+    async def recall(self, row: CredentialRow) -> Seen | None:
+        """See `Witness`."""
+        return await asyncio.to_thread(_read, self._path(row))
+
+    async def note(self, row: CredentialRow, seen: Seen) -> None:
+        """See `Witness`."""
+        body = msgspec.json.encode(seen)
+        await asyncio.to_thread(_write, self._path(row), body)
+
+    async def forget(self, row: CredentialRow) -> None:
+        """See `Witness`."""
+        await asyncio.to_thread(self._path(row).unlink, missing_ok=True)
+
+    def _path(self, row: CredentialRow) -> Path:
+        place = f"{row.account_id}\x00{row.app}\x00{row.kind.value}"
+        return self._folder / hashlib.sha256(place.encode()).hexdigest()[:24]
+
+
+def _read(path: Path) -> Seen | None:
+    try:
+        with path.open("rb") as file:
+            return msgspec.json.decode(file.read(_MOST_BYTES), type=Seen)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _write(path: Path, body: bytes) -> None:
+    """Old or new, never part: another name first, synced, then the right one."""
+    with contextlib.suppress(FileExistsError):
+        path.parent.mkdir(mode=0o700)
+        path.parent.chmod(0o700)
+    building = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    descriptor = os.open(building, flags, 0o600)
+    try:
+        try:
+            os.fchmod(descriptor, 0o600)
+            os.write(descriptor, body)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        building.replace(path)
+    except OSError:
+        building.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
