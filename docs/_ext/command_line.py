@@ -40,6 +40,7 @@ class CommandLine(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Build them."""
+        self.env.note_reread()
         found: list[nodes.Node] = [_literal(help_page())]
         for called, text in commands():
             section = nodes.section(ids=[called.replace(" ", "-")], names=[called])

@@ -27,6 +27,7 @@ class ErrorTree(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Build it."""
+        self.env.note_reread()
         tree = nodes.bullet_list()
         tree += self._item(errors.BotkitError)
         return [tree]
@@ -57,6 +58,7 @@ class ErrorClasses(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Build the descriptions."""
+        self.env.note_reread()
         lines: list[str] = []
         for kind in sorted(
             (getattr(errors, name) for name in errors.__all__),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from docutils import nodes
-from docutils.parsers.rst import Directive
+from sphinx.util.docutils import SphinxDirective
 
 if TYPE_CHECKING:
     from typing import Any
@@ -55,11 +55,12 @@ def draw(rooms: list[list[str]]) -> str:
     return "".join(parts)
 
 
-class HouseFigure(Directive):
+class HouseFigure(SphinxDirective):
     """`.. house-figure::` puts the figure there."""
 
     def run(self) -> list[nodes.Node]:
         """Draw it."""
+        self.env.note_reread()
         return [nodes.raw("", draw(layers()), format="html")]
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
-_HEAD = ("Setting", "Environment", "Default", "")
-_WIDTHS = (2, 4, 3, 5)
+_HEAD = ("Setting", "Environment", "Default")
+_WIDTHS = (2, 4, 4)
 
 Row = tuple[str, str, str, str]
 """One setting: its name, its variable, its default, and what is said about it."""
@@ -35,7 +35,12 @@ def sections() -> Iterator[tuple[str, str, list[Row]]]:
             info = model.model_fields[name]
             about = " ".join(said.get((model.__name__, name), [])).strip()
             rows.append(
-                (name, _variable(section, name), _default(info), " ".join([_choice(info), about]))
+                (
+                    name,
+                    _variable(section, name),
+                    _default(info),
+                    " ".join(filter(None, [_choice(info), about])),
+                )
             )
         yield section, inspect.getdoc(model) or "", rows
 
@@ -77,6 +82,7 @@ class SettingsTable(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Build them."""
+        self.env.note_reread()
         found: list[nodes.Node] = []
         for name, about, rows in sections():
             section = nodes.section(ids=[f"settings-{name}"], names=[f"settings {name}"])
@@ -97,7 +103,9 @@ class SettingsTable(SphinxDirective):
         head += nodes.row("", *(_entry(nodes.Text(title)) for title in _HEAD))
         for name, variable, default, about in rows:
             cells = [_literal(text) for text in (name, variable, default)]
-            body += nodes.row("", *cells, nodes.entry("", *self.parse_text_to_nodes(about)))
+            if about:
+                cells[-1] += self.parse_text_to_nodes(about)
+            body += nodes.row("", *cells)
         return table
 
 
