@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from botkit.cli.accounts_import import import_command, invalidate_command
 from botkit.cli.help import Group
 from botkit.cli.options import (
     echo_json,
@@ -32,6 +33,10 @@ __all__ = ["command"]
 @click.group(cls=Group, name="accounts", help="List and show the accounts and logins.")
 def command() -> None:
     """Group the account commands."""
+
+
+command.add_command(import_command)
+command.add_command(invalidate_command)
 
 
 @command.command(name="list", help="One line an account: who, which app, how the login is.")

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from botkit.bot import Bot
     from botkit.config import Settings
-    from botkit.wizard.setup import Asked
+    from botkit.wizard.setup import Asked, SetUp
 
-__all__ = ["command"]
+__all__ = ["command", "say_proofs"]
 
 _PERSON = 2
 _CONTAINER_SIGNS = ("/.dockerenv", "/run/.containerenv")
@@ -39,6 +39,9 @@ _CONTAINER_SIGNS = ("/.dockerenv", "/run/.containerenv")
 @click.option(
     "--headless", is_flag=True, help="Do not listen: paste the address where the browser ends."
 )
+@click.option("--oauth1", is_flag=True, help="By OAuth 1.0a, with the app's API key.")
+@click.option("--pin", is_flag=True, help="By OAuth 1.0a, with a PIN to type in.")
+@click.option("--app-only", is_flag=True, help="Only the app's own bearer token, no account.")
 @click.option("--app", default="default", show_default=True, help="The app of the settings.")
 @click.option("--switch-account", is_flag=True, help="Take another account than the stored one.")
 @click.option("--timeout", "timeout_s", default=300.0, show_default=True, help="Seconds to wait.")
@@ -49,6 +52,9 @@ def command(
     target: str | None,
     no_browser: bool,
     headless: bool,
+    oauth1: bool,
+    pin: bool,
+    app_only: bool,
     app: str,
     switch_account: bool,
     timeout_s: float,
@@ -57,6 +63,8 @@ def command(
     overrides: Sequence[str],
 ) -> int:
     """Check the settings, authorize, prove it, and say what comes next."""
+    if app_only and (oauth1 or pin or headless):
+        raise click.UsageError("--app-only needs no browser and no other way in beside it.")
     settings = read_settings(config_file, overrides)
     from botkit.bot.serving import log_as
     from botkit.cli.loading import load_bot
@@ -65,6 +73,8 @@ def command(
     log_as(settings, level="warning")
     named = target or settings.bot.target
     bot = load_bot(named) if named else None
+    if app_only:
+        return run_async(_run_app_only(settings, bot, app))
     asked = Asked(
         app=app,
         account=account or settings.bot.account or "",
@@ -72,6 +82,8 @@ def command(
         timeout_s=timeout_s,
         paste=_ask if headless else None,
         ask_bearer=_ask_hidden if sys.stdin.isatty() and not no_browser else None,
+        way="pin" if pin else "oauth1" if oauth1 else "oauth2",
+        ask_pin=_ask,
     )
     return run_async(_run(settings, bot, asked, opens_browser=not (no_browser or headless)))
 
@@ -100,6 +112,21 @@ async def _run(settings: Settings, bot: Bot | None, asked: Asked, *, opens_brows
         done = await set_up(settings, store, bot, asked, show=show, tell=_say)
         if not had_key:
             await asyncio.to_thread(_warn_of_container)
+    return say_proofs(done)
+
+
+async def _run_app_only(settings: Settings, bot: Bot | None, app: str) -> int:
+    from botkit.wizard.app_only import check_app_only, set_up_app_only
+
+    check_app_only(settings, app)
+    async with open_the_store(settings, create=True) as store:
+        await set_up_app_only(settings, store, bot, app=app, tell=_say)
+    _say("next: botkit setup for the account, if none is authorized yet, then botkit run")
+    return 0
+
+
+def say_proofs(done: SetUp) -> int:
+    """Say what was proven and what comes next; gives the exit code."""
     for proof in done.proofs:
         _say(f"{proof.what} {proof.state}{': ' + proof.detail if proof.detail else ''}")
         if proof.cure:

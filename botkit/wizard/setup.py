@@ -15,6 +15,7 @@ from botkit.bot.assembly import keys_of, open_the_vault, open_x
 from botkit.bot.authorized import handles_authorized, run_authorized
 from botkit.client.given_bearer import forget_bearer, keep_bearer, with_kept_bearers
 from botkit.client.login import Login, LoginWish
+from botkit.client.login1 import adopt_pair
 from botkit.client.system import SystemClock
 from botkit.model.tokens import CredentialKind, Secret
 from botkit.protocol.oauth1_flow import PIN_CALLBACK
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
     from botkit.client.surroundings import Surroundings
     from botkit.config import Settings
     from botkit.model.records import CredentialRow
+    from botkit.model.tokens import TokenPair
     from botkit.ports import Store, Transport, Vault
 
-__all__ = ["Asked", "SetUp", "check_settings", "set_up"]
+__all__ = ["Asked", "SetUp", "check_settings", "set_up", "set_up_from_pair"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,6 +125,39 @@ async def set_up(
         if given and proofs[-1].state == "wrong":
             await forget_bearer(store, asked.app)
         return SetUp(login=login, proofs=proofs)
+
+
+async def set_up_from_pair(
+    settings: Settings,
+    store: Store,
+    bot: Bot | None,
+    asked: Asked,
+    pair: TokenPair,
+    *,
+    tell: Callable[[str], None],
+    transport: Transport | None = None,
+) -> SetUp:
+    """Prove an access token and secret from X's console and take them over.
+
+    Raises:
+        VaultKeyError: The key is the wrong one, or gone.
+        AuthError: X does not take them, or they are another account's; nothing was stored.
+        XError: X could not be asked; nothing was stored.
+    """
+    check_signing_app(keys_of(settings.app_named(asked.app)), None, name=asked.app, listens=False)
+    vault = await open_the_vault(settings, store, tell=tell)
+    wish = LoginWish(
+        redirect_uri=PIN_CALLBACK,
+        scopes=(),
+        app=asked.app,
+        account=asked.account,
+        confirmed=asked.confirmed,
+    )
+    async with open_x(settings, store, vault, transport=transport) as x:
+        setup = _Flow(settings, store, bot or Bot("botkit"), x, tell)
+        login = await adopt_pair(x.keeper.around, wish, pair)
+        await setup.finished(login)
+        return SetUp(login=login, proofs=await setup.prove(login))
 
 
 async def _log_in(
