@@ -109,7 +109,8 @@ def _print(state: dict[str, Any]) -> None:
     click.echo(f"store    {state['store']}")
     click.echo(f"runner   {state['runner'] or 'no bot is running on this store'}")
     for part in state["parts"]:
-        click.echo(escape(f"{part['part']:<24} {part['state']:<9} {part['detail']}"))
+        said = part["state"] if state["runner"] else f"was {part['state']}"
+        click.echo(escape(f"{part['part']:<24} {said:<9} {part['detail']}"))
     for account in state["accounts"]:
         logins = [row for row in state["logins"] if row["account_id"] == account["id"]]
         shown = ", ".join(f"{r['kind']} {r['status']}" for r in logins) or "no login"
