@@ -7,8 +7,9 @@ here, the running bot handles it later.
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -88,8 +89,18 @@ class _Run:
         self._lease = lease
         self._ended: list[Ended] = []
         self._finishes: list[Finish] = []
+        self._provided: dict[Any, Any] = {}
 
     async def run(self, job: Job) -> list[tuple[str, str]]:
+        async with AsyncExitStack() as stack:
+            for wanted, provider in self._bot.wiring.providers.items():
+                try:
+                    self._provided[wanted] = await stack.enter_async_context(provider.open())
+                except Exception as error:  # noqa: BLE001 - the author's code; the login stands
+                    return [(f"provide {wanted.__name__}", f"{type(error).__name__}: {error}")]
+            return await self._handle(job)
+
+    async def _handle(self, job: Job) -> list[tuple[str, str]]:
         async with Tasks() as tasks:
             slot = Slot()
             runs, deadlines = self._runs(tasks)
@@ -119,6 +130,7 @@ class _Run:
             Reader: self._x.reader.for_account(self._account.id),
             Clock: around.clock,
             Account: self._account,
+            **self._provided,
         }
         deadlines = Deadlines(around.clock, on_lost=_nothing)
         runs = Runs(
