@@ -25,6 +25,7 @@ from tests.unit.client.keeping import EXPIRED, LAST_MINUTE, keeper_in, running, 
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
     from botkit.model.records import CredentialRow
 
 
