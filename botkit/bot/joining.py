@@ -148,6 +148,7 @@ async def open_runtime(
     )
     async with AsyncExitStack() as stack:
         await joint.lease.acquire()
+        stack.push_async_callback(joint.lease.release)
         x = await stack.enter_async_context(
             open_x(
                 settings,

@@ -17,6 +17,7 @@ from botkit.bot.reminder import remind_of_label
 from botkit.client.system import SystemClock
 from botkit.config import Settings, load_settings
 from botkit.errors import BotkitError, ConfigError
+from botkit.runtime.watchdog import Watchdog
 from botkit.storage import open_store
 from botkit.telemetry.escaping import escape
 from botkit.telemetry.log import set_up_logging
@@ -108,7 +109,8 @@ async def serve(
             ) as running,
         ):
             running.tasks.start(remind_of_label(running, store), "label")
-            await signals.stop.wait()
+            with Watchdog(lambda: running.dispatcher.running, steady=SystemClock().monotonic):
+                await signals.stop.wait()
             _log.info("stopping", drain_s=settings.run.drain_s)
             await running.stop(0.0 if signals.code else None)
         if running.stubborn:

@@ -44,7 +44,7 @@ _COUNT_EVERY_S = 10.0
 _PRUNE_AT_ONCE = 1000
 _CLOSING_S = 1.0
 _LOOK_AGAIN_S = 900.0
-_CAUSES = ("login", "credits", "account")
+_CAUSES = ("login", "credits", "account", "budget")
 """What an event may wait for without a time: looked at again at the start and now and then."""
 
 
@@ -59,6 +59,7 @@ class Tasks:
         self._group = asyncio.TaskGroup()
         self._own: set[asyncio.Task[Any]] = set()
         self._crew: set[asyncio.Task[Any]] = set()
+        self._ending = False
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
@@ -71,6 +72,7 @@ class Tasks:
         trace: TracebackType | None,
     ) -> None:
         self.cancel()
+        self._ending = True
         try:
             await self._group.__aexit__(kind, error, trace)
         except BaseExceptionGroup as group:
@@ -85,8 +87,11 @@ class Tasks:
         return task
 
     def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Start a task of botkit's own that nobody asks for again."""
-        self._own.add(self.spawn(work, name))
+        """Start a task of botkit's own that nobody asks for again; not when all is ending."""
+        if self._ending:
+            work.close()
+        else:
+            self._own.add(self.spawn(work, name))
 
     def hire(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task in which author's code runs."""
@@ -163,6 +168,7 @@ class Runtime:
         self._sources: list[asyncio.Task[None]] = []
         self._sends: set[asyncio.Task[Any]] = set()
         self._crashed = False
+        self._stubborn: list[str] | None = None
 
     def send(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start a send: it outlives its handler, and the end of the process waits for it."""
@@ -192,8 +198,11 @@ class Runtime:
 
     async def stop(self, drain_s: float | None = None) -> list[str]:
         """Stop in order; gives the names of handlers that do not end when they are cancelled."""
-        if self._crashed:
-            return []
+        if self._stubborn is None:
+            self._stubborn = [] if self._crashed else await self._stop(drain_s)
+        return self._stubborn
+
+    async def _stop(self, drain_s: float | None) -> list[str]:
         drain_s = self._pace.drain_s if drain_s is None else drain_s
         deadline = self._clock.monotonic() + drain_s
         self._inbox.close()

@@ -52,7 +52,7 @@ class Watchdog:
         self._beat_s = beat_s
         self._loop = asyncio.get_running_loop()
         self._thread_id = threading.get_ident()
-        self._last = steady()
+        self._last = self._looked = steady()
         self._told = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="botkit-watchdog", daemon=True)
@@ -67,7 +67,11 @@ class Watchdog:
 
     def look(self) -> None:
         """Say it when the loop has been standing for too long, and only once."""
-        stood_s = self._steady() - self._last
+        now = self._steady()
+        looked, self._looked = self._looked, now
+        if now - looked > 2 * self._beat_s + 1:
+            self._last = now  # the whole process stood still, or the machine slept
+        stood_s = now - self._last
         if stood_s < self._patience_s:
             self._told = False
         elif not self._told:

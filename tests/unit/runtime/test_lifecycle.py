@@ -282,6 +282,28 @@ async def test_a_stop_takes_nothing_more_in(tmp_path: Path) -> None:
             await stopping
 
 
+async def test_a_second_stop_has_nothing_to_do(tmp_path: Path) -> None:
+    release = asyncio.Event()
+
+    async def deaf(event: Mention, scope: Scope) -> None:
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+
+    wiring = FakeWiring()
+    wiring.on(Mention, deaf)
+    async with running(tmp_path, wiring) as alive:
+        await alive.bench.record(mention())
+        await alive.clock.at_rest()
+        first = await through(alive.clock, alive.runtime.stop(8))
+        ended = alive.clock.monotonic()
+        assert await alive.runtime.stop(8) == first == ["deaf"]
+        assert alive.clock.monotonic() == ended
+        release.set()
+
+
 async def test_a_stop_survives_a_store_that_cannot_be_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -520,6 +542,19 @@ async def test_the_end_of_the_block_does_not_wait_for_a_worker_that_will_not_end
     assert not worker.done()
     release.set()
     await worker
+
+
+async def test_what_comes_too_late_is_not_started() -> None:
+    began: list[int] = []
+
+    async def late() -> None:
+        began.append(1)
+
+    async with Tasks() as tasks:
+        pass
+    tasks.start(late(), "late")
+    await turns()
+    assert began == []
 
 
 async def _breaks() -> None:

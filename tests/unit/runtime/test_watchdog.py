@@ -39,12 +39,13 @@ async def test_the_handler_that_blocks_the_loop_is_named_once() -> None:
     slot.task = asyncio.current_task()
     watchdog = Watchdog(lambda: [Slot(), slot], steady=steady)
     with capture_logs() as logs:
-        steady.now = 4.9
-        in_a_thread(watchdog.look)
+        for seconds in (1, 2, 3, 4, 4.9):
+            steady.now = seconds
+            in_a_thread(watchdog.look)
         assert logs == []
-        steady.now = 6.2
-        in_a_thread(watchdog.look)
-        in_a_thread(watchdog.look)
+        for seconds in (5.6, 6.2, 7.0):
+            steady.now = seconds
+            in_a_thread(watchdog.look)
     assert [(one["handler"], one["seconds"]) for one in logs] == [("bot.greet", 6)]
     assert "in_a_thread" in logs[0]["where"]
 
@@ -92,7 +93,16 @@ async def test_a_thread_that_is_gone_has_no_place(monkeypatch: pytest.MonkeyPatc
     steady = Steady()
     watchdog = Watchdog(list, steady=steady)
     monkeypatch.setattr("botkit.runtime.watchdog.sys", SimpleNamespace(_current_frames=dict))
-    steady.now = 9
     with capture_logs() as logs:
-        watchdog.look()
+        for steady.now in range(10):
+            watchdog.look()
     assert logs[0]["where"] == ""
+
+
+async def test_a_machine_that_slept_is_no_blocked_loop() -> None:
+    steady = Steady()
+    watchdog = Watchdog(list, steady=steady)
+    with capture_logs() as logs:
+        for steady.now in (1, 2, 7200, 7201):
+            watchdog.look()
+    assert logs == []
