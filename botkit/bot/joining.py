@@ -15,6 +15,7 @@ from botkit.bot.assembly import X, open_the_vault, open_x
 from botkit.bot.listening import Listening
 from botkit.client.system import SystemClock, SystemEntropy
 from botkit.errors import AccessDenied, ConfigError
+from botkit.model.records import WritePolicy
 from botkit.model.tokens import CredentialKind, LoginState
 from botkit.model.users import Account
 from botkit.ports import Clock, Reader
@@ -309,6 +310,7 @@ class _Joint:
             clock=self.clock,
             fence=self.lease.fence,
             signals=self._wiring.signals,
+            policy=WritePolicy(self._settings.run.write_policy),
         )
         return Dispatcher(
             wiring=self._wiring,

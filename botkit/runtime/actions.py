@@ -17,7 +17,7 @@ from botkit.errors import Parked, StateError
 from botkit.model.events import DirectMessage, PostEvent, Signal
 from botkit.model.messages import Message
 from botkit.model.posts import Post
-from botkit.model.records import Fence, MemoKey, NewEvent
+from botkit.model.records import Fence, MemoKey, NewEvent, WritePolicy
 from botkit.model.users import User
 from botkit.ports import Clock, Store
 from botkit.protocol import policy, requests
@@ -57,6 +57,7 @@ class Services:
     clock: Clock
     fence: Callable[[], Fence]
     signals: Mapping[str, type[Signal]]
+    policy: WritePolicy = WritePolicy.RECONCILE
 
 
 class EventActions:
@@ -196,6 +197,7 @@ class EventActions:
     def _step(self, request: Request, *, capability: str, n: int, **rest: Any) -> Step:
         job = self._job
         return Step(
+            policy=self._on.policy,
             account_id=job.account_id,
             event_key=job.key,
             run=job.run,

@@ -42,6 +42,7 @@ from botkit.runtime.actions import EventActions
 from botkit.runtime.causes import origin_of
 from botkit.runtime.groups import leaves_of
 from botkit.runtime.memory import NOTHING, recall
+from botkit.runtime.opt_outs import who_opts_out
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -189,11 +190,21 @@ class Runs:
         event = self.decode(job)
         if _is_own(event):
             return self._finished(job, "own post")
+        leaver = who_opts_out(event)
+        if leaver:
+            return await self._opt_out(job, leaver)
         for candidate in self._wiring.candidates(event):
             rides = await self._give(job, event, candidate, slot)
             if rides is not None:
                 return rides
         return self._finished(job, "no handler")
+
+    async def _opt_out(self, job: Job, user_id: str) -> bool:
+        """Remember that the user wants nothing more; no handler sees it."""
+        now = self._clock.now()
+        await self._services.store.accounts.set_opt_out(job.account_id, user_id, out=True, now=now)
+        _log.info("user opted out", account=job.account_id, user=user_id, key=job.key)
+        return self._finished(job, "opted out")
 
     async def _give(self, job: Job, event: Event, candidate: Candidate, slot: Slot) -> bool | None:
         """Give the event to a handler; None when it passed it on."""
