@@ -1,0 +1,158 @@
+"""From settings to what speaks to X."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from botkit.bot.assembly import (
+    apps_of,
+    endpoints_of,
+    keys_of,
+    limits_of,
+    open_the_vault,
+    open_x,
+)
+from botkit.config import load_settings
+from botkit.errors import ConfigError, VaultKeyError
+from botkit.sandbox import open_server
+
+
+def settings_of(folder: Path, **environ: str):
+    return load_settings(
+        environ={f"BOTKIT_{name}": value for name, value in environ.items()}, folder=folder
+    )
+
+
+def test_no_limit_is_written_as_0(tmp_path):
+    limits = limits_of(settings_of(tmp_path, BUDGET__HOUR_USD="0", BUDGET__DAY_USD="2.5"))
+
+    assert limits.hour_usd is None
+    assert limits.day_usd == Decimal("2.5")
+
+
+def test_one_address_points_everything_at_another_server(tmp_path):
+    endpoints = endpoints_of(
+        settings_of(
+            tmp_path,
+            X__API_URL="http://127.0.0.1:9/",
+            X__CONSENT_URL="http://127.0.0.1:9/i/oauth2/authorize",
+        )
+    )
+
+    assert endpoints.token_url == "http://127.0.0.1:9/2/oauth2/token"
+    assert endpoints.revoke_url == "http://127.0.0.1:9/2/oauth2/revoke"
+    assert endpoints.consent_url == "http://127.0.0.1:9/i/oauth2/authorize"
+
+
+def test_each_endpoint_can_be_set_by_itself(tmp_path):
+    endpoints = endpoints_of(settings_of(tmp_path, X__TOKEN_URL="https://login.example/token"))
+
+    assert endpoints.token_url == "https://login.example/token"
+    assert endpoints.revoke_url == "https://api.x.com/2/oauth2/revoke"
+
+
+def test_all_apps_are_known_by_name_and_app_is_short_for_the_default_one(tmp_path):
+    apps = apps_of(
+        settings_of(
+            tmp_path,
+            APP__CLIENT_ID="one",
+            APPS__OTHER__CLIENT_ID="two",
+            APPS__OTHER__API_KEY="key",
+        )
+    )
+
+    assert set(apps) == {"default", "other"}
+    assert apps["default"].client_id == "one"
+    assert (apps["other"].client_id, apps["other"].api_key) == ("two", "key")
+
+
+def test_keys_do_not_show_themselves(tmp_path):
+    settings = settings_of(tmp_path, APP__CLIENT_SECRET="hush-hush", APP__API_SECRET="murmur")
+
+    shown = repr(keys_of(settings.app_named())) + repr(settings)
+
+    assert "hush" not in shown
+    assert "murmur" not in shown
+
+
+async def test_a_store_without_a_key_is_a_persons_to_cure_and_no_key_is_made(
+    place, monkeypatch, tmp_path
+):
+    await place.authorize()
+    del place.environ["BOTKIT_STORE__KEY"]
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+    with pytest.raises(ConfigError, match="no key to open them") as caught:
+        await open_the_vault(await place.settings(), place.store)
+
+    assert "BOTKIT_STORE__KEY_FILE" in caught.value.hint
+    assert not (tmp_path / "config").exists()
+
+
+async def test_where_words_are_wanted_a_missing_key_is_made_once(place, monkeypatch, tmp_path):
+    del place.environ["BOTKIT_STORE__KEY"]
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    told: list[str] = []
+
+    for _ in range(2):
+        await open_the_vault(await place.settings(), place.store, tell=told.append)
+
+    (key,) = (tmp_path / "config").rglob("*.key")
+    (line,) = told
+    assert str(key) in line
+
+
+async def test_a_lost_key_is_not_replaced_even_where_words_are_wanted(
+    place, monkeypatch, tmp_path
+):
+    await place.authorize()
+    del place.environ["BOTKIT_STORE__KEY"]
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+    with pytest.raises(ConfigError):
+        await open_the_vault(await place.settings(), place.store, tell=lambda _: None)
+
+    assert not list(tmp_path.rglob("*.key"))
+
+
+async def test_the_wrong_key_is_refused(place):
+    await place.authorize()
+    place.environ["BOTKIT_STORE__KEY"] = "ab" * 32
+
+    with pytest.raises(VaultKeyError, match="not the key of the store"):
+        await open_the_vault(await place.settings(), place.store)
+
+
+async def test_without_ports_it_speaks_to_x_over_the_network(place):
+    await place.authorize()
+    async with open_server(place.world) as opened:
+        place.environ["BOTKIT_X__API_URL"] = opened.url
+        settings = await place.settings()
+        vault = await open_the_vault(settings, place.store)
+        async with open_x(settings, place.store, vault) as x:
+            user = await x.reader.for_account(place.user.id).user(place.user.id)
+
+    assert user.username == "greeter"
+    entries = await place.store.ledger.spent(
+        place.user.id, since=place.clock.now().replace(hour=0, minute=0)
+    )
+    assert sum(entry.reads_usd for entry in entries) > 0
+
+
+async def test_what_was_spent_is_stored_at_the_end_whatever_ends_it(place):
+    async def fail() -> None:
+        async with place.open_x() as x:
+            await x.reader.for_account(place.user.id).user(place.user.id)
+            raise ZeroDivisionError
+
+    await place.authorize()
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+
+    entries = await place.store.ledger.spent(
+        place.user.id, since=place.clock.now().replace(hour=0, minute=0)
+    )
+    assert len(entries) == 1

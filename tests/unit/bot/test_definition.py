@@ -1,0 +1,60 @@
+"""What an author says of a bot, and what follows from it."""
+
+from __future__ import annotations
+
+import pytest
+
+from botkit import Bot, DirectMessage, Mention
+from botkit.errors import WiringError
+
+POSTING = {"tweet.read", "tweet.write", "users.read", "offline.access"}
+
+
+def test_a_bot_may_post_and_reply_unless_it_says_more():
+    assert Bot("greeter").may == {"post", "reply"}
+    assert Bot("greeter", may={"message"}).may == {"post", "reply", "message"}
+
+
+def test_a_word_that_there_is_not_is_refused_with_those_that_there_are():
+    with pytest.raises(WiringError, match="may not fly, sing: there is no such word") as caught:
+        Bot("greeter", may={"sing", "message", "fly"})
+
+    assert "message" in caught.value.hint
+
+
+def test_it_asks_for_the_fewest_scopes():
+    assert set(Bot("greeter").scopes) == POSTING
+
+
+@pytest.mark.parametrize("way", ["may", "handler"])
+def test_a_bot_that_has_to_do_with_messages_asks_for_them_and_hears_them(way):
+    bot = Bot("desk", may={"message"} if way == "may" else ())
+    if way == "handler":
+
+        @bot.on(DirectMessage)
+        async def answer(message: DirectMessage) -> None: ...
+
+    assert "dm.read" in bot.scopes
+    assert "dm.received" in bot.stream_kinds
+    assert ("dm.write" in bot.scopes) == (way == "may")
+
+
+def test_a_bot_that_has_nothing_to_do_with_messages_does_not_hear_them():
+    bot = Bot("greeter")
+
+    @bot.on(Mention)
+    async def greet(mention: Mention) -> None: ...
+
+    assert bot.stream_kinds == ("post.mention.create", "post.reply.create", "post.quote.create")
+    assert not {scope for scope in bot.scopes if scope.startswith("dm.")}
+
+
+def test_its_wiring_is_checked_each_time_it_is_asked_for():
+    bot = Bot("greeter")
+    assert list(bot.wiring.event_types) == []
+
+    @bot.on(Mention)
+    async def odd(mention: Mention, what: int) -> None: ...
+
+    with pytest.raises(WiringError, match="odd"):
+        _ = bot.wiring
