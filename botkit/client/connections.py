@@ -80,22 +80,21 @@ class StoppableConnector(aiohttp.TCPConnector):
         return connection
 
 
-def tls_context(ca_file: Path | str | None = None) -> ssl.SSLContext:
-    """TLS 1.2 or newer, names and certificates checked; `ca_file` is trusted in addition.
+def tls_context(ca_file: Path | str) -> ssl.SSLContext:
+    """TLS 1.2 or newer, names and certificates checked; `ca_file` is trusted beside the system's.
 
     Raises:
         ConfigError: The file cannot be read or holds no certificate.
     """
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(
-                f"The CA file {ca_file} cannot be used: {error.strerror or error}.",
-                hint="Set x.ca_file to a readable file with PEM certificates.",
-            ) from error
+    try:
+        context.load_verify_locations(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"The CA file {ca_file} cannot be used: {error.strerror or error}.",
+            hint="Set x.ca_file to a readable file with PEM certificates.",
+        ) from error
     return context
 
 

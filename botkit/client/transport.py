@@ -27,6 +27,7 @@ from botkit.errors import OutcomeUnknown, TransportError
 from botkit.ports.io import HttpResponse
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
     from pathlib import Path
 
@@ -65,7 +66,10 @@ class AiohttpTransport:
         extra_headers: Mapping[str, str] | None = None,
         use_proxy: bool = False,
     ) -> None:
-        self._tls = tls_context(ca_file)
+        # True is aiohttp's own context, the same but for the file: TLS 1.2 or newer, names and
+        # certificates checked. It is there since the import; another would read the system's
+        # authorities anew.
+        self._tls: ssl.SSLContext | bool = True if ca_file is None else tls_context(ca_file)
         self._headers = {"User-Agent": f"botkit/{__version__}", **(extra_headers or {})}
         self._use_proxy = use_proxy
         self._addresses: dict[str, URL] = {}

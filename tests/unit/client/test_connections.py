@@ -129,6 +129,16 @@ async def test_a_wrong_name_or_an_old_protocol_is_refused(tmp_path: Path, fault:
     assert tls_context(ca_file).minimum_version is ssl.TLSVersion.TLSv1_2
 
 
+async def test_without_a_ca_file_only_the_system_s_authorities_are_trusted() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    async with serving(plain, tls=context) as server, AiohttpTransport() as transport:
+        with pytest.raises(TransportError, match="certificate is refused") as caught:
+            await transport.send(post(server.url + "/"))
+    assert caught.value.kind == "tls"
+    assert server.heard == []
+
+
 def test_a_ca_file_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.pem"):
         AiohttpTransport(ca_file=tmp_path / "none.pem")
