@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botkit.bot.assembly import X
 from botkit.config import Settings
@@ -12,9 +12,10 @@ from botkit.errors import ConfigError
 from botkit.model.users import Account
 from botkit.ports import Clock, Entropy, Intake, Store
 from botkit.sources.mentions import MentionsPoll
+from botkit.sources.messages import MessagesPoll
 from botkit.sources.reporting import Report
 from botkit.sources.stream import ActivityStream
-from botkit.sources.subscriptions import Subscriptions
+from botkit.sources.subscriptions import MESSAGE_KINDS, Subscriptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,8 @@ __all__ = ["Listening"]
 
 _BESIDE_STREAM = timedelta(minutes=5)
 _ALONE = timedelta(seconds=15)
+_MESSAGES_ALONE = timedelta(seconds=65)
+"""X allows 15 reads of messages in 15 minutes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,14 +58,14 @@ class Listening:
         """
         sources: list[Source] = []
         reasons: dict[str, str] = {}
-        polls: dict[str, list[MentionsPoll]] = {}
+        polls: dict[str, list[MentionsPoll | MessagesPoll]] = {}
         for account in self.accounts:
             streams, why = self._may_stream(account)
-            poll = self._poll(account, _BESIDE_STREAM if streams else _ALONE, why)
-            sources.append(poll)
-            reasons[poll.name] = why
-            if streams:
-                polls.setdefault(account.app, []).append(poll)
+            for poll in self._polls(account, why, streams=streams):
+                sources.append(poll)
+                reasons[poll.name] = why
+                if streams:
+                    polls.setdefault(account.app, []).append(poll)
         for app, beside in polls.items():
             stream = self._stream(app, beside)
             sources.append(stream)
@@ -72,6 +75,13 @@ class Listening:
     def _may_stream(self, account: Account) -> tuple[bool, str]:
         if self.settings.bot.source == "poll":
             return False, "polls every 15 s, because the settings say source = poll"
+        if self.x.keeper.signs_only(account.id):
+            if self.settings.bot.source == "stream":
+                raise ConfigError(
+                    f"source = stream needs an OAuth 2.0 login of @{account.username}.",
+                    hint="Run `botkit setup`, or set source = auto.",
+                )
+            return False, "polls every 15 s, because the login is by OAuth 1.0a only"
         if self.x.keeper.app_can_serve(account.app):
             return True, "polls every 5 min beside the activity stream"
         if self.settings.bot.source == "stream":
@@ -84,20 +94,29 @@ class Listening:
             " activity stream"
         )
 
-    def _poll(self, account: Account, interval: timedelta, why: str) -> MentionsPoll:
-        return MentionsPoll(
-            account,
-            sender=self.x.sender,
-            intake=self.intake,
-            store=self.store,
-            clock=self.clock,
-            entropy=self.entropy,
-            interval=interval,
-            report=self.report,
-            why=why,
-        )
+    def _polls(
+        self, account: Account, why: str, *, streams: bool
+    ) -> list[MentionsPoll | MessagesPoll]:
+        """The mentions poll, and one for direct messages if the bot hears them."""
+        ports: Any = {
+            "sender": self.x.sender,
+            "intake": self.intake,
+            "store": self.store,
+            "clock": self.clock,
+            "entropy": self.entropy,
+            "report": self.report,
+            "why": why,
+        }
+        interval = _BESIDE_STREAM if streams else _ALONE
+        polls: list[MentionsPoll | MessagesPoll] = [
+            MentionsPoll(account, interval=interval, **ports)
+        ]
+        if set(MESSAGE_KINDS) & set(self.kinds):
+            slowly = _BESIDE_STREAM if streams else _MESSAGES_ALONE
+            polls.append(MessagesPoll(account, interval=slowly, **ports))
+        return polls
 
-    def _stream(self, app: str, polls: Sequence[MentionsPoll]) -> ActivityStream:
+    def _stream(self, app: str, polls: Sequence[MentionsPoll | MessagesPoll]) -> ActivityStream:
         accounts = [account for account in self.accounts if account.app == app]
         return ActivityStream(
             app,
@@ -114,7 +133,7 @@ class Listening:
         )
 
 
-def _poke(polls: Sequence[MentionsPoll]) -> None:
-    """Read the mentions now: the stream was away."""
+def _poke(polls: Sequence[MentionsPoll | MessagesPoll]) -> None:
+    """Read what was missed now: the stream was away."""
     for poll in polls:
         poll.poke()

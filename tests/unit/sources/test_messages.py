@@ -1,0 +1,166 @@
+"""Direct messages are read back to what is known, and no more often than X allows."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from botkit.errors import ServerError
+from botkit.protocol.responses import Response
+from botkit.sources.messages import MessagesPoll
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from botkit.model.users import Account
+    from botkit.ports import Store
+    from botkit.sandbox.clock import SeededEntropy, VirtualClock
+    from tests.unit.sources.fakes import FakeIntake, FakeSender, Reports
+
+
+def messages(*ids: int, token: str | None = None) -> Response:
+    rows: list[dict[str, Any]] = [
+        {
+            "id": str(number),
+            "event_type": "MessageCreate",
+            "text": f"question {number}",
+            "sender_id": "7",
+            "dm_conversation_id": "1-7",
+            "created_at": "2026-08-01T12:00:00.000Z",
+        }
+        for number in ids
+    ]
+    users = [{"id": "7", "username": "ada", "name": "Ada"}]
+    meta = {"next_token": token} if token else {}
+    return Response(status=200, data=rows, meta=meta, includes={"users": users})
+
+
+@pytest.fixture
+def poll(
+    account: Account,
+    sender: FakeSender,
+    intake: FakeIntake,
+    store: Store,
+    clock: VirtualClock,
+    entropy: SeededEntropy,
+    reports: Reports,
+) -> MessagesPoll:
+    return MessagesPoll(
+        account,
+        sender=sender,
+        intake=intake,
+        store=store,
+        clock=clock,
+        entropy=entropy,
+        interval=timedelta(minutes=5),
+        report=reports,
+    )
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Callable[[MessagesPoll], object]]:
+    tasks: list[asyncio.Task[None]] = []
+
+    def run(poll: MessagesPoll) -> object:
+        tasks.append(asyncio.get_running_loop().create_task(poll.run()))
+        return None
+
+    yield run
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_the_first_run_starts_at_now(
+    poll: MessagesPoll, sender: FakeSender, intake: FakeIntake
+) -> None:
+    sender.answers = [messages(50), messages(51, 50)]
+    assert await poll.poll() == 0
+    assert await poll.poll() == 1
+    (event,) = intake.events
+    assert event.key == "dm/51"  # type: ignore[attr-defined]
+    assert event.sender.username == "ada"  # type: ignore[attr-defined]
+
+
+async def test_nothing_ever_written_starts_with_the_first_message(
+    poll: MessagesPoll, sender: FakeSender
+) -> None:
+    sender.answers = [messages(), messages(1)]
+    await poll.poll()
+    assert await poll.poll() == 1
+
+
+async def test_pages_are_read_back_to_what_is_known_and_not_further(
+    poll: MessagesPoll, sender: FakeSender, intake: FakeIntake
+) -> None:
+    sender.answers = [
+        messages(50),
+        messages(54, 53, token="b"),
+        messages(52, 50, token="c"),
+        messages(54),
+    ]
+    await poll.poll()
+    assert await poll.poll() == 3
+    assert await poll.poll() == 0
+    assert len(sender.calls) == 4
+    assert len(intake.events) == 3
+
+
+async def test_a_page_that_fails_leaves_the_cursor(
+    poll: MessagesPoll, sender: FakeSender, intake: FakeIntake
+) -> None:
+    sender.answers = [
+        messages(50),
+        messages(52, token="b"),
+        ServerError("503", status=503),
+        messages(52, 51, 50),
+    ]
+    await poll.poll()
+    with pytest.raises(ServerError):
+        await poll.poll()
+    assert intake.events == []
+    assert await poll.poll() == 2
+
+
+async def test_a_poke_comes_as_soon_as_x_allows(
+    poll: MessagesPoll,
+    sender: FakeSender,
+    clock: VirtualClock,
+    start: Callable[[MessagesPoll], object],
+    reports: Reports,
+) -> None:
+    sender.answers = [messages(50), messages(50), messages(50)]
+    start(poll)
+    await clock.advance(1)
+    poll.poke()
+    await clock.advance(50)
+    assert len(sender.calls) == 1
+    await clock.advance(15)
+    assert len(sender.calls) == 2
+    await clock.advance(340)
+    assert len(sender.calls) == 3
+    assert reports.said[-1][:2] == ("messages/greeter", "live")
+
+
+async def test_failures_are_said_and_waited_out(
+    poll: MessagesPoll,
+    sender: FakeSender,
+    clock: VirtualClock,
+    start: Callable[[MessagesPoll], object],
+    reports: Reports,
+) -> None:
+    from botkit.errors import Parked
+
+    sender.answers = [
+        ServerError("503", status=503),
+        Parked("rate", until=clock.now() + timedelta(seconds=200)),
+        messages(50),
+    ]
+    start(poll)
+    await clock.advance(100)
+    assert [said[2] for said in reports.said] == ["503", "waits for rate"]
+    await clock.advance(160)
+    assert reports.said[-1][1] == "live"
