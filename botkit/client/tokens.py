@@ -185,6 +185,10 @@ class TokenKeeper:
         found = self._book.pair(account_id)
         return None if found is None else found[1]
 
+    def signs_only(self, account_id: str) -> bool:
+        """Whether the account, once loaded, holds an OAuth 1.0a token and no OAuth 2.0 login."""
+        return self._book.pair(account_id) is not None and account_id not in self._book.grants
+
     async def holdings(self, account_id: str) -> dict[CredentialKind, tuple[str, ...]]:
         """What the account and its app hold: scopes (OAuth 2.0), the level (1.0a), nothing."""
         await self._book.load(account_id)
