@@ -82,13 +82,6 @@ class Listening:
                     hint="Run `botkit setup`, or set source = auto.",
                 )
             return False, "polls every 15 s, because the login is by OAuth 1.0a only"
-        if self.x.keeper.signs_only(account.id):
-            if self.settings.bot.source == "stream":
-                raise ConfigError(
-                    f"source = stream needs an OAuth 2.0 login of @{account.username}.",
-                    hint="Run `botkit setup`, or set source = auto.",
-                )
-            return False, "polls every 15 s, because the login is by OAuth 1.0a only"
         if self.x.keeper.app_can_serve(account.app):
             return True, "polls every 5 min beside the activity stream"
         if self.settings.bot.source == "stream":
@@ -137,6 +130,7 @@ class Listening:
             entropy=self.entropy,
             report=self.report,
             on_connected=lambda: _poke(polls),
+            on_events=self.x.budget.note_events,
         )
 
 

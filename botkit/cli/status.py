@@ -17,7 +17,7 @@ from botkit.cli.options import (
     run_async,
     settings_options,
 )
-from botkit.model.records import WriteState
+from botkit.model.records import EventState, WriteState
 from botkit.model.tokens import LoginState
 from botkit.telemetry.escaping import escape
 
@@ -85,12 +85,25 @@ async def _state_of(store: Store) -> dict[str, Any]:
             for row in logins
         ],
         "events": dict(await store.events.counts()),
+        "waiting": await _waiting(store),
         "unsettled_writes": [{"id": w.id, "state": w.state.value} for w in unsettled],
         "gaps": [
             {"source": g.source, "since": g.since, "until": g.until, "state": g.state}
             for g in await store.progress.gaps(limit=5)
         ],
     }
+
+
+async def _waiting(store: Store) -> list[dict[str, Any]]:
+    """What parked events wait for, how many, and until when at the latest."""
+    causes: dict[str, list[datetime | None]] = {}
+    for event in await store.events.listing(state=EventState.WAITING, limit=1000):
+        if event.waiting_for:
+            causes.setdefault(event.waiting_for, []).append(event.not_before)
+    return [
+        {"for": cause, "events": len(times), "until": max((t for t in times if t), default=None)}
+        for cause, times in sorted(causes.items())
+    ]
 
 
 async def _spent(store: Store, account_id: str) -> dict[str, str]:
@@ -107,7 +120,7 @@ async def _spent(store: Store, account_id: str) -> dict[str, str]:
 
 def _print(state: dict[str, Any]) -> None:
     click.echo(f"store    {state['store']}")
-    click.echo(f"runner   {state['runner'] or 'no bot is running on this store'}")
+    click.echo(f"runner   {_named(state['runner'])}")
     for part in state["parts"]:
         said = part["state"] if state["runner"] else f"was {part['state']}"
         click.echo(escape(f"{part['part']:<24} {said:<9} {part['detail']}"))
@@ -121,11 +134,22 @@ def _print(state: dict[str, Any]) -> None:
         )
     counts = "  ".join(f"{name} {count}" for name, count in state["events"].items())
     click.echo(f"events   {counts}")
+    for cause in state["waiting"]:
+        until = f" until {cause['until']:%Y-%m-%d %H:%M:%S} UTC" if cause["until"] else ""
+        click.echo(escape(f"waits    {cause['events']} for {cause['for']}{until}"))
     for write in state["unsettled_writes"]:
         click.echo(escape(f"write    {write['state']} {write['id']}"))
     for gap in state["gaps"]:
         if gap["state"] == "open":
             click.echo(f"gap      {gap['source']} since {gap['since']:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _named(runner: str | None) -> str:
+    """The running process in words: the name of a lease's owner is for the machine."""
+    if not runner:
+        return "no bot is running on this store"
+    host, *parts = runner.split("/")
+    return f"process {parts[1]} on {host}" if len(parts) > 1 else runner
 
 
 def _exit_code(state: dict[str, Any]) -> int:

@@ -92,6 +92,11 @@ class Budget:
         if not operations.operation(request.operation).writes:
             self._book(account_id, reads_usd=cost_usd, writes_usd=_NOTHING)
 
+    def note_events(self, account_id: str, cost_usd: Decimal) -> None:
+        """X delivered events that cost that much together."""
+        if cost_usd:
+            self._book(account_id, reads_usd=cost_usd, writes_usd=_NOTHING)
+
     async def spent(self, account_id: str) -> tuple[Decimal, Decimal]:
         """USD spent in this hour and on this day, UTC."""
         async with self._books:

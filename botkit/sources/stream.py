@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import structlog
@@ -24,8 +25,10 @@ from botkit.errors import (
     StreamClosed,
     TransportError,
 )
+from botkit.model.events import DirectMessage, PostEvent, UnknownEvent
 from botkit.model.records import Gap
 from botkit.protocol import activity, requests
+from botkit.protocol.pricing import event_price_usd
 from botkit.protocol.stream import LineSplitter, StreamBackoff, Trouble
 
 if TYPE_CHECKING:
@@ -54,6 +57,7 @@ class ActivityStream:
     Args:
         kinds: What to subscribe to, for each account id.
         on_connected: Called at each (re)connect: the polls read what was missed.
+        on_events: Told for an account what X takes for the events that it delivered, USD.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class ActivityStream:
         entropy: Entropy,
         report: Report,
         on_connected: Callable[[], None],
+        on_events: Callable[[str, Decimal], None] | None = None,
     ) -> None:
         self._app = app
         self._accounts = {account.id: account for account in accounts}
@@ -82,6 +87,7 @@ class ActivityStream:
         self._entropy = entropy
         self._report = report
         self._on_connected = on_connected
+        self._on_events = on_events
         self._hearing = activity.Hearing(usernames={a.id: a.username for a in accounts})
         self._backoff = StreamBackoff()
         self._last_heard: datetime | None = None
@@ -171,12 +177,16 @@ class ActivityStream:
         """Try until the store takes it: what was read from the socket must not be lost."""
         while True:
             try:
-                await self._intake.record(events, account_id=account_id, source="activity")
+                new = await self._intake.record(events, account_id=account_id, source="activity")
             except StoreUnavailable as error:
                 _log.error("events wait for the store", count=len(events), why=str(error))
                 self._report(self.name, "waiting", str(error))
                 await self._clock.sleep(1.0)
             else:
+                if new and self._on_events is not None:
+                    # X bills a thing once a day, however often it delivers it.
+                    billed = sorted((_price_usd(event) for event in events), reverse=True)[:new]
+                    self._on_events(account_id, sum(billed, Decimal(0)))
                 return
 
     def _closed(self, reason: str) -> StreamClosed:
@@ -229,3 +239,16 @@ class ActivityStream:
                 await self._store.progress.close_gap(
                     gap.id, until=now, state="polled", reason="mentions were read past it"
                 )
+
+
+def _price_usd(event: XEvent) -> Decimal:
+    """What X takes for the delivery; nothing for kinds without a price."""
+    if isinstance(event, PostEvent):
+        kind = "post.mention.create"
+    elif isinstance(event, DirectMessage):
+        kind = "dm.sent" if event.sent_by_me else "dm.received"
+    elif isinstance(event, UnknownEvent):
+        kind = event.kind
+    else:
+        return Decimal(0)
+    return event_price_usd(kind) or Decimal(0)

@@ -14,6 +14,8 @@ import pytest
 from botkit.errors import Parked, StoreUnavailable
 from botkit.protocol import requests
 from botkit.runtime.budget import Budget, Limits
+from botkit.sandbox.clock import VirtualClock
+from botkit.storage import open_store
 from tests.unit.runtime.writing import (
     LOST,
     ME,
@@ -192,3 +194,16 @@ async def test_yesterdays_unstored_sums_are_not_todays(office: Office) -> None:
     assert await office.budget.spent(ME) == (Decimal(0), PRICE)
     office.clock.move(timedelta(hours=12).total_seconds())
     assert await office.budget.spent(ME) == (Decimal(0), Decimal(0))
+
+
+async def test_what_x_takes_for_events_is_booked_and_nothing_for_free_ones(
+    tmp_path: Path,
+) -> None:
+    clock = VirtualClock()
+    async with open_store(f"sqlite:///{tmp_path}/bot.db", clock=clock) as store:
+        budget = Budget(store, clock, Limits())
+        budget.note_events("1", Decimal("0.010"))
+        budget.note_events("1", Decimal(0))
+        await budget.flush()
+        assert await budget.spent("1") == (Decimal("0.010"), Decimal("0.010"))
+        assert len(await store.ledger.spent("1", since=clock.now() - timedelta(hours=1))) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -194,3 +195,36 @@ async def test_a_line_over_the_limit_is_skipped_and_the_next_is_heard(
     listen()
     await clock.advance(1)
     assert len(intake.events) == 1
+
+
+async def test_what_x_takes_for_new_events_is_told_once(
+    account: Account,
+    sender: FakeSender,
+    intake: FakeIntake,
+    store: Store,
+    clock: VirtualClock,
+    entropy: SeededEntropy,
+    reports: Reports,
+) -> None:
+    told: list[Decimal] = []
+    stream = ActivityStream(
+        "default",
+        [account],
+        kinds={"1": POST_KINDS},
+        subscriptions=Subscriptions(sender, prefix="botkit:greeter:"),
+        sender=sender,
+        intake=intake,
+        store=store,
+        clock=clock,
+        entropy=entropy,
+        report=reports,
+        on_connected=lambda: None,
+        on_events=lambda _, usd: told.append(usd),
+    )
+    sender.answers = [subscribed(*POST_KINDS)]
+    sender.streams = [FakeStream(line(11) + line(12), line(12))]
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(stream.run())
+        await clock.advance(1)
+        task.cancel()
+    assert told == [Decimal("0.010")]
