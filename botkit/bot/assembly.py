@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
+
 from botkit.client.api import XApi
 from botkit.client.endpoints import AppKeys, Endpoints
 from botkit.client.given_bearer import with_kept_bearers
@@ -39,7 +41,19 @@ if TYPE_CHECKING:
     from botkit.config import AppSettings, Settings
     from botkit.ports import Clock, Entropy, Store, Transport, Vault
 
-__all__ = ["X", "apps_of", "endpoints_of", "keys_of", "limits_of", "open_the_vault", "open_x"]
+__all__ = [
+    "X",
+    "apps_of",
+    "endpoints_of",
+    "keys_of",
+    "limits_of",
+    "open_the_vault",
+    "open_x",
+    "renew_the_vault",
+    "rescue_of",
+]
+
+_log = structlog.get_logger("botkit.vault")
 
 _RESCUE_SUFFIX = ".rescue"
 _LOCKS_SUFFIX = "-logins"
@@ -85,7 +99,7 @@ async def open_x(
             await with_kept_bearers(apps_of(settings), store, vault),
             endpoints=endpoints_of(settings),
             lock=_lock_of(settings, time, chance),
-            rescue=_rescue_of(settings),
+            rescue=rescue_of(settings),
             witness=await asyncio.to_thread(_witness_of, settings, store),
             on_change=on_login_change,
             on_spend=budget.note,
@@ -116,11 +130,27 @@ async def open_the_vault(
         key = await asyncio.to_thread(make_key, path)
         tell(f"vault key made: {path} (keep a copy; the sealed logins need it)")
     try:
-        return await open_vault(store, key, previous=find_previous_key(settings))
+        previous = await asyncio.to_thread(find_previous_key, settings, store_id=store.store_id)
+        return await open_vault(store, key, previous=previous)
     except VaultKeyError as wrong:
         if key is None:
             raise ConfigError(wrong.message, hint=wrong.hint) from wrong
         raise
+
+
+async def renew_the_vault(settings: Settings, store: Store, vault: Vault) -> None:
+    """After a change of the store: if its key was rotated, go on with the new one.
+
+    Only where the key comes from its file; one from the settings is read at the start.
+    """
+    check = await store.vault_check()
+    if settings.store.key is not None or check is None or vault.is_current(check):
+        return
+    key = await asyncio.to_thread(find_key, settings, store_id=store.store_id)
+    if key is not None:
+        previous = await asyncio.to_thread(find_previous_key, settings, store_id=store.store_id)
+        vault.learn(key, previous=previous)
+        _log.info("vault key renewed")
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -167,7 +197,8 @@ def _secret(value: SecretStr | None) -> Secret:
     return Secret("" if value is None else value.get_secret_value())
 
 
-def _rescue_of(settings: Settings) -> RescueFile | None:
+def rescue_of(settings: Settings) -> RescueFile | None:
+    """Where a token goes that the store cannot take."""
     path = _beside_store(settings, _RESCUE_SUFFIX)
     return None if path is None else RescueFile(path)
 

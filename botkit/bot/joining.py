@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from botkit.bot.assembly import X, open_the_vault, open_x
+from botkit.bot.assembly import X, open_the_vault, open_x, renew_the_vault
 from botkit.bot.listening import Listening
 from botkit.client.system import SystemClock, SystemEntropy
 from botkit.errors import AccessDenied, ConfigError
@@ -427,6 +427,7 @@ class _Joint:
 
     async def _changed(self, x: X) -> None:
         """Another process wrote to the store: new logins, retried events, settled writes."""
+        await renew_the_vault(self._settings, self._store, x.keeper.around.vault)
         await x.keeper.reload()
         self._look_again()
 

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from botkit.cli.accounts_change import (
+    rekey_command,
+    remove_command,
+    rename_command,
+    revoke_command,
+)
+from botkit.cli.accounts_check import check_command, next_step
 from botkit.cli.accounts_import import import_command, invalidate_command
+from botkit.cli.accounts_move import export_command
 from botkit.cli.help import Group
 from botkit.cli.options import (
     echo_json,
@@ -30,13 +38,19 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.group(cls=Group, name="accounts", help="List and show the accounts and logins.")
+@click.group(cls=Group, name="accounts", help="List, check, move and end the accounts and logins.")
 def command() -> None:
     """Group the account commands."""
 
 
+command.add_command(check_command)
+command.add_command(rename_command)
+command.add_command(export_command)
 command.add_command(import_command)
+command.add_command(revoke_command)
 command.add_command(invalidate_command)
+command.add_command(remove_command)
+command.add_command(rekey_command)
 
 
 @command.command(name="list", help="One line an account: who, which app, how the login is.")
@@ -62,7 +76,7 @@ def list_accounts(*, config_file: Path | None, overrides: Sequence[str], as_json
         click.echo("No account is authorized yet. Run `botkit setup`.")
     for account in found:
         states = ", ".join(f"{login['kind']} {login['status']}" for login in account["logins"])
-        click.echo(f"@{account['username']}  id {account['id']}  app {account['app']}  {states}")
+        click.echo(f"{_heading(account)}  {states}")
 
 
 @command.command(name="show", help="One account in full: each login, its state and the next step.")
@@ -92,6 +106,7 @@ def _as_dict(account: Account, rows: Sequence[CredentialRow], now: datetime) -> 
     return {
         "id": account.id,
         "username": account.username,
+        "alias": account.alias or None,
         "app": account.app,
         "logins": [_login(account, row, now) for row in rows],
     }
@@ -114,25 +129,17 @@ def _login(account: Account, row: CredentialRow, now: datetime) -> dict[str, Any
         "last_success": row.last_success,
         "granted_at": row.granted_at,
         "refresh_under_way": row.intent is not None,
-        "next": _next_step(account, row),
+        "next": next_step(account, row.status, row.reason),
     }
 
 
-def _next_step(account: Account, row: CredentialRow) -> str:
-    if row.status is LoginState.OK:
-        return ""
-    if row.status is LoginState.CONFIG:
-        return (
-            "Correct client_id and client_secret in the settings; the login itself is untouched."
-        )
-    again = f"botkit setup --account {account.username}"
-    if row.status is LoginState.UNCERTAIN:
-        return f"Works until the access token ends; to be safe authorize again: {again}"
-    return f"Authorize again: {again}"
+def _heading(account: dict[str, Any]) -> str:
+    alias = f" ({account['alias']})" if account["alias"] else ""
+    return f"@{account['username']}{alias}  id {account['id']}  app {account['app']}"
 
 
 def _print(shown: dict[str, Any]) -> None:
-    click.echo(f"@{shown['username']}  id {shown['id']}  app {shown['app']}")
+    click.echo(_heading(shown))
     for login in shown["logins"]:
         click.echo(
             f"  {login['kind']}  {login['status']} since {login['since']:%Y-%m-%d %H:%M} UTC"

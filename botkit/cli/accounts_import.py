@@ -1,4 +1,4 @@
-"""`botkit accounts import --oauth1` and `accounts invalidate`: tokens that never expire."""
+"""`botkit accounts import`, and `accounts invalidate` of tokens that never expire."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from botkit.cli.accounts_move import import_sealed, passphrase_option
 from botkit.cli.help import Command
 from botkit.cli.options import (
     account_option,
@@ -44,10 +45,11 @@ _MOST_BYTES = 64 * 1024
     "--file",
     "file",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="Read them from this file instead.",
+    help="Read it from this file instead of standard input.",
 )
 @click.option("--app", default="default", show_default=True, help="The app of the settings.")
 @click.option("--switch-account", is_flag=True, help="Take another account than the stored one.")
+@passphrase_option
 @account_option
 @settings_options
 def import_command(
@@ -57,15 +59,18 @@ def import_command(
     file: Path | None,
     app: str,
     switch_account: bool,
+    passphrase_file: str | None,
     account: str | None,
     config_file: Path | None,
     overrides: Sequence[str],
 ) -> int:
     """Read the login, prove it by asking X whose it is, keep it sealed."""
-    if not oauth1:
-        raise click.UsageError("Say what is imported: --oauth1.")
     settings = read_settings(config_file, overrides)
     from botkit.bot.serving import log_as
+
+    if not oauth1:
+        log_as(settings, level="warning")
+        return import_sealed(settings, file=file, passphrase_file=passphrase_file, app=app)
     from botkit.cli.loading import load_bot
     from botkit.cli.setup import say_proofs
     from botkit.wizard.setup import Asked, SetUp, set_up_from_pair

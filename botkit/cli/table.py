@@ -49,7 +49,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry(
         "accounts",
         "botkit.cli.accounts",
-        "List and show the accounts and logins.",
+        "List, check, move and end the accounts and logins.",
         _LOOK,
     ),
     Entry(

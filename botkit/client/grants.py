@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
     from botkit.ports.io import Clock, Entropy
 
-__all__ = ["Grant", "LoginStatus", "Outcome", "fingerprint", "life_s"]
+__all__ = ["HANDED_OVER", "Grant", "LoginStatus", "Outcome", "fingerprint", "life_s"]
 
+HANDED_OVER = "handed over"
+"""How the reason of a login begins that lives on another machine now."""
 _FULL_LIFE_S = 7200.0
 _MARGIN = (1 / 6, 1 / 3)
 """30 minutes +- 10 of X's two hours; the same share of a shorter life."""

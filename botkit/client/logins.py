@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from botkit.client.grants import Grant, LoginStatus, fingerprint, life_s
+from botkit.client.grants import HANDED_OVER, Grant, LoginStatus, fingerprint, life_s
 from botkit.model.tokens import CredentialKind, LoginState, Secret, TokenPair
 
 if TYPE_CHECKING:
@@ -234,6 +234,6 @@ def _next_step(row: CredentialRow) -> str:
         case LoginState.UNCERTAIN:
             return f"{setup} (the bot goes on with the old access token until then)"
         case LoginState.DEAD:
-            return setup
+            return "" if row.reason.startswith(HANDED_OVER) else setup
         case LoginState.CONFIG:
             return f"correct client_id and client_secret of app {row.app!r}, then restart"

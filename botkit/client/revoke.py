@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from botkit.client.grant_lock import in_process
 from botkit.errors import AuthError, ConfigError, XError
 from botkit.model.tokens import CredentialKind, Secret
 from botkit.ports.io import HttpRequest
 from botkit.protocol import oauth2, token_answers
 
 if TYPE_CHECKING:
+    from botkit.client.grant_lock import GrantLock
     from botkit.client.surroundings import Surroundings
     from botkit.model.records import CredentialRow
 
@@ -22,16 +24,29 @@ _log = structlog.get_logger("botkit.login")
 _TIMEOUT_S = 30.0
 
 
-async def revoke_login(around: Surroundings, row: CredentialRow, *, force: bool = False) -> bool:
+async def revoke_login(
+    around: Surroundings,
+    row: CredentialRow,
+    *,
+    force: bool = False,
+    lock: GrantLock = in_process,
+) -> bool:
     """Revoke the grant of an OAuth 2.0 login and remove it from the store.
 
-    Gives whether X confirmed it. With `force` it is removed here even when X did not.
+    Waits for a refresh that another process has under way, and revokes what that got. Gives
+    whether X confirmed it. With `force` it is removed here even when X did not.
 
     Raises:
         AuthError: X does not accept the client; nothing was removed.
         XError: X could not be asked or did not do it; nothing was removed.
         ConfigError: The app has no client id and secret; nothing was removed.
     """
+    async with lock(row):
+        found = await around.store.credentials.get(row.account_id, row.app, row.kind)
+        return found is None or await _revoke_and_remove(around, found, force=force)
+
+
+async def _revoke_and_remove(around: Surroundings, row: CredentialRow, *, force: bool) -> bool:
     confirmed = True
     if row.kind is CredentialKind.OAUTH2:
         try:

@@ -96,6 +96,7 @@ class TokenKeeper:
         )
         self._clock = clock
         owner = f"{entropy.token_bytes(6).hex()}/{entropy.token_bytes(6).hex()}"
+        self.lock = lock
         self._refresher = Refresher(self.around, owner=owner, lock=lock)
         self._book = LoginBook(self.around, self._refresher, on_change=on_change, judges=refreshes)
         self._salvager = Salvager(rescue, store.credentials)
@@ -150,6 +151,19 @@ class TokenKeeper:
         if flight is not None:
             await asyncio.shield(flight)
         return self._usable(grant)
+
+    async def settled(self, account_id: str) -> LoginStatus:
+        """How the login is, after the refresh that is due has come to an end.
+
+        Raises:
+            InvalidGrant: There is no OAuth 2.0 login.
+        """
+        grant = await self._grant(account_id)
+        if grant.left_s(self._clock) < max(grant.margin_s, grant.urgent_s):
+            flight = self._flights.start(grant)
+            if flight is not None:
+                await asyncio.shield(flight)
+        return self._book.status(grant)
 
     async def report_unauthorized(self, account_id: str, used: Secret) -> Secret | None:
         """X said 401 to that access token: gives another one to try once, None when there is none.

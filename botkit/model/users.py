@@ -20,9 +20,13 @@ class User(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
 
 
 class Account(Struct, frozen=True, kw_only=True, gc=False):
-    """The user that the bot acts for, and the app that it acts through."""
+    """The user that the bot acts for, and the app that it acts through.
+
+    `alias` is the operator's own name for it, "" when it goes by its username.
+    """
 
     id: str
     username: str
     name: str = ""
     app: str = "default"
+    alias: str = ""

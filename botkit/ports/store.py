@@ -96,6 +96,10 @@ class Credentials(Protocol):
         """Keep the `x-access-level` that an answer showed."""
         ...
 
+    async def reseal(self, row: CredentialRow, sealed: bytes) -> bool:
+        """The same tokens under another key; False when they are not those of `row` any more."""
+        ...
+
     async def remove(self, account_id: str, app: str, kind: CredentialKind) -> bool:
         """Delete a login and overwrite its bytes."""
         ...
@@ -105,11 +109,15 @@ class Accounts(Protocol):
     """The accounts the bot acts for, what is known of users, and the operator's checklist."""
 
     async def put(self, account: Account) -> None:
-        """Add or update an account."""
+        """Add or update an account; its alias stays as it is."""
+        ...
+
+    async def rename(self, account_id: str, alias: str) -> None:
+        """Give an account an alias, "" for none; `Conflict` when another is called so."""
         ...
 
     async def get(self, account: str) -> Account | None:
-        """By id or by username, case-insensitive, with or without the @."""
+        """By id, alias or username, case-insensitive, with or without the @."""
         ...
 
     async def listing(self) -> list[Account]:
@@ -278,6 +286,14 @@ class Vault(Protocol):
         gen: int,
     ) -> bytes:
         """The tokens, encrypted and bound to that row and generation."""
+        ...
+
+    def is_current(self, sealed: bytes, /) -> bool:
+        """Whether it was sealed with the newest key."""
+        ...
+
+    def learn(self, key: bytes, /, *, previous: bytes | None = None) -> None:
+        """Seal with this key from now on."""
         ...
 
     def open(

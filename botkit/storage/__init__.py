@@ -5,7 +5,15 @@
 
 from __future__ import annotations
 
-from botkit.storage.keys import find_key, find_previous_key, key_path, make_key, parse_key
+from botkit.storage.keys import (
+    find_key,
+    find_previous_key,
+    key_path,
+    make_key,
+    parse_key,
+    retire_previous,
+    rotate_key,
+)
 from botkit.storage.opening import open_store
 from botkit.storage.vault import Vault, open_vault
 
@@ -18,4 +26,6 @@ __all__ = [
     "open_store",
     "open_vault",
     "parse_key",
+    "retire_previous",
+    "rotate_key",
 ]

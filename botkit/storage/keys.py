@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-__all__ = ["find_key", "find_previous_key", "key_path", "make_key", "parse_key", "read_key"]
+__all__ = [
+    "find_key",
+    "find_previous_key",
+    "key_path",
+    "make_key",
+    "parse_key",
+    "read_key",
+    "retire_previous",
+    "rotate_key",
+]
 
 _OTHERS = 0o077
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
@@ -67,13 +76,21 @@ def find_key(settings: _Settings, *, store_id: str = "") -> bytes | None:
     return read_key(key_path(store_id)) if store_id else None
 
 
-def find_previous_key(settings: _Settings) -> bytes | None:
-    """The key before the last rotation (`BOTKIT_STORE__PREVIOUS_KEY` or its `_FILE`)."""
-    if settings.store.previous_key is None:
+def find_previous_key(settings: _Settings, *, store_id: str = "") -> bytes | None:
+    """The key before the last rotation.
+
+    From the settings (`BOTKIT_STORE__PREVIOUS_KEY` or its `_FILE`); else the second line of the
+    key file, if the key comes from there too.
+    """
+    if settings.store.previous_key is not None:
+        return parse_key(
+            settings.store.previous_key.get_secret_value(), origin="BOTKIT_STORE__PREVIOUS_KEY"
+        )
+    if settings.store.key is not None or not store_id:
         return None
-    return parse_key(
-        settings.store.previous_key.get_secret_value(), origin="BOTKIT_STORE__PREVIOUS_KEY"
-    )
+    path = key_path(store_id)
+    lines = _read_lines(path) or []
+    return parse_key(lines[1], origin=f"The key file {path}") if len(lines) > 1 else None
 
 
 def parse_key(text: str, *, origin: str) -> bytes:
@@ -106,11 +123,69 @@ def parse_key(text: str, *, origin: str) -> bytes:
 
 
 def read_key(path: Path) -> bytes | None:
-    """The key in that file; None when there is no such file.
+    """The key in that file, the newest if there are two; None when there is no such file.
 
     Raises:
         VaultKeyError: Others may read or replace it, it is no regular file of ours, or no key.
     """
+    lines = _read_lines(path)
+    if lines is None:
+        return None
+    return parse_key(lines[0] if lines else "", origin=f"The key file {path}")
+
+
+def rotate_key(path: Path) -> bool:
+    """Put a new key before the one in that file; False when there are two already.
+
+    The file is replaced whole. Processes that run know the old key, which stays until
+    `retire_previous`.
+
+    Raises:
+        VaultKeyError: There is no key to rotate, or it cannot be written.
+    """
+    lines = _read_lines(path)
+    if not lines:
+        raise VaultKeyError(f"There is no key at {path} to rotate.")
+    parse_key(lines[0], origin=f"The key file {path}")
+    if len(lines) > 1:
+        return False
+    _replace(path, [base64.urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)).decode(), lines[0]])
+    return True
+
+
+def retire_previous(path: Path) -> None:
+    """Leave only the newest key: nothing is sealed with the one before any more."""
+    lines = _read_lines(path)
+    if lines and len(lines) > 1:
+        _replace(path, lines[:1])
+
+
+def _replace(path: Path, lines: list[str]) -> None:
+    building = path.with_name(f"{path.name}.new")
+    try:
+        # Two rotations at a time would each drop the other's key: the second finds the name taken.
+        descriptor = os.open(building, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINKS, 0o600)
+    except FileExistsError as fault:
+        raise VaultKeyError(
+            f"Another rotation of {path} is under way, or was cut off.",
+            hint=f"If none runs, remove {building} and start again.",
+        ) from fault
+    except OSError as fault:
+        raise _unwritable(path, fault) from fault
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            building.chmod(0o600)
+            file.write("".join(f"{line}\n" for line in lines).encode())
+            file.flush()
+            os.fsync(descriptor)
+        building.replace(path)
+        sync_folder(path.parent)
+    except OSError as fault:
+        building.unlink(missing_ok=True)
+        raise _unwritable(path, fault) from fault
+
+
+def _read_lines(path: Path) -> list[str] | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | NO_LINKS | _NO_WAIT)
     except FileNotFoundError:
@@ -125,7 +200,9 @@ def read_key(path: Path) -> bytes | None:
         content = os.read(descriptor, _MAX_FILE_BYTES)
     finally:
         os.close(descriptor)
-    return parse_key(content.decode("utf-8", errors="replace"), origin=f"The key file {path}")
+    return [
+        line for line in content.decode("utf-8", errors="replace").splitlines() if line.strip()
+    ]
 
 
 def make_key(path: Path) -> bytes:

@@ -104,6 +104,11 @@ class Vault:
         length = int.from_bytes(padded[:4], "big")
         return msgspec.json.decode(padded[4 : 4 + length], type=dict[str, str])
 
+    def learn(self, key: bytes, *, previous: bytes | None = None) -> None:
+        """The key was rotated while we run: seal with this one from now on."""
+        self._ciphers |= {_name_of(each): _cipher(each) for each in (previous, key) if each}
+        self._current = _name_of(key)
+
     def is_current(self, sealed: bytes) -> bool:
         """Whether it was sealed with the newest key; if not, seal it again when convenient."""
         return bytes(sealed[4:_HEADER_BYTES]) == self._current

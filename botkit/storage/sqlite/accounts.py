@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from botkit.errors import Conflict
 from botkit.model.records import Mark, StoredUser
 from botkit.model.users import Account
 from botkit.storage.sqlite.values import from_us, to_us
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SqliteAccounts"]
 
-_ACCOUNT = "SELECT id, username, name, app FROM account"
+_ACCOUNT = "SELECT id, username, name, app, alias FROM account"
 _PUT = """
 INSERT INTO account (id, username, name, app) VALUES (?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET username = excluded.username, name = excluded.name,
@@ -38,7 +39,7 @@ class SqliteAccounts:
         self._engine = engine
 
     async def put(self, account: Account) -> None:
-        """Add or update an account."""
+        """Add or update an account; its alias stays as it is."""
         row = (account.id, account.username, account.name, account.app)
 
         def job(transaction: Transaction) -> None:
@@ -47,18 +48,33 @@ class SqliteAccounts:
         await self._engine.write(job)
 
     async def get(self, account: str) -> Account | None:
-        """By id or by username, case-insensitive, with or without the @."""
+        """By id, alias or username, case-insensitive, with or without the @."""
         name = account.removeprefix("@")
 
         def job(reader: sqlite3.Connection) -> Account | None:
             row = reader.execute(
-                f"{_ACCOUNT} WHERE id = ?1 OR username = ?1 "
-                "ORDER BY id = ?1 DESC, no DESC LIMIT 1",
+                f"{_ACCOUNT} WHERE id = ?1 OR username = ?1 OR (alias = ?1 AND alias != '') "
+                "ORDER BY id = ?1 DESC, alias = ?1 DESC, no DESC LIMIT 1",
                 (name,),
             ).fetchone()
             return _account(row) if row else None
 
         return await self._engine.read(job)
+
+    async def rename(self, account_id: str, alias: str) -> None:
+        """Give an account an alias, "" for none; `Conflict` when another is called so."""
+
+        def job(transaction: Transaction) -> None:
+            taken = transaction.execute(
+                "SELECT username FROM account WHERE id != ?1 AND ?2 != '' "
+                "AND (id = ?2 OR username = ?2 COLLATE NOCASE OR alias = ?2)",
+                (account_id, alias),
+            ).fetchone()
+            if taken:
+                raise Conflict(f"Another account, @{taken[0]}, is called {alias!r} already.")
+            transaction.execute("UPDATE account SET alias = ? WHERE id = ?", (alias, account_id))
+
+        await self._engine.write(job)
 
     async def listing(self) -> list[Account]:
         """All accounts, oldest first."""
@@ -174,7 +190,7 @@ class SqliteAccounts:
 
 
 def _account(row: tuple[Any, ...]) -> Account:
-    return Account(id=row[0], username=row[1], name=row[2], app=row[3])
+    return Account(id=row[0], username=row[1], name=row[2], app=row[3], alias=row[4])
 
 
 def _user(row: tuple[Any, ...]) -> StoredUser:

@@ -209,6 +209,20 @@ class SqliteCredentials:
 
         await self._engine.write(job)
 
+    async def reseal(self, row: CredentialRow, sealed: bytes) -> bool:
+        """The same tokens under another key; False when they are not those of `row` any more."""
+
+        def job(transaction: Transaction) -> bool:
+            transaction.scrub = True
+            return bool(
+                transaction.execute(
+                    f"UPDATE credential SET sealed = ? WHERE {_HERE} AND gen = ? AND sealed = ?",  # noqa: S608
+                    (sealed, *_place(row), row.gen, row.sealed),
+                ).rowcount
+            )
+
+        return await self._engine.write(job)
+
     async def remove(self, account_id: str, app: str, kind: CredentialKind) -> bool:
         """Delete a login and overwrite its bytes."""
 

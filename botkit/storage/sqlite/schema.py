@@ -252,7 +252,11 @@ CREATE TABLE budget (
 ) WITHOUT ROWID
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_ALIASES = """
+ALTER TABLE account ADD COLUMN alias TEXT NOT NULL DEFAULT '' COLLATE NOCASE
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _ALIASES)
 """Migration n (from 1) makes version n of the schema out of version n - 1."""
 
 

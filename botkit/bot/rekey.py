@@ -1,0 +1,102 @@
+"""Another vault key for a store, while bots run on it.
+
+The new key is put before the old one where both are found by whoever looks; then each record is
+sealed again under its login's lock, so that no refresh is under way that opened it before; then
+the old key goes. Cut off anywhere, it goes on where it stopped. Source: reliability S4, S10.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from botkit.bot.assembly import open_the_vault, rescue_of
+from botkit.errors import ConfigError
+from botkit.model.tokens import CredentialKind
+from botkit.storage import find_previous_key, key_path, retire_previous, rotate_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from botkit.client.grant_lock import GrantLock
+    from botkit.config import Settings
+    from botkit.ports import Store, Vault
+
+__all__ = ["begin_rekey", "finish_rekey"]
+
+_MOST_ROUNDS = 10
+
+
+async def begin_rekey(settings: Settings, store: Store, *, tell: Callable[[str], None]) -> Vault:
+    """Make the new key, or go on with the rotation that has begun; gives a vault with both.
+
+    Raises:
+        ConfigError: The key comes from the settings, and the one before does not.
+        VaultKeyError: There is no key, or the file cannot be written; nothing was changed.
+    """
+    await open_the_vault(settings, store)  # a wrong key is said before anything is changed
+    if settings.store.key is not None:
+        if find_previous_key(settings) is None:
+            raise ConfigError(
+                "The vault key is given by BOTKIT_STORE__KEY; the one before is not given.",
+                hint="Give a new key there and the present one by BOTKIT_STORE__PREVIOUS_KEY, to "
+                "the bot too (restart it), then run this again.",
+            )
+    else:
+        path = key_path(store.store_id)
+        made = await asyncio.to_thread(rotate_key, path)
+        tell(f"new key made: {path}" if made else f"going on with the new key of {path}")
+    return await open_the_vault(settings, store)
+
+
+async def finish_rekey(
+    settings: Settings,
+    store: Store,
+    vault: Vault,
+    lock: GrantLock,
+    *,
+    tell: Callable[[str], None],
+) -> bool:
+    """Seal everything again and drop the old key; False when the old key is still needed.
+
+    Raises:
+        StoreUnavailable: Another process holds a login's lock and does not let go.
+    """
+    sealed = 0
+    for _ in range(_MOST_ROUNDS):
+        left = [
+            row for row in await store.credentials.listing() if not vault.is_current(row.sealed)
+        ]
+        if not left:
+            break
+        for row in left:
+            async with AsyncExitStack() as stack:
+                if row.kind is CredentialKind.OAUTH2:
+                    await stack.enter_async_context(lock(row))
+                sealed += await _reseal(store, vault, row.account_id, row.app, row.kind)
+    else:
+        tell("some logins change all the time; both keys stay: run this again")
+        return False
+    tell(f"{sealed} login(s) sealed with the new key")
+    rescue = rescue_of(settings)
+    if rescue is not None and await rescue.load():
+        tell("the rescue file still needs the old key, which stays; run this again later")
+        return False
+    if settings.store.key is not None:
+        tell("BOTKIT_STORE__PREVIOUS_KEY is not needed any more")
+    else:
+        await asyncio.to_thread(retire_previous, key_path(store.store_id))
+        tell("the old key is dropped; backups of the store from before need it, if you have it")
+    return True
+
+
+async def _reseal(
+    store: Store, vault: Vault, account_id: str, app: str, kind: CredentialKind
+) -> bool:
+    row = await store.credentials.get(account_id, app, kind)
+    if row is None or vault.is_current(row.sealed):
+        return False
+    tokens = vault.open(row.sealed, account_id=account_id, app=app, kind=kind, gen=row.gen)
+    sealed = vault.seal(tokens, account_id=account_id, app=app, kind=kind, gen=row.gen)
+    return await store.credentials.reseal(row, sealed)

@@ -1,0 +1,170 @@
+"""`botkit accounts rename | revoke | remove | rekey`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from botkit.cli.help import Command
+from botkit.cli.options import (
+    open_the_store,
+    read_settings,
+    run_async,
+    settings_options,
+    the_account,
+)
+from botkit.errors import ConfigError
+from botkit.model.tokens import CredentialKind, LoginState
+from botkit.telemetry.escaping import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from botkit.config import Settings
+
+__all__ = ["rekey_command", "remove_command", "rename_command", "revoke_command"]
+
+_LONGEST_NAME = 64
+_NOT_DONE = 1
+
+
+@click.command(cls=Command, name="rename", help="Give an account a name of your own.")
+@click.argument("account")
+@click.argument("name")
+@settings_options
+def rename_command(
+    *, account: str, name: str, config_file: Path | None, overrides: Sequence[str]
+) -> None:
+    """Every command and the settings then take that name too; X is not told."""
+    settings = read_settings(config_file, overrides)
+    alias = name.removeprefix("@")
+    _refuse_name(alias)
+
+    async def run() -> None:
+        async with open_the_store(settings) as store:
+            found = await the_account(store, account, settings)
+            own = alias.casefold() == found.username.casefold()
+            await store.accounts.rename(found.id, "" if own else alias)
+            _say(f"@{found.username} is called {found.username if own else alias} from now on")
+
+    run_async(run())
+
+
+@click.command(cls=Command, name="revoke", help="End a login at X, then forget it here.")
+@click.argument("account")
+@click.option("--force", is_flag=True, help="Remove them here even if X cannot be asked.")
+@settings_options
+def revoke_command(
+    *, account: str, force: bool, config_file: Path | None, overrides: Sequence[str]
+) -> int:
+    """Nothing is removed before X has confirmed."""
+    settings = read_settings(config_file, overrides)
+    from botkit.bot.serving import log_as
+
+    log_as(settings, level="warning")
+    return run_async(_revoke(settings, account, force=force))
+
+
+async def _revoke(settings: Settings, wanted: str, *, force: bool) -> int:
+    from botkit.bot.assembly import open_the_vault, open_x
+    from botkit.client.revoke import revoke_login
+
+    async with open_the_store(settings) as store:
+        account = await the_account(store, wanted, settings)
+        kind = CredentialKind.OAUTH2
+        row = await store.credentials.get(account.id, account.app, kind)
+        if row is None:
+            raise ConfigError(
+                f"@{account.username} has no OAuth 2.0 login.",
+                hint="An OAuth 1.0a token is ended by: "
+                f"botkit accounts invalidate {account.username} --oauth1",
+            )
+        vault = await open_the_vault(settings, store)
+        async with open_x(settings, store, vault) as x:
+            keeper = x.keeper
+            confirmed = await revoke_login(keeper.around, row, force=force, lock=keeper.lock)
+    if confirmed:
+        _say(f"the login of @{account.username} is revoked at X and removed here")
+        return 0
+    _say(f"the login of @{account.username} is removed here; X did NOT confirm that it has ended:")
+    _say("take the access back on X (Settings, Security, Apps and sessions)")
+    return _NOT_DONE
+
+
+@click.command(cls=Command, name="remove", help="Forget an account and its logins, here only.")
+@click.argument("account")
+@click.option("--force", is_flag=True, help="Although a login of it is alive at X.")
+@settings_options
+def remove_command(
+    *, account: str, force: bool, config_file: Path | None, overrides: Sequence[str]
+) -> None:
+    """A login that lives at X has to be revoked first."""
+    settings = read_settings(config_file, overrides)
+    run_async(_remove(settings, account, force=force))
+
+
+async def _remove(settings: Settings, wanted: str, *, force: bool) -> None:
+    from botkit.bot.assembly import open_the_vault, open_x
+
+    async with open_the_store(settings) as store:
+        account = await the_account(store, wanted, settings)
+        rows = await store.credentials.listing(account.id)
+        alive = [row.kind.value for row in rows if row.status is not LoginState.DEAD]
+        if alive and not force:
+            raise ConfigError(
+                f"@{account.username} has a login that X still takes ({', '.join(alive)}).",
+                hint=f"End it first: botkit accounts revoke {account.username}; or --force.",
+            )
+        if not rows:
+            await store.accounts.remove(account.id)
+        else:
+            vault = await open_the_vault(settings, store)
+            async with open_x(settings, store, vault) as x:
+                for row in rows:
+                    async with x.keeper.lock(row):
+                        await store.credentials.remove(row.account_id, row.app, row.kind)
+                    if x.keeper.around.witness is not None:
+                        await x.keeper.around.witness.forget(row)
+                await store.accounts.remove(account.id)
+    _say(f"@{account.username} is forgotten here")
+
+
+@click.command(
+    cls=Command, name="rekey", help="Seal all logins with a new vault key, while bots run."
+)
+@settings_options
+def rekey_command(*, config_file: Path | None, overrides: Sequence[str]) -> int:
+    """Make the key, seal everything again, drop the old key."""
+    settings = read_settings(config_file, overrides)
+    from botkit.bot.serving import log_as
+
+    log_as(settings, level="warning")
+    return run_async(_rekey(settings))
+
+
+async def _rekey(settings: Settings) -> int:
+    from botkit.bot.assembly import open_x
+    from botkit.bot.rekey import begin_rekey, finish_rekey
+
+    async with open_the_store(settings) as store:
+        vault = await begin_rekey(settings, store, tell=_say)
+        async with open_x(settings, store, vault) as x:
+            done = await finish_rekey(settings, store, vault, x.keeper.lock, tell=_say)
+    return 0 if done else _NOT_DONE
+
+
+def _refuse_name(name: str) -> None:
+    fits = 0 < len(name) <= _LONGEST_NAME and all(
+        letter.isalnum() or letter in "._-" for letter in name
+    )
+    if not fits or name.isdigit():
+        raise ConfigError(
+            f"{name!r} cannot be an account's name.",
+            hint="Letters, digits, dot, hyphen and underscore, at least one that is no digit.",
+        )
+
+
+def _say(text: str) -> None:
+    click.echo(f"accounts {escape(text)}", err=True)

@@ -1,0 +1,166 @@
+"""Asks X whose a login is, refreshing first when that is due. Source: reliability 3.5, C8."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import structlog
+from msgspec import Struct
+
+from botkit.client.identity import read_user, who_am_i
+from botkit.client.signing import SignedCalls
+from botkit.errors import (
+    BotkitError,
+    ConfigError,
+    InvalidClient,
+    InvalidGrant,
+    Parked,
+    Unauthorized,
+)
+from botkit.model.tokens import CredentialKind, LoginState, Secret, TokenPair
+from botkit.model.users import User
+from botkit.ports.io import HttpRequest
+from botkit.protocol import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from botkit.client.tokens import TokenKeeper
+    from botkit.model.records import CredentialRow
+    from botkit.model.users import Account
+
+__all__ = ["Checked", "check_logins"]
+
+_log = structlog.get_logger("botkit.login")
+
+_TIMEOUT_S = 20.0
+
+
+class Checked(Struct, frozen=True, kw_only=True):
+    """One login after the question.
+
+    `owner` is whose it is, as X says; None when X did not say, and `error` is why. `left_s` is
+    the life of the access token, None for one that does not end.
+    """
+
+    kind: CredentialKind
+    status: LoginState
+    reason: str
+    since: datetime
+    gen: int
+    left_s: float | None = None
+    owner: User | None = None
+    error: BotkitError | None = None
+
+
+async def check_logins(
+    keeper: TokenKeeper, account: Account, *, on_asked: Callable[[], None]
+) -> list[Checked]:
+    """Check each login of the account through its app; empty when it has none.
+
+    `on_asked` is told of each question that X answered: it costs what a look at oneself costs.
+
+    Raises:
+        StateError: The store or the vault cannot be used.
+    """
+    rows = await keeper.around.store.credentials.listing(account.id)
+    checked: list[Checked] = []
+    for row in (row for row in rows if row.app == account.app):
+        if row.kind is CredentialKind.OAUTH2:
+            checked.append(await _check_grant(keeper, account, on_asked))
+        elif row.kind is CredentialKind.OAUTH1:
+            checked.append(await _check_pair(keeper, account, row, on_asked))
+    return checked
+
+
+async def _check_grant(
+    keeper: TokenKeeper, account: Account, on_asked: Callable[[], None]
+) -> Checked:
+    owner: User | None = None
+    error: BotkitError | None = None
+    status = await keeper.settled(account.id)
+    if status.status is not LoginState.DEAD:
+        try:
+            owner = await _ask(keeper, account.id)
+            on_asked()
+        except Parked as parked:
+            until = f" until {parked.until:%H:%M:%S} UTC" if parked.until else ""
+            error = BotkitError(f"the access token is over and cannot be renewed{until}")
+        except BotkitError as trouble:
+            error = trouble
+    if owner is not None and owner.id != account.id:
+        await keeper.mark_dead(
+            account.id, f"X says the token is of another user, @{owner.username} ({owner.id})"
+        )
+    status = await keeper.settled(account.id)
+    refused = isinstance(error, Unauthorized) and status.status is LoginState.OK
+    return Checked(
+        kind=CredentialKind.OAUTH2,
+        # X refuses what should be good: not dead by our knowledge, and not fine either.
+        status=LoginState.UNCERTAIN if refused else status.status,
+        reason="X refuses a fresh access token" if refused else status.reason,
+        since=status.since,
+        gen=status.gen,
+        left_s=status.left_s,
+        owner=owner,
+        error=None if isinstance(error, InvalidGrant | InvalidClient) else error,
+    )
+
+
+async def _ask(keeper: TokenKeeper, account_id: str) -> User:
+    token = await keeper.access_token(account_id)
+    try:
+        return await who_am_i(keeper.around, token)
+    except Unauthorized:
+        fresh = await keeper.report_unauthorized(account_id, token)
+        if fresh is None:
+            raise
+        return await who_am_i(keeper.around, fresh)
+
+
+async def _check_pair(
+    keeper: TokenKeeper, account: Account, row: CredentialRow, on_asked: Callable[[], None]
+) -> Checked:
+    """An OAuth 1.0a token: it has no life that ends, so X's answer is all there is to know."""
+    status, reason = row.status, row.reason
+    owner: User | None = None
+    error: BotkitError | None = None
+    try:
+        owner, level = await _ask_signed(keeper, row)
+        on_asked()
+        await keeper.note_level(account.id, level)
+        status, reason = LoginState.OK, ""
+    except Unauthorized as refused:
+        status, reason = LoginState.DEAD, f"X refuses the token: {refused.message}"
+    except ConfigError as wrong:
+        status, reason = LoginState.CONFIG, wrong.message
+    except BotkitError as trouble:
+        error = trouble
+    if owner is not None and owner.id != account.id:
+        status, reason = LoginState.DEAD, f"the token is of another user, @{owner.username}"
+    if (status, reason) != (row.status, row.reason):
+        now = keeper.around.clock.now()
+        await keeper.around.store.credentials.set_status(row, status, reason=reason, now=now)
+        _log.warning("login state", account=account.id, status=status.value, reason=reason)
+    return Checked(
+        kind=row.kind,
+        status=status,
+        reason=reason,
+        since=row.since,
+        gen=row.gen,
+        owner=owner,
+        error=error,
+    )
+
+
+async def _ask_signed(keeper: TokenKeeper, row: CredentialRow) -> tuple[User, str]:
+    around = keeper.around
+    tokens = around.vault.open(
+        row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
+    )
+    pair = TokenPair(token=Secret(tokens["token"]), token_secret=Secret(tokens["token_secret"]))
+    ask = requests.get_me()
+    url = around.endpoints.url_of(ask)
+    request = HttpRequest(method=ask.method, url=url, name=ask.name, timeout_s=_TIMEOUT_S)
+    return read_user(around, ask, await SignedCalls(around, row.app).send(request, pair))

@@ -1,0 +1,70 @@
+"""Sealed with a passphrase, for the way from one machine to another.
+
+Text of two lines: what it is, and base64 of salt, nonce and AES-256-GCM of the content; the key
+comes from the passphrase by scrypt. Source: RFC 7914 (scrypt), NIST SP 800-38D.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+
+from botkit.errors import ConfigError
+
+__all__ = ["LEAST_CHARACTERS", "open_parcel", "seal_parcel"]
+
+LEAST_CHARACTERS = 10
+_TITLE = "botkit-login-1"
+_SALT_BYTES = 16
+_NONCE_BYTES = 12
+_COST = 2**16
+"""64 MiB and about a fifth of a second for each guess."""
+_BLOCK = 8
+_KEY_BYTES = 32
+
+
+def seal_parcel(content: bytes, passphrase: str) -> str:
+    """The content as text that only the passphrase opens. Blocks while the key is derived.
+
+    Raises:
+        ConfigError: The passphrase is too short.
+    """
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    if len(passphrase) < LEAST_CHARACTERS:
+        raise ConfigError(f"The passphrase is too short: {LEAST_CHARACTERS} characters or more.")
+    salt, nonce = os.urandom(_SALT_BYTES), os.urandom(_NONCE_BYTES)
+    sealed = AESGCM(_key(passphrase, salt)).encrypt(nonce, content, _TITLE.encode())
+    return f"{_TITLE}\n{base64.b64encode(salt + nonce + sealed).decode()}\n"
+
+
+def open_parcel(text: str, passphrase: str) -> bytes:
+    """The content. Blocks while the key is derived.
+
+    Raises:
+        ConfigError: It is no parcel, was damaged, or the passphrase is another one.
+    """
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    title, _, body = text.strip().partition("\n")
+    if title.strip() != _TITLE:
+        raise ConfigError("This is not a login that `botkit accounts export` wrote.")
+    try:
+        raw = base64.b64decode("".join(body.split()), validate=True)
+        salt, nonce = raw[:_SALT_BYTES], raw[_SALT_BYTES : _SALT_BYTES + _NONCE_BYTES]
+        sealed = raw[_SALT_BYTES + _NONCE_BYTES :]
+        return AESGCM(_key(passphrase, salt)).decrypt(nonce, sealed, _TITLE.encode())
+    except (binascii.Error, ValueError, InvalidTag) as fault:
+        raise ConfigError(
+            "The login does not open: the passphrase is another one, or the file is damaged.",
+            hint="Nothing was changed; try again.",
+        ) from fault
+
+
+def _key(passphrase: str, salt: bytes) -> bytes:
+    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+    kdf = Scrypt(salt=salt, length=_KEY_BYTES, n=_COST, r=_BLOCK, p=1)
+    return kdf.derive(passphrase.encode())
