@@ -7,18 +7,20 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["prepare"]
+__all__ = ["ACCOUNT_ID", "prepare"]
+
+ACCOUNT_ID = "1"
 
 _NOBODY = "http://127.0.0.1:9"  # no connection is waited for before the bot is ready
 
 
-def prepare(folder: Path) -> None:
+def prepare(folder: Path, *, api_url: str = _NOBODY) -> None:
     """A bot, its settings, and a store with one account that is logged in."""
     key = "made-up-".ljust(42, "k") + "A="
     settings = {
         "bot": {"target": "bench_bot:bot"},
         "app": {"client_id": "made-up", "client_secret": "made-up", "bearer_token": "made-up"},
-        "x": {"api_url": _NOBODY},
+        "x": {"api_url": api_url},
         "store": {"url": f"sqlite:///{folder / 'botkit.db'}", "key": key},
     }
     lines = [
@@ -59,18 +61,18 @@ async def _fill(folder: Path) -> None:
     settings = load_settings(environ={}, folder=folder)
     async with open_store(settings.store_url, clock=clock) as store:
         vault = await open_the_vault(settings, store)
-        await store.accounts.put(Account(id="1", username="bench", app="default"))
+        await store.accounts.put(Account(id=ACCOUNT_ID, username="bench", app="default"))
         kind = CredentialKind.OAUTH2
         tokens = {"access_token": "made-up", "refresh_token": "made-up"}
         now = clock.now()
         await store.credentials.replace(
             CredentialRow(
-                account_id="1",
+                account_id=ACCOUNT_ID,
                 app="default",
                 kind=kind,
                 gen=1,
-                sealed=vault.seal(tokens, account_id="1", app="default", kind=kind, gen=1),
-                user_id="1",
+                sealed=vault.seal(tokens, account_id=ACCOUNT_ID, app="default", kind=kind, gen=1),
+                user_id=ACCOUNT_ID,
                 username="bench",
                 scopes=("tweet.read", "tweet.write", "users.read", "offline.access"),
                 since=now,

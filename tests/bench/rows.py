@@ -144,6 +144,50 @@ ROWS = (
         service=_SERVER,
     ),
     Row(
+        id="B1",
+        path="create post, OAuth 2 bearer, 32 in flight",
+        figure=Figure.PER_CPU_S,
+        ours=_of("calls", "botkit", 3_000, "botkit_posts"),
+        limit=Against(
+            variant=_of("calls", "session.post(json=)", 3_000, "plain_posts"),
+            bar=_at_least(0.95, 1.2),
+        ),
+        peers=(
+            Against(
+                variant=_of("calls", "tweepy AsyncClient", 3_000, "tweepy_posts", **_TWEEPY),
+                bar=_at_least(1.0, 1.25),
+            ),
+            Against(variant=_of("calls", "xdk", 400, "xdk_posts", **_XDK), bar=_at_least(5, 6.5)),
+        ),
+        service="tests.bench.post_server",
+    ),
+    Row(
+        id="B3",
+        path="one OAuth 1.0a signature",
+        figure=Figure.CPU_US,
+        ours=_of("calls", "botkit", 20_000, "botkit_signature"),
+        limit=Against(
+            variant=_of("calls", "hmac by hand", 10_000, "plain_signature"),
+            bar=_at_most(1, 0.25),
+        ),
+        peers=(
+            Against(
+                variant=_of(
+                    "calls",
+                    "oauthlib",
+                    3_000,
+                    "oauthlib_signature",
+                    needs="oauthlib",
+                    package="oauthlib",
+                ),
+                bar=_at_least(3, 12),
+            ),
+            Against(
+                variant=_of("calls", "authlib", 3_000, "authlib_signature"), bar=_at_least(3, 12)
+            ),
+        ),
+    ),
+    Row(
         id="C1",
         path="dispatch: 3 middlewares, 2 injected values, 10 handlers",
         figure=Figure.CPU_US,
