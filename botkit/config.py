@@ -11,7 +11,7 @@ import os
 import tomllib
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -448,6 +448,6 @@ def _leaves(
     for name, value in document.items():
         here = (*path, name)
         if isinstance(value, dict):
-            yield from _leaves(value, here)
+            yield from _leaves(cast("dict[str, Any]", value), here)
         else:
             yield here, value

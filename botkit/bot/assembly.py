@@ -31,7 +31,7 @@ from botkit.storage import find_key, find_previous_key, key_path, make_key, open
 from botkit.storage.sqlite.files import path_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
     from pathlib import Path
 
     from pydantic import SecretStr
@@ -81,7 +81,7 @@ async def open_x(
     clock: Clock | None = None,
     entropy: Entropy | None = None,
     on_login_change: Callable[[LoginStatus], None] | None = None,
-) -> AsyncIterator[X]:
+) -> AsyncGenerator[X]:
     """Open the way to X; ports that are not given are the system's.
 
     Safe beside any other process of this machine that has the same store open: a login is
@@ -228,7 +228,7 @@ def _beside_store(settings: Settings, suffix: str) -> Path | None:
 
 
 @asynccontextmanager
-async def _transport_of(settings: Settings, given: Transport | None) -> AsyncIterator[Transport]:
+async def _transport_of(settings: Settings, given: Transport | None) -> AsyncGenerator[Transport]:
     if given is not None:
         yield given
         return

@@ -37,7 +37,7 @@ from botkit.runtime.steps import Wrote
 from botkit.telemetry.redaction import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Coroutine, Sequence
 
     from botkit.bot.definition import Bot
     from botkit.client.grants import LoginStatus
@@ -118,7 +118,7 @@ async def open_runtime(
     force: bool = False,
     watch: Watch | None = None,
     redactor: Redactor | None = None,
-) -> AsyncIterator[RunningBot]:
+) -> AsyncGenerator[RunningBot]:
     """Run a bot on an open store until the block ends; then it is stopped in order.
 
     Ports that are not given are the system's. `force` starts it although an account surely may

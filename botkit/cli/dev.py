@@ -13,7 +13,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -207,12 +207,13 @@ class _Dev:
     async def _watch(self, folder: Path) -> None:
         """Start the bot again when a Python file or a setting changes."""
         try:
-            from watchfiles import awatch
+            import watchfiles
         except ImportError as error:
             raise ConfigError(
                 "Reloading needs watchfiles.",
                 hint='Install "botkit[dev]", or say --no-reload.',
             ) from error
+        awatch: Any = watchfiles.awatch  # its types are partly unknown
         async for changes in awatch(Path.cwd(), watch_filter=lambda _, path: path.endswith(".py")):
             names = sorted({Path(path).name for _, path in changes})
             self._say(f"changed: {', '.join(names)}; the bot starts again")

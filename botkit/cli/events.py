@@ -18,6 +18,7 @@ from botkit.cli.options import (
     run_async,
     settings_options,
 )
+from botkit.cli.tables import print_rows
 from botkit.errors import ConfigError
 from botkit.model.records import EventState
 from botkit.telemetry.escaping import escape
@@ -75,11 +76,19 @@ def list_events(
         return
     if not rows:
         click.echo("No dead letters." if dead else "No events.")
-    for row in rows:
-        about = f"{row['reason']}: {row['error']}" if dead else row["text"]
-        waits = f" (waits for {row['waiting_for']})" if row.get("waiting_for") else ""
-        line = f"{row['at']:%Y-%m-%d %H:%M:%S}  {row['key']}  {row['state']}{waits}  {about}"
-        click.echo(escape(line))
+    print_rows(
+        ("when", "event", "state", "about"),
+        (
+            (
+                f"{row['at']:%Y-%m-%d %H:%M:%S}",
+                row["key"],
+                row["state"]
+                + (f" (waits for {row['waiting_for']})" if row.get("waiting_for") else ""),
+                f"{row['reason']}: {row['error']}" if dead else row["text"],
+            )
+            for row in rows
+        ),
+    )
 
 
 @command.command(name="show", help="One event in full, with its writes and its trace if it died.")

@@ -14,7 +14,7 @@ from botkit.config import Settings, load_settings
 from botkit.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 
     from botkit.model.users import Account
     from botkit.ports import Store
@@ -68,7 +68,7 @@ def read_settings(config_file: Path | None, overrides: Iterable[str] = ()) -> Se
 
 
 @contextlib.asynccontextmanager
-async def open_the_store(settings: Settings, *, create: bool = False) -> AsyncIterator[Store]:
+async def open_the_store(settings: Settings, *, create: bool = False) -> AsyncGenerator[Store]:
     """The settings' store; by default only one that is there already.
 
     Raises:

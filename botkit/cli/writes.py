@@ -16,6 +16,7 @@ from botkit.cli.options import (
     run_async,
     settings_options,
 )
+from botkit.cli.tables import print_rows
 from botkit.errors import ConfigError
 from botkit.model.messages import Message
 from botkit.model.posts import Post
@@ -75,10 +76,19 @@ def list_writes(
         return
     if not rows:
         click.echo("No writes.")
-    for row in rows:
-        made = f" → {row['result_id']}" if row["result_id"] else ""
-        when = f"{row['created_at']:%Y-%m-%d %H:%M:%S}"
-        click.echo(escape(f"{when}  {row['state']:<10} {row['operation']}{made}  {row['id']}"))
+    print_rows(
+        ("when", "state", "operation", "made", "write"),
+        (
+            (
+                f"{row['created_at']:%Y-%m-%d %H:%M:%S}",
+                row["state"],
+                row["operation"],
+                row["result_id"],
+                row["id"],
+            )
+            for row in rows
+        ),
+    )
 
 
 @command.command(name="show", help="One write in full, with its attempts and its reads.")

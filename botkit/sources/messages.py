@@ -7,7 +7,7 @@ that is known. Source: X API docs, "Direct Messages lookup": 30 days back, 15 re
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -141,7 +141,7 @@ class MessagesPoll:
         return await self._sender.send(request, account_id=self._account.id)
 
     def _events(self, response: Response) -> list[DirectMessage]:
-        value = {"data": response.data or [], "includes": response.includes}
+        value: dict[str, Any] = {"data": response.data or [], "includes": response.includes}
         return [e for e in events_of(value, self._hearing) if isinstance(e, DirectMessage)]
 
     async def _rest(self, wait_s: float, started_s: float) -> None:

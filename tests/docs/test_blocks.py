@@ -49,7 +49,9 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
     for block in PAGES[page]:
         if block.language != "python" or block.marks.keys() & {"not run", "write", "is"}:
             continue
-        code = compile("\n" * (block.line - 1) + block.text, ROOT / page, "exec", dont_inherit=True)
+        code = compile(
+            "\n" * (block.line - 1) + block.text, ROOT / page, "exec", dont_inherit=True
+        )
         exec(code, names)
         for bot in {value for value in names.values() if isinstance(value, Bot)}:
             bot.wiring  # noqa: B018 - a fault in it is raised here
