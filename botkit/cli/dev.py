@@ -13,7 +13,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -213,8 +213,8 @@ class _Dev:
                 "Reloading needs watchfiles.",
                 hint='Install "botkit[dev]", or say --no-reload.',
             ) from error
-        awatch: Any = watchfiles.awatch  # its types are partly unknown
-        async for changes in awatch(Path.cwd(), watch_filter=lambda _, path: path.endswith(".py")):
+        awatch = cast("Any", watchfiles).awatch  # its types are partly unknown
+        async for changes in awatch(Path.cwd(), watch_filter=_is_python):
             names = sorted({Path(path).name for _, path in changes})
             self._say(f"changed: {', '.join(names)}; the bot starts again")
             await self._stop_bot()
@@ -256,6 +256,10 @@ class _Dev:
         except TimeoutError:
             process.kill()
             await process.wait()
+
+
+def _is_python(_change: object, path: str) -> bool:
+    return path.endswith(".py")
 
 
 async def _lines() -> AsyncIterator[str]:

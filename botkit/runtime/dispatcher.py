@@ -93,16 +93,7 @@ class Dispatcher:
         self.feeder = Feeder(
             store=services.store, clock=services.clock, take=self._take, capacity=capacity
         )
-        self.completion = Completion(
-            lookup=lookup,
-            store=services.store,
-            clock=services.clock,
-            entropy=entropy,
-            fence=services.fence,
-            ready=self._completed,
-            gone=self._gone,
-            later=self.feeder.later,
-        )
+        self.completion = self._completion(services, lookup, entropy)
         self._runs = Runs(
             wiring=wiring,
             services=services,
@@ -113,6 +104,18 @@ class Dispatcher:
             later=self.feeder.later,
             redact=redact,
             on_ended=on_ended,
+        )
+
+    def _completion(self, services: Services, lookup: Lookup, entropy: Entropy) -> Completion:
+        return Completion(
+            lookup=lookup,
+            store=services.store,
+            clock=services.clock,
+            entropy=entropy,
+            fence=services.fence,
+            ready=self._completed,
+            gone=self._gone,
+            later=self.feeder.later,
         )
 
     @property
