@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -156,14 +158,52 @@ def _until() -> Callable[..., Any]:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
+    with served(tmp_path) as world:
+        yield world
+
+
+@pytest.fixture
+def machine(tmp_path: Path, world: World) -> Iterator[Machine]:
+    """A folder whose greeter is authorized in the world."""
+    machine = installed(tmp_path, world)
+    try:
+        machine.authorize()
+        yield machine
+    finally:
+        machine.end()
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, World]]:
+    """An authorized machine that nothing runs on; its world."""
+    folder = tmp_path_factory.mktemp("template")
+    with served(folder) as world:
+        machine = installed(folder, world)
+        machine.authorize()
+        yield folder, world
+
+
+@pytest.fixture
+def copied(tmp_path: Path, template: tuple[Path, World]) -> Iterator[Machine]:
+    """A copy of the authorized machine, for what does not come as far as running."""
+    folder, world = template
+    for part in ("machine", "config"):
+        shutil.copytree(folder / part, tmp_path / part)
+    machine = Machine(tmp_path / "machine", plain_environment(tmp_path) | world.environment)
+    yield machine
+    machine.end()
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[World]:
+    """A simulated X in a process of its own."""
     callback = f"http://127.0.0.1:{free_port()}/callback"
-    environment = plain_environment(tmp_path)
     process = subprocess.Popen(
         [sys.executable, "-m", "botkit", "sandbox", "--json", "--redirect-uri", callback],
         stdout=subprocess.PIPE,
         text=True,
-        cwd=tmp_path,
-        env=environment,
+        cwd=folder,
+        env=plain_environment(folder),
     )
     assert process.stdout is not None
     text = ""
@@ -180,18 +220,13 @@ def world(tmp_path: Path) -> Iterator[World]:
         process.communicate()
 
 
-@pytest.fixture
-def machine(tmp_path: Path, world: World) -> Iterator[Machine]:
-    """A folder whose greeter is authorized in the world."""
-    folder = tmp_path / "machine"
+def installed(home: Path, world: World) -> Machine:
+    """A folder with the greeter and the settings of the world's app."""
+    folder = home / "machine"
     folder.mkdir()
-    machine = Machine(folder, plain_environment(tmp_path) | world.environment)
+    machine = Machine(folder, plain_environment(home) | world.environment)
     machine.write(GREETER)
-    try:
-        machine.authorize()
-        yield machine
-    finally:
-        machine.end()
+    return machine
 
 
 @pytest.fixture

@@ -23,6 +23,12 @@ KEY_NAME = "BOTKIT_STORE__KEY"
 OTHER_KEY = "q0Yw2sT0fUjJtMZ6iN3b1cVd9eRgXhKaLpOuQsWzYxA="
 
 
+@pytest.fixture
+def machine(copied: Machine) -> Machine:
+    """An authorized machine; a copy will do, because none of these comes as far as running."""
+    return copied
+
+
 def said(done: subprocess.CompletedProcess[str], *, code: int) -> str:
     """The one thing that the command said, after its exit code was looked at."""
     assert done.returncode == code, done.stdout + done.stderr
@@ -126,7 +132,6 @@ def test_without_an_account_bot_run_says_the_two_ways_on_with_its_own_name(stran
 
 
 def test_with_a_store_but_without_an_account_the_two_ways_on_are_said_too(machine: Machine):
-    machine.authorize()
     with sqlite3.connect(machine.folder / "botkit.db") as store:
         store.execute("DELETE FROM credential")
         store.execute("DELETE FROM account")
