@@ -69,8 +69,6 @@ class Home:
         environ = {
             "BOTKIT_APP__CLIENT_ID": self.app.client_id,
             "BOTKIT_APP__CLIENT_SECRET": self.app.client_secret or "",
-            "BOTKIT_APP__API_KEY": self.app.api_key,
-            "BOTKIT_APP__API_SECRET": self.app.api_secret,
             "BOTKIT_APP__BEARER_TOKEN": self.app.bearer,
             "BOTKIT_APP__REDIRECT_URI": self.app.redirect_uris[0],
             "BOTKIT_BOT__ACCOUNT": self.user.username,

@@ -8,12 +8,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from pydantic import SecretStr
 
 from botkit import Bot
 from botkit.bot.assembly import apps_of, open_the_vault
 from botkit.client.login import LoginWish
 from botkit.client.login1 import OAuth1Attempt
 from botkit.client.surroundings import Surroundings
+from botkit.config import Settings
 from botkit.errors import LevelTooLow
 from botkit.sandbox import Sandbox
 from botkit.sandbox.clock import SeededEntropy
@@ -24,9 +26,19 @@ from botkit.sandbox.transport import SandboxTransport
 from botkit.storage import open_store
 
 
+class SigningHome(Home):
+    """A home whose settings hold the app's key and secret too."""
+
+    def settings(self) -> Settings:
+        settings = super().settings()
+        assert settings.app is not None
+        keys = {"api_key": self.app.api_key, "api_secret": SecretStr(self.app.api_secret)}
+        return settings.model_copy(update={"app": settings.app.model_copy(update=keys)})
+
+
 async def authorize(sandbox: Sandbox, folder: Path) -> Home:
     """What `botkit setup --oauth1` does, with a person who agrees."""
-    home = Home(sandbox.server, folder / "greeter", username="greeter")
+    home = SigningHome(sandbox.server, folder / "greeter", username="greeter")
     sandbox._homes["greeter"] = home
     settings = await asyncio.to_thread(home.settings)
     with threads_counted(sandbox.clock):
