@@ -75,18 +75,20 @@ def plain_posts(order: Order) -> Sample:
 
 
 def botkit_posts(order: Order) -> Sample:
-    """The whole client: credential, limiter, transport, answer read into a value."""
+    """The whole client: credential, rate window, transport, price, answer checked."""
     ready.prepare(Path(order.folder), api_url=f"http://127.0.0.1:{order.port}")
 
     async def run() -> Sample:
-        from botkit.protocol.objects import read_post
         from botkit.protocol.requests import create_post
+        from botkit.telemetry.log import set_up_logging
+
+        set_up_logging(level="error")
 
         async with _sender(Path(order.folder)) as sender:
 
             async def post(text: str) -> str:
                 response = await sender.send(create_post(text), account_id=ready.ACCOUNT_ID)
-                return read_post(response.data).id
+                return str(response.data["id"])
 
             return await _posts(post, order)
 
