@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from botkit.client.grant_lock import in_process
+from botkit.client.invalidate import invalidate_pair
 from botkit.errors import AuthError, ConfigError, XError
 from botkit.model.tokens import CredentialKind, Secret
 from botkit.ports.io import HttpRequest
@@ -31,7 +32,7 @@ async def revoke_login(
     force: bool = False,
     lock: GrantLock = in_process,
 ) -> bool:
-    """Revoke the grant of an OAuth 2.0 login and remove it from the store.
+    """Revoke the grant of an OAuth 2.0 login, or the token of a 1.0a one, and remove it here.
 
     Waits for a refresh that another process has under way, and revokes what that got. Gives
     whether X confirmed it. With `force` it is removed here even when X did not.
@@ -39,7 +40,7 @@ async def revoke_login(
     Raises:
         AuthError: X does not accept the client; nothing was removed.
         XError: X could not be asked or did not do it; nothing was removed.
-        ConfigError: The app has no client id and secret; nothing was removed.
+        ConfigError: The app has no keys for it; nothing was removed.
     """
     async with lock(row):
         found = await around.store.credentials.get(row.account_id, row.app, row.kind)
@@ -48,9 +49,9 @@ async def revoke_login(
 
 async def _revoke_and_remove(around: Surroundings, row: CredentialRow, *, force: bool) -> bool:
     confirmed = True
-    if row.kind is CredentialKind.OAUTH2:
+    if row.kind is not CredentialKind.APP_ONLY:
         try:
-            await _revoke(around, row)
+            await (_revoke if row.kind is CredentialKind.OAUTH2 else invalidate_pair)(around, row)
         except (AuthError, XError, ConfigError) as error:
             if not force:
                 raise

@@ -9,6 +9,7 @@ import pytest
 from botkit.client.revoke import revoke_login
 from botkit.errors import ConfigError, InvalidClient, OutcomeUnknown, ServerError
 from botkit.model.tokens import CredentialKind
+from botkit.protocol.oauth1_flow import INVALIDATE
 from tests.unit.client.fakes import World, json_answer
 from tests.unit.client.keeping import WRONG_SECRET
 from tests.unit.client.test_login import around
@@ -69,8 +70,13 @@ async def test_an_app_without_keys_removes_nothing(world: World) -> None:
     assert not await gone(world)
 
 
-async def test_other_kinds_are_only_removed_here(world: World) -> None:
+async def test_a_1a_token_is_made_dead_at_x_before_it_is_removed(world: World) -> None:
     row = await world.log_in_1a()
+    world.peer.plan[INVALIDATE] = [json_answer(503, {}), json_answer(200, {"access_token": "t"})]
+    with pytest.raises(ServerError):
+        await revoke_login(around(world), row)
+    kept = world.real_store.credentials.get
+    assert await kept("1999", "default", CredentialKind.OAUTH1) == row
     assert await revoke_login(around(world), row)
-    assert world.peer.calls == []
-    assert await world.real_store.credentials.get("1999", "default", CredentialKind.OAUTH1) is None
+    assert len(world.peer.named(INVALIDATE)) == 2
+    assert await kept("1999", "default", CredentialKind.OAUTH1) is None
