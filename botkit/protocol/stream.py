@@ -52,23 +52,26 @@ class LineSplitter:
         """The lines that are whole with this chunk, without their ends, in order."""
         parts = chunk.split(b"\n")
         rest = parts.pop()
-        lines: list[bytes] = []
+        may_be_over = len(self._carry) + len(chunk) > self._limit
         if parts and self._skipping:
             self._skipping = False
             del parts[0]
         elif parts and self._carry:
             parts[0] = bytes(self._carry) + parts[0]
             self._carry.clear()
-        for part in parts:
-            line = part[:-1] if part[-1:] == b"\r" else part
-            if not line:
-                self.keep_alives += 1
-            elif len(line) <= self._limit:
-                lines.append(line)
-            else:
-                self.skipped += 1
+        lines = [part.removesuffix(b"\r") for part in parts]
+        if may_be_over or not all(lines):
+            lines = self._without(lines)
         self._keep(rest)
         return lines
+
+    def _without(self, lines: list[bytes]) -> list[bytes]:
+        """Those that are neither empty nor over the limit."""
+        whole = [line for line in lines if line]
+        self.keep_alives += len(lines) - len(whole)
+        kept = [line for line in whole if len(line) <= self._limit]
+        self.skipped += len(whole) - len(kept)
+        return kept
 
     def _keep(self, rest: bytes) -> None:
         if self._skipping or not rest:
