@@ -1,0 +1,85 @@
+"""A warm process that forks others, each of which asks for an access token and ends.
+
+Reads a line on stdin for each: a number of processes. For each process it prints its pid, and
+starts it with the next line. Then, when all have ended: how each ended and what it got.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import sys
+
+WARM = (
+    "botkit.bot.assembly",
+    "botkit.config",
+    "botkit.storage.sqlite.store",
+    "cryptography.hazmat.primitives.ciphers.aead",
+    "platformdirs",
+)
+
+
+async def _ask() -> str:
+    from botkit.bot.assembly import open_the_vault, open_x
+    from botkit.client.system import SystemClock
+    from botkit.config import load_settings
+    from botkit.storage import open_store
+
+    settings = load_settings()
+    async with open_store(settings.store_url, clock=SystemClock(), create=False) as store:
+        vault = await open_the_vault(settings, store)
+        async with open_x(settings, store, vault) as x:
+            await x.keeper.settled("1999")
+            return (await x.keeper.access_token("1999")).reveal()
+
+
+def _child(gate: int, answer: int) -> None:
+    os.dup2(2, 1)  # what is logged must not stand among the answers
+    os.read(gate, 1)
+    code = 1
+    try:
+        os.write(answer, asyncio.run(_ask()).encode())
+        code = 0
+    except BaseException as error:  # noqa: BLE001 - told to whoever reads
+        os.write(answer, f"{type(error).__name__}: {error}".encode())
+    finally:
+        os._exit(code)
+
+
+def _say(*words: object) -> None:
+    sys.stdout.write(" ".join(str(word) for word in words) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    for module in WARM:
+        importlib.import_module(module)
+    _say("ready")
+    for line in sys.stdin:
+        begun = []
+        for _ in range(int(line)):
+            gate, opener = os.pipe()
+            answer, teller = os.pipe()
+            pid = os.fork()
+            if pid == 0:
+                os.close(opener)
+                os.close(answer)
+                _child(gate, teller)
+            os.close(gate)
+            os.close(teller)
+            begun.append((pid, opener, answer))
+        _say(*(pid for pid, _, _ in begun))
+        if not sys.stdin.readline():
+            return
+        for _, opener, _ in begun:
+            os.write(opener, b".")
+            os.close(opener)
+        for pid, _, answer in begun:
+            _, status = os.waitpid(pid, 0)
+            with os.fdopen(answer, "rb") as told:
+                _say(os.waitstatus_to_exitcode(status), told.read().decode())
+
+
+if __name__ == "__main__":
+    main()
