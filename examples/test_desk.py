@@ -52,8 +52,11 @@ async def test_the_model_is_paid_once_even_if_the_process_dies_before_the_answer
 
 
 async def test_tells_the_weather_at_eight_in_berlin(sandbox: Sandbox) -> None:
+    sandbox.clock.set(datetime(2025, 12, 11, 6, 55, tzinfo=UTC))  # five to eight in Berlin
     async with sandbox.running(bot):
-        await sandbox.advance(timedelta(days=1))
+        await sandbox.advance(timedelta(minutes=4))
+        assert sandbox.posts_by("desk") == []
+        await sandbox.advance(timedelta(minutes=2))
         await sandbox.settle()
 
     head, outlook = sandbox.posts_by("desk")
