@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from botkit.errors import Conflict
 from botkit.model.records import Mark, StoredUser
 from botkit.model.users import Account
-from botkit.storage.conformance.bench import ME, T0, Suite, credential
+from botkit.storage.conformance.bench import ME, T0, Suite, credential, raised
 
 if TYPE_CHECKING:
     from botkit.ports import Store
@@ -40,6 +41,31 @@ class AccountsConformance(Suite):
         await store.accounts.put(renamed)
         assert await store.accounts.listing() == [renamed, second]
         assert await store.accounts.get("a") is None
+
+    async def test_an_alias_is_one_more_name_and_outlives_a_new_login(self, store: Store) -> None:
+        greeter = Account(id="1", username="greeter")
+        await store.accounts.put(greeter)
+        await store.accounts.rename("1", "Shop")
+        named = msgspec.structs.replace(greeter, alias="Shop")
+        for name in ("1", "greeter", "shop", "@SHOP"):
+            assert await store.accounts.get(name) == named
+        await store.accounts.put(msgspec.structs.replace(greeter, name="Greets"))
+        found = await store.accounts.get("shop")
+        assert found is not None
+        assert (found.name, found.alias) == ("Greets", "Shop")
+        await store.accounts.rename("1", "")
+        assert await store.accounts.get("shop") is None
+        assert await store.accounts.get("") is None
+
+    async def test_two_accounts_are_never_called_the_same(self, store: Store) -> None:
+        await store.accounts.put(Account(id="1", username="a"))
+        await store.accounts.put(Account(id="2", username="b"))
+        await store.accounts.rename("1", "shop")
+        for taken in ("shop", "SHOP", "A", "1"):
+            await raised(Conflict, store.accounts.rename("2", taken))
+        await store.accounts.rename("1", "SHOP")
+        await store.accounts.rename("2", "")
+        await store.accounts.rename("1", "")
 
     async def test_an_id_goes_before_a_name_of_the_same_letters(self, store: Store) -> None:
         await store.accounts.put(Account(id="1", username="2"))

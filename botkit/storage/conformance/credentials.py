@@ -50,6 +50,27 @@ class CredentialsConformance(Suite):
         found = await _get(store)
         assert (found.gen, found.username, found.sealed) == (2, "renamed", b"sealed generation 2")
 
+    async def test_a_token_that_was_sent_since_it_was_read_is_not_sent_again(
+        self, store: Store
+    ) -> None:
+        row = await store.credentials.replace(credential())
+        await store.credentials.intend(row, intent(), reserve_bytes=10)
+        seen = await _get(store)
+        await store.credentials.mark_sent(row, "i1")
+        await raised(Conflict, store.credentials.intend(seen, intent(), reserve_bytes=10))
+        # Whoever knows that it was sent, and has nothing to lose, may.
+        await store.credentials.intend(await _get(store), intent(), reserve_bytes=10)
+
+    async def test_a_login_is_sealed_anew_only_if_it_is_still_that_one(self, store: Store) -> None:
+        row = await store.credentials.replace(credential())
+        assert await store.credentials.reseal(row, b"under another key")
+        found = await _get(store)
+        assert found == msgspec.structs.replace(row, sealed=b"under another key")
+        assert not await store.credentials.reseal(row, b"again")
+        newer = await store.credentials.replace(credential(2))
+        assert not await store.credentials.reseal(found, b"again")
+        assert await _get(store) == newer
+
     async def test_a_refresh_goes_from_intent_to_result(self, store: Store) -> None:
         row = await store.credentials.replace(credential())
         await store.credentials.intend(row, intent(), reserve_bytes=4096)

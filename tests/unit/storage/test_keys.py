@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from botkit.errors import VaultKeyError
 from botkit.storage import find_key, find_previous_key, key_path, make_key, parse_key
-from botkit.storage.keys import read_key
+from botkit.storage.keys import read_key, retire_previous, rotate_key
 
 KEY = bytes(range(224, 256))
 STORE = "0123456789abcdef0123456789abcdef"
@@ -72,9 +72,56 @@ def test_finding_no_key_makes_none(config_home: Path) -> None:
     assert list(config_home.iterdir()) == []
 
 
-def test_the_previous_key_comes_from_the_settings_only() -> None:
+def test_the_previous_key_comes_from_the_settings_or_stands_in_the_key_file(
+    config_home: Path,
+) -> None:
     assert find_previous_key(_settings(previous=KEY.hex())) == KEY
     assert find_previous_key(_settings()) is None
+    old = make_key(key_path(STORE))
+    assert find_previous_key(_settings(), store_id=STORE) is None
+    assert rotate_key(key_path(STORE))
+    assert find_previous_key(_settings(), store_id=STORE) == old
+    assert find_previous_key(_settings(KEY.hex()), store_id=STORE) is None
+
+
+def test_a_rotation_puts_the_new_key_first_and_happens_once_until_the_old_one_goes(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a"
+    old = make_key(path)
+    assert rotate_key(path)
+    new = read_key(path)
+    assert new not in {old, None}
+    assert not rotate_key(path)
+    assert read_key(path) == new
+    retire_previous(path)
+    retire_previous(path)
+    assert path.read_text().count("\n") == 1
+    assert read_key(path) == new
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert rotate_key(path)
+
+
+def test_there_must_be_a_key_to_rotate(tmp_path: Path) -> None:
+    with pytest.raises(VaultKeyError, match="no key"):
+        rotate_key(tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_rotation_that_cannot_be_written_leaves_the_key_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a"
+    key = make_key(path)
+
+    def fail(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(VaultKeyError, match="No space left"):
+        rotate_key(path)
+    assert read_key(path) == key
+    assert [each.name for each in tmp_path.iterdir()] == ["a"]
 
 
 def test_the_key_file_stands_under_the_users_configuration(config_home: Path) -> None:
