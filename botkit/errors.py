@@ -98,7 +98,7 @@ class BotkitError(Exception):
     Attributes:
         hint: What to do now, one sentence; empty when the message says it all.
         docs: The page of the documentation that explains it, relative to its root.
-        exit_code: What a command ends with that this error ended. Source: design, "Exit codes".
+        exit_code: What a command ends with that this error ended. Source: docs/reference/cli.md.
     """
 
     docs = "reference/errors.html"

@@ -2,7 +2,8 @@
 
 The new key is put before the old one where both are found by whoever looks; then each record is
 sealed again under its login's lock, so that no refresh is under way that opened it before; then
-the old key goes. Cut off anywhere, it goes on where it stopped. Source: reliability S4, S10.
+the old key goes. Cut off anywhere, it goes on where it stopped.
+Source: docs/explanation/requirements.md, S4 and S10.
 """
 
 from __future__ import annotations

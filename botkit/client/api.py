@@ -2,7 +2,8 @@
 
 A call is sent once. Only three things make it leave again, none of which X carried out: a 401
 with an old token, a 429 whose window ends within seconds, and a 400 to a read because X spells its
-fields anew. Source: reliability 4.1; faults 14 to 17; x-platform.md 9, 10, 11.
+fields anew. Source: docs/explanation/requirements.md, "Writes" and faults 14 to 17;
+X API docs, "Rate limits" and "Response codes and errors".
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The app's own bearer token: configured, kept sealed, or fetched with the app's key and secret.
 
 Fetching it again gives the same one and harms nobody, so that no intent is needed.
-Source: X API docs, "Application-only"; reliability C15.
+Source: X API docs, "Application-only"; docs/explanation/requirements.md, C15.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """With which credential a call goes out, and what to do when X does not take it.
 
-Source: design, decision 5; x-platform.md 4.2, 9; reliability C14, faults 16, 61.
+Source: X's OpenAPI document (which credentials an operation takes);
+docs/explanation/requirements.md, C14, faults 16 and 61.
 """
 
 from __future__ import annotations
@@ -159,7 +160,10 @@ class Callers:
         return template
 
     def _correct_clock(self, answer: HttpResponse, error: Unauthorized) -> bool:
-        """OAuth 1.0a signs the time: when X's clock differs, sign X's. Source: reliability C14."""
+        """OAuth 1.0a signs the time: when X's clock differs, sign X's.
+
+        Source: docs/explanation/requirements.md, C14.
+        """
         theirs = read_date(answer.headers)
         if theirs is None:
             return False

@@ -1,4 +1,7 @@
-"""Asks X whose a login is, refreshing first when that is due. Source: reliability 3.5, C8."""
+"""Asks X whose a login is, refreshing first when that is due.
+
+Source: docs/explanation/requirements.md, C8 and "The refresh of a login".
+"""
 
 from __future__ import annotations
 

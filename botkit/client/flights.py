@@ -1,6 +1,6 @@
 """Refreshes in the air: one a login, counted, timed, and never cut between bytes and answer.
 
-Source: reliability 3.4, F2, F4, F5, F7, F8; performance F2.
+Source: docs/explanation/requirements.md, F2, F4, F5, F7, F8.
 """
 
 from __future__ import annotations
@@ -267,7 +267,10 @@ class Flights:
             self._book.announce(grant, grant.row)
 
     async def _verify(self, grant: Grant, access: Secret) -> None:
-        """After a refresh: is it still the same user? Source: reliability C8, F16."""
+        """After a refresh: is it still the same user?
+
+        Source: docs/explanation/requirements.md, C8 and F16.
+        """
         account_id = grant.row.account_id
         try:
             user = await who_am_i(self._around, access)

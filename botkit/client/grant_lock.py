@@ -3,7 +3,8 @@
 A kernel lock (flock) on a file that is never removed: it goes with the process that holds it,
 however that ends, and is never assumed after a wait. Somebody else may remove the file all the
 same, so whoever has to make it waits until nobody holds any: each holder also shares a lock on
-the store's folder, and making takes that one alone. Source: reliability 3.4, F9, F12, S7.
+the store's folder, and making takes that one alone.
+Source: docs/explanation/requirements.md, F9, F12 and S7.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _WAIT_S = 90.0
 """Longer than a holder needs that waits for X's answer to the last second."""
 _LOOK_S = (0.02, 0.08)
 _STALE_S = 30.0
-"""Half of the lease that replicas take. Source: reliability F12."""
+"""Half of the lease that replicas take. Source: docs/explanation/requirements.md, F12."""
 
 
 class Held(Protocol):

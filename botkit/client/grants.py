@@ -1,7 +1,7 @@
 """One OAuth 2.0 login in memory: its access token, how long it lives, when to do what.
 
 Spans are on the clock that never goes back; the wall clock counts only across restarts.
-Source: reliability 3.4 and F17.
+Source: docs/explanation/requirements.md, "The refresh of a login" and F17.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class LoginStatus(Struct, frozen=True, kw_only=True):
-    """What the operator sees of one login. Source: reliability 3.5.
+    """What the operator sees of one login.
 
     `left_s` is the life of the access token in hand, 0 when it is over. `saved` is False while the
     newest token is only in memory and in the rescue file. `next_step` is the exact command, ""

@@ -1,7 +1,8 @@
 """A login that moves to another machine: one copy of a rotating token may live, never two.
 
 Here it is marked as handed over before its copy leaves; there it is stored and proven. A login
-that was handed over refreshes nothing and sends nothing. Source: reliability 1.2, F13.
+that was handed over refreshes nothing and sends nothing. Source:
+docs/explanation/requirements.md, S9.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Who a token belongs to: asked after a login and after each refresh. Source: reliability C8."""
+"""Who a token belongs to: asked after a login and after each refresh.
+
+Source: docs/explanation/requirements.md, C8.
+"""
 
 from __future__ import annotations
 

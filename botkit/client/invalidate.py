@@ -1,6 +1,7 @@
 """Ends what never expires by itself: an OAuth 1.0a access token, an app's bearer token.
 
-At X first, here after. Source: X API docs, "Authentication" (API reference); reliability C13.
+At X first, here after.
+Source: X API docs, "Authentication" (API reference); docs/explanation/requirements.md, C13.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 A window belongs to an operation and an owner: an account (its OAuth 1.0a and 2.0 tokens share it)
 or an app. Its end is judged by X's clock, from the `Date` of the same answer, and kept on ours
 that never goes back. A wait of a few seconds is awaited in place, a longer one is `Parked`; other
-operations go on. Source: X API docs, "Rate limits"; reliability, faults 14, 15, 60.
+operations go on.
+Source: X API docs, "Rate limits"; docs/explanation/requirements.md, faults 14, 15, 60.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 State, verifier, redirect URI and the wished account belong to this one attempt. The first redirect
 with the right state uses it up, whatever comes of it; its code is exchanged at once and once.
-Source: reliability C1 to C8; RFC 6749 section 4.1, RFC 7636.
+Source: docs/explanation/requirements.md, C1 to C8; RFC 6749 section 4.1, RFC 7636.
 """
 
 from __future__ import annotations

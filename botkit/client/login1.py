@@ -4,7 +4,8 @@ The request token stands for this one attempt: a redirect must name it, its secr
 the exchange, and the first redirect or PIN that fits uses it up, whatever comes of it. A token
 pair from X's console is proven and stored in the same way.
 
-Source: reliability C8, C14; RFC 5849 section 2; X API docs, "Log in with X".
+Source: docs/explanation/requirements.md, C8 and C14; RFC 5849 section 2; X API docs, "Log in
+with X".
 """
 
 from __future__ import annotations

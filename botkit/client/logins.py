@@ -1,7 +1,8 @@
 """The logins of the store, opened and in memory, and what is said of them.
 
 A newer generation in the store (setup ran beside us, another process refreshed) replaces the one
-in memory; an older one never does. Source: reliability 3.4, 3.5, F14; G5.
+in memory; an older one never does. Source:
+docs/explanation/requirements.md, "The refresh of a login", F14 and G5.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Looks posts and users up on X; users are kept a day.
 
-Source: design, section 2 ("events are complete"); x-platform.md 12, 13.
+Source: docs/explanation/requirements.md, "Intake" (Complete); X API docs, "Posts lookup" and
+"Users lookup".
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ class CachedReader:
         return await self._persist(lambda: self._sender.send(request, account_id=account_id))
 
     async def _persist(self, call: Callable[[], Awaitable[T]]) -> T:
-        """A read may be tried again. Source: reliability, faults 4 and 21."""
+        """A read may be tried again. Source: docs/explanation/requirements.md, faults 4, 21."""
         for pause_s in _PAUSES_S:
             try:
                 return await call()

@@ -2,7 +2,8 @@
 
 The order is the whole point: lock, re-read, intent synced and padded, connect and TLS, "sent"
 synced, bytes, answer, result synced, and only then the new access token is given out. What cannot
-be told is UNCERTAIN and is left alone while the old access token works. Source: reliability 3.4.
+be told is UNCERTAIN and is left alone while the old access token works.
+Source: docs/explanation/requirements.md, "The refresh of a login".
 """
 
 from __future__ import annotations
@@ -267,7 +268,10 @@ class Refresher:
         *,
         waited: bool,
     ) -> Outcome:
-        """What an answer without tokens means. Source: reliability 3.4, "classify"."""
+        """What an answer without tokens means.
+
+        Source: docs/explanation/requirements.md, "The refresh of a login".
+        """
         match error:
             case InvalidGrant():
                 return await self._refused(row, intent, error)
@@ -389,5 +393,8 @@ class Refresher:
 
 
 def _was_put_off(error: ServerError) -> bool:
-    """Whether X said to come later, so that it probably did nothing. Source: reliability F5."""
+    """Whether X said to come later, so that it probably did nothing.
+
+    Source: docs/explanation/requirements.md, F5.
+    """
     return error.status == _MAINTENANCE and error.retry_at is not None

@@ -1,7 +1,7 @@
 """The reserved file for a token that the store could not take after X had answered.
 
 Its room is taken at the start, so that a full disk cannot refuse it. What it holds is sealed by
-the vault already. Source: reliability 3.2, F7.
+the vault already. Source: docs/explanation/requirements.md, F7.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Takes a login back: at X first, here after. Source: RFC 7009; reliability C13."""
+"""Takes a login back: at X first, here after.
+
+Source: RFC 7009; docs/explanation/requirements.md, C13.
+"""
 
 from __future__ import annotations
 

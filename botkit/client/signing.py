@@ -1,7 +1,7 @@
 """Signed calls outside of the API proper: the legs of an OAuth 1.0a login, and its end.
 
 X's clock is taken over once when it says that ours is off: what was refused for that reason was
-not carried out. Source: reliability C14; RFC 5849 section 3.3.
+not carried out. Source: docs/explanation/requirements.md, C14; RFC 5849 section 3.3.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 One flight a login, shared by all who wait and cancelled by none of them; refreshed with a quarter
 of its life left, so that a lost answer is a warning and not an outage. One heap, one task, for
-all logins. Source: reliability 3.4, 3.5; performance F1, F2.
+all logins. Source: docs/explanation/requirements.md, "The refresh of a login".
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 One session with a bounded pool serves all requests of all accounts, another one the streams, so
 that a hundred streams cannot block the writes. Errors name the request by `HttpRequest.name`;
-no error, cause or context holds a header or a body. Source: reliability C9 to C12, rows 1 to 11.
+no error, cause or context holds a header or a body.
+Source: docs/explanation/requirements.md, C9 to C12 and faults 1 to 11.
 """
 
 from __future__ import annotations

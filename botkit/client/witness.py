@@ -2,7 +2,7 @@
 
 A store that is put back from a backup holds a token that X has taken already; sending it again
 would end the grant. So the generation stands in a small file of its own too: the store behind it
-is an old one. Source: reliability 3.4 "Witness", F13, S9.
+is an old one. Source: docs/explanation/requirements.md, F13 and S9.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class EventState(enum.StrEnum):
 
 
 class WriteState(enum.StrEnum):
-    """Where a write is. Source: design, "one word for one thing"."""
+    """Where a write is. Source: docs/explanation/requirements.md, "Writes"."""
 
     QUEUED = "QUEUED"
     SENDING = "SENDING"

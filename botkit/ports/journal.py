@@ -155,7 +155,7 @@ class States(Protocol):
 
 
 class Writes(Protocol):
-    """The journal of writes. Source: reliability, "Writes"."""
+    """The journal of writes. Source: docs/explanation/requirements.md, "Writes"."""
 
     async def begin(self, write: NewWrite, *, now: datetime, fence: Fence) -> StoredWrite:
         """Make the row SENDING, or re-open it when it is QUEUED; with a new attempt.

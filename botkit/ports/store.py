@@ -47,7 +47,10 @@ __all__ = [
 
 
 class Credentials(Protocol):
-    """Logins. Tokens are sealed before they come here. Source: reliability 3.4."""
+    """Logins. Tokens are sealed before they come here.
+
+    Source: docs/explanation/requirements.md, "The refresh of a login".
+    """
 
     async def get(self, account_id: str, app: str, kind: CredentialKind) -> CredentialRow | None:
         """One login."""

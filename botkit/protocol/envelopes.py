@@ -3,7 +3,8 @@
 The thorough way: field by field, nothing raises, what cannot be read is kept. `activity` has the
 fast way for the envelopes that come by the thousand; both give the same events.
 
-Source: x-platform.md 19.2 and 19.3; design.md 2 for keys.
+Source: X API docs, "X Activity API" and "Event payloads";
+docs/explanation/requirements.md, "Intake", for keys.
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ def told_by_kind(kind: str, post: Post, account_id: str) -> Post:
     what X says by the kind; it stands in for the missing field, the class is computed from the
     post all the same.
 
-    Source: x-platform.md 19.2, "Fires".
+    Source: X API docs, "X Activity API".
     """
     if not account_id or post.author_id == account_id:
         return post

@@ -3,7 +3,7 @@
 `read_*` of one object takes decoded JSON and gives a value; `read_*s` takes an answer and gives
 all that it brought. An object without an id is none; everything else may be missing.
 
-Source: x-platform.md, "Reading shape", "Direct messages", "Wire-name switch".
+Source: X's OpenAPI documents 2.166 and 2.167; X API docs, "Data dictionary" and "Direct Messages".
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ __all__ = [
 _T = TypeVar("_T")
 
 _LABEL_BADGE = "1428827730364096519"
-"""The badge of the automated-account label. Source: x-platform.md 6, read 2026-08-22."""
+"""The badge of the automated-account label. Source: X API docs, "Event payloads"."""
 
 _REPLIED_TO = frozenset({"replied_to"})
 _QUOTED = frozenset({"quoted"})
@@ -216,7 +216,7 @@ def user_of(fields: Fields) -> User | None:
 def label_seen(description: object, badge_url: object) -> bool | None:
     """Whether an affiliation is the automated-account label, None when there is none.
 
-    Source: x-platform.md 6, "Check"; X documents no field for it.
+    Source: docs/explanation/x-facts.md, 6.4; X documents no field for it.
     """
     if description is None and badge_url is None:
         return None
@@ -257,7 +257,7 @@ def message_of(fields: Fields) -> Message | None:
 def conversation_of(one: str | None, other: str | None) -> str:
     """The id of the conversation of two users: `<smaller id>-<larger id>`, by their numbers.
 
-    Source: x-platform.md 15.
+    Source: X API docs, "Manage Direct Messages".
     """
     ids = [an_id for an_id in (one, other) if an_id]
     return "-".join(sorted(ids, key=lambda an_id: (len(an_id), an_id)))

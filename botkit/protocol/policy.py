@@ -3,7 +3,8 @@
 Pure: the same code guards the runtime and plays X in the sandbox. A rule that forbids raises a
 `PolicyError` with the reason and the cure.
 
-Source: x-platform.md 8 and 12.1 (developer guidelines; changelog 2026-02-23), read 2026-08-22.
+Source: X developer guidelines; X API docs, "Manage Posts" and changelog 2026-02-23, read
+2026-08-22.
 """
 
 from __future__ import annotations
@@ -152,7 +153,7 @@ def summons_of(post: Post, *, account_id: str, event: PostEvent | None = None) -
     (a thread); `assumed` for a direct reply to the account that names it only by itself, which X
     neither allows nor forbids in words.
 
-    Source: x-platform.md 8.2.
+    Source: X API docs, changelog 2026-02-23; docs/explanation/x-facts.md, 8.1 to 8.3.
     """
     if post.author_id == account_id:
         return "own"
@@ -180,7 +181,7 @@ def shows_write(write: StoredWrite, post: Post) -> bool:
     normalised, entities decoded, links in their expanded form, the leading names of a reply left
     out.
 
-    Source: reliability, "Writes", Reconcile.
+    Source: docs/explanation/requirements.md, "Writes" (Reconcile).
     """
     if post.author_id not in {None, write.account_id} or post.reposted_post_id is not None:
         return False

@@ -1,7 +1,7 @@
 """What a post is to an account: one pure function of the post itself.
 
 A post is one event whatever delivered it, so neither the envelope nor the source has a say.
-Source: design.md 2, "One post is one event".
+Source: docs/explanation/requirements.md, "Intake" (One post is one event).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """A stream of lines: splitting, how long to wait before connecting again, and why it ended.
 
-Source: x-platform.md 17.2 and 17.3; reliability 4.2, "Lines" and "Stream liveness".
+Source: X API docs, "Consuming streaming data" and "Handling disconnections";
+docs/explanation/requirements.md, "Intake" (Lines, Liveness).
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ _RULES: Final = {
     Trouble.HTTP: _Rule(5, 0, 2, 320),
     Trouble.RATE: _Rule(60, 0, 2, 900),
 }
-"""X's table; the cap of the last row is ours. Source: x-platform.md 17.3."""
+"""X's table; the cap of the last row is ours. Source: X API docs, "Handling disconnections"."""
 
 _SPREAD: Final = 0.25
 
@@ -198,8 +199,8 @@ _AFTER: Final = {
 }
 """By `disconnect_type`, `connection_issue` or the problem type's last segment.
 
-Source: x-platform.md 10.2 and 17.3. `ForceDisconnect` is what a second connection brings: to wait
-keeps two runners from throwing each other out for ever.
+Source: X API docs, "Response codes and errors" and "Handling disconnections". `ForceDisconnect` is
+what a second connection brings: to wait keeps two runners from throwing each other out for ever.
 """
 
 

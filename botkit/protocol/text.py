@@ -1,6 +1,7 @@
 """How X reads a text: what it weighs, whom it names, what is the same text.
 
-Source: twitter-text 3.1 with its configuration v3 (x-platform.md 12.1), read 2026-11-21.
+Source: twitter-text 3.1 with its configuration v3, read 2026-11-21; X API docs, "Counting
+characters".
 """
 
 from __future__ import annotations

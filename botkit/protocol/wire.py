@@ -4,7 +4,7 @@ X renames fields without notice, doubles integers as `*_str`, wraps objects in `
 leaves things out. What is there but cannot be read is kept, by name, so that nothing is lost and
 nothing raises.
 
-Source: x-platform.md, "Wire-name switch" and "Payload" of the Activity API.
+Source: X's OpenAPI documents 2.166 and 2.167; X API docs, "Event payloads".
 """
 
 from __future__ import annotations

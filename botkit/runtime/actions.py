@@ -1,7 +1,8 @@
 """What a handler does, as durable steps of one run of one handler.
 
 Each call gets a key that a second run of the same handler finds again: event, run, handler,
-operation, target and the how-manieth of these; never the text. Source: design, "A write".
+operation, target and the how-manieth of these; never the text.
+Source: docs/explanation/requirements.md, "Writes".
 """
 
 from __future__ import annotations

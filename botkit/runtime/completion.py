@@ -3,7 +3,7 @@
 X's reply and quote deliveries name an author by id only, and some posts a quoted post without its
 author. All authors that wait are looked up in one call; when it fails the events wait in the
 inbox, which is no failure of a handler.
-Source: design, "Events are complete".
+Source: docs/explanation/requirements.md, "Intake" (Complete).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 In order within a lane, parallel across lanes, in a bounded number of slots. Before handlers
 start, the store is told which (a batch at a time), so that an event that takes the process down
 is found out. An event that waits, or is tried again later, leaves its lane, which goes on.
-Source: reliability, "Intake"; performance, designs 3 and 4.
+Source: docs/explanation/requirements.md, "Intake".
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 One refused write stops the account, so that the others do not hammer X. When the time is over a
 single write may try; the rest waits for what becomes of it.
-Source: reliability, fault 19; x-platform.md 10.4 (codes 64, 326).
+Source: docs/explanation/requirements.md, fault 19; docs/explanation/x-facts.md, 10.8 (codes 64 and
+326).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 One transaction holds the events and the source's checkpoint; duplicates fall out by the key of
 what happened. What was just decoded goes on to the dispatcher as it is, without another decoding.
-Source: reliability, "Intake".
+Source: docs/explanation/requirements.md, "Intake".
 """
 
 from __future__ import annotations

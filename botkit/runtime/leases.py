@@ -2,7 +2,7 @@
 
 The holder goes by its own steady clock: it stops writing before the store would give the lease
 away. Whatever it writes carries the lease's epoch, and the store refuses an old one.
-Source: engine, "Singleton leases with fencing".
+Source: docs/explanation/requirements.md, "Writes" and S7.
 """
 
 from __future__ import annotations

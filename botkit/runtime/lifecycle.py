@@ -1,8 +1,8 @@
 """The life of the running bot: the only file that creates tasks, and how they start and end.
 
 Start: count what an unclean end left, settle sends, plan schedules, then run. Stop: intake first,
-handlers to a deadline, the sends that are under way, then the lease. Source: reliability,
-"Shutdown"; style 3.9, 5.
+handlers to a deadline, the sends that are under way, then the lease. Source:
+docs/explanation/requirements.md, "Intake" (Shutdown).
 """
 
 from __future__ import annotations

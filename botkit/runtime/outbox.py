@@ -1,7 +1,8 @@
 """Durable steps: a write is in the journal before its bytes leave and after its answer came.
 
 `perform` gives what the step returned, now or in an earlier run; it raises when the answer is a
-final no, and `Parked` when the write has to wait. Source: reliability, "Writes".
+final no, and `Parked` when the write has to wait.
+Source: docs/explanation/requirements.md, "Writes".
 """
 
 from __future__ import annotations

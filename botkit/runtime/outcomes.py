@@ -57,7 +57,7 @@ MESSAGE_OPERATIONS = frozenset(
 
 _DUPLICATE_CODE = 187
 _HELD_CODES = frozenset({64, 326})
-"""v1 codes: account suspended, account locked. Source: x-platform.md 10.4."""
+"""v1 codes: account suspended, account locked. Source: docs/explanation/x-facts.md, 10.8."""
 _UNKNOWN_STATUS = frozenset({408, 425})
 
 
@@ -79,7 +79,8 @@ class Meaning(enum.Enum):
 def meaning_of(error: BotkitError) -> Meaning:
     """Classify what sending a write raised.
 
-    Source: reliability, "Writes": definite are 2xx with an id and 4xx other than 408, 425, 429.
+    Source: docs/explanation/requirements.md, "Writes": definite are 2xx with an id and 4xx
+    other than 408, 425, 429.
     """
     if isinstance(error, OutcomeUnknown | ServerError | MalformedAnswer | StateError):
         # A store that fails may have failed before the bytes or after the answer.

@@ -1,7 +1,7 @@
 """Settles writes whose outcome is unknown, by reading the account's own timeline.
 
 One read an account serves all its rows. Times of the next reads stand in the rows, so that a
-restart continues the count. Source: reliability, "Writes", Reconcile.
+restart continues the count. Source: docs/explanation/requirements.md, "Writes".
 """
 
 from __future__ import annotations

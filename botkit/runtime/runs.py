@@ -3,7 +3,7 @@
 `Runs.run` is the worker's edge, the only place of botkit where every exception is caught. Done
 mark, state and emitted events are one transaction; a final no goes to the dead letters at once;
 a no for now parks the event; whatever else is raised is tried three times.
-Source: design, "An event"; reliability, "Poison".
+Source: docs/explanation/requirements.md, "Intake".
 """
 
 from __future__ import annotations

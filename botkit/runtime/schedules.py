@@ -1,7 +1,7 @@
 """Ticks: each schedule fires once for each account, however often the process starts.
 
 The next time stands in the store and moves in the same transaction that records the tick.
-Source: engine, "Schedules"; routing.schedules has the rules for missed times.
+`routing.schedules` has the rules for missed times.
 """
 
 from __future__ import annotations

@@ -39,7 +39,10 @@ class Reading(Struct, frozen=True, kw_only=True):
 
 
 class Timeline:
-    """Reads what shows an account's own writes. Source: reliability, "Writes", Reconcile."""
+    """Reads what shows an account's own writes.
+
+    Source: docs/explanation/requirements.md, "Writes".
+    """
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender

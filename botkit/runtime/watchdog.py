@@ -1,7 +1,7 @@
 """Watches the event loop from a thread of its own: says which handler blocks it.
 
 A handler that computes or waits without `await` stops everything: other handlers, the stream, the
-lease. Nothing inside the loop can say so. Source: reliability, fault 48.
+lease. Nothing inside the loop can say so. Source: docs/explanation/requirements.md, fault 48.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """X's Activity API: who subscribed to what, and the open streams that carry it.
 
-Source: x-platform 19 (calls, events, envelopes) and 17.2 (lines, keep-alives, connections).
+Source: X API docs, "X Activity API" and "Event payloads" (calls, events, envelopes), "Consuming
+streaming data" and "Handling disconnections" (lines, keep-alives, connections).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a call costs the app, by X's price list.
 
-Source: x-platform 7; prices come from the operations table. A resource read again on the same UTC
-day is free; failed calls are free.
+Source: X API docs, "Pricing" and "Post cap"; prices come from the operations table. A resource
+read again on the same UTC day is free; failed calls are free.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How X reads a post's text: who is mentioned, which links are in it.
 
-Source: twitter-text configuration v3; x-platform 12.1 (a reply starts with the names of those it
-answers, which `display_text_range` leaves out).
+Source: twitter-text configuration v3; X API docs, "Counting characters" (a reply starts with the
+names of those it answers, which `display_text_range` leaves out).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which activity events a happening makes, and their envelopes as X's samples show them.
 
-Source: x-platform 19.2 and 19.3: integers are doubled as `*_str`, mention and post events carry
-users, reply and quote events carry none.
+Source: X API docs, "Event payloads": integers are doubled as `*_str`, mention and post events
+carry users, reply and quote events carry none.
 """
 
 from __future__ import annotations

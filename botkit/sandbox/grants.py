@@ -3,7 +3,8 @@
 It keeps X's rules: a code lives 30 s and is used once, a refresh token is used once, one user has
 one grant for one app, and a new grant ends the one before.
 
-Source: x-platform 2.1 to 2.5 and 3.
+Source: X API docs, "Authorization code" and "Application-only authentication"; what no page says:
+docs/explanation/x-facts.md, "OAuth 2.0".
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The rate windows of the simulated X: fixed windows that start with their first call.
 
-Source: x-platform 9; the figures come from the operations table.
+Source: X API docs, "Rate limits"; the figures come from the operations table.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Caller:
 
     @property
     def level(self) -> str:
-        """The value of `x-access-level`. Source: recorded traffic, x-platform 5.3."""
+        """The value of `x-access-level`. Source: X API docs, "Apps"; recorded traffic."""
         if self.kind is CredentialKind.OAUTH1:
             return self.granted_level
         return "read" if self.kind is CredentialKind.APP_ONLY else "read-write"

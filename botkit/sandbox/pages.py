@@ -1,6 +1,7 @@
 """Pages of a timeline: `since_id`, `until_id`, times, `max_results` and page tokens.
 
-Source: x-platform 14. Newest first; a token names the id that the next page starts below.
+Source: X API docs, "Timelines" and "Pagination". Newest first; a token names the id that the next
+page starts below.
 """
 
 from __future__ import annotations

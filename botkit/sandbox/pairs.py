@@ -3,7 +3,7 @@
 The signature is computed here from RFC 5849 alone, and not with what botkit signs with.
 A request token is good for one login, a verifier or PIN for one exchange, a nonce for one call.
 
-Source: RFC 5849 section 3; x-platform 4; recipes, "Clients that others wrote".
+Source: RFC 5849 section 3; X API docs, "Creating a signature"; what clients in the wild send.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """X's error bodies, word by word.
 
-Source: x-platform sections 2.5, 8.2, 9 and 10 (recorded bodies where X's pages show none).
+Source: X API docs, "Response codes and errors" and "Rate limits"; recorded bodies where X's pages
+show none.
 """
 
 from __future__ import annotations
@@ -151,7 +152,8 @@ def invalid_request(message: str) -> Refused:
 def missing(kind: str, value: str, *, parameter: str) -> dict[str, Any]:
     """An entry of `errors`: a resource that is not there.
 
-    With the newer host of X's own sample, which X's SDK insists on. Source: x-platform 10.4.
+    With the newer host of X's own sample, which X's SDK insists on.
+    Source: X API docs, "Response codes and errors".
     """
     return {
         "value": value,

@@ -124,7 +124,7 @@ class XServer:
         try:
             pair = signing_pair(visit)
         except Refused:
-            # Of the reasons the newer routes tell none. Source: x-platform 10.3.
+            # Of the reasons the newer routes tell none. Source: docs/explanation/x-facts.md, 10.5.
             raise problems.unauthorized() from None
         if pair is None:
             raise problems.unauthorized()

@@ -1,7 +1,7 @@
 """Users, posts and messages as X's JSON, with the fields and expansions that were asked for.
 
 The `tweet.*` spelling, as live traffic has it; `post.fields` is understood too. Ids and texts are
-always there. Source: x-platform 11, 12.3, 13 and 15.
+always there. Source: X's OpenAPI document; X API docs, "Data dictionary".
 """
 
 from __future__ import annotations

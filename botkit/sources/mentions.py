@@ -2,7 +2,8 @@
 
 It is the net under the stream: self-serve streams have no backfill, and a reply to one of the
 account's own replies comes by no activity event. An empty poll costs nothing.
-Source: X API docs, "Timelines" and "Paginate" (`since_id` polling); reliability, "Intake".
+Source: X API docs, "Timelines" and "Paginate" (`since_id` polling);
+docs/explanation/requirements.md, "Intake".
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where the vault key comes from: settings, or a file outside the store.
 
 A key is made by setup or dev on a terminal only, never by `run`: a bot that cannot find its key
-must say so, not start anew. Source: design 2, "A token"; reliability S4.
+must say so, not start anew. Source: docs/explanation/requirements.md, S4.
 """
 
 from __future__ import annotations

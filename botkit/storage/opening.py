@@ -32,7 +32,7 @@ async def open_store(
         StoreUnavailable: It is not there and `create` is False, or it cannot be used now.
         Corrupt: What lies there is not a store, is damaged, or was made by a newer version.
 
-    Source: reliability S1, S2, S5, S6, S8.
+    Source: docs/explanation/requirements.md, S1, S2, S5, S6, S8.
     """
     path = path_of(url).absolute()
     now_us = to_us(clock.now())

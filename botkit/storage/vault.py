@@ -4,7 +4,8 @@ A sealed record: `BKV1`, 4 bytes that name the key, 12 bytes nonce, ciphertext w
 The header, the deployment and the row (account, app, kind, generation) are associated data, so a
 record that was moved, swapped or copied to another store does not open. The text is padded to
 whole kilobytes: a new token never needs more room than the old one, which is what an intent
-reserves. Source: NIST SP 800-38D (96-bit random nonces); reliability S4, S10.
+reserves.
+Source: NIST SP 800-38D (96-bit random nonces); docs/explanation/requirements.md, S4 and S10.
 """
 
 from __future__ import annotations

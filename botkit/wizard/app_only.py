@@ -1,6 +1,6 @@
 """`botkit setup --app-only`: the app's own bearer token, fetched, proven by a read, kept sealed.
 
-Source: X API docs, "Application-only authentication"; reliability C15.
+Source: X API docs, "Application-only authentication"; docs/explanation/requirements.md, C15.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The pages that a browser shows at the end of a login: fixed text, nothing loaded, no script.
 
-Source: reliability L8: no echo of parameters, no third-party resource, strict headers.
+Source: docs/explanation/requirements.md, L8: no echo of parameters, no third-party resource,
+strict headers.
 """
 
 from __future__ import annotations

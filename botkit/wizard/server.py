@@ -1,7 +1,7 @@
 """The callback server of a login: on the loopback address, for one login, and closed after it.
 
 Only a request with the right state decides; everything else is answered and the login waits on.
-Source: RFC 8252 sections 7.3 and 8.3; reliability L1 to L11.
+Source: RFC 8252 sections 7.3 and 8.3; docs/explanation/requirements.md, L1 to L11.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The steps that only an OAuth 1.0a login has: the app's key and secret, and the PIN.
 
-Source: reliability C14; X API docs, "Log in with X" and "PIN-based authorization".
+Source: docs/explanation/requirements.md, C14; X API docs, "Log in with X" and "PIN-based
+authorization".
 """
 
 from __future__ import annotations

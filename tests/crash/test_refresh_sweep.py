@@ -1,7 +1,8 @@
 """One rotating token, many processes, and death at every step of its refresh.
 
-Source: reliability 3.6. `CRASH_ROUNDS` and `CRASH_PROCESSES` make more of the races,
-`CRASH_EVERY_CALL=1` dies at every system call instead of those that write, send or lock.
+Source: docs/explanation/requirements.md, F1 to F11.
+`CRASH_ROUNDS` and `CRASH_PROCESSES` make more of the races, `CRASH_EVERY_CALL=1` dies at every
+system call instead of those that write, send or lock.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Subscriptions of the Activity API, and its stream. Source: x-platform 19.1 and 19.2."""
+"""Subscriptions of the Activity API, and its stream. Source: X API docs, "X Activity API"."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ Without a browser: POST the page's fields (the query's, and `as` with a username
 with `authorize` or `cancel`) to the page's address; the answer is the redirect to the app.
 Nothing is loaded from elsewhere, and no script runs.
 
-Source: x-platform 2.1.
+Source: X API docs, "Authorization code".
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ SCOPES: Mapping[str, str] = {
     "ads.read": "See your ads",
     "ads.write": "Manage your ads",
 }
-"""The scopes that X knows, in words. Source: x-platform 2.6."""
+"""The scopes that X knows, in words. Source: X API docs, "OAuth 2.0 scopes"."""
 
 TEMPLATES = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
 STYLE = """

@@ -1,4 +1,4 @@
-"""Direct messages: sending and reading. Source: x-platform 15."""
+"""Direct messages: sending and reading. Source: X API docs, "Direct Messages"."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """X's authorization server: the token endpoints. The consent page stands in `consent.py`.
 
-Source: x-platform 2.2 to 2.5 and 3; what X takes from clients in the wild: recipes, "Clients that
-others wrote" (JSON bodies, a secret in the body beside a valid Basic header).
+Source: X API docs, "User access token" and "Application-only authentication". X also takes what
+clients in the wild send: JSON bodies, a secret in the body beside a valid Basic header.
 """
 
 from __future__ import annotations
@@ -108,7 +108,10 @@ def _bearer(visit: Visit) -> Answer:
 
 
 def _invalidate_bearer(visit: Visit) -> Answer:
-    """By Basic with a form, or by a call that the app's owner signed. Source: x-platform 3."""
+    """By Basic with a form, or by a call that the app's owner signed.
+
+    Source: docs/explanation/x-facts.md, 3.4.
+    """
     pair = signing_pair(visit)
     app = _app_by_basic(visit) if pair is None else pair.app
     token = visit.call.fields().get("access_token") or visit.call.param("access_token") or ""

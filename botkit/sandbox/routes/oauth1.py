@@ -3,7 +3,7 @@
 Without a browser: POST `oauth_token`, `as` with a username and `decision` with `authorize` or
 `cancel` to the page's address; the answer is the redirect to the app, or the page with the PIN.
 
-Source: x-platform 3 and 4.1; answers are forms.
+Source: X API docs, "Log in with X" and "PIN-based authorization"; answers are forms.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Making, reading and deleting posts, and the two timelines.
 
-Source: x-platform 8.2 (who may be answered), 10, 12 and 14.
+Source: X API docs, "Manage Posts" (who may be answered: changelog 2026-02-23), "Timelines" and
+"Response codes and errors".
 """
 
 from __future__ import annotations
@@ -158,7 +159,7 @@ def _check_quote(visit: Visit, author: UserRecord, quoted_id: Any) -> None:
 def _check_duplicate(
     visit: Visit, author: UserRecord, text: str, target: PostRecord | None
 ) -> None:
-    # The same normalised text and the same reply target. Source: x-platform 12.1.
+    # The same normalised text and reply target. Source: docs/explanation/x-facts.md, 12.3.
     since = visit.world.clock.now() - timedelta(seconds=visit.world.rules.duplicate_window_s)
     wanted = policy.normalise(text)
     for post in visit.world.newest_by(author.id):

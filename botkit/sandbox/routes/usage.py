@@ -1,4 +1,4 @@
-"""What an app has read this month. Source: x-platform 7.6."""
+"""What an app has read this month. Source: X API docs, "Usage"."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from botkit.sandbox.visit import Route, Visit
 __all__ = ["ROUTES"]
 
 _CAP = 3_000_000
-"""Posts that a self-serve app may read in a month. Source: x-platform 7.5."""
+"""Posts that a self-serve app may read in a month. Source: X API docs, "Pricing"."""
 
 
 def _usage(visit: Visit) -> Answer:

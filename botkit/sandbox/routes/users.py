@@ -1,4 +1,4 @@
-"""Looking users up. Source: x-platform 13."""
+"""Looking users up. Source: X API docs, "Users lookup"."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Logins: one row each, changed by compare-and-set on the generation and the intent.
 
-Source: reliability 3.4. What is overwritten here leaves the log soon (S10).
+What is overwritten here leaves the log soon.
+Source: docs/explanation/requirements.md, "The refresh of a login" and S10.
 """
 
 from __future__ import annotations

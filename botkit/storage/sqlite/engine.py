@@ -5,7 +5,7 @@ each job of it in one transaction, commits (one sync) and only then answers. A j
 undoes only itself. Reads have a connection and a thread of their own, so that they never wait
 behind a commit; each read starts a new snapshot, so it sees every write that was answered.
 
-Source: performance, design 4; SQLite documentation, "Write-Ahead Logging".
+Source: SQLite documentation, "Write-Ahead Logging"; rows D1 and D2 of `make bench`.
 """
 
 from __future__ import annotations

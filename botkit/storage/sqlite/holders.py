@@ -6,7 +6,7 @@ however it ends. The file is never removed; the lease row names its inode, so a 
 deleted or replaced says nothing and the time decides.
 
 The locks belong to the open file description, not to the process: closing another descriptor of
-the file does not drop them. Source: Linux fcntl_locking(2); reliability S7.
+the file does not drop them. Source: Linux fcntl_locking(2); docs/explanation/requirements.md, S7.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The tables, as numbered migrations.
 
 A migration is never edited after a release; the next one is appended. All that are missing run
-in one transaction, after a copy of the file. Source: reliability S6.
+in one transaction, after a copy of the file. Source: docs/explanation/requirements.md, S6.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The journal of writes: which step is where, and what is known of its outcome.
 
-Source: reliability 4.1.
+Source: docs/explanation/requirements.md, "Writes".
 """
 
 from __future__ import annotations

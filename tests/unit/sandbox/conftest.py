@@ -25,7 +25,7 @@ SCOPES = "tweet.read tweet.write users.read offline.access"
 
 
 class Peer:
-    """A client of the simulated X that is written here, from RFCs and x-platform alone."""
+    """A client of the simulated X that is written here, from RFCs and X's pages alone."""
 
     def __init__(self) -> None:
         self.clock = VirtualClock()
