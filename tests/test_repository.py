@@ -27,6 +27,12 @@ NO_IDEA = {"utils", "util", "helpers", "helper", "common", "misc", "manager"}
 # Each with one letter in brackets, so that this file passes its own test.
 MACHINE = re.compile(r"/roo[t]/|/hom[e]/[a-z]|/User[s]/[a-z]|/wor[k]/")
 INDEX = re.compile(r"index-ur[l]|(PIP|UV)_INDE[X]|pypi\.or[g]/simple|files\.pythonhoste[d]")
+# Papers that a reader of this repository does not have, and words that lead to them.
+PAPERS = re.compile(
+    r"x-platfor[m]|(?<![\w-])(reliabilit[y]|desig[n]|styl[e]|engin[e]|performanc[e]|recipe[s])\.md"
+    r"|(?<![\w./-])share[d]/"
+    r"|Source: (?:.*; )?(reliabilit[y]|desig[n]|styl[e]|engin[e]|performanc[e]|recipe[s])\b[ ,]"
+)
 
 
 @cache
@@ -106,6 +112,32 @@ def test_no_file_names_a_machine_or_an_index() -> None:
         for number, line in enumerate(text_of(name).splitlines(), start=1)
         if MACHINE.search(line) or INDEX.search(line)
     ]
+    assert found == []
+
+
+def test_no_file_points_to_a_paper_that_is_not_here() -> None:
+    found = [
+        f"{name}:{number}: {line.strip()}"
+        for name in tracked()
+        for number, line in enumerate(text_of(name).splitlines(), start=1)
+        if PAPERS.search(line)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("page", ["requirements", "x-facts"])
+def test_a_source_names_what_its_page_has(page: str) -> None:
+    text = text_of(f"docs/explanation/{page}.md")
+    known = {"", *re.findall(r"^\| (?:<a id=.+></a>)?([\w.]+) \|", text, re.MULTILINE)}
+    known |= {
+        title.lstrip("0123456789. ") for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    }
+    found: list[str] = []
+    for name in (name for name in tracked() if name.endswith(".py")):
+        for cited in re.findall(rf"{page}\.md, ([^;:(\n]+)", text_of(name)):
+            for pair in re.findall(r'"([^"]+)"|\b([CLSGKF]?\d+(?:\.\d+)?)\b', cited):
+                found += [f"{name}: {page}.md has no {item}" for item in pair if item not in known]
+    assert len(known) > 1
     assert found == []
 
 
