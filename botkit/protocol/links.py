@@ -81,16 +81,16 @@ _BARE = (
     r"(?<![-_./])(?:[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?\.)+"
     rf"(?:{_TOP_LEVEL})(?![a-z0-9@+-])"
 )
-_LINK = re.compile(
-    rf"(?<![a-zA-Z0-9@\uff20$#\uff03])(?:{_WITH_SCHEME}|{_BARE}){_REST}", re.IGNORECASE
-)
+# Compiled at its first use: that takes longer than to import most rooms.
+_LINK = rf"(?<![a-zA-Z0-9@\uff20$#\uff03])(?:{_WITH_SCHEME}|{_BARE}){_REST}"
 
 
 def link_spans(text: str) -> list[LinkSpan]:
     """The links in a text, in order, never overlapping."""
     if "." not in text:
         return []
-    return [LinkSpan(found.start(), found.end(), found[0]) for found in _LINK.finditer(text)]
+    links = re.finditer(_LINK, text, re.IGNORECASE)
+    return [LinkSpan(found.start(), found.end(), found[0]) for found in links]
 
 
 def links_in(text: str) -> tuple[str, ...]:
