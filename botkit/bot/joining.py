@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -54,10 +53,6 @@ TWO_WAYS = (
     "Two ways on: `botkit setup` authorizes an account of X;"
     " `botkit dev MODULE:BOT` tries the bot without one."
 )
-
-
-_BESIDE_STREAM = timedelta(minutes=5)
-_ALONE = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
