@@ -33,11 +33,11 @@ from botkit.storage import open_store
 from tests.crash.conftest import plain_environment
 from tests.crash.peer import Peer
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "3"))  # noqa: TID251 - a test's own knob
 PROCESSES = int(os.environ.get("CRASH_PROCESSES", "8"))  # noqa: TID251
 EVERY_CALL = bool(os.environ.get("CRASH_EVERY_CALL"))  # noqa: TID251
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600 if EVERY_CALL else 300)]
 
 WRITING = (
     *("pwrite64", "write", "fdatasync", "fsync", "ftruncate", "fallocate", "rename", "flock"),
