@@ -97,7 +97,12 @@ async def wider_than_registered(event: PostEvent, found: Match) -> str:
     return event.text
 
 
-@bot.on(DirectMessage, command("help") | contains("help"), in_conversation("1-9"), has_media)
+@bot.on(DirectMessage, has_media)
+async def pictured(dm: DirectMessage) -> None:
+    assert_type(dm.sender.id, str)
+
+
+@bot.on(DirectMessage, command("help") | contains("help"), in_conversation("1-9"))
 async def support(dm: DirectMessage, act: Actions, case: Conversation[Case], model: Model) -> None:
     assert_type(case.value, Case)
     case.value = Case(answers=case.value.answers + 1)
