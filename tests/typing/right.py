@@ -102,7 +102,12 @@ async def pictured(dm: DirectMessage) -> None:
     assert_type(dm.sender.id, str)
 
 
-@bot.on(DirectMessage, command("help") | contains("help"), in_conversation("1-9"))
+@bot.on(DirectMessage, in_conversation("1-9"))
+async def in_one_conversation(dm: DirectMessage) -> None:
+    assert_type(dm.conversation_id, str)
+
+
+@bot.on(DirectMessage, command("help") | contains("help"))
 async def support(dm: DirectMessage, act: Actions, case: Conversation[Case], model: Model) -> None:
     assert_type(case.value, Case)
     case.value = Case(answers=case.value.answers + 1)
