@@ -77,8 +77,6 @@ _STOP_WORDS = frozenset(
     .replace("\n", "|")
     .split("|")
 )
-_STOPS = frozenset(normalise(word).casefold() for word in _STOP_WORDS)
-_AROUND_WORDS = re.compile(r"^[\W_]+|[\W_]+$")
 
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
 """What X escapes in a text; the ampersand last."""
@@ -171,7 +169,20 @@ def is_stop_word(text: str) -> bool:
     opt-out at once, match common stop words.
     """
     words = without_leading_names(normalise(text)).casefold().replace("\u2019", "'")
-    return _AROUND_WORDS.sub("", words) in _STOPS
+    return _bare(words) in _STOPS
+
+
+def _bare(words: str) -> str:
+    """Words without what stands around them; of every event's text, so without a pattern."""
+    start, end = 0, len(words)
+    while end and not words[end - 1].isalnum():
+        end -= 1
+    while start < end and not words[start].isalnum():
+        start += 1
+    return words[start:end]
+
+
+_STOPS = frozenset(_bare(normalise(word).casefold()) for word in _STOP_WORDS)
 
 
 def shows_write(write: StoredWrite, post: Post) -> bool:

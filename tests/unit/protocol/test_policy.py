@@ -144,6 +144,8 @@ def test_links_can_be_switched_off() -> None:
         "\u0421\u0442\u043e\u043f",
         "\u3084\u3081\u3066\u3002",
         "unsubscribe",
+        "... (stop)",
+        "\u0930\u094b\u0915\u0947\u0902",  # ends with a sign that is no letter
     ],
 )
 def test_a_stop_word_alone_is_an_opt_out(text: str) -> None:
