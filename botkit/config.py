@@ -58,6 +58,11 @@ _LOOPBACK_V6 = "::1"
 
 
 def _checked_url(url: str) -> str:
+    return _checked_issuer(url).rstrip("/")
+
+
+def _checked_issuer(url: str) -> str:
+    """As an address, but kept to the letter: it is compared, not called."""
     parts = urlsplit(url)
     if parts.scheme not in {"https", "http"} or not parts.hostname:
         raise ValueError("is not an http(s) address")
@@ -71,10 +76,11 @@ def _checked_url(url: str) -> str:
         raise ValueError(
             "is plain http; only a loopback address (127.0.0.1 or [::1]) may be: use https"
         )
-    return url.rstrip("/")
+    return url
 
 
 Url = Annotated[str, AfterValidator(_checked_url)]
+Issuer = Annotated[str, AfterValidator(_checked_issuer)]
 
 
 class _Section(BaseModel):
@@ -95,6 +101,8 @@ class XSettings(_Section):
     """Where a person consents to an OAuth 1.0a login; it may be `.../oauth/authenticate`."""
     access_token_url: Url | None = None
     invalidate_url: Url | None = None
+    issuer: Issuer | None = None
+    """What a server that is not X says of itself (`iss`); then each redirect must say it."""
     ca_file: Path | None = None
     extra_headers: dict[str, str] = Field(default_factory=dict)
     use_proxy: bool = False

@@ -173,6 +173,7 @@ def endpoints_of(settings: Settings) -> Endpoints:
         authorize_url=settings.x.authorize_url,
         access_token_url=settings.x.access_token_url,
         invalidate_url=settings.x.invalidate_url,
+        issuer=settings.x.issuer,
     )
 
 

@@ -48,9 +48,16 @@ def test_one_address_points_everything_at_another_server(tmp_path):
 
 
 def test_each_endpoint_can_be_set_by_itself(tmp_path):
-    endpoints = endpoints_of(settings_of(tmp_path, X__TOKEN_URL="https://login.example/token"))
+    endpoints = endpoints_of(
+        settings_of(
+            tmp_path,
+            X__TOKEN_URL="https://login.example/token",
+            X__ISSUER="https://login.example",
+        )
+    )
 
     assert endpoints.token_url == "https://login.example/token"
+    assert endpoints.issuer == "https://login.example"
     assert endpoints.revoke_url == "https://api.x.com/2/oauth2/revoke"
 
 
