@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 from typing import TYPE_CHECKING, Any
@@ -121,7 +122,10 @@ def test_what_cannot_come_back_is_counted_and_told_by_the_exit_code(counter: Cou
     assert counter.out == "1 of 2 back in the inbox.\n"
 
 
-def test_a_replay_needs_a_yes_because_its_writes_happen_anew(counter: Counter) -> None:
+def test_a_replay_needs_a_yes_because_its_writes_happen_anew(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
     assert counter.do("replay", "done") == 130  # nobody answers the question
     assert counter.states()["done"] == EventState.DONE.value
     assert counter.do("replay", "done", "--yes") == 0
