@@ -27,7 +27,7 @@ from botkit.client.witness import FileWitness
 from botkit.errors import ConfigError, VaultKeyError
 from botkit.model.tokens import Secret
 from botkit.runtime.budget import Budget, Limits
-from botkit.storage import find_key, find_previous_key, key_path, make_key, open_vault
+from botkit.storage import find_key, find_previous_key, key_path, open_vault
 from botkit.storage.sqlite.files import path_of
 
 if TYPE_CHECKING:
@@ -113,22 +113,14 @@ async def open_x(
                 await budget.flush()
 
 
-async def open_the_vault(
-    settings: Settings, store: Store, *, tell: Callable[[str], None] | None = None
-) -> Vault:
-    """The store's vault, with the key of the settings or of the key file.
-
-    With `tell` a missing key is made and the words say where; without it that is an error.
+async def open_the_vault(settings: Settings, store: Store) -> Vault:
+    """The store's vault, with the key of the settings or of its place.
 
     Raises:
         ConfigError: There is no key where one is looked for; nothing was changed.
-        VaultKeyError: It is the wrong one; nothing was changed.
+        VaultKeyError: It is the wrong one, or its place cannot be used; nothing was changed.
     """
     key = await asyncio.to_thread(find_key, settings, store_id=store.store_id)
-    if key is None and tell is not None and await store.vault_check() is None:
-        path = key_path(store.store_id)
-        key = await asyncio.to_thread(make_key, path)
-        tell(f"vault key made: {path} (keep a copy; the sealed logins need it)")
     try:
         previous = await asyncio.to_thread(find_previous_key, settings, store_id=store.store_id)
         return await open_vault(store, key, previous=previous)
@@ -141,7 +133,7 @@ async def open_the_vault(
 async def renew_the_vault(settings: Settings, store: Store, vault: Vault) -> None:
     """After a change of the store: if its key was rotated, go on with the new one.
 
-    Only where the key comes from its file; one from the settings is read at the start.
+    Only where the key comes from its place; one from the settings is read at the start.
     """
     check = await store.vault_check()
     if settings.store.key is not None or check is None or vault.is_current(check):

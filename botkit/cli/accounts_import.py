@@ -13,6 +13,8 @@ from botkit.cli.accounts_move import import_sealed, passphrase_option
 from botkit.cli.help import Command
 from botkit.cli.options import (
     account_option,
+    key_options,
+    key_wish,
     open_the_store,
     read_settings,
     run_async,
@@ -50,6 +52,7 @@ _MOST_BYTES = 64 * 1024
 @click.option("--app", default="default", show_default=True, help="The app of the settings.")
 @click.option("--switch-account", is_flag=True, help="Take another account than the stored one.")
 @passphrase_option
+@key_options
 @account_option
 @settings_options
 def import_command(
@@ -60,17 +63,21 @@ def import_command(
     app: str,
     switch_account: bool,
     passphrase_file: str | None,
+    make_key: bool,
+    key_beside_store: bool,
     account: str | None,
     config_file: Path | None,
     overrides: Sequence[str],
 ) -> int:
     """Read the login, prove it by asking X whose it is, keep it sealed."""
     settings = read_settings(config_file, overrides)
+    from botkit.bot.key_making import provide_key
     from botkit.bot.serving import log_as
 
+    wish = key_wish(make_key=make_key, key_beside_store=key_beside_store)
     if not oauth1:
         log_as(settings, level="warning")
-        return import_sealed(settings, file=file, passphrase_file=passphrase_file, app=app)
+        return import_sealed(settings, wish, file=file, passphrase_file=passphrase_file, app=app)
     from botkit.cli.loading import load_bot
     from botkit.cli.setup import say_proofs
     from botkit.wizard.setup import Asked, SetUp, set_up_from_pair
@@ -83,6 +90,7 @@ def import_command(
 
     async def run() -> SetUp:
         async with open_the_store(settings, create=True) as store:
+            await provide_key(settings, store, wish, tell=_say)
             return await set_up_from_pair(settings, store, bot, asked, pair, tell=_say)
 
     return say_proofs(run_async(run()))

@@ -26,6 +26,7 @@ from botkit.telemetry.escaping import escape
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from botkit.bot.key_making import KeyWish
     from botkit.client.handover import Parcel
     from botkit.config import Settings
 
@@ -127,7 +128,12 @@ def _write(file: str | None, text: str) -> None:
 
 
 def import_sealed(
-    settings: Settings, *, file: Path | None, passphrase_file: str | None, app: str
+    settings: Settings,
+    wish: KeyWish,
+    *,
+    file: Path | None,
+    passphrase_file: str | None,
+    app: str,
 ) -> int:
     """Take a login over that `export` wrote, and prove it; gives the exit code.
 
@@ -147,20 +153,22 @@ def import_sealed(
     text = sys.stdin.read(_MOST_BYTES) if file is None else _read(file)
     passphrase = _passphrase(passphrase_file, twice=False)
     parcel = read_parcel(open_parcel(text, passphrase))
-    code = run_async(_import(settings, parcel, app))
+    code = run_async(_import(settings, parcel, app, wish))
     if code == 0 and file is not None:
         _remove_used(file)
     return code
 
 
-async def _import(settings: Settings, parcel: Parcel, app: str) -> int:
+async def _import(settings: Settings, parcel: Parcel, app: str, wish: KeyWish) -> int:
     from botkit.bot.assembly import open_the_vault, open_x
+    from botkit.bot.key_making import provide_key
     from botkit.cli.accounts_check import exit_code, next_step
     from botkit.client.check import check_logins
     from botkit.client.handover import take_over
 
     async with open_the_store(settings, create=True) as store:
-        vault = await open_the_vault(settings, store, tell=_say)
+        await provide_key(settings, store, wish, tell=_say)
+        vault = await open_the_vault(settings, store)
         async with open_x(settings, store, vault) as x:
             account = await take_over(x.keeper, parcel, app=app)
             checked = await check_logins(x.keeper, account, on_asked=lambda: None)
