@@ -52,7 +52,6 @@ _PREFIX = "BOTKIT_"
 _FILE = "_FILE"
 _RESERVED = frozenset({"BOTKIT_CONFIG", "BOTKIT_SECRETS_DIR"})
 """Names that say where to read, and are no settings themselves."""
-_SECRETS = frozenset({"client_secret", "api_secret", "bearer_token", "key", "previous_key"})
 _DEFAULT_REDIRECT = "http://127.0.0.1:8765/callback"
 _MAX_FILE_BYTES = 64 * 1024
 _LOOPBACK_V6 = "::1"
@@ -135,8 +134,6 @@ class StoreSettings(_Section):
     """Where the state is kept, and the vault key when it comes from the environment."""
 
     url: str = "sqlite:///botkit.db"
-    key_from: Literal["file", "keyring"] = "file"
-    """Where the vault key is kept when `key` is not given: a file, or the system's keyring."""
     key: SecretStr | None = None
     previous_key: SecretStr | None = None
 
@@ -170,8 +167,8 @@ class RunSettings(_Section):
     """How many handlers run at the same time at most."""
     write_policy: Literal["reconcile", "hold", "resend"] = "reconcile"
     """What happens to a write whose answer was lost: see the explanation of delivery."""
-    debuggable: bool = False
-    """Whether core files are written and a debugger may attach: both show the secrets."""
+    fallback: bool = True
+    """Whether an account's OAuth 1.0a token goes on where its OAuth 2.0 login has ended."""
 
 
 class Settings(BaseSettings):
@@ -331,7 +328,7 @@ class _Reading:
             if not separator:
                 self.problems.append(f"--set {name}: write it as section.name=value.")
             elif self._known(path, f"--set {name}"):
-                if path[-1] in _SECRETS:
+                if path[-1] in {"client_secret", "api_secret", "bearer_token", "key"}:
                     self.problems.append(
                         f"--set {name}: a secret does not belong on the command line;"
                         f" use {_environment_name(path)}_FILE."

@@ -169,9 +169,11 @@ class AccessDenied(AuthError):
         have: What the credential has: scopes, a level or a kind.
         need: What the operation needs, in the same terms.
         cure: The command or the step in X's console that cures it.
+        others: What else the same check refused: at the start, all of it at once.
     """
 
     docs = "explanation/access.html"
+    others: tuple[AccessDenied, ...] = ()
 
     def __init__(
         self,

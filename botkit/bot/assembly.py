@@ -15,7 +15,6 @@ import structlog
 
 from botkit.client.api import XApi
 from botkit.client.endpoints import AppKeys, Endpoints
-from botkit.client.given_bearer import with_kept_bearers
 from botkit.client.grant_lock import FileGrantLock, in_process
 from botkit.client.limiter import Limiter
 from botkit.client.reader import CachedReader
@@ -27,7 +26,7 @@ from botkit.client.witness import FileWitness
 from botkit.errors import ConfigError, VaultKeyError
 from botkit.model.tokens import Secret
 from botkit.runtime.budget import Budget, Limits
-from botkit.storage import find_key, find_previous_key, key_path, open_vault
+from botkit.storage import find_key, find_previous_key, key_path, make_key, open_vault
 from botkit.storage.sqlite.files import path_of
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
+    from botkit.client.fallback import StandIn
     from botkit.client.grant_lock import GrantLock
     from botkit.client.grants import LoginStatus
     from botkit.config import AppSettings, Settings
@@ -81,6 +81,7 @@ async def open_x(
     clock: Clock | None = None,
     entropy: Entropy | None = None,
     on_login_change: Callable[[LoginStatus], None] | None = None,
+    on_fallback: Callable[[StandIn], None] | None = None,
 ) -> AsyncGenerator[X]:
     """Open the way to X; ports that are not given are the system's.
 
@@ -96,14 +97,17 @@ async def open_x(
             chosen,
             time,
             chance,
-            await with_kept_bearers(apps_of(settings), store, vault),
+            apps_of(settings),
             endpoints=endpoints_of(settings),
             lock=_lock_of(settings, time, chance),
             rescue=rescue_of(settings),
             witness=await asyncio.to_thread(_witness_of, settings, store),
             on_change=on_login_change,
+            on_fallback=on_fallback,
+            fallback=settings.run.fallback,
             on_spend=budget.note,
         ) as keeper:
+            await keeper.bearers.read()
             limiter = Limiter(clock=time, entropy=chance)
             sender = XApi(keeper, limiter=limiter, on_spend=budget.note)
             reader = CachedReader(sender, store, clock=time, entropy=chance)
@@ -113,14 +117,22 @@ async def open_x(
                 await budget.flush()
 
 
-async def open_the_vault(settings: Settings, store: Store) -> Vault:
-    """The store's vault, with the key of the settings or of its place.
+async def open_the_vault(
+    settings: Settings, store: Store, *, tell: Callable[[str], None] | None = None
+) -> Vault:
+    """The store's vault, with the key of the settings or of the key file.
+
+    With `tell` a missing key is made and the words say where; without it that is an error.
 
     Raises:
         ConfigError: There is no key where one is looked for; nothing was changed.
-        VaultKeyError: It is the wrong one, or its place cannot be used; nothing was changed.
+        VaultKeyError: It is the wrong one; nothing was changed.
     """
     key = await asyncio.to_thread(find_key, settings, store_id=store.store_id)
+    if key is None and tell is not None and await store.vault_check() is None:
+        path = key_path(store.store_id)
+        key = await asyncio.to_thread(make_key, path)
+        tell(f"vault key made: {path} (keep a copy; the sealed logins need it)")
     try:
         previous = await asyncio.to_thread(find_previous_key, settings, store_id=store.store_id)
         return await open_vault(store, key, previous=previous)
@@ -133,7 +145,7 @@ async def open_the_vault(settings: Settings, store: Store) -> Vault:
 async def renew_the_vault(settings: Settings, store: Store, vault: Vault) -> None:
     """After a change of the store: if its key was rotated, go on with the new one.
 
-    Only where the key comes from its place; one from the settings is read at the start.
+    Only where the key comes from its file; one from the settings is read at the start.
     """
     check = await store.vault_check()
     if settings.store.key is not None or check is None or vault.is_current(check):

@@ -63,7 +63,10 @@ def report(error: errors.BotkitError) -> None:
         if error.hint:
             sys.stderr.write(f"  {escape(error.hint)}\n")
         return
-    sys.stderr.write(f"botkit: {escape(str(error))}\n")
+    told = [error]
+    if isinstance(error, errors.AccessDenied):
+        told.extend(error.others)
+    sys.stderr.write("".join(f"botkit: {escape(str(each))}\n" for each in told))
 
 
 def _report_fault() -> None:

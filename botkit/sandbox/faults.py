@@ -159,9 +159,20 @@ class Faults:
         """Streams stay open and send nothing, not even keep-alives."""
         self.stream.silent = on
 
-    def revoke(self, user: str) -> None:
-        """The user takes back what the user allowed, on X's page of connected apps."""
-        self._world.revoke(self._world.user(user).id)
+    def revoke(self, user: str, *, only: Literal["", "oauth2", "oauth1"] = "") -> None:
+        """The user takes back what the user allowed, on X's page of connected apps.
+
+        With `only` that kind of login ends, and X tells nobody.
+        """
+        user_id = self._world.user(user).id
+        if not only:
+            self._world.revoke(user_id)
+        elif only == "oauth2":
+            for grant in self._world.grants.of_user(user_id):
+                self._world.grants.end(grant)
+        else:
+            for pair in self._world.pairs.of_user(user_id):
+                self._world.pairs.end(pair)
 
     def suspend(self, user: str, *, on: bool = True) -> None:
         """X suspends the user's account."""

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from botkit.bot import open_runtime
 from botkit.bot.assembly import apps_of, open_the_vault
 from botkit.client.login import LoginAttempt, LoginWish
+from botkit.client.login1 import OAuth1Attempt
 from botkit.client.surroundings import Surroundings
 from botkit.config import Settings, load_settings
 from botkit.runtime.lifecycle import Pace
@@ -69,6 +70,8 @@ class Home:
         environ = {
             "BOTKIT_APP__CLIENT_ID": self.app.client_id,
             "BOTKIT_APP__CLIENT_SECRET": self.app.client_secret or "",
+            "BOTKIT_APP__API_KEY": self.app.api_key,
+            "BOTKIT_APP__API_SECRET": self.app.api_secret,
             "BOTKIT_APP__BEARER_TOKEN": self.app.bearer,
             "BOTKIT_APP__REDIRECT_URI": self.app.redirect_uris[0],
             "BOTKIT_BOT__ACCOUNT": self.user.username,
@@ -81,12 +84,22 @@ class Home:
         """Log the account in, as a person with a browser does. Raises what a login raises."""
         wish = LoginWish(redirect_uri=self.app.redirect_uris[0], scopes=tuple(scopes))
         attempt = LoginAttempt(around, wish)
-        page = Call.of("GET", attempt.url)
+        await attempt.finish(await self._consent(attempt.url))
+
+    async def authorize_oauth1(self, around: Surroundings) -> None:
+        """The same by OAuth 1.0a."""
+        wish = LoginWish(redirect_uri=self.app.redirect_uris[0], scopes=())
+        attempt = await OAuth1Attempt.begin(around, wish)
+        await attempt.finish(await self._consent(attempt.url))
+
+    async def _consent(self, url: str) -> str:
+        """What X's page sends the browser back with."""
+        page = Call.of("GET", url)
         fields = {"as": self.user.username, "decision": "authorize"}
         answer = await self.server.handle(
             Call(method="POST", path=page.path, query=(*page.query, *fields.items()))
         )
-        await attempt.finish(urlsplit(answer.headers["location"]).query)
+        return urlsplit(answer.headers["location"]).query
 
 
 class Process:
@@ -179,7 +192,7 @@ class Process:
 
 @asynccontextmanager
 async def run_bot(
-    home: Home, bot: Bot, *, scopes: Sequence[str] | None = None
+    home: Home, bot: Bot, *, scopes: Sequence[str] | None = None, oauth1: bool = False
 ) -> AsyncGenerator[Process]:
     """Run a bot until the block ends; see `Sandbox.running`."""
     clock: VirtualClock = home.server.world.clock  # type: ignore[assignment]
@@ -193,8 +206,8 @@ async def run_bot(
         process = Process(home, life, store)
         home.starts += 1
         wanted = bot.scopes if scopes is None else scopes
-        if wanted and home.heard_from is None:
-            await _authorize(home, settings, store, transport, scopes=wanted)
+        if home.heard_from is None:
+            await _authorize(home, settings, store, transport, scopes=wanted, oauth1=oauth1)
         home.heard_from = home.heard_from or home.server.world.next_id()
         await process.start(bot, settings, transport)
         try:
@@ -214,7 +227,10 @@ async def _authorize(
     transport: GatedTransport,
     *,
     scopes: Sequence[str],
+    oauth1: bool,
 ) -> None:
+    if not scopes and not oauth1:
+        return
     around = Surroundings(
         store=store,
         vault=await open_the_vault(settings, store),
@@ -223,4 +239,7 @@ async def _authorize(
         entropy=SeededEntropy(f"{home.user.username} login"),
         apps=apps_of(settings),
     )
-    await home.authorize(around, scopes)
+    if scopes:
+        await home.authorize(around, scopes)
+    if oauth1:
+        await home.authorize_oauth1(around)

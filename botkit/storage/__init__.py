@@ -5,28 +5,27 @@
 
 from __future__ import annotations
 
-from botkit.storage.key_places import (
-    KeyPlace,
+from botkit.storage.keys import (
     find_key,
     find_previous_key,
-    key_beside_store,
-    key_place,
-    warning_of_key,
+    key_path,
+    make_key,
+    parse_key,
+    retire_previous,
+    rotate_key,
 )
-from botkit.storage.keys import key_path, parse_key
 from botkit.storage.opening import open_store
 from botkit.storage.vault import Vault, open_vault
 
 __all__ = [
-    "KeyPlace",
     "Vault",
     "find_key",
     "find_previous_key",
-    "key_beside_store",
     "key_path",
-    "key_place",
+    "make_key",
     "open_store",
     "open_vault",
     "parse_key",
-    "warning_of_key",
+    "retire_previous",
+    "rotate_key",
 ]

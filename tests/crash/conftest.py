@@ -133,8 +133,9 @@ class Machine:
 
     def authorize(self, target: str = "bot.py:bot") -> None:
         """`botkit setup`, with a person who consents."""
-        arguments = ("setup", target, "--no-browser", "--make-key")
-        process = self.start(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = self.start(
+            "setup", target, "--no-browser", stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         body = urllib.parse.urlencode({"as": "greeter", "decision": "authorize"}).encode()
