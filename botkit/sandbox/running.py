@@ -57,6 +57,8 @@ class Home:
         self.app: App = server.world.grants.add_app(username)
         self.starts = 0
         self.heard_from: str | None = None
+        self.signs = False
+        """Whether the settings hold the app's key and secret, for OAuth 1.0a."""
         self._key = server.world.entropy.token_bytes(32)
 
     @property
@@ -70,14 +72,17 @@ class Home:
         environ = {
             "BOTKIT_APP__CLIENT_ID": self.app.client_id,
             "BOTKIT_APP__CLIENT_SECRET": self.app.client_secret or "",
-            "BOTKIT_APP__API_KEY": self.app.api_key,
-            "BOTKIT_APP__API_SECRET": self.app.api_secret,
             "BOTKIT_APP__BEARER_TOKEN": self.app.bearer,
             "BOTKIT_APP__REDIRECT_URI": self.app.redirect_uris[0],
             "BOTKIT_BOT__ACCOUNT": self.user.username,
             "BOTKIT_STORE__URL": self.store_url,
             "BOTKIT_STORE__KEY": base64.urlsafe_b64encode(self._key).decode(),
         }
+        if self.signs:
+            environ |= {
+                "BOTKIT_APP__API_KEY": self.app.api_key,
+                "BOTKIT_APP__API_SECRET": self.app.api_secret,
+            }
         return load_settings(environ=environ, folder=self.folder)
 
     async def authorize(self, around: Surroundings, scopes: Sequence[str]) -> None:
@@ -200,6 +205,7 @@ async def run_bot(
     transport = GatedTransport(SandboxTransport(home.server, clock), life)
     async with AsyncExitStack() as stack:
         stack.enter_context(threads_counted(clock))
+        home.signs = home.signs or oauth1
         settings = await asyncio.to_thread(home.settings)
         inner = await stack.enter_async_context(open_store(home.store_url, clock=clock))
         store = gated_store(inner, life)
