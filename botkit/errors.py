@@ -248,6 +248,7 @@ class ResponseError(XError):
         detail: The problem's detail in X's own words.
         problem_type: Last path segment of the problem type, `about:blank` included; "" if none.
         codes: The v1 error codes of the body, for instance `(187,)`.
+        reason: X's own word for why, for instance `client-not-enrolled`; "" if none.
     """
 
     def __init__(
@@ -260,6 +261,7 @@ class ResponseError(XError):
         detail: str = "",
         problem_type: str = "",
         codes: Sequence[int] = (),
+        reason: str = "",
         hint: str = "",
     ) -> None:
         super().__init__(message, request=request, hint=hint)
@@ -268,6 +270,7 @@ class ResponseError(XError):
         self.detail = detail
         self.problem_type = problem_type
         self.codes = tuple(codes)
+        self.reason = reason
 
 
 class BadRequest(ResponseError):

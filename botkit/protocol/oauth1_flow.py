@@ -34,6 +34,7 @@ from botkit.errors import (
 )
 from botkit.model.tokens import Secret, TokenPair
 from botkit.protocol import problems
+from botkit.protocol.login_refusals import XML_HASH
 from botkit.protocol.oauth1 import escape
 from botkit.protocol.rate_limits import read_date
 from botkit.protocol.responses import parse_body
@@ -298,14 +299,14 @@ def read_refusal(
 ) -> AuthError | ConfigError | ResponseError:
     """What a refusal of one of the three calls means. `callback` is the one that was sent."""
     error = _error(answer, request_name, now)
-    found = _meaning(error, request_name, callback, answer)
+    found = _meaning(error, request_name, callback)
     if found is not error:
         found.__cause__ = error
     return found
 
 
 def _meaning(
-    error: ResponseError, request_name: str, callback: str, answer: Answer
+    error: ResponseError, request_name: str, callback: str
 ) -> AuthError | ConfigError | ResponseError:
     if isinstance(error, ServerError | RateLimited | PaymentRequired):
         return error
@@ -328,7 +329,7 @@ def _meaning(
             f"X does not take the token or the PIN any more ({_said(error)}).",
             hint="Start again: each is good for one try.",
         )
-    if request_name == REQUEST_TOKEN and error.status == _FORBIDDEN and _is_hash(answer):
+    if request_name == REQUEST_TOKEN and error.status == _FORBIDDEN and error.reason == XML_HASH:
         # The other form of code 415, without the code. Source: X API docs, "Apps".
         return _callback_refused(error, callback, frozenset({_CALLBACK_REFUSED}))
     if not isinstance(error, MalformedAnswer):
@@ -369,15 +370,12 @@ def _facts(body: bytes) -> dict[str, Any]:
         parsed = None
     if parsed is not None:
         return parsed
-    found = _XML_ERROR.findall(body.decode("utf-8", "replace"))
+    text = body.decode("utf-8", "replace")
+    found = _XML_ERROR.findall(text)
     if not found:
         return {"detail": problems.excerpt(body)}
-    errors = [{"code": code, "message": html.unescape(text)} for code, text in found]
-    return {"errors": errors}
-
-
-def _is_hash(answer: Answer) -> bool:
-    return _HASH.search(answer.body[:_LARGEST_BODY_BYTES].decode("utf-8", "replace")) is not None
+    errors = [{"code": code, "message": html.unescape(said)} for code, said in found]
+    return {"errors": errors} | ({"reason": XML_HASH} if _HASH.search(text) else {})
 
 
 def _form(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -183,6 +184,30 @@ class Faults:
         for app in self._world.grants.apps.values():
             app.credits_usd = Decimal(0) if on else None
 
+    def spend_cap(self, *, on: bool = True) -> None:
+        """Every app has reached its spending limit."""
+        for app in self._world.grants.apps.values():
+            app.spend_capped = on
+
+    def usage_cap(self, *, on: bool = True) -> None:
+        """Every app has read as many posts as it may in a month."""
+        for app in self._world.grants.apps.values():
+            app.usage_capped = on
+
+    def not_enrolled(self, *, on: bool = True) -> None:
+        """No app stands in a package with API access."""
+        for app in self._world.grants.apps.values():
+            app.enrolled = not on
+
+    def renew_keys(self) -> None:
+        """The operator makes every app's keys anew in X's console; those in use are wrong."""
+        for app in self._world.grants.apps.values():
+            self._world.grants.renew_keys(app)
+
+    def clock_off(self, seconds: float = 1200) -> None:
+        """X's clock is that far ahead of the machine's: `Date` says so, signatures are judged."""
+        self._world.clock_off = timedelta(seconds=seconds)
+
     def clear(self) -> None:
         """Forget what is planned."""
         self._planned.clear()
@@ -238,6 +263,11 @@ _BY_NAME = frozenset(
         "revoke",
         "suspend",
         "out_of_credit",
+        "spend_cap",
+        "usage_cap",
+        "not_enrolled",
+        "renew_keys",
+        "clock_off",
         "clear",
     }
 )
