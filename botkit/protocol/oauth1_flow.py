@@ -285,10 +285,11 @@ def blame_by_keys(answer: Answer, *, now: datetime) -> Blame:
     """
     if answer.status == _OK:
         return Blame.TOKEN
-    codes = frozenset(_error(answer, REQUEST_TOKEN, now).codes)
+    error = _error(answer, REQUEST_TOKEN, now)
+    codes = frozenset(error.codes)
     if codes & {_CALLBACK_REFUSED, _CALLBACK_OF_OTHER_KIND}:
         return Blame.TOKEN
-    if answer.status == _FORBIDDEN and _is_hash(answer):
+    if error.status == _FORBIDDEN and error.reason == XML_HASH:
         return Blame.TOKEN
     said = blame_of(codes)
     return said if said is not Blame.TOKEN else Blame.UNSAID
