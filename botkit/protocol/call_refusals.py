@@ -1,6 +1,6 @@
 """Refusals of calls, as rows of the table in `refusals.py`.
 
-Source: docs/explanation/x-facts.md, 5, 7, 8 and 10.
+Source: docs/explanation/x-facts.md, 5.9, 5.10, 7.9, 8.11, 10.1 to 10.9.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Refusals on the way to a login, as rows of the table in `refusals.py`.
 
-Source: docs/explanation/x-facts.md, 2 to 5; bodies seen on the wire, as X documents none.
+Source: docs/explanation/x-facts.md, 2.16, 3.5, 4.10 and 5.5.
 """
 
 from __future__ import annotations

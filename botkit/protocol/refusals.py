@@ -5,7 +5,7 @@ docs/reference/doctor.md. X's texts can be localised, so status, code, `error` a
 type's last segment decide; wording only where nothing else tells cases apart, and what it does
 not tell could not be told.
 
-Source: docs/explanation/x-facts.md, 2 to 5, 7, 8 and 10.
+Source: docs/explanation/x-facts.md, 2.16, 3.5, 4.10, 5.5, 7.9 and 10.1 to 10.9.
 """
 
 from __future__ import annotations

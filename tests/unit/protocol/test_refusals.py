@@ -19,8 +19,7 @@ OLD = "https://api.twitter.com/2/problems/"
 NEW = "https://api.x.com/2/problems/"
 ROWS = {row.id: row for row in TABLE}
 
-# Bodies as they were seen on the wire or stand in X's pages: docs/explanation/x-facts.md, 2, 4, 5,
-# 7, 8 and 10.
+# Bodies as they were seen on the wire, or stand in X's pages.
 SEEN: list[tuple[str, int, bytes]] = [
     ("unauthorized-client", 401, b'{"error":"unauthorized_client","error_description":"Missing valid authorization header"}'),
     ("invalid-client", 400, b'{"error":"invalid_client","error_description":"x"}'),
