@@ -6,6 +6,7 @@
       AuthError                      a person must act
         AuthorizationDenied          the person declined on X's consent page
         StateMismatch                the redirect does not belong to this login attempt
+        LoginExpired                 the person took too long: start again
         InvalidGrant                 the refresh token or code is dead: authorize again
         InvalidClient                X does not accept this client id and secret
         WrongAccount                 the login is of another account than the one wanted
@@ -57,6 +58,7 @@ __all__ = [
     "LeaseLost",
     "LevelTooLow",
     "LinkNotAllowed",
+    "LoginExpired",
     "MalformedAnswer",
     "MissingScope",
     "NotDeclared",
@@ -147,6 +149,10 @@ class AuthorizationDenied(AuthError):
 
 class StateMismatch(AuthError):
     """The redirect does not belong to this login attempt. Nothing was exchanged."""
+
+
+class LoginExpired(AuthError):
+    """The person took too long. Nothing was exchanged."""
 
 
 class InvalidGrant(AuthError):

@@ -18,6 +18,7 @@ from botkit.errors import (
     AuthorizationDenied,
     BotkitError,
     ConfigError,
+    LoginExpired,
     StateMismatch,
     WrongAccount,
 )
@@ -163,6 +164,8 @@ class CallbackServer:
             return PAGES["declined"], denied
         except WrongAccount as wrong:
             return PAGES["wrong_account"], wrong
+        except LoginExpired as late:
+            return PAGES["expired"], late
         except BotkitError as error:
             return PAGES["failed"], error
         except Exception as fault:  # noqa: BLE001 - it is raised where the login is awaited

@@ -15,6 +15,7 @@ from botkit.errors import (
     AuthorizationDenied,
     ConfigError,
     InvalidGrant,
+    LoginExpired,
     StateMismatch,
     WrongAccount,
 )
@@ -191,6 +192,7 @@ async def test_a_person_who_declines_ends_the_login(place: Place) -> None:
     [
         (InvalidGrant("The code was refused."), 502),
         (WrongAccount("That is @other."), 409),
+        (LoginExpired("It took too long."), 410),
         (RuntimeError("a bug"), 502),
     ],
 )
