@@ -110,7 +110,7 @@ _TEMPLATE = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined
 
 def render(page: Page) -> tuple[bytes, dict[str, str]]:
     """The page's bytes and headers."""
-    body = _TEMPLATE.render(page=page, style=_STYLE, mark="\u2713" if page.good else "\u2013")
+    body = _TEMPLATE.render(page=page, style=_STYLE, mark="\u2713" if page.good else "!")
     headers = dict(SECURITY_HEADERS)
     headers["Content-Security-Policy"] = headers["Content-Security-Policy"].format(
         style=_style_hash(), forms="'self'" if page.button else "'none'"
