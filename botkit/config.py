@@ -58,11 +58,6 @@ _LOOPBACK_V6 = "::1"
 
 
 def _checked_url(url: str) -> str:
-    return _checked_issuer(url).rstrip("/")
-
-
-def _checked_issuer(url: str) -> str:
-    """As an address, but kept to the letter: it is compared, not called."""
     parts = urlsplit(url)
     if parts.scheme not in {"https", "http"} or not parts.hostname:
         raise ValueError("is not an http(s) address")
@@ -76,11 +71,10 @@ def _checked_issuer(url: str) -> str:
         raise ValueError(
             "is plain http; only a loopback address (127.0.0.1 or [::1]) may be: use https"
         )
-    return url
+    return url.rstrip("/")
 
 
 Url = Annotated[str, AfterValidator(_checked_url)]
-Issuer = Annotated[str, AfterValidator(_checked_issuer)]
 
 
 class _Section(BaseModel):
@@ -101,8 +95,6 @@ class XSettings(_Section):
     """Where a person consents to an OAuth 1.0a login; it may be `.../oauth/authenticate`."""
     access_token_url: Url | None = None
     invalidate_url: Url | None = None
-    issuer: Issuer | None = None
-    """What a server that is not X says of itself (`iss`); then each redirect must say it."""
     ca_file: Path | None = None
     extra_headers: dict[str, str] = Field(default_factory=dict)
     use_proxy: bool = False
@@ -167,8 +159,8 @@ class RunSettings(_Section):
     """How many handlers run at the same time at most."""
     write_policy: Literal["reconcile", "hold", "resend"] = "reconcile"
     """What happens to a write whose answer was lost: see the explanation of delivery."""
-    fallback: bool = True
-    """Whether an account's OAuth 1.0a token goes on where its OAuth 2.0 login has ended."""
+    keeper: Literal["auto", "never"] = "auto"
+    """`auto`: one process of a store refreshes the logins; `never`: this one does not."""
 
 
 class Settings(BaseSettings):

@@ -15,7 +15,10 @@ import structlog
 
 from botkit.client.api import XApi
 from botkit.client.endpoints import AppKeys, Endpoints
+from botkit.client.given_bearer import with_kept_bearers
+from botkit.client.grant_lease import LeasedGrantLock, Tenure
 from botkit.client.grant_lock import FileGrantLock, in_process
+from botkit.client.keeper_role import LeasedRole, NeverKeeper
 from botkit.client.limiter import Limiter
 from botkit.client.reader import CachedReader
 from botkit.client.rescue import RescueFile
@@ -24,6 +27,7 @@ from botkit.client.tokens import TokenKeeper
 from botkit.client.transport import AiohttpTransport
 from botkit.client.witness import FileWitness
 from botkit.errors import ConfigError, VaultKeyError
+from botkit.leases.owner import lives, this_process
 from botkit.model.tokens import Secret
 from botkit.runtime.budget import Budget, Limits
 from botkit.storage import find_key, find_previous_key, key_path, make_key, open_vault
@@ -35,7 +39,6 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from botkit.client.fallback import StandIn
     from botkit.client.grant_lock import GrantLock
     from botkit.client.grants import LoginStatus
     from botkit.config import AppSettings, Settings
@@ -81,15 +84,19 @@ async def open_x(
     clock: Clock | None = None,
     entropy: Entropy | None = None,
     on_login_change: Callable[[LoginStatus], None] | None = None,
-    on_fallback: Callable[[StandIn], None] | None = None,
+    owner: str | None = None,
+    tenure: Tenure | None = None,
 ) -> AsyncGenerator[X]:
     """Open the way to X; ports that are not given are the system's.
 
-    Safe beside any other process of this machine that has the same store open: a login is
-    refreshed by one of them at a time, and the others take over what it got.
+    Safe beside any other process that has the same store open: one of them is the keeper of the
+    logins, a login is refreshed by one at a time, and the others take over what it got. `owner`
+    names this process; `tenure` says how long it holds what it takes.
     """
     async with _transport_of(settings, transport) as chosen:
         time, chance = clock or SystemClock(), entropy or SystemEntropy()
+        name = await asyncio.to_thread(this_process, chance) if owner is None else owner
+        terms = tenure or Tenure()
         budget = Budget(store, time, limits_of(settings))
         async with TokenKeeper(
             store,
@@ -97,17 +104,28 @@ async def open_x(
             chosen,
             time,
             chance,
-            apps_of(settings),
+            await with_kept_bearers(apps_of(settings), store, vault),
             endpoints=endpoints_of(settings),
-            lock=_lock_of(settings, time, chance),
+            lock=LeasedGrantLock(
+                _lock_of(settings, time, chance),
+                store,
+                clock=time,
+                entropy=chance,
+                owner=name,
+                lives=lives,
+                tenure=terms,
+            ),
+            role=NeverKeeper()
+            if settings.run.keeper == "never"
+            else LeasedRole(store, time, owner=name, lives=lives, tenure=terms),
+            owner=name,
+            lives=lives,
+            grace_s=2 * terms.ttl_s,
             rescue=rescue_of(settings),
             witness=await asyncio.to_thread(_witness_of, settings, store),
             on_change=on_login_change,
-            on_fallback=on_fallback,
-            fallback=settings.run.fallback,
             on_spend=budget.note,
         ) as keeper:
-            await keeper.bearers.read()
             limiter = Limiter(clock=time, entropy=chance)
             sender = XApi(keeper, limiter=limiter, on_spend=budget.note)
             reader = CachedReader(sender, store, clock=time, entropy=chance)
@@ -177,7 +195,6 @@ def endpoints_of(settings: Settings) -> Endpoints:
         authorize_url=settings.x.authorize_url,
         access_token_url=settings.x.access_token_url,
         invalidate_url=settings.x.invalidate_url,
-        issuer=settings.x.issuer,
     )
 
 

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from botkit.leases.lease import Lease
+from botkit.leases.owner import this_process
 from botkit.model.events import Authorized
 from botkit.model.users import Account
 from botkit.ports import Clock, Reader
 from botkit.runtime.actions import Services
 from botkit.runtime.guard import Guard
 from botkit.runtime.inbox import job_of, row_of
-from botkit.runtime.leases import Lease
 from botkit.runtime.lifecycle import Tasks
 from botkit.runtime.outbox import Outbox
-from botkit.runtime.owner import this_process
 from botkit.runtime.reconcile import Reconciler
 from botkit.runtime.runs import Ended, Runs
 from botkit.runtime.slots import Deadlines, Slot

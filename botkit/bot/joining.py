@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from botkit.bot.access_check import check_access
 from botkit.bot.assembly import X, open_the_vault, open_x, renew_the_vault
 from botkit.bot.listening import Listening
-from botkit.bot.login_watch import LoginWatch
+from botkit.client.grant_lease import Tenure
 from botkit.client.system import SystemClock, SystemEntropy
-from botkit.errors import ConfigError
-from botkit.model.events import AccountState
+from botkit.errors import AccessDenied, ConfigError
+from botkit.leases.lease import Lease
+from botkit.leases.owner import lives, this_process
 from botkit.model.records import WritePolicy
+from botkit.model.tokens import CredentialKind, LoginState
 from botkit.model.users import Account
 from botkit.ports import Clock, Reader
+from botkit.protocol import access
 from botkit.runtime.actions import Services
 from botkit.runtime.dispatcher import Dispatcher
 from botkit.runtime.guard import Guard
 from botkit.runtime.health import AccountHealth
 from botkit.runtime.inbox import Inbox
-from botkit.runtime.leases import Lease
 from botkit.runtime.lifecycle import Pace, Runtime, Tasks
 from botkit.runtime.outbox import Outbox
-from botkit.runtime.owner import is_alive, this_process
 from botkit.runtime.reconcile import Reconciler
 from botkit.runtime.reports import Reports
 from botkit.runtime.runs import Ended
@@ -38,11 +38,12 @@ from botkit.telemetry.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Coroutine, Sequence
-    from contextlib import AbstractAsyncContextManager
 
     from botkit.bot.definition import Bot
+    from botkit.client.grants import LoginStatus
     from botkit.config import Settings
-    from botkit.ports import Entropy, Source, Store, Transport, Vault
+    from botkit.model.events import GrantRevoked
+    from botkit.ports import Entropy, Source, Store, Transport
     from botkit.routing.wiring import Wiring
 
 __all__ = ["TWO_WAYS", "RunningBot", "Watch", "open_runtime", "the_accounts"]
@@ -140,17 +141,25 @@ async def open_runtime(
         entropy=chance,
         pace=pace or Pace(drain_s=settings.run.drain_s),
         owner=await asyncio.to_thread(this_process, chance),
-        is_alive=await _who_lives(store, clock or SystemClock()),
     )
     async with AsyncExitStack() as stack:
         await joint.lease.acquire()
         stack.push_async_callback(joint.lease.release)
-        x = await stack.enter_async_context(joint.open_x(vault, transport))
-        await check_access(
-            x.sender, accounts, bot.may, store=store, clock=joint.clock, force=force
+        x = await stack.enter_async_context(
+            open_x(
+                settings,
+                store,
+                vault,
+                transport=transport,
+                clock=joint.clock,
+                entropy=joint.entropy,
+                on_login_change=joint.login_changed,
+                owner=joint.owner,
+                tenure=joint.tenure,
+            )
         )
-        for wanted, provider in wiring.providers.items():
-            joint.provided[wanted] = await stack.enter_async_context(provider.open())
+        await _check_access(bot, accounts, x, force=force)
+        await joint.provide(stack)
         tasks = await stack.enter_async_context(joint.tasks)
         running = joint.join(x, tasks, watch or Watch(), redactor or Redactor(), dry_run=dry_run)
         await running.runtime.start()
@@ -160,11 +169,17 @@ async def open_runtime(
             await running.stop()
 
 
-async def _who_lives(store: Store, clock: Clock) -> Callable[[str], bool | None]:
-    """Whether the process that holds the runner's lease now is alive: asked once, in a thread."""
-    holder = await store.leases.holder("runner", now=clock.now())
-    verdict = None if holder is None else await asyncio.to_thread(is_alive, holder)
-    return lambda name: verdict if name == holder else None
+async def _check_access(bot: Bot, accounts: Sequence[Account], x: X, *, force: bool) -> None:
+    """Everything that the bot may do, against what each account holds, before the first write."""
+    for account in accounts:
+        held = await x.sender.kinds(account.id)
+        for operation in access.operations_for(sorted(bot.may)):
+            try:
+                access.choose_credential(operation, held)
+            except AccessDenied as denied:
+                if not force:
+                    raise
+                _log.error("access", account=account.username, why=denied.message)
 
 
 async def the_accounts(settings: Settings, store: Store) -> tuple[Account, ...]:
@@ -202,7 +217,6 @@ class _Joint:
         entropy: Entropy,
         pace: Pace,
         owner: str,
-        is_alive: Callable[[str], bool | None],
     ) -> None:
         self._bot = bot
         self._settings = settings
@@ -214,14 +228,6 @@ class _Joint:
         self.entropy = entropy
         self.tasks = Tasks()
         self.reports = Reports(store, clock)
-        self.logins = LoginWatch(
-            accounts=self._accounts,
-            may=bot.may,
-            tells=any(issubclass(AccountState, kind) for kind in wiring.event_types),
-            store=store,
-            clock=clock,
-            reports=self.reports,
-        )
         self.provided: dict[Any, Any] = {}
         self.lease = Lease(
             store,
@@ -229,24 +235,18 @@ class _Joint:
             owner=owner,
             ttl_s=pace.lease_ttl_s,
             renew_s=pace.lease_renew_s,
-            alive=is_alive,
+            lives=lives,
         )
+        self.owner = owner
+        self.tenure = Tenure(stays=True, ttl_s=pace.keeper_ttl_s, renew_s=pace.keeper_renew_s)
         self._given: dict[str, dict[Any, Any]] = {}
         self._dispatcher: Dispatcher | None = None
         self._runtime: Runtime | None = None
 
-    def open_x(self, vault: Vault, transport: Transport | None) -> AbstractAsyncContextManager[X]:
-        """The way to X, whose logins are watched."""
-        return open_x(
-            self._settings,
-            self._store,
-            vault,
-            transport=transport,
-            clock=self.clock,
-            entropy=self.entropy,
-            on_login_change=self.logins.changed,
-            on_fallback=self.logins.stood_in,
-        )
+    async def provide(self, stack: AsyncExitStack) -> None:
+        """Open what the author's providers give, for as long as the stack is open."""
+        for wanted, provider in self._wiring.providers.items():
+            self.provided[wanted] = await stack.enter_async_context(provider.open())
 
     def join(
         self, x: X, tasks: Tasks, watch: Watch, redactor: Redactor, *, dry_run: bool
@@ -266,11 +266,11 @@ class _Joint:
             store=self._store,
             taker=dispatcher,
             fence=self.lease.fence,
-            on_revoked=lambda event: x.keeper.revoked(event.user_id, "revoked on X"),
+            on_revoked=lambda event: self._revoked(event, x),
         )
         sources, reasons = self._listening(x, inbox).sources()
         self._runtime = self._running(
-            x, tasks, dispatcher, inbox, outbox, self._parts(x, reconciler, inbox, sources)
+            x, tasks, dispatcher, inbox, outbox, self._parts(x, reconciler, sources)
         )
         return RunningBot(
             accounts=tuple(self._accounts.values()),
@@ -372,6 +372,17 @@ class _Joint:
             raise RuntimeError("nothing is sent before the bot runs")
         return self._runtime.send(work)
 
+    def login_changed(self, status: LoginStatus) -> None:
+        """Say it, and let what waited for the login go on."""
+        detail = " ".join(filter(None, [status.reason, status.next_step]))
+        self.reports(f"login/{status.username}", status.status.value, detail)
+        if status.status is LoginState.OK and self._dispatcher is not None:
+            self.tasks.start(self._unpark(status.account_id), "unpark")
+
+    async def _unpark(self, account_id: str) -> None:
+        if await self._store.events.unpark("login", account_id=account_id):
+            self._look_again()
+
     def _look_again(self) -> None:
         if self._dispatcher is not None:
             self._dispatcher.feeder.rescan()
@@ -400,12 +411,10 @@ class _Joint:
         return values
 
     def _parts(
-        self, x: X, reconciler: Reconciler, inbox: Inbox, sources: Sequence[Source]
+        self, x: X, reconciler: Reconciler, sources: Sequence[Source]
     ) -> dict[str, Callable[[], Awaitable[None]]]:
         return {
             "tokens": x.keeper.run,
-            "pairs": x.keeper.pairs.run,
-            "logins": lambda: self.logins.run(x.sender, inbox, self._look_again),
             "budget": x.budget.run,
             "reconciler": reconciler.run,
             **{source.name: source.run for source in sources},
@@ -416,3 +425,8 @@ class _Joint:
         await renew_the_vault(self._settings, self._store, x.keeper.around.vault)
         await x.keeper.reload()
         self._look_again()
+
+    async def _revoked(self, event: GrantRevoked, x: X) -> None:
+        held = await self._store.credentials.listing(event.user_id)
+        if any(row.kind is CredentialKind.OAUTH2 for row in held):
+            await x.keeper.mark_dead(event.user_id, "revoked on X")

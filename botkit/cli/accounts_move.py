@@ -13,8 +13,6 @@ import click
 
 from botkit.cli.help import Command
 from botkit.cli.options import (
-    done,
-    json_option,
     open_the_store,
     read_settings,
     run_async,
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
 
     from botkit.client.handover import Parcel
     from botkit.config import Settings
-    from botkit.model.users import Account
 
 __all__ = ["export_command", "import_sealed", "passphrase_option"]
 
@@ -59,7 +56,6 @@ passphrase_option = click.option(
 @passphrase_option
 @click.option("--again", is_flag=True, help="Although it left before: that file was lost.")
 @settings_options
-@json_option
 def export_command(
     *,
     account: str | None,
@@ -68,11 +64,8 @@ def export_command(
     again: bool,
     config_file: Path | None,
     overrides: Sequence[str],
-    as_json: bool,
 ) -> None:
     """Mark the copy here as handed over, then write the one that leaves."""
-    if as_json and file is None:
-        raise click.UsageError("--json needs --file: the login itself goes to standard output.")
     settings = read_settings(config_file, overrides)
     from botkit.bot.serving import log_as
 
@@ -80,13 +73,12 @@ def export_command(
     if file is not None and os.path.lexists(file):
         raise ConfigError(f"{file} is there already; it was not touched.")
     passphrase = _passphrase(passphrase_file, twice=True)
-    left, kinds = run_async(_export(settings, account, file, passphrase, again=again))
-    done(left, "exported", as_json=as_json, kinds=kinds, file=file)
+    run_async(_export(settings, account, file, passphrase, again=again))
 
 
 async def _export(
     settings: Settings, wanted: str | None, file: str | None, passphrase: str, *, again: bool
-) -> tuple[Account, list[str]]:
+) -> None:
     import msgspec
 
     from botkit.bot.assembly import open_the_vault, open_x
@@ -107,11 +99,10 @@ async def _export(
             except BaseException:
                 await handover.take_back(x.keeper, rows)
                 raise
-    kinds = sorted(row.kind.value for row in rows)
-    _say(f"@{account.username} ({' and '.join(kinds)}) is sealed{f' in {file}' if file else ''}")
+    kinds = " and ".join(sorted(row.kind.value for row in rows))
+    _say(f"@{account.username} ({kinds}) is sealed{f' in {file}' if file else ''}")
     _say("the OAuth 2.0 login here is marked as handed over and refreshes nothing any more")
     _say("there: botkit accounts import --file FILE; once only, then remove the file")
-    return account, kinds
 
 
 def _write(file: str | None, text: str) -> None:
@@ -136,12 +127,7 @@ def _write(file: str | None, text: str) -> None:
 
 
 def import_sealed(
-    settings: Settings,
-    *,
-    file: Path | None,
-    passphrase_file: str | None,
-    app: str,
-    as_json: bool = False,
+    settings: Settings, *, file: Path | None, passphrase_file: str | None, app: str
 ) -> int:
     """Take a login over that `export` wrote, and prove it; gives the exit code.
 
@@ -161,15 +147,13 @@ def import_sealed(
     text = sys.stdin.read(_MOST_BYTES) if file is None else _read(file)
     passphrase = _passphrase(passphrase_file, twice=False)
     parcel = read_parcel(open_parcel(text, passphrase))
-    code, account = run_async(_import(settings, parcel, app))
-    kinds = [login.kind.value for login in parcel.logins]
-    done(account, "imported", as_json=as_json, kinds=kinds, exit_code=code)
+    code = run_async(_import(settings, parcel, app))
     if code == 0 and file is not None:
         _remove_used(file)
     return code
 
 
-async def _import(settings: Settings, parcel: Parcel, app: str) -> tuple[int, Account]:
+async def _import(settings: Settings, parcel: Parcel, app: str) -> int:
     from botkit.bot.assembly import open_the_vault, open_x
     from botkit.cli.accounts_check import exit_code, next_step
     from botkit.client.check import check_logins
@@ -186,9 +170,9 @@ async def _import(settings: Settings, parcel: Parcel, app: str) -> tuple[int, Ac
         else:
             why = login.reason or (login.error.message if login.error else "")
             _say(f"{login.kind.value}: {login.status.value}, not proven: {why}")
-            again = next_step(account, login.status, login.reason, login.kind)
+            again = next_step(account, login.status, login.reason)
             _say(again or f"it is kept; ask again: botkit accounts check {account.username}")
-    return exit_code(checked), account
+    return exit_code(checked)
 
 
 def _read(file: Path) -> str:

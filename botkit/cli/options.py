@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "account_option",
-    "done",
     "echo_json",
     "json_option",
     "open_the_store",
@@ -120,13 +119,6 @@ async def the_account(store: Store, wanted: str | None, settings: Settings) -> A
 def run_async(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's coroutine."""
     return asyncio.run(work)
-
-
-def done(account: Account, outcome: str, *, as_json: bool, **facts: object) -> None:
-    """What became of an account, on stdout for a program; a person has read it on stderr."""
-    if as_json:
-        who = {"id": account.id, "username": account.username, "app": account.app}
-        echo_json({**who, "outcome": outcome, **facts})
 
 
 def echo_json(value: object) -> None:

@@ -15,18 +15,20 @@ from botkit.client.due import DueHeap
 from botkit.client.grants import Outcome
 from botkit.client.identity import who_am_i
 from botkit.errors import RateLimited, ServerError, StateError, XError
-from botkit.model.tokens import LoginState, Secret
+from botkit.model.tokens import LoginState
 from botkit.protocol import rate_limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
     from typing import Any
 
     from botkit.client.grants import Grant
+    from botkit.client.keeper_role import KeeperRole
     from botkit.client.logins import LoginBook
     from botkit.client.refresh import Refresher
     from botkit.client.salvage import Salvager
     from botkit.client.surroundings import Surroundings
+    from botkit.model.tokens import Secret
 
 __all__ = ["Flights"]
 
@@ -38,12 +40,17 @@ _SOON_S = 1.0
 _NETWORK_S = (1.0, 60.0)
 _STORE_S = (2.0, 60.0)
 _DOUBT_S = (60.0, 900.0)
+_FOLLOW_S = 30.0
+"""How long one who is not the keeper waits for the next access token when there is none left."""
+_FOLLOW_LOOK_S = (0.2, 0.5)
+_FOLLOW_AGAIN_S = 15.0
 
 
 class Flights:
     """Starts refreshes when they are due or asked for, and takes over what they come to.
 
-    `on_asked` is told of each account that X was asked about after a refresh; None asks nothing.
+    `prepare` is awaited as the keeper before a refresh; `on_asked` is told of each account that X
+    was asked about after one, None asks nothing.
     """
 
     def __init__(
@@ -53,16 +60,19 @@ class Flights:
         book: LoginBook,
         refresher: Refresher,
         salvager: Salvager,
+        role: KeeperRole,
+        prepare: Callable[[], Awaitable[None]],
         on_asked: Callable[[str], None] | None,
-        grounded: bool,
     ) -> None:
         self._around = around
         self._clock = around.clock
         self._book = book
         self._refresher = refresher
         self._salvager = salvager
+        self._role = role
+        self._prepare = prepare
         self._on_asked = on_asked
-        self._grounded = grounded
+        self._grounded = False
         self._heap: DueHeap[Grant] = DueHeap()
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -102,7 +112,7 @@ class Flights:
         """Set when the login is due next."""
         due_s = None if grant.is_gone or self._grounded else grant.due_s()
         if due_s is not None and grant.doubt:
-            due_s = min(due_s, self._clock.monotonic() + _SOON_S)
+            due_s = self._clock.monotonic() + _SOON_S
         if self._heap.set(grant, due_s):
             self._wake.set()
 
@@ -120,7 +130,7 @@ class Flights:
         if grant.row.status is LoginState.UNCERTAIN and not late:
             return None
         grant.last_flight_s = now_s
-        grant.flight = self._spawn(self._fly(grant, late=late))
+        grant.flight = self._spawn(self._fly(grant, late=late, rejected=rejected))
         return grant.flight
 
     def _start_due(self) -> None:
@@ -150,17 +160,37 @@ class Flights:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("refresh failed by a fault of ours", error=type(error).__name__)
 
-    async def _fly(self, grant: Grant, *, late: bool) -> None:
+    async def _fly(self, grant: Grant, *, late: bool, rejected: bool) -> None:
         grant.next_try_s = self._clock.monotonic() + _LOOK_AGAIN_S  # should the flight crash
         try:
             try:
-                outcome = await self._refresher.refresh(grant.row, late=late, waited=grant.waited)
+                outcome = await self._attempt(grant, late=late, rejected=rejected)
             except StateError as error:
                 outcome = Outcome(kind="blocked", row=grant.row, error=error)
             await self._settle(grant, outcome, late=late)
         finally:
             grant.flight = None
             self.schedule(grant)
+
+    async def _attempt(self, grant: Grant, *, late: bool, rejected: bool) -> Outcome:
+        """Refresh as the keeper; as another, wait for what the keeper gets."""
+        needed = late or grant.left_s(self._clock) <= grant.urgent_s
+        ends_s = self._clock.monotonic() + (_FOLLOW_S if needed else 0.0)
+        while True:
+            async with self._role() as is_keeper:
+                if is_keeper:
+                    await self._prepare()
+                    if grant.unsaved is not None:  # a token that was rescued is newer
+                        return Outcome(kind="kept", row=grant.row)
+                    return await self._refresher.refresh(grant.row, late=late, waited=grant.waited)
+            if (found := await self._refresher.follow(grant.row)) is not None:
+                return found
+            if rejected:
+                await self._refresher.expire(grant.row)
+                rejected = False
+            if self._clock.monotonic() >= ends_s:
+                return Outcome(kind="kept", row=grant.row, wait_s=_FOLLOW_AGAIN_S)
+            await self._clock.sleep(self._around.entropy.uniform(*_FOLLOW_LOOK_S))
 
     async def _settle(self, grant: Grant, outcome: Outcome, *, late: bool) -> None:
         """Take over what a refresh has come to."""
@@ -183,7 +213,9 @@ class Flights:
             case _:
                 if outcome.unsaved is not None:
                     await self._salvager.keep(outcome.unsaved)
-                if late and outcome.row.status is LoginState.UNCERTAIN:
+                if outcome.wait_s is not None:
+                    grant.next_try_s = self._clock.monotonic() + outcome.wait_s
+                elif late and outcome.row.status is LoginState.UNCERTAIN:
                     self._back_off(grant, _DOUBT_S)
                 self._book.change(grant, outcome.row)
 
@@ -261,8 +293,7 @@ class Flights:
         _log.info("rescued login stored", account=row.account_id, gen=row.gen)
         await self._refresher.note(row)
         if row.gen > grant.row.gen:
-            tokens = self._refresher.open_row(row)
-            self._book.renew(grant, row, Secret(tokens["access_token"]))
+            self._book.renew(grant, row, self._refresher.access_of(row))
         else:
             self._book.announce(grant, grant.row)
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from botkit.model.records import CredentialRow
+    from botkit.model.records import CredentialRow, Fence
     from botkit.ports import Clock, Entropy
 
 __all__ = ["FileGrantLock", "GrantLock", "Held", "in_process"]
@@ -43,6 +43,11 @@ _STALE_S = 30.0
 
 class Held(Protocol):
     """A lock that was taken."""
+
+    @property
+    def fence(self) -> Fence | None:
+        """What each write under it carries; None where the lock is not one of the store."""
+        ...
 
     async def check(self) -> None:
         """Raise `LeaseLost` when it may be another's by now. For right before the bytes leave."""
@@ -68,6 +73,8 @@ class GrantLock(Protocol):
 
 
 class _Always:
+    fence = None
+
     async def check(self) -> None:
         """Nobody else is there."""
 
@@ -138,6 +145,8 @@ class _Taken(NamedTuple):
 
 
 class _FileHeld:
+    fence = None
+
     def __init__(self, path: Path, taken: _Taken, clock: Clock) -> None:
         self._path = path
         self._taken = taken

@@ -10,37 +10,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import structlog
-from msgspec import structs
 
-from botkit.client.grants import Grant, LoginStatus, fingerprint, life_s
-from botkit.client.pairs import Pairs
-from botkit.client.states import next_step, tell_state
-from botkit.model.tokens import CredentialKind, LoginState, Secret
+from botkit.client.grants import HANDED_OVER, Grant, LoginStatus, fingerprint, life_s
+from botkit.errors import StoreUnavailable
+from botkit.model.tokens import CredentialKind, LoginState, Secret, TokenPair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from botkit.client.keeper_role import KeeperRole
     from botkit.client.refresh import Refresher
     from botkit.client.rescue import Rescued
     from botkit.client.surroundings import Surroundings
     from botkit.model.records import CredentialRow
 
-__all__ = ["LoginBook", "status_of"]
+__all__ = ["LoginBook"]
 
 _log = structlog.get_logger("botkit.tokens")
-
-_REMOVED = "it was removed here"
 
 
 class LoginBook:
     """Reads logins once and again when told to; tells `on_change` of each and of each change.
 
-    `judges` says that this process may change their states: an intent that is marked as sent, and
-    whose lock nobody holds, is one whose process has ended.
-
-    Attributes:
-        pairs: The OAuth 1.0a tokens.
-        version: Grows whenever what anybody holds may have changed.
+    The keeper may change their states: an intent that is marked as sent, and whose lock nobody
+    holds, is one whose process has ended.
     """
 
     def __init__(
@@ -48,24 +41,18 @@ class LoginBook:
         around: Surroundings,
         refresher: Refresher,
         *,
+        role: KeeperRole,
         on_change: Callable[[LoginStatus], None] | None = None,
-        on_asked: Callable[[str], None] | None = None,
-        judges: bool = True,
     ) -> None:
         self._around = around
         self._refresher = refresher
         self._on_change = on_change
-        self._judges = judges
+        self._role = role
         self._apps: dict[str, str] = {}
+        self._pairs: dict[str, tuple[CredentialRow, TokenPair]] = {}
         self.grants: dict[str, Grant] = {}
-        self.pairs = Pairs(
-            around,
-            open_row=refresher.open_row,
-            on_change=self._pair_changed,
-            on_asked=on_asked,
-            judges=judges,
-        )
         self.version = 0
+        """Grows whenever what anybody holds may have changed."""
 
     async def load(self, account_id: str) -> None:
         """Read one account's logins, unless they are here."""
@@ -89,10 +76,8 @@ class LoginBook:
             _log.info("login removed", account=gone)
             self.drop(self.grants[gone])
         signing = {row.account_id for row in rows if row.kind is CredentialKind.OAUTH1}
-        for gone in set(self.pairs.accounts) - signing:
-            row = self.pairs.drop(gone)
-            if row is not None:
-                self._tell_gone(row)
+        for gone in self._pairs.keys() - signing:
+            del self._pairs[gone]
 
     async def look_again(self, grant: Grant) -> None:
         """Another process was refreshing it: has that come to an end?"""
@@ -107,18 +92,28 @@ class LoginBook:
         grant = self.grants.get(entry.row.account_id)
         if grant is not None and entry.row.gen == grant.row.gen + 1:
             grant.unsaved = entry
-            access = Secret(self._refresher.open_row(entry.row)["access_token"])
-            self.renew(grant, entry.row, access)
+            self.renew(grant, entry.row, self._refresher.access_of(entry.row))
 
     def drop(self, grant: Grant) -> None:
         """The login is no more."""
         grant.is_gone = True
         self.grants.pop(grant.row.account_id, None)
-        self._tell_gone(grant.row)
+        self.version += 1
 
     def app_of(self, account_id: str) -> str | None:
         """The app that an account acts through; None for an account that is not known."""
         return self._apps.get(account_id)
+
+    def pair(self, account_id: str) -> tuple[CredentialRow, TokenPair] | None:
+        """An account's OAuth 1.0a token, with its row."""
+        return self._pairs.get(account_id)
+
+    def note_level(self, row: CredentialRow) -> None:
+        """Keep a row whose access level has become known."""
+        known = self._pairs.get(row.account_id)
+        if known is not None:
+            self._pairs[row.account_id] = (row, known[1])
+            self.version += 1
 
     def renew(self, grant: Grant, row: CredentialRow, access: Secret) -> None:
         """Give out this generation from now on."""
@@ -149,87 +144,108 @@ class LoginBook:
     def announce(self, grant: Grant, before: CredentialRow | None) -> None:
         """One line for each change of state, and the callback."""
         self.version += 1
-        tell_state(grant.row, before)
+        row = grant.row
+        if before is None or (before.status, before.reason) != (row.status, row.reason):
+            say = {LoginState.OK: _log.info, LoginState.UNCERTAIN: _log.warning}.get(
+                row.status, _log.error
+            )
+            if before is not None or row.status is not LoginState.OK:
+                say(
+                    "login state",
+                    account=row.account_id,
+                    username=row.username,
+                    status=row.status.value,
+                    reason=row.reason,
+                    next_step=_next_step(row),
+                )
         if self._on_change is not None:
             self._on_change(self.status(grant))
 
     def status(self, grant: Grant) -> LoginStatus:
         """What the operator sees."""
-        return status_of(
-            grant.row, left_s=grant.left_s(self._around.clock), saved=grant.unsaved is None
+        row = grant.row
+        return LoginStatus(
+            account_id=row.account_id,
+            username=row.username,
+            app=row.app,
+            status=row.status,
+            since=row.since,
+            gen=row.gen,
+            left_s=grant.left_s(self._around.clock),
+            last_success=row.last_success,
+            reason=row.reason,
+            saved=grant.unsaved is None,
+            next_step=_next_step(row),
         )
-
-    def _pair_changed(self, row: CredentialRow, before: CredentialRow | None) -> None:
-        self.version += 1
-        tell_state(row, before)
-        if self._on_change is not None:
-            self._on_change(status_of(row))
-
-    def _tell_gone(self, row: CredentialRow) -> None:
-        """It was removed from the store, by a person."""
-        self.version += 1
-        now = self._around.clock.now()
-        row = structs.replace(row, status=LoginState.DEAD, reason=_REMOVED, since=now)
-        if self._on_change is not None:
-            self._on_change(status_of(row, is_gone=True))
 
     async def _take_all(self, rows: Iterable[CredentialRow]) -> None:
         for row in rows:
             if row.app != self._apps.get(row.account_id):
                 continue
             if row.kind is CredentialKind.OAUTH1:
-                await self.pairs.take(row)
+                self._take_pair(row)
             elif row.kind is CredentialKind.OAUTH2:
                 await self._take_grant(row)
+
+    def _take_pair(self, row: CredentialRow) -> None:
+        known = self._pairs.get(row.account_id)
+        if known is None or known[0].gen < row.gen:
+            tokens = self._refresher.open_row(row)
+            pair = TokenPair(
+                token=Secret(tokens["token"]), token_secret=Secret(tokens["token_secret"])
+            )
+            self._pairs[row.account_id] = (row, pair)
 
     async def _take_grant(self, row: CredentialRow) -> None:
         grant = self.grants.get(row.account_id)
         doubt = False
-        if self._judges and (grant is None or grant.flight is None):
+        if grant is None or grant.flight is None:
             first = grant is None or grant.row.gen < row.gen
-            judged = await self._refresher.judge(row, first=first)
+            judged = await self._judge(row, first=first)
             doubt = judged is None
             row = judged or row
         grant = self.grants.get(row.account_id)
         if grant is None:
             grant = self.grants[row.account_id] = Grant(row)
-            access = Secret(self._refresher.open_row(row)["access_token"])
-            left_s = life_s(row, self._around.clock.now())
             grant.take(
                 row,
-                access,
-                left_s=left_s,
+                self._refresher.access_of(row),
+                left_s=life_s(row, self._around.clock.now()),
                 clock=self._around.clock,
                 entropy=self._around.entropy,
             )
             self.announce(grant, None)
         elif row.gen > grant.row.gen:
-            self.renew(grant, row, Secret(self._refresher.open_row(row)["access_token"]))
+            self.renew(grant, row, self._refresher.access_of(row))
         elif row.gen == grant.row.gen and grant.flight is None and _differs(row, grant.row):
+            if row.access_until != grant.row.access_until:  # X refuses it to another process
+                grant.shorten(life_s(row, self._around.clock.now()), self._around.clock)
             self.change(grant, row)
         grant.doubt = doubt
 
+    async def _judge(self, row: CredentialRow, *, first: bool) -> CredentialRow | None:
+        """The row in the state that it is really in, as the keeper sees it; None: look again."""
+        try:
+            async with self._role() as is_keeper:
+                return await self._refresher.judge(row, first=first) if is_keeper else row
+        except StoreUnavailable:
+            return None
+
 
 def _differs(one: CredentialRow, other: CredentialRow) -> bool:
-    return (one.status, one.reason) != (other.status, other.reason)
+    pair = (one, other)
+    first, second = ((row.status, row.reason, row.access_until) for row in pair)
+    return first != second
 
 
-def status_of(
-    row: CredentialRow, *, left_s: float | None = None, saved: bool = True, is_gone: bool = False
-) -> LoginStatus:
-    """A row as the operator sees it."""
-    return LoginStatus(
-        account_id=row.account_id,
-        username=row.username,
-        app=row.app,
-        status=row.status,
-        since=row.since,
-        gen=row.gen,
-        left_s=left_s,
-        last_success=row.last_success,
-        reason=row.reason,
-        saved=saved,
-        next_step=next_step(row),
-        kind=row.kind,
-        is_gone=is_gone,
-    )
+def _next_step(row: CredentialRow) -> str:
+    setup = f"botkit setup --account {row.username or row.account_id}"
+    match row.status:
+        case LoginState.OK:
+            return ""
+        case LoginState.UNCERTAIN:
+            return f"{setup} (the bot goes on with the old access token until then)"
+        case LoginState.DEAD:
+            return "" if row.reason.startswith(HANDED_OVER) else setup
+        case LoginState.CONFIG:
+            return f"correct client_id and client_secret of app {row.app!r}, then restart"

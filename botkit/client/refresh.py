@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
+from msgspec import Struct
 
 from botkit.client.grants import Outcome, fingerprint
 from botkit.client.rescue import Rescued
@@ -32,7 +33,7 @@ from botkit.errors import (
     StoreUnavailable,
     TransportError,
 )
-from botkit.model.records import Intent
+from botkit.model.records import CredentialRow, Fence, Intent
 from botkit.model.tokens import LoginState, Secret
 from botkit.ports.io import HttpRequest
 from botkit.protocol import oauth2, token_answers
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from botkit.client.endpoints import AppKeys
     from botkit.client.grant_lock import GrantLock, Held
     from botkit.client.surroundings import Surroundings
-    from botkit.model.records import CredentialRow
+    from botkit.leases.owner import Lives
     from botkit.ports.io import HttpResponse
 
 __all__ = ["Refresher", "config_fingerprint"]
@@ -63,6 +64,15 @@ def config_fingerprint(keys: AppKeys) -> str:
     return hashlib.sha256(pair.encode()).hexdigest()[:16]
 
 
+class _Spending(Struct, frozen=True, kw_only=True):
+    """One token on its way: the login as it was, the intent, and what each write carries."""
+
+    row: CredentialRow
+    intent: Intent
+    fence: Fence | None
+    waited: bool
+
+
 class Refresher:
     """Refreshes one login at a time, for whoever makes sure of the single flight."""
 
@@ -72,11 +82,16 @@ class Refresher:
         *,
         owner: str,
         lock: GrantLock,
+        lives: Lives,
+        grace_s: float,
     ) -> None:
+        """`grace_s` is for how long a token that a process sent that may live is its own."""
         self._around = around
         self._store = around.store.credentials
         self._owner = owner
         self._lock = lock
+        self._lives = lives
+        self._grace_s = grace_s
 
     async def refresh(self, seen: CredentialRow, *, late: bool, waited: bool = False) -> Outcome:
         """Make the next generation of a login.
@@ -97,12 +112,29 @@ class Refresher:
                     f" has {seen.gen}: an old store was put back. Its token is spent."
                 )
                 return Outcome(kind="blocked", row=seen, reason=error.message, error=error)
-            row = await self.look(row)
+            row = await self.look(row, held.fence)
             if row.status in {LoginState.DEAD, LoginState.CONFIG}:
                 return Outcome(kind=row.status.value.lower(), row=row, reason=row.reason)
             if row.status is LoginState.UNCERTAIN and not late:
                 return Outcome(kind="kept", row=row, reason=row.reason)
+            if wait_s := await self._others_for_s(row):
+                return Outcome(kind="kept", row=row, reason=row.reason, wait_s=wait_s)
             return await self._spend(row, held, waited=waited)
+
+    async def follow(self, seen: CredentialRow) -> Outcome | None:
+        """What the keeper has made of a login since; None when nothing. Opens no refresh token."""
+        row = await self._store.get(seen.account_id, seen.app, seen.kind)
+        if row is None:
+            return Outcome(kind="gone", row=seen)
+        if row.gen > seen.gen:
+            return self._adopted(row)
+        if (row.status, row.reason) != (seen.status, seen.reason):
+            return Outcome(kind="kept", row=row, reason=row.reason)
+        return None
+
+    async def expire(self, row: CredentialRow) -> None:
+        """Let the keeper know that X refuses the access token of this generation."""
+        await self._store.expire(row, now=self._around.clock.now())
 
     async def judge(self, row: CredentialRow, *, first: bool) -> CredentialRow | None:
         """The row in the state that it is really in; None when another process refreshes it now.
@@ -114,13 +146,13 @@ class Refresher:
         if not unclear and not (first and await self._is_news(row)):
             return row
         try:
-            async with self._lock(row, wait=False):
+            async with self._lock(row, wait=False) as held:
                 row = await self._store.get(row.account_id, row.app, row.kind) or row
-                return await self.look(row)
+                return await self.look(row, held.fence)
         except StoreUnavailable:
             return None
 
-    async def look(self, row: CredentialRow) -> CredentialRow:
+    async def look(self, row: CredentialRow, fence: Fence | None) -> CredentialRow:
         """The row in the state that it is really in; for whoever holds its lock.
 
         A login that was CONFIG under other settings than those of now is OK again; one whose
@@ -128,16 +160,30 @@ class Refresher:
         is DEAD.
         """
         if row.status is not LoginState.DEAD and (reason := await self._old_store(row)):
-            return await self.mark(row, LoginState.DEAD, reason)
+            return await self.mark(row, LoginState.DEAD, reason, fence)
         keys = self._around.apps.get(row.app)
         if row.status is LoginState.CONFIG and keys is not None:
             if config_fingerprint(keys) == row.config_fingerprint:
                 return row
-            row = await self.mark(row, LoginState.OK, "")
+            row = await self.mark(row, LoginState.OK, "", fence)
         if row.status is LoginState.OK and row.intent is not None and row.intent.sent:
             reason = "the process ended while a refresh was under way"
-            return await self.mark(row, LoginState.UNCERTAIN, reason)
+            return await self.mark(row, LoginState.UNCERTAIN, reason, fence)
         return row
+
+    async def _others_for_s(self, row: CredentialRow) -> float:
+        """For how long a token that was sent may still be answered to the process that sent it.
+
+        That one lost its lease, so it is dead or stands still; a second sending before its answer
+        is stored would be a reuse. Source: docs/explanation/requirements.md, F12.
+        """
+        intent = row.intent
+        if intent is None or not intent.sent or intent.owner == self._owner:
+            return 0.0
+        if await self._lives(intent.owner) is False:
+            return 0.0
+        age_s = (self._around.clock.now() - intent.started).total_seconds()
+        return min(max(self._grace_s - age_s, 0.0), self._grace_s)
 
     async def note(self, row: CredentialRow) -> None:
         """The store has this generation now."""
@@ -166,8 +212,15 @@ class Refresher:
             await self.note(row)
         return reason
 
+    def access_of(self, row: CredentialRow) -> Secret:
+        """The access token of a row, without opening what is needed to refresh it."""
+        tokens = self._around.vault.open_access(
+            row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
+        )
+        return Secret(tokens["access_token"])
+
     def open_row(self, row: CredentialRow) -> dict[str, str]:
-        """What is sealed in a row."""
+        """All that is sealed in a row."""
         return self._around.vault.open(
             row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
         )
@@ -176,19 +229,26 @@ class Refresher:
         tokens = self.open_row(row)
         refresh_token = Secret(tokens.get("refresh_token", ""))
         if not refresh_token:
-            return await self._dead(row, "there is no refresh token: offline.access not granted")
+            reason = "there is no refresh token: offline.access not granted"
+            return await self._dead(row, reason, held.fence)
         keys = self._around.apps.get(row.app)
         if keys is None or not keys.client_id or not keys.client_secret:
-            return await self._misconfigured(row, f"app {row.app!r} has no client id and secret")
+            reason = f"app {row.app!r} has no client id and secret"
+            return await self._misconfigured(row, reason, held.fence)
         intent = self._intent(row, refresh_token)
         try:
-            await self._store.intend(row, intent, reserve_bytes=len(row.sealed) + _RESERVE_BYTES)
+            await self._store.intend(
+                row,
+                intent,
+                reserve_bytes=len(row.sealed) + _RESERVE_BYTES,
+                fence=held.fence,
+            )
         except StateError as error:
             return Outcome(kind="blocked", row=row, reason="nothing was sent", error=error)
 
         async def before_bytes() -> None:
             await held.check()
-            await self._store.mark_sent(row, intent.id)
+            await self._store.mark_sent(row, intent.id, fence=held.fence)
             held.check_age()
 
         authorization = oauth2.basic_authorization(keys.client_id, keys.client_secret)
@@ -201,44 +261,38 @@ class Refresher:
             timeout_s=_TIMEOUT_S,
             writes=True,
         )
-        answered = await self._send(row, intent, request, before_bytes)
+        spending = _Spending(row=row, intent=intent, fence=held.fence, waited=waited)
+        answered = await self._send(spending, request, before_bytes)
         if isinstance(answered, Outcome):
             return answered
-        return await self._classify(row, intent, tokens, answered, waited=waited)
+        return await self._classify(spending, refresh_token, answered)
 
     async def _send(
         self,
-        row: CredentialRow,
-        intent: Intent,
+        spending: _Spending,
         request: HttpRequest,
         before_bytes: Callable[[], Awaitable[None]],
     ) -> HttpResponse | Outcome:
+        row = spending.row
         try:
             return await self._around.transport.send(request, before_bytes=before_bytes)
         except OutcomeUnknown as error:
-            return await self._uncertain(row, f"no answer to the refresh ({error.kind})")
+            reason = f"no answer to the refresh ({error.kind})"
+            return await self._uncertain(row, reason, spending.fence)
         except TransportError as error:
-            await self._clear(row, intent)
+            await self._clear(spending)
             return Outcome(kind="later", row=row, reason=error.message, error=error)
         except StateError as error:
-            await self._clear(row, intent)
+            await self._clear(spending)
             return Outcome(kind="blocked", row=row, reason="nothing was sent", error=error)
 
-    async def _classify(
-        self,
-        row: CredentialRow,
-        intent: Intent,
-        tokens: dict[str, str],
-        answer: HttpResponse,
-        *,
-        waited: bool,
-    ) -> Outcome:
+    async def _classify(self, spending: _Spending, spent: Secret, answer: HttpResponse) -> Outcome:
         now = self._around.clock.now()
+        row = spending.row
         try:
             granted = token_answers.read_token_answer(answer, asked=row.scopes, now=now)
         except (AuthError, ResponseError) as error:
-            return await self._judge(row, intent, answer, error, waited=waited)
-        spent = Secret(tokens["refresh_token"])
+            return await self._judge(spending, answer, error)
         sealed = {
             "access_token": granted.access_token.reveal(),
             "refresh_token": (granted.refresh_token or spent).reveal(),
@@ -257,43 +311,41 @@ class Refresher:
             config_fingerprint="",
             intent=None,
         )
-        return await self._store_new(new, intent, granted.access_token)
+        return await self._store_new(new, spending, granted.access_token)
 
     async def _judge(
-        self,
-        row: CredentialRow,
-        intent: Intent,
-        answer: HttpResponse,
-        error: AuthError | ResponseError,
-        *,
-        waited: bool,
+        self, spending: _Spending, answer: HttpResponse, error: AuthError | ResponseError
     ) -> Outcome:
         """What an answer without tokens means.
 
         Source: docs/explanation/requirements.md, "The refresh of a login".
         """
+        row, fence = spending.row, spending.fence
         match error:
             case InvalidGrant():
-                return await self._refused(row, intent, error)
+                return await self._refused(spending, error)
             case InvalidClient():
-                await self._clear(row, intent)
-                return await self._misconfigured(row, error.message)
+                await self._clear(spending)
+                return await self._misconfigured(row, error.message, fence)
             case RateLimited():
-                await self._clear(row, intent)
+                await self._clear(spending)
                 return self._later(row, error)
-            case ServerError() if not waited and _was_put_off(error):
-                await self._clear(row, intent)
+            case ServerError() if not spending.waited and _was_put_off(error):
+                await self._clear(spending)
                 return self._later(row, error)
             case MalformedAnswer() if answer.status == _SUCCESS:
-                outcome = await self._uncertain(row, error.message)
-                salvage = self._salvage(outcome.row, intent, answer)
+                outcome = await self._uncertain(row, error.message, fence)
+                salvage = self._salvage(outcome.row, spending.intent, answer)
                 return msgspec.structs.replace(outcome, unsaved=salvage)
             case _:
-                return await self._uncertain(row, f"the refresh was not granted: {error.message}")
+                reason = f"the refresh was not granted: {error.message}"
+                return await self._uncertain(row, reason, fence)
 
-    async def _store_new(self, new: CredentialRow, intent: Intent, access: Secret) -> Outcome:
+    async def _store_new(self, new: CredentialRow, spending: _Spending, access: Secret) -> Outcome:
+        """Store what X granted, whoever holds the lease by now: the token before it is spent."""
+        intent = spending.intent
         try:
-            await self._store.store_result(new, intent.id)
+            in_time = await self._store.store_result(new, intent.id, fence=spending.fence)
         except Conflict as error:
             row = await self._store.get(new.account_id, new.app, new.kind)
             if row is None:
@@ -308,33 +360,44 @@ class Refresher:
                 error=error,
                 unsaved=Rescued(row=new, intent_id=intent.id),
             )
+        if not in_time:
+            _log.warning("stored after the lease was lost", account=new.account_id, gen=new.gen)
         await self.note(new)
         return Outcome(kind="renewed", row=new, access=access)
 
-    async def _refused(self, row: CredentialRow, intent: Intent, error: InvalidGrant) -> Outcome:
+    async def _refused(self, spending: _Spending, error: InvalidGrant) -> Outcome:
         """Before anybody is told to log in again: has somebody else refreshed or logged in?"""
+        row, fence = spending.row, spending.fence
         fresh = await self._store.get(row.account_id, row.app, row.kind)
         if fresh is not None and fresh.gen > row.gen:
             return self._adopted(fresh)
-        await self._clear(row, intent)
+        await self._clear(spending)
         if row.status is LoginState.UNCERTAIN:
-            return await self._dead(row, "the answer to a refresh was lost, and X took the token")
-        return await self._dead(row, error.message)
+            reason = "the answer to a refresh was lost, and X took the token"
+            return await self._dead(row, reason, fence)
+        return await self._dead(row, error.message, fence)
 
-    async def _dead(self, row: CredentialRow, reason: str) -> Outcome:
-        row = await self.mark(row, LoginState.DEAD, reason)
+    async def _dead(self, row: CredentialRow, reason: str, fence: Fence | None) -> Outcome:
+        row = await self.mark(row, LoginState.DEAD, reason, fence)
         return Outcome(kind="dead", row=row, reason=reason)
 
-    async def _misconfigured(self, row: CredentialRow, reason: str) -> Outcome:
-        row = await self.mark(row, LoginState.CONFIG, reason)
+    async def _misconfigured(
+        self, row: CredentialRow, reason: str, fence: Fence | None
+    ) -> Outcome:
+        row = await self.mark(row, LoginState.CONFIG, reason, fence)
         return Outcome(kind="config", row=row, reason=reason)
 
-    async def _uncertain(self, row: CredentialRow, reason: str) -> Outcome:
-        row = await self.mark(row, LoginState.UNCERTAIN, reason)
+    async def _uncertain(self, row: CredentialRow, reason: str, fence: Fence | None) -> Outcome:
+        row = await self.mark(row, LoginState.UNCERTAIN, reason, fence)
         return Outcome(kind="uncertain", row=row, reason=reason)
 
-    async def mark(self, row: CredentialRow, status: LoginState, reason: str) -> CredentialRow:
-        """Record a state; when the store cannot, memory knows it, and the intent says it later."""
+    async def mark(
+        self, row: CredentialRow, status: LoginState, reason: str, fence: Fence | None = None
+    ) -> CredentialRow:
+        """Record a state; when the store cannot, memory knows it, and the intent says it later.
+
+        With a `fence` that is an old one the store keeps what the new holder says.
+        """
         if row.status is status and row.reason == reason:
             return row
         now = self._around.clock.now()
@@ -342,7 +405,7 @@ class Refresher:
         mark = config_fingerprint(keys) if status is LoginState.CONFIG and keys else ""
         try:
             await self._store.set_status(
-                row, status, reason=reason, now=now, config_fingerprint=mark
+                row, status, reason=reason, now=now, config_fingerprint=mark, fence=fence
             )
         except StateError as error:
             _log.error("login state not stored", account=row.account_id, why=str(error))
@@ -351,16 +414,16 @@ class Refresher:
             row, status=status, reason=reason, since=since, config_fingerprint=mark
         )
 
-    async def _clear(self, row: CredentialRow, intent: Intent) -> None:
+    async def _clear(self, spending: _Spending) -> None:
+        row = spending.row
         try:
-            await self._store.clear_intent(row, intent.id)
+            await self._store.clear_intent(row, spending.intent.id)
         except StateError as error:
             # The next intent replaces it. If the process ends first, UNCERTAIN is the safe guess.
             _log.warning("refresh intent not cleared", account=row.account_id, why=str(error))
 
     def _adopted(self, row: CredentialRow) -> Outcome:
-        tokens = self.open_row(row)
-        return Outcome(kind="adopted", row=row, access=Secret(tokens["access_token"]))
+        return Outcome(kind="adopted", row=row, access=self.access_of(row))
 
     def _later(self, row: CredentialRow, error: RateLimited | ServerError) -> Outcome:
         wait_s = None
@@ -387,7 +450,7 @@ class Refresher:
             gen=row.gen,
             refresh_hash=fingerprint(refresh_token),
             owner=self._owner,
-            boot_id=self._owner.rpartition("/")[2],
+            boot_id=self._owner.partition("/")[2].partition("/")[0],
             started=around.clock.now(),
         )
 

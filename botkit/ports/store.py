@@ -67,20 +67,36 @@ class Credentials(Protocol):
         """
         ...
 
-    async def intend(self, row: CredentialRow, intent: Intent, *, reserve_bytes: int) -> None:
+    async def intend(
+        self,
+        row: CredentialRow,
+        intent: Intent,
+        *,
+        reserve_bytes: int,
+        fence: Fence | None = None,
+    ) -> None:
         """Write an intent, padded so that the result will fit; `Conflict` on another `gen`."""
         ...
 
-    async def mark_sent(self, row: CredentialRow, intent_id: str) -> None:
+    async def mark_sent(
+        self, row: CredentialRow, intent_id: str, *, fence: Fence | None = None
+    ) -> None:
         """The token's bytes leave now; `Conflict` when the intent is not there any more."""
         ...
 
     async def clear_intent(self, row: CredentialRow, intent_id: str) -> None:
-        """The token was surely not spent."""
+        """The token was surely not spent. Needs no fence: it is about that intent and no other."""
         ...
 
-    async def store_result(self, row: CredentialRow, intent_id: str) -> None:
-        """The new generation (`row.gen`), which clears the intent; `Conflict` if one is there."""
+    async def store_result(
+        self, row: CredentialRow, intent_id: str, *, fence: Fence | None = None
+    ) -> bool:
+        """The new generation (`row.gen`), which clears the intent; `Conflict` if one is there.
+
+        Gives whether the fence still held; an old one is no reason to refuse. The token that
+        this one follows is spent, so whoever took the lease meanwhile could only send a dead one:
+        the result is stored, and the other's intent ends with it, before or after it was sent.
+        """
         ...
 
     async def set_status(
@@ -91,8 +107,13 @@ class Credentials(Protocol):
         reason: str,
         now: datetime,
         config_fingerprint: str = "",
+        fence: Fence | None = None,
     ) -> None:
         """Change the state of this generation; does nothing to a newer one."""
+        ...
+
+    async def expire(self, row: CredentialRow, *, now: datetime) -> None:
+        """The access token of this generation ends now: X refuses it. Nothing to a newer one."""
         ...
 
     async def note_level(self, row: CredentialRow, level: str) -> None:
@@ -163,15 +184,21 @@ class Accounts(Protocol):
 
 
 class Leases(Protocol):
-    """Roles that one process holds at a time."""
+    """Roles that one process holds at a time. They run out by the store's clock, not the caller's.
+
+    Source: docs/decisions/2026-11-25-refresh-lease.md.
+    """
 
     async def acquire(
-        self, name: str, owner: str, *, ttl: timedelta, now: datetime
+        self, name: str, owner: str, *, ttl: timedelta, ended: str = ""
     ) -> Fence | None:
-        """Take a free or expired lease, with the next epoch; None when another holds it."""
+        """Take a free or expired lease, with the next epoch; None when another holds it.
+
+        `ended` names an owner whose process is known to be no more: what it holds is free.
+        """
         ...
 
-    async def renew(self, fence: Fence, *, ttl: timedelta, now: datetime) -> None:
+    async def renew(self, fence: Fence, *, ttl: timedelta) -> None:
         """Hold it longer; `LeaseLost` when it is gone."""
         ...
 
@@ -179,7 +206,7 @@ class Leases(Protocol):
         """Give it back; does nothing when it is gone."""
         ...
 
-    async def holder(self, name: str, *, now: datetime) -> str | None:
+    async def holder(self, name: str) -> str | None:
         """Who holds it now."""
         ...
 
@@ -308,4 +335,10 @@ class Vault(Protocol):
             VaultKeyError: It was sealed with a key that we do not have.
             Corrupt: It was damaged, or belongs to another row or deployment.
         """
+        ...
+
+    def open_access(
+        self, sealed: bytes, /, *, account_id: str, app: str, kind: CredentialKind, gen: int
+    ) -> dict[str, str]:
+        """As `open`, but what is needed to refresh stays shut: for whoever is not the keeper."""
         ...

@@ -11,7 +11,6 @@ import msgspec
 
 from botkit.errors import UndecodableEvent
 from botkit.model.events import (
-    AccountState,
     Authorized,
     DirectMessage,
     Event,
@@ -46,7 +45,6 @@ _Stored = (
     | GrantRevoked
     | UnknownEvent
     | Authorized
-    | AccountState
     | Tick
 )
 _decoder: Final = msgspec.json.Decoder(_Stored)

@@ -1,1 +1,1 @@
-"""The running bot: inbox, dispatcher, guard, outbox, leases and the life of the process."""
+"""The running bot: inbox, dispatcher, guard, outbox and the life of the process."""

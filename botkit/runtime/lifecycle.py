@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
     from types import TracebackType
 
+    from botkit.leases.lease import Lease
     from botkit.ports import Clock, Entropy, Store
     from botkit.runtime.dispatcher import Dispatcher
     from botkit.runtime.inbox import Inbox
-    from botkit.runtime.leases import Lease
     from botkit.runtime.reports import Reports
     from botkit.runtime.schedules import Scheduler
 
@@ -123,6 +123,8 @@ class Pace:
     drain_s: float = 8.0
     lease_ttl_s: float = 10.0
     lease_renew_s: float = 3.0
+    keeper_ttl_s: float = 60.0
+    keeper_renew_s: float = 15.0
 
 
 class Runtime:

@@ -32,9 +32,8 @@ class App:
 
     `credits_usd` is its prepaid balance, None for one that never ends; `enrolled` says that it
     stands in a package with API access, `enterprise` lifts what self-serve apps may not do.
-    `spend_capped` and `usage_capped` say that the spending limit, or the cap on posts that are
-    read, is reached. `level` is what new OAuth 1.0a tokens allow, as `x-access-level` spells it;
-    `takes_pin` says that a login may end with a PIN.
+    `level` is what new OAuth 1.0a tokens allow, as `x-access-level` spells it; `takes_pin` says
+    that a login may end with a PIN.
     """
 
     id: str
@@ -51,8 +50,6 @@ class App:
     level: str = "read-write"
     takes_pin: bool = True
     credits_usd: Decimal | None = None
-    spend_capped: bool = False
-    usage_capped: bool = False
     spent_usd: Decimal = Decimal(0)
     billed: set[str] = field(default_factory=set[str])
 
@@ -143,13 +140,6 @@ class Grants:
     def renew_bearer(self, app: App) -> None:
         """Another bearer token; the one before is dead."""
         app.bearer = self._bearer()
-
-    def renew_keys(self, app: App) -> None:
-        """The operator makes all keys anew in X's console; the ones before are dead."""
-        if app.client_secret is not None:
-            app.client_secret = self._token(37)
-        app.api_key, app.api_secret = self._token(18), self._token(37)
-        self.renew_bearer(app)
 
     def issue_code(
         self,

@@ -4,7 +4,8 @@ A sealed record: `BKV1`, 4 bytes that name the key, 12 bytes nonce, ciphertext w
 The header, the deployment and the row (account, app, kind, generation) are associated data, so a
 record that was moved, swapped or copied to another store does not open. The text is padded to
 whole kilobytes: a new token never needs more room than the old one, which is what an intent
-reserves.
+reserves. A record with a refresh token is `BKV2` and has two such boxes, so that who only needs
+the access token leaves the other one shut; 4 bytes before them say how long the first one is.
 Source: NIST SP 800-38D (96-bit random nonces); docs/explanation/requirements.md, S4 and S10.
 """
 
@@ -30,6 +31,11 @@ __all__ = ["KEY_BYTES", "Vault", "open_vault"]
 
 KEY_BYTES = 32
 _MAGIC = b"BKV1"
+_MAGIC_TWO = b"BKV2"
+_REFRESHING = frozenset({"refresh_token", "spent"})
+"""What stands in the second box: nobody needs it but the keeper of the logins."""
+_SECOND = "/refresh"
+_LENGTH_BYTES = 4
 _KEY_NAME_BYTES = 4
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
@@ -68,13 +74,17 @@ class Vault:
         gen: int,
     ) -> bytes:
         """The secrets as bytes that only this deployment's key opens, for this row only."""
-        header = _MAGIC + self._current
-        text = msgspec.json.encode(dict(secrets))
-        sized = len(text).to_bytes(4, "big") + text
-        padded = sized + bytes(-(len(sized) + _TAG_BYTES) % _BLOCK_BYTES)
-        nonce = os.urandom(_NONCE_BYTES)
-        bound = self._bound(header, account_id, app, kind, gen)
-        return header + nonce + self._ciphers[self._current].encrypt(nonce, padded, bound)
+        place = (account_id, app, str(kind), gen)
+        second = {name: secrets[name] for name in secrets.keys() & _REFRESHING}
+        if not second:
+            header = _MAGIC + self._current
+            return header + self._shut(secrets, header, *place)
+        header = _MAGIC_TWO + self._current
+        first = {name: secrets[name] for name in secrets.keys() - _REFRESHING}
+        box = self._shut(first, header, *place)
+        length = len(box).to_bytes(_LENGTH_BYTES, "big")
+        other = self._shut(second, header, account_id, app, f"{kind}{_SECOND}", gen)
+        return header + length + box + other
 
     def open(
         self, sealed: bytes, *, account_id: str, app: str, kind: CredentialKind | str, gen: int
@@ -85,25 +95,22 @@ class Vault:
             VaultKeyError: It was sealed with a key that we do not have.
             Corrupt: It was damaged, cut, or belongs to another row or deployment.
         """
-        header = bytes(sealed[:_HEADER_BYTES])
-        if len(sealed) < _HEADER_BYTES + _NONCE_BYTES + _TAG_BYTES or header[:4] != _MAGIC:
-            raise _damaged(account_id, app, kind)
-        cipher = self._ciphers.get(header[4:])
-        if cipher is None:
-            raise VaultKeyError(
-                f"The tokens of {account_id or 'the app'} were sealed with another key.",
-                hint=_CURE,
-            )
-        nonce = sealed[_HEADER_BYTES : _HEADER_BYTES + _NONCE_BYTES]
-        bound = self._bound(header, account_id, app, kind, gen)
-        from cryptography.exceptions import InvalidTag
+        header, boxes = _boxes_of(sealed, account_id, app, kind)
+        secrets: dict[str, str] = {}
+        for box, suffix in zip(boxes, ("", _SECOND), strict=False):
+            secrets |= self._opened(box, header, account_id, app, f"{kind}{suffix}", gen)
+        return secrets
 
-        try:
-            padded = cipher.decrypt(nonce, sealed[_HEADER_BYTES + _NONCE_BYTES :], bound)
-        except InvalidTag as fault:
-            raise _damaged(account_id, app, kind) from fault
-        length = int.from_bytes(padded[:4], "big")
-        return msgspec.json.decode(padded[4 : 4 + length], type=dict[str, str])
+    def open_access(
+        self, sealed: bytes, *, account_id: str, app: str, kind: CredentialKind | str, gen: int
+    ) -> dict[str, str]:
+        """What was sealed for this row, without what is needed to refresh it, which stays shut.
+
+        Raises as `open`.
+        """
+        header, boxes = _boxes_of(sealed, account_id, app, kind)
+        secrets = self._opened(boxes[0], header, account_id, app, str(kind), gen)
+        return {name: secrets[name] for name in secrets.keys() - _REFRESHING}
 
     def learn(self, key: bytes, *, previous: bytes | None = None) -> None:
         """The key was rotated while we run: seal with this one from now on."""
@@ -114,10 +121,44 @@ class Vault:
         """Whether it was sealed with the newest key; if not, seal it again when convenient."""
         return bytes(sealed[4:_HEADER_BYTES]) == self._current
 
-    def _bound(
-        self, header: bytes, account_id: str, app: str, kind: CredentialKind | str, gen: int
+    def _shut(
+        self,
+        secrets: Mapping[str, str],
+        header: bytes,
+        account_id: str,
+        app: str,
+        kind: str,
+        gen: int,
     ) -> bytes:
-        parts = (header, self._deployment, account_id.encode(), app.encode(), str(kind).encode())
+        text = msgspec.json.encode(dict(secrets))
+        sized = len(text).to_bytes(_LENGTH_BYTES, "big") + text
+        padded = sized + bytes(-(len(sized) + _TAG_BYTES) % _BLOCK_BYTES)
+        nonce = os.urandom(_NONCE_BYTES)
+        bound = self._bound(header, account_id, app, kind, gen)
+        return nonce + self._ciphers[self._current].encrypt(nonce, padded, bound)
+
+    def _opened(
+        self, box: bytes, header: bytes, account_id: str, app: str, kind: str, gen: int
+    ) -> dict[str, str]:
+        cipher = self._ciphers.get(header[4:])
+        if cipher is None:
+            raise VaultKeyError(
+                f"The tokens of {account_id or 'the app'} were sealed with another key.",
+                hint=_CURE,
+            )
+        from cryptography.exceptions import InvalidTag
+
+        bound = self._bound(header, account_id, app, kind, gen)
+        try:
+            padded = cipher.decrypt(box[:_NONCE_BYTES], box[_NONCE_BYTES:], bound)
+        except InvalidTag as fault:
+            raise _damaged(account_id, app, kind) from fault
+        length = int.from_bytes(padded[:_LENGTH_BYTES], "big")
+        text = padded[_LENGTH_BYTES : _LENGTH_BYTES + length]
+        return msgspec.json.decode(text, type=dict[str, str])
+
+    def _bound(self, header: bytes, account_id: str, app: str, kind: str, gen: int) -> bytes:
+        parts = (header, self._deployment, account_id.encode(), app.encode(), kind.encode())
         lengths = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         return lengths + gen.to_bytes(8, "big")
 
@@ -176,6 +217,20 @@ def _no_key(store: VaultStore, *, sealed: bool) -> str:
     if sealed:
         return f"The store {store.url} holds sealed tokens, and there is no key to open them."
     return f"There is no vault key for the store {store.url}."
+
+
+def _boxes_of(sealed: bytes, account_id: str, app: str, kind: object) -> tuple[bytes, list[bytes]]:
+    """The header, and the one box or the two."""
+    header, rest = bytes(sealed[:_HEADER_BYTES]), bytes(sealed[_HEADER_BYTES:])
+    boxes: list[bytes] = []
+    if header[:4] == _MAGIC:
+        boxes = [rest]
+    elif header[:4] == _MAGIC_TWO:
+        end = _LENGTH_BYTES + int.from_bytes(rest[:_LENGTH_BYTES], "big")
+        boxes = [rest[_LENGTH_BYTES:end], rest[end:]]
+    if not boxes or any(len(box) < _NONCE_BYTES + _TAG_BYTES for box in boxes):
+        raise _damaged(account_id, app, kind)
+    return header, boxes
 
 
 def _damaged(account_id: str, app: str, kind: object) -> Corrupt:

@@ -97,13 +97,11 @@ def botkit_flight_done(order: Order) -> Sample:
     """The same, and each event is marked as done in a later commit, as the dispatcher does."""
 
     async def run(store: Store) -> Sample:
-        from datetime import UTC, datetime, timedelta
+        from datetime import timedelta
 
         from botkit.model.records import Finish
 
-        fence = await store.leases.acquire(
-            "runner", "bench", ttl=timedelta(hours=1), now=datetime.now(UTC)
-        )
+        fence = await store.leases.acquire("runner", "bench", ttl=timedelta(hours=1))
         assert fence is not None
         events = iter(_events(order.size))
         done: list[Finish] = []

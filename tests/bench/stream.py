@@ -126,11 +126,11 @@ class _Parts:
 
     def __init__(self, noting: _Noting, store: Any, clock: Any, sender: Any) -> None:
         from botkit.client.system import SystemEntropy
+        from botkit.leases.lease import Lease
         from botkit.model.users import Account
         from botkit.runtime.actions import Services
         from botkit.runtime.dispatcher import Dispatcher
         from botkit.runtime.inbox import Inbox
-        from botkit.runtime.leases import Lease
         from botkit.runtime.lifecycle import Tasks
         from botkit.sources.stream import ActivityStream
         from tests.bench.payloads import ACCOUNT_ID

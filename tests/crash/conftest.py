@@ -32,7 +32,6 @@ async def greet(mention: Mention, act: Actions) -> None:
 """
 
 PATIENCE_S = 25.0
-_BOTKIT = (sys.executable, "-m", "botkit")
 
 
 def until(
@@ -196,11 +195,11 @@ def copied(tmp_path: Path, template: tuple[Path, World]) -> Iterator[Machine]:
 
 
 @contextmanager
-def served(folder: Path, *options: str) -> Iterator[World]:
+def served(folder: Path) -> Iterator[World]:
     """A simulated X in a process of its own."""
     callback = f"http://127.0.0.1:{free_port()}/callback"
     process = subprocess.Popen(
-        [*_BOTKIT, "sandbox", "--json", "--redirect-uri", callback, *options],
+        [sys.executable, "-m", "botkit", "sandbox", "--json", "--redirect-uri", callback],
         stdout=subprocess.PIPE,
         text=True,
         cwd=folder,

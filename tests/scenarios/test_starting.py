@@ -102,7 +102,7 @@ async def test_while_a_bot_runs_a_second_one_on_its_store_refuses_and_names_the_
         return str(caught.value)
 
     async with sandbox.running(bot) as process:
-        holder = await process.store.leases.holder("runner", now=sandbox.clock.now())
+        holder = await process.store.leases.holder("runner")
         async with asyncio.TaskGroup() as group:
             starting = group.create_task(second())
             while not starting.done():

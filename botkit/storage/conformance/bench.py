@@ -110,7 +110,7 @@ async def raised(kind: type[E], awaitable: Awaitable[object]) -> E:
 
 async def lease(store: Store, name: str = "runner") -> Fence:
     """Take a lease for a minute."""
-    fence = await store.leases.acquire(name, "tester", ttl=timedelta(minutes=1), now=T0)
+    fence = await store.leases.acquire(name, "tester", ttl=timedelta(minutes=1))
     assert fence is not None
     return fence
 

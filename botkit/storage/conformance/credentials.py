@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from botkit.errors import Conflict
+from botkit.errors import Conflict, LeaseLost
 from botkit.model.tokens import CredentialKind, LoginState
-from botkit.storage.conformance.bench import ME, T0, Suite, credential, intent, raised
+from botkit.storage.conformance.bench import ME, T0, Suite, credential, intent, lease, raised
 
 if TYPE_CHECKING:
     from botkit.model.records import CredentialRow
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["CredentialsConformance"]
 
 S = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
 OAUTH2 = CredentialKind.OAUTH2
 
 
@@ -128,6 +129,65 @@ class CredentialsConformance(Suite):
         await store.credentials.intend(seen, intent("second"), reserve_bytes=10)
         await store.credentials.store_result(credential(2), "first")
         assert await _get(store) == credential(2)
+
+    async def test_a_refresh_under_an_old_fence_is_refused_before_the_token_leaves(
+        self, store: Store
+    ) -> None:
+        credentials = store.credentials
+        row = await credentials.replace(credential())
+        old = await lease(store, "refresh:1")
+        await credentials.intend(row, intent(), reserve_bytes=10, fence=old)
+        new = await store.leases.acquire("refresh:1", "other", ttl=HOUR, ended="tester")
+        assert new is not None
+        seen = await _get(store)
+        await raised(LeaseLost, credentials.mark_sent(seen, "i1", fence=old))
+        theirs = intent("theirs")
+        await raised(LeaseLost, credentials.intend(seen, theirs, reserve_bytes=10, fence=old))
+        late = credentials.set_status(seen, LoginState.DEAD, reason="late", now=T0, fence=old)
+        await raised(LeaseLost, late)
+        assert await _get(store) == seen
+        await credentials.intend(seen, theirs, reserve_bytes=10, fence=new)
+        await credentials.mark_sent(seen, "theirs", fence=new)
+        await credentials.set_status(seen, LoginState.UNCERTAIN, reason="lost", now=T0, fence=new)
+        found = await _get(store)
+        assert (found.status, found.intent) == (
+            LoginState.UNCERTAIN,
+            intent("theirs", sent=True),
+        )
+
+    async def test_a_result_is_stored_although_the_fence_is_old_and_says_so(
+        self, store: Store
+    ) -> None:
+        credentials = store.credentials
+        row = await credentials.replace(credential())
+        fence = await lease(store, "refresh:1")
+        await credentials.intend(row, intent(), reserve_bytes=10, fence=fence)
+        await credentials.mark_sent(row, "i1", fence=fence)
+        assert await credentials.store_result(credential(2), "i1", fence=fence)
+        second = await _get(store)
+        await credentials.intend(second, intent("i2", 2), reserve_bytes=10, fence=fence)
+        await credentials.mark_sent(second, "i2", fence=fence)
+        new = await store.leases.acquire("refresh:1", "other", ttl=HOUR, ended="tester")
+        assert new is not None
+        seen = await _get(store)
+        await credentials.intend(seen, intent("i3", 2), reserve_bytes=10, fence=new)
+        # The successor of a spent token: stored, and whoever was about to send that one is not.
+        assert not await credentials.store_result(credential(3), "i2", fence=fence)
+        assert await _get(store) == credential(3)
+        await raised(Conflict, credentials.mark_sent(seen, "i3", fence=new))
+        await raised(Conflict, credentials.store_result(credential(3), "i3", fence=new))
+
+    async def test_an_access_token_ends_before_its_time_for_its_generation_only(
+        self, store: Store
+    ) -> None:
+        row = await store.credentials.replace(credential(access_until=T0 + HOUR))
+        await store.credentials.expire(row, now=T0)
+        assert await _get(store) == msgspec.structs.replace(row, access_until=T0)
+        await store.credentials.expire(row, now=T0 + S)  # it ended before that
+        assert (await _get(store)).access_until == T0
+        newer = await store.credentials.replace(credential(2, access_until=T0 + HOUR))
+        await store.credentials.expire(row, now=T0)
+        assert await _get(store) == newer
 
     async def test_a_status_belongs_to_its_generation(self, store: Store) -> None:
         row = await store.credentials.replace(credential())

@@ -15,6 +15,7 @@ from botkit.storage.conformance.bench import ME, T0, Suite, event, lease, raised
 
 if TYPE_CHECKING:
     from botkit.ports import Store
+    from botkit.storage.conformance.bench import SuiteClock
 
 __all__ = ["ProgressConformance"]
 
@@ -27,31 +28,48 @@ LOST = Fence("runner", "tester", 99)
 class ProgressConformance(Suite):
     """`store.leases`, `store.progress` and `store.ledger`."""
 
-    async def test_a_lease_has_one_holder_and_epochs_only_grow(self, store: Store) -> None:
+    async def test_a_lease_has_one_holder_and_epochs_only_grow(
+        self, store: Store, clock: SuiteClock
+    ) -> None:
         leases = store.leases
-        first = await leases.acquire("runner", "a", ttl=TTL, now=T0)
+        first = await leases.acquire("runner", "a", ttl=TTL)
         assert first is not None
         assert first == Fence("runner", "a", 1)
-        assert await leases.acquire("runner", "b", ttl=TTL, now=T0 + 9 * S) is None
-        assert await leases.holder("runner", now=T0 + 9 * S) == "a"
-        assert await leases.holder("other", now=T0) is None
-        second = await leases.acquire("runner", "b", ttl=TTL, now=T0 + 10 * S)
+        clock.move(9 * S)
+        assert await leases.acquire("runner", "b", ttl=TTL) is None
+        assert await leases.holder("runner") == "a"
+        assert await leases.holder("other") is None
+        clock.move(S)
+        second = await leases.acquire("runner", "b", ttl=TTL)
         assert second is not None
         assert second == Fence("runner", "b", 2)
-        await raised(LeaseLost, leases.renew(first, ttl=TTL, now=T0 + 10 * S))
+        await raised(LeaseLost, leases.renew(first, ttl=TTL))
         await leases.release(first)
-        assert await leases.holder("runner", now=T0 + 10 * S) == "b"
+        assert await leases.holder("runner") == "b"
         await leases.release(second)
-        assert await leases.holder("runner", now=T0 + 10 * S) is None
-        third = await leases.acquire("runner", "a", ttl=TTL, now=T0 + 10 * S)
+        assert await leases.holder("runner") is None
+        third = await leases.acquire("runner", "a", ttl=TTL)
         assert third == Fence("runner", "a", 3)
 
-    async def test_a_renewed_lease_lasts_longer(self, store: Store) -> None:
-        fence = await store.leases.acquire("runner", "a", ttl=TTL, now=T0)
+    async def test_a_renewed_lease_lasts_longer(self, store: Store, clock: SuiteClock) -> None:
+        fence = await store.leases.acquire("runner", "a", ttl=TTL)
         assert fence is not None
-        await store.leases.renew(fence, ttl=TTL, now=T0 + 5 * S)
-        assert await store.leases.acquire("runner", "b", ttl=TTL, now=T0 + 14 * S) is None
-        assert await store.leases.holder("runner", now=T0 + 15 * S) is None
+        clock.move(5 * S)
+        await store.leases.renew(fence, ttl=TTL)
+        clock.move(9 * S)
+        assert await store.leases.acquire("runner", "b", ttl=TTL) is None
+        clock.move(S)
+        assert await store.leases.holder("runner") is None
+
+    async def test_the_lease_of_a_holder_known_to_have_ended_is_free(self, store: Store) -> None:
+        fence = await store.leases.acquire("runner", "a", ttl=TTL)
+        assert fence is not None
+        assert await store.leases.acquire("runner", "b", ttl=TTL, ended="c") is None
+        taken = await store.leases.acquire("runner", "b", ttl=TTL, ended="a")
+        assert taken == Fence("runner", "b", 2)
+        await raised(LeaseLost, store.leases.renew(fence, ttl=TTL))
+        # Late news of a process that holds nothing any more takes nothing from who does.
+        assert await store.leases.acquire("runner", "c", ttl=TTL, ended="a") is None
 
     async def test_a_released_lease_fences_its_holder_out(self, store: Store) -> None:
         fence = await lease(store)
@@ -59,10 +77,15 @@ class ProgressConformance(Suite):
         await raised(LeaseLost, store.events.append([event()], fence=fence))
         assert await store.events.listing() == []
 
-    async def test_a_clock_that_went_back_does_not_lock_the_role_away(self, store: Store) -> None:
-        await store.leases.acquire("runner", "dead", ttl=TTL, now=T0 + 2 * HOUR)
-        assert await store.leases.acquire("runner", "b", ttl=TTL, now=T0) is None
-        assert await store.leases.acquire("runner", "b", ttl=TTL, now=T0 + 11 * S) is not None
+    async def test_a_clock_that_went_back_does_not_lock_the_role_away(
+        self, store: Store, clock: SuiteClock
+    ) -> None:
+        clock.move(2 * HOUR)
+        await store.leases.acquire("runner", "dead", ttl=TTL)
+        clock.move(-2 * HOUR)
+        assert await store.leases.acquire("runner", "b", ttl=TTL) is None
+        clock.move(11 * S)
+        assert await store.leases.acquire("runner", "b", ttl=TTL) is not None
 
     async def test_a_checkpoint_is_kept_for_each_source_and_account(self, store: Store) -> None:
         progress = store.progress

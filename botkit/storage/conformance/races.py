@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
     from botkit.ports import Store
-    from botkit.storage.conformance.bench import OpenRival
+    from botkit.storage.conformance.bench import OpenRival, SuiteClock
 
 __all__ = ["RacesConformance"]
 
@@ -42,24 +42,26 @@ class RacesConformance(Suite):
         async with _rivals(open_rival) as rivals:
             fences = await asyncio.gather(
                 *(
-                    rival.leases.acquire("runner", f"rival {n}", ttl=TTL, now=T0)
+                    rival.leases.acquire("runner", f"rival {n}", ttl=TTL)
                     for n, rival in enumerate(rivals)
                 )
             )
             assert len([fence for fence in fences if fence is not None]) == 1
 
-    async def test_one_of_sixteen_rivals_gets_each_epoch(self, open_rival: OpenRival) -> None:
+    async def test_one_of_sixteen_rivals_gets_each_epoch(
+        self, open_rival: OpenRival, clock: SuiteClock
+    ) -> None:
         async with _rivals(open_rival) as rivals:
             epochs = list[int]()
-            for turn in range(5):
-                now = T0 + turn * TTL
+            for _ in range(5):
                 fences = await asyncio.gather(
                     *(
-                        rival.leases.acquire("runner", f"rival {n}", ttl=TTL, now=now)
+                        rival.leases.acquire("runner", f"rival {n}", ttl=TTL)
                         for n, rival in enumerate(rivals)
                     )
                 )
                 epochs.extend(fence.epoch for fence in fences if fence is not None)
+                clock.move(TTL)
             assert epochs == [1, 2, 3, 4, 5]
 
     async def test_one_of_sixteen_rivals_may_spend_a_token(self, open_rival: OpenRival) -> None:
@@ -129,11 +131,14 @@ class RacesConformance(Suite):
             assert row is not None
             assert (row.value, row.rev) == (b"12", 12)
 
-    async def test_a_new_holder_fences_the_old_one_out(self, open_rival: OpenRival) -> None:
+    async def test_a_new_holder_fences_the_old_one_out(
+        self, open_rival: OpenRival, clock: SuiteClock
+    ) -> None:
         async with _rivals(open_rival, 2) as (old, new):
-            stale = await old.leases.acquire("runner", "old", ttl=TTL, now=T0)
+            stale = await old.leases.acquire("runner", "old", ttl=TTL)
             assert stale is not None
-            fresh = await new.leases.acquire("runner", "new", ttl=TTL, now=T0 + TTL)
+            clock.move(TTL)
+            fresh = await new.leases.acquire("runner", "new", ttl=TTL)
             assert fresh is not None
             assert await _winners([old.events.append([event()], fence=stale)], LeaseLost) == 0
             assert await new.events.append([event()], fence=fresh) != [None]

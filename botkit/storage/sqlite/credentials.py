@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from botkit.model.records import Fence
     from botkit.storage.sqlite.engine import Engine, Transaction
 
     Execute = Callable[..., sqlite3.Cursor]
@@ -103,7 +104,14 @@ class SqliteCredentials:
 
         return await self._engine.write(job)
 
-    async def intend(self, row: CredentialRow, intent: Intent, *, reserve_bytes: int) -> None:
+    async def intend(
+        self,
+        row: CredentialRow,
+        intent: Intent,
+        *,
+        reserve_bytes: int,
+        fence: Fence | None = None,
+    ) -> None:
         """Write an intent, padded so that the result will fit; `Conflict` on another `gen`."""
         seen = row.intent.id if row.intent else ""
         values = (
@@ -118,6 +126,7 @@ class SqliteCredentials:
         )
 
         def job(transaction: Transaction) -> None:
+            transaction.check(fence)
             found = _current(transaction, row)
             stored = found.intent.id if found.intent else ""
             sent_since = (
@@ -134,10 +143,13 @@ class SqliteCredentials:
 
         await self._engine.write(job)
 
-    async def mark_sent(self, row: CredentialRow, intent_id: str) -> None:
+    async def mark_sent(
+        self, row: CredentialRow, intent_id: str, *, fence: Fence | None = None
+    ) -> None:
         """The token's bytes leave now; `Conflict` when the intent is not there any more."""
 
         def job(transaction: Transaction) -> None:
+            transaction.check(fence)
             found = _current(transaction, row)
             if found.intent is None or found.intent.id != intent_id:
                 raise Conflict(
@@ -162,11 +174,16 @@ class SqliteCredentials:
 
         await self._engine.write(job)
 
-    async def store_result(self, row: CredentialRow, intent_id: str) -> None:
-        """The new generation (`row.gen`), which clears the intent; `Conflict` if one is there."""
+    async def store_result(
+        self, row: CredentialRow, intent_id: str, *, fence: Fence | None = None
+    ) -> bool:
+        """The new generation (`row.gen`), which clears the intent; `Conflict` if one is there.
+
+        Gives whether the fence still held; an old one is no reason to refuse.
+        """
         del intent_id  # X's newest answer is kept whoever's intent stands there meanwhile
 
-        def job(transaction: Transaction) -> None:
+        def job(transaction: Transaction) -> bool:
             found = _get(transaction.execute, _place(row))
             if found is None or found.gen != row.gen - 1:
                 gen = "gone" if found is None else f"at generation {found.gen}"
@@ -175,8 +192,9 @@ class SqliteCredentials:
                 )
             transaction.execute(_RESULT, (*_content(row), *_place(row)))
             transaction.scrub = True
+            return transaction.holds(fence)
 
-        await self._engine.write(job)
+        return await self._engine.write(job)
 
     async def set_status(
         self,
@@ -186,15 +204,29 @@ class SqliteCredentials:
         reason: str,
         now: datetime,
         config_fingerprint: str = "",
+        fence: Fence | None = None,
     ) -> None:
         """Change the state of this generation; does nothing to a newer one."""
 
         def job(transaction: Transaction) -> None:
+            transaction.check(fence)
             transaction.execute(
                 "UPDATE credential SET since = CASE WHEN status = ?1 THEN since ELSE ?3 END, "
                 "status = ?1, reason = ?2, config_fingerprint = ?4 "
                 "WHERE account_id = ?5 AND app = ?6 AND kind = ?7 AND gen = ?8",
                 (status.value, reason, to_us(now), config_fingerprint, *_place(row), row.gen),
+            )
+
+        await self._engine.write(job)
+
+    async def expire(self, row: CredentialRow, *, now: datetime) -> None:
+        """The access token of this generation ends now: X refuses it. Nothing to a newer one."""
+
+        def job(transaction: Transaction) -> None:
+            transaction.execute(
+                f"UPDATE credential SET access_until = ? WHERE {_HERE} AND gen = ? "  # noqa: S608
+                "AND access_until > ?",
+                (to_us(now), *_place(row), row.gen, to_us(now)),
             )
 
         await self._engine.write(job)

@@ -52,18 +52,24 @@ class Transaction:
 
     def check(self, fence: Fence | None) -> None:
         """Raise `LeaseLost` unless the lease row still has the fence's epoch; None passes."""
-        if fence is None:
-            return
-        held = (fence.name, fence.owner, fence.epoch)
-        if held in self._held:
-            return
-        row = self.execute("SELECT owner, epoch FROM lease WHERE name = ?", held[:1]).fetchone()
-        if row != (fence.owner, fence.epoch):
+        if fence is not None and not self.holds(fence):
             raise LeaseLost(
                 f"The lease {fence.name} (epoch {fence.epoch}) is not held any more; "
                 "nothing was written."
             )
+
+    def holds(self, fence: Fence | None) -> bool:
+        """Whether the lease row still has the fence's epoch; None passes."""
+        if fence is None:
+            return True
+        held = (fence.name, fence.owner, fence.epoch)
+        if held in self._held:
+            return True
+        row = self.execute("SELECT owner, epoch FROM lease WHERE name = ?", held[:1]).fetchone()
+        if row != (fence.owner, fence.epoch):
+            return False
         self._held.add(held)
+        return True
 
     def forget_leases(self) -> None:
         """A lease row changed within this transaction: look again at the next check."""

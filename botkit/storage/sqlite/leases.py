@@ -7,6 +7,7 @@ process which held it has ended (`holders`).
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from botkit.errors import LeaseLost
@@ -16,13 +17,14 @@ from botkit.storage.sqlite.values import to_us
 
 if TYPE_CHECKING:
     import sqlite3
-    from datetime import datetime, timedelta
 
+    from botkit.ports import Clock
     from botkit.storage.sqlite.engine import Engine, Transaction
     from botkit.storage.sqlite.holders import HolderLocks
 
 __all__ = ["SqliteLeases"]
 
+_MICROSECOND = timedelta(microseconds=1)
 _TAKE = """
 INSERT INTO lease (name, owner, epoch, until, ttl, lock) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch,
@@ -33,23 +35,28 @@ ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch,
 class SqliteLeases:
     """See `botkit.ports.store.Leases`."""
 
-    def __init__(self, engine: Engine, locks: HolderLocks) -> None:
+    def __init__(self, engine: Engine, locks: HolderLocks, clock: Clock) -> None:
         self._engine = engine
         self._locks = locks
+        self._clock = clock
 
     async def acquire(
-        self, name: str, owner: str, *, ttl: timedelta, now: datetime
+        self, name: str, owner: str, *, ttl: timedelta, ended: str = ""
     ) -> Fence | None:
-        """Take a free or expired lease, with the next epoch; None when another holds it."""
-        now_us = to_us(now)
-        ttl_us = to_us(now + ttl) - now_us
+        """Take a free or expired lease, with the next epoch; None when another holds it.
+
+        `ended` names an owner whose process is known to be no more: what it holds is free.
+        """
+        ttl_us = ttl // _MICROSECOND
 
         def job(transaction: Transaction) -> Fence | None:
+            now_us = to_us(self._clock.now())
             row = transaction.execute(
                 "SELECT owner, epoch, until, ttl, lock FROM lease WHERE name = ?", (name,)
             ).fetchone()
             holder, epoch, until, given, lock = row or ("", 0, 0, 0, 0)
-            if holder and until > now_us and not self._free(name, epoch, lock, holder == owner):
+            taken = holder not in {"", ended} and until > now_us
+            if taken and not self._free(name, epoch, lock, holder == owner):
                 if until > now_us + given:
                     # The clock went back. Whoever lives renews within its span; without this,
                     # a dead holder would keep the role for as long as the clock was moved.
@@ -65,12 +72,12 @@ class SqliteLeases:
 
         return await self._engine.write(job)
 
-    async def renew(self, fence: Fence, *, ttl: timedelta, now: datetime) -> None:
+    async def renew(self, fence: Fence, *, ttl: timedelta) -> None:
         """Hold it longer; `LeaseLost` when it is gone."""
-        until_us = to_us(now + ttl)
-        ttl_us = until_us - to_us(now)
+        ttl_us = ttl // _MICROSECOND
 
         def job(transaction: Transaction) -> None:
+            until_us = to_us(self._clock.now()) + ttl_us
             done = transaction.execute(
                 "UPDATE lease SET until = ?, ttl = ? WHERE name = ? AND owner = ? AND epoch = ?",
                 (until_us, ttl_us, fence.name, fence.owner, fence.epoch),
@@ -94,11 +101,11 @@ class SqliteLeases:
         await self._engine.write(job)
         await asyncio.to_thread(self._locks.drop, fence.name, fence.epoch)
 
-    async def holder(self, name: str, *, now: datetime) -> str | None:
+    async def holder(self, name: str) -> str | None:
         """Who holds it now."""
-        now_us = to_us(now)
 
         def job(reader: sqlite3.Connection) -> str | None:
+            now_us = to_us(self._clock.now())
             row = reader.execute(
                 "SELECT owner, epoch, lock FROM lease "
                 "WHERE name = ? AND until > ? AND owner != ''",

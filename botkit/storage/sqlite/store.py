@@ -50,7 +50,7 @@ class SqliteStore:
         self.writes: Writes = SqliteWrites(self._engine)
         self.credentials: Credentials = SqliteCredentials(self._engine, path)
         self.accounts: Accounts = SqliteAccounts(self._engine)
-        self.leases: Leases = SqliteLeases(self._engine, self._locks)
+        self.leases: Leases = SqliteLeases(self._engine, self._locks, clock)
         self.progress: Progress = SqliteProgress(self._engine, clock)
         self.ledger: Ledger = SqliteLedger(self._engine)
 

@@ -48,16 +48,9 @@ def test_one_address_points_everything_at_another_server(tmp_path):
 
 
 def test_each_endpoint_can_be_set_by_itself(tmp_path):
-    endpoints = endpoints_of(
-        settings_of(
-            tmp_path,
-            X__TOKEN_URL="https://login.example/token",
-            X__ISSUER="https://login.example",
-        )
-    )
+    endpoints = endpoints_of(settings_of(tmp_path, X__TOKEN_URL="https://login.example/token"))
 
     assert endpoints.token_url == "https://login.example/token"
-    assert endpoints.issuer == "https://login.example"
     assert endpoints.revoke_url == "https://api.x.com/2/oauth2/revoke"
 
 
@@ -163,3 +156,33 @@ async def test_what_was_spent_is_stored_at_the_end_whatever_ends_it(place):
         place.user.id, since=place.clock.now().replace(hour=0, minute=0)
     )
     assert len(entries) == 1
+
+
+async def _end_the_access_token(place) -> None:
+    (row,) = await place.store.credentials.listing(place.user.id)
+    await place.store.credentials.expire(row, now=place.clock.now())
+
+
+async def test_a_command_has_the_keepers_role_for_one_refresh(place):
+    await place.authorize()
+    await _end_the_access_token(place)
+    async with place.open_x() as x:
+        await x.keeper.access_token(place.user.id)
+        assert await place.store.leases.holder("keeper") is None
+
+    (row,) = await place.store.credentials.listing(place.user.id)
+    assert (row.gen, row.intent) == (2, None)
+    assert await place.store.leases.holder(f"refresh:{place.user.id}/default") is None
+
+
+async def test_a_process_that_is_never_the_keeper_leaves_the_refresh_to_others(place):
+    await place.authorize()
+    place.environ["BOTKIT_RUN__KEEPER"] = "never"
+    async with place.open_x() as x:
+        await x.keeper.access_token(place.user.id)
+        status = await x.keeper.settled(place.user.id)
+
+    assert status.gen == 1
+    place.environ["BOTKIT_RUN__KEEPER"] = "always"
+    with pytest.raises(ConfigError, match="auto"):
+        await place.settings()

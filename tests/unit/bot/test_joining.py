@@ -109,16 +109,27 @@ async def test_a_bot_that_was_stopped_is_stopped_once(place):
         greeter(), await place.settings(), store=place.store, transport=place.transport
     ) as running:
         await running.stop(0.0)
-        taken = await place.store.leases.acquire(
-            "runner", "next", ttl=timedelta(seconds=9), now=place.clock.now()
-        )
+        taken = await place.store.leases.acquire("runner", "next", ttl=timedelta(seconds=9))
         await running.stop()
 
     assert taken is not None
-    assert await place.store.leases.holder("runner", now=place.clock.now()) == "next"
+    assert await place.store.leases.holder("runner") == "next"
 
 
 async def _listening(place) -> None:
     async with asyncio.timeout(10):
         while not place.server.activity.open_streams(place.app.id):  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.01)  # noqa: TID251 - threads of the store live in real time
+
+
+async def test_a_running_bot_is_the_keeper_of_the_logins(place):
+    await place.authorize()
+    leases = place.store.leases
+    async with open_runtime(
+        greeter(), await place.settings(), store=place.store, transport=place.transport
+    ) as running:
+        await running.x.keeper.access_token(place.user.id)
+        assert await leases.holder("keeper") == await leases.holder("runner")
+        await running.stop(0.0)
+
+    assert await leases.holder("keeper") is None

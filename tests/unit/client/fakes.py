@@ -203,24 +203,33 @@ class _Watched:
             if where in self._world.broken:
                 raise StoreUnavailable("disk full")
             with self._world.clock.working():
-                return await call(*args, **kwargs)
+                result = await call(*args, **kwargs)
+            if where in self._world.pauses:
+                await self._world.pauses.pop(where)()
+            return result
 
         return watched
 
 
 class World:
-    """Store, vault, peer, clock and chance of one test. `broken` names store calls that fail."""
+    """Store, vault, peer, clock and chance of one test.
+
+    `broken` names store calls that fail; `pauses` what the next one of a name waits for once it
+    is done, as a process that is frozen there.
+    """
 
     def __init__(self, store: Any, clock: VirtualClock) -> None:
         self.clock = clock
         self.real_store = store
         self.log: list[str] = []
         self.broken: set[str] = set()
+        self.pauses: dict[str, Callable[[], Awaitable[object]]] = {}
         self.vault = Vault(bytes(32), deployment=store.store_id)
         self.entropy = SeededEntropy()
         self.peer = Peer(clock)
         self.credentials = _Watched(store.credentials, "credentials", self)
         self.accounts = _Watched(store.accounts, "accounts", self)
+        self.leases = _Watched(store.leases, "leases", self)
 
     async def log_in(
         self,
@@ -249,7 +258,7 @@ class World:
             ),
             user_id=account.id,
             username=account.username,
-            scopes=more.pop("scopes", SCOPES),
+            scopes=SCOPES,
             status=status,
             since=now,
             granted_at=now - timedelta(hours=2) + left,

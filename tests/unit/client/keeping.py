@@ -22,6 +22,7 @@ __all__ = [
     "LAST_MINUTE",
     "TOKEN",
     "WRONG_SECRET",
+    "Groups",
     "Kept",
     "keeper_in",
     "running",
@@ -52,10 +53,13 @@ class Kept:
         return (await self.keeper.access_token(GREETER.id)).reveal()
 
 
-class _Groups:
+class Groups:
+    """The store as a keeper of logins sees it."""
+
     def __init__(self, world: World) -> None:
         self.credentials = world.credentials
         self.accounts = world.accounts
+        self.leases = world.leases
 
 
 def keeper_in(world: World, **more: Any) -> Kept:
@@ -63,7 +67,7 @@ def keeper_in(world: World, **more: Any) -> Kept:
     more.setdefault("apps", APPS)
     more.setdefault("check_owner", False)
     keeper = TokenKeeper(
-        _Groups(world),  # type: ignore[arg-type]
+        Groups(world),  # type: ignore[arg-type]
         world.vault,
         world.peer,
         world.clock,

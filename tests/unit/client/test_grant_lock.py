@@ -257,6 +257,8 @@ async def test_the_lock_is_held_around_read_decide_send_store_and_checked_around
     seen: list[str] = []
 
     class Held:
+        fence = None
+
         async def check(self) -> None:
             self.check_age()
 
@@ -287,6 +289,8 @@ async def test_a_lock_that_is_lost_before_the_bytes_sends_nothing(world: World, 
         raise LeaseLost("too old")
 
     class Held:
+        fence = None
+
         async def check(self) -> None:
             if when == "check":
                 lost()

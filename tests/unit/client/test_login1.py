@@ -22,7 +22,6 @@ from botkit.errors import (
     ConfigError,
     InvalidClient,
     InvalidGrant,
-    LoginExpired,
     ServerError,
     StateMismatch,
     StoreUnavailable,
@@ -161,7 +160,7 @@ async def test_after_ten_minutes_nothing_is_exchanged(world: World) -> None:
     attempt = await begun(world)
     await world.clock.advance(601)
     assert attempt.is_over
-    with pytest.raises(LoginExpired, match="ten minutes"):
+    with pytest.raises(AuthError, match="ten minutes"):
         await attempt.finish(redirect())
     assert world.peer.named(ACCESS_TOKEN) == []
 

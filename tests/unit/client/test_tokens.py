@@ -18,7 +18,6 @@ from tests.unit.client.keeping import (
     WRONG_SECRET,
     keeper_in,
     running,
-    sent_intent,
 )
 
 # ---- the ordinary way ------------------------------------------------------------------------
@@ -252,19 +251,6 @@ async def test_a_401_when_the_token_endpoint_cannot_be_reached_gives_nothing_new
 
 
 # ---- beside others, and the end --------------------------------------------------------------
-
-
-async def test_a_keeper_that_does_not_refresh_gives_out_what_is_there(world: World) -> None:
-    row = await world.log_in(left=timedelta(minutes=5))
-    await world.real_store.credentials.intend(row, sent_intent(row), reserve_bytes=10)
-    await world.real_store.credentials.mark_sent(row, "i-1")
-    kept = keeper_in(world, refreshes=False)
-    assert await kept.access() == "at-1"
-    await world.clock.advance(timedelta(minutes=6))
-    with pytest.raises(Parked):
-        await kept.access()
-    assert world.peer.calls == []
-    assert (await world.row()).status is LoginState.OK
 
 
 async def test_after_the_stop_no_refresh_starts(world: World) -> None:

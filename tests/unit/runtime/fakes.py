@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from botkit.errors import NotFound
+from botkit.leases.lease import Lease
 from botkit.model.events import Event, Mention
 from botkit.model.messages import Message
 from botkit.model.posts import Post
@@ -19,7 +20,6 @@ from botkit.model.users import User
 from botkit.runtime.actions import Services
 from botkit.runtime.dispatcher import Dispatcher
 from botkit.runtime.inbox import Inbox
-from botkit.runtime.leases import Lease
 from botkit.runtime.lifecycle import Tasks
 from botkit.sandbox.clock import SeededEntropy, VirtualClock
 from botkit.sandbox.gates import threads_counted

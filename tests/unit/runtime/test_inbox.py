@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from botkit.errors import StoreUnavailable
+from botkit.leases.lease import Lease
 from botkit.model.events import GrantRevoked, Mention, Signal
 from botkit.model.records import Checkpoint
 from botkit.runtime.inbox import Inbox
-from botkit.runtime.leases import Lease
 from botkit.sandbox.clock import VirtualClock
 from botkit.storage import open_store
 from tests.unit.runtime.fakes import BOT, mention
@@ -120,9 +120,7 @@ async def test_a_closed_inbox_takes_nothing(parts: Any) -> None:
 async def test_nothing_is_recorded_without_the_lease(parts: Any) -> None:
     heap, store, lease = parts
     inbox = inbox_of(parts)
-    await store.leases.acquire(
-        "runner", "another", ttl=_MINUTE, now=datetime(2026, 1, 1, tzinfo=UTC)
-    )
+    await store.leases.acquire("runner", "another", ttl=_MINUTE, ended="test")
     with pytest.raises(Exception, match="not held any more"):
         await inbox.record([mention()], account_id=BOT, source="stream")
     assert heap.jobs == []

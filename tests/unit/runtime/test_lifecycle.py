@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from botkit.errors import LeaseLost, Parked, StoreUnavailable
+from botkit.leases.lease import Lease
 from botkit.model.events import Mention, Tick
 from botkit.model.records import EventState
 from botkit.routing.schedules import interval_schedule
-from botkit.runtime.leases import Lease
 from botkit.runtime.lifecycle import Pace, Runtime, Tasks
 from botkit.runtime.reports import Reports
 from botkit.runtime.schedules import Scheduler
@@ -44,6 +44,11 @@ class Alive:
         return self.bench.clock
 
 
+async def gone(name: str) -> bool:
+    """Whoever holds a lease has ended."""
+    return False
+
+
 @asynccontextmanager
 async def running(
     folder: Path,
@@ -62,7 +67,7 @@ async def running(
             store,
             clock,
             owner="test",
-            alive=lambda _: False,
+            lives=gone,
             ttl_s=pace.lease_ttl_s,
             renew_s=pace.lease_renew_s,
         )
@@ -202,8 +207,8 @@ async def test_a_crash_writes_nothing_and_keeps_the_lease(tmp_path: Path) -> Non
         with pytest.raises(StoreUnavailable):
             await alive.bench.record(mention("101"))
         await turns()
-        store, now = alive.bench.store, alive.clock.now()
-        assert await store.leases.holder("runner", now=now) == "test"
+        store = alive.bench.store
+        assert await store.leases.holder("runner") == "test"
         assert [one.part for one in await store.progress.reports()] in ([], ["runner"])
         row = (await store.events.get(KEY))[0]
         assert (row.state, row.attempts, row.waiting_for) == (EventState.WAITING, 0, "")
@@ -226,8 +231,8 @@ async def test_a_stop_lets_handlers_and_sends_finish_and_gives_the_lease_back(
         alive.runtime.send(send())
         release.set()
         stubborn = await through(alive.clock, alive.runtime.stop())
-        store, now = alive.bench.store, alive.clock.now()
-        assert await store.leases.holder("runner", now=now) is None
+        store = alive.bench.store
+        assert await store.leases.holder("runner") is None
         assert await store.progress.reports() == []
     assert stubborn == []
     assert seen == ["in", "out"]
@@ -349,7 +354,7 @@ async def test_losing_the_lease_ends_everything(tmp_path: Path) -> None:
     wiring, _ = greeting()
     with pytest.raises(LeaseLost):  # noqa: PT012 - it comes out of the block
         async with running(tmp_path, wiring) as alive:
-            rival = Lease(alive.bench.store, alive.clock, owner="rival", alive=lambda _: False)
+            rival = Lease(alive.bench.store, alive.clock, owner="rival", lives=gone)
             await rival.acquire()
             await alive.clock.advance(4)
             await asyncio.Event().wait()

@@ -20,7 +20,7 @@ from botkit.model.records import Fence, NewEvent, StoredWrite, WriteState
 from botkit.model.tokens import CredentialKind
 from botkit.model.users import User
 from botkit.ports import Store
-from botkit.protocol import access, requests
+from botkit.protocol import requests
 from botkit.protocol.requests import Request
 from botkit.protocol.responses import Response
 from botkit.runtime.budget import Budget, Limits
@@ -109,9 +109,6 @@ class FakeX:
         self.asked = asyncio.Event()
         self.page_size = 100
         self._ids = 1999000000000001000
-
-    async def credential(self, operation: str, *, account_id: str) -> CredentialKind:
-        return access.choose_credential(operation, self.holdings)
 
     async def kinds(self, account_id: str) -> Mapping[CredentialKind, tuple[str, ...]]:
         return self.holdings
@@ -266,7 +263,7 @@ class Office:
         await asyncio.gather(*self.tasks, return_exceptions=True)
         self.tasks.clear()
         await self.store.leases.release(self.held)
-        self.held = self.lease = await take_lease(self.store, self.clock)
+        self.held = self.lease = await take_lease(self.store)
         self.start()
 
     async def row(self, step: Step) -> StoredWrite:
@@ -287,10 +284,8 @@ class Office:
         raise AssertionError("still uncertain")
 
 
-async def take_lease(store: Store, clock: SkippingClock) -> Fence:
-    fence = await store.leases.acquire(
-        "runner", "tester", ttl=timedelta(days=400), now=clock.now()
-    )
+async def take_lease(store: Store) -> Fence:
+    fence = await store.leases.acquire("runner", "tester", ttl=timedelta(days=400))
     assert fence is not None
     return fence
 
@@ -299,7 +294,7 @@ async def take_lease(store: Store, clock: SkippingClock) -> Fence:
 async def open_office(folder: Path) -> AsyncIterator[Office]:
     clock = SkippingClock()
     async with open_store(f"sqlite:///{folder}/bot.db", clock=clock, check=False) as store:
-        office = Office(store, clock, FakeX(clock), await take_lease(store, clock))
+        office = Office(store, clock, FakeX(clock), await take_lease(store))
         try:
             yield office
         finally:

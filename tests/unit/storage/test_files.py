@@ -60,7 +60,7 @@ async def test_files_and_new_folders_are_closed_to_others_whatever_the_umask(
     try:
         async with open_store(f"sqlite:///{tmp_path}/new/er/bot.db", clock=SuiteClock()) as store:
             await store.events.append([event()])
-            await store.leases.acquire("r", "me", ttl=T0 - T0, now=T0)
+            await store.leases.acquire("r", "me", ttl=T0 - T0)
             folder = tmp_path / "new" / "er"
             modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
     finally:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from botkit.errors import LeaseLost
-from botkit.storage.conformance.bench import T0, SuiteClock, event, raised
+from botkit.storage.conformance.bench import SuiteClock, event, raised
 from botkit.storage.opening import open_store
 from botkit.storage.sqlite import holders
 from botkit.storage.sqlite.holders import Holder, HolderLocks
@@ -25,11 +25,11 @@ HOLDER = """
 import asyncio, sys
 from datetime import timedelta
 from botkit.storage import open_store
-from botkit.storage.conformance.bench import T0, SuiteClock
+from botkit.storage.conformance.bench import SuiteClock
 
 async def main():
     async with open_store(sys.argv[1], clock=SuiteClock()) as store:
-        await store.leases.acquire("runner", "child", ttl=timedelta(seconds=10), now=T0)
+        await store.leases.acquire("runner", "child", ttl=timedelta(seconds=10))
         print("held", flush=True)
         await asyncio.to_thread(sys.stdin.read)
 
@@ -59,11 +59,11 @@ async def test_the_lease_of_a_killed_process_is_free_at_once(tmp_path: Path) -> 
     child = await asyncio.to_thread(_child, url)
     async with open_store(url, clock=SuiteClock()) as store:
         acquire = store.leases.acquire
-        assert await acquire("runner", "me", ttl=TTL, now=T0) is None
-        assert await store.leases.holder("runner", now=T0) == "child"
+        assert await acquire("runner", "me", ttl=TTL) is None
+        assert await store.leases.holder("runner") == "child"
         await asyncio.to_thread(_end, child, signal.SIGKILL)
-        assert await store.leases.holder("runner", now=T0) is None
-        fence = await acquire("runner", "me", ttl=TTL, now=T0)
+        assert await store.leases.holder("runner") is None
+        fence = await acquire("runner", "me", ttl=TTL)
         assert fence is not None
         assert fence.epoch == 2
 
@@ -71,14 +71,17 @@ async def test_the_lease_of_a_killed_process_is_free_at_once(tmp_path: Path) -> 
 async def test_a_frozen_process_keeps_its_lease_until_its_time_is_over(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/bot.db"
     child = await asyncio.to_thread(_child, url)
-    async with open_store(url, clock=SuiteClock()) as store:
+    clock = SuiteClock()
+    async with open_store(url, clock=clock) as store:
         child.send_signal(signal.SIGSTOP)
         acquire = store.leases.acquire
-        assert await acquire("runner", "me", ttl=TTL, now=T0 + TTL / 2) is None
-        fence = await acquire("runner", "me", ttl=TTL, now=T0 + TTL)
+        clock.move(TTL / 2)
+        assert await acquire("runner", "me", ttl=TTL) is None
+        clock.move(TTL / 2)
+        fence = await acquire("runner", "me", ttl=TTL)
         assert fence is not None
         await asyncio.to_thread(_end, child, signal.SIGKILL)
-        assert await store.leases.holder("runner", now=T0 + TTL) == "me"
+        assert await store.leases.holder("runner") == "me"
         assert await store.events.append([event()], fence=fence) != [None]
 
 
@@ -86,9 +89,11 @@ async def test_a_deleted_lock_file_frees_nothing(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/bot.db"
     child = await asyncio.to_thread(_child, url)
     await asyncio.to_thread(os.unlink, tmp_path / "bot.db-locks")
-    async with open_store(url, clock=SuiteClock()) as store:
-        assert await store.leases.acquire("runner", "me", ttl=TTL, now=T0) is None
-        assert await store.leases.acquire("runner", "me", ttl=TTL, now=T0 + TTL) is not None
+    clock = SuiteClock()
+    async with open_store(url, clock=clock) as store:
+        assert await store.leases.acquire("runner", "me", ttl=TTL) is None
+        clock.move(TTL)
+        assert await store.leases.acquire("runner", "me", ttl=TTL) is not None
     await asyncio.to_thread(_end, child, signal.SIGKILL)
 
 
@@ -98,12 +103,12 @@ async def test_a_process_of_the_same_name_does_not_share_the_lease(tmp_path: Pat
         open_store(url, clock=SuiteClock()) as one,
         open_store(url, clock=SuiteClock()) as other,
     ):
-        first = await one.leases.acquire("runner", "bot", ttl=TTL, now=T0)
+        first = await one.leases.acquire("runner", "bot", ttl=TTL)
         assert first is not None
-        assert await other.leases.acquire("runner", "bot", ttl=TTL, now=T0) is None
-        again = await one.leases.acquire("runner", "bot", ttl=TTL, now=T0)
+        assert await other.leases.acquire("runner", "bot", ttl=TTL) is None
+        again = await one.leases.acquire("runner", "bot", ttl=TTL)
         assert again is not None
-        await raised(LeaseLost, one.leases.renew(first, ttl=TTL, now=T0))
+        await raised(LeaseLost, one.leases.renew(first, ttl=TTL))
 
 
 def test_each_lease_and_epoch_has_a_lock_of_its_own(tmp_path: Path) -> None:

@@ -7,17 +7,58 @@ import pytest
 from botkit.errors import Corrupt, StateError, VaultKeyError
 from botkit.model.tokens import CredentialKind
 from botkit.storage import Vault, open_vault
+from botkit.storage import vault as vault_module
 from botkit.storage.conformance.bench import SuiteClock
 from botkit.storage.opening import open_store
 
 KEY, OTHER = bytes(range(32)), bytes(32)
 ROW = {"account_id": "7", "app": "default", "kind": CredentialKind.OAUTH2, "gen": 3}
-TOKENS = {"access": "a" * 90, "refresh": "r" * 90}
+TOKENS = {"access_token": "a" * 90, "refresh_token": "r" * 90, "spent": "cafe"}
+ONE_BOX = {"access_token": "a" * 90, "token_secret": "s" * 90}
+both_shapes = pytest.mark.parametrize("tokens", [TOKENS, ONE_BOX], ids=["two boxes", "one box"])
 
 
-def test_what_was_sealed_opens_again() -> None:
+@both_shapes
+def test_what_was_sealed_opens_again(tokens: dict[str, str]) -> None:
     vault = Vault(KEY, deployment="d")
-    assert vault.open(vault.seal(TOKENS, **ROW), **ROW) == TOKENS
+    assert vault.open(vault.seal(tokens, **ROW), **ROW) == tokens
+
+
+@both_shapes
+def test_the_access_token_opens_without_what_refreshes_it(tokens: dict[str, str]) -> None:
+    vault = Vault(KEY, deployment="d")
+    given = vault.open_access(vault.seal(tokens, **ROW), **ROW)
+    assert given == {name: tokens[name] for name in tokens.keys() - {"refresh_token", "spent"}}
+
+
+def test_for_the_access_token_the_box_of_the_refresh_token_is_not_touched() -> None:
+    vault = Vault(KEY, deployment="d")
+    sealed = vault.seal(TOKENS, **ROW)
+    broken = sealed[:-1] + bytes([sealed[-1] ^ 1])
+    assert vault.open_access(broken, **ROW) == {"access_token": "a" * 90}
+    with pytest.raises(Corrupt):
+        vault.open(broken, **ROW)
+
+
+def test_the_two_boxes_cannot_change_places() -> None:
+    vault = Vault(KEY, deployment="d")
+    sealed = vault.seal(TOKENS, **ROW)
+    first, second = sealed[12 : 12 + len(sealed[12:]) // 2], sealed[12 + len(sealed[12:]) // 2 :]
+    assert len(first) == len(second)
+    with pytest.raises(Corrupt):
+        vault.open_access(sealed[:12] + second + first, **ROW)
+
+
+def test_a_record_from_before_there_were_two_boxes_still_opens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(vault_module, "_REFRESHING", frozenset[str]())
+    old = Vault(KEY, deployment="d").seal(TOKENS, **ROW)
+    monkeypatch.undo()
+    vault = Vault(KEY, deployment="d")
+    assert old.startswith(b"BKV1")
+    assert vault.open(old, **ROW) == TOKENS
+    assert vault.open_access(old, **ROW) == {"access_token": "a" * 90}
 
 
 def test_a_sealed_record_shows_nothing_of_the_tokens_and_differs_each_time() -> None:
@@ -58,9 +99,10 @@ def test_a_record_opens_in_no_other_deployment() -> None:
         Vault(KEY, deployment="copy").open(sealed, **ROW)
 
 
-def test_every_flipped_byte_is_refused() -> None:
+@both_shapes
+def test_every_flipped_byte_is_refused(tokens: dict[str, str]) -> None:
     vault = Vault(KEY, deployment="d")
-    sealed = vault.seal(TOKENS, **ROW)
+    sealed = vault.seal(tokens, **ROW)
     for place in range(len(sealed)):
         flipped = bytearray(sealed)
         flipped[place] ^= 0x40
@@ -68,9 +110,10 @@ def test_every_flipped_byte_is_refused() -> None:
             vault.open(bytes(flipped), **ROW)
 
 
-def test_every_cut_record_is_refused() -> None:
+@both_shapes
+def test_every_cut_record_is_refused(tokens: dict[str, str]) -> None:
     vault = Vault(KEY, deployment="d")
-    sealed = vault.seal(TOKENS, **ROW)
+    sealed = vault.seal(tokens, **ROW)
     for length in range(len(sealed)):
         with pytest.raises(StateError):
             vault.open(sealed[:length], **ROW)

@@ -10,8 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from msgspec.structs import replace
 
-from botkit.web.page import SECURITY_HEADERS, Page, render
-from botkit.wizard.pages import PAGES
+from botkit.wizard.pages import PAGES, SECURITY_HEADERS, Page, render
 
 
 class Elements(HTMLParser):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from botkit.runtime import owner
-from botkit.runtime.owner import is_alive, this_process
+from botkit.leases import owner
+from botkit.leases.owner import is_alive, lives, this_process
 from botkit.sandbox.clock import SeededEntropy
 
 NO_SUCH_PID = 2**22 + 1
@@ -121,6 +122,15 @@ def test_of_a_number_that_is_none_nothing_can_be_known():
 
 def test_of_this_process_itself_nothing_is_said():
     assert is_alive(this_process(SeededEntropy())) is None
+
+
+def test_an_earlier_process_with_the_number_of_this_one_is_dead():
+    assert is_alive(name_of(os.getpid(), started="1")) is False
+
+
+async def test_the_question_is_asked_beside_the_event_loop():
+    name = await asyncio.to_thread(name_of, NO_SUCH_PID)
+    assert await lives(name) is False
 
 
 def test_without_proc_the_number_alone_decides(monkeypatch, child):

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from botkit.errors import LeaseLost, StoreUnavailable
-from botkit.runtime.leases import Lease
+from botkit.leases.lease import Lease
 from botkit.sandbox.clock import VirtualClock
 from tests.unit.runtime.fakes import opened
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from botkit.leases.owner import Lives
     from botkit.model.records import Fence
 
 
@@ -33,6 +35,17 @@ class Patient:
         await work
 
 
+def living(*names: str) -> Lives:
+    async def lives(name: str) -> bool | None:
+        return name in names
+
+    return lives
+
+
+async def unknown(name: str) -> bool | None:
+    return None
+
+
 async def test_the_holder_has_a_fence_and_gives_it_back(tmp_path: Path) -> None:
     clock = VirtualClock()
     async with opened(tmp_path, clock) as store:
@@ -45,7 +58,7 @@ async def test_the_holder_has_a_fence_and_gives_it_back(tmp_path: Path) -> None:
         await lease.release()
         with pytest.raises(LeaseLost):
             lease.fence()
-        assert await store.leases.holder("runner", now=clock.now()) is None
+        assert await store.leases.holder("runner") is None
 
 
 async def test_a_second_process_is_refused_at_once_when_the_first_is_known_to_be_alive(
@@ -54,7 +67,7 @@ async def test_a_second_process_is_refused_at_once_when_the_first_is_known_to_be
     clock = VirtualClock()
     async with opened(tmp_path, clock) as store:
         await Lease(store, clock, owner="one").acquire()
-        second = Lease(store, clock, owner="two", alive=lambda owner: owner == "one")
+        second = Lease(store, clock, owner="two", lives=living("one"))
         with pytest.raises(LeaseLost, match="one runs a bot on this store"):
             await second.acquire()
         assert clock.monotonic() == 0
@@ -82,7 +95,7 @@ async def test_the_lease_of_a_killed_process_is_waited_out(tmp_path: Path) -> No
     clock = VirtualClock()
     async with opened(tmp_path, clock) as store:
         await Lease(store, clock, owner="killed").acquire()
-        second = Lease(store, clock, owner="two", alive=lambda _: None)
+        second = Lease(store, clock, owner="two", lives=unknown)
         async with asyncio.TaskGroup() as group:
             await Patient(clock)(group.create_task(second.acquire()))
         assert clock.monotonic() <= 11
@@ -94,7 +107,7 @@ async def test_the_lease_of_a_process_known_to_be_gone_is_taken_at_once(tmp_path
     async with opened(tmp_path, clock) as store:
         old = Lease(store, clock, owner="gone")
         await old.acquire()
-        second = Lease(store, clock, owner="two", alive=lambda owner: owner != "gone")
+        second = Lease(store, clock, owner="two", lives=living("two"))
         await second.acquire()
         assert clock.monotonic() == 0
         assert second.fence().epoch == 2
@@ -174,3 +187,52 @@ async def test_keeping_ends_when_the_lease_is_given_back(
         monkeypatch.setattr(store.leases, "renew", renew)
         async with asyncio.TaskGroup() as group:
             await Patient(clock)(group.create_task(lease.keep()))
+
+
+async def test_a_lease_is_kept_beside_a_block_and_given_back_after_it(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    async with opened(tmp_path, clock) as store:
+        lease = Lease(store, clock, owner="one")
+        assert await lease.try_acquire()
+        async with lease.kept():
+            await clock.advance(60)
+            assert lease.is_good
+            assert lease.age_s <= 3
+        assert await store.leases.holder("runner") is None
+        assert lease.last_fence is None
+
+
+async def test_a_lease_that_is_lost_does_not_end_the_block_that_it_was_kept_beside(
+    tmp_path: Path,
+) -> None:
+    clock = VirtualClock()
+    async with opened(tmp_path, clock) as store:
+        lease = Lease(store, clock, owner="one")
+        assert await lease.try_acquire()
+        async with lease.kept():
+            taken = await store.leases.acquire(
+                "runner", "two", ttl=timedelta(minutes=5), ended="one"
+            )
+            assert taken is not None
+            await clock.advance(9)
+            assert not lease.is_good
+            assert lease.last_fence is not None
+        assert await store.leases.holder("runner") == "two"
+        assert not await lease.try_acquire()
+        assert lease.rival == "two"
+
+
+async def test_a_store_that_fails_at_the_end_of_the_block_is_no_error_of_the_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(fence: Fence) -> None:
+        raise StoreUnavailable("full")
+
+    clock = VirtualClock()
+    async with opened(tmp_path, clock) as store:
+        lease = Lease(store, clock, owner="one")
+        assert await lease.try_acquire()
+        monkeypatch.setattr(store.leases, "release", fails)
+        async with lease.kept():
+            pass
+        assert lease.last_fence is None

@@ -6,6 +6,7 @@ next one need not wait until the lease runs out.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import platform
@@ -13,9 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from botkit.ports import Entropy
 
-__all__ = ["is_alive", "this_process"]
+    Lives = Callable[[str], Awaitable[bool | None]]
+
+__all__ = ["is_alive", "lives", "this_process"]
 
 _PARTS = 5
 _START_TIME = 19
@@ -33,19 +38,28 @@ def this_process(entropy: Entropy) -> str:
 
 
 def is_alive(name: str) -> bool | None:
-    """Whether the process of that name is alive; None when that cannot be known from here."""
+    """Whether the process of that name is alive; None when that cannot be known from here.
+
+    Of this process itself nothing is said: it may hold a role under several names.
+    """
     parts = name.split("/")
     if len(parts) != _PARTS or parts[0] != platform.node().replace("/", "_"):
         return None
     _, boot, pid, started, _ = parts
-    if not pid.isdigit() or int(pid) == os.getpid():
-        return None
-    if boot != _boot():
+    if not pid.isdigit() or boot != _boot():
         # Another boot, or another container that happens to have the same host name.
         return None
+    if int(pid) == os.getpid():
+        # A container's only process has the same number after each start.
+        return None if started == _started(int(pid)) else False
     if not _exists(int(pid)):
         return False
     return started == _started(int(pid))
+
+
+async def lives(name: str) -> bool | None:
+    """As `is_alive`, without keeping the event loop."""
+    return await asyncio.to_thread(is_alive, name)
 
 
 def _exists(pid: int) -> bool:

@@ -1,0 +1,198 @@
+"""A lease: a role, or the lock of one login, that one process of a store holds at a time.
+
+The holder goes by its own steady clock: it stops writing before the store would give the lease
+away. Whatever it writes carries the lease's epoch, and the store refuses an old one.
+Source: docs/explanation/requirements.md, "Writes", F10, F12 and S7.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+
+from botkit.errors import LeaseLost, StateError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from botkit.leases.owner import Lives
+    from botkit.model.records import Fence
+    from botkit.ports import Clock, Store
+
+__all__ = ["Lease"]
+
+_log = structlog.get_logger("botkit.lease")
+
+_LOOK_AGAIN_S = 0.5
+
+
+class Lease:
+    """A role that this process holds, or waits for.
+
+    Args:
+        owner: Names this process, for the message that a second one shows.
+        lives: Whether the process of that name is alive, None when that cannot be known; then
+            the lease of a process that was killed is waited out.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        owner: str,
+        name: str = "runner",
+        ttl_s: float = 10.0,
+        renew_s: float = 3.0,
+        lives: Lives | None = None,
+    ) -> None:
+        self._leases = store.leases
+        self._clock = clock
+        self._owner = owner
+        self._name = name
+        self._ttl = timedelta(seconds=ttl_s)
+        self._renew_s = renew_s
+        self._lives = lives
+        self._fence: Fence | None = None
+        self._asked_s = 0.0
+        self.rival = ""
+        """Who held it when it was tried last; "" when nobody did."""
+        self._rival_lives: bool | None = None
+
+    def fence(self) -> Fence:
+        """The proof of the lease, for a write that happens now.
+
+        Raises:
+            StoreUnavailable: It could not be renewed in time; it may come back.
+            LeaseLost: It was never taken, or is given back.
+        """
+        fence = self._held()
+        if not self.is_good:
+            raise StoreUnavailable(f"The lease `{self._name}` could not be renewed in time.")
+        return fence
+
+    @property
+    def last_fence(self) -> Fence | None:
+        """The proof, even if time may have run out: for a write about which the store decides."""
+        return self._fence
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it is held, and surely not another's by now."""
+        # A fifth is the margin: this process stops before the store gives the lease away.
+        return self._fence is not None and self.age_s < self._ttl.total_seconds() * 0.8
+
+    @property
+    def age_s(self) -> float:
+        """How long ago the store was asked for it, or for more of it, and granted that."""
+        return self._clock.monotonic() - self._asked_s
+
+    async def try_acquire(self) -> bool:
+        """Take the lease unless a process holds it that may be alive; see `rival` then."""
+        if await self._take():
+            return True
+        self.rival = await self._leases.holder(self._name) or ""
+        self._rival_lives = None
+        if self.rival and self._lives is not None:
+            self._rival_lives = await self._lives(self.rival)
+        return self._rival_lives is False and await self._take(ended=self.rival)
+
+    async def acquire(self) -> None:
+        """Take the lease; wait for it as long as a process that was killed would hold it.
+
+        Raises:
+            LeaseLost: Another process holds it and is alive.
+        """
+        give_up_s = self._clock.monotonic() + self._ttl.total_seconds() + 2 * _LOOK_AGAIN_S
+        said = False
+        while not await self.try_acquire():
+            if self._rival_lives or self._clock.monotonic() >= give_up_s:
+                raise LeaseLost(
+                    f"{self.rival or 'Another process'} runs a bot on this store.",
+                    hint="Stop it first, or give this one a store of its own.",
+                )
+            if not said:
+                _log.info("waiting for the lease", lease=self._name, holder=self.rival)
+                said = True
+            await self._clock.sleep(_LOOK_AGAIN_S)
+
+    async def keep(self) -> None:
+        """Renew the lease until it is given back.
+
+        Raises:
+            LeaseLost: Another process took it.
+        """
+        failing = False
+        while True:
+            await self._clock.sleep(self._renew_s)
+            if self._fence is None:
+                return
+            try:
+                await self.renew()
+            except LeaseLost:
+                if self.last_fence is not None:
+                    raise
+                return  # given back meanwhile
+            except StoreUnavailable as error:
+                if not failing:
+                    _log.error("the lease cannot be renewed", lease=self._name, why=str(error))
+                failing = True
+            else:
+                failing = False
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncGenerator[None]:
+        """Renew it beside the block, and give it back after.
+
+        Nothing that goes wrong with it comes out of here: the block may hold what must not be
+        lost for it. Whoever is in it asks `fence` or `age_s` before what depends on it.
+        """
+        # Not of a task group, which would cancel the block when the lease is lost.
+        renewing = asyncio.get_running_loop().create_task(self._keep_on())
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            await asyncio.wait([renewing])
+            with suppress(StateError):  # then it runs out
+                await self.release()
+
+    async def renew(self) -> None:
+        """Hold it longer. Raises `LeaseLost` when another process took it."""
+        fence = self._held()
+        asked_s = self._clock.monotonic()
+        await self._leases.renew(fence, ttl=self._ttl)
+        self._asked_s = asked_s
+
+    async def release(self) -> None:
+        """Give it back; nothing can be written with it afterwards."""
+        fence, self._fence = self._fence, None
+        if fence is not None:
+            await self._leases.release(fence)
+
+    def abandon(self) -> None:
+        """Forget it without giving it back, as a killed process does."""
+        self._fence = None
+
+    async def _keep_on(self) -> None:
+        try:
+            await self.keep()
+        except LeaseLost as lost:
+            _log.warning("lease lost", lease=self._name, why=lost.message)
+
+    def _held(self) -> Fence:
+        if self._fence is None:
+            raise LeaseLost(f"This process does not hold the lease `{self._name}`.")
+        return self._fence
+
+    async def _take(self, *, ended: str = "") -> bool:
+        asked_s = self._clock.monotonic()
+        self._fence = await self._leases.acquire(
+            self._name, self._owner, ttl=self._ttl, ended=ended
+        )
+        self._asked_s = asked_s
+        return self._fence is not None

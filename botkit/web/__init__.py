@@ -1,1 +1,0 @@
-"""The running bot's own HTTP server: health, and logins by invitation."""
