@@ -19,7 +19,7 @@ TYPED := $(wildcard botkit examples tests/typing)
 COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types rooms repository news spelling requirements docs bench image lock clean
+.PHONY: help run test browser check lint types rooms repository news spelling requirements docs bench image lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
@@ -27,7 +27,7 @@ help: ## this list
 $(V)/.ok: bootstrap.lock requirements.lock pyproject.toml
 	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "botkit needs Python 3.11 or newer; name one: make PY=python3.12")'
 	@$(PY) -m venv $(V) || { echo "no virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	@$(BIN)/python -m pip install -q --require-hashes --only-binary :all: -r bootstrap.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r bootstrap.lock
 	@$(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes --only-binary :all: bootstrap.lock requirements.lock
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
@@ -44,6 +44,12 @@ ifeq ($(TESTS),)
 else
 	@$(BIN)/python -m pytest $(TESTS)
 endif
+
+browser: ## Chromium for tests/browser, where apt can; without it those tests are skipped
+	@command -v chromium chromium-browser google-chrome >/dev/null && exit; \
+	if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+	  { apt-get update && apt-get install -y --no-install-recommends chromium; } >/dev/null 2>&1 && exit; \
+	fi; echo "browser: none here, and apt cannot install chromium"
 
 check: lint types rooms repository news spelling requirements ## everything that is judged without running the product
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from botkit.filters import Match
     from botkit.model.events import (
+        AccountState,
         Authorized,
         DirectMessage,
         Event,
@@ -49,6 +50,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AccessDenied",
     "Account",
+    "AccountState",
     "Actions",
     "Authorized",
     "Bot",
@@ -91,6 +93,7 @@ _STATE = "botkit.routing.state"
 _WHERE = {
     "AccessDenied": _ERRORS,
     "Account": "botkit.model.users",
+    "AccountState": _EVENTS,
     "Actions": "botkit.ports.api",
     "Authorized": _EVENTS,
     "Bot": "botkit.bot",

@@ -52,12 +52,18 @@ _PREFIX = "BOTKIT_"
 _FILE = "_FILE"
 _RESERVED = frozenset({"BOTKIT_CONFIG", "BOTKIT_SECRETS_DIR"})
 """Names that say where to read, and are no settings themselves."""
+_SECRETS = frozenset({"client_secret", "api_secret", "bearer_token", "key", "previous_key"})
 _DEFAULT_REDIRECT = "http://127.0.0.1:8765/callback"
 _MAX_FILE_BYTES = 64 * 1024
 _LOOPBACK_V6 = "::1"
 
 
 def _checked_url(url: str) -> str:
+    return _checked_issuer(url).rstrip("/")
+
+
+def _checked_issuer(url: str) -> str:
+    """As an address, but kept to the letter: it is compared, not called."""
     parts = urlsplit(url)
     if parts.scheme not in {"https", "http"} or not parts.hostname:
         raise ValueError("is not an http(s) address")
@@ -71,10 +77,11 @@ def _checked_url(url: str) -> str:
         raise ValueError(
             "is plain http; only a loopback address (127.0.0.1 or [::1]) may be: use https"
         )
-    return url.rstrip("/")
+    return url
 
 
 Url = Annotated[str, AfterValidator(_checked_url)]
+Issuer = Annotated[str, AfterValidator(_checked_issuer)]
 
 
 class _Section(BaseModel):
@@ -95,6 +102,8 @@ class XSettings(_Section):
     """Where a person consents to an OAuth 1.0a login; it may be `.../oauth/authenticate`."""
     access_token_url: Url | None = None
     invalidate_url: Url | None = None
+    issuer: Issuer | None = None
+    """What a server that is not X says of itself (`iss`); then each redirect must say it."""
     ca_file: Path | None = None
     extra_headers: dict[str, str] = Field(default_factory=dict)
     use_proxy: bool = False
@@ -126,6 +135,8 @@ class StoreSettings(_Section):
     """Where the state is kept, and the vault key when it comes from the environment."""
 
     url: str = "sqlite:///botkit.db"
+    key_from: Literal["file", "keyring"] = "file"
+    """Where the vault key is kept when `key` is not given: a file, or the system's keyring."""
     key: SecretStr | None = None
     previous_key: SecretStr | None = None
 
@@ -159,6 +170,10 @@ class RunSettings(_Section):
     """How many handlers run at the same time at most."""
     write_policy: Literal["reconcile", "hold", "resend"] = "reconcile"
     """What happens to a write whose answer was lost: see the explanation of delivery."""
+    fallback: bool = True
+    """Whether an account's OAuth 1.0a token goes on where its OAuth 2.0 login has ended."""
+    debuggable: bool = False
+    """Whether core files are written and a debugger may attach: both show the secrets."""
     keeper: Literal["auto", "never"] = "auto"
     """`auto`: one process of a store refreshes the logins; `never`: this one does not."""
 
@@ -320,7 +335,7 @@ class _Reading:
             if not separator:
                 self.problems.append(f"--set {name}: write it as section.name=value.")
             elif self._known(path, f"--set {name}"):
-                if path[-1] in {"client_secret", "api_secret", "bearer_token", "key"}:
+                if path[-1] in _SECRETS:
                     self.problems.append(
                         f"--set {name}: a secret does not belong on the command line;"
                         f" use {_environment_name(path)}_FILE."

@@ -6,6 +6,7 @@
       AuthError                      a person must act
         AuthorizationDenied          the person declined on X's consent page
         StateMismatch                the redirect does not belong to this login attempt
+        LoginExpired                 the person took too long: start again
         InvalidGrant                 the refresh token or code is dead: authorize again
         InvalidClient                X does not accept this client id and secret
         WrongAccount                 the login is of another account than the one wanted
@@ -57,6 +58,7 @@ __all__ = [
     "LeaseLost",
     "LevelTooLow",
     "LinkNotAllowed",
+    "LoginExpired",
     "MalformedAnswer",
     "MissingScope",
     "NotDeclared",
@@ -149,6 +151,10 @@ class StateMismatch(AuthError):
     """The redirect does not belong to this login attempt. Nothing was exchanged."""
 
 
+class LoginExpired(AuthError):
+    """The person took too long. Nothing was exchanged."""
+
+
 class InvalidGrant(AuthError):
     """X refused the code or the refresh token for good: authorize again."""
 
@@ -169,9 +175,11 @@ class AccessDenied(AuthError):
         have: What the credential has: scopes, a level or a kind.
         need: What the operation needs, in the same terms.
         cure: The command or the step in X's console that cures it.
+        others: What else the same check refused: at the start, all of it at once.
     """
 
     docs = "explanation/access.html"
+    others: tuple[AccessDenied, ...] = ()
 
     def __init__(
         self,
@@ -246,6 +254,7 @@ class ResponseError(XError):
         detail: The problem's detail in X's own words.
         problem_type: Last path segment of the problem type, `about:blank` included; "" if none.
         codes: The v1 error codes of the body, for instance `(187,)`.
+        reason: X's own word for why, for instance `client-not-enrolled`; "" if none.
     """
 
     def __init__(
@@ -258,6 +267,7 @@ class ResponseError(XError):
         detail: str = "",
         problem_type: str = "",
         codes: Sequence[int] = (),
+        reason: str = "",
         hint: str = "",
     ) -> None:
         super().__init__(message, request=request, hint=hint)
@@ -266,6 +276,7 @@ class ResponseError(XError):
         self.detail = detail
         self.problem_type = problem_type
         self.codes = tuple(codes)
+        self.reason = reason
 
 
 class BadRequest(ResponseError):

@@ -46,6 +46,15 @@ def _no_blocking_in_the_loop() -> Iterator[None]:
             function.deactivate()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _this_process_may_dump() -> Iterator[None]:
+    """Commands run in this process too, and what it may not do no process of a test may do."""
+    with pytest.MonkeyPatch.context() as patch:
+        for place in ("botkit.telemetry.core_dumps", "botkit.bot.serving"):
+            patch.setattr(f"{place}.forbid_dumps", lambda: None)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _logging_as_it_was() -> Iterator[None]:
     """A test that sets logging up leaves the next one what it found."""

@@ -15,7 +15,6 @@ import structlog
 
 from botkit.client.api import XApi
 from botkit.client.endpoints import AppKeys, Endpoints
-from botkit.client.given_bearer import with_kept_bearers
 from botkit.client.grant_lease import LeasedGrantLock, Tenure
 from botkit.client.grant_lock import FileGrantLock, in_process
 from botkit.client.keeper_role import LeasedRole, NeverKeeper
@@ -30,7 +29,7 @@ from botkit.errors import ConfigError, VaultKeyError
 from botkit.leases.owner import lives, this_process
 from botkit.model.tokens import Secret
 from botkit.runtime.budget import Budget, Limits
-from botkit.storage import find_key, find_previous_key, key_path, make_key, open_vault
+from botkit.storage import find_key, find_previous_key, key_path, open_vault
 from botkit.storage.sqlite.files import path_of
 
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
+    from botkit.client.fallback import StandIn
     from botkit.client.grant_lock import GrantLock
     from botkit.client.grants import LoginStatus
     from botkit.config import AppSettings, Settings
@@ -84,6 +84,7 @@ async def open_x(
     clock: Clock | None = None,
     entropy: Entropy | None = None,
     on_login_change: Callable[[LoginStatus], None] | None = None,
+    on_fallback: Callable[[StandIn], None] | None = None,
     owner: str | None = None,
     tenure: Tenure | None = None,
 ) -> AsyncGenerator[X]:
@@ -104,7 +105,7 @@ async def open_x(
             chosen,
             time,
             chance,
-            await with_kept_bearers(apps_of(settings), store, vault),
+            apps_of(settings),
             endpoints=endpoints_of(settings),
             lock=LeasedGrantLock(
                 _lock_of(settings, time, chance),
@@ -124,8 +125,11 @@ async def open_x(
             rescue=rescue_of(settings),
             witness=await asyncio.to_thread(_witness_of, settings, store),
             on_change=on_login_change,
+            on_fallback=on_fallback,
+            fallback=settings.run.fallback,
             on_spend=budget.note,
         ) as keeper:
+            await keeper.bearers.read()
             limiter = Limiter(clock=time, entropy=chance)
             sender = XApi(keeper, limiter=limiter, on_spend=budget.note)
             reader = CachedReader(sender, store, clock=time, entropy=chance)
@@ -135,22 +139,14 @@ async def open_x(
                 await budget.flush()
 
 
-async def open_the_vault(
-    settings: Settings, store: Store, *, tell: Callable[[str], None] | None = None
-) -> Vault:
-    """The store's vault, with the key of the settings or of the key file.
-
-    With `tell` a missing key is made and the words say where; without it that is an error.
+async def open_the_vault(settings: Settings, store: Store) -> Vault:
+    """The store's vault, with the key of the settings or of its place.
 
     Raises:
         ConfigError: There is no key where one is looked for; nothing was changed.
-        VaultKeyError: It is the wrong one; nothing was changed.
+        VaultKeyError: It is the wrong one, or its place cannot be used; nothing was changed.
     """
     key = await asyncio.to_thread(find_key, settings, store_id=store.store_id)
-    if key is None and tell is not None and await store.vault_check() is None:
-        path = key_path(store.store_id)
-        key = await asyncio.to_thread(make_key, path)
-        tell(f"vault key made: {path} (keep a copy; the sealed logins need it)")
     try:
         previous = await asyncio.to_thread(find_previous_key, settings, store_id=store.store_id)
         return await open_vault(store, key, previous=previous)
@@ -163,7 +159,7 @@ async def open_the_vault(
 async def renew_the_vault(settings: Settings, store: Store, vault: Vault) -> None:
     """After a change of the store: if its key was rotated, go on with the new one.
 
-    Only where the key comes from its file; one from the settings is read at the start.
+    Only where the key comes from its place; one from the settings is read at the start.
     """
     check = await store.vault_check()
     if settings.store.key is not None or check is None or vault.is_current(check):
@@ -195,6 +191,7 @@ def endpoints_of(settings: Settings) -> Endpoints:
         authorize_url=settings.x.authorize_url,
         access_token_url=settings.x.access_token_url,
         invalidate_url=settings.x.invalidate_url,
+        issuer=settings.x.issuer,
     )
 
 

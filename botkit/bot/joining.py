@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from botkit.bot.access_check import check_access
 from botkit.bot.assembly import X, open_the_vault, open_x, renew_the_vault
 from botkit.bot.listening import Listening
+from botkit.bot.login_watch import LoginWatch
 from botkit.client.grant_lease import Tenure
 from botkit.client.system import SystemClock, SystemEntropy
-from botkit.errors import AccessDenied, ConfigError
+from botkit.errors import ConfigError
 from botkit.leases.lease import Lease
 from botkit.leases.owner import lives, this_process
+from botkit.model.events import AccountState
 from botkit.model.records import WritePolicy
-from botkit.model.tokens import CredentialKind, LoginState
 from botkit.model.users import Account
 from botkit.ports import Clock, Reader
-from botkit.protocol import access
 from botkit.runtime.actions import Services
 from botkit.runtime.dispatcher import Dispatcher
 from botkit.runtime.guard import Guard
@@ -38,12 +39,11 @@ from botkit.telemetry.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Coroutine, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from botkit.bot.definition import Bot
-    from botkit.client.grants import LoginStatus
     from botkit.config import Settings
-    from botkit.model.events import GrantRevoked
-    from botkit.ports import Entropy, Source, Store, Transport
+    from botkit.ports import Entropy, Source, Store, Transport, Vault
     from botkit.routing.wiring import Wiring
 
 __all__ = ["TWO_WAYS", "RunningBot", "Watch", "open_runtime", "the_accounts"]
@@ -145,20 +145,10 @@ async def open_runtime(
     async with AsyncExitStack() as stack:
         await joint.lease.acquire()
         stack.push_async_callback(joint.lease.release)
-        x = await stack.enter_async_context(
-            open_x(
-                settings,
-                store,
-                vault,
-                transport=transport,
-                clock=joint.clock,
-                entropy=joint.entropy,
-                on_login_change=joint.login_changed,
-                owner=joint.owner,
-                tenure=joint.tenure,
-            )
+        x = await stack.enter_async_context(joint.open_x(vault, transport))
+        await check_access(
+            x.sender, accounts, bot.may, store=store, clock=joint.clock, force=force
         )
-        await _check_access(bot, accounts, x, force=force)
         await joint.provide(stack)
         tasks = await stack.enter_async_context(joint.tasks)
         running = joint.join(x, tasks, watch or Watch(), redactor or Redactor(), dry_run=dry_run)
@@ -167,19 +157,6 @@ async def open_runtime(
             yield running
         finally:
             await running.stop()
-
-
-async def _check_access(bot: Bot, accounts: Sequence[Account], x: X, *, force: bool) -> None:
-    """Everything that the bot may do, against what each account holds, before the first write."""
-    for account in accounts:
-        held = await x.sender.kinds(account.id)
-        for operation in access.operations_for(sorted(bot.may)):
-            try:
-                access.choose_credential(operation, held)
-            except AccessDenied as denied:
-                if not force:
-                    raise
-                _log.error("access", account=account.username, why=denied.message)
 
 
 async def the_accounts(settings: Settings, store: Store) -> tuple[Account, ...]:
@@ -228,6 +205,14 @@ class _Joint:
         self.entropy = entropy
         self.tasks = Tasks()
         self.reports = Reports(store, clock)
+        self.logins = LoginWatch(
+            accounts=self._accounts,
+            may=bot.may,
+            tells=any(issubclass(AccountState, kind) for kind in wiring.event_types),
+            store=store,
+            clock=clock,
+            reports=self.reports,
+        )
         self.provided: dict[Any, Any] = {}
         self.lease = Lease(
             store,
@@ -242,6 +227,21 @@ class _Joint:
         self._given: dict[str, dict[Any, Any]] = {}
         self._dispatcher: Dispatcher | None = None
         self._runtime: Runtime | None = None
+
+    def open_x(self, vault: Vault, transport: Transport | None) -> AbstractAsyncContextManager[X]:
+        """The way to X, whose logins are watched."""
+        return open_x(
+            self._settings,
+            self._store,
+            vault,
+            transport=transport,
+            clock=self.clock,
+            entropy=self.entropy,
+            on_login_change=self.logins.changed,
+            on_fallback=self.logins.stood_in,
+            owner=self.owner,
+            tenure=self.tenure,
+        )
 
     async def provide(self, stack: AsyncExitStack) -> None:
         """Open what the author's providers give, for as long as the stack is open."""
@@ -266,11 +266,11 @@ class _Joint:
             store=self._store,
             taker=dispatcher,
             fence=self.lease.fence,
-            on_revoked=lambda event: self._revoked(event, x),
+            on_revoked=lambda event: x.keeper.revoked(event.user_id, "revoked on X"),
         )
         sources, reasons = self._listening(x, inbox).sources()
         self._runtime = self._running(
-            x, tasks, dispatcher, inbox, outbox, self._parts(x, reconciler, sources)
+            x, tasks, dispatcher, inbox, outbox, self._parts(x, reconciler, inbox, sources)
         )
         return RunningBot(
             accounts=tuple(self._accounts.values()),
@@ -372,17 +372,6 @@ class _Joint:
             raise RuntimeError("nothing is sent before the bot runs")
         return self._runtime.send(work)
 
-    def login_changed(self, status: LoginStatus) -> None:
-        """Say it, and let what waited for the login go on."""
-        detail = " ".join(filter(None, [status.reason, status.next_step]))
-        self.reports(f"login/{status.username}", status.status.value, detail)
-        if status.status is LoginState.OK and self._dispatcher is not None:
-            self.tasks.start(self._unpark(status.account_id), "unpark")
-
-    async def _unpark(self, account_id: str) -> None:
-        if await self._store.events.unpark("login", account_id=account_id):
-            self._look_again()
-
     def _look_again(self) -> None:
         if self._dispatcher is not None:
             self._dispatcher.feeder.rescan()
@@ -411,10 +400,12 @@ class _Joint:
         return values
 
     def _parts(
-        self, x: X, reconciler: Reconciler, sources: Sequence[Source]
+        self, x: X, reconciler: Reconciler, inbox: Inbox, sources: Sequence[Source]
     ) -> dict[str, Callable[[], Awaitable[None]]]:
         return {
             "tokens": x.keeper.run,
+            "pairs": x.keeper.pairs.run,
+            "logins": lambda: self.logins.run(x.sender, inbox, self._look_again),
             "budget": x.budget.run,
             "reconciler": reconciler.run,
             **{source.name: source.run for source in sources},
@@ -425,8 +416,3 @@ class _Joint:
         await renew_the_vault(self._settings, self._store, x.keeper.around.vault)
         await x.keeper.reload()
         self._look_again()
-
-    async def _revoked(self, event: GrantRevoked, x: X) -> None:
-        held = await self._store.credentials.listing(event.user_id)
-        if any(row.kind is CredentialKind.OAUTH2 for row in held):
-            await x.keeper.mark_dead(event.user_id, "revoked on X")

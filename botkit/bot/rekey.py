@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from botkit.bot.assembly import open_the_vault, rescue_of
 from botkit.errors import ConfigError
 from botkit.model.tokens import CredentialKind
-from botkit.storage import find_previous_key, key_path, retire_previous, rotate_key
+from botkit.storage import find_previous_key, key_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ async def begin_rekey(settings: Settings, store: Store, *, tell: Callable[[str],
 
     Raises:
         ConfigError: The key comes from the settings, and the one before does not.
-        VaultKeyError: There is no key, or the file cannot be written; nothing was changed.
+        VaultKeyError: There is no key, or its place cannot be used; nothing was changed.
     """
     await open_the_vault(settings, store)  # a wrong key is said before anything is changed
     if settings.store.key is not None:
@@ -45,9 +45,8 @@ async def begin_rekey(settings: Settings, store: Store, *, tell: Callable[[str],
                 "the bot too (restart it), then run this again.",
             )
     else:
-        path = key_path(store.store_id)
-        made = await asyncio.to_thread(rotate_key, path)
-        tell(f"new key made: {path}" if made else f"going on with the new key of {path}")
+        made, name = await asyncio.to_thread(_rotate, settings, store.store_id)
+        tell(f"new key made: {name}" if made else f"going on with the new key: {name}")
     return await open_the_vault(settings, store)
 
 
@@ -87,9 +86,18 @@ async def finish_rekey(
     if settings.store.key is not None:
         tell("BOTKIT_STORE__PREVIOUS_KEY is not needed any more")
     else:
-        await asyncio.to_thread(retire_previous, key_path(store.store_id))
+        await asyncio.to_thread(_retire, settings, store.store_id)
         tell("the old key is dropped; backups of the store from before need it, if you have it")
     return True
+
+
+def _rotate(settings: Settings, store_id: str) -> tuple[bool, str]:
+    place = key_place(settings, store_id=store_id)
+    return place.rotate(), place.name
+
+
+def _retire(settings: Settings, store_id: str) -> None:
+    key_place(settings, store_id=store_id).retire_previous()
 
 
 async def _reseal(

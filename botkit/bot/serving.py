@@ -18,7 +18,8 @@ from botkit.client.system import SystemClock
 from botkit.config import Settings, load_settings
 from botkit.errors import BotkitError, ConfigError
 from botkit.runtime.watchdog import Watchdog
-from botkit.storage import open_store
+from botkit.storage import open_store, warning_of_key
+from botkit.telemetry.core_dumps import forbid_dumps
 from botkit.telemetry.escaping import escape
 from botkit.telemetry.log import set_up_logging
 
@@ -95,6 +96,9 @@ async def serve(
     """
     bot.wiring  # noqa: B018 - a fault in the bot is said before anything is opened
     await asyncio.to_thread(_must_be_set_up, settings)
+    warning = await asyncio.to_thread(warning_of_key, settings)
+    if warning:
+        _log.warning("key beside the store", why=warning)
     with _Signals(settings.run.drain_s) as signals:
         async with (
             open_store(settings.store_url, clock=SystemClock(), create=False) as store,
@@ -155,6 +159,8 @@ def serve_bot(bot: Bot) -> int:
     """`bot.run()`: with the settings of this folder; gives the exit code."""
     try:
         settings = load_settings()
+        if not settings.run.debuggable:
+            forbid_dumps()
         redactor = log_as(settings)
         return asyncio.run(serve(bot, settings, redactor=redactor))
     except KeyboardInterrupt:

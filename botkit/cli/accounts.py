@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from botkit.config import Settings
     from botkit.model.records import CredentialRow
     from botkit.model.users import Account
 
@@ -62,9 +63,8 @@ def list_accounts(*, config_file: Path | None, overrides: Sequence[str], as_json
 
     async def gather() -> list[dict[str, Any]]:
         async with open_the_store(settings) as store:
-            now = _now()
             return [
-                _as_dict(account, await store.credentials.listing(account.id), now)
+                _as_dict(account, await store.credentials.listing(account.id), settings)
                 for account in await store.accounts.listing()
             ]
 
@@ -92,7 +92,7 @@ def show_account(
     async def gather() -> dict[str, Any]:
         async with open_the_store(settings) as store:
             found = await the_account(store, account, settings)
-            return _as_dict(found, await store.credentials.listing(found.id), _now())
+            return _as_dict(found, await store.credentials.listing(found.id), settings)
 
     shown = run_async(gather())
     if as_json:
@@ -102,13 +102,20 @@ def show_account(
     return _exit_code(shown["logins"])
 
 
-def _as_dict(account: Account, rows: Sequence[CredentialRow], now: datetime) -> dict[str, Any]:
+def _as_dict(
+    account: Account, rows: Sequence[CredentialRow], settings: Settings
+) -> dict[str, Any]:
+    from botkit.client.fallback import stand_in_of
+
+    now = _now()
+    here = [row for row in rows if row.app == account.app]
     return {
         "id": account.id,
         "username": account.username,
         "alias": account.alias or None,
         "app": account.app,
         "logins": [_login(account, row, now) for row in rows],
+        "fallback": stand_in_of(here, allowed=settings.run.fallback, now=now) or None,
     }
 
 
@@ -129,7 +136,7 @@ def _login(account: Account, row: CredentialRow, now: datetime) -> dict[str, Any
         "last_success": row.last_success,
         "granted_at": row.granted_at,
         "refresh_under_way": row.intent is not None,
-        "next": next_step(account, row.status, row.reason),
+        "next": next_step(account, row.status, row.reason, row.kind),
     }
 
 
@@ -150,11 +157,14 @@ def _print(shown: dict[str, Any]) -> None:
             click.echo(f"    scopes       {' '.join(login['scopes'])}")
         if login["access_level"]:
             click.echo(f"    access level {login['access_level']}")
+        click.echo(f"    authorized   {login['granted_at']:%Y-%m-%d %H:%M} UTC")
         if login["access_token_left_s"] is not None:
             click.echo(f"    access token {login['access_token_left_s'] // 60} min left")
         click.echo(f"    generation   {login['generation']}")
         if login["next"]:
             click.echo(f"    next         {login['next']}")
+    if shown["fallback"]:
+        click.echo(f"  fallback       {shown['fallback']}")
 
 
 def _exit_code(logins: Sequence[dict[str, Any]]) -> int:

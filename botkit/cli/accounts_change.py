@@ -8,6 +8,9 @@ import click
 
 from botkit.cli.help import Command
 from botkit.cli.options import (
+    done,
+    echo_json,
+    json_option,
     open_the_store,
     read_settings,
     run_async,
@@ -34,8 +37,14 @@ _NOT_DONE = 1
 @click.argument("account")
 @click.argument("name")
 @settings_options
+@json_option
 def rename_command(
-    *, account: str, name: str, config_file: Path | None, overrides: Sequence[str]
+    *,
+    account: str,
+    name: str,
+    config_file: Path | None,
+    overrides: Sequence[str],
+    as_json: bool,
 ) -> None:
     """Every command and the settings then take that name too; X is not told."""
     settings = read_settings(config_file, overrides)
@@ -47,7 +56,9 @@ def rename_command(
             found = await the_account(store, account, settings)
             own = alias.casefold() == found.username.casefold()
             await store.accounts.rename(found.id, "" if own else alias)
-            _say(f"@{found.username} is called {found.username if own else alias} from now on")
+            called = found.username if own else alias
+            _say(f"@{found.username} is called {called} from now on")
+            done(found, "renamed", as_json=as_json, alias=None if own else alias)
 
     run_async(run())
 
@@ -56,18 +67,24 @@ def rename_command(
 @click.argument("account")
 @click.option("--force", is_flag=True, help="Remove them here even if X cannot be asked.")
 @settings_options
+@json_option
 def revoke_command(
-    *, account: str, force: bool, config_file: Path | None, overrides: Sequence[str]
+    *,
+    account: str,
+    force: bool,
+    config_file: Path | None,
+    overrides: Sequence[str],
+    as_json: bool,
 ) -> int:
     """Nothing is removed before X has confirmed."""
     settings = read_settings(config_file, overrides)
     from botkit.bot.serving import log_as
 
     log_as(settings, level="warning")
-    return run_async(_revoke(settings, account, force=force))
+    return run_async(_revoke(settings, account, force=force, as_json=as_json))
 
 
-async def _revoke(settings: Settings, wanted: str, *, force: bool) -> int:
+async def _revoke(settings: Settings, wanted: str, *, force: bool, as_json: bool) -> int:
     from botkit.bot.assembly import open_the_vault, open_x
     from botkit.client.revoke import revoke_login
 
@@ -85,6 +102,7 @@ async def _revoke(settings: Settings, wanted: str, *, force: bool) -> int:
         async with open_x(settings, store, vault) as x:
             keeper = x.keeper
             confirmed = await revoke_login(keeper.around, row, force=force, lock=keeper.lock)
+    done(account, "revoked", as_json=as_json, kind=kind.value, confirmed_by_x=confirmed)
     if confirmed:
         _say(f"the login of @{account.username} is revoked at X and removed here")
         return 0
@@ -97,15 +115,21 @@ async def _revoke(settings: Settings, wanted: str, *, force: bool) -> int:
 @click.argument("account")
 @click.option("--force", is_flag=True, help="Although a login of it is alive at X.")
 @settings_options
+@json_option
 def remove_command(
-    *, account: str, force: bool, config_file: Path | None, overrides: Sequence[str]
+    *,
+    account: str,
+    force: bool,
+    config_file: Path | None,
+    overrides: Sequence[str],
+    as_json: bool,
 ) -> None:
     """A login that lives at X has to be revoked first."""
     settings = read_settings(config_file, overrides)
-    run_async(_remove(settings, account, force=force))
+    run_async(_remove(settings, account, force=force, as_json=as_json))
 
 
-async def _remove(settings: Settings, wanted: str, *, force: bool) -> None:
+async def _remove(settings: Settings, wanted: str, *, force: bool, as_json: bool) -> None:
     from botkit.bot.assembly import open_the_vault, open_x
 
     async with open_the_store(settings) as store:
@@ -129,30 +153,34 @@ async def _remove(settings: Settings, wanted: str, *, force: bool) -> None:
                         await x.keeper.around.witness.forget(row)
                 await store.accounts.remove(account.id)
     _say(f"@{account.username} is forgotten here")
+    done(account, "removed", as_json=as_json)
 
 
 @click.command(
     cls=Command, name="rekey", help="Seal all logins with a new vault key, while bots run."
 )
 @settings_options
-def rekey_command(*, config_file: Path | None, overrides: Sequence[str]) -> int:
+@json_option
+def rekey_command(*, config_file: Path | None, overrides: Sequence[str], as_json: bool) -> int:
     """Make the key, seal everything again, drop the old key."""
     settings = read_settings(config_file, overrides)
     from botkit.bot.serving import log_as
 
     log_as(settings, level="warning")
-    return run_async(_rekey(settings))
+    return run_async(_rekey(settings, as_json=as_json))
 
 
-async def _rekey(settings: Settings) -> int:
+async def _rekey(settings: Settings, *, as_json: bool) -> int:
     from botkit.bot.assembly import open_x
     from botkit.bot.rekey import begin_rekey, finish_rekey
 
     async with open_the_store(settings) as store:
         vault = await begin_rekey(settings, store, tell=_say)
         async with open_x(settings, store, vault) as x:
-            done = await finish_rekey(settings, store, vault, x.keeper.lock, tell=_say)
-    return 0 if done else _NOT_DONE
+            is_done = await finish_rekey(settings, store, vault, x.keeper.lock, tell=_say)
+    if as_json:
+        echo_json({"outcome": "rekeyed" if is_done else "not done"})
+    return 0 if is_done else _NOT_DONE
 
 
 def _refuse_name(name: str) -> None:

@@ -17,7 +17,7 @@ from botkit.cli.options import (
     settings_options,
     the_account,
 )
-from botkit.model.tokens import LoginState
+from botkit.model.tokens import CredentialKind, LoginState
 from botkit.telemetry.escaping import escape
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_command", "exit_code", "next_step"]
 
+_CHECK = "botkit accounts check"
 _FINE, _UNCERTAIN, _PERSON = 0, 1, 2
 _CODES = {
     LoginState.OK: _FINE,
@@ -136,7 +137,7 @@ def _as_dict(account: Account, checked: Sequence[Checked]) -> dict[str, Any]:
                 if login.owner is None
                 else {"id": login.owner.id, "username": login.owner.username},
                 "error": None if login.error is None else login.error.message,
-                "next": next_step(account, login.status, login.reason),
+                "next": next_step(account, login.status, login.reason, login.kind),
             }
             for login in checked
         ],
@@ -158,13 +159,18 @@ def _print(account: Account, checked: Sequence[Checked]) -> None:
         for what, text in (
             ("reason", login.reason),
             ("error", "" if login.error is None else login.error.message),
-            ("next", next_step(account, login.status, login.reason)),
+            ("next", next_step(account, login.status, login.reason, login.kind)),
         ):
             if text:
                 click.echo(f"    {what:<12} {escape(text)}")
 
 
-def next_step(account: Account, status: LoginState, reason: str) -> str:
+def next_step(
+    account: Account,
+    status: LoginState,
+    reason: str,
+    kind: CredentialKind = CredentialKind.OAUTH2,
+) -> str:
     """The exact next command, "" when there is nothing to do."""
     from botkit.client.grants import HANDED_OVER
 
@@ -174,7 +180,11 @@ def next_step(account: Account, status: LoginState, reason: str) -> str:
         return "Import it where it goes on; to take it back: botkit accounts import --file FILE"
     if status is LoginState.CONFIG:
         return "Correct the app's keys in the settings; the login itself is untouched."
-    again = f"botkit setup --account {account.username}"
+    way = " --oauth1" if kind is CredentialKind.OAUTH1 else ""
+    app = "" if account.app == "default" else f" --app {account.app}"
+    again = f"botkit setup{way}{app} --account {account.username}"
+    if status is LoginState.UNCERTAIN and way:
+        return f"A running bot looks again by itself; ask again: {_CHECK} {account.username}"
     if status is LoginState.UNCERTAIN:
         return f"Works until the access token ends; to be safe authorize again: {again}"
     return f"Authorize again: {again}"

@@ -13,6 +13,11 @@ from botkit.cli.accounts_move import import_sealed, passphrase_option
 from botkit.cli.help import Command
 from botkit.cli.options import (
     account_option,
+    done,
+    echo_json,
+    json_option,
+    key_options,
+    key_wish,
     open_the_store,
     read_settings,
     run_async,
@@ -50,8 +55,10 @@ _MOST_BYTES = 64 * 1024
 @click.option("--app", default="default", show_default=True, help="The app of the settings.")
 @click.option("--switch-account", is_flag=True, help="Take another account than the stored one.")
 @passphrase_option
+@key_options
 @account_option
 @settings_options
+@json_option
 def import_command(
     *,
     target: str | None,
@@ -60,17 +67,24 @@ def import_command(
     app: str,
     switch_account: bool,
     passphrase_file: str | None,
+    make_key: bool,
+    key_beside_store: bool,
     account: str | None,
     config_file: Path | None,
     overrides: Sequence[str],
+    as_json: bool,
 ) -> int:
     """Read the login, prove it by asking X whose it is, keep it sealed."""
     settings = read_settings(config_file, overrides)
+    from botkit.bot.key_making import provide_key
     from botkit.bot.serving import log_as
 
+    wish = key_wish(make_key=make_key, key_beside_store=key_beside_store)
     if not oauth1:
         log_as(settings, level="warning")
-        return import_sealed(settings, file=file, passphrase_file=passphrase_file, app=app)
+        return import_sealed(
+            settings, wish, file=file, passphrase_file=passphrase_file, app=app, as_json=as_json
+        )
     from botkit.cli.loading import load_bot
     from botkit.cli.setup import say_proofs
     from botkit.wizard.setup import Asked, SetUp, set_up_from_pair
@@ -83,9 +97,13 @@ def import_command(
 
     async def run() -> SetUp:
         async with open_the_store(settings, create=True) as store:
+            await provide_key(settings, store, wish, tell=_say)
             return await set_up_from_pair(settings, store, bot, asked, pair, tell=_say)
 
-    return say_proofs(run_async(run()))
+    imported = run_async(run())
+    who = imported.login.account
+    done(who, "imported", as_json=as_json, kinds=[imported.login.row.kind.value])
+    return say_proofs(imported)
 
 
 @click.command(
@@ -96,6 +114,7 @@ def import_command(
 @click.option("--app-only", is_flag=True, help="The app's bearer token.")
 @click.option("--app", default="default", show_default=True, help="The app of the settings.")
 @settings_options
+@json_option
 def invalidate_command(
     *,
     account: str | None,
@@ -104,6 +123,7 @@ def invalidate_command(
     app: str,
     config_file: Path | None,
     overrides: Sequence[str],
+    as_json: bool,
 ) -> int:
     """Ask X first; what X did not end stays here."""
     if oauth1 == app_only or (app_only and account):
@@ -113,11 +133,11 @@ def invalidate_command(
 
     log_as(settings, level="warning")
     if app_only:
-        return run_async(_invalidate_bearer(settings, app))
-    return run_async(_invalidate_pair(settings, account))
+        return run_async(_invalidate_bearer(settings, app, as_json=as_json))
+    return run_async(_invalidate_pair(settings, account, as_json=as_json))
 
 
-async def _invalidate_bearer(settings: Settings, app: str) -> int:
+async def _invalidate_bearer(settings: Settings, app: str, *, as_json: bool) -> int:
     from botkit.bot.assembly import open_the_vault, open_x
     from botkit.client.invalidate import invalidate_bearer
 
@@ -128,10 +148,12 @@ async def _invalidate_bearer(settings: Settings, app: str) -> int:
             if not await invalidate_bearer(x.keeper.around, app):
                 raise ConfigError(f"No bearer token of app {app!r} is known here.")
     _say(f"the bearer token of app {app!r} is dead; whoever uses it has to fetch the new one")
+    if as_json:
+        echo_json({"app": app, "outcome": "invalidated", "kind": CredentialKind.APP_ONLY.value})
     return 0
 
 
-async def _invalidate_pair(settings: Settings, account: str | None) -> int:
+async def _invalidate_pair(settings: Settings, account: str | None, *, as_json: bool) -> int:
     from botkit.bot.assembly import open_the_vault, open_x
     from botkit.client.invalidate import invalidate_pair
 
@@ -145,6 +167,7 @@ async def _invalidate_pair(settings: Settings, account: str | None) -> int:
             await invalidate_pair(x.keeper.around, row)
         await store.credentials.remove(row.account_id, row.app, row.kind)
     _say(f"the OAuth 1.0a login of @{found.username} is dead at X and removed here")
+    done(found, "invalidated", as_json=as_json, kind=CredentialKind.OAUTH1.value)
     return 0
 
 

@@ -13,6 +13,8 @@ import click
 
 from botkit.cli.help import Command
 from botkit.cli.options import (
+    done,
+    json_option,
     open_the_store,
     read_settings,
     run_async,
@@ -26,8 +28,10 @@ from botkit.telemetry.escaping import escape
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from botkit.bot.key_making import KeyWish
     from botkit.client.handover import Parcel
     from botkit.config import Settings
+    from botkit.model.users import Account
 
 __all__ = ["export_command", "import_sealed", "passphrase_option"]
 
@@ -56,6 +60,7 @@ passphrase_option = click.option(
 @passphrase_option
 @click.option("--again", is_flag=True, help="Although it left before: that file was lost.")
 @settings_options
+@json_option
 def export_command(
     *,
     account: str | None,
@@ -64,8 +69,11 @@ def export_command(
     again: bool,
     config_file: Path | None,
     overrides: Sequence[str],
+    as_json: bool,
 ) -> None:
     """Mark the copy here as handed over, then write the one that leaves."""
+    if as_json and file is None:
+        raise click.UsageError("--json needs --file: the login itself goes to standard output.")
     settings = read_settings(config_file, overrides)
     from botkit.bot.serving import log_as
 
@@ -73,12 +81,13 @@ def export_command(
     if file is not None and os.path.lexists(file):
         raise ConfigError(f"{file} is there already; it was not touched.")
     passphrase = _passphrase(passphrase_file, twice=True)
-    run_async(_export(settings, account, file, passphrase, again=again))
+    left, kinds = run_async(_export(settings, account, file, passphrase, again=again))
+    done(left, "exported", as_json=as_json, kinds=kinds, file=file)
 
 
 async def _export(
     settings: Settings, wanted: str | None, file: str | None, passphrase: str, *, again: bool
-) -> None:
+) -> tuple[Account, list[str]]:
     import msgspec
 
     from botkit.bot.assembly import open_the_vault, open_x
@@ -99,10 +108,11 @@ async def _export(
             except BaseException:
                 await handover.take_back(x.keeper, rows)
                 raise
-    kinds = " and ".join(sorted(row.kind.value for row in rows))
-    _say(f"@{account.username} ({kinds}) is sealed{f' in {file}' if file else ''}")
+    kinds = sorted(row.kind.value for row in rows)
+    _say(f"@{account.username} ({' and '.join(kinds)}) is sealed{f' in {file}' if file else ''}")
     _say("the OAuth 2.0 login here is marked as handed over and refreshes nothing any more")
     _say("there: botkit accounts import --file FILE; once only, then remove the file")
+    return account, kinds
 
 
 def _write(file: str | None, text: str) -> None:
@@ -127,7 +137,13 @@ def _write(file: str | None, text: str) -> None:
 
 
 def import_sealed(
-    settings: Settings, *, file: Path | None, passphrase_file: str | None, app: str
+    settings: Settings,
+    wish: KeyWish,
+    *,
+    file: Path | None,
+    passphrase_file: str | None,
+    app: str,
+    as_json: bool = False,
 ) -> int:
     """Take a login over that `export` wrote, and prove it; gives the exit code.
 
@@ -147,20 +163,26 @@ def import_sealed(
     text = sys.stdin.read(_MOST_BYTES) if file is None else _read(file)
     passphrase = _passphrase(passphrase_file, twice=False)
     parcel = read_parcel(open_parcel(text, passphrase))
-    code = run_async(_import(settings, parcel, app))
+    code, account = run_async(_import(settings, parcel, app, wish))
+    kinds = [login.kind.value for login in parcel.logins]
+    done(account, "imported", as_json=as_json, kinds=kinds, exit_code=code)
     if code == 0 and file is not None:
         _remove_used(file)
     return code
 
 
-async def _import(settings: Settings, parcel: Parcel, app: str) -> int:
+async def _import(
+    settings: Settings, parcel: Parcel, app: str, wish: KeyWish
+) -> tuple[int, Account]:
     from botkit.bot.assembly import open_the_vault, open_x
+    from botkit.bot.key_making import provide_key
     from botkit.cli.accounts_check import exit_code, next_step
     from botkit.client.check import check_logins
     from botkit.client.handover import take_over
 
     async with open_the_store(settings, create=True) as store:
-        vault = await open_the_vault(settings, store, tell=_say)
+        await provide_key(settings, store, wish, tell=_say)
+        vault = await open_the_vault(settings, store)
         async with open_x(settings, store, vault) as x:
             account = await take_over(x.keeper, parcel, app=app)
             checked = await check_logins(x.keeper, account, on_asked=lambda: None)
@@ -170,9 +192,9 @@ async def _import(settings: Settings, parcel: Parcel, app: str) -> int:
         else:
             why = login.reason or (login.error.message if login.error else "")
             _say(f"{login.kind.value}: {login.status.value}, not proven: {why}")
-            again = next_step(account, login.status, login.reason)
+            again = next_step(account, login.status, login.reason, login.kind)
             _say(again or f"it is kept; ask again: botkit accounts check {account.username}")
-    return exit_code(checked)
+    return exit_code(checked), account
 
 
 def _read(file: Path) -> str:

@@ -39,6 +39,8 @@ _LOOK_S = 0.1
 _SOURCES = ("activity/", "mentions/")
 _STOP_S = 10.0
 _CALM_S = 2.0
+_TOYS = {"BOTKIT_LOG__LEVEL": "warning", "BOTKIT_RUN__DEBUGGABLE": "true"}
+"""The bot's secrets are the sandbox's: a debugger may look at them."""
 _HELP = """\
   TEXT              ada posts it; start with @{bot} to mention the bot
   /as NAME [TEXT]   be somebody else from now on
@@ -226,7 +228,7 @@ class _Dev:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             *arguments,
-            env={**kept, **self._environment, "BOTKIT_LOG__LEVEL": "warning"},
+            env={**kept, **self._environment, **_TOYS},
             stdin=asyncio.subprocess.DEVNULL,
         )
         await self._until_live(self._process)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 import traceback
@@ -62,7 +63,10 @@ def report(error: errors.BotkitError) -> None:
         if error.hint:
             sys.stderr.write(f"  {escape(error.hint)}\n")
         return
-    sys.stderr.write(f"botkit: {escape(str(error))}\n")
+    told = [error]
+    if isinstance(error, errors.AccessDenied):
+        told.extend(error.others)
+    sys.stderr.write("".join(f"botkit: {escape(str(each))}\n" for each in told))
 
 
 def _report_fault() -> None:
@@ -95,3 +99,12 @@ class _Group(click.Group):
             return None
         command: click.Command = importlib.import_module(entry.module).command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self._entries and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], self._entries, n=1)
+            cure = f"Did you mean `botkit {near[0]}`?" if near else "`botkit --help` lists them."
+            raise click.UsageError(f"There is no command {args[0]!r}. {cure}")
+        return super().resolve_command(ctx, args)

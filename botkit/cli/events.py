@@ -24,9 +24,10 @@ from botkit.model.records import EventState
 from botkit.telemetry.escaping import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
+    from botkit.config import Settings
     from botkit.model.records import DeadLetter, StoredEvent
     from botkit.ports import Store
 
@@ -137,16 +138,16 @@ def retry_events(
 ) -> int:
     """Revive dead letters; what their handlers sent before stands and is not sent again."""
     settings = read_settings(config_file, overrides)
-
-    async def act() -> tuple[int, int]:
-        async with open_the_store(settings) as store:
-            pairs = await _chosen(store, keys, everything=everything, account=account)
-            done = [await store.events.revive(owner, key) for owner, key in pairs]
-            return sum(done), len(done)
-
-    done, asked = run_async(act())
-    click.echo(f"{done} of {asked} back in the inbox.")
-    return 0 if done == asked else 1
+    return run_async(
+        _each(
+            settings,
+            keys,
+            lambda store, owner, key: store.events.revive(owner, key),
+            "back in the inbox",
+            everything=everything,
+            account=account,
+        )
+    )
 
 
 @command.command(name="replay", help="Run finished events once more; their writes happen anew.")
@@ -159,16 +160,15 @@ def replay_events(
 ) -> int:
     """Raise the run of events, so that their steps happen anew."""
     settings = read_settings(config_file, overrides)
-
-    async def act() -> tuple[int, int]:
-        async with open_the_store(settings) as store:
-            pairs = await _chosen(store, keys, everything=False, account=account)
-            done = [await store.events.revive(owner, key, new_run=True) for owner, key in pairs]
-            return sum(done), len(done)
-
-    done, asked = run_async(act())
-    click.echo(f"{done} of {asked} run again.")
-    return 0 if done == asked else 1
+    return run_async(
+        _each(
+            settings,
+            keys,
+            lambda store, owner, key: store.events.revive(owner, key, new_run=True),
+            "run again",
+            account=account,
+        )
+    )
 
 
 @command.command(name="drop", help="Give up waiting or dead events for good.")
@@ -180,16 +180,15 @@ def drop_events(
 ) -> int:
     """Drop events; they stay on record as dropped."""
     settings = read_settings(config_file, overrides)
-
-    async def act() -> tuple[int, int]:
-        async with open_the_store(settings) as store:
-            pairs = await _chosen(store, keys, everything=False, account=account)
-            done = [await store.events.drop(owner, key, "by hand") for owner, key in pairs]
-            return sum(done), len(done)
-
-    done, asked = run_async(act())
-    click.echo(f"{done} of {asked} dropped.")
-    return 0 if done == asked else 1
+    return run_async(
+        _each(
+            settings,
+            keys,
+            lambda store, owner, key: store.events.drop(owner, key, "by hand"),
+            "dropped",
+            account=account,
+        )
+    )
 
 
 @command.command(
@@ -206,6 +205,23 @@ def decode(*, file: Any) -> int:
         failed = failed or line.startswith(ERROR_START)
     sys.stdout.buffer.flush()
     return 1 if failed else 0
+
+
+async def _each(
+    settings: Settings,
+    keys: Sequence[str],
+    act: Callable[[Store, str, str], Awaitable[bool]],
+    done: str,
+    *,
+    everything: bool = False,
+    account: str | None,
+) -> int:
+    """Do it to each of the events, in a transaction each; says how many, gives the exit code."""
+    async with open_the_store(settings) as store:
+        pairs = await _chosen(store, keys, everything=everything, account=account)
+        acted = [await act(store, owner, key) for owner, key in pairs]
+    click.echo(f"{sum(acted)} of {len(acted)} {done}.")
+    return 0 if all(acted) else 1
 
 
 async def _find(store: Store, key: str, account: str | None) -> list[StoredEvent]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,17 +13,22 @@ import click
 
 from botkit.config import Settings, load_settings
 from botkit.errors import ConfigError
+from botkit.telemetry.escaping import escape
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 
+    from botkit.bot.key_making import KeyWish
     from botkit.model.users import Account
     from botkit.ports import Store
 
 __all__ = [
     "account_option",
+    "done",
     "echo_json",
     "json_option",
+    "key_options",
+    "key_wish",
     "open_the_store",
     "read_settings",
     "run_async",
@@ -58,13 +64,38 @@ def settings_options(command: F) -> F:
     )(overridden)
 
 
+def key_options(command: F) -> F:
+    """Add what makes a vault key: `--make-key` and `--key-beside-store`."""
+    made = click.option(
+        "--make-key", is_flag=True, help="Make a vault key if none is there, without a terminal."
+    )(command)
+    return click.option(
+        "--key-beside-store",
+        is_flag=True,
+        help="Make it beside the store: whoever has that folder then has the logins.",
+    )(made)
+
+
+def key_wish(*, make_key: bool, key_beside_store: bool) -> KeyWish:
+    """What those two ask for; on a terminal somebody reads where the key is."""
+    from botkit.bot.key_making import KeyWish
+
+    on_terminal = sys.stdin.isatty()
+    return KeyWish(may_make=make_key or on_terminal, beside_store=key_beside_store)
+
+
 def read_settings(config_file: Path | None, overrides: Iterable[str] = ()) -> Settings:
-    """The settings that a command works with.
+    """The settings that a command works with; from here on secrets are in memory.
 
     Raises:
         ConfigError: With every fault.
     """
-    return load_settings(config_file=config_file, overrides=list(overrides))
+    from botkit.telemetry.core_dumps import forbid_dumps
+
+    settings = load_settings(config_file=config_file, overrides=list(overrides))
+    if not settings.run.debuggable:
+        forbid_dumps()
+    return settings
 
 
 @contextlib.asynccontextmanager
@@ -81,6 +112,7 @@ async def open_the_store(settings: Settings, *, create: bool = False) -> AsyncGe
     url = settings.store_url
     if not create:
         await asyncio.to_thread(_must_exist, url)
+    await asyncio.to_thread(_warn_of_key, settings)
     async with open_store(url, clock=SystemClock(), create=create) as store:
         yield store
 
@@ -92,6 +124,14 @@ def _must_exist(url: str) -> None:
             f"There is no store at {path} yet.",
             hint="`botkit setup` makes it, or say where it is: --set store.url=sqlite:///PATH.",
         )
+
+
+def _warn_of_key(settings: Settings) -> None:
+    from botkit.storage import warning_of_key
+
+    warning = warning_of_key(settings)
+    if warning:
+        click.echo(f"botkit  careful: {escape(warning)}", err=True)
 
 
 async def the_account(store: Store, wanted: str | None, settings: Settings) -> Account:
@@ -119,6 +159,13 @@ async def the_account(store: Store, wanted: str | None, settings: Settings) -> A
 def run_async(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's coroutine."""
     return asyncio.run(work)
+
+
+def done(account: Account, outcome: str, *, as_json: bool, **facts: object) -> None:
+    """What became of an account, on stdout for a program; a person has read it on stderr."""
+    if as_json:
+        who = {"id": account.id, "username": account.username, "app": account.app}
+        echo_json({**who, "outcome": outcome, **facts})
 
 
 def echo_json(value: object) -> None:

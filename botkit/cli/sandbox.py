@@ -35,9 +35,16 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1"})
     help="A callback address registered for the app; may be given more than once.",
 )
 @click.option("--account", default="greeter", show_default=True, help="The bot's username.")
+@click.option("--no-rate-limits", is_flag=True, help="For load: no rate windows, none said.")
 @json_option
 def command(
-    *, host: str, port: int, redirect_uris: tuple[str, ...], account: str, as_json: bool
+    *,
+    host: str,
+    port: int,
+    redirect_uris: tuple[str, ...],
+    account: str,
+    no_rate_limits: bool,
+    as_json: bool,
 ) -> None:
     """Serve until interrupted; prints the environment that points botkit here."""
     if host not in _LOOPBACK:
@@ -45,11 +52,20 @@ def command(
             f"The sandbox speaks plain http, so it listens on loopback only, not on {host}.",
             hint="Use --host 127.0.0.1, and a tunnel if it must be reached from elsewhere.",
         )
-    run_async(_serve(host, port, redirect_uris, account, as_json=as_json))
+    serving = _serve(
+        host, port, redirect_uris, account, limited=not no_rate_limits, as_json=as_json
+    )
+    run_async(serving)
 
 
 async def _serve(
-    host: str, port: int, redirect_uris: tuple[str, ...], account: str, *, as_json: bool
+    host: str,
+    port: int,
+    redirect_uris: tuple[str, ...],
+    account: str,
+    *,
+    limited: bool,
+    as_json: bool,
 ) -> None:
     from botkit.sandbox import open_server
 
@@ -60,6 +76,7 @@ async def _serve(
             loop.add_signal_handler(number, stop.set)
     try:
         async with open_server(host=host, port=port) as opened:
+            opened.server.limits.enforced = limited
             environment = _prepare(opened, redirect_uris, account)
             if as_json:
                 echo_json({"url": opened.url, "environment": environment})

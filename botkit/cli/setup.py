@@ -13,6 +13,8 @@ import click
 from botkit.cli.help import Command
 from botkit.cli.options import (
     account_option,
+    key_options,
+    key_wish,
     open_the_store,
     read_settings,
     run_async,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from botkit.bot import Bot
+    from botkit.bot.key_making import KeyWish
     from botkit.config import Settings
     from botkit.wizard.setup import Asked, SetUp
 
@@ -45,6 +48,7 @@ _CONTAINER_SIGNS = ("/.dockerenv", "/run/.containerenv")
 @click.option("--app", default="default", show_default=True, help="The app of the settings.")
 @click.option("--switch-account", is_flag=True, help="Take another account than the stored one.")
 @click.option("--timeout", "timeout_s", default=300.0, show_default=True, help="Seconds to wait.")
+@key_options
 @account_option
 @settings_options
 def command(
@@ -58,6 +62,8 @@ def command(
     app: str,
     switch_account: bool,
     timeout_s: float,
+    make_key: bool,
+    key_beside_store: bool,
     account: str | None,
     config_file: Path | None,
     overrides: Sequence[str],
@@ -73,8 +79,9 @@ def command(
     log_as(settings, level="warning")
     named = target or settings.bot.target
     bot = load_bot(named) if named else None
+    wish = key_wish(make_key=make_key, key_beside_store=key_beside_store)
     if app_only:
-        return run_async(_run_app_only(settings, bot, app))
+        return run_async(_run_app_only(settings, bot, app, wish))
     asked = Asked(
         app=app,
         account=account or settings.bot.account or "",
@@ -85,10 +92,14 @@ def command(
         way="pin" if pin else "oauth1" if oauth1 else "oauth2",
         ask_pin=_ask,
     )
-    return run_async(_run(settings, bot, asked, opens_browser=not (no_browser or headless)))
+    opens_browser = not (no_browser or headless)
+    return run_async(_run(settings, bot, asked, wish, opens_browser=opens_browser))
 
 
-async def _run(settings: Settings, bot: Bot | None, asked: Asked, *, opens_browser: bool) -> int:
+async def _run(
+    settings: Settings, bot: Bot | None, asked: Asked, wish: KeyWish, *, opens_browser: bool
+) -> int:
+    from botkit.bot.key_making import provide_key
     from botkit.wizard.setup import check_settings, set_up
     from botkit.wizard.steps import open_browser
 
@@ -109,17 +120,20 @@ async def _run(settings: Settings, bot: Bot | None, asked: Asked, *, opens_brows
         _say(f"careful: {warning}")
     async with open_the_store(settings, create=True) as store:
         had_key = settings.store.key is not None
+        await provide_key(settings, store, wish, tell=_say)
         done = await set_up(settings, store, bot, asked, show=show, tell=_say)
         if not had_key:
             await asyncio.to_thread(_warn_of_container)
     return say_proofs(done)
 
 
-async def _run_app_only(settings: Settings, bot: Bot | None, app: str) -> int:
+async def _run_app_only(settings: Settings, bot: Bot | None, app: str, wish: KeyWish) -> int:
+    from botkit.bot.key_making import provide_key
     from botkit.wizard.app_only import check_app_only, set_up_app_only
 
     check_app_only(settings, app)
     async with open_the_store(settings, create=True) as store:
+        await provide_key(settings, store, wish, tell=_say)
         await set_up_app_only(settings, store, bot, app=app, tell=_say)
     _say("next: botkit setup for the account, if none is authorized yet, then botkit run")
     return 0

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from botkit.config import Settings
+    from botkit.model.records import CredentialRow
+    from botkit.model.users import Account
     from botkit.ports import Store
 
 __all__ = ["command"]
@@ -44,7 +47,7 @@ def command(*, config_file: Path | None, overrides: Sequence[str], as_json: bool
 
     async def gather() -> dict[str, Any]:
         async with open_the_store(settings) as store:
-            return await _state_of(store)
+            return await _state_of(store, settings)
 
     state = run_async(gather())
     if as_json:
@@ -54,7 +57,8 @@ def command(*, config_file: Path | None, overrides: Sequence[str], as_json: bool
     return _exit_code(state)
 
 
-async def _state_of(store: Store) -> dict[str, Any]:
+async def _state_of(store: Store, settings: Settings) -> dict[str, Any]:
+    everyone = await store.accounts.listing()
     logins = await store.credentials.listing()
     unsettled = await store.writes.listing(states=_UNSETTLED, limit=1000)
     runner = await store.leases.holder("runner")
@@ -65,18 +69,11 @@ async def _state_of(store: Store) -> dict[str, Any]:
             {"part": r.part, "state": r.state, "detail": r.detail, "at": r.at, **r.data}
             for r in await store.progress.reports()
         ],
-        "accounts": [
-            {
-                "id": a.id,
-                "username": a.username,
-                "app": a.app,
-                "spent_usd": await _spent(store, a.id),
-            }
-            for a in await store.accounts.listing()
-        ],
+        "accounts": [await _account(store, a, logins, settings) for a in everyone],
         "logins": [
             {
                 "account_id": row.account_id,
+                "app": row.app,
                 "kind": row.kind.value,
                 "status": row.status.value,
                 "reason": row.reason,
@@ -90,6 +87,22 @@ async def _state_of(store: Store) -> dict[str, Any]:
             {"source": g.source, "since": g.since, "until": g.until, "state": g.state}
             for g in await store.progress.gaps(limit=5)
         ],
+    }
+
+
+async def _account(
+    store: Store, account: Account, logins: Sequence[CredentialRow], settings: Settings
+) -> dict[str, Any]:
+    from botkit.client.fallback import stand_in_of
+
+    its = [row for row in logins if (row.account_id, row.app) == (account.id, account.app)]
+    fallback = stand_in_of(its, allowed=settings.run.fallback, now=_now())
+    return {
+        "id": account.id,
+        "username": account.username,
+        "app": account.app,
+        "fallback": fallback or None,
+        "spent_usd": await _spent(store, account.id),
     }
 
 
@@ -131,6 +144,12 @@ def _print(state: dict[str, Any]) -> None:
             f"account  @{account['username']}: {shown};"
             f" spent {spent['day']} USD today, {spent['hour']} this hour"
         )
+        if account["fallback"]:
+            click.echo(f"fallback @{account['username']}: {account['fallback']}")
+    for row in state["logins"]:
+        if not row["account_id"]:
+            why = f": {row['reason']}" if row["reason"] else ""
+            click.echo(escape(f"app      {row['app']}: {row['kind']} {row['status']}{why}"))
     counts = "  ".join(f"{name} {count}" for name, count in state["events"].items())
     click.echo(f"events   {counts}")
     for cause in state["waiting"]:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 from botkit.client.callers import Callers
+from botkit.client.states import setup_command
 from botkit.errors import (
     BadRequest,
+    Forbidden,
     MalformedAnswer,
     OutcomeUnknown,
     Parked,
@@ -27,11 +29,11 @@ from botkit.errors import (
 )
 from botkit.model.tokens import CredentialKind
 from botkit.ports.io import HttpRequest, HttpResponse
-from botkit.protocol import pricing, requests
-from botkit.protocol.responses import Response, read_error, read_response
+from botkit.protocol import access, pricing, requests
+from botkit.protocol.responses import Response, read_error, read_level, read_response
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from decimal import Decimal
 
     from botkit.client.callers import Caller
@@ -49,15 +51,18 @@ _MOST_LIMITED = 3
 _OK = 200
 
 
+class _Moved(Exception):
+    """The credential is not the one to send this call any more; nothing was sent."""
+
+
 class _Call:
     """What has been tried for one call."""
 
-    __slots__ = ("caller", "limited", "renewed", "request", "respelled")
+    __slots__ = ("limited", "renewed", "request", "respelled")
 
-    def __init__(self, request: Request, caller: Caller) -> None:
+    def __init__(self, request: Request) -> None:
         self.request = request
-        self.caller = caller
-        self.renewed = False
+        self.renewed: set[CredentialKind] = set()
         self.respelled = False
         self.limited = 0
 
@@ -94,32 +99,51 @@ class XApi:
         key = (request.operation, caller.owner)
         call: _Call | None = None
         while True:
-            token = callers.fresh_token(caller) or await callers.token(caller)
+            token = callers.fresh_token(caller)
+            if token is None:
+                caller, token = await callers.proof(request, caller)
+            version = self._keeper.version
             http = self._http(request, token) or await self._signed(request, caller)
             if not limiter.enter_nowait(key):
                 await limiter.enter(key)
             try:
-                answer = await self._transport.send(http)
+                if http.writes:
+                    stop = self._stop(request, account_id, caller, version)
+                    answer = await self._transport.send(http, before_bytes=stop)
+                else:
+                    answer = await self._transport.send(http)
                 outcome = self._read(request, answer, account_id)
                 if isinstance(outcome, Response):
                     limiter.note(key, outcome)
             except OutcomeUnknown:
                 self._spend(request, account_id)
                 raise
+            except _Moved:
+                caller = await callers.choose(request, account_id)
+                key = (request.operation, caller.owner)
+                continue
             finally:
                 limiter.leave(key)
+            if caller.kind is not CredentialKind.OAUTH2:
+                await self._heard(caller, answer, outcome)
             if isinstance(outcome, Response):
-                if outcome.level and caller.kind is CredentialKind.OAUTH1:
-                    await self._keeper.note_level(account_id, outcome.level)
                 return outcome
-            call = call or _Call(request, caller)
-            await self._go_again(call, token, answer, outcome)
+            call = call or _Call(request)
+            caller = await self._go_again(call, caller, token, answer, outcome)
 
     async def ready(self, request: Request, *, account_id: str = "") -> None:
         """See `ports.Sender.ready`."""
         caller = await self._callers.choose(request, account_id)
-        await self._callers.token(caller)
+        caller, _ = await self._callers.proof(request, caller)
         await self._limiter.ready((request.operation, caller.owner))
+
+    async def credential(self, operation: str, *, account_id: str) -> CredentialKind:
+        """See `ports.Sender.credential`."""
+        kind = await self._callers.kind_for(operation, account_id)
+        if kind is CredentialKind.OAUTH1:
+            await self._keeper.pairs.learn_level(account_id)
+            kind = await self._callers.kind_for(operation, account_id)
+        return kind
 
     @asynccontextmanager
     async def stream(
@@ -134,6 +158,7 @@ class XApi:
             assert http is not None  # an app has a token, it does not sign
             async with self._transport.stream(http) as stream:
                 if stream.status == _OK:
+                    await self._keeper.bearers.works(caller.app)
                     yield stream
                     return
                 answer = _whole(stream, await stream.read())
@@ -164,30 +189,90 @@ class XApi:
         self._spend(request, account_id)
         return response
 
-    async def _go_again(
-        self, call: _Call, token: Secret | None, answer: HttpResponse, error: ResponseError
+    def _stop(
+        self, request: Request, account_id: str, caller: Caller, version: int
+    ) -> Callable[[], Awaitable[None]]:
+        """The last look at the credential: after all waiting, when the connection is there."""
+
+        async def before_bytes() -> None:
+            if self._keeper.version == version:
+                return
+            if not await self._callers.check_again(request, account_id, caller):
+                raise _Moved
+
+        return before_bytes
+
+    async def _heard(
+        self, caller: Caller, answer: HttpResponse, outcome: Response | ResponseError
     ) -> None:
-        """Return when the call may leave once more; raise what ends it otherwise."""
+        """What an answer says, beside its matter, of a token that does not expire."""
+        if caller.kind is CredentialKind.APP_ONLY:
+            if isinstance(outcome, Response) and self._keeper.bearers.any_doubt:
+                await self._keeper.bearers.works(caller.app)
+            return
+        pairs = self._keeper.pairs
+        level = read_level(answer.headers)
+        if level:
+            await pairs.note_level(caller.account_id, level)
+        if isinstance(outcome, Response):
+            if pairs.any_doubt:
+                await pairs.works(caller.account_id)
+        elif isinstance(outcome, Forbidden) and access.is_level_refusal(
+            outcome.problem_type, outcome.codes
+        ):
+            row = await self._keeper.row_of(caller.account_id, CredentialKind.OAUTH1)
+            if row is not None:
+                outcome.hint = access.level_hint(row.granted_at, setup_command(row))
+
+    async def _go_again(
+        self,
+        call: _Call,
+        caller: Caller,
+        token: Secret | None,
+        answer: HttpResponse,
+        error: ResponseError,
+    ) -> Caller:
+        """Who sends once more what X has not carried out; raise what ends it otherwise."""
         match error:
-            case Unauthorized() if not call.renewed:
-                call.renewed = True
-                if await self._callers.renew(call.caller, token, answer, error):
-                    return
+            case Unauthorized() if caller.kind not in call.renewed:
+                call.renewed.add(caller.kind)
+                other = await self._after_401(call.request, caller, token, answer, error)
+                if other is not None:
+                    return other
+            case Unauthorized():
+                await self._callers.doubt(caller, error)
             case RateLimited():
-                self._limiter.limited((call.request.operation, call.caller.owner), error.retry_at)
+                self._limiter.limited((call.request.operation, caller.owner), error.retry_at)
                 call.limited += 1
                 if call.limited < _MOST_LIMITED:
-                    return
+                    return caller
             case PaymentRequired():
-                until = self._limiter.no_credit(call.caller.owner)
+                until = self._limiter.no_credit(caller.owner)
                 raise Parked("credits", until=until) from error
             case BadRequest() if not call.respelled and _may_be_spelling(call.request, answer):
                 call.respelled = True
                 self._respelled = not self._respelled
-                return
+                return caller
             case _:
                 pass
         raise error
+
+    async def _after_401(
+        self,
+        request: Request,
+        caller: Caller,
+        token: Secret | None,
+        answer: HttpResponse,
+        error: Unauthorized,
+    ) -> Caller | None:
+        """The caller with something else to try: another token, or another credential."""
+        try:
+            return caller if await self._callers.renew(caller, token, answer, error) else None
+        except Parked:
+            other = self._callers.stand_in(request, caller)
+            if other is None:
+                raise
+            return other
 
     def _http(self, request: Request, token: Secret | None) -> HttpRequest | None:
         """The call as HTTP with that token; None without one: it has to be signed."""

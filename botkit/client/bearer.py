@@ -11,39 +11,92 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
+from msgspec import Struct
 
 from botkit.client.endpoints import AppKeys
+from botkit.client.given_bearer import GIVEN
 from botkit.client.grants import fingerprint
-from botkit.errors import StateError, WrongCredential
+from botkit.client.states import tell_state
+from botkit.errors import InvalidClient, StateError, WrongCredential
 from botkit.model.records import CredentialRow
-from botkit.model.tokens import CredentialKind, Secret
+from botkit.model.tokens import CredentialKind, LoginState, Secret
 from botkit.ports.io import HttpRequest
 from botkit.protocol import oauth2, token_answers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from botkit.client.surroundings import Surroundings
 
 __all__ = ["BearerKeeper"]
 
 _log = structlog.get_logger("botkit.tokens")
 
+_APART_S = 30.0
 _GAP_S = 60.0
 _TIMEOUT_S = 30.0
 
 
-class BearerKeeper:
-    """Gives out one bearer token for each app."""
+class _State(Struct, frozen=True, kw_only=True):
+    """How an app's bearer token is. `refused_s` is when X refused it first."""
 
-    def __init__(self, around: Surroundings) -> None:
+    status: LoginState = LoginState.OK
+    reason: str = ""
+    refused_s: float | None = None
+
+
+class BearerKeeper:
+    """Gives out one bearer token for each app.
+
+    What was fetched is fetched again when X does not take it any more. One that a person gave
+    is CONFIG after two refusals that are half a minute apart; calls are tried all the same, so
+    that it is OK again as soon as X takes it.
+
+    Args:
+        on_change: Told of each change of an app's state.
+    """
+
+    def __init__(
+        self, around: Surroundings, *, on_change: Callable[[CredentialRow], None] | None = None
+    ) -> None:
         self._around = around
+        self._on_change = on_change
         self._tokens: dict[str, Secret] = {}
+        self._given: dict[str, Secret] = {}
+        self._gens: dict[str, int] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._fetched_s: dict[str, float] = {}
+        self._states: dict[str, _State] = {}
+
+    async def read(self) -> None:
+        """Read what the store has; what a setup has put there meanwhile is used from now on."""
+        rows = await self._around.store.credentials.listing("")
+        for row in (row for row in rows if row.app in self._around.apps):
+            is_news = self._gens.get(row.app) != row.gen
+            self._gens[row.app] = row.gen
+            keys = self._around.apps[row.app]
+            if not is_news or keys.bearer_token:
+                continue
+            if row.config_fingerprint == GIVEN and not keys.can_act_as_app:
+                self._tokens[row.app] = self._given[row.app] = self._open(row)
+            elif row.config_fingerprint == _fingerprint(keys):
+                self._tokens[row.app] = self._open(row)
+            else:
+                continue
+            await self._mark(row.app, row.status, row.reason)
+        for gone in self._given.keys() - {row.app for row in rows}:
+            del self._given[gone]
+            self._tokens.pop(gone, None)
 
     def can_serve(self, app: str) -> bool:
         """Whether the app has a bearer token or the keys to fetch one."""
         keys = self._around.apps.get(app)
-        return keys is not None and keys.can_act_as_app
+        return keys is not None and (keys.can_act_as_app or app in self._given)
+
+    @property
+    def any_doubt(self) -> bool:
+        """Whether X has refused one of them."""
+        return bool(self._states)
 
     async def bearer(self, app: str) -> Secret:
         """The app's bearer token.
@@ -65,25 +118,89 @@ class BearerKeeper:
         """X said 401 to that token: gives another one to try once, None when there is none.
 
         Only a fetched token is fetched again, at least 60 s apart.
+
+        Raises:
+            InvalidClient: X does not accept the app's key and secret.
+            XError: X could not be asked.
         """
         keys = self._around.apps.get(app, AppKeys())
         async with self._locks.setdefault(app, asyncio.Lock()):
             held = self._tokens.get(app)
             if held is not None and held != used:
                 return held
-            if keys.bearer_token or not keys.can_act_as_app:
-                return None
             now_s = self._around.clock.monotonic()
+            if keys.bearer_token or not keys.can_act_as_app:
+                await self._doubt(app, now_s)
+                return None
             if now_s - self._fetched_s.get(app, float("-inf")) < _GAP_S:
                 return None
             self._tokens.pop(app, None)
             self._tokens[app] = fetched = await self._fetch(app, keys)
             return fetched
 
+    async def works(self, app: str) -> None:
+        """X took it."""
+        if app in self._states:
+            await self._mark(app, LoginState.OK, "")
+
+    async def _doubt(self, app: str, now_s: float) -> None:
+        """A given token was refused; the second time, half a minute later, it is said."""
+        state = self._states.setdefault(app, _State(refused_s=now_s))
+        if state.refused_s is not None and now_s - state.refused_s >= _APART_S:
+            await self._mark(app, LoginState.CONFIG, "X does not take the bearer token of the app")
+
+    async def _mark(self, app: str, status: LoginState, reason: str) -> None:
+        before = self._states.get(app, _State())
+        if status is LoginState.OK:
+            self._states.pop(app, None)
+        else:
+            self._states[app] = _State(status=status, reason=reason, refused_s=before.refused_s)
+        if (before.status, before.reason) == (status, reason):
+            return
+        now = self._around.clock.now()
+        row = CredentialRow(
+            account_id="",
+            app=app,
+            kind=CredentialKind.APP_ONLY,
+            gen=self._gens.get(app, 0),
+            sealed=b"",
+            status=status,
+            reason=reason,
+            since=now,
+            granted_at=now,
+        )
+        try:
+            await self._around.store.credentials.set_status(
+                row,
+                status,
+                reason=reason,
+                now=now,
+                config_fingerprint=self._about(app),
+            )
+        except StateError as error:
+            _log.error("login state not stored", app=app, why=str(error))
+        tell_state(row, msgspec.structs.replace(row, status=before.status, reason=before.reason))
+        if self._on_change is not None:
+            self._on_change(row)
+
+    def _about(self, app: str) -> str:
+        """What the stored row is bound to: it stays as it is."""
+        if app in self._given:
+            return GIVEN
+        return _fingerprint(self._around.apps.get(app, AppKeys()))
+
+    def _open(self, row: CredentialRow) -> Secret:
+        tokens = self._around.vault.open(
+            row.sealed, account_id="", app=row.app, kind=row.kind, gen=row.gen
+        )
+        return Secret(tokens["bearer_token"])
+
     async def _find(self, app: str) -> Secret:
         keys = self._around.apps.get(app, AppKeys())
         if keys.bearer_token:
             return keys.bearer_token
+        if app in self._given:
+            return self._given[app]
         if not keys.can_act_as_app:
             raise WrongCredential(
                 f"The app {app!r} has no bearer token, and no api_key and api_secret to fetch it.",
@@ -94,10 +211,8 @@ class BearerKeeper:
             )
         kept = await self._around.store.credentials.get("", app, CredentialKind.APP_ONLY)
         if kept is not None and kept.config_fingerprint == _fingerprint(keys):
-            tokens = self._around.vault.open(
-                kept.sealed, account_id="", app=app, kind=kept.kind, gen=kept.gen
-            )
-            return Secret(tokens["bearer_token"])
+            self._gens[app] = kept.gen
+            return self._open(kept)
         return await self._fetch(app, keys)
 
     async def _fetch(self, app: str, keys: AppKeys) -> Secret:
@@ -115,7 +230,11 @@ class BearerKeeper:
             timeout_s=_TIMEOUT_S,
         )
         answer = await around.transport.send(request)
-        token = token_answers.read_bearer_answer(answer, now=around.clock.now())
+        try:
+            token = token_answers.read_bearer_answer(answer, now=around.clock.now())
+        except InvalidClient as error:
+            await self._mark(app, LoginState.CONFIG, error.message)
+            raise
         try:
             await self._keep(app, keys, token)
         except StateError as error:
@@ -143,6 +262,7 @@ class BearerKeeper:
             {"bearer_token": token.reveal()}, account_id="", app=app, kind=row.kind, gen=gen
         )
         await around.store.credentials.replace(msgspec.structs.replace(row, sealed=sealed))
+        self._gens[app] = gen
 
 
 def _fingerprint(keys: AppKeys) -> str:

@@ -10,9 +10,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from botkit.errors import InvalidClient, InvalidGrant, Parked, ResponseError, TransportError
+from botkit.client.states import setup_command
+from botkit.errors import (
+    AccessDenied,
+    InvalidClient,
+    InvalidGrant,
+    Parked,
+    ResponseError,
+    TransportError,
+)
 from botkit.model.tokens import CredentialKind, Secret
 from botkit.protocol import access
 from botkit.protocol.oauth1 import SigningTemplate, new_nonce
@@ -82,11 +90,63 @@ class Callers:
                 held[CredentialKind.APP_ONLY] = ()
             kind = access.choose_credential(request.operation, held)
             return Caller(kind, account_id, app, f"app/{app}")
-        held = await self._keeper.holdings(account_id)
-        kind = access.choose_credential(request.operation, held)
+        kind = await self.kind_for(request.operation, account_id)
         app = await self._keeper.app_of(account_id)
         owner = f"app/{app}" if kind is CredentialKind.APP_ONLY else account_id
         return Caller(kind, account_id, app, owner)
+
+    async def kind_for(self, operation: str, account_id: str) -> CredentialKind:
+        """The kind of credential with which the account does this now.
+
+        Raises:
+            AccessDenied: None of those held allows it; says when it was granted, and the cure.
+        """
+        held = await self._keeper.holdings(account_id)
+        resting = self._keeper.fallback.resting(account_id)
+        try:
+            return access.choose_credential(operation, held, resting=resting)
+        except AccessDenied as denied:
+            raise await self._explained(denied, account_id) from None
+
+    async def proof(self, request: Request, caller: Caller) -> tuple[Caller, Secret | None]:
+        """As `token`; where an OAuth 2.0 login has none, the account's OAuth 1.0a token speaks."""
+        try:
+            return caller, await self.token(caller)
+        except (Parked, TransportError):
+            other = self.stand_in(request, caller)
+            if other is None:
+                raise
+        return other, await self.token(other)
+
+    def stand_in(self, request: Request, caller: Caller) -> Caller | None:
+        """The caller that goes on in the place of one whose login has ended; None for nobody."""
+        if caller.kind is not CredentialKind.OAUTH2:
+            return None
+        if not self._keeper.fallback.look(caller.account_id):
+            return None
+        pair = self._keeper.pairs.get(caller.account_id)
+        assert pair is not None
+        level = (pair.row.level,) if pair.row.level else ()
+        try:
+            access.choose_credential(request.operation, {CredentialKind.OAUTH1: level})
+        except AccessDenied:
+            return None
+        return structs.replace(caller, kind=CredentialKind.OAUTH1)
+
+    async def check_again(self, request: Request, account_id: str, caller: Caller) -> bool:
+        """Right before the bytes: whether it is still this caller's to send, alive and allowed.
+
+        Raises:
+            AccessDenied: Nothing that is held now does for the operation.
+            Parked: `login`: what was to send it has ended meanwhile.
+        """
+        if await self.choose(request, account_id) != caller:
+            return False
+        if caller.kind is CredentialKind.OAUTH2:
+            await self._keeper.check_alive(account_id)
+        elif caller.kind is CredentialKind.OAUTH1:
+            await self._keeper.token_pair(account_id)
+        return True
 
     def fresh_token(self, caller: Caller) -> Secret | None:
         """What the caller proves itself with, when there is nothing to think about."""
@@ -102,6 +162,7 @@ class Callers:
             TransportError: The login is over and cannot be renewed now; nothing was sent.
         """
         if caller.kind is CredentialKind.OAUTH1:
+            await self._keeper.token_pair(caller.account_id)
             return None
         try:
             if caller.kind is CredentialKind.OAUTH2:
@@ -134,7 +195,7 @@ class Callers:
             Parked: `login`: the login is dead.
         """
         if token is None:
-            return self._correct_clock(answer, error)
+            return await self._after_signed(caller, answer, error)
         try:
             if caller.kind is CredentialKind.OAUTH2:
                 fresh = await self._keeper.report_unauthorized(caller.account_id, token)
@@ -149,15 +210,34 @@ class Callers:
 
     async def _template(self, caller: Caller) -> SigningTemplate:
         pair = await self._keeper.token_pair(caller.account_id)
-        if pair is None:
-            raise Parked("login")
         known = self._templates.get(caller.account_id)
-        if known is not None and known[0] is pair:
-            return known[1]
-        keys = self._keeper.around.apps[caller.app]
-        template = SigningTemplate(keys.api_key, keys.api_secret, pair)
-        self._templates[caller.account_id] = (pair, template)
-        return template
+        if known is None or known[0] is not pair:
+            keys = self._keeper.around.apps[caller.app]
+            known = (pair, SigningTemplate(keys.api_key, keys.api_secret, pair))
+            self._templates[caller.account_id] = known
+        return known[1]
+
+    async def _explained(self, denied: AccessDenied, account_id: str) -> AccessDenied:
+        """The refusal with the time of the grant, and with the very command."""
+        kind = access.kind_of(denied)
+        row = None if kind is None else await self._keeper.row_of(account_id, kind)
+        if row is None:
+            return denied
+        return access.dated(denied, granted_at=row.granted_at, command=setup_command(row))
+
+    async def doubt(self, caller: Caller, error: Unauthorized) -> None:
+        """X refused what this caller signed, and there is nothing left to try."""
+        known = self._templates.get(caller.account_id)
+        if caller.kind is CredentialKind.OAUTH1 and known is not None:
+            await self._keeper.pairs.refused(caller.account_id, known[0], error)
+
+    async def _after_signed(
+        self, caller: Caller, answer: HttpResponse, error: Unauthorized
+    ) -> bool:
+        if self._correct_clock(answer, error):
+            return True
+        await self.doubt(caller, error)
+        return False
 
     def _correct_clock(self, answer: HttpResponse, error: Unauthorized) -> bool:
         """OAuth 1.0a signs the time: when X's clock differs, sign X's.

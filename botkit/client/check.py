@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import structlog
 from msgspec import Struct
 
-from botkit.client.identity import read_user, who_am_i
-from botkit.client.signing import SignedCalls
+from botkit.client.identity import who_am_i
+from botkit.client.pairs import ask_owner, blame_for, keys_fingerprint
 from botkit.errors import (
     BotkitError,
     ConfigError,
@@ -23,8 +23,7 @@ from botkit.errors import (
 )
 from botkit.model.tokens import CredentialKind, LoginState, Secret, TokenPair
 from botkit.model.users import User
-from botkit.ports.io import HttpRequest
-from botkit.protocol import requests
+from botkit.protocol.oauth1_flow import Blame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +36,8 @@ __all__ = ["Checked", "check_logins"]
 
 _log = structlog.get_logger("botkit.login")
 
-_TIMEOUT_S = 20.0
+_APART_S = 5.0
+"""Between the two questions about a token that X refuses."""
 
 
 class Checked(Struct, frozen=True, kw_only=True):
@@ -125,45 +125,79 @@ async def _ask(keeper: TokenKeeper, account_id: str) -> User:
 async def _check_pair(
     keeper: TokenKeeper, account: Account, row: CredentialRow, on_asked: Callable[[], None]
 ) -> Checked:
-    """An OAuth 1.0a token: it has no life that ends, so X's answer is all there is to know."""
+    """An OAuth 1.0a token: it has no life that ends, so X's answer is all there is to know.
+
+    A first refusal is looked at again some seconds later before it counts.
+    """
     status, reason = row.status, row.reason
     owner: User | None = None
     error: BotkitError | None = None
     try:
-        owner, level = await _ask_signed(keeper, row)
+        owner, level = await _ask_twice(keeper, row)
         on_asked()
-        await keeper.note_level(account.id, level)
+        await keeper.pairs.note_level(account.id, level)
         status, reason = LoginState.OK, ""
     except Unauthorized as refused:
-        status, reason = LoginState.DEAD, f"X refuses the token: {refused.message}"
+        status, reason, error = await _verdict(keeper, row, refused)
     except ConfigError as wrong:
         status, reason = LoginState.CONFIG, wrong.message
     except BotkitError as trouble:
         error = trouble
     if owner is not None and owner.id != account.id:
         status, reason = LoginState.DEAD, f"the token is of another user, @{owner.username}"
+    since = row.since
     if (status, reason) != (row.status, row.reason):
-        now = keeper.around.clock.now()
-        await keeper.around.store.credentials.set_status(row, status, reason=reason, now=now)
-        _log.warning("login state", account=account.id, status=status.value, reason=reason)
+        since = await _note(keeper, row, status, reason)
     return Checked(
         kind=row.kind,
         status=status,
         reason=reason,
-        since=row.since,
+        since=since,
         gen=row.gen,
         owner=owner,
         error=error,
     )
 
 
-async def _ask_signed(keeper: TokenKeeper, row: CredentialRow) -> tuple[User, str]:
+async def _ask_twice(keeper: TokenKeeper, row: CredentialRow) -> tuple[User, str]:
     around = keeper.around
     tokens = around.vault.open(
         row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
     )
     pair = TokenPair(token=Secret(tokens["token"]), token_secret=Secret(tokens["token_secret"]))
-    ask = requests.get_me()
-    url = around.endpoints.url_of(ask)
-    request = HttpRequest(method=ask.method, url=url, name=ask.name, timeout_s=_TIMEOUT_S)
-    return read_user(around, ask, await SignedCalls(around, row.app).send(request, pair))
+    try:
+        return await ask_owner(around, row, pair)
+    except Unauthorized:
+        await around.clock.sleep(_APART_S)
+        return await ask_owner(around, row, pair)
+
+
+async def _verdict(
+    keeper: TokenKeeper, row: CredentialRow, refused: Unauthorized
+) -> tuple[LoginState, str, BotkitError | None]:
+    """What the second refusal means."""
+    try:
+        blame = await blame_for(keeper.around, row.app, refused)
+    except BotkitError as trouble:
+        return LoginState.UNCERTAIN, f"X refuses the token: {refused.message}", trouble
+    match blame:
+        case Blame.TOKEN:
+            return LoginState.DEAD, f"X refuses the token: {refused.message}", None
+        case Blame.KEYS:
+            return LoginState.CONFIG, "X does not accept the app's api_key and api_secret", None
+        case _:
+            return LoginState.UNCERTAIN, f"X refuses the token: {refused.message}", None
+
+
+async def _note(
+    keeper: TokenKeeper, row: CredentialRow, status: LoginState, reason: str
+) -> datetime:
+    """Store the state; gives since when it is so."""
+    now = keeper.around.clock.now()
+    keys = keeper.around.apps.get(row.app)
+    about = keys_fingerprint(keys) if status is LoginState.CONFIG and keys else ""
+    await keeper.around.store.credentials.set_status(
+        row, status, reason=reason, now=now, config_fingerprint=about
+    )
+    _log.warning("login state", account=row.account_id, status=status.value, reason=reason)
+    return row.since if row.status is status else now

@@ -35,7 +35,7 @@ class Endpoints(Struct, frozen=True, kw_only=True):
     access_token_url: str = API_URL + "/oauth/access_token"
     invalidate_url: str = API_URL + "/1.1/oauth/invalidate_token"
     issuer: str | None = None
-    """What `iss` in a redirect must equal when it is there; None while X sends none."""
+    """What `iss` in a redirect must equal; None for a server that sends none, as X."""
 
     @classmethod
     def at(

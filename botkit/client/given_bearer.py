@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from botkit.client.endpoints import AppKeys
     from botkit.ports import Store, Vault
 
-__all__ = ["forget_bearer", "keep_bearer", "with_kept_bearers"]
+__all__ = ["GIVEN", "forget_bearer", "keep_bearer", "with_kept_bearers"]
 
-_GIVEN = "given"
+GIVEN = "given"
 """Marks the row: its token came from a person, not from the app's key and secret."""
 _FIELD = "bearer_token"
 
@@ -44,7 +44,7 @@ async def keep_bearer(
             since=now,
             granted_at=now,
             last_success=now,
-            config_fingerprint=_GIVEN,
+            config_fingerprint=GIVEN,
         )
     )
 
@@ -64,7 +64,7 @@ async def with_kept_bearers(
         if keys.can_act_as_app:
             continue
         row = await store.credentials.get("", name, CredentialKind.APP_ONLY)
-        if row is None or row.config_fingerprint != _GIVEN:
+        if row is None or row.config_fingerprint != GIVEN:
             continue
         tokens = vault.open(row.sealed, account_id="", app=name, kind=row.kind, gen=row.gen)
         found[name] = msgspec.structs.replace(keys, bearer_token=Secret(tokens[_FIELD]))

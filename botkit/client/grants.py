@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 
 from botkit.client.rescue import Rescued
 from botkit.model.records import CredentialRow
-from botkit.model.tokens import LoginState, Secret
+from botkit.model.tokens import CredentialKind, LoginState, Secret
 
 if TYPE_CHECKING:
     import asyncio
@@ -72,9 +72,10 @@ class Outcome(Struct, frozen=True, kw_only=True):
 class LoginStatus(Struct, frozen=True, kw_only=True):
     """What the operator sees of one login.
 
-    `left_s` is the life of the access token in hand, 0 when it is over. `saved` is False while the
-    newest token is only in memory and in the rescue file. `next_step` is the exact command, ""
-    when there is nothing to do.
+    `left_s` is the life of the access token in hand, 0 when it is over, None for what has no end.
+    `saved` is False while the newest token is only in memory and in the rescue file. `next_step`
+    is the exact command, "" when there is nothing to do. An app's own bearer token has no
+    account: `account_id` is "".
     """
 
     account_id: str
@@ -83,11 +84,14 @@ class LoginStatus(Struct, frozen=True, kw_only=True):
     status: LoginState
     since: datetime
     gen: int
-    left_s: float
+    left_s: float | None
     last_success: datetime | None
     reason: str = ""
     saved: bool = True
     next_step: str = ""
+    kind: CredentialKind = CredentialKind.OAUTH2
+    is_gone: bool = False
+    """Whether it was removed from the store: `status` is DEAD then."""
 
 
 class Grant:
@@ -180,6 +184,14 @@ class Grant:
                 return max(self.until_s - self.late_s, self.next_try_s)
             case LoginState.DEAD | LoginState.CONFIG:
                 return None
+
+    def can_act(self, clock: Clock) -> bool:
+        """Whether calls can be made by it: its access token lives, or may be renewed now."""
+        if self.row.status is LoginState.DEAD or self.is_gone:
+            return False
+        if self.left_s(clock) > 0 or self.flight is not None:
+            return True
+        return self.row.status is not LoginState.CONFIG and self.next_try_s <= clock.monotonic()
 
     def may_follow_401(self, now_s: float) -> bool:
         """Whether a 401 may start a refresh now: 60 s apart, doubling while they go on."""

@@ -35,6 +35,11 @@ _LOOK_AGAIN_S = 2.0
 class KeeperRole(Protocol):
     """Whether this process is the keeper."""
 
+    @property
+    def can_be_had(self) -> bool:
+        """Whether this process may ever be it."""
+        ...
+
     def __call__(self) -> AbstractAsyncContextManager[bool]:
         """Be the keeper within the block; False when another process is, or this one never is.
 
@@ -55,6 +60,8 @@ class KeeperRole(Protocol):
 class Alone:
     """The role where no other process is: always had."""
 
+    can_be_had = True
+
     @asynccontextmanager
     async def __call__(self) -> AsyncGenerator[bool]:
         """See `KeeperRole`."""
@@ -70,6 +77,8 @@ class Alone:
 class NeverKeeper(Alone):
     """The role of a process that shall not refresh."""
 
+    can_be_had = False
+
     @asynccontextmanager
     async def __call__(self) -> AsyncGenerator[bool]:
         """See `KeeperRole`."""
@@ -78,6 +87,8 @@ class NeverKeeper(Alone):
 
 class LeasedRole:
     """The role by the lease `keeper` of a store."""
+
+    can_be_had = True
 
     def __init__(
         self, store: Store, clock: Clock, *, owner: str, lives: Lives, tenure: Tenure

@@ -22,6 +22,7 @@ from botkit.errors import (
     AuthorizationDenied,
     ConfigError,
     Conflict,
+    LoginExpired,
     OutcomeUnknown,
     ServerError,
     StateMismatch,
@@ -114,6 +115,7 @@ class LoginAttempt:
                 unless `is_over`.
             AuthorizationDenied: The person declined.
             WrongAccount: Somebody else than the wished account consented; nothing was stored.
+            LoginExpired: It came too late; nothing was sent.
             AuthError: X refused the code or the client, or the answer was lost: start again.
             XError: X could not be asked, or answered nonsense: start again.
             StateError: The login could not be stored.
@@ -137,7 +139,7 @@ class LoginAttempt:
             raise StateMismatch("This login was ended by an earlier redirect.")
         self._used = True
         if self._around.clock.monotonic() >= self._ends_s:
-            raise AuthError(
+            raise LoginExpired(
                 "The login took longer than ten minutes; nothing was exchanged.",
                 hint="Start again.",
             )

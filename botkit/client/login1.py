@@ -25,6 +25,7 @@ from botkit.errors import (
     AuthorizationDenied,
     Conflict,
     InvalidGrant,
+    LoginExpired,
     OutcomeUnknown,
     ServerError,
     StateMismatch,
@@ -147,7 +148,7 @@ class OAuth1Attempt:
             raise StateMismatch("This login was ended by an earlier redirect or PIN.")
         self._used = True
         if self._around.clock.monotonic() >= self._ends_s:
-            raise AuthError(
+            raise LoginExpired(
                 "The login took longer than ten minutes; nothing was exchanged.",
                 hint="Start again.",
             )

@@ -10,10 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec import structs
 
-from botkit.client.grants import HANDED_OVER, Grant, LoginStatus, fingerprint, life_s
+from botkit.client.grants import Grant, LoginStatus, fingerprint, life_s
+from botkit.client.pairs import Pairs
+from botkit.client.states import next_step, tell_state
 from botkit.errors import StoreUnavailable
-from botkit.model.tokens import CredentialKind, LoginState, Secret, TokenPair
+from botkit.model.tokens import CredentialKind, LoginState, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,9 +27,11 @@ if TYPE_CHECKING:
     from botkit.client.surroundings import Surroundings
     from botkit.model.records import CredentialRow
 
-__all__ = ["LoginBook"]
+__all__ = ["LoginBook", "status_of"]
 
 _log = structlog.get_logger("botkit.tokens")
+
+_REMOVED = "it was removed here"
 
 
 class LoginBook:
@@ -34,6 +39,10 @@ class LoginBook:
 
     The keeper may change their states: an intent that is marked as sent, and whose lock nobody
     holds, is one whose process has ended.
+
+    Attributes:
+        pairs: The OAuth 1.0a tokens.
+        version: Grows whenever what anybody holds may have changed.
     """
 
     def __init__(
@@ -43,16 +52,22 @@ class LoginBook:
         *,
         role: KeeperRole,
         on_change: Callable[[LoginStatus], None] | None = None,
+        on_asked: Callable[[str], None] | None = None,
     ) -> None:
         self._around = around
         self._refresher = refresher
         self._on_change = on_change
         self._role = role
         self._apps: dict[str, str] = {}
-        self._pairs: dict[str, tuple[CredentialRow, TokenPair]] = {}
         self.grants: dict[str, Grant] = {}
+        self.pairs = Pairs(
+            around,
+            open_row=refresher.open_row,
+            on_change=self._pair_changed,
+            on_asked=on_asked,
+            judges=role.can_be_had,
+        )
         self.version = 0
-        """Grows whenever what anybody holds may have changed."""
 
     async def load(self, account_id: str) -> None:
         """Read one account's logins, unless they are here."""
@@ -76,8 +91,10 @@ class LoginBook:
             _log.info("login removed", account=gone)
             self.drop(self.grants[gone])
         signing = {row.account_id for row in rows if row.kind is CredentialKind.OAUTH1}
-        for gone in self._pairs.keys() - signing:
-            del self._pairs[gone]
+        for gone in set(self.pairs.accounts) - signing:
+            row = self.pairs.drop(gone)
+            if row is not None:
+                self._tell_gone(row)
 
     async def look_again(self, grant: Grant) -> None:
         """Another process was refreshing it: has that come to an end?"""
@@ -98,22 +115,11 @@ class LoginBook:
         """The login is no more."""
         grant.is_gone = True
         self.grants.pop(grant.row.account_id, None)
-        self.version += 1
+        self._tell_gone(grant.row)
 
     def app_of(self, account_id: str) -> str | None:
         """The app that an account acts through; None for an account that is not known."""
         return self._apps.get(account_id)
-
-    def pair(self, account_id: str) -> tuple[CredentialRow, TokenPair] | None:
-        """An account's OAuth 1.0a token, with its row."""
-        return self._pairs.get(account_id)
-
-    def note_level(self, row: CredentialRow) -> None:
-        """Keep a row whose access level has become known."""
-        known = self._pairs.get(row.account_id)
-        if known is not None:
-            self._pairs[row.account_id] = (row, known[1])
-            self.version += 1
 
     def renew(self, grant: Grant, row: CredentialRow, access: Secret) -> None:
         """Give out this generation from now on."""
@@ -144,57 +150,38 @@ class LoginBook:
     def announce(self, grant: Grant, before: CredentialRow | None) -> None:
         """One line for each change of state, and the callback."""
         self.version += 1
-        row = grant.row
-        if before is None or (before.status, before.reason) != (row.status, row.reason):
-            say = {LoginState.OK: _log.info, LoginState.UNCERTAIN: _log.warning}.get(
-                row.status, _log.error
-            )
-            if before is not None or row.status is not LoginState.OK:
-                say(
-                    "login state",
-                    account=row.account_id,
-                    username=row.username,
-                    status=row.status.value,
-                    reason=row.reason,
-                    next_step=_next_step(row),
-                )
+        tell_state(grant.row, before)
         if self._on_change is not None:
             self._on_change(self.status(grant))
 
     def status(self, grant: Grant) -> LoginStatus:
         """What the operator sees."""
-        row = grant.row
-        return LoginStatus(
-            account_id=row.account_id,
-            username=row.username,
-            app=row.app,
-            status=row.status,
-            since=row.since,
-            gen=row.gen,
-            left_s=grant.left_s(self._around.clock),
-            last_success=row.last_success,
-            reason=row.reason,
-            saved=grant.unsaved is None,
-            next_step=_next_step(row),
+        return status_of(
+            grant.row, left_s=grant.left_s(self._around.clock), saved=grant.unsaved is None
         )
+
+    def _pair_changed(self, row: CredentialRow, before: CredentialRow | None) -> None:
+        self.version += 1
+        tell_state(row, before)
+        if self._on_change is not None:
+            self._on_change(status_of(row))
+
+    def _tell_gone(self, row: CredentialRow) -> None:
+        """It was removed from the store, by a person."""
+        self.version += 1
+        now = self._around.clock.now()
+        row = structs.replace(row, status=LoginState.DEAD, reason=_REMOVED, since=now)
+        if self._on_change is not None:
+            self._on_change(status_of(row, is_gone=True))
 
     async def _take_all(self, rows: Iterable[CredentialRow]) -> None:
         for row in rows:
             if row.app != self._apps.get(row.account_id):
                 continue
             if row.kind is CredentialKind.OAUTH1:
-                self._take_pair(row)
+                await self.pairs.take(row)
             elif row.kind is CredentialKind.OAUTH2:
                 await self._take_grant(row)
-
-    def _take_pair(self, row: CredentialRow) -> None:
-        known = self._pairs.get(row.account_id)
-        if known is None or known[0].gen < row.gen:
-            tokens = self._refresher.open_row(row)
-            pair = TokenPair(
-                token=Secret(tokens["token"]), token_secret=Secret(tokens["token_secret"])
-            )
-            self._pairs[row.account_id] = (row, pair)
 
     async def _take_grant(self, row: CredentialRow) -> None:
         grant = self.grants.get(row.account_id)
@@ -238,14 +225,22 @@ def _differs(one: CredentialRow, other: CredentialRow) -> bool:
     return first != second
 
 
-def _next_step(row: CredentialRow) -> str:
-    setup = f"botkit setup --account {row.username or row.account_id}"
-    match row.status:
-        case LoginState.OK:
-            return ""
-        case LoginState.UNCERTAIN:
-            return f"{setup} (the bot goes on with the old access token until then)"
-        case LoginState.DEAD:
-            return "" if row.reason.startswith(HANDED_OVER) else setup
-        case LoginState.CONFIG:
-            return f"correct client_id and client_secret of app {row.app!r}, then restart"
+def status_of(
+    row: CredentialRow, *, left_s: float | None = None, saved: bool = True, is_gone: bool = False
+) -> LoginStatus:
+    """A row as the operator sees it."""
+    return LoginStatus(
+        account_id=row.account_id,
+        username=row.username,
+        app=row.app,
+        status=row.status,
+        since=row.since,
+        gen=row.gen,
+        left_s=left_s,
+        last_success=row.last_success,
+        reason=row.reason,
+        saved=saved,
+        next_step=next_step(row),
+        kind=row.kind,
+        is_gone=is_gone,
+    )

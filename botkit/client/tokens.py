@@ -12,15 +12,15 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
-import msgspec
 import structlog
 
 from botkit.client.bearer import BearerKeeper
 from botkit.client.endpoints import Endpoints
+from botkit.client.fallback import Fallback
 from botkit.client.flights import Flights
 from botkit.client.grant_lock import in_process
 from botkit.client.keeper_role import Alone
-from botkit.client.logins import LoginBook
+from botkit.client.logins import LoginBook, status_of
 from botkit.client.refresh import Refresher
 from botkit.client.salvage import Salvager
 from botkit.client.surroundings import Surroundings
@@ -39,12 +39,14 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from botkit.client.endpoints import AppKeys
+    from botkit.client.fallback import StandIn
     from botkit.client.grant_lock import GrantLock
     from botkit.client.grants import Grant, LoginStatus
     from botkit.client.keeper_role import KeeperRole
     from botkit.client.rescue import Rescue
     from botkit.client.witness import Witness
     from botkit.leases.owner import Lives
+    from botkit.model.records import CredentialRow
     from botkit.ports import Clock, Entropy, Store, Transport, Vault
     from botkit.protocol.requests import Request
 
@@ -76,6 +78,9 @@ class TokenKeeper:
         witness: Remembers outside the store how far each login is.
         on_change: Told of each login when it is loaded, and of each change of its state.
         on_spend: Told of each call that costs money: account id, call, price.
+        on_fallback: Told when an OAuth 1.0a token begins to stand in for an OAuth 2.0 login, and
+            when that ends.
+        fallback: Whether it may.
         check_owner: Ask X after each refresh whose token it is.
     """
 
@@ -98,6 +103,8 @@ class TokenKeeper:
         witness: Witness | None = None,
         on_change: Callable[[LoginStatus], None] | None = None,
         on_spend: Callable[[str, Request, Decimal], None] | None = None,
+        on_fallback: Callable[[StandIn], None] | None = None,
+        fallback: bool = True,
         check_owner: bool = True,
     ) -> None:
         self.around = Surroundings(
@@ -120,9 +127,18 @@ class TokenKeeper:
             lives=lives,
             grace_s=grace_s,
         )
-        self._book = LoginBook(self.around, self._refresher, role=self._role, on_change=on_change)
+        self._on_change = on_change
+        self._book = LoginBook(
+            self.around,
+            self._refresher,
+            role=self._role,
+            on_change=self._changed,
+            on_asked=self._asked,
+        )
+        self.pairs = self._book.pairs
+        self.fallback = Fallback(self._book, clock, allowed=fallback, on_change=on_fallback)
         self._salvager = Salvager(rescue, store.credentials)
-        self._bearers = BearerKeeper(self.around)
+        self.bearers = BearerKeeper(self.around, on_change=self._bearer_changed)
         self._on_spend = on_spend
         self._restoring = asyncio.Lock()
         self._is_restored = False
@@ -209,21 +225,20 @@ class TokenKeeper:
 
     async def bearer(self, app: str = "default") -> Secret:
         """The app's bearer token. Raises as `BearerKeeper.bearer`."""
-        return await self._bearers.bearer(app)
+        return await self.bearers.bearer(app)
 
     async def report_bearer_unauthorized(self, app: str, used: Secret) -> Secret | None:
         """X said 401 to that bearer token: gives another to try once, None if there is none."""
-        return await self._bearers.report_unauthorized(app, used)
+        return await self.bearers.report_unauthorized(app, used)
 
-    async def token_pair(self, account_id: str) -> TokenPair | None:
-        """The account's OAuth 1.0a token, None when it has none."""
+    async def token_pair(self, account_id: str) -> TokenPair:
+        """The account's OAuth 1.0a token. Raises as `Pairs.check_usable`."""
         await self._book.load(account_id)
-        found = self._book.pair(account_id)
-        return None if found is None else found[1]
+        return self.pairs.check_usable(account_id).tokens
 
     def signs_only(self, account_id: str) -> bool:
         """Whether the account, once loaded, holds an OAuth 1.0a token and no OAuth 2.0 login."""
-        return self._book.pair(account_id) is not None and account_id not in self._book.grants
+        return self.pairs.get(account_id) is not None and account_id not in self._book.grants
 
     async def holdings(self, account_id: str) -> dict[CredentialKind, tuple[str, ...]]:
         """What the account and its app hold: scopes (OAuth 2.0), the level (1.0a), nothing."""
@@ -232,11 +247,11 @@ class TokenKeeper:
         grant = self._book.grants.get(account_id)
         if grant is not None:
             held[CredentialKind.OAUTH2] = grant.row.scopes
-        pair = self._book.pair(account_id)
+        pair = self.pairs.get(account_id)
         if pair is not None:
-            held[CredentialKind.OAUTH1] = (pair[0].level,) if pair[0].level else ()
+            held[CredentialKind.OAUTH1] = (pair.row.level,) if pair.row.level else ()
         app = self._book.app_of(account_id)
-        if app is not None and self._bearers.can_serve(app):
+        if app is not None and self.bearers.can_serve(app):
             held[CredentialKind.APP_ONLY] = ()
         return held
 
@@ -245,6 +260,17 @@ class TokenKeeper:
         """Grows whenever what anybody holds may have changed."""
         return self._book.version
 
+    async def check_alive(self, account_id: str) -> None:
+        """Return unless the account's OAuth 2.0 login has ended.
+
+        Raises:
+            Parked: `login`: it has.
+        """
+        await self._book.load(account_id)
+        grant = self._book.grants.get(account_id)
+        if grant is None or grant.row.status is LoginState.DEAD:
+            raise Parked("login")
+
     async def app_of(self, account_id: str) -> str:
         """The app that the account acts through."""
         await self._book.load(account_id)
@@ -252,19 +278,24 @@ class TokenKeeper:
 
     def app_can_serve(self, app: str) -> bool:
         """Whether the app has a bearer token or the keys to fetch one."""
-        return self._bearers.can_serve(app)
+        return self.bearers.can_serve(app)
 
-    async def note_level(self, account_id: str, level: str) -> None:
-        """Keep the `x-access-level` that an OAuth 1.0a answer showed, when it is a new one."""
-        found = self._book.pair(account_id)
-        if found is None or found[0].level == level or not level:
-            return
-        row = msgspec.structs.replace(found[0], level=level)
-        self._book.note_level(row)
-        await self.around.store.credentials.note_level(row, level)
+    async def row_of(self, account_id: str, kind: CredentialKind) -> CredentialRow | None:
+        """The account's login of a kind, without its secrets; None when it has none."""
+        await self._book.load(account_id)
+        grant = self._book.grants.get(account_id)
+        if kind is CredentialKind.OAUTH2 and grant is not None:
+            return grant.row
+        pair = self.pairs.get(account_id)
+        return pair.row if kind is CredentialKind.OAUTH1 and pair is not None else None
+
+    async def revoked(self, account_id: str, reason: str) -> None:
+        """X said that the user took the app's access back: that ends whatever the user granted."""
+        await self.mark_dead(account_id, reason)
+        await self.pairs.suspect(account_id, reason)
 
     async def mark_dead(self, account_id: str, reason: str) -> None:
-        """X said that the grant was revoked: stop using it. Nothing when there is none."""
+        """Stop using an OAuth 2.0 login that has ended. Nothing when there is none."""
         await self._book.load(account_id)
         grant = self._book.grants.get(account_id)
         if grant is not None:
@@ -277,6 +308,7 @@ class TokenKeeper:
     async def reload(self) -> None:
         """Read the store again: something else has written to it."""
         await self._restore()
+        await self.bearers.read()
         await self._book.load_all()
         for grant in self._book.grants.values():
             self._flights.schedule(grant)
@@ -352,6 +384,14 @@ class TokenKeeper:
                 f"The login of @{status.username} waits for settings: {status.reason}",
                 hint=f"Then {status.next_step}.",
             )
+
+    def _bearer_changed(self, row: CredentialRow) -> None:
+        self._changed(status_of(row))
+
+    def _changed(self, status: LoginStatus) -> None:
+        self.fallback.look(status.account_id)
+        if self._on_change is not None:
+            self._on_change(status)
 
     def _asked(self, account_id: str) -> None:
         """A check of the owner costs what looking oneself up costs."""

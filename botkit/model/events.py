@@ -16,6 +16,7 @@ from botkit.model.posts import Post
 from botkit.model.users import User
 
 __all__ = [
+    "AccountState",
     "Authorized",
     "DirectMessage",
     "Event",
@@ -232,6 +233,52 @@ class Authorized(
     def key(self) -> str:
         """`authorized/<credential kind>/<generation>`."""
         return f"authorized/{self.credential}/{self.gen}"
+
+
+class AccountState(
+    XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="account_state"
+):
+    """A login of the account is in another state than before: once for each change.
+
+    It holds no secret. Its handlers run whatever state the login is in; what they write through
+    that login waits, as any write does.
+
+    Attributes:
+        username: The account's.
+        app: The app of the settings that the login is for.
+        credential: Its kind, by X's names: `OAuth2UserToken`, `UserToken` (OAuth 1.0a) or
+            `BearerToken` (the app's own, told to each account that acts through the app).
+        gen: The login's generation: it grows with each refresh and each setup.
+        status: `OK`, `UNCERTAIN`, `DEAD` or `CONFIG`.
+        before: What it was.
+        reason: Why, in words; "" for OK.
+        next_step: What a person has to do, the exact command; "" for nothing.
+    """
+
+    username: str
+    app: str
+    credential: str
+    gen: int
+    status: str
+    before: str
+    reason: str = ""
+    next_step: str = ""
+
+    @property
+    def since(self) -> datetime:
+        """Since when it is so."""
+        return self.at
+
+    @property
+    def key(self) -> str:
+        """`account_state/<app>/<credential>/<generation>/<status>/<since>`."""
+        place = f"{self.app}/{self.credential}/{self.gen}"
+        return f"account_state/{place}/{self.status}/{self.at.isoformat()}"
+
+    @property
+    def lane(self) -> str:
+        """The login."""
+        return f"account_state/{self.app}/{self.credential}"
 
 
 class Tick(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="tick"):

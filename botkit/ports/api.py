@@ -73,6 +73,16 @@ class Sender(Protocol):
         """
         ...
 
+    async def credential(self, operation: str, *, account_id: str) -> CredentialKind:
+        """The kind of credential with which the account does this now.
+
+        X is asked once for an access level that decides it and that nobody knows.
+
+        Raises:
+            AccessDenied: No credential of the account allows the operation.
+        """
+        ...
+
     async def kinds(self, account_id: str) -> Mapping[CredentialKind, tuple[str, ...]]:
         """What the account holds: credential kind to scopes, or to (level,) for OAuth 1.0a."""
         ...

@@ -16,7 +16,8 @@ from botkit.model.tokens import CredentialKind
 from botkit.protocol.operations import operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
+    from datetime import datetime
 
     from botkit.errors import AccessDenied
     from botkit.protocol.operations import Operation
@@ -26,6 +27,10 @@ __all__ = [
     "CAPABILITIES",
     "DEFAULT_MAY",
     "choose_credential",
+    "dated",
+    "is_level_refusal",
+    "kind_of",
+    "level_hint",
     "level_needed",
     "operations_for",
     "scopes_for",
@@ -110,6 +115,9 @@ _OFFLINE = "offline.access"
 
 _PREFERRED = (CredentialKind.OAUTH2, CredentialKind.OAUTH1, CredentialKind.APP_ONLY)
 
+_LEVEL_PROBLEM = "oauth1-permissions"
+_LEVEL_CODES = frozenset({93, 261})
+
 _LEVELS = MappingProxyType(
     {
         "read": 0,
@@ -146,13 +154,17 @@ def scopes_for(may: Iterable[str], *, source_operations: Iterable[str] = ()) -> 
 
 
 def choose_credential(
-    operation_id: str, holdings: Mapping[CredentialKind, tuple[str, ...]]
+    operation_id: str,
+    holdings: Mapping[CredentialKind, tuple[str, ...]],
+    *,
+    resting: Container[CredentialKind] = (),
 ) -> CredentialKind:
     """The credential to use for an operation: OAuth 2.0 before OAuth 1.0a before the app's bearer.
 
     `holdings` maps what is held to the granted scopes (OAuth 2.0), to `(level,)` as X sent it in
     `x-access-level` (OAuth 1.0a; `()` and unknown levels pass), or to `()` (bearer). A credential
-    that does not reach is passed over when another one does.
+    that does not reach is passed over when another one does; so is one of `resting`, which cannot
+    be used now.
 
     Raises:
         MissingScope: The OAuth 2.0 grant lacks a scope, and nothing else is held that would do.
@@ -162,14 +174,55 @@ def choose_credential(
     """
     needed = operation(operation_id)
     refusals: list[AccessDenied] = []
+    reaches: list[CredentialKind] = []
     for kind in _PREFERRED:
         if kind not in holdings or (needed.kinds and kind not in needed.kinds):
             continue
         refusal = _refusal(needed, kind, holdings[kind])
-        if refusal is None:
+        if refusal is not None:
+            refusals.append(refusal)
+        elif kind not in resting:
             return kind
-        refusals.append(refusal)
+        else:
+            reaches.append(kind)
+    if reaches:
+        return reaches[0]
     raise refusals[0] if refusals else _wrong_credential(needed, holdings)
+
+
+def kind_of(denied: AccessDenied) -> CredentialKind | None:
+    """Which kind of credential a refusal is about; None when none of a fit kind is held."""
+    if isinstance(denied, MissingScope):
+        return CredentialKind.OAUTH2
+    return CredentialKind.OAUTH1 if isinstance(denied, LevelTooLow) else None
+
+
+def dated(denied: AccessDenied, *, granted_at: datetime, command: str) -> AccessDenied:
+    """The refusal with the time of the grant, since when it has not changed, and the command."""
+    return type(denied)(
+        f"{denied.message} It was authorized on {granted_at:%Y-%m-%d %H:%M} UTC.",
+        operation=denied.operation,
+        have=denied.have,
+        need=denied.need,
+        cure=denied.cure.replace("`botkit setup`", f"`{command}`"),
+    )
+
+
+def is_level_refusal(problem_type: str, codes: Iterable[int]) -> bool:
+    """Whether X's 403 says that the OAuth 1.0a access level is too low.
+
+    Source: X API docs, "App permissions"; docs/explanation/x-facts.md, 5.8 (codes 93 and 261).
+    """
+    return problem_type == _LEVEL_PROBLEM or not _LEVEL_CODES.isdisjoint(codes)
+
+
+def level_hint(granted_at: datetime, command: str) -> str:
+    """What helps against such a refusal: a token keeps the level that it was made with."""
+    return (
+        f"The token was authorized on {granted_at:%Y-%m-%d %H:%M} UTC and keeps the permissions"
+        " that the app had then, whatever X's console says now. Raise them there if that is not"
+        f" done, then authorize again: `{command}`."
+    )
 
 
 def level_needed(needed: Operation) -> str:

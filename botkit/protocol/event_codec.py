@@ -11,6 +11,7 @@ import msgspec
 
 from botkit.errors import UndecodableEvent
 from botkit.model.events import (
+    AccountState,
     Authorized,
     DirectMessage,
     Event,
@@ -45,6 +46,7 @@ _Stored = (
     | GrantRevoked
     | UnknownEvent
     | Authorized
+    | AccountState
     | Tick
 )
 _decoder: Final = msgspec.json.Decoder(_Stored)

@@ -10,6 +10,7 @@ Source: RFC 5849 section 2; X API docs, "Log in with X", "PIN-based authorizatio
 
 from __future__ import annotations
 
+import enum
 import hmac
 import html
 import re
@@ -33,11 +34,14 @@ from botkit.errors import (
 )
 from botkit.model.tokens import Secret, TokenPair
 from botkit.protocol import problems
+from botkit.protocol.login_refusals import XML_HASH
 from botkit.protocol.oauth1 import escape
 from botkit.protocol.rate_limits import read_date
 from botkit.protocol.responses import parse_body
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from botkit.errors import ResponseError
     from botkit.protocol.token_answers import Answer
 
@@ -46,8 +50,11 @@ __all__ = [
     "INVALIDATE",
     "PIN_CALLBACK",
     "REQUEST_TOKEN",
+    "Blame",
     "Granted",
     "authorize_url",
+    "blame_by_keys",
+    "blame_of",
     "read_access_token",
     "read_callback",
     "read_clock_off",
@@ -80,8 +87,18 @@ _HASH = re.compile(r"<hash>")
 
 _CLOCK_OFF = timedelta(seconds=60)
 _SIGNATURE, _DEAD, _BAD_APP, _CLOCK, _BAD_DATA = 32, 89, 99, 135, 215
+_KEYS = frozenset({_SIGNATURE, _BAD_APP, _BAD_DATA})
 _CALLBACK_REFUSED, _CALLBACK_OF_OTHER_KIND = 415, 417
 _CONSOLE = "X's console (console.x.com), User authentication settings of the app"
+
+
+class Blame(enum.Enum):
+    """What X's refusal of a signed call is about."""
+
+    TOKEN = "token"  # noqa: S105 - a word, no secret
+    KEYS = "keys"
+    CLOCK = "clock"
+    UNSAID = "unsaid"
 
 
 class Granted(Struct, frozen=True, kw_only=True, gc=False):
@@ -248,19 +265,49 @@ def read_clock_off(answer: Answer, *, now: datetime) -> timedelta | None:
     return off if _CLOCK in codes or (unexplained and abs(off) > _CLOCK_OFF) else None
 
 
+def blame_of(codes: Iterable[int]) -> Blame:
+    """What the codes of a 401 say. X's newer routes send none.
+
+    Source: X API docs, "Authentication" (API reference); docs/explanation/x-facts.md, 10.5.
+    """
+    said = frozenset(codes)
+    if _DEAD in said:
+        return Blame.TOKEN
+    if _CLOCK in said:
+        return Blame.CLOCK
+    return Blame.KEYS if said & _KEYS else Blame.UNSAID
+
+
+def blame_by_keys(answer: Answer, *, now: datetime) -> Blame:
+    """What an unexplained refusal was about, told by a request token that the keys alone sign.
+
+    A refused callback is a signature that X took.
+    """
+    if answer.status == _OK:
+        return Blame.TOKEN
+    error = _error(answer, REQUEST_TOKEN, now)
+    codes = frozenset(error.codes)
+    if codes & {_CALLBACK_REFUSED, _CALLBACK_OF_OTHER_KIND}:
+        return Blame.TOKEN
+    if error.status == _FORBIDDEN and error.reason == XML_HASH:
+        return Blame.TOKEN
+    said = blame_of(codes)
+    return said if said is not Blame.TOKEN else Blame.UNSAID
+
+
 def read_refusal(
     answer: Answer, request_name: str, *, callback: str = "", now: datetime | None = None
 ) -> AuthError | ConfigError | ResponseError:
     """What a refusal of one of the three calls means. `callback` is the one that was sent."""
     error = _error(answer, request_name, now)
-    found = _meaning(error, request_name, callback, answer)
+    found = _meaning(error, request_name, callback)
     if found is not error:
         found.__cause__ = error
     return found
 
 
 def _meaning(
-    error: ResponseError, request_name: str, callback: str, answer: Answer
+    error: ResponseError, request_name: str, callback: str
 ) -> AuthError | ConfigError | ResponseError:
     if isinstance(error, ServerError | RateLimited | PaymentRequired):
         return error
@@ -272,7 +319,7 @@ def _meaning(
             f"X refuses the time in the signature ({_said(error)}), also by its own clock.",
             hint="Set the clock of this machine by NTP.",
         )
-    if codes & {_SIGNATURE, _BAD_APP, _BAD_DATA}:
+    if codes & _KEYS:
         return InvalidClient(
             f"X does not accept what signed {request_name} ({_said(error)}).",
             hint="Compare api_key and api_secret with the app's API Key and Secret in X's"
@@ -283,7 +330,7 @@ def _meaning(
             f"X does not take the token or the PIN any more ({_said(error)}).",
             hint="Start again: each is good for one try.",
         )
-    if request_name == REQUEST_TOKEN and error.status == _FORBIDDEN and _is_hash(answer):
+    if request_name == REQUEST_TOKEN and error.status == _FORBIDDEN and error.reason == XML_HASH:
         # The other form of code 415, without the code. Source: X API docs, "Apps".
         return _callback_refused(error, callback, frozenset({_CALLBACK_REFUSED}))
     if not isinstance(error, MalformedAnswer):
@@ -324,15 +371,12 @@ def _facts(body: bytes) -> dict[str, Any]:
         parsed = None
     if parsed is not None:
         return parsed
-    found = _XML_ERROR.findall(body.decode("utf-8", "replace"))
+    text = body.decode("utf-8", "replace")
+    found = _XML_ERROR.findall(text)
     if not found:
         return {"detail": problems.excerpt(body)}
-    errors = [{"code": code, "message": html.unescape(text)} for code, text in found]
-    return {"errors": errors}
-
-
-def _is_hash(answer: Answer) -> bool:
-    return _HASH.search(answer.body[:_LARGEST_BODY_BYTES].decode("utf-8", "replace")) is not None
+    errors = [{"code": code, "message": html.unescape(said)} for code, said in found]
+    return {"errors": errors} | ({"reason": XML_HASH} if _HASH.search(text) else {})
 
 
 def _form(

@@ -156,12 +156,13 @@ def read_callback(query: str, *, state: str, issuer: str | None = None) -> str:
     """The authorization code of a redirect that belongs to this login attempt.
 
     `query` is the raw query of the redirect, without the question mark. `issuer` is the one that
-    is configured: when the redirect names an issuer, it must be this one, letter by letter.
+    is configured, for a server that says who it is: the redirect must name this one, letter by
+    letter. Without one a named issuer is not looked at: X names none.
 
     Raises:
         StateMismatch: The redirect is not this attempt's, or not one that can be trusted: wrong,
             missing or doubled `state`, any parameter twice, both `code` and `error`, neither,
-            another issuer. The attempt is still open: the true redirect may yet come.
+            another issuer or none. The attempt is still open: the true redirect may yet come.
         AuthorizationDenied: The redirect is this attempt's, and says that X refused: the person
             declined, or X did not like the request. The attempt is over.
 
@@ -170,8 +171,9 @@ def read_callback(query: str, *, state: str, issuer: str | None = None) -> str:
     given = _callback_parameters(query)
     if not state or not _same(given.get("state", ""), state):
         raise StateMismatch("The redirect carries no state, or not the one of this login.")
-    if issuer is not None and "iss" in given and given["iss"] != issuer:
-        raise StateMismatch("The redirect comes from another issuer than the configured one.")
+    if issuer is not None and given.get("iss") != issuer:
+        which = "from another issuer than" if "iss" in given else "without the issuer, unlike"
+        raise StateMismatch(f"The redirect comes {which} the configured one.")
     if "error" in given:
         if "code" in given:
             raise StateMismatch("The redirect carries both a code and an error.")

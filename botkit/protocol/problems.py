@@ -26,6 +26,7 @@ from botkit.errors import (
     Unauthorized,
 )
 from botkit.protocol import rate_limits
+from botkit.protocol.refusals import diagnose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,43 +74,12 @@ _BY_SEGMENT: Mapping[str, type[ResponseError]] = {
 }
 """For a success status that carries errors alone. Source: X API docs, "Response codes"."""
 
+_REASONS = ("reason", "connection_issue", "disconnect_type")
+"""Fields that say more than the type. Source: X API docs, "Response codes and errors"."""
+
 _BY_TITLE: Mapping[str, type[ResponseError]] = {
     "Not Found Error": NotFound,
     "Authorization Error": Forbidden,
-}
-
-_HINTS_BY_SEGMENT: Mapping[str, str] = {
-    "client-forbidden": "Attach the app to the Pay-per-use package and the Production environment"
-    " in X's console (console.x.com).",
-    "oauth1-permissions": "Raise the app's permission level in X's console, then authorize again:"
-    " tokens keep the level they were made with.",
-    "unsupported-authentication": "This call takes another kind of credential.",
-    "credits": "Top up the app's credits in X's console; nothing is sent until then.",
-    "usage-capped": "The cap of the billing cycle is reached; it ends with the cycle.",
-}
-
-_HINTS_BY_CODE: Mapping[int, str] = {
-    32: "X could not verify the signature: check the consumer secret and the token secret.",
-    64: "X suspended the account; a person has to appeal to X.",
-    89: "The token was revoked: authorize again.",
-    135: "The clock of this machine is off: set it by NTP.",
-    185: "The account reached its daily number of posts.",
-    226: "X took the request for spam.",
-    261: "Raise the app's permission level in X's console, then authorize again.",
-    93: "Raise the app's permission level to direct messages in X's console, authorize again.",
-    326: "X locked the account: log in at x.com and unlock it.",
-    349: "This user does not take direct messages from the account.",
-    385: "The post to reply to is gone.",
-    415: "Register the callback URL, letter by letter, in the app's settings in X's console.",
-    416: "X suspended the app; a person has to appeal to X.",
-    433: "The author restricted who may reply.",
-}
-
-_HINTS_BY_TITLE: Mapping[str, str] = {
-    "CreditsDepleted": _HINTS_BY_SEGMENT["credits"],
-    "SpendCapReached": "The spending limit of the billing cycle is reached: raise it in X's"
-    " console, or wait for the next cycle.",
-    "UsageCapExceeded": _HINTS_BY_SEGMENT["usage-capped"],
 }
 
 
@@ -120,6 +90,7 @@ class Facts(Struct, frozen=True, kw_only=True, gc=False):
     detail: str = ""
     segment: str = ""
     codes: tuple[int, ...] = ()
+    reason: str = ""
     status: int = 0
     """The status inside the body, 0 when it names none."""
 
@@ -135,6 +106,7 @@ def read_facts(body: Mapping[str, Any]) -> Facts:
         or _cut(" ".join(messages), _LONGEST_TEXT),
         segment=_segment(body.get("type")),
         codes=tuple(code for entry in errors if (code := _code(entry.get("code"))) is not None),
+        reason=next((text for name in _REASONS if (text := _text(body.get(name)))), ""),
         status=_code(body.get("status")) or 0,
     )
 
@@ -159,7 +131,8 @@ def error_of(
         detail=facts.detail,
         problem_type=facts.segment,
         codes=facts.codes,
-        hint=_hint(facts),
+        reason=facts.reason,
+        hint=_hint(status, facts),
     )
     if isinstance(error, RateLimited):
         error.retry_at = rate_limits.retry_at(headers, now=now)
@@ -206,11 +179,18 @@ def _class_of(status: int, facts: Facts) -> type[ResponseError]:
     )
 
 
-def _hint(facts: Facts) -> str:
-    for code in facts.codes:
-        if code in _HINTS_BY_CODE:
-            return _HINTS_BY_CODE[code]
-    return _HINTS_BY_SEGMENT.get(facts.segment) or _HINTS_BY_TITLE.get(facts.title, "")
+def _hint(status: int, facts: Facts) -> str:
+    """Cause and cure, where more than the status tells them."""
+    found = diagnose(
+        status,
+        title=facts.title,
+        segment=facts.segment,
+        codes=facts.codes,
+        reason=facts.reason,
+        detail=facts.detail,
+    )
+    says_more = found.is_named and (found.cure or found.codes)
+    return f"{found.cause} {found.cure}".strip() if says_more else ""
 
 
 def _segment(value: object) -> str:

@@ -49,6 +49,11 @@ class Response(Struct, frozen=True, kw_only=True, gc=False):
     request_id: str = ""
 
 
+def read_level(headers: Mapping[str, str]) -> str:
+    """The access level that an answer shows, success or not; "" when it shows none."""
+    return headers.get("x-access-level", "").strip().lower()
+
+
 def read_response(
     request_name: str, status: int, headers: Mapping[str, str], body: bytes, *, now: datetime
 ) -> Response:
@@ -85,7 +90,7 @@ def read_response(
         errors=errors,
         window=read_window(headers),
         day_window=read_day_window(headers),
-        level=headers.get("x-access-level", "").strip().lower(),
+        level=read_level(headers),
         date=read_date(headers),
     )
 

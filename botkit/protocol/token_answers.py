@@ -27,6 +27,7 @@ from botkit.errors import (
 from botkit.model.tokens import Secret, TokenSet
 from botkit.protocol.problems import json_object
 from botkit.protocol.rate_limits import read_date
+from botkit.protocol.refusals import diagnose_error
 from botkit.protocol.responses import parse_body, read_error
 
 if TYPE_CHECKING:
@@ -48,9 +49,6 @@ _TOKEN = re.compile(r"[\x21-\x7e]+", re.ASCII)
 
 _CLIENT_ERRORS = frozenset({"invalid_client", "unauthorized_client"})
 _BAD_APP_CODES = frozenset({32, 99, 215})
-_MISSING = re.compile(r"missing required parameter|\[[a-z_]+\]")
-_REDIRECT = re.compile(r"redirect[ _]ur[il]")
-_DEAD = re.compile(r"authorization code|value passed for the token")
 
 
 class Answer(Protocol):
@@ -213,21 +211,22 @@ def _refusal(
 
 def _invalid_request(error: ResponseError) -> InvalidGrant | ResponseError:
     """One `error` with four meanings: only X's words tell them apart."""
-    words = error.detail.lower()
-    if _MISSING.search(words):
-        error.hint = "X misses a field of the form: the app may be of another type in X's console."
-        return error
-    if _REDIRECT.search(words):
-        return _caused(
-            InvalidGrant(
+    found = diagnose_error(error)
+    match found.id:
+        case "redirect-mismatch":
+            refused = InvalidGrant(
                 f"X refused the code: the redirect URI is another one ({_said(error)}).",
-                hint="Register redirect_uri, letter by letter, in X's console; then start again.",
-            ),
-            error,
-        )
-    if _DEAD.search(words):
-        return _caused(_dead(error), error)
-    error.hint = "It could not be told whether the token or the request is at fault; it is kept."
+                hint=found.cure,
+            )
+            return _caused(refused, error)
+        case "code-dead" | "token-dead":
+            return _caused(_dead(error), error)
+        case "field-missing":
+            error.hint = found.cause
+        case _:
+            error.hint = (
+                "It could not be told whether the token or the request is at fault; it is kept."
+            )
     return error
 
 

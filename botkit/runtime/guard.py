@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from botkit.errors import AlreadyReplied, DuplicateText, NotDeclared, OptedOut, Parked
 from botkit.model.events import PostEvent
-from botkit.protocol import access, operations, policy, pricing
+from botkit.protocol import operations, policy, pricing
 from botkit.protocol.policy import PostRules
 from botkit.runtime.health import AccountHealth
 from botkit.runtime.steps import Step, Verdict
@@ -78,10 +78,10 @@ class Guard:
             Parked: Not now: `login`, `account`, `credits`, `budget` or `rate`.
         """
         self._declared(step)
-        holdings = await self._sender.kinds(step.account_id)
-        credential = access.choose_credential(step.operation, holdings)
+        credential = await self._sender.credential(step.operation, account_id=step.account_id)
         summons = await self._rules_of_x(step)
         await self._not_twice(step)
+        stops = self.health.stops_of(step.account_id)
         cost_usd = pricing.price_usd(step.request)
         await self._possible_now(step, cost_usd)
         return Verdict(
@@ -89,6 +89,7 @@ class Guard:
             need=operations.operation(step.operation).scopes,
             cost_usd=cost_usd,
             summons=summons,
+            stops=stops,
         )
 
     def turns(self, step: Step) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ class AccountHealth:
         self._clock = clock
         self._report = report
         self._held: dict[str, datetime] = {}
+        self._stops: dict[str, int] = {}
 
     def check(self, account_id: str) -> None:
         """Return when a write of the account may be tried.
@@ -57,10 +58,24 @@ class AccountHealth:
             raise Parked("account", until=until)
         self._held[account_id] = now + _PROBE
 
+    def stops_of(self, account_id: str) -> int:
+        """How often the account was stopped: a write that was checked before is not sent after."""
+        return self._stops.get(account_id, 0)
+
+    def check_again(self, account_id: str, *, stops: int) -> None:
+        """Right before the bytes: return unless the account was stopped since it was checked.
+
+        Raises:
+            Parked: `account`, with the time of the next try.
+        """
+        if self.stops_of(account_id) != stops:
+            raise Parked("account", until=self._held.get(account_id))
+
     def stop(self, account_id: str, reason: str) -> Parked:
         """X has stopped the account; gives what the event has to wait for."""
         until = self._clock.now() + _HOLD
         self._held[account_id] = until
+        self._stops[account_id] = self.stops_of(account_id) + 1
         _log.error(
             "account stopped by X: nothing is sent for it until a person acted",
             account=account_id,

@@ -211,7 +211,7 @@ class Outbox:
             write = await self._begin(step, verdict)
             if not write.fresh:
                 return await self._known(write)
-            answer = await self._ask(step, write)
+            answer = await self._ask(step, write, verdict)
             if not isinstance(answer, BaseException) or _may_cost(answer):
                 budget.charge(step.account_id, verdict.cost_usd)
         if isinstance(answer, BaseException):
@@ -232,9 +232,15 @@ class Outbox:
                 step.to_write(verdict.cost_usd), now=self._clock.now(), fence=self._fence()
             )
 
-    async def _ask(self, step: Step, write: StoredWrite) -> _Made | BotkitError | Parked:
-        """Send the request; what keeps it from being confirmed is given back, not raised."""
+    async def _ask(
+        self, step: Step, write: StoredWrite, verdict: Verdict
+    ) -> _Made | BotkitError | Parked:
+        """Send the request; what keeps it from being confirmed is given back, not raised.
+
+        Right before the bytes leave, the sender looks at the credential once more.
+        """
         try:
+            self._guard.health.check_again(step.account_id, stops=verdict.stops)
             response = await self._sender.send(step.request, account_id=step.account_id)
             return made_by(step, response)
         except NotFound as gone:

@@ -79,6 +79,8 @@ class Verdict(Struct, frozen=True, kw_only=True, gc=False):
     cost_usd: Decimal
     summons: str = ""
     """`yes`, `assumed`, `own` (a thread of our own), or "" when nobody had to summon."""
+    stops: int = 0
+    """How often X had stopped the account by then: once more, and the step is not sent."""
 
 
 class Wrote(Struct, frozen=True, kw_only=True, gc=False):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -159,9 +160,20 @@ class Faults:
         """Streams stay open and send nothing, not even keep-alives."""
         self.stream.silent = on
 
-    def revoke(self, user: str) -> None:
-        """The user takes back what the user allowed, on X's page of connected apps."""
-        self._world.revoke(self._world.user(user).id)
+    def revoke(self, user: str, *, only: Literal["", "oauth2", "oauth1"] = "") -> None:
+        """The user takes back what the user allowed, on X's page of connected apps.
+
+        With `only` that kind of login ends, and X tells nobody.
+        """
+        user_id = self._world.user(user).id
+        if not only:
+            self._world.revoke(user_id)
+        elif only == "oauth2":
+            for grant in self._world.grants.of_user(user_id):
+                self._world.grants.end(grant)
+        else:
+            for pair in self._world.pairs.of_user(user_id):
+                self._world.pairs.end(pair)
 
     def suspend(self, user: str, *, on: bool = True) -> None:
         """X suspends the user's account."""
@@ -171,6 +183,30 @@ class Faults:
         """Every app's prepaid credits are used up."""
         for app in self._world.grants.apps.values():
             app.credits_usd = Decimal(0) if on else None
+
+    def spend_cap(self, *, on: bool = True) -> None:
+        """Every app has reached its spending limit."""
+        for app in self._world.grants.apps.values():
+            app.spend_capped = on
+
+    def usage_cap(self, *, on: bool = True) -> None:
+        """Every app has read as many posts as it may in a month."""
+        for app in self._world.grants.apps.values():
+            app.usage_capped = on
+
+    def not_enrolled(self, *, on: bool = True) -> None:
+        """No app stands in a package with API access."""
+        for app in self._world.grants.apps.values():
+            app.enrolled = not on
+
+    def renew_keys(self) -> None:
+        """The operator makes every app's keys anew in X's console; those in use are wrong."""
+        for app in self._world.grants.apps.values():
+            self._world.grants.renew_keys(app)
+
+    def clock_off(self, seconds: float = 1200) -> None:
+        """X's clock is that far ahead of the machine's: `Date` says so, signatures are judged."""
+        self._world.clock_off = timedelta(seconds=seconds)
 
     def clear(self) -> None:
         """Forget what is planned."""
@@ -227,6 +263,11 @@ _BY_NAME = frozenset(
         "revoke",
         "suspend",
         "out_of_credit",
+        "spend_cap",
+        "usage_cap",
+        "not_enrolled",
+        "renew_keys",
+        "clock_off",
         "clear",
     }
 )

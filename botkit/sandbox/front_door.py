@@ -68,12 +68,18 @@ class Sandbox:
 
     @asynccontextmanager
     async def running(
-        self, bot: Bot, *, account: str = "", scopes: Sequence[str] | None = None
+        self,
+        bot: Bot,
+        *,
+        account: str = "",
+        scopes: Sequence[str] | None = None,
+        oauth1: bool = False,
     ) -> AsyncGenerator[Process]:
         """Run a bot until the block ends, as the account of the bot's name or another one.
 
         The first time the account is authorized, for the scopes that setup would ask for or for
-        `scopes` (none at all: it is not); later runs find store and login as they were left.
+        `scopes` (none at all: it is not), with `oauth1` by OAuth 1.0a too; later runs find store
+        and logins as they were left.
         Starting may move time, as after a crash, when the dead process's lease has to run out.
         """
         username = account or bot.name
@@ -81,7 +87,7 @@ class Sandbox:
         if home is None:
             home = Home(self.server, self._folder / username, username=username)
             self._homes[username] = home
-        async with run_bot(home, bot, scopes=scopes) as process:
+        async with run_bot(home, bot, scopes=scopes, oauth1=oauth1) as process:
             self._processes.append(process)
             try:
                 await self.clock.at_rest()

@@ -32,8 +32,9 @@ class App:
 
     `credits_usd` is its prepaid balance, None for one that never ends; `enrolled` says that it
     stands in a package with API access, `enterprise` lifts what self-serve apps may not do.
-    `level` is what new OAuth 1.0a tokens allow, as `x-access-level` spells it; `takes_pin` says
-    that a login may end with a PIN.
+    `spend_capped` and `usage_capped` say that the spending limit, or the cap on posts that are
+    read, is reached. `level` is what new OAuth 1.0a tokens allow, as `x-access-level` spells it;
+    `takes_pin` says that a login may end with a PIN.
     """
 
     id: str
@@ -50,6 +51,8 @@ class App:
     level: str = "read-write"
     takes_pin: bool = True
     credits_usd: Decimal | None = None
+    spend_capped: bool = False
+    usage_capped: bool = False
     spent_usd: Decimal = Decimal(0)
     billed: set[str] = field(default_factory=set[str])
 
@@ -140,6 +143,13 @@ class Grants:
     def renew_bearer(self, app: App) -> None:
         """Another bearer token; the one before is dead."""
         app.bearer = self._bearer()
+
+    def renew_keys(self, app: App) -> None:
+        """The operator makes all keys anew in X's console; the ones before are dead."""
+        if app.client_secret is not None:
+            app.client_secret = self._token(37)
+        app.api_key, app.api_secret = self._token(18), self._token(37)
+        self.renew_bearer(app)
 
     def issue_code(
         self,

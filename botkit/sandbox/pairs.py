@@ -20,9 +20,10 @@ from botkit.sandbox import problems
 from botkit.sandbox.grants import App
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
 
-    from botkit.ports.io import Clock, Entropy
+    from botkit.ports.io import Entropy
     from botkit.sandbox.http import Call
 
 __all__ = ["PIN_CALLBACK", "Pair", "Pairs", "RequestToken", "Signed", "read_signed"]
@@ -74,8 +75,8 @@ class Signed:
 class Pairs:
     """The memory of the OAuth 1.0a routes."""
 
-    def __init__(self, clock: Clock, entropy: Entropy) -> None:
-        self._clock = clock
+    def __init__(self, now: Callable[[], datetime], entropy: Entropy) -> None:
+        self._now = now
         self._entropy = entropy
         self._requests: dict[str, RequestToken] = {}
         self._pairs: dict[str, Pair] = {}
@@ -145,7 +146,7 @@ class Pairs:
             raise problems.bad_signature()
         if signed.get("oauth_version") not in {"", "1.0"} or not stamp.isdecimal():
             raise problems.bad_signature()
-        now = int(self._clock.now().timestamp())
+        now = int(self._now().timestamp())
         if abs(int(stamp) - now) > _BOUNDS_S:
             raise problems.bad_timestamp()
         key = f"{_escape(app.api_secret)}&{_escape(secret)}".encode()

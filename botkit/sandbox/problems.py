@@ -6,9 +6,13 @@ show none.
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from botkit.sandbox.http import Answer, Refused
+
+if TYPE_CHECKING:
+    from datetime import date
 
 __all__ = [
     "bad_request",
@@ -24,10 +28,12 @@ __all__ = [
     "not_enrolled",
     "oauth_error",
     "rate_limited",
+    "spend_cap_reached",
     "suspended",
     "too_many_connections",
     "unauthorized",
     "unsummoned",
+    "usage_capped",
     "v1_error",
     "wrong_kind",
 ]
@@ -109,6 +115,30 @@ def credits_depleted(account_id: int) -> Refused:
         "type": _TYPES + "credits",
     }
     return Refused(Answer.json(402, body))
+
+
+def spend_cap_reached(today: date) -> Refused:
+    """403: the spending limit of the cycle is reached. X's exact detail is not known."""
+    reset = (today.replace(day=28) + timedelta(days=4)).replace(day=1)
+    body = {
+        "title": "SpendCapReached",
+        "detail": f"The spending limit of this billing cycle is reached. It resets on {reset}.",
+    }
+    return Refused(Answer.json(403, body))
+
+
+def usage_capped(account_id: int) -> Refused:
+    """429: as many posts were read as the app may read in a month."""
+    body = {
+        "account_id": account_id,
+        "product_name": "pay-per-use",
+        "title": "UsageCapExceeded",
+        "period": "Monthly",
+        "scope": "Product",
+        "detail": "Usage cap exceeded: Monthly product cap",
+        "type": _TYPES + "usage-capped",
+    }
+    return Refused(Answer.json(429, body))
 
 
 def rate_limited() -> Refused:

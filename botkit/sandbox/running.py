@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from botkit.bot import open_runtime
 from botkit.bot.assembly import apps_of, open_the_vault
 from botkit.client.login import LoginAttempt, LoginWish
+from botkit.client.login1 import OAuth1Attempt
 from botkit.client.surroundings import Surroundings
 from botkit.config import Settings, load_settings
 from botkit.runtime.lifecycle import Pace
@@ -58,6 +59,8 @@ class Home:
         self.app: App = server.world.grants.add_app(username)
         self.starts = 0
         self.heard_from: str | None = None
+        self.signs = False
+        """Whether the settings hold the app's key and secret, for OAuth 1.0a."""
         self._key = server.world.entropy.token_bytes(32)
 
     @property
@@ -77,18 +80,33 @@ class Home:
             "BOTKIT_STORE__URL": self.store_url,
             "BOTKIT_STORE__KEY": base64.urlsafe_b64encode(self._key).decode(),
         }
+        if self.signs:
+            environ |= {
+                "BOTKIT_APP__API_KEY": self.app.api_key,
+                "BOTKIT_APP__API_SECRET": self.app.api_secret,
+            }
         return load_settings(environ=environ, folder=self.folder)
 
     async def authorize(self, around: Surroundings, scopes: Sequence[str]) -> None:
         """Log the account in, as a person with a browser does. Raises what a login raises."""
         wish = LoginWish(redirect_uri=self.app.redirect_uris[0], scopes=tuple(scopes))
         attempt = LoginAttempt(around, wish)
-        page = Call.of("GET", attempt.url)
+        await attempt.finish(await self._consent(attempt.url))
+
+    async def authorize_oauth1(self, around: Surroundings) -> None:
+        """The same by OAuth 1.0a."""
+        wish = LoginWish(redirect_uri=self.app.redirect_uris[0], scopes=())
+        attempt = await OAuth1Attempt.begin(around, wish)
+        await attempt.finish(await self._consent(attempt.url))
+
+    async def _consent(self, url: str) -> str:
+        """What X's page sends the browser back with."""
+        page = Call.of("GET", url)
         fields = {"as": self.user.username, "decision": "authorize"}
         answer = await self.server.handle(
             Call(method="POST", path=page.path, query=(*page.query, *fields.items()))
         )
-        await attempt.finish(urlsplit(answer.headers["location"]).query)
+        return urlsplit(answer.headers["location"]).query
 
 
 class Process:
@@ -181,7 +199,7 @@ class Process:
 
 @asynccontextmanager
 async def run_bot(
-    home: Home, bot: Bot, *, scopes: Sequence[str] | None = None
+    home: Home, bot: Bot, *, scopes: Sequence[str] | None = None, oauth1: bool = False
 ) -> AsyncGenerator[Process]:
     """Run a bot until the block ends; see `Sandbox.running`."""
     clock: VirtualClock = home.server.world.clock  # type: ignore[assignment]
@@ -189,14 +207,15 @@ async def run_bot(
     transport = GatedTransport(SandboxTransport(home.server, clock), life)
     async with AsyncExitStack() as stack:
         stack.enter_context(threads_counted(clock))
+        home.signs = home.signs or oauth1
         settings = await asyncio.to_thread(home.settings)
         inner = await stack.enter_async_context(open_store(home.store_url, clock=clock))
         store = gated_store(inner, life)
         process = Process(home, life, store)
         home.starts += 1
         wanted = bot.scopes if scopes is None else scopes
-        if wanted and home.heard_from is None:
-            await _authorize(home, settings, store, transport, scopes=wanted)
+        if home.heard_from is None:
+            await _authorize(home, settings, store, transport, scopes=wanted, oauth1=oauth1)
         home.heard_from = home.heard_from or home.server.world.next_id()
         await process.start(bot, settings, transport)
         try:
@@ -216,7 +235,10 @@ async def _authorize(
     transport: GatedTransport,
     *,
     scopes: Sequence[str],
+    oauth1: bool,
 ) -> None:
+    if not scopes and not oauth1:
+        return
     around = Surroundings(
         store=store,
         vault=await open_the_vault(settings, store),
@@ -225,4 +247,7 @@ async def _authorize(
         entropy=SeededEntropy(f"{home.user.username} login"),
         apps=apps_of(settings),
     )
-    await home.authorize(around, scopes)
+    if scopes:
+        await home.authorize(around, scopes)
+    if oauth1:
+        await home.authorize_oauth1(around)

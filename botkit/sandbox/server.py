@@ -25,6 +25,8 @@ from botkit.sandbox.routes.oauth1 import signing_pair
 from botkit.sandbox.visit import Route, Visit
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from botkit.protocol.operations import Operation
     from botkit.sandbox.world import World
 
@@ -85,8 +87,7 @@ class XServer:
         try:
             self._admit(operation, who)
             headers |= self.limits.take(operation, who)
-            if who.app.credits_usd is not None and who.app.credits_usd <= 0:
-                raise problems.credits_depleted(int(who.app.id))
+            _afford(who, self.world.time_on_x())
             _permit(operation, who)
             answer = route.run(visit)
         except Refused as refused:
@@ -145,9 +146,19 @@ class XServer:
         raise problems.blank(404, "Not Found")
 
     def _dressed(self, answer: Answer) -> Answer:
-        answer.headers.setdefault("date", format_datetime(self.world.clock.now(), usegmt=True))
+        answer.headers.setdefault("date", format_datetime(self.world.time_on_x(), usegmt=True))
         answer.headers.setdefault("api-version", "2.167")
         return answer
+
+
+def _afford(who: Caller, now: datetime) -> None:
+    """Whether the app can pay, and may spend and read that much. Raises `Refused`."""
+    if who.app.credits_usd is not None and who.app.credits_usd <= 0:
+        raise problems.credits_depleted(int(who.app.id))
+    if who.app.spend_capped:
+        raise problems.spend_cap_reached(now.date())
+    if who.app.usage_capped:
+        raise problems.usage_capped(int(who.app.id))
 
 
 def _permit(operation: Operation, who: Caller) -> None:

@@ -121,7 +121,12 @@ class World:
         self._naming: dict[str, list[PostRecord]] = {}
         self._last_id = 0
         self.grants = Grants(clock, entropy, rules=self.rules, next_id=self.next_id)
-        self.pairs = Pairs(clock, entropy)
+        self.clock_off = timedelta(0)
+        self.pairs = Pairs(self.time_on_x, entropy)
+
+    def time_on_x(self) -> datetime:
+        """What X's own clock shows: the world's, and as far ahead as was planned."""
+        return self.clock.now() + self.clock_off
 
     def next_id(self) -> str:
         """A new id, greater than all before it."""

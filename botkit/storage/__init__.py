@@ -5,27 +5,28 @@
 
 from __future__ import annotations
 
-from botkit.storage.keys import (
+from botkit.storage.key_places import (
+    KeyPlace,
     find_key,
     find_previous_key,
-    key_path,
-    make_key,
-    parse_key,
-    retire_previous,
-    rotate_key,
+    key_beside_store,
+    key_place,
+    warning_of_key,
 )
+from botkit.storage.keys import key_path, parse_key
 from botkit.storage.opening import open_store
 from botkit.storage.vault import Vault, open_vault
 
 __all__ = [
+    "KeyPlace",
     "Vault",
     "find_key",
     "find_previous_key",
+    "key_beside_store",
     "key_path",
-    "make_key",
+    "key_place",
     "open_store",
     "open_vault",
     "parse_key",
-    "retire_previous",
-    "rotate_key",
+    "warning_of_key",
 ]

@@ -1,7 +1,7 @@
-"""Where the vault key comes from: settings, or a file outside the store.
+"""The vault key as text, and the file that holds it, closed to everybody else.
 
-A key is made by setup or dev on a terminal only, never by `run`: a bot that cannot find its key
-must say so, not start anew. Source: docs/explanation/requirements.md, S4.
+One line is the key; of two, the first is the key and the second the one before, while a rotation
+is under way. Source: docs/explanation/requirements.md, S4.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import stat
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from botkit.errors import VaultKeyError
 from botkit.storage.sqlite.files import NO_LINKS, make_folders, sync_folder
@@ -21,15 +21,13 @@ from botkit.storage.vault import KEY_BYTES
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pydantic import SecretStr
-
 __all__ = [
-    "find_key",
-    "find_previous_key",
+    "building_path",
     "key_path",
     "make_key",
+    "new_key_text",
     "parse_key",
-    "read_key",
+    "read_keys",
     "retire_previous",
     "rotate_key",
 ]
@@ -42,18 +40,6 @@ _HEX = re.compile(r"[0-9a-fA-F]{64}")
 _MAX_FILE_BYTES = 1024
 
 
-class _StoreSettings(Protocol):
-    @property
-    def key(self) -> SecretStr | None: ...
-    @property
-    def previous_key(self) -> SecretStr | None: ...
-
-
-class _Settings(Protocol):
-    @property
-    def store(self) -> _StoreSettings: ...
-
-
 def key_path(store_id: str) -> Path:
     """Where the key of that store lies: `<user config dir>/botkit/keys/<store id>.key`."""
     if not _STORE_ID.fullmatch(store_id):
@@ -61,36 +47,6 @@ def key_path(store_id: str) -> Path:
     from platformdirs import user_config_path
 
     return user_config_path("botkit", appauthor=False) / "keys" / f"{store_id}.key"
-
-
-def find_key(settings: _Settings, *, store_id: str = "") -> bytes | None:
-    """The key from the settings (`BOTKIT_STORE__KEY` or its `_FILE`), else from the key file.
-
-    None when there is neither; nothing is made.
-
-    Raises:
-        VaultKeyError: The text is no key, or others may read the key file.
-    """
-    if settings.store.key is not None:
-        return parse_key(settings.store.key.get_secret_value(), origin="BOTKIT_STORE__KEY")
-    return read_key(key_path(store_id)) if store_id else None
-
-
-def find_previous_key(settings: _Settings, *, store_id: str = "") -> bytes | None:
-    """The key before the last rotation.
-
-    From the settings (`BOTKIT_STORE__PREVIOUS_KEY` or its `_FILE`); else the second line of the
-    key file, if the key comes from there too.
-    """
-    if settings.store.previous_key is not None:
-        return parse_key(
-            settings.store.previous_key.get_secret_value(), origin="BOTKIT_STORE__PREVIOUS_KEY"
-        )
-    if settings.store.key is not None or not store_id:
-        return None
-    path = key_path(store_id)
-    lines = _read_lines(path) or []
-    return parse_key(lines[1], origin=f"The key file {path}") if len(lines) > 1 else None
 
 
 def parse_key(text: str, *, origin: str) -> bytes:
@@ -122,16 +78,21 @@ def parse_key(text: str, *, origin: str) -> bytes:
     return key
 
 
-def read_key(path: Path) -> bytes | None:
-    """The key in that file, the newest if there are two; None when there is no such file.
+def new_key_text() -> str:
+    """A new key, as the text that `parse_key` takes."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+
+
+def read_keys(path: Path) -> list[bytes]:
+    """The key in that file, and the one before if it is there; empty when there is no such file.
 
     Raises:
         VaultKeyError: Others may read or replace it, it is no regular file of ours, or no key.
     """
     lines = _read_lines(path)
     if lines is None:
-        return None
-    return parse_key(lines[0] if lines else "", origin=f"The key file {path}")
+        return []
+    return [parse_key(line, origin=f"The key file {path}") for line in lines[:2] or [""]]
 
 
 def rotate_key(path: Path) -> bool:
@@ -149,7 +110,7 @@ def rotate_key(path: Path) -> bool:
     parse_key(lines[0], origin=f"The key file {path}")
     if len(lines) > 1:
         return False
-    _replace(path, [base64.urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)).decode(), lines[0]])
+    _replace(path, [new_key_text(), lines[0]])
     return True
 
 
@@ -160,8 +121,13 @@ def retire_previous(path: Path) -> None:
         _replace(path, lines[:1])
 
 
+def building_path(path: Path) -> Path:
+    """The file that is there while the key at that path is replaced."""
+    return path.with_name(f"{path.name}.new")
+
+
 def _replace(path: Path, lines: list[str]) -> None:
-    building = path.with_name(f"{path.name}.new")
+    building = building_path(path)
     try:
         # Two rotations at a time would each drop the other's key: the second finds the name taken.
         descriptor = os.open(building, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINKS, 0o600)
@@ -205,14 +171,13 @@ def _read_lines(path: Path) -> list[str] | None:
     ]
 
 
-def make_key(path: Path) -> bytes:
-    """Make a new key there, mode 0600 in a folder 0700, synced; the caller prints the path.
+def make_key(path: Path) -> None:
+    """Make a new key there, mode 0600 in a folder 0700, synced.
 
     Raises:
         VaultKeyError: There is a key already, or it cannot be written.
     """
-    key = secrets.token_bytes(KEY_BYTES)
-    text = base64.urlsafe_b64encode(key) + b"\n"
+    text = f"{new_key_text()}\n".encode()
     try:
         make_folders(path.parent)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINKS
@@ -234,7 +199,6 @@ def make_key(path: Path) -> bytes:
     except OSError as fault:
         path.unlink(missing_ok=True)  # half a key is none
         raise _unwritable(path, fault) from fault
-    return key
 
 
 def _unwritable(path: Path, fault: OSError) -> VaultKeyError:

@@ -44,7 +44,8 @@ _BLOCK_BYTES = 1024
 _CHECK_KIND = "vault-check"
 _CURE = (
     "Give this store's key by BOTKIT_STORE__KEY or BOTKIT_STORE__KEY_FILE, or put its key file "
-    "back; a lost key cannot be replaced: then remove the accounts and run botkit setup again."
+    "(or its entry in the keyring) back; a lost key cannot be replaced: then remove the accounts "
+    "and run botkit setup again."
 )
 
 

@@ -79,7 +79,7 @@ async def set_up_app_only(
         XError: X could not be asked.
         StateError: The token could not be stored.
     """
-    vault = await open_the_vault(settings, store, tell=tell)
+    vault = await open_the_vault(settings, store)
     keys = keys_of(settings.app_named(app))
     async with open_x(settings, store, vault, transport=transport) as x:
         await _prove(x, app, keys)

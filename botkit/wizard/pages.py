@@ -1,49 +1,16 @@
-"""The pages that a browser shows at the end of a login: fixed text, nothing loaded, no script.
-
-Source: docs/explanation/requirements.md, L8: no echo of parameters, no third-party resource,
-strict headers.
-"""
+"""The pages at the end of a login through the wizard's callback server: fixed text."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-import jinja2
-from msgspec import Struct
+from botkit.web.page import Page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["PAGES", "SECURITY_HEADERS", "Page", "render"]
-
-SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
-    {
-        "Cache-Control": "no-store",
-        "Content-Security-Policy": (
-            "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none';"
-            " form-action 'none'; frame-ancestors 'none'"
-        ),
-        "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
-        "X-Frame-Options": "DENY",
-        "Cross-Origin-Opener-Policy": "same-origin",
-    }
-)
-
-
-class Page(Struct, frozen=True, kw_only=True):
-    """One answer to the browser. `facts` are shown escaped, a label and a text each."""
-
-    status: int
-    title: str
-    text: str
-    next_step: str
-    good: bool = False
-    facts: tuple[tuple[str, str], ...] = ()
-
+__all__ = ["PAGES"]
 
 PAGES: Mapping[str, Page] = MappingProxyType(
     {
@@ -116,53 +83,3 @@ PAGES: Mapping[str, Page] = MappingProxyType(
         ),
     }
 )
-
-_STYLE = (
-    ":root{color-scheme:light dark}"
-    "body{font:1.125rem/1.6 system-ui,sans-serif;max-width:38rem;margin:12vh auto;"
-    "padding:0 1.5rem}"
-    "h1{font-size:1.6rem;line-height:1.25;margin:0 0 1rem}"
-    "h1::before{display:block;font-size:2.5rem;content:attr(data-mark);line-height:1.2}"
-    "dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1rem;margin:1.5rem 0}"
-    "dt{font-weight:600}dd{margin:0;overflow-wrap:anywhere}"
-    ".next{border-left:.25rem solid;padding-left:1rem}"
-)
-
-_TEMPLATE = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
-    """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex">
-<title>{{ page.title }} - botkit</title>
-<style>{{ style }}</style>
-</head>
-<body>
-<main>
-<h1 data-mark="{{ mark }}">{{ page.title }}</h1>
-<p>{{ page.text }}</p>
-{% if page.facts %}<dl>
-{% for label, fact in page.facts %}<dt>{{ label }}</dt><dd>{{ fact }}</dd>
-{% endfor %}</dl>
-{% endif %}<p class="next">{{ page.next_step }}</p>
-</main>
-</body>
-</html>
-"""
-)
-
-
-def render(page: Page) -> tuple[bytes, dict[str, str]]:
-    """The page's bytes and headers."""
-    body = _TEMPLATE.render(page=page, style=_STYLE, mark="\u2713" if page.good else "\u2013")
-    headers = dict(SECURITY_HEADERS)
-    headers["Content-Security-Policy"] = headers["Content-Security-Policy"].format(
-        style=_style_hash()
-    )
-    headers["Content-Type"] = "text/html; charset=utf-8"
-    return body.encode(), headers
-
-
-def _style_hash() -> str:
-    return base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()

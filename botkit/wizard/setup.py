@@ -102,7 +102,7 @@ async def set_up(
         AuthError: The login ended without one; nothing was stored.
     """
     app = settings.app_named(asked.app)
-    vault = await open_the_vault(settings, store, tell=tell)
+    vault = await open_the_vault(settings, store)
     if bot is None:
         tell("no bot is named, so the scopes of one that may post and reply are asked for")
         bot = Bot("botkit")
@@ -145,7 +145,7 @@ async def set_up_from_pair(
         XError: X could not be asked; nothing was stored.
     """
     check_signing_app(keys_of(settings.app_named(asked.app)), None, name=asked.app, listens=False)
-    vault = await open_the_vault(settings, store, tell=tell)
+    vault = await open_the_vault(settings, store)
     wish = LoginWish(
         redirect_uri=PIN_CALLBACK,
         scopes=(),

@@ -32,6 +32,7 @@ async def greet(mention: Mention, act: Actions) -> None:
 """
 
 PATIENCE_S = 25.0
+_BOTKIT = (sys.executable, "-m", "botkit")
 
 
 def until(
@@ -132,9 +133,8 @@ class Machine:
 
     def authorize(self, target: str = "bot.py:bot") -> None:
         """`botkit setup`, with a person who consents."""
-        process = self.start(
-            "setup", target, "--no-browser", stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+        arguments = ("setup", target, "--no-browser", "--make-key")
+        process = self.start(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         body = urllib.parse.urlencode({"as": "greeter", "decision": "authorize"}).encode()
@@ -195,11 +195,11 @@ def copied(tmp_path: Path, template: tuple[Path, World]) -> Iterator[Machine]:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[World]:
+def served(folder: Path, *options: str) -> Iterator[World]:
     """A simulated X in a process of its own."""
     callback = f"http://127.0.0.1:{free_port()}/callback"
     process = subprocess.Popen(
-        [sys.executable, "-m", "botkit", "sandbox", "--json", "--redirect-uri", callback],
+        [*_BOTKIT, "sandbox", "--json", "--redirect-uri", callback, *options],
         stdout=subprocess.PIPE,
         text=True,
         cwd=folder,

@@ -207,12 +207,24 @@ def test_setup_says_that_the_callback_port_is_taken_before_it_shows_an_address(
     with socket.socket() as taken:
         taken.bind((place.hostname, place.port))
         taken.listen()
-        done = stranger.do("setup", "bot.py:bot", "--no-browser", env=world.environment)
+        done = stranger.do("setup", "--no-browser", "--make-key", env=world.environment)
 
     err = said(done, code=2)
     assert f"Port {place.port}" in err
     assert "redirect_uri" in err
     assert done.stdout == ""
+
+
+def test_setup_without_a_terminal_makes_no_vault_key_that_was_not_asked_for(
+    stranger: Machine, world
+):
+    done = stranger.do("setup", "--no-browser", env=world.environment, stdin=subprocess.DEVNULL)
+
+    err = said(done, code=2)
+    assert "no vault key" in err
+    assert "--make-key" in err
+    assert done.stdout == ""
+    assert not list(stranger.folder.parent.rglob("*.key"))
 
 
 def test_sandbox_says_that_its_port_is_taken(stranger: Machine):

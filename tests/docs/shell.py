@@ -42,6 +42,8 @@ form = urllib.parse.urlencode({{"as": "{account}", "decision": "authorize"}}).en
 urllib.request.urlopen(sys.argv[1], form).read()
 """
 _AS_BEFORE = """
+# A reader has a terminal, where setup makes a key by itself; here is a pipe.
+botkit() {{ if test "$1" = setup; then command botkit "$@" --make-key; else command botkit "$@"; fi; }}
 test -e {state}/env && . {state}/env && cd "$(cat {state}/pwd)"
 trap 'export -p > {state}/env; pwd > {state}/pwd' EXIT
 """

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, assert_type
 
 from msgspec import Struct
 
 from botkit import (
     Account,
+    AccountState,
     Actions,
     Bot,
     BotState,
@@ -184,3 +185,9 @@ async def open_model() -> AsyncGenerator[Model]:
 @router.provide
 async def open_case() -> Case:
     return Case()
+
+
+@bot.on(AccountState, lambda change: change.status == "DEAD")
+async def dead(change: AccountState, act: Actions) -> None:
+    assert_type(change.since, datetime)
+    assert_type(change.next_step, str)

@@ -239,3 +239,12 @@ def test_the_settings_cannot_be_changed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="frozen"):
         settings.bot = settings.bot  # type: ignore[misc]
     assert isinstance(settings, Settings)
+
+
+def test_an_issuer_is_kept_to_the_letter_because_it_is_compared(tmp_path: Path) -> None:
+    def issuer(given: str) -> str | None:
+        return load_settings(environ={"BOTKIT_X__ISSUER": given}, folder=tmp_path).x.issuer
+
+    assert issuer("https://login.example/") == "https://login.example/"
+    with pytest.raises(ConfigError, match="plain http"):
+        issuer("http://login.example")

@@ -82,15 +82,20 @@ SCOPES: Mapping[str, str] = {
 
 TEMPLATES = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
 STYLE = """
+:root { color-scheme: light dark; }
+h1 { font-size: 1.6rem; line-height: 1.25; }
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 32rem; margin: 2rem auto; padding: 0 1rem;
        color: #14171a; background: #fff; }
 button, select { font: inherit; padding: .5rem 1rem; }
-button { border-radius: 2rem; border: 2px solid #0f1419; cursor: pointer; }
+button { border-radius: 2rem; border: 2px solid #0f1419; cursor: pointer; background: #fff;
+         color: #0f1419; margin: 0 .5rem .5rem 0; }
+label { display: block; } select { max-width: 100%; }
+#oauth_pin { font-size: 2rem; letter-spacing: .2em; }
 button[value=authorize] { background: #0f1419; color: #fff; }
 .note { color: #536471; }
 @media (prefers-color-scheme: dark) {
   body { color: #e7e9ea; background: #15202b; } .note { color: #8b98a5; }
-  button { border-color: #e7e9ea; }
+  button { border-color: #e7e9ea; background: #15202b; color: #e7e9ea; }
   button[value=authorize] { background: #e7e9ea; color: #0f1419; }
 }
 """

@@ -48,9 +48,16 @@ def test_one_address_points_everything_at_another_server(tmp_path):
 
 
 def test_each_endpoint_can_be_set_by_itself(tmp_path):
-    endpoints = endpoints_of(settings_of(tmp_path, X__TOKEN_URL="https://login.example/token"))
+    endpoints = endpoints_of(
+        settings_of(
+            tmp_path,
+            X__TOKEN_URL="https://login.example/token",
+            X__ISSUER="https://login.example",
+        )
+    )
 
     assert endpoints.token_url == "https://login.example/token"
+    assert endpoints.issuer == "https://login.example"
     assert endpoints.revoke_url == "https://api.x.com/2/oauth2/revoke"
 
 
@@ -90,32 +97,6 @@ async def test_a_store_without_a_key_is_a_persons_to_cure_and_no_key_is_made(
 
     assert "BOTKIT_STORE__KEY_FILE" in caught.value.hint
     assert not (tmp_path / "config").exists()
-
-
-async def test_where_words_are_wanted_a_missing_key_is_made_once(place, monkeypatch, tmp_path):
-    del place.environ["BOTKIT_STORE__KEY"]
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    told: list[str] = []
-
-    for _ in range(2):
-        await open_the_vault(await place.settings(), place.store, tell=told.append)
-
-    (key,) = (tmp_path / "config").rglob("*.key")
-    (line,) = told
-    assert str(key) in line
-
-
-async def test_a_lost_key_is_not_replaced_even_where_words_are_wanted(
-    place, monkeypatch, tmp_path
-):
-    await place.authorize()
-    del place.environ["BOTKIT_STORE__KEY"]
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-
-    with pytest.raises(ConfigError):
-        await open_the_vault(await place.settings(), place.store, tell=lambda _: None)
-
-    assert not list(tmp_path.rglob("*.key"))
 
 
 async def test_the_wrong_key_is_refused(place):

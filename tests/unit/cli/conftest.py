@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from botkit.bot.assembly import open_the_vault
+from botkit.bot.key_making import KeyWish, provide_key
 from botkit.cli import main
 from botkit.client.system import SystemClock
 from botkit.config import load_settings
@@ -163,7 +164,9 @@ class Desk:
         settings = await asyncio.to_thread(load_settings)
         clock = SystemClock()
         async with open_store(settings.store_url, clock=clock) as store:
-            vault = await open_the_vault(settings, store, tell=lambda _: None)
+            wish = KeyWish(may_make=True)
+            await provide_key(settings, store, wish, tell=lambda _: None)
+            vault = await open_the_vault(settings, store)
             account = Account(id=self.user.id, username=changes.pop("username", "greeter"))
             await store.accounts.put(account)
             now = clock.now()

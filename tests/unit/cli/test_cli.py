@@ -61,9 +61,15 @@ def test_each_command_says_what_it_is_for_in_the_first_line_of_its_help(
     assert not [option for option in options if "secret" in option or "token" in option]
 
 
-def test_an_unknown_command_is_refused_with_2(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["stauts"]) == 2
-    assert "No such command" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("typed", "cure"),
+    [("stauts", "Did you mean `botkit status`?"), ("frobnicate", "`botkit --help` lists them.")],
+)
+def test_an_unknown_command_is_refused_with_2_and_the_cure(
+    typed: str, cure: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([typed]) == 2
+    assert f"There is no command '{typed}'. {cure}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

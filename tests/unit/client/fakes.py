@@ -258,7 +258,7 @@ class World:
             ),
             user_id=account.id,
             username=account.username,
-            scopes=SCOPES,
+            scopes=more.pop("scopes", SCOPES),
             status=status,
             since=now,
             granted_at=now - timedelta(hours=2) + left,

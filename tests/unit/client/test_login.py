@@ -18,6 +18,7 @@ from botkit.errors import (
     ConfigError,
     InvalidClient,
     InvalidGrant,
+    LoginExpired,
     MalformedAnswer,
     StateMismatch,
     StoreUnavailable,
@@ -176,7 +177,7 @@ async def test_after_ten_minutes_no_redirect_counts(world: World) -> None:
     attempt = attempt_in(world)
     await world.clock.advance(timedelta(minutes=10))
     assert attempt.is_over
-    with pytest.raises(AuthError, match="ten minutes"):
+    with pytest.raises(LoginExpired, match="ten minutes"):
         await attempt.finish(redirect(attempt))
     assert world.peer.calls == []
 

@@ -22,6 +22,7 @@ from botkit.errors import (
     ConfigError,
     InvalidClient,
     InvalidGrant,
+    LoginExpired,
     ServerError,
     StateMismatch,
     StoreUnavailable,
@@ -160,7 +161,7 @@ async def test_after_ten_minutes_nothing_is_exchanged(world: World) -> None:
     attempt = await begun(world)
     await world.clock.advance(601)
     assert attempt.is_over
-    with pytest.raises(AuthError, match="ten minutes"):
+    with pytest.raises(LoginExpired, match="ten minutes"):
         await attempt.finish(redirect())
     assert world.peer.named(ACCESS_TOKEN) == []
 

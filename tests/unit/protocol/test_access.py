@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from botkit.errors import LevelTooLow, MissingScope, WrongCredential
+from botkit.errors import AccessDenied, LevelTooLow, MissingScope, WrongCredential
 from botkit.model.tokens import CredentialKind
 from botkit.protocol.access import (
     CAPABILITIES,
     DEFAULT_MAY,
     choose_credential,
+    dated,
+    is_level_refusal,
+    kind_of,
+    level_hint,
     level_needed,
     operations_for,
     scopes_for,
@@ -15,6 +21,7 @@ from botkit.protocol.access import (
 from botkit.protocol.operations import operation
 
 OAUTH2, OAUTH1, BEARER = CredentialKind.OAUTH2, CredentialKind.OAUTH1, CredentialKind.APP_ONLY
+GRANTED = datetime(2026, 11, 20, 8, 30, tzinfo=UTC)
 WRITER = ("tweet.read", "tweet.write", "users.read", "offline.access")
 
 
@@ -106,6 +113,72 @@ def test_the_first_credential_that_reaches_is_chosen(
     chosen: CredentialKind,
 ) -> None:
     assert choose_credential(operation_id, holdings) is chosen
+
+
+@pytest.mark.parametrize(
+    ("holdings", "resting", "chosen"),
+    [
+        ({OAUTH2: WRITER, OAUTH1: ("read-write",)}, {OAUTH2}, OAUTH1),
+        ({OAUTH2: WRITER, OAUTH1: ("read-write",)}, {OAUTH1}, OAUTH2),
+        ({OAUTH2: WRITER, OAUTH1: ("read-write",)}, {OAUTH1, OAUTH2}, OAUTH2),
+        ({OAUTH2: WRITER, OAUTH1: ("read",)}, {OAUTH2}, OAUTH2),
+        ({OAUTH1: ()}, {OAUTH1}, OAUTH1),
+    ],
+)
+def test_one_that_cannot_be_used_now_is_passed_over_while_another_one_reaches(
+    holdings: dict[CredentialKind, tuple[str, ...]],
+    resting: set[CredentialKind],
+    chosen: CredentialKind,
+) -> None:
+    assert choose_credential("createPosts", holdings, resting=resting) is chosen
+
+
+@pytest.mark.parametrize(
+    ("holdings", "kind"),
+    [({OAUTH2: ()}, OAUTH2), ({OAUTH1: ("read",)}, OAUTH1), ({BEARER: ()}, None)],
+)
+def test_a_refusal_tells_which_kind_it_is_about(
+    holdings: dict[CredentialKind, tuple[str, ...]], kind: CredentialKind | None
+) -> None:
+    with pytest.raises(AccessDenied) as error:
+        choose_credential("createPosts", holdings)
+    assert kind_of(error.value) is kind
+
+
+def test_a_dated_refusal_names_the_time_of_the_grant_and_the_command() -> None:
+    with pytest.raises(MissingScope) as error:
+        choose_credential("createPosts", {OAUTH2: ("tweet.read",)})
+    told = dated(error.value, granted_at=GRANTED, command="botkit setup --account greeter")
+    assert isinstance(told, MissingScope)
+    assert told.message.endswith("It was authorized on 2026-11-20 08:30 UTC.")
+    assert "`botkit setup --account greeter`" in told.cure
+    assert (told.operation, told.have, told.need) == (
+        error.value.operation,
+        error.value.have,
+        error.value.need,
+    )
+
+
+@pytest.mark.parametrize(
+    ("problem_type", "codes", "is_so"),
+    [
+        ("oauth1-permissions", (), True),
+        ("about:blank", (261,), True),
+        ("", (187, 93), True),
+        ("about:blank", (187,), False),
+    ],
+)
+def test_xs_refusal_for_the_level_is_told_by_its_type_or_its_code(
+    problem_type: str, codes: tuple[int, ...], *, is_so: bool
+) -> None:
+    assert is_level_refusal(problem_type, codes) is is_so
+
+
+def test_the_hint_for_a_level_says_that_the_console_does_not_reach_old_tokens() -> None:
+    hint = level_hint(GRANTED, "botkit setup --oauth1 --account greeter")
+    assert "authorized on 2026-11-20 08:30 UTC" in hint
+    assert "whatever X's console says now" in hint
+    assert hint.endswith("`botkit setup --oauth1 --account greeter`.")
 
 
 def test_a_missing_scope_names_operation_have_need_and_cure() -> None:

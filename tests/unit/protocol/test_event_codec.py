@@ -9,6 +9,7 @@ import pytest
 
 from botkit.errors import UndecodableEvent
 from botkit.model.events import (
+    AccountState,
     Authorized,
     DirectMessage,
     Event,
@@ -54,6 +55,18 @@ class Remind(Signal, frozen=True, kw_only=True):
 
 REMIND = Remind(asked=MENTION, what="tea", after=timedelta(minutes=5))
 
+STATE = AccountState(
+    account_id="1",
+    at=NOW,
+    username="greeter",
+    app="default",
+    credential="UserToken",
+    gen=2,
+    status="DEAD",
+    before="UNCERTAIN",
+    reason="revoked",
+    next_step="botkit setup",
+)
 EVENTS = [
     (MENTION, "mention"),
     (Reply(account_id="1", at=NOW, post=POST, author=ADA, missing=("author",)), "reply"),
@@ -63,6 +76,7 @@ EVENTS = [
     (GrantRevoked(account_id="1", at=NOW, user_id="1", app_id="7"), "grant_revoked"),
     (UnknownEvent(account_id="1", at=NOW, kind="x.y", raw={"a": [None, 1.5]}), "unknown"),
     (Authorized(account_id="1", at=NOW, username="greeter", credential="c"), "authorized"),
+    (STATE, "account_state"),
     (Tick(account_id="1", at=NOW, schedule="daily"), "tick"),
     (REMIND, "signal/Remind"),
 ]
@@ -156,7 +170,20 @@ def test_a_message_is_described_with_its_sender() -> None:
             EVENTS[6][0],
             {"kind": "x.y", "subject_id": "", "actor_id": "", "raw": {"a": [None, 1.5]}},
         ),
-        (EVENTS[8][0], {"schedule": "daily"}),
+        (EVENTS[9][0], {"schedule": "daily"}),
+        (
+            STATE,
+            {
+                "username": "greeter",
+                "app": "default",
+                "credential": "UserToken",
+                "gen": 2,
+                "status": "DEAD",
+                "before": "UNCERTAIN",
+                "reason": "revoked",
+                "next_step": "botkit setup",
+            },
+        ),
         (
             EVENTS[7][0],
             {"username": "greeter", "credential": "c"},

@@ -27,7 +27,7 @@ from botkit.model.tokens import Secret, TokenPair
 from botkit.ports.io import HttpResponse
 from botkit.protocol import oauth1_flow
 from botkit.protocol.oauth1 import SigningTemplate
-from botkit.protocol.oauth1_flow import ACCESS_TOKEN, PIN_CALLBACK, REQUEST_TOKEN
+from botkit.protocol.oauth1_flow import ACCESS_TOKEN, PIN_CALLBACK, REQUEST_TOKEN, Blame
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 CALLBACK = "http://127.0.0.1:8765/callback"
@@ -336,6 +336,42 @@ def test_only_a_refused_time_moves_the_clock(
 
 def test_without_xs_clock_nothing_is_corrected() -> None:
     assert oauth1_flow.read_clock_off(answer(CODE_135, status=401, date=None), now=NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("codes", "blame"),
+    [
+        ((89,), Blame.TOKEN),
+        ((32, 89), Blame.TOKEN),
+        ((135,), Blame.CLOCK),
+        ((32,), Blame.KEYS),
+        ((99,), Blame.KEYS),
+        ((215,), Blame.KEYS),
+        ((), Blame.UNSAID),
+        ((187,), Blame.UNSAID),
+    ],
+)
+def test_the_codes_of_a_401_say_what_it_is_about(codes: tuple[int, ...], blame: Blame) -> None:
+    assert oauth1_flow.blame_of(codes) is blame
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "blame"),
+    [
+        ("oauth_token=a&oauth_token_secret=b&oauth_callback_confirmed=true", 200, Blame.TOKEN),
+        (CODE_415, 403, Blame.TOKEN),
+        (HASH, 403, Blame.TOKEN),
+        (CODE_32, 401, Blame.KEYS),
+        (CODE_135, 401, Blame.CLOCK),
+        ('{"errors":[{"code":89,"message":"?"}]}', 401, Blame.UNSAID),
+        (GENERIC_401, 401, Blame.UNSAID),
+        ("", 503, Blame.UNSAID),
+    ],
+)
+def test_keys_that_x_takes_alone_leave_the_token_to_blame(
+    body: str, status: int, blame: Blame
+) -> None:
+    assert oauth1_flow.blame_by_keys(answer(body, status=status), now=NOW) is blame
 
 
 def test_invalidated_means_dead_now_or_before() -> None:

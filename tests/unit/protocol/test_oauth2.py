@@ -172,21 +172,25 @@ def test_no_query_makes_the_callback_raise_anything_else(query: str, state: str)
     assert ("code", code) in urllib.parse.parse_qsl(query)
 
 
-def test_the_issuer_must_be_the_configured_one_when_it_is_named() -> None:
+def test_a_configured_issuer_must_stand_in_the_redirect_letter_by_letter() -> None:
     query = f"state={STATE}&code=c&iss=https%3A%2F%2Fx.com"
     assert oauth2.read_callback(query, state=STATE, issuer="https://x.com") == "c"
-    assert (
-        oauth2.read_callback(f"state={STATE}&code=c", state=STATE, issuer="https://x.com") == "c"
-    )
     for other in ("https://x.com/", "https://evil.example"):
-        with pytest.raises(StateMismatch, match="issuer"):
+        with pytest.raises(StateMismatch, match="another issuer"):
             oauth2.read_callback(query, state=STATE, issuer=other)
-    with pytest.raises(StateMismatch, match="issuer"):
-        oauth2.read_callback(
-            f"state={STATE}&error=access_denied&iss=https%3A%2F%2Fevil.example",
-            state=STATE,
-            issuer="https://x.com",
-        )
+    refusal = f"state={STATE}&error=access_denied"
+    for from_elsewhere in (refusal + "&iss=https%3A%2F%2Fevil.example", refusal):
+        with pytest.raises(StateMismatch, match="issuer"):
+            oauth2.read_callback(from_elsewhere, state=STATE, issuer="https://x.com")
+
+
+def test_a_redirect_without_a_configured_issuer_is_refused_and_named_ones_do_not_matter_else() -> (
+    None
+):
+    with pytest.raises(StateMismatch, match="without the issuer"):
+        oauth2.read_callback(f"state={STATE}&code=c", state=STATE, issuer="https://x.com")
+    query = f"state={STATE}&code=c&iss=https%3A%2F%2Fx.com"
+    assert oauth2.read_callback(query, state=STATE) == "c"
 
 
 def test_a_declined_consent_says_so() -> None:

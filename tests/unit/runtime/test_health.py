@@ -52,6 +52,18 @@ def test_it_works_again_once_it_did_and_says_both() -> None:
     ]
 
 
+def test_what_was_checked_before_a_stop_does_not_pass_after_it() -> None:
+    health = AccountHealth(SkippingClock())
+    stops = health.stops_of(ME)
+    health.check_again(ME, stops=stops)
+    parked = health.stop(ME, "code 326")
+    with pytest.raises(Parked) as raised:
+        health.check_again(ME, stops=stops)
+    assert (raised.value.waiting_for, raised.value.until) == ("account", parked.until)
+    health.works(ME)
+    health.check_again(ME, stops=health.stops_of(ME))
+
+
 def test_it_works_again_without_anybody_to_tell() -> None:
     health = AccountHealth(SkippingClock())
     health.stop(ME, "code 326")

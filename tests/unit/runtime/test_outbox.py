@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -28,7 +28,10 @@ from botkit.model.messages import Message
 from botkit.model.posts import Post
 from botkit.model.records import (
     DeadLetter,
+    Fence,
     NewEvent,
+    NewWrite,
+    StoredWrite,
     WritePolicy,
     WriteState,
 )
@@ -415,6 +418,36 @@ async def test_a_suspended_account_stops_and_says_so_and_others_go_on(office: Of
     assert len(office.x.sent) == 1
     await office.outbox.perform(post_step(account_id="42"))
     assert len(office.x.sent) == 2
+
+
+async def test_an_account_that_is_stopped_between_the_check_and_the_bytes_sends_nothing(
+    office: Office,
+) -> None:
+    begin = office.store.writes.begin
+
+    async def stopped_meanwhile(row: NewWrite, *, now: datetime, fence: Fence) -> StoredWrite:
+        office.guard.health.stop(ME, "code 64")
+        return await begin(row, now=now, fence=fence)
+
+    office.store.writes.begin = stopped_meanwhile  # type: ignore[method-assign]
+    waiting = await waits(office, post_step())
+    assert (waiting.waiting_for, waiting.until) == ("account", T0 + timedelta(hours=1))
+    assert await office.state(post_step()) is WriteState.QUEUED
+    assert office.x.sent == []
+
+
+async def test_a_login_that_lacks_something_by_the_time_of_the_bytes_is_a_final_no(
+    office: Office,
+) -> None:
+    denied = MissingScope(operation="createPosts", have=[], need=["tweet.write"], cure="setup")
+    office.x.script = [denied]
+    for _ in range(2):
+        with pytest.raises(MissingScope) as raised:
+            await office.outbox.perform(post_step())
+        assert (raised.value.operation, raised.value.cure) == ("createPosts", "setup")
+    assert await office.state(post_step()) is WriteState.REJECTED
+    assert await office.budget.spent(ME) == (usd("0"), usd("0"))
+    assert len(office.x.sent) == 1
 
 
 async def test_one_write_tries_a_stopped_account_later_and_all_go_on_when_it_works(

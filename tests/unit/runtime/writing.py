@@ -20,7 +20,7 @@ from botkit.model.records import Fence, NewEvent, StoredWrite, WriteState
 from botkit.model.tokens import CredentialKind
 from botkit.model.users import User
 from botkit.ports import Store
-from botkit.protocol import requests
+from botkit.protocol import access, requests
 from botkit.protocol.requests import Request
 from botkit.protocol.responses import Response
 from botkit.runtime.budget import Budget, Limits
@@ -109,6 +109,9 @@ class FakeX:
         self.asked = asyncio.Event()
         self.page_size = 100
         self._ids = 1999000000000001000
+
+    async def credential(self, operation: str, *, account_id: str) -> CredentialKind:
+        return access.choose_credential(operation, self.holdings)
 
     async def kinds(self, account_id: str) -> Mapping[CredentialKind, tuple[str, ...]]:
         return self.holdings

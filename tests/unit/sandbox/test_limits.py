@@ -65,9 +65,10 @@ async def test_limits_can_be_switched_off(peer):
     token = peer.token()
     peer.server.limits.enforced = False
 
-    statuses = {(await peer.call("GET", "/2/users/me", token=token)).status for _ in range(80)}
+    answers = [await peer.call("GET", "/2/users/me", token=token) for _ in range(80)]
 
-    assert statuses == {200}
+    assert {answer.status for answer in answers} == {200}
+    assert not any("x-rate-limit-limit" in answer.headers for answer in answers)
 
 
 @pytest.mark.parametrize(
@@ -147,3 +148,33 @@ async def test_the_balance_goes_down_by_what_is_spent(peer):
 
     assert (first.status, second.status, third.status) == (201, 201, 402)
     assert peer.app.credits_usd == Decimal("-0.010")
+
+
+@pytest.mark.parametrize(
+    ("verb", "status", "title"),
+    [
+        ("spend_cap", 403, "SpendCapReached"),
+        ("usage_cap", 429, "UsageCapExceeded"),
+        ("not_enrolled", 403, "Client Forbidden"),
+    ],
+)
+async def test_what_happens_to_the_app_refuses_every_call_until_it_is_over(
+    peer, read, verb, status, title
+):
+    token = peer.token()
+    getattr(peer.server.faults, verb)()
+
+    for bearer in (token, peer.app.bearer):
+        answer = await peer.call("GET", "/2/users?ids=1", token=bearer)
+        assert (answer.status, read(answer)["title"]) == (status, title)
+    getattr(peer.server.faults, verb)(on=False)
+
+    assert (await peer.call("GET", "/2/users/me", token=token)).status == 200
+
+
+async def test_the_spending_limit_names_the_day_on_which_it_ends(peer, read):
+    peer.server.faults.spend_cap()
+
+    answer = await peer.call("GET", "/2/users/me", token=peer.token())
+
+    assert "2026-01-01" in read(answer)["detail"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -347,3 +349,43 @@ async def test_the_token_log_says_what_was_tried_and_holds_no_token(peer, read):
     ]
     assert log[1].token_hash == log[2].token_hash
     assert first["refresh_token"] not in repr(log)
+
+
+async def test_keys_that_were_made_anew_in_the_console_kill_those_before(peer, read):
+    secret, bearer, grant = peer.app.client_secret, peer.app.bearer, peer.grant()
+    key, key_secret = peer.app.api_key, peer.app.api_secret
+    peer.server.faults.renew_keys()
+
+    form = {"grant_type": "refresh_token", "refresh_token": grant.refresh}
+    refused = await peer.call(
+        "POST", "/2/oauth2/token", form=form, headers=peer.basic(secret=secret)
+    )
+    app_only = await peer.call(
+        "POST",
+        "/oauth2/token",
+        form={"grant_type": "client_credentials"},
+        headers=peer.basic(key, key_secret),
+    )
+
+    assert read(refused)["error"] == "unauthorized_client"
+    assert read(app_only)["errors"][0]["code"] == 99
+    assert (await peer.call("GET", "/2/usage/tweets", token=bearer)).status == 401
+    assert (await peer.refresh(grant.refresh)).status == 200
+
+
+async def test_a_public_app_gets_no_secret_when_its_keys_are_made_anew(peer):
+    public = peer.world.grants.add_app("public", client_secret=None)
+    peer.server.faults.renew_keys()
+
+    assert public.client_secret is None
+
+
+async def test_the_clock_of_x_can_be_ahead_in_date_and_in_what_is_signed(peer):
+    before = (await peer.call("GET", "/2/users/me")).headers["date"]
+    peer.server.faults.clock_off(1200)
+    after = (await peer.call("GET", "/2/users/me")).headers["date"]
+    peer.server.faults.clock_off(0)
+
+    gone = parsedate_to_datetime(after) - parsedate_to_datetime(before)
+    assert gone == timedelta(minutes=20)
+    assert (await peer.call("GET", "/2/users/me")).headers["date"] == before

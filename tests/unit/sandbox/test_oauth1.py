@@ -193,6 +193,13 @@ async def test_what_is_not_signed_as_it_must_be_is_refused(
     assert code_of(answer, read) == (401, code)
 
 
+async def test_a_signature_is_judged_by_the_clock_of_x(signer: Signer, read: Any) -> None:
+    signer.peer.server.faults.clock_off(1200)
+    client = signer.client(callback_uri=CALLBACK)
+    answer = await signer.call(client, "POST", "/oauth/request_token")
+    assert code_of(answer, read) == (401, 135)
+
+
 async def test_a_call_that_is_sent_again_is_refused(signer: Signer) -> None:
     pair = await signer.log_in()
     assert (await signer.me(pair)).status == 200

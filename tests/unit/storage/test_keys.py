@@ -1,18 +1,16 @@
-"""The vault key: where it comes from, and what is refused."""
+"""The vault key as text and in its file, and what is refused."""
 
 from __future__ import annotations
 
 import base64
 import os
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from pydantic import SecretStr
 
 from botkit.errors import VaultKeyError
-from botkit.storage import find_key, find_previous_key, key_path, make_key, parse_key
-from botkit.storage.keys import read_key, retire_previous, rotate_key
+from botkit.storage import key_path, parse_key
+from botkit.storage.keys import make_key, read_keys, retire_previous, rotate_key
 
 KEY = bytes(range(224, 256))
 STORE = "0123456789abcdef0123456789abcdef"
@@ -23,13 +21,6 @@ def config_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     return tmp_path
-
-
-def _settings(key: str | None = None, previous: str | None = None) -> SimpleNamespace:
-    def secret(text: str | None) -> SecretStr | None:
-        return None if text is None else SecretStr(text)
-
-    return SimpleNamespace(store=SimpleNamespace(key=secret(key), previous_key=secret(previous)))
 
 
 @pytest.mark.parametrize(
@@ -60,44 +51,21 @@ def test_what_is_no_key_is_refused_without_showing_it(text: str) -> None:
     assert not text or text not in str(caught.value)
 
 
-def test_the_key_of_the_settings_goes_before_the_key_file(config_home: Path) -> None:
-    in_file = make_key(key_path(STORE))
-    assert find_key(_settings(KEY.hex()), store_id=STORE) == KEY
-    assert find_key(_settings(), store_id=STORE) == in_file
-    assert find_key(_settings()) is None
-
-
-def test_finding_no_key_makes_none(config_home: Path) -> None:
-    assert find_key(_settings(), store_id=STORE) is None
-    assert list(config_home.iterdir()) == []
-
-
-def test_the_previous_key_comes_from_the_settings_or_stands_in_the_key_file(
-    config_home: Path,
-) -> None:
-    assert find_previous_key(_settings(previous=KEY.hex())) == KEY
-    assert find_previous_key(_settings()) is None
-    old = make_key(key_path(STORE))
-    assert find_previous_key(_settings(), store_id=STORE) is None
-    assert rotate_key(key_path(STORE))
-    assert find_previous_key(_settings(), store_id=STORE) == old
-    assert find_previous_key(_settings(KEY.hex()), store_id=STORE) is None
-
-
 def test_a_rotation_puts_the_new_key_first_and_happens_once_until_the_old_one_goes(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "a"
-    old = make_key(path)
+    make_key(path)
+    (old,) = read_keys(path)
     assert rotate_key(path)
-    new = read_key(path)
-    assert new not in {old, None}
+    new, before = read_keys(path)
+    assert before == old != new
     assert not rotate_key(path)
-    assert read_key(path) == new
+    assert read_keys(path) == [new, old]
     retire_previous(path)
     retire_previous(path)
     assert path.read_text().count("\n") == 1
-    assert read_key(path) == new
+    assert read_keys(path) == [new]
     assert path.stat().st_mode & 0o777 == 0o600
     assert rotate_key(path)
 
@@ -112,7 +80,8 @@ def test_a_rotation_that_cannot_be_written_leaves_the_key_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a"
-    key = make_key(path)
+    make_key(path)
+    before = read_keys(path)
 
     def fail(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
@@ -120,7 +89,7 @@ def test_a_rotation_that_cannot_be_written_leaves_the_key_as_it_was(
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(VaultKeyError, match="No space left"):
         rotate_key(path)
-    assert read_key(path) == key
+    assert read_keys(path) == before
     assert [each.name for each in tmp_path.iterdir()] == ["a"]
 
 
@@ -135,25 +104,28 @@ def test_a_new_key_is_closed_to_others_whatever_the_umask(tmp_path: Path, umask:
     path = tmp_path / "botkit" / "keys" / "a.key"
     before = os.umask(umask)
     try:
-        key = make_key(path)
+        make_key(path)
     finally:
         os.umask(before)
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert path.parent.parent.stat().st_mode & 0o777 == 0o700
+    (key,) = read_keys(path)
     assert len(key) == 32
-    assert read_key(path) == key
 
 
 def test_two_new_keys_differ(tmp_path: Path) -> None:
-    assert make_key(tmp_path / "a") != make_key(tmp_path / "b")
+    make_key(tmp_path / "a")
+    make_key(tmp_path / "b")
+    assert read_keys(tmp_path / "a") != read_keys(tmp_path / "b")
 
 
 def test_a_key_is_never_written_over_another(tmp_path: Path) -> None:
-    key = make_key(tmp_path / "a")
+    make_key(tmp_path / "a")
+    before = read_keys(tmp_path / "a")
     with pytest.raises(VaultKeyError, match="already"):
         make_key(tmp_path / "a")
-    assert read_key(tmp_path / "a") == key
+    assert read_keys(tmp_path / "a") == before
 
 
 def test_a_key_that_cannot_be_written_is_said(tmp_path: Path) -> None:
@@ -180,7 +152,7 @@ def test_a_key_file_that_others_may_touch_is_refused_with_the_cure(
     make_key(path)
     path.chmod(mode)
     with pytest.raises(VaultKeyError, match="other users") as caught:
-        read_key(path)
+        read_keys(path)
     assert f"chmod 600 {path}" in caught.value.hint
 
 
@@ -190,7 +162,14 @@ def test_a_key_file_of_another_user_is_refused(tmp_path: Path) -> None:
     make_key(path)
     os.chown(path, 12345, -1)
     with pytest.raises(VaultKeyError, match="uid 12345"):
-        read_key(path)
+        read_keys(path)
+
+
+def test_an_empty_key_file_holds_no_key_and_no_file_is_no_key(tmp_path: Path) -> None:
+    assert read_keys(tmp_path / "a") == []
+    (tmp_path / "a").touch(0o600)
+    with pytest.raises(VaultKeyError, match="does not hold a vault key"):
+        read_keys(tmp_path / "a")
 
 
 def test_a_link_a_folder_or_a_pipe_is_no_key_file(tmp_path: Path) -> None:
@@ -199,4 +178,4 @@ def test_a_link_a_folder_or_a_pipe_is_no_key_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe", 0o600)
     for name in ("link", ".", "pipe"):
         with pytest.raises(VaultKeyError):
-            read_key(tmp_path / name)
+            read_keys(tmp_path / name)

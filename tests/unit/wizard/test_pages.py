@@ -10,7 +10,8 @@ from html.parser import HTMLParser
 import pytest
 from msgspec.structs import replace
 
-from botkit.wizard.pages import PAGES, SECURITY_HEADERS, Page, render
+from botkit.web.page import SECURITY_HEADERS, Page, render
+from botkit.wizard.pages import PAGES
 
 
 class Elements(HTMLParser):

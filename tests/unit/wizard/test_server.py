@@ -15,10 +15,11 @@ from botkit.errors import (
     AuthorizationDenied,
     ConfigError,
     InvalidGrant,
+    LoginExpired,
     StateMismatch,
     WrongAccount,
 )
-from botkit.wizard import server as server_module
+from botkit.web import connections
 from botkit.wizard.pages import PAGES
 from botkit.wizard.server import CallbackServer
 
@@ -191,6 +192,7 @@ async def test_a_person_who_declines_ends_the_login(place: Place) -> None:
     [
         (InvalidGrant("The code was refused."), 502),
         (WrongAccount("That is @other."), 409),
+        (LoginExpired("It took too long."), 410),
         (RuntimeError("a bug"), 502),
     ],
 )
@@ -313,7 +315,7 @@ async def test_more_than_64_connections_cost_the_oldest_silent_one_its_place(
     others = [await asyncio.open_connection(place.host, place.port) for _ in range(64)]
     assert await asyncio.wait_for(place.get(TRUE), 2) == 200
     assert await asyncio.wait_for(others[0][0].read(), 2) == b""
-    assert len(place.server._open) < 64
+    assert len(place.server._connections._open) < 64
     for _, writer in others:
         writer.close()
 
@@ -321,7 +323,7 @@ async def test_more_than_64_connections_cost_the_oldest_silent_one_its_place(
 async def test_when_64_are_being_answered_one_more_is_turned_away(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "_MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(place.server._connections, "_most", 1)
     place.login.gate = asyncio.Event()
     callback = asyncio.get_running_loop().create_task(place.get(TRUE))
     while not place.login.exchanged:
@@ -337,7 +339,7 @@ async def test_when_64_are_being_answered_one_more_is_turned_away(
 async def test_headers_that_take_too_long_are_cut_off(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "_HEADER_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(connections, "HEADER_TIMEOUT_S", 0.05)
     reader, writer = await asyncio.open_connection(place.host, place.port)
     writer.write(b"GET /callback HTTP/1.1\r\nHost: ")
     assert await asyncio.wait_for(reader.read(), 2) == b""

@@ -290,15 +290,15 @@ async def test_with_the_wrong_vault_key_nothing_is_shown(desk, bot):
     assert desk.shown == []
 
 
-async def test_without_a_key_one_is_made_and_the_words_say_where(desk, bot, monkeypatch):
+async def test_without_a_key_nothing_is_shown_and_none_is_made(desk, bot, monkeypatch):
     del desk.environ["BOTKIT_STORE__KEY"]
     monkeypatch.setenv("XDG_CONFIG_HOME", str(desk.folder / "config"))
 
-    await authorize(desk, bot)
+    with pytest.raises(ConfigError, match="no vault key"):
+        await authorize(desk, bot)
 
-    (key,) = (desk.folder / "config").rglob("*.key")
-    assert str(key) in told(desk, "vault key made")
-    assert key.stat().st_mode & 0o777 == 0o600
+    assert not list(desk.folder.rglob("*.key"))
+    assert desk.shown == []
 
 
 def test_what_is_missing_is_said_before_a_store_or_a_network(desk):

@@ -1,0 +1,91 @@
+"""Everything that the bot may do against what each account's logins allow.
+
+Asked at the start, where a sure mismatch keeps the bot from starting, and again whenever a login
+has changed. Source: docs/explanation/access.md.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from botkit.errors import AccessDenied
+from botkit.model.records import StatusReport
+from botkit.protocol import access
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from botkit.model.users import Account
+    from botkit.ports import Clock, Sender, Store
+
+__all__ = ["TOO_LITTLE", "access_part", "check_access", "denials_of", "words_for"]
+
+_log = structlog.get_logger("botkit.bot")
+
+TOO_LITTLE = "too little"
+"""The state that `botkit status` shows of an account whose logins do not reach."""
+
+
+def access_part(account: Account) -> str:
+    """The name under which the status speaks of an account's access."""
+    return f"access/{account.username}"
+
+
+def words_for(denials: Iterable[AccessDenied]) -> str:
+    """Refusals as one text: what each operation lacks, then each cure once."""
+    denied = list(denials)
+    cures = dict.fromkeys(each.cure for each in denied)
+    return " ".join([*dict.fromkeys(each.message for each in denied), *cures])
+
+
+async def denials_of(sender: Sender, account_id: str, may: Iterable[str]) -> list[AccessDenied]:
+    """What the account's logins surely do not allow of what the bot may do."""
+    denials: list[AccessDenied] = []
+    for operation in access.operations_for(sorted(may)):
+        try:
+            await sender.credential(operation, account_id=account_id)
+        except AccessDenied as denied:
+            denials.append(denied)
+    return denials
+
+
+async def check_access(
+    sender: Sender,
+    accounts: Sequence[Account],
+    may: Iterable[str],
+    *,
+    store: Store,
+    clock: Clock,
+    force: bool,
+) -> None:
+    """Pass when every account may do everything; with `force` it is only said.
+
+    Raises:
+        AccessDenied: The first that is refused, with the others; `botkit status` shows it too.
+    """
+    words = sorted(may)
+    refused = {each: await denials_of(sender, each.id, words) for each in accounts}
+    found = [(account, denied) for account, every in refused.items() for denied in every]
+    if not found:
+        return
+    if force:
+        for account, denied in found:
+            _log.error("access", account=account.username, why=str(denied))
+        return
+    await store.progress.report(
+        [
+            StatusReport(
+                part=access_part(account),
+                state=TOO_LITTLE,
+                detail=words_for(every),
+                at=clock.now(),
+            )
+            for account, every in refused.items()
+            if every
+        ]
+    )
+    first, *others = (denied for _, denied in found)
+    first.others = tuple(others)
+    raise first

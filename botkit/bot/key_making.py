@@ -1,0 +1,75 @@
+"""Makes the vault key where a person asked for a login: setup and import, never `run`."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botkit.errors import ConfigError
+from botkit.storage import find_key, key_place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from botkit.config import Settings
+    from botkit.ports import Store
+    from botkit.storage import KeyPlace
+
+__all__ = ["KeyWish", "provide_key"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyWish:
+    """What was asked for.
+
+    Attributes:
+        may_make: Somebody reads where the key is, or said that one may be made all the same.
+        beside_store: It is to lie beside the store.
+    """
+
+    may_make: bool
+    beside_store: bool = False
+
+
+async def provide_key(
+    settings: Settings, store: Store, wish: KeyWish, *, tell: Callable[[str], None]
+) -> None:
+    """Make a key for a store that has none and that nothing was sealed in yet.
+
+    Raises:
+        ConfigError: One is missing and may not be made, or cannot lie where it was asked to.
+        VaultKeyError: Its place cannot be used.
+    """
+    if settings.store.key is not None:
+        if wish.beside_store:
+            raise ConfigError(
+                "The vault key is given by BOTKIT_STORE__KEY; none is made beside the store."
+            )
+        return
+    place, there = await asyncio.to_thread(_look, settings, store.store_id, wish)
+    if there:
+        if wish.beside_store:
+            tell("there is a vault key already; none is made beside the store")
+        return
+    if await store.vault_check() is not None:
+        return  # a lost key is not replaced: opening the vault says so
+    if not wish.may_make:
+        raise ConfigError(
+            f"There is no vault key for the store {store.url}, and no terminal to say where one "
+            "was made.",
+            hint="Say --make-key to make one all the same, or give it by BOTKIT_STORE__KEY_FILE.",
+        )
+    name = await asyncio.to_thread(_make, place)
+    tell(f"vault key made: {name} (keep a copy; the sealed logins need it)")
+
+
+def _look(settings: Settings, store_id: str, wish: KeyWish) -> tuple[KeyPlace, bool]:
+    """Where the key is to be, and whether there is one anywhere."""
+    place = key_place(settings, store_id=store_id, beside_store=wish.beside_store)
+    return place, find_key(settings, store_id=store_id) is not None
+
+
+def _make(place: KeyPlace) -> str:
+    place.make()
+    return place.name

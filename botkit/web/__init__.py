@@ -1,0 +1,1 @@
+"""The running bot's own HTTP server: health, and logins by invitation."""

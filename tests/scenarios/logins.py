@@ -1,0 +1,44 @@
+"""What a second process does beside a running bot, and the settings that a bot finds."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from botkit.bot.assembly import apps_of, open_the_vault
+from botkit.client.surroundings import Surroundings
+from botkit.sandbox import SandboxTransport
+from botkit.sandbox.clock import SeededEntropy
+from botkit.storage import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from botkit.sandbox import Process, Sandbox
+
+__all__ = ["surroundings_of", "write_settings"]
+
+
+@asynccontextmanager
+async def surroundings_of(sandbox: Sandbox, process: Process) -> AsyncIterator[Surroundings]:
+    """The surroundings of a command beside the running bot, on a connection of its own."""
+    home = process.home
+    settings = await asyncio.to_thread(home.settings)
+    async with open_store(home.store_url, clock=sandbox.clock, create=False) as store:
+        yield Surroundings(
+            store=store,
+            vault=await open_the_vault(settings, store),
+            transport=SandboxTransport(sandbox.server, sandbox.clock),
+            clock=sandbox.clock,
+            entropy=SeededEntropy("again"),
+            apps=apps_of(settings),
+        )
+
+
+def write_settings(folder: Path, text: str, *, account: str = "greeter") -> None:
+    """The botkit.toml that the sandbox's bot will find."""
+    home = folder / "sandbox" / account
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "botkit.toml").write_text(text)
