@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from botkit.client.fallback import StandIn
     from botkit.client.grant_lock import GrantLock
     from botkit.client.grants import LoginStatus
+    from botkit.client.keeper_role import KeeperRole
     from botkit.config import AppSettings, Settings
     from botkit.ports import Clock, Entropy, Store, Transport, Vault
 
@@ -107,18 +108,8 @@ async def open_x(
             chance,
             apps_of(settings),
             endpoints=endpoints_of(settings),
-            lock=LeasedGrantLock(
-                _lock_of(settings, time, chance),
-                store,
-                clock=time,
-                entropy=chance,
-                owner=name,
-                lives=lives,
-                tenure=terms,
-            ),
-            role=NeverKeeper()
-            if settings.run.keeper == "never"
-            else LeasedRole(store, time, owner=name, lives=lives, tenure=terms),
+            lock=_lock_of(settings, store, time, chance, owner=name, tenure=terms),
+            role=_role_of(settings, store, time, owner=name, tenure=terms),
             owner=name,
             lives=lives,
             grace_s=2 * terms.ttl_s,
@@ -137,6 +128,14 @@ async def open_x(
                 yield X(keeper=keeper, sender=sender, reader=reader, budget=budget)
             finally:
                 await budget.flush()
+
+
+def _role_of(
+    settings: Settings, store: Store, clock: Clock, *, owner: str, tenure: Tenure
+) -> KeeperRole:
+    if settings.run.keeper == "never":
+        return NeverKeeper()
+    return LeasedRole(store, clock, owner=owner, lives=lives, tenure=tenure)
 
 
 async def open_the_vault(settings: Settings, store: Store) -> Vault:
@@ -222,7 +221,27 @@ def rescue_of(settings: Settings) -> RescueFile | None:
     return None if path is None else RescueFile(path)
 
 
-def _lock_of(settings: Settings, clock: Clock, entropy: Entropy) -> GrantLock:
+def _lock_of(
+    settings: Settings,
+    store: Store,
+    clock: Clock,
+    entropy: Entropy,
+    *,
+    owner: str,
+    tenure: Tenure,
+) -> GrantLock:
+    return LeasedGrantLock(
+        _file_lock_of(settings, clock, entropy),
+        store,
+        clock=clock,
+        entropy=entropy,
+        owner=owner,
+        lives=lives,
+        tenure=tenure,
+    )
+
+
+def _file_lock_of(settings: Settings, clock: Clock, entropy: Entropy) -> GrantLock:
     folder = _beside_store(settings, _LOCKS_SUFFIX)
     if folder is None or sys.platform == "win32":
         return in_process

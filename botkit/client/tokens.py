@@ -107,7 +107,7 @@ class TokenKeeper:
         fallback: bool = True,
         check_owner: bool = True,
     ) -> None:
-        self.around = Surroundings(
+        around = self.around = Surroundings(
             store=store,
             vault=vault,
             transport=transport,
@@ -119,35 +119,28 @@ class TokenKeeper:
         )
         self._clock = clock
         self.lock = lock
-        self._role = role or Alone()
-        self._refresher = Refresher(
-            self.around,
-            owner=owner or f"{entropy.token_bytes(6).hex()}/{entropy.token_bytes(6).hex()}",
-            lock=lock,
-            lives=lives,
-            grace_s=grace_s,
+        role = self._role = role or Alone()
+        name = owner or f"{entropy.token_bytes(6).hex()}/{entropy.token_bytes(6).hex()}"
+        refresher = self._refresher = Refresher(
+            around, owner=name, lock=lock, lives=lives, grace_s=grace_s
         )
         self._on_change = on_change
         self._book = LoginBook(
-            self.around,
-            self._refresher,
-            role=self._role,
-            on_change=self._changed,
-            on_asked=self._asked,
+            around, refresher, role=role, on_change=self._changed, on_asked=self._asked
         )
         self.pairs = self._book.pairs
         self.fallback = Fallback(self._book, clock, allowed=fallback, on_change=on_fallback)
         self._salvager = Salvager(rescue, store.credentials)
-        self.bearers = BearerKeeper(self.around, on_change=self._bearer_changed)
+        self.bearers = BearerKeeper(around, on_change=self._bearer_changed)
         self._on_spend = on_spend
         self._restoring = asyncio.Lock()
         self._is_restored = False
         self._flights = Flights(
-            self.around,
+            around,
             book=self._book,
-            refresher=self._refresher,
+            refresher=refresher,
             salvager=self._salvager,
-            role=self._role,
+            role=role,
             prepare=self._restore,
             on_asked=self._asked if check_owner else None,
         )
