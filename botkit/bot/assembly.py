@@ -11,8 +11,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import structlog
-
 from botkit.client.api import XApi
 from botkit.client.endpoints import AppKeys, Endpoints
 from botkit.client.grant_lease import LeasedGrantLock, Tenure
@@ -31,6 +29,7 @@ from botkit.model.tokens import Secret
 from botkit.runtime.budget import Budget, Limits
 from botkit.storage import find_key, find_previous_key, key_path, open_vault
 from botkit.storage.sqlite.files import path_of
+from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -57,7 +56,7 @@ __all__ = [
     "rescue_of",
 ]
 
-_log = structlog.get_logger("botkit.vault")
+_log = get_logger("botkit.vault")
 
 _RESCUE_SUFFIX = ".rescue"
 _LOCKS_SUFFIX = "-logins"

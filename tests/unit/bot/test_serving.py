@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
-import structlog
 
 from botkit import Actions, Bot, Mention
 from botkit.bot import Watch, serving
@@ -22,6 +21,7 @@ from botkit.bot.serving import log_as, serve, serve_bot
 from botkit.config import Settings, load_settings
 from botkit.errors import ConfigError, LeaseLost, MissingScope
 from botkit.sandbox import open_server
+from botkit.telemetry.logger import get_logger
 
 
 class LastWord:
@@ -57,7 +57,6 @@ def _plain_logs() -> Iterator[None]:
     yield
     root.handlers[:], level = before[0], before[1]
     root.setLevel(level)
-    structlog.reset_defaults()
 
 
 @asynccontextmanager
@@ -253,7 +252,7 @@ def test_logs_hide_the_secrets_of_the_settings(tmp_path, capsys):
     }
     redactor = log_as(load_settings(environ=environ, folder=tmp_path))
 
-    structlog.get_logger("test").info("said", what="hush-hush-hush and murmur-murmur")
+    get_logger("test").info("said", what="hush-hush-hush and murmur-murmur")
 
     err = capsys.readouterr().err
     assert '"event": "said"' in err
@@ -269,8 +268,8 @@ def test_a_command_for_persons_logs_only_what_goes_wrong_unless_debugging(
     settings = load_settings(environ={"BOTKIT_LOG__LEVEL": level}, folder=tmp_path)
     log_as(settings, level="warning")
 
-    structlog.get_logger("test").info("chatter")
-    structlog.get_logger("test").warning("trouble")
+    get_logger("test").info("chatter")
+    get_logger("test").warning("trouble")
 
     err = capsys.readouterr().err
     assert ("chatter" in err) is shown
