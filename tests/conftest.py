@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.logs import capture_logs
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -62,6 +64,13 @@ def _logging_as_it_was() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture
+def logs() -> Iterator[list[dict[str, Any]]]:
+    """What is logged meanwhile: see `capture_logs`."""
+    with capture_logs() as lines:
+        yield lines
 
 
 @pytest.fixture

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
     from pathlib import Path
 
-    from pydantic import SecretStr
-
     from botkit.client.fallback import StandIn
     from botkit.client.grant_lock import GrantLock
     from botkit.client.grants import LoginStatus
@@ -58,6 +56,7 @@ __all__ = [
 
 _log = get_logger("botkit.vault")
 
+_NONE = Secret("")
 _RESCUE_SUFFIX = ".rescue"
 _LOCKS_SUFFIX = "-logins"
 _WITNESS_SUFFIX = "-witness"
@@ -203,15 +202,11 @@ def keys_of(app: AppSettings) -> AppKeys:
     """One app's keys as the client takes them."""
     return AppKeys(
         client_id=app.client_id or "",
-        client_secret=_secret(app.client_secret),
+        client_secret=app.client_secret or _NONE,
         api_key=app.api_key or "",
-        api_secret=_secret(app.api_secret),
-        bearer_token=_secret(app.bearer_token),
+        api_secret=app.api_secret or _NONE,
+        bearer_token=app.bearer_token or _NONE,
     )
-
-
-def _secret(value: SecretStr | None) -> Secret:
-    return Secret("" if value is None else value.get_secret_value())
 
 
 def rescue_of(settings: Settings) -> RescueFile | None:

@@ -134,7 +134,7 @@ def log_as(settings: Settings, *, level: str | None = None) -> Redactor:
     return set_up_logging(
         level=level if level and settings.log.level != "debug" else settings.log.level,
         json_lines={"auto": None, "text": False, "json": True}[settings.log.format],
-        secrets=[secret.get_secret_value() for secret in held if secret is not None],
+        secrets=[secret.reveal() for secret in held if secret is not None],
     )
 
 

@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from docutils import nodes
-from pydantic_core import PydanticUndefined
+from msgspec import NODEFAULT, Struct, structs
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 
@@ -15,8 +15,7 @@ from botkit import config
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pydantic import BaseModel
-    from pydantic.fields import FieldInfo
+    from msgspec.structs import FieldInfo
 
 _HEAD = ("Setting", "Environment", "Default")
 _WIDTHS = (2, 4, 4)
@@ -30,9 +29,10 @@ def sections() -> Iterator[tuple[str, str, list[Row]]]:
     said = ModuleAnalyzer.for_module(config.__name__).find_attr_docs()
     for section, names in _by_section().items():
         model = _model(section)
+        fields = {field.name: field for field in structs.fields(model)}
         rows = []
         for name in names:
-            info = model.model_fields[name]
+            info = fields[name]
             about = " ".join(said.get((model.__name__, name), [])).strip()
             rows.append(
                 (
@@ -54,10 +54,10 @@ def _by_section() -> dict[str, list[str]]:
     return found
 
 
-def _model(section: str) -> type[BaseModel]:
+def _model(section: str) -> type[Struct]:
     if section == "app":
         return config.AppSettings
-    return type(config.Settings.model_fields[section].get_default())
+    return type(getattr(config.Settings(), section))
 
 
 def _variable(section: str, name: str) -> str:
@@ -65,15 +65,15 @@ def _variable(section: str, name: str) -> str:
 
 
 def _default(info: FieldInfo) -> str:
-    value = info.get_default(call_default_factory=True)
-    if value is None or value is PydanticUndefined or value == {}:
+    value = info.default if info.default_factory is NODEFAULT else info.default_factory()
+    if value is None or value is NODEFAULT or value == {}:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _choice(info: FieldInfo) -> str:
-    if get_origin(info.annotation) is Literal:
-        return f"One of {', '.join(get_args(info.annotation))}."
+    if get_origin(info.type) is Literal:
+        return f"One of {', '.join(get_args(info.type))}."
     return ""
 
 

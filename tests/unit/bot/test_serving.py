@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
+from msgspec.structs import replace
 
 from botkit import Actions, Bot, Mention
 from botkit.bot import Watch, serving
@@ -157,9 +158,7 @@ async def test_handlers_that_do_not_end_are_named_and_left_behind(place, last_wo
 
     await place.authorize()
     async with reachable(place) as settings:
-        hasty = settings.model_copy(
-            update={"run": settings.run.model_copy(update={"drain_s": 0.2})}
-        )
+        hasty = replace(settings, run=replace(settings.run, drain_s=0.2))
         async with asyncio.TaskGroup() as group:
             group.create_task(serve(stuck, hasty))
             await until(lambda: heard(place))
