@@ -11,17 +11,27 @@ import os
 import tomllib
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
 
-import msgspec
-from msgspec import Meta, Struct
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from botkit.errors import ConfigError
-from botkit.model.tokens import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = [
     "AppSettings",
@@ -46,8 +56,6 @@ _SECRETS = frozenset({"client_secret", "api_secret", "bearer_token", "key", "pre
 _DEFAULT_REDIRECT = "http://127.0.0.1:8765/callback"
 _MAX_FILE_BYTES = 64 * 1024
 _LOOPBACK_V6 = "::1"
-_CHECK = "check"
-"""Where a setting's type holds what looks at its value: `Meta(extra={_CHECK: function})`."""
 
 
 def _checked_url(url: str) -> str:
@@ -72,24 +80,15 @@ def _checked_issuer(url: str) -> str:
     return url
 
 
-Url = Annotated[str, Meta(extra={_CHECK: _checked_url})]
-Issuer = Annotated[str, Meta(extra={_CHECK: _checked_issuer})]
+Url = Annotated[str, AfterValidator(_checked_url)]
+Issuer = Annotated[str, AfterValidator(_checked_issuer)]
 
 
-def _amount(usd: Decimal) -> Decimal:
-    if not (usd.is_finite() and usd >= 0):
-        raise ValueError("must be 0 or more")
-    return usd
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-Amount = Annotated[Decimal, Meta(extra={_CHECK: _amount})]
-
-
-class _Section(Struct, frozen=True):
-    pass
-
-
-class XSettings(_Section, frozen=True, kw_only=True):
+class XSettings(_Section):
     """Where X is. The other endpoints derive from `api_url` by X's paths; each can be set."""
 
     api_url: Url = "https://api.x.com"
@@ -106,23 +105,23 @@ class XSettings(_Section, frozen=True, kw_only=True):
     issuer: Issuer | None = None
     """What a server that is not X says of itself (`iss`); then each redirect must say it."""
     ca_file: Path | None = None
-    extra_headers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    extra_headers: dict[str, str] = Field(default_factory=dict)
     use_proxy: bool = False
     """Whether HTTPS_PROXY and its kin are honoured; never for loopback."""
 
 
-class AppSettings(_Section, frozen=True, kw_only=True):
+class AppSettings(_Section):
     """One app of X's console: its credentials, and the callback address registered for it."""
 
     client_id: str | None = None
-    client_secret: Secret | None = None
+    client_secret: SecretStr | None = None
     api_key: str | None = None
-    api_secret: Secret | None = None
-    bearer_token: Secret | None = None
+    api_secret: SecretStr | None = None
+    bearer_token: SecretStr | None = None
     redirect_uri: str = _DEFAULT_REDIRECT
 
 
-class BotSettings(_Section, frozen=True, kw_only=True):
+class BotSettings(_Section):
     """Which bot runs, for which account, and where its events come from."""
 
     target: str | None = None
@@ -132,42 +131,42 @@ class BotSettings(_Section, frozen=True, kw_only=True):
     """`auto`: activity stream and slow poll when the app's bearer is there, else the poll."""
 
 
-class StoreSettings(_Section, frozen=True, kw_only=True):
+class StoreSettings(_Section):
     """Where the state is kept, and the vault key when it comes from the environment."""
 
     url: str = "sqlite:///botkit.db"
     key_from: Literal["file", "keyring"] = "file"
     """Where the vault key is kept when `key` is not given: a file, or the system's keyring."""
-    key: Secret | None = None
-    previous_key: Secret | None = None
+    key: SecretStr | None = None
+    previous_key: SecretStr | None = None
 
 
-class LogSettings(_Section, frozen=True, kw_only=True):
+class LogSettings(_Section):
     """What is logged and how; `auto` is readable on a terminal and JSON elsewhere."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "text", "json"] = "auto"
 
 
-class HttpSettings(_Section, frozen=True, kw_only=True):
+class HttpSettings(_Section):
     """The running bot's own HTTP server."""
 
     host: str = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    port: int = Field(default=8080, ge=0, le=65535)
 
 
-class BudgetSettings(_Section, frozen=True, kw_only=True):
+class BudgetSettings(_Section):
     """The most that may be spent for each account, USD; 0 stands for no limit."""
 
-    hour_usd: Amount = Decimal(0)
-    day_usd: Amount = Decimal(50)
+    hour_usd: Decimal = Field(default=Decimal(0), ge=0)
+    day_usd: Decimal = Field(default=Decimal(50), ge=0)
 
 
-class RunSettings(_Section, frozen=True, kw_only=True):
+class RunSettings(_Section):
     """How the process runs and ends."""
 
-    drain_s: Annotated[float, Meta(ge=0, le=300)] = 8.0
-    slots: Annotated[int, Meta(ge=1, le=10_000)] = 64
+    drain_s: float = Field(default=8.0, ge=0, le=300)
+    slots: int = Field(default=64, ge=1, le=10_000)
     """How many handlers run at the same time at most."""
     write_policy: Literal["reconcile", "hold", "resend"] = "reconcile"
     """What happens to a write whose answer was lost: see the explanation of delivery."""
@@ -179,12 +178,14 @@ class RunSettings(_Section, frozen=True, kw_only=True):
     """`auto`: one process of a store refreshes the logins; `never`: this one does not."""
 
 
-class Settings(Struct, frozen=True, kw_only=True):
+class Settings(BaseSettings):
     """All settings, frozen. Made by `load_settings`."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     x: XSettings = XSettings()
     app: AppSettings | None = None
-    apps: dict[str, AppSettings] = msgspec.field(default_factory=dict[str, AppSettings])
+    apps: dict[str, AppSettings] = Field(default_factory=dict)
     bot: BotSettings = BotSettings()
     store: StoreSettings = StoreSettings()
     log: LogSettings = LogSettings()
@@ -193,6 +194,19 @@ class Settings(Struct, frozen=True, kw_only=True):
     run: RunSettings = RunSettings()
     folder: Path = Path()
     """The folder of botkit.toml: relative paths start there. Not a setting of its own."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load_settings` has merged: the environment is read there, once."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
 
     def app_named(self, name: str = "default") -> AppSettings:
         """The app's settings; an empty one for the default app when nothing is set.
@@ -228,11 +242,14 @@ def surroundings() -> dict[str, str]:
 
 def setting_names() -> list[str]:
     """Every setting as `section.name`; `apps.NAME.*` stands for each named app."""
-    return [
-        f"{'apps.NAME' if section == 'apps' else section}.{name}"
-        for section, model in _SECTIONS.items()
-        for name in model.__struct_fields__
-    ]
+    names: list[str] = []
+    for section, field in Settings.model_fields.items():
+        model = _section_model(section)
+        if field.annotation is Path:
+            continue
+        prefix = "apps.NAME" if section == "apps" else section
+        names.extend(f"{prefix}.{name}" for name in model.model_fields)
+    return names
 
 
 def load_settings(
@@ -332,24 +349,28 @@ class _Reading:
         }:
             self.problems.append("[app] and [apps.default] are the same app: keep one of them.")
         nested: dict[str, Any] = {}
-        for path, given in self.values.items():
-            try:
-                value = _value(_kind(path), given)
-            except ValueError as error:
-                self.problems.append(f"{self.origins[path]}: {error}.")
-                continue
+        for path, value in self.values.items():
             at = nested
             for part in path[:-1]:
                 at = at.setdefault(part, {})
             at[path[-1]] = value
-        if self.problems:
+        settings: Settings | None = None
+        try:
+            settings = Settings(**nested, folder=folder)
+        except ValidationError as error:
+            self.problems.extend(self._faults(error))
+        if self.problems or settings is None:
             raise ConfigError(
                 f"{len(self.problems)} setting(s) are wrong: " + " ".join(self.problems),
                 problems=self.problems,
             )
-        apps = {name: AppSettings(**held) for name, held in nested.pop("apps", {}).items()}
-        sections: dict[str, Any] = {name: _SECTIONS[name](**held) for name, held in nested.items()}
-        return Settings(**sections, apps=apps, folder=folder)
+        return settings
+
+    def _faults(self, error: ValidationError) -> Iterator[str]:
+        for fault in error.errors(include_url=False, include_input=False):
+            path = tuple(str(part) for part in fault["loc"])
+            origin = self.origins.get(path) or self.origins.get(path[:-1]) or ".".join(path)
+            yield f"{origin}: {fault['msg'].removeprefix('Value error, ')}."
 
     def _from_file(self, path: tuple[str, ...], file: Path, origin: str) -> None:
         try:
@@ -398,68 +419,31 @@ class _Reading:
         self.problems.append(f"{origin}: there is no such setting; {cure}")
 
 
-_SECTIONS: dict[str, type[Struct]] = {
-    "x": XSettings,
-    "app": AppSettings,
-    "apps": AppSettings,
-    "bot": BotSettings,
-    "store": StoreSettings,
-    "log": LogSettings,
-    "http": HttpSettings,
-    "budget": BudgetSettings,
-    "run": RunSettings,
-}
+def _section_model(section: str) -> type[BaseModel]:
+    sections: dict[str, type[BaseModel]] = {
+        "x": XSettings,
+        "app": AppSettings,
+        "apps": AppSettings,
+        "bot": BotSettings,
+        "store": StoreSettings,
+        "log": LogSettings,
+        "http": HttpSettings,
+        "budget": BudgetSettings,
+        "run": RunSettings,
+    }
+    return sections.get(section, _Section)
 
 
 def _exists(path: tuple[str, ...]) -> bool:
     match path:
         case ("apps", _, name):
-            return name in AppSettings.__struct_fields__
+            return name in AppSettings.model_fields
         case ("x", "extra_headers", _):
             return True
-        case (section, name) if section != "apps" and section in _SECTIONS:
-            return name in _SECTIONS[section].__struct_fields__
+        case (section, name):
+            return name in _section_model(section).model_fields
         case _:
             return False
-
-
-def _kind(path: tuple[str, ...]) -> Any:
-    """The type of a setting that exists."""
-    if path[:2] == ("x", "extra_headers") and path[2:]:
-        return str
-    fields = msgspec.structs.fields(_SECTIONS[path[0]])
-    return next(field.type for field in fields if field.name == path[-1])
-
-
-def _value(kind: Any, given: Any) -> Any:
-    """What was given, as the setting's type.
-
-    Raises:
-        ValueError: It cannot be that; the words do not hold the value.
-    """
-    if get_origin(kind) is Literal and given not in get_args(kind):
-        raise ValueError(f"must be one of {', '.join(get_args(kind))}")
-    try:
-        value = msgspec.convert(given, kind, strict=False, dec_hook=_from_text)
-    except msgspec.ValidationError as error:
-        raise ValueError(str(error)) from None
-    for check in _checks(kind):
-        value = check(value)
-    return value
-
-
-def _checks(kind: Any) -> Iterator[Callable[[Any], Any]]:
-    for part in (kind, *get_args(kind)):
-        for meta in getattr(part, "__metadata__", ()):
-            if isinstance(meta, Meta) and meta.extra:
-                yield meta.extra[_CHECK]
-
-
-def _from_text(kind: type[Any], given: Any) -> Any:
-    """A secret or a path."""
-    if not isinstance(given, str):
-        raise TypeError("Expected a text")
-    return kind(given)
 
 
 def _path_of(name: str) -> tuple[str, ...]:

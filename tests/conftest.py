@@ -8,8 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from tests.logs import capture_logs
+import structlog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,13 +63,7 @@ def _logging_as_it_was() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-
-
-@pytest.fixture
-def logs() -> Iterator[list[dict[str, Any]]]:
-    """What is logged meanwhile: see `capture_logs`."""
-    with capture_logs() as lines:
-        yield lines
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
+
 from botkit.errors import AccessDenied
 from botkit.model.records import StatusReport
 from botkit.protocol import access
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TOO_LITTLE", "access_part", "check_access", "denials_of", "words_for"]
 
-_log = get_logger("botkit.bot")
+_log = structlog.get_logger("botkit.bot")
 
 TOO_LITTLE = "too little"
 """The state that `botkit status` shows of an account whose logins do not reach."""

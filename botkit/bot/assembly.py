@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
+
 from botkit.client.api import XApi
 from botkit.client.endpoints import AppKeys, Endpoints
 from botkit.client.grant_lease import LeasedGrantLock, Tenure
@@ -29,11 +31,12 @@ from botkit.model.tokens import Secret
 from botkit.runtime.budget import Budget, Limits
 from botkit.storage import find_key, find_previous_key, key_path, open_vault
 from botkit.storage.sqlite.files import path_of
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
     from pathlib import Path
+
+    from pydantic import SecretStr
 
     from botkit.client.fallback import StandIn
     from botkit.client.grant_lock import GrantLock
@@ -54,9 +57,8 @@ __all__ = [
     "rescue_of",
 ]
 
-_log = get_logger("botkit.vault")
+_log = structlog.get_logger("botkit.vault")
 
-_NONE = Secret("")
 _RESCUE_SUFFIX = ".rescue"
 _LOCKS_SUFFIX = "-logins"
 _WITNESS_SUFFIX = "-witness"
@@ -202,11 +204,15 @@ def keys_of(app: AppSettings) -> AppKeys:
     """One app's keys as the client takes them."""
     return AppKeys(
         client_id=app.client_id or "",
-        client_secret=app.client_secret or _NONE,
+        client_secret=_secret(app.client_secret),
         api_key=app.api_key or "",
-        api_secret=app.api_secret or _NONE,
-        bearer_token=app.bearer_token or _NONE,
+        api_secret=_secret(app.api_secret),
+        bearer_token=_secret(app.bearer_token),
     )
+
+
+def _secret(value: SecretStr | None) -> Secret:
+    return Secret("" if value is None else value.get_secret_value())
 
 
 def rescue_of(settings: Settings) -> RescueFile | None:

@@ -8,6 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from botkit.bot.access_check import check_access
 from botkit.bot.assembly import X, open_the_vault, open_x, renew_the_vault
 from botkit.bot.listening import Listening
@@ -33,7 +35,6 @@ from botkit.runtime.reports import Reports
 from botkit.runtime.runs import Ended
 from botkit.runtime.schedules import Scheduler
 from botkit.runtime.steps import Wrote
-from botkit.telemetry.logger import get_logger
 from botkit.telemetry.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TWO_WAYS", "RunningBot", "Watch", "open_runtime", "the_accounts"]
 
-_log = get_logger("botkit.bot")
+_log = structlog.get_logger("botkit.bot")
 
 TWO_WAYS = (
     "Two ways on: `botkit setup` authorizes an account of X;"

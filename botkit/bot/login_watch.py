@@ -12,13 +12,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 
 from botkit.bot.access_check import TOO_LITTLE, access_part, denials_of, words_for
 from botkit.errors import StateError
 from botkit.model.events import AccountState
 from botkit.model.records import Checkpoint
 from botkit.model.tokens import CredentialKind, LoginState
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LoginWatch"]
 
-_log = get_logger("botkit.bot")
+_log = structlog.get_logger("botkit.bot")
 
 _AGAIN_S = (1.0, 5.0, 15.0, 60.0)
 _PARTS = {

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
+
 from botkit.errors import BotkitError, Parked
 from botkit.protocol import objects, requests
 from botkit.protocol.label import STEPS, judge
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from botkit.bot.joining import RunningBot
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["remind_of_label"]
 
-_log = get_logger("botkit.label")
+_log = structlog.get_logger("botkit.label")
 
 
 async def remind_of_label(running: RunningBot, store: Store) -> None:

@@ -10,6 +10,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import structlog
+
 from botkit.bot.joining import TWO_WAYS, open_runtime
 from botkit.bot.reminder import remind_of_label
 from botkit.client.system import SystemClock
@@ -20,7 +22,6 @@ from botkit.storage import open_store, warning_of_key
 from botkit.telemetry.core_dumps import forbid_dumps
 from botkit.telemetry.escaping import escape
 from botkit.telemetry.log import set_up_logging
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["log_as", "serve", "serve_bot"]
 
-_log = get_logger("botkit.run")
+_log = structlog.get_logger("botkit.run")
 
 _GRACE_S = 1.5
 _OK, _INTERRUPTED = 0, 130
@@ -133,8 +134,8 @@ def log_as(settings: Settings, *, level: str | None = None) -> Redactor:
         held += [app.client_secret, app.api_secret, app.bearer_token]
     return set_up_logging(
         level=level if level and settings.log.level != "debug" else settings.log.level,
-        json_lines={"auto": None, "text": False, "json": True}[settings.log.format],
-        secrets=[secret.reveal() for secret in held if secret is not None],
+        as_json={"auto": None, "text": False, "json": True}[settings.log.format],
+        secrets=[secret.get_secret_value() for secret in held if secret is not None],
     )
 
 

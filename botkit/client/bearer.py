@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 from msgspec import Struct
 
 from botkit.client.endpoints import AppKeys
@@ -21,7 +22,6 @@ from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, LoginState, Secret
 from botkit.ports.io import HttpRequest
 from botkit.protocol import oauth2, token_answers
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BearerKeeper"]
 
-_log = get_logger("botkit.tokens")
+_log = structlog.get_logger("botkit.tokens")
 
 _APART_S = 30.0
 _GAP_S = 60.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import structlog
 from msgspec import Struct, structs
 
 from botkit.client.states import setup_command
@@ -24,7 +25,6 @@ from botkit.model.tokens import CredentialKind, Secret
 from botkit.protocol import access
 from botkit.protocol.oauth1 import SigningTemplate, new_nonce
 from botkit.protocol.rate_limits import read_date
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from botkit.client.tokens import TokenKeeper
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Caller", "Callers"]
 
-_log = get_logger("botkit.api")
+_log = structlog.get_logger("botkit.api")
 
 _MOST_CHOSEN = 20_000
 _OUT_OF_BOUNDS = 135

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import structlog
 from msgspec import Struct
 
 from botkit.client.identity import who_am_i
@@ -23,7 +24,6 @@ from botkit.errors import (
 from botkit.model.tokens import CredentialKind, LoginState, Secret, TokenPair
 from botkit.model.users import User
 from botkit.protocol.oauth1_flow import Blame
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Checked", "check_logins"]
 
-_log = get_logger("botkit.login")
+_log = structlog.get_logger("botkit.login")
 
 _APART_S = 5.0
 """Between the two questions about a token that X refuses."""

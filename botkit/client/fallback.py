@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
 from msgspec import Struct
 
 from botkit.client.grants import HANDED_OVER, life_s
 from botkit.model.tokens import CredentialKind, LoginState
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Fallback", "StandIn", "stand_in_of"]
 
-_log = get_logger("botkit.tokens")
+_log = structlog.get_logger("botkit.tokens")
 
 _ENDED = frozenset({LoginState.DEAD, LoginState.CONFIG})
 _NONE: frozenset[CredentialKind] = frozenset()

@@ -9,13 +9,14 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import structlog
+
 from botkit.client.due import DueHeap
 from botkit.client.grants import Outcome
 from botkit.client.identity import who_am_i
 from botkit.errors import RateLimited, ServerError, StateError, XError
 from botkit.model.tokens import LoginState
 from botkit.protocol import rate_limits
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Flights"]
 
-_log = get_logger("botkit.tokens")
+_log = structlog.get_logger("botkit.tokens")
 
 _MOST_FLIGHTS = 64
 _LOOK_AGAIN_S = 60.0

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 from msgspec import Struct
 
 from botkit.client.endpoints import AppKeys
@@ -20,14 +21,13 @@ from botkit.errors import ConfigError, Conflict
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, LoginState
 from botkit.model.users import Account
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from botkit.client.tokens import TokenKeeper
 
 __all__ = ["Parcel", "hand_over", "pack", "read_parcel", "take_back", "take_over"]
 
-_log = get_logger("botkit.login")
+_log = structlog.get_logger("botkit.login")
 
 _ENDED = frozenset({LoginState.DEAD, LoginState.CONFIG})
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import urllib.parse
 from typing import TYPE_CHECKING
 
+import structlog
+
 from botkit.client.signing import SignedCalls
 from botkit.errors import ConfigError
 from botkit.model.tokens import CredentialKind, Secret, TokenPair
 from botkit.ports.io import HttpRequest
 from botkit.protocol import oauth1_flow, oauth2
 from botkit.protocol.oauth1_flow import INVALIDATE
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from botkit.client.surroundings import Surroundings
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["invalidate_bearer", "invalidate_pair"]
 
-_log = get_logger("botkit.login")
+_log = structlog.get_logger("botkit.login")
 
 _TIMEOUT_S = 30.0
 _BEARER = "POST /oauth2/invalidate_token"

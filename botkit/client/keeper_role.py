@@ -12,9 +12,10 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
+import structlog
+
 from botkit.errors import LeaseLost, StateError, StoreUnavailable
 from botkit.leases.lease import Lease
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Alone", "KeeperRole", "LeasedRole", "NeverKeeper"]
 
-_log = get_logger("botkit.tokens")
+_log = structlog.get_logger("botkit.tokens")
 
 _LOOK_AGAIN_S = 2.0
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import structlog
+
 from botkit.errors import Parked
 from botkit.protocol import rate_limits
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,7 +28,7 @@ __all__ = ["Limiter", "WindowKey"]
 WindowKey = tuple[str, str]
 """Operation id, and the owner: an account id, or `app/NAME`."""
 
-_log = get_logger("botkit.limiter")
+_log = structlog.get_logger("botkit.limiter")
 
 _IN_PLACE_S = 5.0
 _JITTER_S = (0.25, 2.0)

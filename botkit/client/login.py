@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 from msgspec import Struct
 
 from botkit.client.identity import check_owner, who_am_i
@@ -33,7 +34,6 @@ from botkit.model.tokens import CredentialKind, LoginState, TokenSet
 from botkit.model.users import Account, User
 from botkit.ports.io import HttpRequest
 from botkit.protocol import oauth2, token_answers
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from botkit.client.endpoints import AppKeys
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Login", "LoginAttempt", "LoginWish"]
 
-_log = get_logger("botkit.login")
+_log = structlog.get_logger("botkit.login")
 
 _LIFE = timedelta(minutes=10)
 _EXCHANGE_TIMEOUT_S = 20.0

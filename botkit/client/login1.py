@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 import msgspec
+import structlog
 
 from botkit.client.identity import check_owner, read_user
 from botkit.client.login import Login, LoginWish
@@ -39,7 +40,6 @@ from botkit.model.users import Account, User
 from botkit.ports.io import HttpRequest
 from botkit.protocol import oauth1_flow, requests
 from botkit.protocol.oauth1_flow import ACCESS_TOKEN, PIN_CALLBACK, REQUEST_TOKEN
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from botkit.client.surroundings import Surroundings
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OAuth1Attempt", "adopt_pair"]
 
-_log = get_logger("botkit.login")
+_log = structlog.get_logger("botkit.login")
 
 _LIFE = timedelta(minutes=10)
 _TIMEOUT_S = 20.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
 from msgspec import structs
 
 from botkit.client.grants import Grant, LoginStatus, fingerprint, life_s
@@ -16,7 +17,6 @@ from botkit.client.pairs import Pairs
 from botkit.client.states import next_step, tell_state
 from botkit.errors import StoreUnavailable
 from botkit.model.tokens import CredentialKind, LoginState, Secret
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LoginBook", "status_of"]
 
-_log = get_logger("botkit.tokens")
+_log = structlog.get_logger("botkit.tokens")
 
 _REMOVED = "it was removed here"
 

@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 
 from botkit.client.grants import fingerprint
 from botkit.client.identity import read_user
@@ -24,7 +25,6 @@ from botkit.model.tokens import LoginState, Secret, TokenPair
 from botkit.ports.io import HttpRequest
 from botkit.protocol import oauth1_flow, requests
 from botkit.protocol.oauth1_flow import PIN_CALLBACK, REQUEST_TOKEN, Blame
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pair", "Pairs", "ask_owner", "blame_for", "keys_fingerprint"]
 
-_log = get_logger("botkit.tokens")
+_log = structlog.get_logger("botkit.tokens")
 
 _TIMEOUT_S = 20.0
 _APART_S = 30.0

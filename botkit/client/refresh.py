@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 from msgspec import Struct
 
 from botkit.client.grants import Outcome, fingerprint
@@ -36,7 +37,6 @@ from botkit.model.records import CredentialRow, Fence, Intent
 from botkit.model.tokens import LoginState, Secret
 from botkit.ports.io import HttpRequest
 from botkit.protocol import oauth2, token_answers
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Refresher", "config_fingerprint"]
 
-_log = get_logger("botkit.tokens")
+_log = structlog.get_logger("botkit.tokens")
 
 _TIMEOUT_S = 60.0
 _RESERVE_BYTES = 2048

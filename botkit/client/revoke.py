@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
+
 from botkit.client.grant_lock import in_process
 from botkit.client.invalidate import invalidate_pair
 from botkit.errors import AuthError, ConfigError, XError
 from botkit.model.tokens import CredentialKind, Secret
 from botkit.ports.io import HttpRequest
 from botkit.protocol import oauth2, token_answers
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from botkit.client.grant_lock import GrantLock
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["revoke_login"]
 
-_log = get_logger("botkit.login")
+_log = structlog.get_logger("botkit.login")
 
 _TIMEOUT_S = 30.0
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
+
 from botkit.errors import Conflict, StateError
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from botkit.client.rescue import Rescue, Rescued
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Salvager"]
 
-_log = get_logger("botkit.tokens")
+_log = structlog.get_logger("botkit.tokens")
 
 _MOST_SALVAGES = 16
 

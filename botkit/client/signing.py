@@ -11,11 +11,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 
 from botkit.errors import ConfigError
 from botkit.protocol import oauth1_flow
 from botkit.protocol.oauth1 import SigningTemplate, new_nonce
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SignedCalls"]
 
-_log = get_logger("botkit.login")
+_log = structlog.get_logger("botkit.login")
 
 _CLOCK_OFF = timedelta(seconds=60)
 _NO_EXTRA: Mapping[str, str] = MappingProxyType({})

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
+
 from botkit.client.grants import HANDED_OVER
 from botkit.model.tokens import CredentialKind, LoginState
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from botkit.model.records import CredentialRow
 
 __all__ = ["next_step", "setup_command", "tell_state"]
 
-_log = get_logger("botkit.tokens")
+_log = structlog.get_logger("botkit.tokens")
 
 _KEYS = {
     CredentialKind.OAUTH2: "client_id and client_secret",

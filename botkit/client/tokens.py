@@ -12,6 +12,8 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
+import structlog
+
 from botkit.client.bearer import BearerKeeper
 from botkit.client.endpoints import Endpoints
 from botkit.client.fallback import Fallback
@@ -31,7 +33,6 @@ from botkit.errors import (
 )
 from botkit.model.tokens import CredentialKind, LoginState, Secret, TokenPair
 from botkit.protocol import pricing, requests
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TokenKeeper"]
 
-_log = get_logger("botkit.tokens")
+_log = structlog.get_logger("botkit.tokens")
 
 _CLOSE_S = 8.0
 

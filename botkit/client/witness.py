@@ -15,9 +15,8 @@ import secrets
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+import structlog
 from msgspec import Struct
-
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FileWitness", "Seen", "Witness", "remember", "seen_of", "verdict"]
 
-_log = get_logger("botkit.tokens")
+_log = structlog.get_logger("botkit.tokens")
 
 _MOST_BYTES = 4096
 

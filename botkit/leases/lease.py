@@ -12,8 +12,9 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import structlog
+
 from botkit.errors import LeaseLost, StateError, StoreUnavailable
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Lease"]
 
-_log = get_logger("botkit.lease")
+_log = structlog.get_logger("botkit.lease")
 
 _LOOK_AGAIN_S = 0.5
 

@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import structlog
 from msgspec import Struct
 
 from botkit.errors import Parked, StoreUnavailable
 from botkit.protocol import operations
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Budget", "Limits"]
 
-_log = get_logger("botkit.budget")
+_log = structlog.get_logger("botkit.budget")
 
 _NOTHING = Decimal(0)
 _FLUSH_S = 1.0

@@ -13,12 +13,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+import structlog
 
 from botkit.errors import BotkitError, NotFound, Parked, StoreUnavailable
 from botkit.model.events import DirectMessage, PostEvent, PostSeen, Quote
 from botkit.model.records import DeadLetter
 from botkit.protocol.activity import encode_event
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Completion", "Lookup", "is_incomplete"]
 
-_log = get_logger("botkit.completion")
+_log = structlog.get_logger("botkit.completion")
 
 _MOST = 100
 """How many users one call may ask for. Source: X API docs, `GET /2/users`."""

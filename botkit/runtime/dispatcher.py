@@ -13,13 +13,14 @@ import contextlib
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from botkit.errors import StateError, UndecodableEvent
 from botkit.runtime.completion import Completion, is_incomplete
 from botkit.runtime.feeder import Feeder
 from botkit.runtime.lanes import Lanes
 from botkit.runtime.runs import Runs
 from botkit.runtime.slots import Deadlines, Slot
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Dispatcher"]
 
-_log = get_logger("botkit.dispatcher")
+_log = structlog.get_logger("botkit.dispatcher")
 
 _UNCLEAN_ENDS = 2
 _RIDE_S = 0.01

@@ -11,9 +11,10 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import structlog
+
 from botkit.errors import StoreUnavailable
 from botkit.runtime.lanes import Job
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Feeder"]
 
-_log = get_logger("botkit.dispatcher")
+_log = structlog.get_logger("botkit.dispatcher")
 
 _PAGE = 500
 _LONGEST_WAIT_S = 60.0

@@ -11,8 +11,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import structlog
+
 from botkit.errors import Parked
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AccountHealth"]
 
-_log = get_logger("botkit.account")
+_log = structlog.get_logger("botkit.account")
 
 _HOLD = timedelta(hours=1)
 _PROBE = timedelta(minutes=2)

@@ -10,13 +10,14 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Protocol
 
+import structlog
+
 from botkit.errors import StoreUnavailable
 from botkit.model.events import GrantRevoked, XEvent
 from botkit.model.records import NewEvent
 from botkit.protocol.activity import encode_event
 from botkit.runtime.completion import is_incomplete
 from botkit.runtime.lanes import Job
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Inbox", "Taker", "job_of", "row_of"]
 
-_log = get_logger("botkit.inbox")
+_log = structlog.get_logger("botkit.inbox")
 
 _when: Final = attrgetter("at")
 

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+import structlog
+
 from botkit.errors import LeaseLost, StateError
 from botkit.runtime.groups import leaves_of
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pace", "Runtime", "Tasks"]
 
-_log = get_logger("botkit.runtime")
+_log = structlog.get_logger("botkit.runtime")
 
 T = TypeVar("T")
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
+import structlog
 
 from botkit.errors import (
     AccessDenied,
@@ -43,7 +44,6 @@ from botkit.runtime.outcomes import (
 )
 from botkit.runtime.steps import Step, Verdict, Wrote
 from botkit.runtime.turns import Turns
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Outbox"]
 
-_log = get_logger("botkit.outbox")
+_log = structlog.get_logger("botkit.outbox")
 
 _FIRST_READ_S = 5.0
 _RECHECK_S = 30.0

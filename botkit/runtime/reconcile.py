@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 
 from botkit.errors import StateError
 from botkit.model.messages import Message
@@ -23,7 +24,6 @@ from botkit.runtime.outcomes import (
     duplicate_refusal,
 )
 from botkit.runtime.timeline import Reading, Timeline
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reconciler"]
 
-_log = get_logger("botkit.reconcile")
+_log = structlog.get_logger("botkit.reconcile")
 
 _READS_AFTER_S = (5.0, 15.0, 60.0, 180.0)
 _SOONEST_S = 5.0

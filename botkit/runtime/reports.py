@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
+
 from botkit.model.records import StatusReport
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reports"]
 
-_log = get_logger("botkit.status")
+_log = structlog.get_logger("botkit.status")
 
 
 class Reports:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from botkit.errors import (
     AccessDenied,
     BadRequest,
@@ -41,7 +43,6 @@ from botkit.runtime.causes import origin_of
 from botkit.runtime.groups import leaves_of
 from botkit.runtime.memory import NOTHING, recall
 from botkit.runtime.opt_outs import who_opts_out
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Ended", "Runs"]
 
-_log = get_logger("botkit.dispatcher")
+_log = structlog.get_logger("botkit.dispatcher")
 
 _TRIES = 3
 _BACKOFF_S = (2.0, 15.0)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import structlog
+
 from botkit.errors import StoreUnavailable
 from botkit.model.records import ScheduleRow
 from botkit.runtime.inbox import job_of, row_of
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Scheduler"]
 
-_log = get_logger("botkit.schedules")
+_log = structlog.get_logger("botkit.schedules")
 
 _SOURCE = "schedule"
 _LONGEST_WAIT_S = 60.0

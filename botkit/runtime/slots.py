@@ -9,7 +9,7 @@ import asyncio
 import math
 from typing import TYPE_CHECKING
 
-from botkit.telemetry.logger import get_logger
+import structlog
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Deadlines", "Slot"]
 
-_log = get_logger("botkit.dispatcher")
+_log = structlog.get_logger("botkit.dispatcher")
 
 _INSIST_S = 1.0
 _INSISTS = 3

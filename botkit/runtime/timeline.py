@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import structlog
 from msgspec import Struct
 
 from botkit.errors import BotkitError, Parked, RateLimited, ServerError, StateError
@@ -12,7 +13,6 @@ from botkit.model.posts import Post
 from botkit.protocol import objects, requests
 from botkit.protocol.pagination import PageTrail
 from botkit.runtime.outcomes import MESSAGE_OPERATIONS
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from botkit.model.records import StoredWrite
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reading", "Timeline"]
 
-_log = get_logger("botkit.reconcile")
+_log = structlog.get_logger("botkit.reconcile")
 
 
 class Reading(Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ import threading
 import traceback
 from typing import TYPE_CHECKING, Self
 
-from botkit.telemetry.logger import get_logger
+import structlog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Watchdog"]
 
-_log = get_logger("botkit.watchdog")
+_log = structlog.get_logger("botkit.watchdog")
 
 _BEAT_S = 1.0
 _PATIENCE_S = 5.0

@@ -11,19 +11,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 from msgspec import Struct
 
 from botkit.protocol import activity, objects, requests
 from botkit.protocol.pagination import PageTrail
 from botkit.sources.polling import Pace, Poll
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from botkit.model.events import PostEvent
 
 __all__ = ["MentionsPoll"]
 
-_log = get_logger("botkit.mentions")
+_log = structlog.get_logger("botkit.mentions")
 
 _SNOWFLAKE_SHIFT = 22
 _OVERLAP_MS = 30_000

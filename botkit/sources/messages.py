@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from botkit.model.events import DirectMessage
 from botkit.protocol import activity, objects, requests
 from botkit.protocol.envelopes import events_of
 from botkit.protocol.pagination import PageTrail
 from botkit.sources.polling import Pace, Poll
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from botkit.model.events import XEvent
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MessagesPoll"]
 
-_log = get_logger("botkit.messages")
+_log = structlog.get_logger("botkit.messages")
 
 _FEWEST = 1
 

@@ -13,6 +13,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import structlog
+
 from botkit.errors import (
     BotkitError,
     MalformedAnswer,
@@ -28,7 +30,6 @@ from botkit.model.records import Gap
 from botkit.protocol import activity, requests
 from botkit.protocol.pricing import event_price_usd
 from botkit.protocol.stream import LineSplitter, StreamBackoff, Trouble
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ActivityStream"]
 
-_log = get_logger("botkit.stream")
+_log = structlog.get_logger("botkit.stream")
 
 _SILENCE_S = 30.0
 """X sends a keep-alive every 20 s; this adds slack for jitter."""

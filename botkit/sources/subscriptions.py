@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
 from msgspec import Struct
 
 from botkit.errors import BotkitError, ConfigError, Forbidden
 from botkit.protocol import objects, requests
 from botkit.protocol.pagination import PageTrail
-from botkit.telemetry.logger import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MESSAGE_KINDS", "POST_KINDS", "Prepared", "Subscriptions"]
 
-_log = get_logger("botkit.subscriptions")
+_log = structlog.get_logger("botkit.subscriptions")
 
 POST_KINDS = ("post.mention.create", "post.reply.create", "post.quote.create")
 MESSAGE_KINDS = ("dm.received",)

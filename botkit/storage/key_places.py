@@ -18,7 +18,7 @@ from botkit.storage.sqlite.files import path_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from botkit.model.tokens import Secret
+    from pydantic import SecretStr
 
 __all__ = [
     "KeyPlace",
@@ -37,9 +37,9 @@ class _StoreSettings(Protocol):
     @property
     def key_from(self) -> str: ...
     @property
-    def key(self) -> Secret | None: ...
+    def key(self) -> SecretStr | None: ...
     @property
-    def previous_key(self) -> Secret | None: ...
+    def previous_key(self) -> SecretStr | None: ...
 
 
 class _Settings(Protocol):
@@ -159,7 +159,7 @@ def find_key(settings: _Settings, *, store_id: str = "") -> bytes | None:
             locked or missing.
     """
     if settings.store.key is not None:
-        return parse_key(settings.store.key.reveal(), origin="BOTKIT_STORE__KEY")
+        return parse_key(settings.store.key.get_secret_value(), origin="BOTKIT_STORE__KEY")
     keys = key_place(settings, store_id=store_id).read() if store_id else []
     return keys[0] if keys else None
 
@@ -171,7 +171,9 @@ def find_previous_key(settings: _Settings, *, store_id: str = "") -> bytes | Non
     the key comes from there too.
     """
     if settings.store.previous_key is not None:
-        return parse_key(settings.store.previous_key.reveal(), origin="BOTKIT_STORE__PREVIOUS_KEY")
+        return parse_key(
+            settings.store.previous_key.get_secret_value(), origin="BOTKIT_STORE__PREVIOUS_KEY"
+        )
     if settings.store.key is not None or not store_id:
         return None
     keys = key_place(settings, store_id=store_id).read()

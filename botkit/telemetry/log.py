@@ -1,16 +1,20 @@
-"""Sets logging up: the standard library's, to stderr, as text or JSON lines."""
+"""Sets logging up: structlog over the standard library, to stderr, as text or JSON lines."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from botkit.telemetry.lines import Lines, as_json, as_text, in_colour
+import structlog
+
+from botkit.telemetry.escaping import escape
 from botkit.telemetry.redaction import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, MutableMapping
+
+    from structlog.typing import Processor
 
 __all__ = ["set_up_logging"]
 
@@ -21,7 +25,7 @@ _QUIET = ("aiohttp.access", "aiohttp.client", "asyncio")
 def set_up_logging(
     *,
     level: str = "info",
-    json_lines: bool | None = None,
+    as_json: bool | None = None,
     secrets: Iterable[str] = (),
     stream: TextIO | None = None,
 ) -> Redactor:
@@ -29,19 +33,59 @@ def set_up_logging(
 
     Args:
         level: `debug`, `info`, `warning` or `error`.
-        json_lines: JSON lines; None for text on a terminal and JSON elsewhere.
+        as_json: JSON lines; None for text on a terminal and JSON elsewhere.
         secrets: Values that must not be shown.
         stream: Instead of stderr.
     """
     out = stream or sys.stderr
+    json_lines = not out.isatty() if as_json is None else as_json
     redactor = Redactor(secrets)
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        redactor,
+        _escaped,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    renderer: Processor = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if json_lines
+        else structlog.dev.ConsoleRenderer(colors=out.isatty())
+    )
     handler = logging.StreamHandler(out)
-    text = in_colour if out.isatty() else as_text
-    json_wanted = not out.isatty() if json_lines is None else json_lines
-    handler.setFormatter(Lines(redactor, as_json if json_wanted else text))
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                renderer,
+            ],
+        )
+    )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     return redactor
+
+
+def _escaped(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Text from outside cannot fake a second line; a trace keeps its lines, each escaped."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            if name == "exception":
+                event[name] = "\n".join(escape(line) for line in value.split("\n"))
+            else:
+                event[name] = escape(value)
+    return event

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, MutableMapping
 
 __all__ = ["Redactor"]
 
@@ -48,15 +48,15 @@ class Redactor:
             text = text.replace(secret, REDACTED)
         return _SECRET_VALUES.sub(lambda found: found["name"] + REDACTED, text)
 
-    def line(self, line: dict[str, Any]) -> dict[str, Any]:
-        """A log line's values without secrets: by name, and by what stands in texts."""
-        return {name: self._shown(name, value) for name, value in line.items()}
-
-    def _shown(self, name: str, value: Any) -> Any:
-        if name != "event" and _SECRET_NAMES.match(name):
-            return REDACTED
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, BaseException):
-            return self.text(f"{type(value).__name__}: {value}")
-        return value
+    def __call__(
+        self, _logger: Any, _method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        """Serve as a structlog processor."""
+        for name, value in event.items():
+            if name != "event" and _SECRET_NAMES.match(name):
+                event[name] = REDACTED
+            elif isinstance(value, str):
+                event[name] = self.text(value)
+            elif isinstance(value, BaseException):
+                event[name] = self.text(f"{type(value).__name__}: {value}")
+        return event

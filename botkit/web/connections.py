@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 
+import structlog
 from aiohttp import web
 
-from botkit.telemetry.logger import get_logger
 from botkit.web.page import Page, render
 
 __all__ = ["HEADER_TIMEOUT_S", "Connections"]
 
-_log = get_logger("botkit.web")
+_log = structlog.get_logger("botkit.web")
 
 HEADER_TIMEOUT_S = 5.0
 _MAX_LINE_BYTES = 8 * 1024

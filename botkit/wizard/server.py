@@ -11,6 +11,7 @@ import errno
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 from aiohttp import web
 
 from botkit.errors import (
@@ -22,7 +23,6 @@ from botkit.errors import (
     WrongAccount,
 )
 from botkit.protocol.callback_urls import loopback_address
-from botkit.telemetry.logger import get_logger
 from botkit.web.checks import comes_from, has_body, is_ahead, is_for
 from botkit.web.connections import Connections
 from botkit.web.page import Page, render
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CallbackServer"]
 
-_log = get_logger("botkit.setup")
+_log = structlog.get_logger("botkit.setup")
 
 _MAX_CONNECTIONS = 64
 _MAX_REFUSED = 100

@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from docutils import nodes
-from msgspec import NODEFAULT, Struct, structs
+from pydantic_core import PydanticUndefined
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 
@@ -15,7 +15,8 @@ from botkit import config
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from msgspec.structs import FieldInfo
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
 
 _HEAD = ("Setting", "Environment", "Default")
 _WIDTHS = (2, 4, 4)
@@ -29,10 +30,9 @@ def sections() -> Iterator[tuple[str, str, list[Row]]]:
     said = ModuleAnalyzer.for_module(config.__name__).find_attr_docs()
     for section, names in _by_section().items():
         model = _model(section)
-        fields = {field.name: field for field in structs.fields(model)}
         rows = []
         for name in names:
-            info = fields[name]
+            info = model.model_fields[name]
             about = " ".join(said.get((model.__name__, name), [])).strip()
             rows.append(
                 (
@@ -54,10 +54,10 @@ def _by_section() -> dict[str, list[str]]:
     return found
 
 
-def _model(section: str) -> type[Struct]:
+def _model(section: str) -> type[BaseModel]:
     if section == "app":
         return config.AppSettings
-    return type(getattr(config.Settings(), section))
+    return type(config.Settings.model_fields[section].get_default())
 
 
 def _variable(section: str, name: str) -> str:
@@ -65,15 +65,15 @@ def _variable(section: str, name: str) -> str:
 
 
 def _default(info: FieldInfo) -> str:
-    value = info.default if info.default_factory is NODEFAULT else info.default_factory()
-    if value is None or value is NODEFAULT or value == {}:
+    value = info.get_default(call_default_factory=True)
+    if value is None or value is PydanticUndefined or value == {}:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _choice(info: FieldInfo) -> str:
-    if get_origin(info.type) is Literal:
-        return f"One of {', '.join(get_args(info.type))}."
+    if get_origin(info.annotation) is Literal:
+        return f"One of {', '.join(get_args(info.annotation))}."
     return ""
 
 

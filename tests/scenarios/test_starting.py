@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from msgspec import Struct
-from msgspec.structs import replace
 
 from botkit import Actions, Bot, BotState, Conversation, DirectMessage, Mention, Tick
 from botkit.bot import RunningBot, open_runtime
@@ -115,9 +114,9 @@ async def test_while_a_bot_runs_a_second_one_on_its_store_refuses_and_names_the_
 
 async def test_settings_that_want_the_stream_without_its_credentials_are_refused(sandbox, bot):
     def stream_without_bearer(settings: Settings) -> Settings:
-        app = replace(settings.app_named(), bearer_token=None)
-        source = replace(settings.bot, source="stream")
-        return replace(settings, app=app, bot=source)
+        app = settings.app_named().model_copy(update={"bearer_token": None})
+        source = settings.bot.model_copy(update={"source": "stream"})
+        return settings.model_copy(update={"app": app, "bot": source})
 
     async with sandbox.running(bot) as process:
         pass
@@ -130,9 +129,11 @@ async def test_settings_that_want_the_stream_without_its_credentials_are_refused
 async def test_without_the_stream_the_poll_hears_alone_and_says_why(sandbox, bot, why):
     def poll(settings: Settings) -> Settings:
         if why == "no bearer":
-            app = replace(settings.app_named(), bearer_token=None)
-            return replace(settings, app=app)
-        return replace(settings, bot=replace(settings.bot, source="poll"))
+            app = settings.app_named().model_copy(update={"bearer_token": None})
+            return settings.model_copy(update={"app": app})
+        return settings.model_copy(
+            update={"bot": settings.bot.model_copy(update={"source": "poll"})}
+        )
 
     ada = sandbox.user("ada")
     async with sandbox.running(bot) as process:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -68,9 +68,9 @@ async def test_only_those_that_lack_something_are_in_the_status(place: Place) ->
     assert [each.part for each in await place.store.progress.reports()] == ["access/ada"]
 
 
-async def test_by_force_it_is_only_said(place: Place, logs: list[dict[str, Any]]) -> None:
+async def test_by_force_it_is_only_said(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     await check(place, ADA, may={"post"}, force=True)
-    assert "createPosts" in repr(logs)
+    assert "createPosts" in "".join(capsys.readouterr())
 
 
 async def test_the_words_name_each_lack_and_each_cure_once() -> None:

@@ -212,7 +212,7 @@ async def test_a_store_that_cannot_take_it_is_tried_until_it_can(desk: Desk) -> 
 
 
 async def test_access_that_does_not_reach_any_more_is_said_once_and_so_is_its_cure(
-    desk: Desk, logs: list[dict[str, Any]]
+    desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
     desk.lacks = True
     await desk.hears(status(LoginState.OK), status(LoginState.OK, gen=2))
@@ -220,7 +220,7 @@ async def test_access_that_does_not_reach_any_more_is_said_once_and_so_is_its_cu
     desk.lacks = False
     await desk.hears(status(LoginState.OK, gen=3))
     assert desk.states["access/greeter"] == "enough"
-    assert repr(logs).count("tweet.write") >= 1
+    assert "".join(capsys.readouterr()).count("tweet.write") >= 1
 
 
 async def test_a_pair_that_stands_in_is_in_the_status(desk: Desk) -> None:

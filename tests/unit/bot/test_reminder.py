@@ -6,12 +6,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from botkit.bot.reminder import remind_of_label
 from botkit.errors import ServerError
 from botkit.model.records import Mark
 from botkit.protocol.label import STEPS
-from tests.logs import capture_logs
 
 
 async def remind(place, x: Any) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
-from msgspec.structs import replace
+import structlog
 
 from botkit import Actions, Bot, Mention
 from botkit.bot import Watch, serving
@@ -22,7 +22,6 @@ from botkit.bot.serving import log_as, serve, serve_bot
 from botkit.config import Settings, load_settings
 from botkit.errors import ConfigError, LeaseLost, MissingScope
 from botkit.sandbox import open_server
-from botkit.telemetry.logger import get_logger
 
 
 class LastWord:
@@ -58,6 +57,7 @@ def _plain_logs() -> Iterator[None]:
     yield
     root.handlers[:], level = before[0], before[1]
     root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @asynccontextmanager
@@ -158,7 +158,9 @@ async def test_handlers_that_do_not_end_are_named_and_left_behind(place, last_wo
 
     await place.authorize()
     async with reachable(place) as settings:
-        hasty = replace(settings, run=replace(settings.run, drain_s=0.2))
+        hasty = settings.model_copy(
+            update={"run": settings.run.model_copy(update={"drain_s": 0.2})}
+        )
         async with asyncio.TaskGroup() as group:
             group.create_task(serve(stuck, hasty))
             await until(lambda: heard(place))
@@ -251,7 +253,7 @@ def test_logs_hide_the_secrets_of_the_settings(tmp_path, capsys):
     }
     redactor = log_as(load_settings(environ=environ, folder=tmp_path))
 
-    get_logger("test").info("said", what="hush-hush-hush and murmur-murmur")
+    structlog.get_logger("test").info("said", what="hush-hush-hush and murmur-murmur")
 
     err = capsys.readouterr().err
     assert '"event": "said"' in err
@@ -267,8 +269,8 @@ def test_a_command_for_persons_logs_only_what_goes_wrong_unless_debugging(
     settings = load_settings(environ={"BOTKIT_LOG__LEVEL": level}, folder=tmp_path)
     log_as(settings, level="warning")
 
-    get_logger("test").info("chatter")
-    get_logger("test").warning("trouble")
+    structlog.get_logger("test").info("chatter")
+    structlog.get_logger("test").warning("trouble")
 
     err = capsys.readouterr().err
     assert ("chatter" in err) is shown

@@ -69,7 +69,7 @@ async def test_while_both_live_oauth2_speaks(world: World) -> None:
 
 
 async def test_after_its_death_the_pair_signs_and_both_turns_are_said_once(
-    world: World, logs: list[dict[str, Any]]
+    world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.peer.plan[CREATE] = [POSTED] * 3
     both = await both_in(world)
@@ -85,7 +85,7 @@ async def test_after_its_death_the_pair_signs_and_both_turns_are_said_once(
     await both.post()
     assert both.proofs() == ["OAuth", "OAuth", "Bearer"]
     assert both.turns == [True, False]
-    out = repr(logs)
+    out = "".join(capsys.readouterr())
     assert (out.count("fallback begins"), out.count("fallback ends")) == (1, 1)
 
 

@@ -317,7 +317,7 @@ async def test_a_look_under_way_says_nothing_of_the_token_that_replaces_it(world
 
 
 async def test_a_level_that_nobody_knows_is_asked_for_once(
-    world: World, logs: list[dict[str, Any]]
+    world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.peer.plan[ME] = [HIM]
     async with held_in(world, level="") as held:
@@ -326,7 +326,7 @@ async def test_a_level_that_nobody_knows_is_asked_for_once(
         await held.pairs.learn_level("7")
         assert len(world.peer.named(ME)) == 1
         assert (await held.stored()).level == ""
-    assert "access level not known" in repr(logs)
+    assert "access level not known" in "".join(capsys.readouterr())
 
 
 async def test_a_level_that_x_tells_is_kept_and_told(world: World) -> None:

@@ -7,6 +7,7 @@ import stat
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 from botkit.client.login import LoginAttempt, LoginWish
 from botkit.client.surroundings import Surroundings
@@ -14,7 +15,6 @@ from botkit.client.witness import FileWitness, Seen
 from botkit.errors import InvalidGrant
 from botkit.model.tokens import LoginState
 from botkit.sandbox.gates import threads_counted
-from tests.logs import capture_logs
 from tests.unit.client.fakes import APPS, SCOPES, World
 from tests.unit.client.keeping import EXPIRED, LAST_MINUTE, keeper_in
 
@@ -106,7 +106,7 @@ async def test_a_witness_that_is_behind_is_made_whole_with_a_warning(
     assert await keeper_in(world).access() == "at-2"
     if known is not None:
         await witness.note(first, known)
-    with capture_logs() as logs:
+    with structlog.testing.capture_logs() as logs:
         kept = keeper_in(world, witness=witness)
         await kept.keeper.reload()
     assert [line["log_level"] for line in logs if "witness" in line["event"]] == ["warning"]
@@ -121,7 +121,7 @@ async def test_a_witness_that_cannot_be_written_costs_a_warning_and_no_login(
 ) -> None:
     (tmp_path / "witness").write_text("a file where the folder belongs")
     await world.log_in(left=EXPIRED)
-    with capture_logs() as logs, threads_counted(world.clock):
+    with structlog.testing.capture_logs() as logs, threads_counted(world.clock):
         kept = keeper_in(world, witness=FileWitness(tmp_path / "witness"))
         assert await kept.access() == "at-2"
     assert "witness not written" in [line["event"] for line in logs]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from botkit.errors import StoreUnavailable
 from botkit.runtime.reports import Reports
 from botkit.sandbox.clock import VirtualClock
 from botkit.storage import open_store
-from tests.logs import capture_logs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

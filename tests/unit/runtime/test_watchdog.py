@@ -8,10 +8,10 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from botkit.runtime.slots import Slot
 from botkit.runtime.watchdog import Watchdog
-from tests.logs import capture_logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,9 +6,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from pydantic import SecretStr
 
 from botkit.errors import ConfigError, VaultKeyError
-from botkit.model.tokens import Secret
 from botkit.storage import find_key, find_previous_key, key_beside_store, key_path, key_place
 from botkit.storage.keys import make_key, read_keys, rotate_key
 
@@ -29,8 +29,8 @@ def _settings(
     key_from: str = "file",
     url: str | None = None,
 ) -> SimpleNamespace:
-    def secret(text: str | None) -> Secret | None:
-        return None if text is None else Secret(text)
+    def secret(text: str | None) -> SecretStr | None:
+        return None if text is None else SecretStr(text)
 
     store = SimpleNamespace(key=secret(key), previous_key=secret(previous), key_from=key_from)
     return SimpleNamespace(store=store, store_url=url or f"sqlite:///{folder / 'botkit.db'}")

@@ -7,10 +7,10 @@ import json
 import logging
 
 import pytest
+import structlog
 
 from botkit.telemetry.escaping import escape
 from botkit.telemetry.log import set_up_logging
-from botkit.telemetry.logger import get_logger
 from botkit.telemetry.redaction import Redactor
 
 
@@ -38,7 +38,7 @@ def test_values_are_hidden_by_name_and_exceptions_by_text() -> None:
         "status": 3,
         "error": ValueError("access_token=abcdef"),
     }
-    hidden = Redactor().line(event)
+    hidden = Redactor()(None, "info", event)
     assert hidden["refresh_token"] == hidden["client_secret"] == "[redacted]"
     assert hidden["status"] == 3
     assert hidden["error"] == "ValueError: access_token=[redacted]"
@@ -63,8 +63,8 @@ def test_text_from_outside_stays_on_its_line(text: str, shown: str) -> None:
 
 def test_json_logs_are_one_valid_object_a_line() -> None:
     out = io.StringIO()
-    set_up_logging(json_lines=True, secrets=["sup3rsecret"], stream=out)
-    get_logger("botkit.test").info("post\nseen", text="a\x1b", note="has sup3rsecret")
+    set_up_logging(as_json=True, secrets=["sup3rsecret"], stream=out)
+    structlog.get_logger("botkit.test").info("post\nseen", text="a\x1b", note="has sup3rsecret")
     logging.getLogger("other").warning("plain %s", "sup3rsecret")
     first, second = (json.loads(line) for line in out.getvalue().splitlines())
     assert first["event"] == r"post\x0aseen"
@@ -75,11 +75,11 @@ def test_json_logs_are_one_valid_object_a_line() -> None:
 
 def test_a_trace_keeps_its_lines_and_loses_its_secrets() -> None:
     out = io.StringIO()
-    set_up_logging(json_lines=False, secrets=["sup3rsecret"], stream=out)
+    set_up_logging(as_json=False, secrets=["sup3rsecret"], stream=out)
     try:
         int("bad\x1b sup3rsecret")
     except ValueError:
-        get_logger("botkit.test").exception("failed")
+        structlog.get_logger("botkit.test").exception("failed")
     text = out.getvalue()
     assert "Traceback" in text
     assert "sup3rsecret" not in text
@@ -88,8 +88,8 @@ def test_a_trace_keeps_its_lines_and_loses_its_secrets() -> None:
 
 def test_the_level_is_kept_and_request_lines_are_never_logged() -> None:
     out = io.StringIO()
-    set_up_logging(level="debug", json_lines=False, stream=out)
+    set_up_logging(level="debug", as_json=False, stream=out)
     logging.getLogger("aiohttp.access").info("GET /callback?code=abc")
-    get_logger("botkit.test").debug("shown")
+    structlog.get_logger("botkit.test").debug("shown")
     assert "callback" not in out.getvalue()
     assert "shown" in out.getvalue()
