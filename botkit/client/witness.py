@@ -124,7 +124,7 @@ def _write(path: Path, body: bytes) -> None:
     try:
         try:
             os.fchmod(descriptor, 0o600)
-            os.write(descriptor, body)
+            os.pwrite(descriptor, body, 0)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

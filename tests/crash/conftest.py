@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import socket
@@ -18,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.crash.peer import Peer
+from tests.crash.refreshing import Refreshers, plain_environment
 
 GREETER = """
 from botkit import Actions, Bot, Mention
@@ -240,11 +242,28 @@ def stranger(tmp_path: Path) -> Iterator[Machine]:
     machine.end()
 
 
-def plain_environment(home: Path) -> dict[str, str]:
-    """The environment without any setting of botkit's."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()  # noqa: TID251 - for a process that is started
-        if not name.startswith(("BOTKIT_", "COV_", "COVERAGE_"))
-    }
-    return kept | {"XDG_CONFIG_HOME": str(home / "config"), "PYTHONUNBUFFERED": "1"}
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    opened = Peer()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def refreshers(tmp_path: Path, peer: Peer) -> Iterator[Refreshers]:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    opened = Refreshers(folder, peer)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def strace() -> str:
+    found = shutil.which("strace")
+    if found is None:
+        pytest.skip("strace is not installed")
+    tried = subprocess.run([found, "-o", "/dev/null", "true"], capture_output=True, check=False)
+    if tried.returncode != 0:
+        pytest.skip(f"strace may not trace here: {tried.stderr.decode().strip()}")
+    return found
