@@ -121,7 +121,7 @@ class LeasedRole:
 
     async def stay(self, on_taken: Callable[[], Awaitable[None]]) -> None:
         """See `KeeperRole`. What was taken before counts as known."""
-        self._is_new = False
+        self._is_new = failing = False
         while True:
             try:
                 if self._lease.is_good:
@@ -137,7 +137,11 @@ class LeasedRole:
                 self._lease.abandon()
                 _log.warning("not the keeper of the logins any more", why=lost.message)
             except StoreUnavailable as error:
-                _log.error("the keeper's lease waits for the store", why=error.message)
+                if not failing:
+                    _log.error("the keeper's lease waits for the store", why=error.message)
+                failing = True
+            else:
+                failing = False
             held = self._lease.is_good
             await self._clock.sleep(self._tenure.renew_s if held else _LOOK_AGAIN_S)
 
