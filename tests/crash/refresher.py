@@ -68,7 +68,7 @@ def _another_machine() -> dict[str, Any]:
     def lock(_: Any, clock: Any, entropy: Any) -> FileGrantLock:
         return FileGrantLock(locks, clock=clock, entropy=entropy)
 
-    assembly._lock_of = lock
+    assembly._file_lock_of = lock
     owner = f"{locks.name}/boot/{os.getpid()}/0/{os.urandom(4).hex()}"
     return {"owner": owner, "tenure": Tenure(ttl_s=ttl_s, renew_s=ttl_s / 4)}
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from botkit import Actions, Bot, GrantRevoked, Mention
 from botkit.bot.assembly import apps_of, open_the_vault
@@ -15,6 +17,7 @@ from botkit.model.records import EventState
 from botkit.model.tokens import LoginState
 from botkit.sandbox import Process, Sandbox, SandboxTransport
 from botkit.sandbox.clock import SeededEntropy
+from botkit.sandbox.grants import TokenUse
 from botkit.storage import open_store
 
 
@@ -229,3 +232,55 @@ async def test_a_429_with_or_without_a_time_is_no_failure_of_the_handler(sandbox
 
     assert sandbox.replies_to(ada) == ["Hello @ada!"]
     assert event.attempts == 0
+
+
+def refreshes(sandbox: Sandbox) -> list[TokenUse]:
+    """What came to X's token endpoint."""
+    return [use for use in sandbox.world.grants.log if use.grant_type == "refresh_token"]
+
+
+async def test_a_lost_answer_to_a_refresh_from_the_alarm_to_the_next_login_without_a_restart(
+    sandbox, bot
+):
+    def stamp(_logger: Any, _name: str, line: Any) -> Any:
+        return {**line, "at": sandbox.clock.now()}
+
+    ada, bob = sandbox.user("ada"), sandbox.user("bob")
+    begun = sandbox.clock.now()
+    with capture_logs(processors=[stamp]) as lines:
+        async with sandbox.running(bot) as process:
+            sandbox.faults.lose_answer("POST /2/oauth2/token")
+            while not refreshes(sandbox):
+                await sandbox.advance(60)
+            (first,) = refreshes(sandbox)
+            (alarm,) = [line for line in lines if line["event"] == "login state"]
+            assert (alarm["status"], alarm["log_level"]) == ("UNCERTAIN", "warning")
+            assert alarm["at"] - first.at < timedelta(seconds=5)
+            assert "botkit setup --account greeter" in alarm["next_step"]
+            assert await states(process) == [LoginState.UNCERTAIN]
+
+            await ada.posts("@greeter hello")
+            await sandbox.settle()
+            assert sandbox.replies_to(ada) == ["Hello @ada!"]
+            await sandbox.advance(begun + timedelta(minutes=117) - sandbox.clock.now())
+            assert refreshes(sandbox) == [first]
+
+            await sandbox.advance(timedelta(minutes=2))
+            _, second = refreshes(sandbox)
+            assert (second.outcome, second.token_hash) == ("refused", first.token_hash)
+            assert second.at >= begun + timedelta(minutes=118)
+            assert await states(process) == [LoginState.DEAD]
+            await sandbox.advance(timedelta(hours=3))
+            assert refreshes(sandbox) == [first, second]
+            reports = {one.part: one for one in await process.store.progress.reports()}
+            assert reports["login/greeter"].state == "DEAD"
+            assert "botkit setup --account greeter" in reports["login/greeter"].detail
+
+            await bob.posts("@greeter hello")
+            await sandbox.advance(60)
+            assert await waits_for(process) == ["login"]
+            await authorize_anew(sandbox, process, bot)
+            await sandbox.advance(61)
+            assert await states(process) == [LoginState.OK]
+            await sandbox.settle()
+            assert sandbox.replies_to(bob) == ["Hello @bob!"]
