@@ -37,6 +37,7 @@ __all__ = [
     "AppSettings",
     "BotSettings",
     "BudgetSettings",
+    "ConnectSettings",
     "HttpSettings",
     "LogSettings",
     "RunSettings",
@@ -77,6 +78,16 @@ def _checked_issuer(url: str) -> str:
         raise ValueError(
             "is plain http; only a loopback address (127.0.0.1 or [::1]) may be: use https"
         )
+    return url
+
+
+def _checked_origin(url: str) -> str:
+    """An origin in the letters in which a browser sends it back."""
+    url = _checked_url(url)
+    parts = urlsplit(url)
+    default = {"https": 443, "http": 80}[parts.scheme]
+    if parts.path or parts.netloc != parts.netloc.lower() or parts.port == default:
+        raise ValueError("must be https://HOST: no path, no capitals, no default port")
     return url
 
 
@@ -149,10 +160,22 @@ class LogSettings(_Section):
 
 
 class HttpSettings(_Section):
-    """The running bot's own HTTP server."""
+    """The running bot's own HTTP server; it is there when `on`, or when `[connect]` is."""
 
+    on: bool = False
+    """Serve `/healthz` and `/readyz`."""
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
+
+
+class ConnectSettings(_Section):
+    """Whether the running bot lets accounts log in by invitation, and at what public address."""
+
+    on: bool = False
+    public_url: Annotated[str, AfterValidator(_checked_origin)] | None = None
+    """`https://HOST` as browsers see it; the callback to register is `/connect/callback` there."""
+    app: str = "default"
+    """The app of an invitation that names none."""
 
 
 class BudgetSettings(_Section):
@@ -190,6 +213,7 @@ class Settings(BaseSettings):
     store: StoreSettings = StoreSettings()
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
+    connect: ConnectSettings = ConnectSettings()
     budget: BudgetSettings = BudgetSettings()
     run: RunSettings = RunSettings()
     folder: Path = Path()
@@ -359,6 +383,8 @@ class _Reading:
             settings = Settings(**nested, folder=folder)
         except ValidationError as error:
             self.problems.extend(self._faults(error))
+        if settings is not None and settings.connect.on and settings.connect.public_url is None:
+            self.problems.append("[connect] on: needs public_url, like https://bot.example.")
         if self.problems or settings is None:
             raise ConfigError(
                 f"{len(self.problems)} setting(s) are wrong: " + " ".join(self.problems),
@@ -428,6 +454,7 @@ def _section_model(section: str) -> type[BaseModel]:
         "store": StoreSettings,
         "log": LogSettings,
         "http": HttpSettings,
+        "connect": ConnectSettings,
         "budget": BudgetSettings,
         "run": RunSettings,
     }

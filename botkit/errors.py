@@ -10,6 +10,7 @@
         InvalidGrant                 the refresh token or code is dead: authorize again
         InvalidClient                X does not accept this client id and secret
         WrongAccount                 the login is of another account than the one wanted
+        InvitationRefused            .why: the invitation link opens nothing, or no more
         AccessDenied                 .operation .have .need .cure
           MissingScope, LevelTooLow, WrongCredential
       XError                         .request (method, path; never tokens)
@@ -55,6 +56,7 @@ __all__ = [
     "Forbidden",
     "InvalidClient",
     "InvalidGrant",
+    "InvitationRefused",
     "LeaseLost",
     "LevelTooLow",
     "LinkNotAllowed",
@@ -165,6 +167,18 @@ class InvalidClient(AuthError):
 
 class WrongAccount(AuthError):
     """The login belongs to another account than the one that was wanted. Nothing was stored."""
+
+
+class InvitationRefused(AuthError):
+    """An invitation link opens nothing, or nothing any more: a person needs another one.
+
+    Attributes:
+        why: `forged`, `unknown`, `used`, `expired`, `revoked` or `in use`.
+    """
+
+    def __init__(self, message: str, *, why: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.why = why
 
 
 class AccessDenied(AuthError):

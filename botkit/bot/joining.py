@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -14,6 +12,8 @@ from botkit.bot.access_check import check_access
 from botkit.bot.assembly import X, open_the_vault, open_x, renew_the_vault
 from botkit.bot.listening import Listening
 from botkit.bot.login_watch import LoginWatch
+from botkit.bot.newcomers import Newcomers
+from botkit.bot.running import RunningBot, Watch
 from botkit.client.grant_lease import Tenure
 from botkit.client.system import SystemClock, SystemEntropy
 from botkit.errors import ConfigError
@@ -32,13 +32,18 @@ from botkit.runtime.lifecycle import Pace, Runtime, Tasks
 from botkit.runtime.outbox import Outbox
 from botkit.runtime.reconcile import Reconciler
 from botkit.runtime.reports import Reports
-from botkit.runtime.runs import Ended
 from botkit.runtime.schedules import Scheduler
-from botkit.runtime.steps import Wrote
 from botkit.telemetry.redaction import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Coroutine, Sequence
+    from collections.abc import (
+        AsyncGenerator,
+        Awaitable,
+        Callable,
+        Coroutine,
+        Mapping,
+        Sequence,
+    )
     from contextlib import AbstractAsyncContextManager
 
     from botkit.bot.definition import Bot
@@ -46,7 +51,7 @@ if TYPE_CHECKING:
     from botkit.ports import Entropy, Source, Store, Transport, Vault
     from botkit.routing.wiring import Wiring
 
-__all__ = ["TWO_WAYS", "RunningBot", "Watch", "open_runtime", "the_accounts"]
+__all__ = ["TWO_WAYS", "open_runtime", "the_accounts"]
 
 _log = structlog.get_logger("botkit.bot")
 
@@ -54,50 +59,6 @@ TWO_WAYS = (
     "Two ways on: `botkit setup` authorizes an account of X;"
     " `botkit dev MODULE:BOT` tries the bot without one."
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Watch:
-    """Who is told what happens in a running bot: a transcript, a test, metrics."""
-
-    on_ended: Callable[[Ended], None] | None = None
-    on_wrote: Callable[[Wrote], None] | None = None
-
-
-@dataclass(kw_only=True, slots=True)
-class RunningBot:
-    """A bot that runs.
-
-    Attributes:
-        accounts: Those it acts for.
-        sources: What it hears by, for each the reason for that way.
-    """
-
-    accounts: tuple[Account, ...]
-    sources: Mapping[str, str]
-    x: X
-    inbox: Inbox
-    dispatcher: Dispatcher
-    runtime: Runtime
-    tasks: Tasks
-    stubborn: list[str] = field(default_factory=list[str])
-    stopped: bool = False
-
-    async def wait_idle(self) -> None:
-        """Return when no event is due."""
-        await self.dispatcher.feeder.wait_idle()
-
-    async def stop(self, drain_s: float | None = None) -> None:
-        """Stop intake, let handlers finish until the deadline, give the lease back; once."""
-        if self.stopped:
-            return
-        self.stopped = True
-        self.x.keeper.stop()
-        self.stubborn = await self.runtime.stop(drain_s)
-
-    def crash(self) -> None:
-        """Abandon everything as `kill -9` does; for the sandbox."""
-        self.runtime.crash()
 
 
 @asynccontextmanager
@@ -129,7 +90,7 @@ async def open_runtime(
     """
     wiring = bot.wiring
     vault = await open_the_vault(settings, store)
-    accounts = await the_accounts(settings, store)
+    accounts = await _accounts_at_start(settings, store)
     chance = entropy or SystemEntropy()
     joint = _Joint(
         bot,
@@ -151,12 +112,26 @@ async def open_runtime(
         )
         await joint.provide(stack)
         tasks = await stack.enter_async_context(joint.tasks)
-        running = joint.join(x, tasks, watch or Watch(), redactor or Redactor(), dry_run=dry_run)
-        await running.runtime.start()
+        running = joint.join(
+            x, tasks, watch or Watch(), redactor or Redactor(), dry_run=dry_run, force=force
+        )
+        await joint.open_http(running, stack)
+        await running.start()
         try:
             yield running
         finally:
             await running.stop()
+
+
+async def _accounts_at_start(settings: Settings, store: Store) -> tuple[Account, ...]:
+    """As `the_accounts`; where accounts come by invitation, there may be none yet."""
+    try:
+        return await the_accounts(settings, store)
+    except ConfigError as none:
+        if not settings.connect.on:
+            raise
+        _log.warning("no account yet: botkit accounts invite", why=none.message)
+        return ()
 
 
 async def the_accounts(settings: Settings, store: Store) -> tuple[Account, ...]:
@@ -199,6 +174,7 @@ class _Joint:
         self._settings = settings
         self._wiring = wiring
         self._accounts = {account.id: account for account in accounts}
+        self._known = dict(self._accounts)
         self._store = store
         self._pace = pace
         self.clock = clock
@@ -227,6 +203,8 @@ class _Joint:
         self._given: dict[str, dict[Any, Any]] = {}
         self._dispatcher: Dispatcher | None = None
         self._runtime: Runtime | None = None
+        self._newcomers: Newcomers | None = None
+        self._running_bot: RunningBot | None = None
 
     def open_x(self, vault: Vault, transport: Transport | None) -> AbstractAsyncContextManager[X]:
         """The way to X, whose logins are watched."""
@@ -249,7 +227,14 @@ class _Joint:
             self.provided[wanted] = await stack.enter_async_context(provider.open())
 
     def join(
-        self, x: X, tasks: Tasks, watch: Watch, redactor: Redactor, *, dry_run: bool
+        self,
+        x: X,
+        tasks: Tasks,
+        watch: Watch,
+        redactor: Redactor,
+        *,
+        dry_run: bool,
+        force: bool,
     ) -> RunningBot:
         """Make the runtime; starts nothing."""
         reconciler = Reconciler(
@@ -268,11 +253,15 @@ class _Joint:
             fence=self.lease.fence,
             on_revoked=lambda event: x.keeper.revoked(event.user_id, "revoked on X"),
         )
-        sources, reasons = self._listening(x, inbox).sources()
+        listening = self._listening(x, inbox)
+        sources, reasons = listening.sources()
+        scheduler = self._scheduler(dispatcher)
+        parts = self._parts(x, reconciler, inbox, sources)
         self._runtime = self._running(
-            x, tasks, dispatcher, inbox, outbox, self._parts(x, reconciler, inbox, sources)
+            x, tasks, dispatcher, inbox, outbox, parts, scheduler=scheduler
         )
-        return RunningBot(
+        self._newcomers = self._welcoming(x, listening, scheduler, self._runtime, force=force)
+        self._running_bot = RunningBot(
             accounts=tuple(self._accounts.values()),
             sources=reasons,
             x=x,
@@ -280,7 +269,54 @@ class _Joint:
             dispatcher=dispatcher,
             runtime=self._runtime,
             tasks=tasks,
+            reports=self.reports,
+            newcomers=self._newcomers,
         )
+        return self._running_bot
+
+    async def open_http(self, running: RunningBot, stack: AsyncExitStack) -> None:
+        """Listen for HTTP if the settings want it, until the stack is closed."""
+        if self._settings.http.on or self._settings.connect.on:
+            from botkit.bot.http import open_http
+
+            running.http = await stack.enter_async_context(
+                open_http(self._bot, self._settings, running, self.lease.fence)
+            )
+
+    def _welcoming(
+        self, x: X, listening: Listening, scheduler: Scheduler, runtime: Runtime, *, force: bool
+    ) -> Newcomers:
+        async def check(account: Account) -> None:
+            await check_access(
+                x.sender,
+                [account],
+                self._bot.may,
+                store=self._store,
+                clock=self.clock,
+                force=force,
+            )
+
+        return Newcomers(
+            settings=self._settings,
+            store=self._store,
+            accounts=self._accounts,
+            listening=listening,
+            scheduler=scheduler,
+            runtime=runtime,
+            reports=self.reports,
+            check=check,
+            known=self._know,
+            joined=self._joined,
+        )
+
+    def _joined(self, account: Account, reasons: Mapping[str, str]) -> None:
+        if self._running_bot is not None:
+            self._running_bot.take_on(account, reasons)
+
+    def _know(self, account: Account) -> None:
+        """What handlers for the account are given from now on."""
+        self._known[account.id] = account
+        self._given.pop(account.id, None)
 
     def _outbox(self, x: X, reconciler: Reconciler, watch: Watch, *, dry_run: bool) -> Outbox:
         return Outbox(
@@ -319,6 +355,16 @@ class _Joint:
             slots=self._settings.run.slots,
         )
 
+    def _scheduler(self, dispatcher: Dispatcher) -> Scheduler:
+        return Scheduler(
+            self._wiring.schedules,
+            list(self._accounts),
+            store=self._store,
+            clock=self.clock,
+            taker=dispatcher,
+            fence=self.lease.fence,
+        )
+
     def _running(
         self,
         x: X,
@@ -327,15 +373,9 @@ class _Joint:
         inbox: Inbox,
         outbox: Outbox,
         parts: dict[str, Callable[[], Awaitable[None]]],
+        *,
+        scheduler: Scheduler,
     ) -> Runtime:
-        scheduler = Scheduler(
-            self._wiring.schedules,
-            list(self._accounts),
-            store=self._store,
-            clock=self.clock,
-            taker=dispatcher,
-            fence=self.lease.fence,
-        )
         return Runtime(
             store=self._store,
             clock=self.clock,
@@ -390,7 +430,7 @@ class _Joint:
         """What handlers for the account may ask for; made once."""
         values = self._given.get(account_id)
         if values is None:
-            account = self._accounts.get(account_id) or Account(id=account_id, username="")
+            account = self._known.get(account_id) or Account(id=account_id, username="")
             values = self._given[account_id] = {
                 Clock: self.clock,
                 Reader: x.reader.for_account(account_id),
@@ -415,4 +455,6 @@ class _Joint:
         """Another process wrote to the store: new logins, retried events, settled writes."""
         await renew_the_vault(self._settings, self._store, x.keeper.around.vault)
         await x.keeper.reload()
+        if self._newcomers is not None:
+            await self._newcomers.look()
         self._look_again()

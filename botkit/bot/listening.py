@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,8 @@ class Listening:
     Attributes:
         name: The bot's; its subscriptions are tagged with it.
         kinds: The activity events that it wants to hear.
+        streams: The stream of each app that was made.
+        beside: The polls beside it, which read what it missed.
     """
 
     name: str
@@ -49,6 +51,10 @@ class Listening:
     clock: Clock
     entropy: Entropy
     report: Report
+    streams: dict[str, ActivityStream] = field(default_factory=dict[str, ActivityStream])
+    beside: dict[str, list[MentionsPoll | MessagesPoll]] = field(
+        default_factory=dict[str, list[MentionsPoll | MessagesPoll]]
+    )
 
     def sources(self) -> tuple[list[Source], dict[str, str]]:
         """The sources, and why each is as it is.
@@ -56,20 +62,37 @@ class Listening:
         Raises:
             ConfigError: The settings want the stream, and its credentials are missing.
         """
+        return self._sources(self.accounts)
+
+    def welcome(self, account: Account) -> tuple[list[Source], dict[str, str]]:
+        """The sources that one account more needs; a stream that is open takes it in by itself.
+
+        Raises:
+            ConfigError: The settings want the stream, and its credentials are missing.
+        """
+        return self._sources([account])
+
+    def _sources(self, accounts: Sequence[Account]) -> tuple[list[Source], dict[str, str]]:
         sources: list[Source] = []
         reasons: dict[str, str] = {}
-        polls: dict[str, list[MentionsPoll | MessagesPoll]] = {}
-        for account in self.accounts:
+        hearing: dict[str, list[Account]] = {}
+        for account in accounts:
             streams, why = self._may_stream(account)
-            for poll in self._polls(account, why, streams=streams):
-                sources.append(poll)
-                reasons[poll.name] = why
-                if streams:
-                    polls.setdefault(account.app, []).append(poll)
-        for app, beside in polls.items():
-            stream = self._stream(app, beside)
-            sources.append(stream)
-            reasons[stream.name] = "hears at once"
+            polls = self._polls(account, why, streams=streams)
+            sources += polls
+            reasons |= {poll.name: why for poll in polls}
+            if streams:
+                self.beside.setdefault(account.app, []).extend(polls)
+                hearing.setdefault(account.app, []).append(account)
+        for app, newcomers in hearing.items():
+            stream = self.streams.get(app)
+            if stream is None:
+                stream = self.streams[app] = self._stream(app, newcomers)
+                sources.append(stream)
+                reasons[stream.name] = "hears at once"
+            else:
+                for account in newcomers:
+                    stream.add(account, self.kinds)
         return sources, reasons
 
     def _may_stream(self, account: Account) -> tuple[bool, str]:
@@ -116,8 +139,7 @@ class Listening:
             polls.append(MessagesPoll(account, interval=slowly, **ports))
         return polls
 
-    def _stream(self, app: str, polls: Sequence[MentionsPoll | MessagesPoll]) -> ActivityStream:
-        accounts = [account for account in self.accounts if account.app == app]
+    def _stream(self, app: str, accounts: Sequence[Account]) -> ActivityStream:
         return ActivityStream(
             app,
             accounts,
@@ -129,7 +151,7 @@ class Listening:
             clock=self.clock,
             entropy=self.entropy,
             report=self.report,
-            on_connected=lambda: _poke(polls),
+            on_connected=lambda: _poke(self.beside[app]),
             on_events=self.x.budget.note_events,
         )
 

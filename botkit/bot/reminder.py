@@ -11,7 +11,7 @@ from botkit.protocol import objects, requests
 from botkit.protocol.label import STEPS, judge
 
 if TYPE_CHECKING:
-    from botkit.bot.joining import RunningBot
+    from botkit.bot.running import RunningBot
     from botkit.model.users import Account, User
     from botkit.ports import Store
 

@@ -143,9 +143,8 @@ def _must_be_set_up(settings: Settings) -> None:
     """Before the first setup there is no store: say the two ways on, not what file is missing."""
     url = settings.store_url
     if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).exists():
-        raise ConfigError(
-            f"No account is authorized yet: there is no store at {url}.", hint=TWO_WAYS
-        )
+        hint = "Make one: botkit accounts invite" if settings.connect.on else TWO_WAYS
+        raise ConfigError(f"No account is authorized yet: there is no store at {url}.", hint=hint)
 
 
 def _called(bot: Bot) -> str:

@@ -14,6 +14,7 @@ from botkit.cli.accounts_change import (
 )
 from botkit.cli.accounts_check import check_command, next_step
 from botkit.cli.accounts_import import import_command, invalidate_command
+from botkit.cli.accounts_invite import invite_command
 from botkit.cli.accounts_move import export_command
 from botkit.cli.help import Group
 from botkit.cli.options import (
@@ -45,6 +46,7 @@ def command() -> None:
 
 
 command.add_command(check_command)
+command.add_command(invite_command)
 command.add_command(rename_command)
 command.add_command(export_command)
 command.add_command(import_command)

@@ -71,7 +71,7 @@ class _Demo:
         return 0
 
     async def _play(self, folder: Path, opened: OpenServer) -> None:
-        from botkit.bot.joining import Watch, open_runtime
+        from botkit.bot import Watch, open_runtime
         from botkit.cli.stage import authorize, environment_of
         from botkit.client.system import SystemClock
         from botkit.sandbox.actors import Actor

@@ -7,6 +7,7 @@ Source: docs/explanation/requirements.md, C1 to C8; RFC 6749 section 4.1, RFC 76
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -40,12 +41,16 @@ if TYPE_CHECKING:
     from botkit.client.surroundings import Surroundings
     from botkit.ports.io import HttpResponse
 
-__all__ = ["Login", "LoginAttempt", "LoginWish"]
+__all__ = ["Keep", "Login", "LoginAttempt", "LoginWish"]
 
 _log = structlog.get_logger("botkit.login")
 
 _LIFE = timedelta(minutes=10)
 _EXCHANGE_TIMEOUT_S = 20.0
+
+
+Keep = Callable[[Account, CredentialRow], Awaitable[CredentialRow]]
+"""Stores an account and its login; a `Conflict` when the login's generation is not the next."""
 
 
 class LoginWish(Struct, frozen=True, kw_only=True):
@@ -74,19 +79,25 @@ class Login(Struct, frozen=True, kw_only=True):
 class LoginAttempt:
     """One attempt; make a new one for each.
 
+    Args:
+        keep: Stores account and login, by default one after the other.
+
     Attributes:
         url: What the person opens in the browser.
+        state: What the redirect must carry; tells it from those of other attempts.
         expires_at: After that, no redirect counts.
     """
 
     url: str
+    state: str
     expires_at: datetime
 
-    def __init__(self, around: Surroundings, wish: LoginWish) -> None:
+    def __init__(self, around: Surroundings, wish: LoginWish, *, keep: Keep | None = None) -> None:
         self._around = around
         self._wish = wish
+        self._keep = keep or self._keep_in_store
         self._keys = _keys_of(around, wish.app)
-        self._state = oauth2.new_state(around.entropy.token_bytes(32))
+        self.state = oauth2.new_state(around.entropy.token_bytes(32))
         self._verifier = oauth2.new_code_verifier(around.entropy.token_bytes(32))
         self._used = False
         self._ends_s = around.clock.monotonic() + _LIFE.total_seconds()
@@ -96,7 +107,7 @@ class LoginAttempt:
             client_id=self._keys.client_id,
             redirect_uri=wish.redirect_uri,
             scopes=wish.scopes,
-            state=self._state,
+            state=self.state,
             code_verifier=self._verifier,
         )
 
@@ -122,7 +133,7 @@ class LoginAttempt:
         """
         try:
             code = oauth2.read_callback(
-                query, state=self._state, issuer=self._around.endpoints.issuer
+                query, state=self.state, issuer=self._around.endpoints.issuer
             )
         except AuthorizationDenied:
             self._use_up()
@@ -187,9 +198,7 @@ class LoginAttempt:
         account = Account(id=user.id, username=user.username, name=user.name, app=self._wish.app)
 
         async def store() -> CredentialRow:
-            await self._around.store.accounts.put(account)
-            row = await self._row(account, granted)
-            return await self._around.store.credentials.replace(row)
+            return await self._keep(account, await self._row(account, granted))
 
         row = await persist(self._around.clock, store, Conflict, StoreUnavailable)
         tokens = granted.refresh_token or granted.access_token
@@ -203,6 +212,10 @@ class LoginAttempt:
         )
         missing = tuple(scope for scope in self._wish.scopes if scope not in granted.scopes)
         return Login(account=account, row=row, scopes=granted.scopes, missing=missing)
+
+    async def _keep_in_store(self, account: Account, row: CredentialRow) -> CredentialRow:
+        await self._around.store.accounts.put(account)
+        return await self._around.store.credentials.replace(row)
 
     async def _row(self, account: Account, granted: TokenSet) -> CredentialRow:
         kind = CredentialKind.OAUTH2

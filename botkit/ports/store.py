@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from decimal import Decimal
 
+    from botkit.model.invitations import Invitation
     from botkit.model.records import (
         BudgetEntry,
         Checkpoint,
@@ -36,6 +37,7 @@ __all__ = [
     "Accounts",
     "Credentials",
     "Events",
+    "Invitations",
     "Leases",
     "Ledger",
     "Progress",
@@ -183,6 +185,70 @@ class Accounts(Protocol):
         ...
 
 
+class Invitations(Protocol):
+    """Invitations to authorize an account through the running bot; each lets one login in.
+
+    Source: docs/explanation/requirements.md, "Invitations".
+    """
+
+    async def add(self, invitation: Invitation) -> None:
+        """Keep a new one."""
+        ...
+
+    async def get(self, invitation_id: str) -> Invitation | None:
+        """By its id."""
+        ...
+
+    async def listing(self) -> list[Invitation]:
+        """All that are kept, newest first."""
+        ...
+
+    async def hold(
+        self, invitation_id: str, holder: str, *, before: str, until: datetime, now: datetime
+    ) -> Invitation | None:
+        """Keep an open one for a login that begins now; gives it as it is then.
+
+        One that is held already stays so (None), unless the one who held it, `before`, begins
+        again.
+        """
+        ...
+
+    async def free(self, invitation_id: str, holder: str) -> None:
+        """The holder's login came to nothing: the invitation is open again."""
+        ...
+
+    async def free_all(self) -> None:
+        """No login is under way: at the start of the only process that lets any begin."""
+        ...
+
+    async def redeem(
+        self,
+        invitation_id: str,
+        holder: str,
+        account: Account,
+        row: CredentialRow,
+        events: Sequence[NewEvent],
+        *,
+        now: datetime,
+        fence: Fence,
+    ) -> CredentialRow:
+        """Store the login, record the events and use the invitation up, all or nothing.
+
+        Raises:
+            Conflict: `row.gen` is not the login's next generation.
+            InvitationRefused: The holder does not hold it any more, or it was revoked.
+        """
+        ...
+
+    async def revoke(self, invitation_id: str, *, now: datetime) -> bool:
+        """End one that was not used yet; False when there was none to end."""
+        ...
+
+    async def prune(self, *, before: datetime) -> int:
+        """Forget those that were over before then; gives how many."""
+        ...
+
+
 class Leases(Protocol):
     """Roles that one process holds at a time. They run out by the store's clock, not the caller's.
 
@@ -281,6 +347,7 @@ class Store(Protocol):
     writes: Writes
     credentials: Credentials
     accounts: Accounts
+    invitations: Invitations
     leases: Leases
     progress: Progress
     ledger: Ledger
@@ -320,6 +387,14 @@ class Vault(Protocol):
 
     def is_current(self, sealed: bytes, /) -> bool:
         """Whether it was sealed with the newest key."""
+        ...
+
+    def sign(self, message: bytes, /, *, purpose: str) -> bytes:
+        """A tag that only this deployment's key makes, for this purpose only."""
+        ...
+
+    def verify(self, message: bytes, tag: bytes, /, *, purpose: str) -> bool:
+        """Whether the tag is one of `sign`, by any key that we have; in constant time."""
         ...
 
     def learn(self, key: bytes, /, *, previous: bytes | None = None) -> None:

@@ -179,6 +179,10 @@ class Runtime:
         task.add_done_callback(self._sends.discard)
         return task
 
+    def add_part(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Start one part more beside those that run, and stop it with them."""
+        self._sources.append(self._tasks.spawn(self._supervise(name, run), name))
+
     async def start(self) -> None:
         """Recover, then start everything. The lease must be held."""
         await self._reports.clear()

@@ -49,7 +49,7 @@ class Scheduler:
         fence: Callable[[], Fence],
     ) -> None:
         self._schedules = schedules
-        self._accounts = accounts
+        self._accounts = list(accounts)
         self._progress = store.progress
         self._clock = clock
         self._taker = taker
@@ -62,15 +62,28 @@ class Scheduler:
         Raises:
             StoreUnavailable: Nothing is known yet.
         """
-        now = self._clock.now()
         for account_id in self._accounts:
-            rows = {row.id: row for row in await self._progress.schedules(account_id)}
-            for schedule in self._schedules:
-                row = rows.get(schedule.name)
-                if row is None or row.spec != schedule.spec:
-                    row = _planned(schedule, account_id, schedule.first_after(now))
-                    await self._progress.fire(row, (), fence=self._fence())
-                self._next[account_id, schedule.name] = row.next_at
+            await self._load(account_id)
+
+    async def add(self, account_id: str) -> None:
+        """Fire the schedules for one account more from now on.
+
+        Raises:
+            StoreUnavailable: They are not fired for it.
+        """
+        if account_id not in self._accounts:
+            await self._load(account_id)
+            self._accounts.append(account_id)
+
+    async def _load(self, account_id: str) -> None:
+        now = self._clock.now()
+        rows = {row.id: row for row in await self._progress.schedules(account_id)}
+        for schedule in self._schedules:
+            row = rows.get(schedule.name)
+            if row is None or row.spec != schedule.spec:
+                row = _planned(schedule, account_id, schedule.first_after(now))
+                await self._progress.fire(row, (), fence=self._fence())
+            self._next[account_id, schedule.name] = row.next_at
 
     async def run(self) -> None:
         """Fire what is due as it becomes due, until cancelled. Needs `load` first."""

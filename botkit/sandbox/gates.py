@@ -29,6 +29,7 @@ _GROUPS = frozenset(
         "writes",
         "credentials",
         "accounts",
+        "invitations",
         "leases",
         "progress",
         "ledger",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from botkit.errors import (
+    AuthError,
     BotkitError,
     MalformedAnswer,
     Parked,
@@ -78,7 +79,7 @@ class ActivityStream:
     ) -> None:
         self._app = app
         self._accounts = {account.id: account for account in accounts}
-        self._kinds = kinds
+        self._kinds = dict(kinds)
         self._subscriptions = subscriptions
         self._sender = sender
         self._intake = intake
@@ -89,6 +90,8 @@ class ActivityStream:
         self._on_connected = on_connected
         self._on_events = on_events
         self._hearing = activity.Hearing(usernames={a.id: a.username for a in accounts})
+        self._unprepared: dict[str, float] = {}
+        """Accounts without subscriptions, and when to try again (on the clock that runs on)."""
         self._backoff = StreamBackoff()
         self._last_heard: datetime | None = None
 
@@ -96,6 +99,14 @@ class ActivityStream:
     def name(self) -> str:
         """`activity/<app>`."""
         return f"activity/{self._app}"
+
+    def add(self, account: Account, kinds: Sequence[str]) -> None:
+        """Hear one account more: subscribed for within a keep-alive, on the open connection."""
+        self._accounts[account.id] = account
+        self._kinds[account.id] = kinds
+        usernames = {each.id: each.username for each in self._accounts.values()}
+        self._hearing = activity.Hearing(usernames=usernames)
+        self._unprepared[account.id] = self._clock.monotonic()
 
     async def run(self) -> None:
         """Subscribe, connect, read, and connect again, until cancelled."""
@@ -110,12 +121,43 @@ class ActivityStream:
                 await self._clock.sleep(wait_s)
 
     async def _prepare(self) -> list[str]:
-        """Subscribe for all accounts; gives what was refused, in words."""
+        """Subscribe for all accounts; gives what was refused, in words.
+
+        One account's dead login does not keep the others from being heard.
+        """
         refused: list[str] = []
-        for account in self._accounts.values():
-            prepared = await self._subscriptions.prepare(account, self._kinds[account.id])
-            refused += [why for _, why in prepared.refused]
-        return refused
+        problems: list[AuthError | Parked] = []
+        self._unprepared.clear()
+        for account in tuple(self._accounts.values()):
+            try:
+                refused += await self._subscribe(account)
+            except (AuthError, Parked) as problem:
+                problems.append(problem)
+                self._put_off(account, problem)
+        if len(problems) == len(self._accounts):
+            raise problems[-1]
+        return refused + [str(problem) for problem in problems]
+
+    async def _subscribe(self, account: Account) -> list[str]:
+        prepared = await self._subscriptions.prepare(account, self._kinds[account.id])
+        return [why for _, why in prepared.refused]
+
+    def _put_off(self, account: Account, problem: BotkitError | Parked) -> None:
+        _log.warning("not subscribed yet", account=account.id, why=str(problem))
+        self._unprepared[account.id] = self._clock.monotonic() + _CONFIG_RETRY_S
+
+    async def _take_in(self) -> None:
+        """Subscribe for accounts that came while the stream is open."""
+        now_s = self._clock.monotonic()
+        for account_id in [key for key, at_s in self._unprepared.items() if at_s <= now_s]:
+            account = self._accounts[account_id]
+            del self._unprepared[account_id]
+            try:
+                refused = await self._subscribe(account)
+            except (BotkitError, Parked) as problem:
+                self._put_off(account, problem)
+            else:
+                self._report(self.name, "live", "; ".join(refused))
 
     async def _read(self, refused: Iterable[str]) -> None:
         first = next(iter(self._accounts))
@@ -150,6 +192,8 @@ class ActivityStream:
                 _log.error("stream line over the limit skipped", app=self._app)
             if lines:
                 await self._take(lines)
+            if self._unprepared:
+                await self._take_in()
 
     async def _take(self, lines: Sequence[bytes]) -> None:
         """Commit what one network read brought."""

@@ -12,6 +12,7 @@ Source: NIST SP 800-38D (96-bit random nonces); docs/explanation/requirements.md
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 from typing import TYPE_CHECKING, Protocol
 
@@ -60,6 +61,9 @@ class Vault:
         self._current = _name_of(key)
         self._ciphers = {
             _name_of(each): _cipher(each) for each in (previous, key) if each is not None
+        }
+        self._signers = {
+            _name_of(each): _signer(each) for each in (previous, key) if each is not None
         }
 
     def __repr__(self) -> str:
@@ -116,7 +120,22 @@ class Vault:
     def learn(self, key: bytes, *, previous: bytes | None = None) -> None:
         """The key was rotated while we run: seal with this one from now on."""
         self._ciphers |= {_name_of(each): _cipher(each) for each in (previous, key) if each}
+        self._signers |= {_name_of(each): _signer(each) for each in (previous, key) if each}
         self._current = _name_of(key)
+
+    def sign(self, message: bytes, /, *, purpose: str) -> bytes:
+        """A tag of 32 bytes that only this deployment's key makes, for this purpose only."""
+        return self._tag(self._signers[self._current], message, purpose)
+
+    def verify(self, message: bytes, tag: bytes, /, *, purpose: str) -> bool:
+        """Whether the tag is one of `sign`, by any key that we have; in constant time."""
+        tags = [self._tag(signer, message, purpose) for signer in self._signers.values()]
+        return any([hmac.compare_digest(tag, each) for each in tags])  # noqa: C419 - all of them
+
+    def _tag(self, signer: bytes, message: bytes, purpose: str) -> bytes:
+        parts = (self._deployment, purpose.encode(), message)
+        bound = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+        return hmac.digest(signer, bound, "sha256")
 
     def is_current(self, sealed: bytes) -> bool:
         """Whether it was sealed with the newest key; if not, seal it again when convenient."""
@@ -247,6 +266,11 @@ def _name_of(key: bytes) -> bytes:
     if len(key) != KEY_BYTES:
         raise VaultKeyError(f"A vault key has {KEY_BYTES} bytes, this one has {len(key)}.")
     return hashlib.sha256(b"botkit vault key name\0" + key).digest()[:_KEY_NAME_BYTES]
+
+
+def _signer(key: bytes) -> bytes:
+    """A key of its own for signing: one key, one use. Source: NIST SP 800-108r1."""
+    return hmac.digest(key, b"botkit vault signing key\0", "sha256")
 
 
 def _cipher(key: bytes) -> AESGCM:

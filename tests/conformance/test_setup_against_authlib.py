@@ -110,9 +110,16 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Iterator[Authority]:
+    with serving(tmp_path, "/callback") as opened:
+        yield opened
+
+
+@contextlib.contextmanager
+def serving(tmp_path: Path, callback: str) -> Iterator[Authority]:
+    """The server, where a callback address of that path is registered."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        redirect_uri = f"http://127.0.0.1:{free.getsockname()[1]}/callback"
+        redirect_uri = f"http://127.0.0.1:{free.getsockname()[1]}{callback}"
     settings = {
         "client_id": CLIENT_ID,
         "client_secret": CLIENT_SECRET,

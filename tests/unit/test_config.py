@@ -248,3 +248,39 @@ def test_an_issuer_is_kept_to_the_letter_because_it_is_compared(tmp_path: Path) 
     assert issuer("https://login.example/") == "https://login.example/"
     with pytest.raises(ConfigError, match="plain http"):
         issuer("http://login.example")
+
+
+def test_invitations_need_a_public_address(tmp_path: Path) -> None:
+    assert problems_of(tmp_path, {"BOTKIT_CONNECT__ON": "true"}) == [
+        "[connect] on: needs public_url, like https://bot.example."
+    ]
+    environ = {"BOTKIT_CONNECT__ON": "true", "BOTKIT_CONNECT__PUBLIC_URL": "https://bot.example/"}
+    settings = load_settings(environ=environ, folder=tmp_path)
+    assert settings.connect.public_url == "https://bot.example"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://bot.example",
+        "https://bot.example/path",
+        "https://Bot.example",
+        "https://bot.example:443",
+        "http://127.0.0.1:80",
+        "https://user:pw@bot.example",
+        "https://bot.example?a=b",
+        "bot.example",
+    ],
+)
+def test_a_public_address_is_an_origin_as_browsers_write_it(url: str, tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, {"BOTKIT_CONNECT__PUBLIC_URL": url})
+    assert problem.startswith("BOTKIT_CONNECT__PUBLIC_URL: ")
+    assert "pw" not in problem
+
+
+@pytest.mark.parametrize(
+    "url", ["https://bot.example", "https://bot.example:8443", "http://[::1]:8080"]
+)
+def test_an_origin_is_kept_to_the_letter(url: str, tmp_path: Path) -> None:
+    settings = load_settings(environ={"BOTKIT_CONNECT__PUBLIC_URL": url}, folder=tmp_path)
+    assert settings.connect.public_url == url

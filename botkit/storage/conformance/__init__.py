@@ -21,6 +21,7 @@ from botkit.storage.conformance.bench import SuiteClock
 from botkit.storage.conformance.credentials import CredentialsConformance
 from botkit.storage.conformance.desk import DeskConformance
 from botkit.storage.conformance.events import EventsConformance
+from botkit.storage.conformance.invitations import InvitationsConformance
 from botkit.storage.conformance.progress import ProgressConformance
 from botkit.storage.conformance.races import RacesConformance
 from botkit.storage.conformance.writes import WritesConformance
@@ -34,6 +35,7 @@ class StoreConformance(
     WritesConformance,
     CredentialsConformance,
     AccountsConformance,
+    InvitationsConformance,
     ProgressConformance,
     RacesConformance,
 ):

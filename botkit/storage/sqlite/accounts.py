@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from botkit.storage.sqlite.engine import Engine, Transaction
 
-__all__ = ["SqliteAccounts"]
+__all__ = ["SqliteAccounts", "put_account"]
 
 _ACCOUNT = "SELECT id, username, name, app, alias FROM account"
 _PUT = """
@@ -40,12 +40,7 @@ class SqliteAccounts:
 
     async def put(self, account: Account) -> None:
         """Add or update an account; its alias stays as it is."""
-        row = (account.id, account.username, account.name, account.app)
-
-        def job(transaction: Transaction) -> None:
-            transaction.execute(_PUT, row)
-
-        await self._engine.write(job)
+        await self._engine.write(lambda transaction: put_account(transaction, account))
 
     async def get(self, account: str) -> Account | None:
         """By id, alias or username, case-insensitive, with or without the @."""
@@ -187,6 +182,11 @@ class SqliteAccounts:
             )
 
         return await self._engine.write(job)
+
+
+def put_account(transaction: Transaction, account: Account) -> None:
+    """Add or update an account; its alias stays as it is."""
+    transaction.execute(_PUT, (account.id, account.username, account.name, account.app))
 
 
 def _account(row: tuple[Any, ...]) -> Account:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Execute = Callable[..., sqlite3.Cursor]
 
-__all__ = ["SqliteCredentials"]
+__all__ = ["SqliteCredentials", "replace_credential"]
 
 _CONTENT = (
     "gen, sealed, user_id, username, scopes, level, status, reason, since, granted_at, "
@@ -87,22 +87,7 @@ class SqliteCredentials:
 
     async def replace(self, row: CredentialRow) -> CredentialRow:
         """A new grant from setup: stored with the next generation and no intent."""
-
-        def job(transaction: Transaction) -> CredentialRow:
-            found = _get(transaction.execute, _place(row))
-            due = 1 if found is None else found.gen + 1
-            if row.gen != due:
-                raise Conflict(
-                    f"The login {_name(row)} is at generation {due - 1} by now; "
-                    f"{row.gen} is not the next. Nothing was written."
-                )
-            transaction.execute(_REPLACE, (*_place(row), *_content(row)))
-            transaction.scrub = True
-            stored = _get(transaction.execute, _place(row))
-            assert stored is not None
-            return stored
-
-        return await self._engine.write(job)
+        return await self._engine.write(lambda transaction: replace_credential(transaction, row))
 
     async def intend(
         self,
@@ -286,6 +271,26 @@ class SqliteCredentials:
         finally:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
+
+
+def replace_credential(transaction: Transaction, row: CredentialRow) -> CredentialRow:
+    """A new grant, stored with the next generation and no intent.
+
+    Raises:
+        Conflict: `row.gen` is not the next.
+    """
+    found = _get(transaction.execute, _place(row))
+    due = 1 if found is None else found.gen + 1
+    if row.gen != due:
+        raise Conflict(
+            f"The login {_name(row)} is at generation {due - 1} by now; "
+            f"{row.gen} is not the next. Nothing was written."
+        )
+    transaction.execute(_REPLACE, (*_place(row), *_content(row)))
+    transaction.scrub = True
+    stored = _get(transaction.execute, _place(row))
+    assert stored is not None
+    return stored
 
 
 def _place(row: CredentialRow) -> tuple[str, str, str]:

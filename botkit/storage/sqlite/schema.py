@@ -256,7 +256,24 @@ _ALIASES = """
 ALTER TABLE account ADD COLUMN alias TEXT NOT NULL DEFAULT '' COLLATE NOCASE
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _ALIASES)
+_INVITATIONS = """
+CREATE TABLE invitation (
+  no INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  secret_hash BLOB NOT NULL,
+  app TEXT NOT NULL,
+  account TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  held_by TEXT NOT NULL DEFAULT '',
+  held_until INTEGER,
+  used_at INTEGER,
+  used_by TEXT NOT NULL DEFAULT '',
+  revoked_at INTEGER
+)
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _ALIASES, _INVITATIONS)
 """Migration n (from 1) makes version n of the schema out of version n - 1."""
 
 

@@ -9,6 +9,7 @@ from botkit.storage.sqlite.credentials import SqliteCredentials
 from botkit.storage.sqlite.engine import Engine
 from botkit.storage.sqlite.events import SqliteEvents
 from botkit.storage.sqlite.holders import HolderLocks
+from botkit.storage.sqlite.invitations import SqliteInvitations
 from botkit.storage.sqlite.leases import SqliteLeases
 from botkit.storage.sqlite.ledger import SqliteLedger
 from botkit.storage.sqlite.progress import SqliteProgress
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         Accounts,
         Credentials,
         Events,
+        Invitations,
         Leases,
         Ledger,
         Progress,
@@ -50,6 +52,7 @@ class SqliteStore:
         self.writes: Writes = SqliteWrites(self._engine)
         self.credentials: Credentials = SqliteCredentials(self._engine, path)
         self.accounts: Accounts = SqliteAccounts(self._engine)
+        self.invitations: Invitations = SqliteInvitations(self._engine, clock)
         self.leases: Leases = SqliteLeases(self._engine, self._locks, clock)
         self.progress: Progress = SqliteProgress(self._engine, clock)
         self.ledger: Ledger = SqliteLedger(self._engine)

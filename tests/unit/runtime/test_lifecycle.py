@@ -564,3 +564,29 @@ async def test_what_comes_too_late_is_not_started() -> None:
 
 async def _breaks() -> None:
     raise ValueError("broken")
+
+
+async def test_a_part_that_is_added_runs_is_started_again_and_stops_with_the_others(
+    tmp_path: Path,
+) -> None:
+    wiring, _ = greeting()
+    said: list[str] = []
+
+    async def late() -> None:
+        said.append("runs")
+        if len(said) == 1:
+            raise ValueError("once")
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            said.append("ends")
+
+    async with running(tmp_path, wiring) as alive:
+        alive.runtime.add_part("late", late)
+        for _ in range(50):
+            await alive.clock.at_rest()
+            alive.clock.jump()
+            if len(said) == 2:
+                break
+        assert said == ["runs", "runs"]
+    assert said == ["runs", "runs", "ends"]

@@ -171,3 +171,14 @@ async def test_ticks_wait_for_the_store(tmp_path: Path, monkeypatch: pytest.Monk
         assert seen == []
         await bot.later(3)
     assert len(seen) == 1
+
+
+async def test_an_account_that_is_added_is_ticked_from_then_on(tmp_path: Path) -> None:
+    seen: list[Tick] = []
+    async with ticking(tmp_path, HOURLY, seen=seen) as (bot, scheduler):
+        await bot.later(1800)
+        for _ in range(2):
+            await scheduler.add("2")
+        await bot.later(3600 + 60)
+    assert [tick.account_id for tick in seen] == [BOT, "2"]
+    assert seen[1].at - seen[0].at == timedelta(minutes=30)

@@ -170,3 +170,25 @@ async def test_a_rotation_moves_the_proof_to_the_new_key(tmp_path) -> None:
         await open_vault(store, OTHER)
         with pytest.raises(VaultKeyError):
             await open_vault(store, KEY)
+
+
+def test_what_was_signed_is_known_again_for_its_purpose_only() -> None:
+    vault = Vault(KEY, deployment="d")
+    tag = vault.sign(b"text", purpose="a")
+    assert len(tag) == 32
+    assert vault.verify(b"text", tag, purpose="a")
+    assert not vault.verify(b"text", tag, purpose="b")
+    assert not vault.verify(b"other", tag, purpose="a")
+    assert not vault.verify(b"text", b"", purpose="a")
+    assert not Vault(KEY, deployment="e").verify(b"text", tag, purpose="a")
+    assert not Vault(OTHER, deployment="d").verify(b"text", tag, purpose="a")
+
+
+def test_what_was_signed_before_a_rotation_is_known_as_long_as_the_old_key_is() -> None:
+    before = Vault(KEY, deployment="d").sign(b"text", purpose="a")
+    rotated = Vault(OTHER, deployment="d", previous=KEY)
+    assert rotated.verify(b"text", before, purpose="a")
+    learning = Vault(KEY, deployment="d")
+    learning.learn(OTHER)
+    assert learning.sign(b"text", purpose="a") == rotated.sign(b"text", purpose="a")
+    assert learning.verify(b"text", before, purpose="a")

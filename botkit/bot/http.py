@@ -1,0 +1,186 @@
+"""The running bot's HTTP server, joined to the bot: health, and logins by invitation."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+import structlog
+
+from botkit.errors import ConfigError
+from botkit.model.events import Authorized
+from botkit.model.tokens import LoginState
+from botkit.protocol.callback_urls import check_redirect_uri
+from botkit.protocol.invitations import callback_url
+from botkit.runtime.inbox import row_of
+from botkit.web.app import Route, WebServer
+from botkit.web.connect import Connect, Connecting
+from botkit.web.health import Health
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from botkit.bot.definition import Bot
+    from botkit.bot.running import RunningBot
+    from botkit.client.login import Login
+    from botkit.config import Settings
+    from botkit.model.invitations import Invitation
+    from botkit.model.records import CredentialRow, Fence
+    from botkit.model.users import Account
+
+__all__ = ["Http", "check_connect", "open_http"]
+
+_log = structlog.get_logger("botkit.web")
+
+_STOP_S = 3.0
+"""For answers that are under way at the end; an exchange with X takes about one."""
+_SOURCE = "connect"
+
+
+@dataclass(kw_only=True, slots=True)
+class Http:
+    """The server of a running bot.
+
+    Attributes:
+        port: Where it listens.
+    """
+
+    server: WebServer
+    health: Health
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self.server.port
+
+    def serve(self) -> None:
+        """The bot runs: say so."""
+        self.health.phase = "running"
+
+    async def stop(self) -> None:
+        """Let what is being answered end, and close."""
+        self.health.phase = "stopping"
+        await self.server.stop(_STOP_S)
+
+
+def check_connect(settings: Settings) -> None:
+    """Check what logins by invitation need, before any network.
+
+    Raises:
+        ConfigError: With everything that is missing or wrong.
+    """
+    name, url = settings.connect.app, settings.connect.public_url or ""
+    app = settings.app_named(name)
+    section, prefix = (
+        ("app", "BOTKIT_APP")
+        if name == "default"
+        else (f"apps.{name}", f"BOTKIT_APPS__{name.upper()}")
+    )
+    problems = [
+        f"[connect] public_url {url}: {problem.text} [{problem.rule}] {problem.cure}"
+        for problem in check_redirect_uri(callback_url(url))
+        if problem.fatal
+    ]
+    if not app.client_id:
+        problems.append(f"[{section}] client_id is missing. Set {prefix}__CLIENT_ID.")
+    if app.client_secret is None:
+        problems.append(f"[{section}] client_secret is missing. Set {prefix}__CLIENT_SECRET_FILE.")
+    if problems:
+        raise ConfigError(" ".join(problems), problems=problems)
+
+
+@asynccontextmanager
+async def open_http(
+    bot: Bot, settings: Settings, running: RunningBot, fence: Callable[[], Fence]
+) -> AsyncGenerator[Http]:
+    """Listen, as the settings want it, until the block ends.
+
+    Raises:
+        ConfigError: The port is taken, or something that invitations need is missing.
+    """
+    health = Health(
+        logins=lambda: _logins(running),
+        parts=lambda: {name: said.state for name, said in running.reports.current.items()},
+        sources=lambda: running.sources,
+    )
+    routes = health.routes
+    if settings.connect.on:
+        routes |= await _connect_routes(bot, settings, running, fence)
+    host = settings.http.host
+    async with WebServer(host, settings.http.port, routes) as server:
+        _log.info("http server", host=host, port=server.port, paths=sorted(routes))
+        if not _is_loopback(host):
+            _log.warning("the http server can be reached from other machines", host=host)
+        yield Http(server=server, health=health)
+
+
+def _logins(running: RunningBot) -> list[LoginState]:
+    """The states of all logins, those by OAuth 1.0a included."""
+    signing = [
+        LoginState(said.state)
+        for name, said in running.reports.current.items()
+        if name.startswith("login/") and name.endswith("/oauth1")
+    ]
+    return [login.status for login in running.x.keeper.statuses()] + signing
+
+
+async def _connect_routes(
+    bot: Bot, settings: Settings, running: RunningBot, fence: Callable[[], Fence]
+) -> dict[str, Route]:
+    check_connect(settings)
+    around = running.x.keeper.around
+    await around.store.invitations.free_all()
+
+    async def redeem(
+        invitation: Invitation, holder: str, account: Account, row: CredentialRow
+    ) -> CredentialRow:
+        running.newcomers.known(account)
+        event = Authorized(
+            account_id=account.id,
+            at=row.granted_at,
+            source=_SOURCE,
+            username=account.username,
+            credential=row.kind.value,
+            scopes=row.scopes,
+            gen=row.gen,
+        )
+        return await around.store.invitations.redeem(
+            invitation.id,
+            holder,
+            account,
+            row,
+            [row_of(event, account.id, _SOURCE)],
+            now=around.clock.now(),
+            fence=fence(),
+        )
+
+    async def connected(login: Login) -> str:
+        await running.x.keeper.reload()
+        await running.newcomers.look()
+        running.dispatcher.feeder.rescan()
+        refusal = running.newcomers.refusal(login.account.id)
+        if refusal:
+            return f"does not act for this account: {refusal}"
+        return "acts for this account from now on"
+
+    connect = Connect(
+        around,
+        Connecting(
+            name=bot.name,
+            public_url=settings.connect.public_url or "",
+            scopes=bot.scopes,
+            redeem=redeem,
+            connected=connected,
+            account=settings.bot.account or "",
+        ),
+    )
+    return connect.routes
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

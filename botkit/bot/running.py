@@ -1,0 +1,98 @@
+"""`RunningBot`: a bot that runs, for who stops it and who looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from botkit.bot.assembly import X
+from botkit.bot.newcomers import Newcomers
+from botkit.model.users import Account
+from botkit.runtime.dispatcher import Dispatcher
+from botkit.runtime.inbox import Inbox
+from botkit.runtime.lifecycle import Runtime, Tasks
+from botkit.runtime.reports import Reports
+from botkit.runtime.runs import Ended
+from botkit.runtime.steps import Wrote
+
+__all__ = ["RunningBot", "Server", "Watch"]
+
+
+class Server(Protocol):
+    """The HTTP server of a running bot."""
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        ...
+
+    def serve(self) -> None:
+        """The bot runs: say so."""
+        ...
+
+    async def stop(self) -> None:
+        """Let what is being answered end, and close."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Watch:
+    """Who is told what happens in a running bot: a transcript, a test, metrics."""
+
+    on_ended: Callable[[Ended], None] | None = None
+    on_wrote: Callable[[Wrote], None] | None = None
+
+
+@dataclass(kw_only=True, slots=True)
+class RunningBot:
+    """A bot that runs.
+
+    Attributes:
+        accounts: Those it acts for.
+        sources: What it hears by, for each the reason for that way.
+        newcomers: Takes on what is authorized while it runs.
+        http: Its HTTP server, if it has one.
+    """
+
+    accounts: tuple[Account, ...]
+    sources: Mapping[str, str]
+    x: X
+    inbox: Inbox
+    dispatcher: Dispatcher
+    runtime: Runtime
+    tasks: Tasks
+    reports: Reports
+    newcomers: Newcomers
+    http: Server | None = None
+    stubborn: list[str] = field(default_factory=list[str])
+    stopped: bool = False
+
+    def take_on(self, account: Account, reasons: Mapping[str, str]) -> None:
+        """Act for one account more, heard by these sources."""
+        self.accounts = (*self.accounts, account)
+        self.sources = {**self.sources, **reasons}
+
+    async def start(self) -> None:
+        """Recover what an unclean end left, then hear and act."""
+        await self.runtime.start()
+        if self.http is not None:
+            self.http.serve()
+
+    async def wait_idle(self) -> None:
+        """Return when no event is due."""
+        await self.dispatcher.feeder.wait_idle()
+
+    async def stop(self, drain_s: float | None = None) -> None:
+        """Stop intake, let handlers finish until the deadline, give the lease back; once."""
+        if self.stopped:
+            return
+        self.stopped = True
+        self.x.keeper.stop()
+        if self.http is not None:
+            await self.http.stop()
+        self.stubborn = await self.runtime.stop(drain_s)
+
+    def crash(self) -> None:
+        """Abandon everything as `kill -9` does; for the sandbox."""
+        self.runtime.crash()

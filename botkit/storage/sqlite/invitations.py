@@ -1,0 +1,199 @@
+"""Invitations: each lets one login in, whatever happens at the same time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from botkit.errors import InvitationRefused
+from botkit.model.invitations import Invitation, InvitationState
+from botkit.storage.sqlite.accounts import put_account
+from botkit.storage.sqlite.credentials import replace_credential
+from botkit.storage.sqlite.events import event_rows, insert_events
+from botkit.storage.sqlite.values import from_us, from_us_or_none, to_us
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from botkit.model.records import CredentialRow, Fence, NewEvent
+    from botkit.model.users import Account
+    from botkit.ports import Clock
+    from botkit.storage.sqlite.engine import Engine, Transaction
+
+    Execute = Callable[..., sqlite3.Cursor]
+
+__all__ = ["SqliteInvitations"]
+
+_ROW = """
+SELECT id, secret_hash, app, account, created_at, expires_at, held_by, held_until, used_at,
+  used_by, revoked_at
+FROM invitation
+"""
+_ADD = """
+INSERT INTO invitation (id, secret_hash, app, account, created_at, expires_at)
+VALUES (?, ?, ?, ?, ?, ?)
+"""
+
+
+class SqliteInvitations:
+    """See `botkit.ports.store.Invitations`."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    async def add(self, invitation: Invitation) -> None:
+        """Keep a new one."""
+        row = (
+            invitation.id,
+            invitation.secret_hash,
+            invitation.app,
+            invitation.account,
+            to_us(invitation.created_at),
+            to_us(invitation.expires_at),
+        )
+
+        def job(transaction: Transaction) -> None:
+            transaction.execute(_ADD, row)
+
+        await self._engine.write(job)
+
+    async def get(self, invitation_id: str) -> Invitation | None:
+        """By its id."""
+        return await self._engine.read(lambda reader: _get(reader.execute, invitation_id))
+
+    async def listing(self) -> list[Invitation]:
+        """All that are kept, newest first."""
+        return await self._engine.read(
+            lambda reader: [_invitation(row) for row in reader.execute(f"{_ROW} ORDER BY no DESC")]
+        )
+
+    async def hold(
+        self, invitation_id: str, holder: str, *, before: str, until: datetime, now: datetime
+    ) -> Invitation | None:
+        """Keep an open one for a login that begins now; None when that may not be."""
+
+        def job(transaction: Transaction) -> Invitation | None:
+            found = _get(transaction.execute, invitation_id)
+            if found is None:
+                return None
+            state = found.state(now)
+            again = state is InvitationState.IN_USE and bool(before) and found.held_by == before
+            if state is not InvitationState.OPEN and not again:
+                return None
+            transaction.execute(
+                "UPDATE invitation SET held_by = ?, held_until = ? WHERE id = ?",
+                (holder, to_us(until), invitation_id),
+            )
+            return _get(transaction.execute, invitation_id)
+
+        return await self._engine.write(job)
+
+    async def free(self, invitation_id: str, holder: str) -> None:
+        """The holder's login came to nothing: the invitation is open again."""
+
+        def job(transaction: Transaction) -> None:
+            transaction.execute(
+                "UPDATE invitation SET held_by = '', held_until = NULL "
+                "WHERE id = ? AND held_by = ? AND used_at IS NULL",
+                (invitation_id, holder),
+            )
+
+        await self._engine.write(job)
+
+    async def free_all(self) -> None:
+        """No login is under way."""
+
+        def job(transaction: Transaction) -> None:
+            transaction.execute(
+                "UPDATE invitation SET held_by = '', held_until = NULL WHERE held_by != ''"
+            )
+
+        await self._engine.write(job)
+
+    async def redeem(
+        self,
+        invitation_id: str,
+        holder: str,
+        account: Account,
+        row: CredentialRow,
+        events: Sequence[NewEvent],
+        *,
+        now: datetime,
+        fence: Fence,
+    ) -> CredentialRow:
+        """Store the login, record the events and use the invitation up, all or nothing."""
+        rows = event_rows(events, to_us(self._clock.now()))
+
+        def job(transaction: Transaction) -> CredentialRow:
+            transaction.check(fence)
+            used = transaction.execute(
+                "UPDATE invitation SET used_at = ?1, used_by = ?2, held_by = '', "
+                "held_until = NULL "
+                "WHERE id = ?3 AND held_by = ?4 AND used_at IS NULL AND revoked_at IS NULL",
+                (to_us(now), account.id, invitation_id, holder),
+            ).rowcount
+            if not used:
+                raise _over(_get(transaction.execute, invitation_id))
+            put_account(transaction, account)
+            stored = replace_credential(transaction, row)
+            insert_events(transaction, rows)
+            return stored
+
+        return await self._engine.write(job)
+
+    async def revoke(self, invitation_id: str, *, now: datetime) -> bool:
+        """End one that was not used yet; False when there was none to end."""
+
+        def job(transaction: Transaction) -> bool:
+            return bool(
+                transaction.execute(
+                    "UPDATE invitation SET revoked_at = ?, held_by = '', held_until = NULL "
+                    "WHERE id = ? AND used_at IS NULL AND revoked_at IS NULL",
+                    (to_us(now), invitation_id),
+                ).rowcount
+            )
+
+        return await self._engine.write(job)
+
+    async def prune(self, *, before: datetime) -> int:
+        """Forget those that were over before then; gives how many."""
+
+        def job(transaction: Transaction) -> int:
+            return transaction.execute(
+                "DELETE FROM invitation WHERE coalesce(used_at, revoked_at, expires_at) < ?",
+                (to_us(before),),
+            ).rowcount
+
+        return await self._engine.write(job)
+
+
+def _over(found: Invitation | None) -> InvitationRefused:
+    why = "revoked" if found is not None and found.revoked_at is not None else "used"
+    return InvitationRefused(
+        "The invitation was revoked or used while the login went on; nothing was stored.",
+        why=why,
+        hint="Ask for a new one.",
+    )
+
+
+def _get(execute: Execute, invitation_id: str) -> Invitation | None:
+    row = execute(f"{_ROW} WHERE id = ?", (invitation_id,)).fetchone()
+    return None if row is None else _invitation(row)
+
+
+def _invitation(row: tuple[Any, ...]) -> Invitation:
+    return Invitation(
+        id=row[0],
+        secret_hash=row[1],
+        app=row[2],
+        account=row[3],
+        created_at=from_us(row[4]),
+        expires_at=from_us(row[5]),
+        held_by=row[6],
+        held_until=from_us_or_none(row[7]),
+        used_at=from_us_or_none(row[8]),
+        used_by=row[9],
+        revoked_at=from_us_or_none(row[10]),
+    )

@@ -1,0 +1,37 @@
+"""Log lines about what strangers send: enough to see what goes on, never a flood."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+if TYPE_CHECKING:
+    from botkit.ports import Clock
+
+__all__ = ["Complaints"]
+
+_log = structlog.get_logger("botkit.web")
+
+_MOST = 30
+_SPAN_S = 60.0
+
+
+class Complaints:
+    """At most 30 warnings a minute; then one says how many were left out."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since_s = clock.monotonic()
+        self._said = 0
+
+    def __call__(self, what: str, **facts: Any) -> None:
+        """Say it, unless too much was said already."""
+        now_s = self._clock.monotonic()
+        if now_s - self._since_s >= _SPAN_S:
+            if self._said > _MOST:
+                _log.warning("more was refused", times=self._said - _MOST)
+            self._since_s, self._said = now_s, 0
+        self._said += 1
+        if self._said <= _MOST:
+            _log.warning(what, **facts)

@@ -1,0 +1,121 @@
+"""`/healthz` (alive) and `/readyz` (can serve): counts and words, no account's name.
+
+Source: docs/explanation/requirements.md, D7.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from botkit.model.tokens import LoginState
+from botkit.web.app import Answer, Route
+from botkit.web.page import SECURITY_HEADERS
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+__all__ = ["Health", "Readiness", "judge"]
+
+_READS = ("GET", "HEAD")
+_LIVE = "live"
+_STARTING = "starting"
+
+
+class Readiness(Struct, frozen=True, kw_only=True):
+    """What `/readyz` says.
+
+    Attributes:
+        status: `ready`, `degraded` (it serves, and a person should look) or `not ready`.
+        why: One word or two for each thing that is not as it should be.
+        logins: How many are in each state.
+        sources: How many of the ways in which the bot hears are live, waiting, starting, wrong.
+    """
+
+    status: str
+    why: tuple[str, ...]
+    logins: Mapping[str, int]
+    sources: Mapping[str, int]
+
+
+def judge(
+    phase: str, logins: Iterable[LoginState], sources: Iterable[str], *, stopped: int = 0
+) -> Readiness:
+    """Whether a bot can serve, from its phase, its logins, its sources and stopped accounts."""
+    states = Counter(state.value for state in logins)
+    heard = Counter(sources)
+    good = states[LoginState.OK.value]
+    why: list[str] = []
+    if phase != "running":
+        why.append(phase)
+    if states and not good:
+        why.append("no login works")
+    if heard and not heard[_LIVE]:
+        why.append("nothing is heard")
+    ready = not why
+    if good and good < states.total():
+        why.append("a login needs attention")
+    if heard[_LIVE] and heard[_LIVE] < heard.total():
+        why.append("a source is not live")
+    if stopped:
+        why.append("an account is stopped")
+    status = "not ready" if not ready else "degraded" if why else "ready"
+    return Readiness(status=status, why=tuple(why), logins=dict(states), sources=dict(heard))
+
+
+@dataclass(kw_only=True, slots=True)
+class Health:
+    """Answers for a bot.
+
+    Attributes:
+        phase: `starting`, `running` or `stopping`.
+        logins: The states of all that are loaded.
+        parts: The last word of each part, by its name.
+        sources: The names of the parts by which the bot hears.
+    """
+
+    logins: Callable[[], Iterable[LoginState]]
+    parts: Callable[[], Mapping[str, str]]
+    sources: Callable[[], Collection[str]]
+    phase: str = _STARTING
+
+    @property
+    def routes(self) -> dict[str, Route]:
+        """The two paths."""
+        return {
+            "/healthz": Route(methods=_READS, answer=self._alive),
+            "/readyz": Route(methods=_READS, answer=self._ready),
+        }
+
+    @property
+    def readiness(self) -> Readiness:
+        """How it is now."""
+        parts = self.parts()
+        heard = [parts.get(name, _STARTING) for name in self.sources()]
+        stopped = sum(
+            state == "stopped" for name, state in parts.items() if name.startswith("account/")
+        )
+        return judge(self.phase, self.logins(), heard, stopped=stopped)
+
+    async def _alive(self, request: web.BaseRequest) -> Answer:
+        del request
+        return _plain(200, {"status": "alive"})
+
+    async def _ready(self, request: web.BaseRequest) -> Answer:
+        del request
+        readiness = self.readiness
+        return _plain(503 if readiness.status == "not ready" else 200, readiness)
+
+
+def _plain(status: int, value: object) -> Answer:
+    headers = {
+        **SECURITY_HEADERS,
+        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+        "Content-Type": "application/json",
+    }
+    return Answer(status=status, body=msgspec.json.encode(value) + b"\n", headers=headers)

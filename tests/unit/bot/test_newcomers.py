@@ -1,0 +1,91 @@
+"""Accounts that come while the bot runs: taken on once, or left alone with a reason said once."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from botkit import Bot, Tick
+from botkit.bot import open_runtime
+from botkit.errors import AccessDenied
+from botkit.model.users import Account
+
+
+def ticking() -> Bot:
+    bot = Bot("greeter")
+
+    @bot.cron("0 * * * *")
+    async def tick(tick: Tick) -> None: ...
+
+    return bot
+
+
+async def second(place):
+    """The first account's login, stored for another account, too."""
+    (row,) = await place.store.credentials.listing()
+    account = Account(id="77", username="helper")
+    await place.store.accounts.put(account)
+    return account, msgspec.structs.replace(row, account_id="77", user_id="77", username="helper")
+
+
+async def test_an_account_joins_when_its_login_is_there_and_only_once(place):
+    await place.authorize()
+    async with open_runtime(
+        ticking(), await place.settings(), store=place.store, transport=place.transport
+    ) as running:
+        account, row = await second(place)
+        await running.newcomers.look()
+        assert len(running.accounts) == 1
+        await place.store.credentials.replace(row)
+        with capture_logs() as said:
+            running.newcomers.check = allowed
+            await running.newcomers.look()
+            await running.newcomers.look()
+        assert running.accounts[1:] == (account,)
+        assert [line["event"] for line in said].count("account joined") == 1
+        assert "mentions/helper" in running.sources
+        assert running.newcomers.refusal("77") == ""
+        assert await place.store.progress.schedules("77")
+
+
+async def allowed(account: Account) -> None: ...
+
+
+async def test_one_that_may_not_do_what_the_bot_does_is_left_alone_and_said_once(place):
+    await place.authorize()
+    async with open_runtime(
+        ticking(), await place.settings(), store=place.store, transport=place.transport
+    ) as running:
+        _, row = await second(place)
+        await place.store.credentials.replace(row)
+
+        async def denied(account: Account) -> None:
+            raise AccessDenied("may not post", operation="createPosts", have="", need="", cure="")
+
+        running.newcomers.check = denied
+        with capture_logs() as said:
+            await running.newcomers.look()
+            await running.newcomers.look()
+        assert len(running.accounts) == 1
+        assert [line["event"] for line in said].count("account not taken on") == 1
+        assert running.newcomers.refusal("77") == "may not post"
+        assert running.reports.current["account/77"].state == "stopped"
+        running.newcomers.check = allowed
+        await running.newcomers.look()
+        assert len(running.accounts) == 2
+        assert running.newcomers.refusal("77") == ""
+
+
+@pytest.mark.parametrize("named", ["greeter", "@GREETER"])
+async def test_with_an_account_in_the_settings_nobody_else_joins(place, named):
+    place.environ["BOTKIT_BOT__ACCOUNT"] = named
+    await place.authorize()
+    async with open_runtime(
+        ticking(), await place.settings(), store=place.store, transport=place.transport
+    ) as running:
+        _, row = await second(place)
+        await place.store.credentials.replace(row)
+        await running.newcomers.look()
+        assert len(running.accounts) == 1
+        assert "names another account" in running.newcomers.refusal("77")

@@ -1,0 +1,145 @@
+"""An account that is authorized while the stream is open is heard on it; a dead one harms nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from botkit.errors import InvalidGrant, TransportError
+from botkit.model.users import Account
+from botkit.protocol.responses import Response
+from botkit.sources.stream import ActivityStream
+from botkit.sources.subscriptions import POST_KINDS, Subscriptions
+from tests.unit.sources.fakes import FakeSender, FakeStream
+from tests.unit.sources.test_stream import line
+
+if TYPE_CHECKING:
+    from botkit.ports import Store
+    from botkit.sandbox.clock import SeededEntropy, VirtualClock
+    from tests.unit.sources.fakes import FakeIntake, Reports
+
+FIRST, SECOND = Account(id="1", username="greeter"), Account(id="2", username="helper")
+
+
+def subscribed(account_id: str) -> Response:
+    rows = [
+        {
+            "subscription_id": f"{account_id}{n}",
+            "event_type": kind,
+            "filter": {"user_id": account_id},
+            "tag": "x",
+        }
+        for n, kind in enumerate((*POST_KINDS, "oauth.revoke"))
+    ]
+    return Response(status=200, data=rows)
+
+
+class Place:
+    def __init__(self, stream: ActivityStream, sender: FakeSender, clock: VirtualClock) -> None:
+        self.stream = stream
+        self.sender = sender
+        self.clock = clock
+
+    async def keep_alive(self, seconds: float) -> None:
+        """X sends its keep-alives for so long."""
+        for _ in range(int(seconds // 20)):
+            await self.clock.advance(timedelta(seconds=20))
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        task = asyncio.get_running_loop().create_task(self.stream.run())
+        await self.clock.advance(1)
+        yield
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+def place(
+    sender: FakeSender,
+    intake: FakeIntake,
+    store: Store,
+    clock: VirtualClock,
+    entropy: SeededEntropy,
+    reports: Reports,
+) -> Place:
+    more: dict[str, Any] = {"intake": intake, "store": store, "clock": clock, "entropy": entropy}
+    stream = ActivityStream(
+        "default",
+        [FIRST],
+        kinds={"1": POST_KINDS},
+        subscriptions=Subscriptions(sender, prefix="botkit:greeter:"),
+        sender=sender,
+        report=reports,
+        on_connected=lambda: None,
+        **more,
+    )
+    return Place(stream, sender, clock)
+
+
+class Alive(FakeStream):
+    """A stream with a keep-alive every 20 s, which brings what is put into it."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__()
+        self._clock = clock
+        self.lines: list[bytes] = []
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        while True:
+            await self._clock.sleep(20)
+            yield b"".join(self.lines) or b"\r\n"
+            self.lines.clear()
+
+
+async def test_a_newcomer_is_subscribed_for_within_a_keep_alive_and_heard(
+    place: Place, intake: FakeIntake
+) -> None:
+    alive = Alive(place.clock)
+    place.sender.answers = [subscribed("1")]
+    place.sender.streams = [alive]
+    async with place.open():
+        place.sender.answers = [subscribed("2")]
+        place.stream.add(SECOND, POST_KINDS)
+        await place.keep_alive(20)
+        assert place.sender.answers == []
+        alive.lines.append(line(11, account="2"))
+        await place.keep_alive(40)
+    assert [event.account_id for event in intake.events] == ["2"]
+
+
+async def test_a_newcomer_that_cannot_be_subscribed_for_is_tried_again_later(
+    place: Place,
+) -> None:
+    place.sender.answers = [subscribed("1")]
+    place.sender.streams = [Alive(place.clock)]
+    async with place.open():
+        place.sender.answers = [TransportError("away", request="GET /2")]
+        place.stream.add(SECOND, POST_KINDS)
+        await place.keep_alive(20)
+        place.sender.answers = [subscribed("2")]
+        await place.keep_alive(200)
+        assert len(place.sender.answers) == 1
+        await place.keep_alive(200)
+        assert place.sender.answers == []
+
+
+async def test_a_dead_login_keeps_nobody_else_from_being_heard(
+    place: Place, reports: Reports
+) -> None:
+    place.stream.add(SECOND, POST_KINDS)
+    place.sender.answers = [InvalidGrant("dead"), subscribed("2")]
+    place.sender.streams = [Alive(place.clock)]
+    async with place.open():
+        assert ("activity/default", "live", "dead") in reports.said
+
+
+async def test_when_every_login_is_dead_the_stream_waits(place: Place, reports: Reports) -> None:
+    place.sender.answers = [InvalidGrant("dead")]
+    async with place.open():
+        assert ("activity/default", "waiting", "dead") in reports.said
