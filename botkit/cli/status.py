@@ -65,6 +65,7 @@ async def _state_of(store: Store, settings: Settings) -> dict[str, Any]:
     return {
         "store": store.url,
         "runner": runner,
+        "keeper": await store.leases.holder("keeper"),
         "parts": [
             {"part": r.part, "state": r.state, "detail": r.detail, "at": r.at, **r.data}
             for r in await store.progress.reports()
@@ -133,6 +134,7 @@ async def _spent(store: Store, account_id: str) -> dict[str, str]:
 def _print(state: dict[str, Any]) -> None:
     click.echo(f"store    {state['store']}")
     click.echo(f"runner   {_named(state['runner'])}")
+    _print_keeper(state)
     for part in state["parts"]:
         said = part["state"] if state["runner"] else f"was {part['state']}"
         click.echo(escape(f"{part['part']:<24} {said:<9} {part['detail']}"))
@@ -160,6 +162,12 @@ def _print(state: dict[str, Any]) -> None:
     for gap in state["gaps"]:
         if gap["state"] == "open":
             click.echo(f"gap      {gap['source']} since {gap['since']:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _print_keeper(state: dict[str, Any]) -> None:
+    """Who refreshes the logins, when it is not the runner."""
+    if state["keeper"] not in {None, state["runner"]}:
+        click.echo(f"keeper   {_named(state['keeper'])} refreshes the logins")
 
 
 def _named(runner: str | None) -> str:

@@ -112,7 +112,7 @@ async def hand_over(
     for seen in await store.listing(account.id):
         if seen.app != account.app or seen.kind is CredentialKind.APP_ONLY:
             continue
-        async with keeper.lock(seen):
+        async with keeper.lock(seen) as held:
             row = await store.get(seen.account_id, seen.app, seen.kind)
             if row is None:
                 continue
@@ -120,7 +120,9 @@ async def hand_over(
             if row.kind is CredentialKind.OAUTH2:
                 reason = f"{HANDED_OVER} on {keeper.around.clock.now():%Y-%m-%d %H:%M} UTC"
                 now = keeper.around.clock.now()
-                await store.set_status(row, LoginState.DEAD, reason=reason, now=now)
+                await store.set_status(
+                    row, LoginState.DEAD, reason=reason, now=now, fence=held.fence
+                )
                 _log.info("login handed over", account=row.account_id, gen=row.gen)
             leaving.append(row)
     if not leaving:

@@ -121,6 +121,8 @@ class LeasedRole:
 
     async def stay(self, on_taken: Callable[[], Awaitable[None]]) -> None:
         """See `KeeperRole`. What was taken before counts as known."""
+        if not self._tenure.stays:
+            return  # taken for each refresh
         self._is_new = failing = False
         while True:
             try:
