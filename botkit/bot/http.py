@@ -34,8 +34,6 @@ __all__ = ["Http", "check_connect", "open_http"]
 
 _log = structlog.get_logger("botkit.web")
 
-_STOP_S = 3.0
-"""For answers that are under way at the end; an exchange with X takes about one."""
 _SOURCE = "connect"
 
 
@@ -59,10 +57,10 @@ class Http:
         """The bot runs: say so."""
         self.health.phase = "running"
 
-    async def stop(self) -> None:
-        """Let what is being answered end, and close."""
+    async def stop(self, seconds: float) -> None:
+        """Let what is being answered end, for so long at the most, and close."""
         self.health.phase = "stopping"
-        await self.server.stop(_STOP_S)
+        await self.server.stop(seconds)
 
 
 def check_connect(settings: Settings) -> None:

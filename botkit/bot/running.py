@@ -31,8 +31,8 @@ class Server(Protocol):
         """The bot runs: say so."""
         ...
 
-    async def stop(self) -> None:
-        """Let what is being answered end, and close."""
+    async def stop(self, seconds: float) -> None:
+        """Let what is being answered end, for so long at the most, and close."""
         ...
 
 
@@ -89,9 +89,13 @@ class RunningBot:
             return
         self.stopped = True
         self.x.keeper.stop()
+        left_s = self.runtime.drain_s if drain_s is None else drain_s
         if self.http is not None:
-            await self.http.stop()
-        self.stubborn = await self.runtime.stop(drain_s)
+            clock = self.x.keeper.around.clock
+            began_s = clock.monotonic()
+            await self.http.stop(left_s / 2)
+            left_s = max(left_s - (clock.monotonic() - began_s), 0.0)
+        self.stubborn = await self.runtime.stop(left_s)
 
     def crash(self) -> None:
         """Abandon everything as `kill -9` does; for the sandbox."""

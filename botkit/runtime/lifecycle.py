@@ -39,6 +39,8 @@ T = TypeVar("T")
 _RESTART_S = (1.0, 5.0, 15.0, 60.0)
 _KEEP_EVENTS = timedelta(days=7)
 _KEEP_WRITES = timedelta(days=90)
+_KEEP_INVITATIONS = timedelta(days=30)
+"""After their end: to say what became of a link."""
 _PRUNE_EVERY_S = 3600.0
 _COUNT_EVERY_S = 10.0
 _PRUNE_AT_ONCE = 1000
@@ -172,6 +174,11 @@ class Runtime:
         self._crashed = False
         self._stubborn: list[str] | None = None
 
+    @property
+    def drain_s(self) -> float:
+        """How long a stop lets handlers finish, if nobody says otherwise."""
+        return self._pace.drain_s
+
     def send(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start a send: it outlives its handler, and the end of the process waits for it."""
         task = self._tasks.spawn(work, name="send")
@@ -209,7 +216,7 @@ class Runtime:
         return self._stubborn
 
     async def _stop(self, drain_s: float | None) -> list[str]:
-        drain_s = self._pace.drain_s if drain_s is None else drain_s
+        drain_s = self.drain_s if drain_s is None else drain_s
         deadline = self._clock.monotonic() + drain_s
         self._inbox.close()
         for task in self._sources:
@@ -308,6 +315,7 @@ class Runtime:
         now = self._clock.now()
         while await self._store.events.prune(before=now - _KEEP_EVENTS) >= _PRUNE_AT_ONCE:
             continue
+        await self._store.invitations.prune(before=now - _KEEP_INVITATIONS)
         while await self._store.writes.prune(before=now - _KEEP_WRITES) >= _PRUNE_AT_ONCE:
             continue
 

@@ -26,6 +26,7 @@ from botkit.errors import (
     AuthorizationDenied,
     BotkitError,
     InvitationRefused,
+    LoginExpired,
     StateMismatch,
     WrongAccount,
 )
@@ -264,6 +265,8 @@ class Connect:
                 return PAGES["unknown" if pending.attempt.is_over else "unfinished"]
             case AuthorizationDenied():
                 return PAGES["declined"]
+            case LoginExpired():
+                return PAGES["expired"]
             case WrongAccount():
                 return PAGES["wrong_account"]
             case InvitationRefused():

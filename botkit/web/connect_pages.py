@@ -91,6 +91,12 @@ PAGES: Mapping[str, Page] = MappingProxyType(
             " Nothing was stored.",
             next_step="Log in to X as the account of the invitation, then open the link again.",
         ),
+        "expired": Page(
+            status=410,
+            title="This login took too long",
+            text="A login must be finished within ten minutes. Nothing was stored.",
+            next_step=_AGAIN,
+        ),
         "unknown": Page(
             status=400,
             title="No login is waiting for this",

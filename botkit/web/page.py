@@ -61,7 +61,7 @@ _STYLE = (
     ":root{color-scheme:light dark}"
     "body{font:1.125rem/1.6 system-ui,sans-serif;max-width:38rem;margin:12vh auto;"
     "padding:0 1.5rem}"
-    "h1{font-size:1.6rem;line-height:1.25;margin:0 0 1rem}"
+    "h1{font-size:1.6rem;line-height:1.25;margin:0 0 1rem;overflow-wrap:anywhere}"
     "h1::before{display:block;font-size:2.5rem;content:attr(data-mark);line-height:1.2}"
     "dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1rem;margin:1.5rem 0}"
     "dt{font-weight:600}dd{margin:0;overflow-wrap:anywhere}"
@@ -110,7 +110,7 @@ _TEMPLATE = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined
 
 def render(page: Page) -> tuple[bytes, dict[str, str]]:
     """The page's bytes and headers."""
-    body = _TEMPLATE.render(page=page, style=_STYLE, mark="\u2713" if page.good else "!")
+    body = _TEMPLATE.render(page=page, style=_STYLE, mark=_mark(page))
     headers = dict(SECURITY_HEADERS)
     headers["Content-Security-Policy"] = headers["Content-Security-Policy"].format(
         style=_style_hash(), forms="'self'" if page.button else "'none'"
@@ -121,6 +121,13 @@ def render(page: Page) -> tuple[bytes, dict[str, str]]:
         headers["Referrer-Policy"] = "same-origin"
     headers["Content-Type"] = "text/html; charset=utf-8"
     return body.encode(), headers
+
+
+def _mark(page: Page) -> str:
+    """A check mark, an arrow where it goes on, or an exclamation mark."""
+    if page.good:
+        return "\u2713"
+    return "\u2192" if page.button or page.onward else "!"
 
 
 def _style_hash() -> str:

@@ -43,3 +43,13 @@ def test_every_page_of_connect_says_what_happened_and_what_to_do_next() -> None:
         assert body.count(b"<h1") == 1
         assert b'<html lang="en">' in body
         assert b"<script" not in body
+
+
+def test_what_goes_on_is_marked_by_an_arrow_and_what_does_not_by_more() -> None:
+    for page, mark in (
+        (replace(PLAIN, good=True), "\u2713"),
+        (replace(PLAIN, button="Go"), "\u2192"),
+        (replace(PLAIN, onward="https://x.example"), "\u2192"),
+        (PLAIN, "!"),
+    ):
+        assert f'data-mark="{mark}"' in render(page)[0].decode()
