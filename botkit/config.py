@@ -6,7 +6,6 @@ Read once, into one frozen object; all faults in one list, before any network.
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from decimal import Decimal
@@ -96,7 +95,10 @@ Issuer = Annotated[str, AfterValidator(_checked_issuer)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    # Built once, as a part of Settings, and not for each section beforehand.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+    )
 
 
 class XSettings(_Section):
@@ -206,16 +208,16 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    x: XSettings = XSettings()
+    x: XSettings = Field(default_factory=XSettings)
     app: AppSettings | None = None
     apps: dict[str, AppSettings] = Field(default_factory=dict)
-    bot: BotSettings = BotSettings()
-    store: StoreSettings = StoreSettings()
-    log: LogSettings = LogSettings()
-    http: HttpSettings = HttpSettings()
-    connect: ConnectSettings = ConnectSettings()
-    budget: BudgetSettings = BudgetSettings()
-    run: RunSettings = RunSettings()
+    bot: BotSettings = Field(default_factory=BotSettings)
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+    http: HttpSettings = Field(default_factory=HttpSettings)
+    connect: ConnectSettings = Field(default_factory=ConnectSettings)
+    budget: BudgetSettings = Field(default_factory=BudgetSettings)
+    run: RunSettings = Field(default_factory=RunSettings)
     folder: Path = Path()
     """The folder of botkit.toml: relative paths start there. Not a setting of its own."""
 
@@ -268,7 +270,7 @@ def setting_names() -> list[str]:
     """Every setting as `section.name`; `apps.NAME.*` stands for each named app."""
     names: list[str] = []
     for section, field in Settings.model_fields.items():
-        model = _section_model(section)
+        model = _SECTIONS.get(section, _Section)
         if field.annotation is Path:
             continue
         prefix = "apps.NAME" if section == "apps" else section
@@ -372,7 +374,7 @@ class _Reading:
             p[:2] for p in self.values
         }:
             self.problems.append("[app] and [apps.default] are the same app: keep one of them.")
-        nested: dict[str, Any] = {}
+        nested: dict[str, Any] = {name: {} for name in _SECTIONS if name != "app"}
         for path, value in self.values.items():
             at = nested
             for part in path[:-1]:
@@ -440,25 +442,25 @@ class _Reading:
         return False
 
     def _unknown(self, origin: str, known: Sequence[str], *, wanted: str = "") -> None:
+        import difflib
+
         near = difflib.get_close_matches(wanted or origin, known, n=1, cutoff=0.5)
         cure = f"did you mean {near[0]}?" if near else "see the settings reference."
         self.problems.append(f"{origin}: there is no such setting; {cure}")
 
 
-def _section_model(section: str) -> type[BaseModel]:
-    sections: dict[str, type[BaseModel]] = {
-        "x": XSettings,
-        "app": AppSettings,
-        "apps": AppSettings,
-        "bot": BotSettings,
-        "store": StoreSettings,
-        "log": LogSettings,
-        "http": HttpSettings,
-        "connect": ConnectSettings,
-        "budget": BudgetSettings,
-        "run": RunSettings,
-    }
-    return sections.get(section, _Section)
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "x": XSettings,
+    "app": AppSettings,
+    "apps": AppSettings,
+    "bot": BotSettings,
+    "store": StoreSettings,
+    "log": LogSettings,
+    "http": HttpSettings,
+    "connect": ConnectSettings,
+    "budget": BudgetSettings,
+    "run": RunSettings,
+}
 
 
 def _exists(path: tuple[str, ...]) -> bool:
@@ -468,7 +470,7 @@ def _exists(path: tuple[str, ...]) -> bool:
         case ("x", "extra_headers", _):
             return True
         case (section, name):
-            return name in _section_model(section).model_fields
+            return name in _SECTIONS.get(section, _Section).model_fields
         case _:
             return False
 

@@ -24,6 +24,7 @@ from botkit.telemetry.escaping import escape
 from botkit.telemetry.log import set_up_logging
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from botkit.bot import Bot, Watch
@@ -88,8 +89,9 @@ async def serve(
     force: bool = False,
     watch: Watch | None = None,
     redactor: Redactor | None = None,
+    on_running: Callable[[], None] | None = None,
 ) -> int:
-    """Run the bot until a signal; gives the exit code.
+    """Run the bot until a signal; gives the exit code. `on_running` is called when it hears.
 
     Raises:
         ConfigError: Its handlers cannot be served, or no account is authorized yet.
@@ -112,6 +114,8 @@ async def serve(
                 redactor=redactor,
             ) as running,
         ):
+            if on_running is not None:
+                on_running()
             running.tasks.start(remind_of_label(running, store), "label")
             with Watchdog(lambda: running.dispatcher.running, steady=SystemClock().monotonic):
                 await signals.stop.wait()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 import traceback
@@ -104,6 +103,8 @@ class _Group(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self._entries and not args[0].startswith("-"):
+            import difflib
+
             near = difflib.get_close_matches(args[0], self._entries, n=1)
             cure = f"Did you mean `botkit {near[0]}`?" if near else "`botkit --help` lists them."
             raise click.UsageError(f"There is no command {args[0]!r}. {cure}")

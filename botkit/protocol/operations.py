@@ -9,7 +9,7 @@ Source: X's OpenAPI document and X API docs, "Rate limits" and "Pricing"; date i
 
 from __future__ import annotations
 
-import importlib.resources
+import pkgutil
 from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -114,8 +114,9 @@ def _fits(template: str, segment: str) -> bool:
 
 
 def _read() -> _Data:
-    source = importlib.resources.files("botkit.protocol").joinpath("operations.json")
-    return msgspec.json.decode(source.read_bytes(), type=_Data)
+    source = pkgutil.get_data("botkit.protocol", "operations.json")
+    assert source is not None
+    return msgspec.json.decode(source, type=_Data)
 
 
 def _by_shape() -> Mapping[tuple[str, int], list[tuple[list[str], Operation]]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from functools import cache
 from typing import TYPE_CHECKING
 
 from botkit.model.posts import MentionEntity
@@ -63,7 +64,14 @@ _ONE = (
     rf"(?:[\u00a9\u00ae\u2122]\ufe0f|[{_TEXT_OR_EMOJI}{_PICTURES}](?!\ufe0e)\ufe0f?)"
     r"[\U0001f3fb-\U0001f3ff]?(?:[\U000e0020-\U000e007e]+\U000e007f)?"
 )
-_EMOJI = re.compile(rf"[\U0001f1e6-\U0001f1ff]{{2}}|[0-9#*]\ufe0f?\u20e3|{_ONE}(?:\u200d{_ONE})*")
+
+
+@cache
+def _emoji() -> re.Pattern[str]:
+    """An emoji, sequences included; compiled when a text is first weighed: it takes a while."""
+    return re.compile(
+        rf"[\U0001f1e6-\U0001f1ff]{{2}}|[0-9#*]\ufe0f?\u20e3|{_ONE}(?:\u200d{_ONE})*"
+    )
 
 
 def weighted_length(text: str, *, auto_mentions: Collection[str] = ()) -> int:
@@ -137,7 +145,7 @@ def without_leading_names(text: str) -> str:
 
 def _plain_weight(text: str) -> int:
     weight = done = 0
-    for found in _EMOJI.finditer(text):
+    for found in _emoji().finditer(text):
         weight += _characters_weight(text[done : found.start()]) + _EMOJI_WEIGHT
         done = found.end()
     return weight + _characters_weight(text[done:])

@@ -13,7 +13,6 @@ from itertools import chain, takewhile
 from typing import TYPE_CHECKING, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cronsim import CronSim, CronSimError
 from msgspec import Struct
 
 from botkit.errors import WiringError
@@ -101,6 +100,8 @@ class Schedule(Struct, frozen=True, kw_only=True):
             while True:
                 at += self.interval
                 yield at
+        from cronsim import CronSim
+
         for local in CronSim(self.cron, moment.astimezone(self.zone)):
             at = local.astimezone(UTC)
             if at > moment:  # else it lies in the first pass of an hour that comes twice
@@ -155,6 +156,8 @@ def cron_schedule(
             f"cron({expression!r}): needs five fields: minute hour day month weekday, "
             f"as in '0 8 * * *'; it has {len(fields)}."
         )
+    from cronsim import CronSimError
+
     _check_options(name, catch_up, max_late)
     schedule = Schedule(
         name=name,

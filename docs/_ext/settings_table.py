@@ -57,7 +57,7 @@ def _by_section() -> dict[str, list[str]]:
 def _model(section: str) -> type[BaseModel]:
     if section == "app":
         return config.AppSettings
-    return type(config.Settings.model_fields[section].get_default())
+    return type(config.Settings.model_fields[section].get_default(call_default_factory=True))
 
 
 def _variable(section: str, name: str) -> str:

@@ -1,15 +1,19 @@
-"""A whole start of a bot, for E3: run as a process of its own on a folder that `prepare` made."""
+"""A folder in which `botkit run` starts a bot: its module, its settings, an account that is logged in."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["ACCOUNT_ID", "prepare"]
+if TYPE_CHECKING:
+    from botkit.config import Settings
+
+__all__ = ["ACCOUNT_ID", "RUNNING", "prepare"]
 
 ACCOUNT_ID = "1"
+RUNNING = '"event": "running"'
+"""Stands in the line that `botkit run` logs when it hears."""
 
 _NOBODY = "http://127.0.0.1:9"  # no connection is waited for before the bot is ready
 
@@ -30,7 +34,9 @@ def prepare(folder: Path, *, api_url: str = _NOBODY) -> None:
     ]
     (folder / "botkit.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (folder / "bench_bot.py").write_text(_BOT, encoding="utf-8")
-    asyncio.run(_fill(folder))
+    from botkit.config import load_settings
+
+    asyncio.run(_fill(load_settings(environ={}, folder=folder)))
 
 
 _BOT = """
@@ -46,19 +52,17 @@ async def greet(mention: Mention, act: Actions) -> None:
 """
 
 
-async def _fill(folder: Path) -> None:
+async def _fill(settings: Settings) -> None:
     from datetime import timedelta
 
     from botkit.bot.assembly import open_the_vault
     from botkit.client.system import SystemClock
-    from botkit.config import load_settings
     from botkit.model.records import CredentialRow
     from botkit.model.tokens import CredentialKind
     from botkit.model.users import Account
     from botkit.storage import open_store
 
     clock = SystemClock()
-    settings = load_settings(environ={}, folder=folder)
     async with open_store(settings.store_url, clock=clock) as store:
         vault = await open_the_vault(settings, store)
         await store.accounts.put(Account(id=ACCOUNT_ID, username="bench", app="default"))
@@ -80,26 +84,3 @@ async def _fill(folder: Path) -> None:
                 access_until=now + timedelta(hours=2),
             )
         )
-
-
-async def _run(folder: Path) -> None:
-    from botkit.bot.joining import open_runtime
-    from botkit.bot.serving import log_as
-    from botkit.cli.loading import load_bot
-    from botkit.client.system import SystemClock
-    from botkit.config import load_settings
-    from botkit.storage import open_store
-
-    settings = load_settings(environ={}, folder=folder)
-    redactor = log_as(settings, level="error")
-    bot = load_bot(settings.bot.target or "")
-    async with (
-        open_store(settings.store_url, clock=SystemClock(), create=False) as store,
-        open_runtime(bot, settings, store=store, redactor=redactor),
-    ):
-        os._exit(0)  # what a stop costs is another question
-
-
-if __name__ == "__main__":
-    os.chdir(sys.argv[1])
-    asyncio.run(_run(Path(sys.argv[1])))
