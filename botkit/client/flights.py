@@ -215,9 +215,12 @@ class Flights:
                     await self._salvager.keep(outcome.unsaved)
                 if outcome.wait_s is not None:
                     grant.next_try_s = self._clock.monotonic() + outcome.wait_s
+                    if not late:  # it only looked: a 401 that comes now is not the second one
+                        grant.last_flight_s = float("-inf")
                 elif late and outcome.row.status is LoginState.UNCERTAIN:
                     self._back_off(grant, _DOUBT_S)
-                self._book.change(grant, outcome.row)
+                if outcome.row is not grant.row:
+                    self._book.change(grant, outcome.row)
 
     async def _take(self, grant: Grant, outcome: Outcome) -> None:
         assert outcome.access is not None

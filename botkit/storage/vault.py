@@ -3,7 +3,7 @@
 A sealed record: `BKV1`, 4 bytes that name the key, 12 bytes nonce, ciphertext with its tag.
 The header, the deployment and the row (account, app, kind, generation) are associated data, so a
 record that was moved, swapped or copied to another store does not open. The text is padded to
-whole kilobytes: a new token never needs more room than the old one, which is what an intent
+half kilobytes: a new token never needs more room than the old one, which is what an intent
 reserves. A record with a refresh token is `BKV2` and has two such boxes, so that who only needs
 the access token leaves the other one shut; 4 bytes before them say how long the first one is.
 Source: NIST SP 800-38D (96-bit random nonces); docs/explanation/requirements.md, S4 and S10.
@@ -41,7 +41,7 @@ _KEY_NAME_BYTES = 4
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
 _HEADER_BYTES = len(_MAGIC) + _KEY_NAME_BYTES
-_BLOCK_BYTES = 1024
+_BLOCK_BYTES = 512
 _CHECK_KIND = "vault-check"
 _CURE = (
     "Give this store's key by BOTKIT_STORE__KEY or BOTKIT_STORE__KEY_FILE, or put its key file "

@@ -247,6 +247,22 @@ async def test_a_401_that_another_process_gets_is_answered_by_the_keeper(
     assert world.refreshes == ["rt-1"]
 
 
+async def test_one_who_follows_looks_now_and_then_and_tells_nobody_and_still_hears_a_401(
+    world: World, a: Host, b: Host
+) -> None:
+    await world.log_in(left=timedelta(minutes=15))
+    async with a.role()(), _bot(world, b) as follower:
+        await world.clock.advance(timedelta(minutes=5))
+        assert follower.states == [LoginState.OK]
+        asking = asyncio.get_running_loop().create_task(
+            follower.keeper.report_unauthorized(GREETER.id, Secret("at-1"))
+        )
+        await world.clock.advance(35.0)
+        assert await asking is None
+        assert (await world.row()).access_until < world.clock.now()  # the keeper can see it
+    assert world.refreshes == []
+
+
 async def test_a_process_that_shall_never_refresh_follows_and_judges_nothing(
     world: World, a: Host
 ) -> None:
