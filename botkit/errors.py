@@ -189,10 +189,12 @@ class AccessDenied(AuthError):
         have: What the credential has: scopes, a level or a kind.
         need: What the operation needs, in the same terms.
         cure: The command or the step in X's console that cures it.
+        granted_at: When the credential was authorized; None when it is not about one.
         others: What else the same check refused: at the start, all of it at once.
     """
 
     docs = "explanation/access.html"
+    granted_at: datetime | None = None
     others: tuple[AccessDenied, ...] = ()
 
     def __init__(

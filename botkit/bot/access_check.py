@@ -34,10 +34,18 @@ def access_part(account: Account) -> str:
 
 
 def words_for(denials: Iterable[AccessDenied]) -> str:
-    """Refusals as one text: what each operation lacks, then each cure once."""
-    denied = list(denials)
-    cures = dict.fromkeys(each.cure for each in denied)
-    return " ".join([*dict.fromkeys(each.message for each in denied), *cures])
+    """Refusals as one text: what lacks what, since when, then each cure once."""
+    lacks: dict[str, list[str]] = {}
+    cures: dict[str, None] = {}
+    for denied in denials:
+        at = denied.granted_at
+        since = "" if at is None else f", authorized on {at:%Y-%m-%d %H:%M} UTC,"
+        has = " ".join(denied.have) or "nothing"
+        lack = f"needs {' '.join(denied.need)}; the login{since} has {has}."
+        lacks.setdefault(lack, []).append(denied.operation)
+        cures[denied.cure] = None
+    said = [f"{', '.join(operations)} {lack}" for lack, operations in lacks.items()]
+    return " ".join([*said, *cures])
 
 
 async def denials_of(sender: Sender, account_id: str, may: Iterable[str]) -> list[AccessDenied]:

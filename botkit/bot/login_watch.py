@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -45,7 +44,7 @@ class _Said(msgspec.Struct, frozen=True):
     """What the last event of a login said."""
 
     status: LoginState
-    since: datetime | None = None
+    gen: int = 0
 
 
 class LoginWatch:
@@ -135,7 +134,7 @@ class LoginWatch:
         text = await self._store.progress.checkpoint(place, account.id)
         said = _Said(LoginState.OK) if text is None else msgspec.json.decode(text, type=_Said)
         is_fine = status.status is LoginState.OK
-        if said.status is status.status and (is_fine or said.since == status.since):
+        if said.status is status.status and (is_fine or said.gen == status.gen):
             return
         event = AccountState(
             account_id=account.id,
@@ -150,7 +149,7 @@ class LoginWatch:
             reason=status.reason,
             next_step=status.next_step,
         )
-        now = msgspec.json.encode(_Said(status.status, status.since)).decode()
+        now = msgspec.json.encode(_Said(status.status, status.gen)).decode()
         await intake.record(
             [event],
             account_id=account.id,

@@ -207,7 +207,7 @@ class XApi:
     ) -> None:
         """What an answer says, beside its matter, of a token that does not expire."""
         if caller.kind is CredentialKind.APP_ONLY:
-            if isinstance(outcome, Response) and self._keeper.bearers.any_doubt:
+            if isinstance(outcome, Response) and not self._keeper.bearers.is_fine(caller.app):
                 await self._keeper.bearers.works(caller.app)
             return
         pairs = self._keeper.pairs

@@ -25,6 +25,7 @@ from botkit.protocol import oauth2, token_answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from botkit.client.surroundings import Surroundings
 
@@ -67,6 +68,7 @@ class BearerKeeper:
         self._locks: dict[str, asyncio.Lock] = {}
         self._fetched_s: dict[str, float] = {}
         self._states: dict[str, _State] = {}
+        self._fine: set[str] = set()
 
     async def read(self) -> None:
         """Read what the store has; what a setup has put there meanwhile is used from now on."""
@@ -83,7 +85,7 @@ class BearerKeeper:
                 self._tokens[row.app] = self._open(row)
             else:
                 continue
-            await self._mark(row.app, row.status, row.reason)
+            await self._mark(row.app, row.status, row.reason, since=row.since)
         for gone in self._given.keys() - {row.app for row in rows}:
             del self._given[gone]
             self._tokens.pop(gone, None)
@@ -93,10 +95,9 @@ class BearerKeeper:
         keys = self._around.apps.get(app)
         return keys is not None and (keys.can_act_as_app or app in self._given)
 
-    @property
-    def any_doubt(self) -> bool:
-        """Whether X has refused one of them."""
-        return bool(self._states)
+    def is_fine(self, app: str) -> bool:
+        """Whether X has taken it, and has not refused it since."""
+        return app in self._fine
 
     async def bearer(self, app: str) -> Secret:
         """The app's bearer token.
@@ -139,24 +140,28 @@ class BearerKeeper:
             return fetched
 
     async def works(self, app: str) -> None:
-        """X took it."""
-        if app in self._states:
+        """X took it: said at the first time, and after it had been refused."""
+        if app not in self._fine:
+            self._fine.add(app)
             await self._mark(app, LoginState.OK, "")
 
     async def _doubt(self, app: str, now_s: float) -> None:
         """A given token was refused; the second time, half a minute later, it is said."""
+        self._fine.discard(app)
         state = self._states.setdefault(app, _State(refused_s=now_s))
         if state.refused_s is not None and now_s - state.refused_s >= _APART_S:
             await self._mark(app, LoginState.CONFIG, "X does not take the bearer token of the app")
 
-    async def _mark(self, app: str, status: LoginState, reason: str) -> None:
+    async def _mark(
+        self, app: str, status: LoginState, reason: str, *, since: datetime | None = None
+    ) -> None:
+        """Take over a state, and tell it: who hears of it knows what it heard last."""
         before = self._states.get(app, _State())
         if status is LoginState.OK:
             self._states.pop(app, None)
         else:
+            self._fine.discard(app)
             self._states[app] = _State(status=status, reason=reason, refused_s=before.refused_s)
-        if (before.status, before.reason) == (status, reason):
-            return
         now = self._around.clock.now()
         row = CredentialRow(
             account_id="",
@@ -166,28 +171,34 @@ class BearerKeeper:
             sealed=b"",
             status=status,
             reason=reason,
-            since=now,
+            since=since or now,
             granted_at=now,
         )
-        try:
-            await self._around.store.credentials.set_status(
-                row,
-                status,
-                reason=reason,
-                now=now,
-                config_fingerprint=self._about(app),
+        if (before.status, before.reason) != (status, reason):
+            await self._store_state(row)
+            tell_state(
+                row, msgspec.structs.replace(row, status=before.status, reason=before.reason)
             )
-        except StateError as error:
-            _log.error("login state not stored", app=app, why=str(error))
-        tell_state(row, msgspec.structs.replace(row, status=before.status, reason=before.reason))
         if self._on_change is not None:
             self._on_change(row)
 
-    def _about(self, app: str) -> str:
-        """What the stored row is bound to: it stays as it is."""
-        if app in self._given:
-            return GIVEN
-        return _fingerprint(self._around.apps.get(app, AppKeys()))
+    async def _store_state(self, row: CredentialRow) -> None:
+        """Only of the token that is in use: the store may have one of other keys."""
+        store = self._around.store.credentials
+        about = _fingerprint(self._around.apps.get(row.app, AppKeys()))
+        try:
+            kept = await store.get("", row.app, row.kind)
+            if kept is None or kept.config_fingerprint not in {GIVEN, about}:
+                return
+            await store.set_status(
+                kept,
+                row.status,
+                reason=row.reason,
+                now=row.since,
+                config_fingerprint=kept.config_fingerprint,
+            )
+        except StateError as error:
+            _log.error("login state not stored", app=row.app, why=str(error))
 
     def _open(self, row: CredentialRow) -> Secret:
         tokens = self._around.vault.open(

@@ -12,7 +12,7 @@ import structlog
 from msgspec import Struct
 
 from botkit.client.identity import who_am_i
-from botkit.client.pairs import ask_owner, blame_for, keys_fingerprint
+from botkit.client.pairs import ask_owner, blame_for, keys_fingerprint, verdict_of
 from botkit.errors import (
     BotkitError,
     ConfigError,
@@ -179,14 +179,8 @@ async def _verdict(
     try:
         blame = await blame_for(keeper.around, row.app, refused)
     except BotkitError as trouble:
-        return LoginState.UNCERTAIN, f"X refuses the token: {refused.message}", trouble
-    match blame:
-        case Blame.TOKEN:
-            return LoginState.DEAD, f"X refuses the token: {refused.message}", None
-        case Blame.KEYS:
-            return LoginState.CONFIG, "X does not accept the app's api_key and api_secret", None
-        case _:
-            return LoginState.UNCERTAIN, f"X refuses the token: {refused.message}", None
+        return (*verdict_of(Blame.UNSAID, refused), trouble)
+    return (*verdict_of(blame, refused), None)
 
 
 async def _note(

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from botkit.model.records import CredentialRow
     from botkit.model.users import User
 
-__all__ = ["Pair", "Pairs", "ask_owner", "blame_for", "keys_fingerprint"]
+__all__ = ["Pair", "Pairs", "ask_owner", "blame_for", "keys_fingerprint", "verdict_of"]
 
 _log = structlog.get_logger("botkit.tokens")
 
@@ -96,6 +96,16 @@ async def blame_for(around: Surroundings, app: str, error: Unauthorized) -> Blam
     )
     answer = await SignedCalls(around, app).send(request, extra={"oauth_callback": PIN_CALLBACK})
     return oauth1_flow.blame_by_keys(answer, now=around.clock.now())
+
+
+def verdict_of(blame: Blame, error: Unauthorized) -> tuple[LoginState, str]:
+    """The state and the reason that a second refusal leads to."""
+    if blame is Blame.KEYS:
+        return LoginState.CONFIG, _CONFIG
+    if blame is Blame.TOKEN:
+        by_code = oauth1_flow.blame_of(error.codes) is Blame.TOKEN
+        return LoginState.DEAD, _DEAD_BY_CODE if by_code else _DEAD
+    return LoginState.UNCERTAIN, _FIRST[blame] + _AGAIN
 
 
 class Pair:
@@ -309,14 +319,10 @@ class Pairs:
         except BotkitError as trouble:
             _log.warning("login not looked at", account=pair.row.account_id, why=str(trouble))
             blame = Blame.UNSAID
-        if blame is Blame.KEYS:
-            await self._mark(pair, LoginState.CONFIG, _CONFIG)
-        elif blame is Blame.TOKEN:
-            by_code = oauth1_flow.blame_of(error.codes) is Blame.TOKEN
-            await self._mark(pair, LoginState.DEAD, _DEAD_BY_CODE if by_code else _DEAD)
-        else:
+        status, reason = verdict_of(blame, error)
+        if status is LoginState.UNCERTAIN:
             pair.gap_s = self._longer(pair)
-            await self._mark(pair, LoginState.UNCERTAIN, _FIRST[blame] + _AGAIN)
+        await self._mark(pair, status, reason)
         self._plan(pair)
 
     async def _calm(self, pair: Pair) -> None:

@@ -164,7 +164,7 @@ def choose_credential(
     `holdings` maps what is held to the granted scopes (OAuth 2.0), to `(level,)` as X sent it in
     `x-access-level` (OAuth 1.0a; `()` and unknown levels pass), or to `()` (bearer). A credential
     that does not reach is passed over when another one does; so is one of `resting`, which cannot
-    be used now.
+    be used now, for another one of the account's own; the app does not speak in their place.
 
     Raises:
         MissingScope: The OAuth 2.0 grant lacks a scope, and nothing else is held that would do.
@@ -181,10 +181,10 @@ def choose_credential(
         refusal = _refusal(needed, kind, holdings[kind])
         if refusal is not None:
             refusals.append(refusal)
-        elif kind not in resting:
-            return kind
-        else:
+        elif kind in resting or (reaches and kind is CredentialKind.APP_ONLY):
             reaches.append(kind)
+        else:
+            return kind
     if reaches:
         return reaches[0]
     raise refusals[0] if refusals else _wrong_credential(needed, holdings)
@@ -199,13 +199,15 @@ def kind_of(denied: AccessDenied) -> CredentialKind | None:
 
 def dated(denied: AccessDenied, *, granted_at: datetime, command: str) -> AccessDenied:
     """The refusal with the time of the grant, since when it has not changed, and the command."""
-    return type(denied)(
+    told = type(denied)(
         f"{denied.message} It was authorized on {granted_at:%Y-%m-%d %H:%M} UTC.",
         operation=denied.operation,
         have=denied.have,
         need=denied.need,
         cure=denied.cure.replace("`botkit setup`", f"`{command}`"),
     )
+    told.granted_at = granted_at
+    return told
 
 
 def is_level_refusal(problem_type: str, codes: Iterable[int]) -> bool:

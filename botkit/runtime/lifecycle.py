@@ -192,7 +192,7 @@ class Runtime:
 
     async def start(self) -> None:
         """Recover, then start everything. The lease must be held."""
-        await self._reports.clear()
+        await self._reports.begin()
         await self._store.events.count_unclean(fence=self._lease.fence())
         uncertain = await self._recover()
         await self._scheduler.load()

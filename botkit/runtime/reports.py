@@ -63,7 +63,12 @@ class Reports:
                 self._unstored = reports | self._unstored
                 raise
 
+    async def begin(self) -> None:
+        """At start: what an earlier process said goes, what this one has said by now stays."""
+        await self._progress.clear_reports()
+        self._unstored = dict(self._last)
+
     async def clear(self) -> None:
-        """At start and at a clean end: nothing runs."""
+        """At a clean end: nothing runs."""
         self._unstored = {}
         await self._progress.clear_reports()

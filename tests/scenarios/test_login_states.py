@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from botkit import AccountState, Actions, Bot
+from botkit.client.revoke import revoke_login
 from botkit.model.records import EventState, WriteState
 from botkit.model.tokens import CredentialKind, LoginState
 from botkit.sandbox import Process, Sandbox
@@ -169,7 +170,6 @@ async def test_the_wrong_api_secret_is_config_and_the_right_one_cures_it(
         await ada.posts("@greeter hello")
         await sandbox.advance(3 * MINUTE)
         assert await state_of(process, OAUTH1) is CONFIG
-        assert await waiting(process) == ["login"]
     async with sandbox.running(bot) as process:
         await sandbox.settle()
         assert await state_of(process, OAUTH1) is OK
@@ -240,3 +240,44 @@ async def test_a_process_that_dies_between_the_state_and_the_event_tells_it_at_i
     assert heard[0].reason == "gone"
     assert heard[0].next_step == "botkit setup --account greeter"
     assert heard[0].since == heard[0].at
+
+
+async def test_a_login_that_is_ended_by_command_beside_the_bot_is_told_and_its_handlers_wait(
+    sandbox: Sandbox, watcher: Bot, heard: list[AccountState]
+) -> None:
+    ada = sandbox.user("ada")
+    async with sandbox.running(watcher) as process:
+        row = await process.store.credentials.get(process.account_id, "default", OAUTH2)
+        assert row is not None
+        async with surroundings_of(sandbox, process) as around:
+            assert await revoke_login(around, row)
+        await sandbox.advance(2 * MINUTE)
+        await ada.posts("@greeter hello")
+        await sandbox.advance(2 * MINUTE)
+    assert told(heard) == [("OAuth2UserToken", "OK", "DEAD")]
+    assert (heard[0].reason, heard[0].next_step) == (
+        "it was removed here",
+        "botkit setup --account greeter",
+    )
+    assert sandbox.replies_to(ada) == []
+
+
+async def test_a_new_login_that_allows_less_is_said_and_what_it_lacks_is_refused_for_good(
+    sandbox: Sandbox, bot: Bot
+) -> None:
+    ada = sandbox.user("ada")
+    async with sandbox.running(bot) as process:
+        async with surroundings_of(sandbox, process) as around:
+            await process.home.authorize(around, ["tweet.read", "users.read", "offline.access"])
+        await sandbox.advance(2 * MINUTE)
+        assert (await parts(process))["access/greeter"] == "too little"
+        await ada.posts("@greeter hello")
+        await sandbox.settle()
+        (letter,) = await process.store.events.dead()
+        assert (letter.reason, "tweet.write" in letter.error) == ("refused", True)
+        assert "It was authorized on" in letter.error
+        async with surroundings_of(sandbox, process) as around:
+            await process.home.authorize(around, bot.scopes)
+        await sandbox.advance(2 * MINUTE)
+        assert (await parts(process))["access/greeter"] == "enough"
+    assert sandbox.replies_to(ada) == []

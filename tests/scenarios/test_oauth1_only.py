@@ -7,8 +7,14 @@ from datetime import timedelta
 import pytest
 
 from botkit import Bot
+from botkit.client.login import LoginWish
+from botkit.client.login1 import adopt_pair
+from botkit.config import Settings
 from botkit.errors import LevelTooLow
+from botkit.model.tokens import Secret, TokenPair
+from botkit.protocol.oauth1_flow import PIN_CALLBACK
 from botkit.sandbox import Sandbox
+from tests.scenarios.logins import surroundings_of
 
 
 async def test_it_hears_by_polling_and_answers(sandbox: Sandbox, bot: Bot) -> None:
@@ -39,3 +45,35 @@ async def test_a_level_that_is_too_low_is_told_before_the_first_write(
         async with sandbox.running(bot, scopes=(), oauth1=True):
             pass
     assert "Read and write" in refused.value.cure
+
+
+async def test_an_account_that_only_polls_has_no_part_in_the_stream_of_its_app(
+    sandbox: Sandbox, bot: Bot
+) -> None:
+    async with sandbox.running(bot, oauth1=True) as process:
+        home = process.home
+        other = sandbox.world.add_user("other")
+        pair = sandbox.world.pairs.issue(home.app, other.id)
+        async with surroundings_of(sandbox, process) as around:
+            wish = LoginWish(redirect_uri=PIN_CALLBACK, scopes=())
+            tokens = TokenPair(token=Secret(pair.token), token_secret=Secret(pair.secret))
+            await adopt_pair(around, wish, tokens)
+    everyone = home.settings
+
+    def for_all() -> Settings:
+        settings = everyone()
+        return settings.model_copy(
+            update={"bot": settings.bot.model_copy(update={"account": None})}
+        )
+
+    home.settings = for_all  # type: ignore[method-assign]
+    ada = sandbox.user("ada")
+    async with sandbox.running(bot) as process:
+        await ada.posts("@greeter hello")
+        await ada.posts("@other hello")
+        await sandbox.advance(timedelta(seconds=20))
+        await sandbox.settle()
+        await process._runtime.runtime._reports.flush()
+        reports = {each.part: each for each in await process.store.progress.reports()}
+    assert sorted(sandbox.replies_to(ada)) == ["Hello @ada!", "Hello @ada!"]
+    assert reports["activity/default"].detail == ""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from botkit.protocol import access
 if TYPE_CHECKING:
     from tests.unit.bot.conftest import Place
 
+GRANTED = datetime(2026, 11, 20, 8, 30, tzinfo=UTC)
 ADA = Account(id="1", username="ada")
 BOB = Account(id="2", username="bob")
 SCOPES = {"1": ("tweet.read", "users.read"), "2": ("tweet.read", "tweet.write", "users.read")}
@@ -75,7 +77,10 @@ async def test_by_force_it_is_only_said(place: Place, capsys: pytest.CaptureFixt
 
 async def test_the_words_name_each_lack_and_each_cure_once() -> None:
     denials = await denials_of(FakeSender(), "1", {"post", "repost"})  # type: ignore[arg-type]
-    words = words_for(denials)
-    assert words.count("tweet.write") == len(denials)
-    assert words.count("authorize again") == 1
+    assert len(denials) > 1
+    dated = access.dated(denials[0], granted_at=GRANTED, command="botkit setup --account ada")
+    words = words_for([*denials, dated])
+    assert words.startswith("createPosts, ")
+    assert "createPosts needs tweet.read tweet.write users.read; the login, authorized on" in words
+    assert words.count("authorize again") == 2
     assert words_for([]) == ""

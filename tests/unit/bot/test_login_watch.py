@@ -161,6 +161,8 @@ async def test_what_was_told_by_an_earlier_process_is_not_told_again() -> None:
     await first.hears(dead)
     await second.hears(dead)
     assert (len(first.told), second.told) == (1, [])
+    await second.hears(status(LoginState.DEAD, since=SINCE + timedelta(minutes=1)))
+    assert second.told == []
     later = status(LoginState.DEAD, reason="again", since=SINCE + timedelta(hours=1), gen=2)
     await second.hears(later)
     assert second.turns == [("1", "DEAD", "DEAD")]

@@ -133,6 +133,12 @@ def test_one_that_cannot_be_used_now_is_passed_over_while_another_one_reaches(
     assert choose_credential("createPosts", holdings, resting=resting) is chosen
 
 
+def test_the_app_does_not_read_for_an_account_whose_login_rests() -> None:
+    held = {OAUTH1: ("read-write",), BEARER: ()}
+    assert choose_credential("getUsersMentions", held) is OAUTH1
+    assert choose_credential("getUsersMentions", held, resting={OAUTH1}) is OAUTH1
+
+
 @pytest.mark.parametrize(
     ("holdings", "kind"),
     [({OAUTH2: ()}, OAUTH2), ({OAUTH1: ("read",)}, OAUTH1), ({BEARER: ()}, None)],

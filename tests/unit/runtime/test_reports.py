@@ -103,3 +103,16 @@ async def test_a_clean_end_leaves_no_reports(store: Store) -> None:
     await reports.clear()
     await reports.flush()
     assert await store.progress.reports() == []
+
+
+async def test_a_start_forgets_the_process_before_and_keeps_what_was_said_by_now(
+    store: Store,
+) -> None:
+    before = Reports(store, VirtualClock())
+    before("old", "live")
+    await before.flush()
+    reports = Reports(store, VirtualClock())
+    reports("login/greeter", "DEAD")
+    await reports.begin()
+    await reports.flush()
+    assert [one.part for one in await store.progress.reports()] == ["login/greeter"]
