@@ -253,7 +253,8 @@ async def _warn_of_replacing(store: Store, wish: LoginWish, tell: Callable[[str]
     """X keeps one grant for an app and an account: a new one ends the one before."""
     for account in await store.accounts.listing():
         wanted = wish.account.removeprefix("@").casefold()
-        if wanted and wanted not in {account.id, account.username.casefold()}:
+        names = {account.id, account.username.casefold(), account.alias.casefold()}
+        if wanted and wanted not in names:
             continue
         if account.app != wish.app:
             continue

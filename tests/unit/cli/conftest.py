@@ -116,7 +116,11 @@ class Desk:
 
     def do(self, *arguments: str) -> int:
         """Run `botkit accounts ...`; gives the exit code."""
-        code = main(["accounts", *arguments])
+        return self.top("accounts", *arguments)
+
+    def top(self, *arguments: str) -> int:
+        """Run any command; gives the exit code."""
+        code = main(arguments)
         self.out, self.err = self._capsys.readouterr()
         for secret in self.secrets():
             assert secret not in self.out + self.err
