@@ -96,7 +96,7 @@ async def open_http(
     """Listen, as the settings want it, until the block ends.
 
     Raises:
-        ConfigError: The port is taken, or something that invitations need is missing.
+        ConfigError: The port is taken, or the address is not this machine's.
     """
     health = Health(
         logins=lambda: _logins(running),
@@ -127,7 +127,6 @@ def _logins(running: RunningBot) -> list[LoginState]:
 async def _connect_routes(
     bot: Bot, settings: Settings, running: RunningBot, fence: Callable[[], Fence]
 ) -> dict[str, Route]:
-    check_connect(settings)
     around = running.x.keeper.around
     await around.store.invitations.free_all()
 

@@ -89,8 +89,8 @@ async def open_runtime(
         VaultKeyError: The vault key is the wrong one; `ConfigError` when there is none.
     """
     wiring = bot.wiring
-    vault = await open_the_vault(settings, store)
     accounts = await _accounts_at_start(settings, store)
+    vault = await open_the_vault(settings, store)
     chance = entropy or SystemEntropy()
     joint = _Joint(
         bot,
@@ -125,6 +125,10 @@ async def open_runtime(
 
 async def _accounts_at_start(settings: Settings, store: Store) -> tuple[Account, ...]:
     """As `the_accounts`; where accounts come by invitation, there may be none yet."""
+    if settings.connect.on:
+        from botkit.bot.http import check_connect
+
+        check_connect(settings)
     try:
         return await the_accounts(settings, store)
     except ConfigError as none:

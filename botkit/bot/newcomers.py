@@ -58,14 +58,16 @@ class Newcomers:
         """
         async with self._turn:
             for account in await self._wanted():
-                if account.id not in self.accounts:
+                known = self.accounts.get(account.id)
+                if known is None:
                     await self._take_on(account)
+                elif known.app != account.app:
+                    self._say_once(account, f"it has moved to app {account.app}: restart the bot")
 
     def refusal(self, account_id: str) -> str:
-        """Why the bot does not act for an account, "" when it does."""
-        if account_id in self.accounts:
-            return ""
-        return self._refused.get(account_id, "[bot] account names another account")
+        """Why the bot does not act for an account, or not as it is now; "" when it does."""
+        others = "" if account_id in self.accounts else "[bot] account names another account"
+        return self._refused.get(account_id, others)
 
     async def _wanted(self) -> list[Account]:
         only = self.settings.bot.account
@@ -96,4 +98,5 @@ class Newcomers:
         if self._refused.get(account.id) != why:
             self._refused[account.id] = why
             _log.error("account not taken on", account=account.username, why=why)
-            self.reports(f"account/{account.id}", "stopped", why)
+            state = "behind" if account.id in self.accounts else "stopped"
+            self.reports(f"account/{account.id}", state, why)

@@ -78,6 +78,7 @@ class RunningBot:
         await self.runtime.start()
         if self.http is not None:
             self.http.serve()
+            self.reports("http", "live", f"port {self.http.port}")
 
     async def wait_idle(self) -> None:
         """Return when no event is due."""

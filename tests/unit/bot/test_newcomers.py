@@ -89,3 +89,15 @@ async def test_with_an_account_in_the_settings_nobody_else_joins(place, named):
         await running.newcomers.look()
         assert len(running.accounts) == 1
         assert "names another account" in running.newcomers.refusal("77")
+
+
+async def test_one_that_moved_to_another_app_is_said_to_need_a_restart(place):
+    await place.authorize()
+    async with open_runtime(
+        ticking(), await place.settings(), store=place.store, transport=place.transport
+    ) as running:
+        (account,) = running.accounts
+        await place.store.accounts.put(msgspec.structs.replace(account, app="second"))
+        await running.newcomers.look()
+        assert "restart the bot" in running.newcomers.refusal(account.id)
+        assert running.accounts == (account,)

@@ -7,6 +7,8 @@ import hashlib
 import hmac
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from botkit.errors import InvitationRefused
 from botkit.protocol.invitations import (
@@ -71,6 +73,14 @@ def test_every_changed_letter_is_noticed() -> None:
 def test_what_is_no_token_is_refused(token: str) -> None:
     with pytest.raises(InvitationRefused):
         read_token(token, lambda *_: True)
+
+
+@given(st.text(max_size=200))
+def test_no_text_at_all_passes_for_a_token(text: str) -> None:
+    with pytest.raises(InvitationRefused):
+        read_token(read_query(text), verify)
+    with pytest.raises(InvitationRefused):
+        read_token(text, verify)
 
 
 def test_a_token_of_another_version_is_refused() -> None:
