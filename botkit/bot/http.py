@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from botkit.errors import ConfigError
+from botkit.errors import ConfigError, StateError
 from botkit.model.events import Authorized
 from botkit.model.tokens import LoginState
 from botkit.protocol.callback_urls import check_redirect_uri
@@ -154,13 +154,15 @@ async def _connect_routes(
         )
 
     async def connected(login: Login) -> str:
-        await running.x.keeper.reload()
-        await running.newcomers.look()
+        try:
+            await running.x.keeper.reload()
+            await running.newcomers.look()
+        except StateError as error:
+            _log.error("account not taken on", account=login.account.username, why=str(error))
+            return "could not take the account up just now: tell its operator to restart it"
         running.dispatcher.feeder.rescan()
         refusal = running.newcomers.refusal(login.account.id)
-        if refusal:
-            return f"does not act for this account: {refusal}"
-        return "acts for this account from now on"
+        return f"does not act for it: {refusal}" if refusal else "acts for it from now on"
 
     connect = Connect(
         around,

@@ -14,7 +14,7 @@ import structlog
 
 from botkit.bot.listening import Listening
 from botkit.config import Settings
-from botkit.errors import AccessDenied, ConfigError
+from botkit.errors import BotkitError, StoreUnavailable
 from botkit.model.users import Account
 from botkit.ports import Store
 from botkit.runtime.lifecycle import Runtime
@@ -82,7 +82,9 @@ class Newcomers:
         try:
             await self.check(account)
             sources, reasons = self.listening.welcome(account)
-        except (AccessDenied, ConfigError) as refused:
+        except StoreUnavailable:
+            raise
+        except BotkitError as refused:
             self._say_once(account, str(refused))
             return
         await self.scheduler.add(account.id)

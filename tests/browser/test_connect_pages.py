@@ -91,7 +91,7 @@ def test_a_person_opens_a_link_presses_the_button_and_authorizes(
     visitor.page.get_by_label("Logged in as").select_option("greeter")
     visitor.page.get_by_role("button", name="Authorize app").click()
     visitor.page.get_by_role("heading", name="The account is authorized").wait_for()
-    assert "acts for this account from now on" in visitor.page.inner_text("main")
+    assert "acts for it from now on" in visitor.page.inner_text("main")
     assert visitor.origins == {public, x.url}
     assert visitor.complaints == []
     context.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from botkit import Account, Actions, Authorized, Bot, Mention
 from botkit.bot import open_runtime
 from botkit.client.system import SystemClock
-from botkit.errors import ConfigError
+from botkit.errors import ConfigError, StoreUnavailable
+from botkit.sandbox.grants import App, Grant
 from botkit.sandbox.listener import open_server
 from botkit.storage import open_store
 from tests.scenarios.connecting import Browser, Stage
@@ -75,7 +76,7 @@ async def test_a_bot_without_accounts_takes_two_on_and_answers_for_both(
             page = await browser.log_in(made.link, name)
             assert (page.status, page.title) == (200, "The account is authorized")
             assert f"@{name}" in page.body
-            assert "acts for this account from now on" in page.body
+            assert "acts for it from now on" in page.body
             event = await seen.authorized.get()
             assert (event.username, event.source, event.gen) == (name, "connect", 1)
             assert await stage.state(made.invitation.id) == "used"
@@ -318,3 +319,39 @@ async def test_an_expired_invitation_says_so(stage: Stage, bot: Bot, browser: Br
         page = await browser.get(made.link)
         assert (page.status, page.title) == (410, "This invitation has expired")
         assert "Ask the bot" in page.body
+
+
+async def test_a_stored_login_is_no_failure_when_the_bot_cannot_take_it_up(
+    stage: Stage, bot: Bot, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with stage.running(bot) as running:
+
+        async def listing() -> None:
+            raise StoreUnavailable("disk full")
+
+        made = await stage.invite()
+        back = await browser.decide(await browser.begin(made.link), "greeter")
+        monkeypatch.setattr(running.newcomers.store.accounts, "listing", listing)
+        page = await browser.get(back)
+        assert (page.status, page.title) == (200, "The account is authorized")
+        assert "tell its operator to restart it" in page.body
+        assert await stage.state(made.invitation.id) == "used"
+
+
+async def test_what_x_did_not_grant_is_said_and_the_bot_leaves_the_account_alone(
+    stage: Stage, bot: Bot, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = stage.world.grants.grant
+
+    def narrow(app: App, user_id: str, scopes: Sequence[str]) -> Grant:
+        return plain(app, user_id, [scope for scope in scopes if scope != "tweet.write"])
+
+    monkeypatch.setattr(stage.world.grants, "grant", narrow)
+    async with stage.running(bot) as running:
+        page = await browser.log_in((await stage.invite()).link, "greeter")
+        assert page.status == 200
+        assert "Not granted" in page.body
+        assert "does not act for it" in page.body
+        assert running.accounts == ()
+        account = stage.world.user("greeter").id
+        assert running.reports.current[f"account/{account}"].state == "stopped"

@@ -395,6 +395,17 @@ async def test_an_invitation_that_is_gone_ends_the_login_before_the_exchange(pla
     assert place.x.exchanges == 0
 
 
+async def test_a_login_that_took_too_long_says_so_and_the_invitation_is_good(place: Place) -> None:
+    state = await place.begin(await place.invite())
+    pending = place.connect._attempts.find(state)
+    assert pending is not None
+    pending.attempt._ends_s = place.clock.monotonic()  # type: ignore[attr-defined]
+    answer = await place.get(f"/connect/callback?code=c&state={state}")
+    assert (answer.status, title(answer)) == (410, "This login took too long")
+    assert place.x.exchanges == 0
+    assert await place.state() is InvitationState.OPEN
+
+
 async def test_an_invitation_that_cannot_be_freed_is_said_and_frees_itself(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
