@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from botkit.errors import AccessDenied
+from botkit.errors import AccessDenied, Parked
 from botkit.model.records import StatusReport
 from botkit.protocol import access
 
@@ -56,6 +56,8 @@ async def denials_of(sender: Sender, account_id: str, may: Iterable[str]) -> lis
             await sender.credential(operation, account_id=account_id)
         except AccessDenied as denied:
             denials.append(denied)
+        except Parked:
+            break  # all logins were removed: it waits for the next, which is looked at then
     return denials
 
 

@@ -100,8 +100,11 @@ class Callers:
 
         Raises:
             AccessDenied: None of those held allows it; says when it was granted, and the cure.
+            Parked: `login`: those that were held were removed by a person while this ran.
         """
         held = await self._keeper.holdings(account_id)
+        if self._keeper.has_left(account_id):
+            raise Parked("login")
         resting = self._keeper.fallback.resting(account_id)
         try:
             return access.choose_credential(operation, held, resting=resting)
@@ -222,7 +225,8 @@ class Callers:
         kind = access.kind_of(denied)
         row = None if kind is None else await self._keeper.row_of(account_id, kind)
         if row is None:
-            return denied
+            account = await self._keeper.around.store.accounts.get(account_id)
+            return denied if account is None else access.named(denied, account.username)
         return access.dated(denied, granted_at=row.granted_at, command=setup_command(row))
 
     async def doubt(self, caller: Caller, error: Unauthorized) -> None:

@@ -68,6 +68,7 @@ class LoginBook:
             judges=role.can_be_had,
         )
         self.version = 0
+        self._left: set[str] = set()
 
     async def load(self, account_id: str) -> None:
         """Read one account's logins, unless they are here."""
@@ -121,6 +122,12 @@ class LoginBook:
         """The app that an account acts through; None for an account that is not known."""
         return self._apps.get(account_id)
 
+    def has_left(self, account_id: str) -> bool:
+        """Whether all logins of an account that is still here were removed while this ran."""
+        if account_id not in self._left or account_id not in self._apps:
+            return False
+        return account_id not in self.grants and self.pairs.get(account_id) is None
+
     def renew(self, grant: Grant, row: CredentialRow, access: Secret) -> None:
         """Give out this generation from now on."""
         before = grant.row
@@ -169,6 +176,7 @@ class LoginBook:
     def _tell_gone(self, row: CredentialRow) -> None:
         """It was removed from the store, by a person."""
         self.version += 1
+        self._left.add(row.account_id)
         now = self._around.clock.now()
         row = structs.replace(row, status=LoginState.DEAD, reason=_REMOVED, since=now)
         if self._on_change is not None:

@@ -248,6 +248,10 @@ class TokenKeeper:
             held[CredentialKind.APP_ONLY] = ()
         return held
 
+    def has_left(self, account_id: str) -> bool:
+        """Whether the account's logins were removed while this ran: a setup brings a new one."""
+        return self._book.has_left(account_id)
+
     @property
     def version(self) -> int:
         """Grows whenever what anybody holds may have changed."""

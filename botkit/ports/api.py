@@ -80,6 +80,7 @@ class Sender(Protocol):
 
         Raises:
             AccessDenied: No credential of the account allows the operation.
+            Parked: `login`: a person removed the account's logins meanwhile.
         """
         ...
 

@@ -32,6 +32,7 @@ __all__ = [
     "kind_of",
     "level_hint",
     "level_needed",
+    "named",
     "operations_for",
     "scopes_for",
 ]
@@ -208,6 +209,17 @@ def dated(denied: AccessDenied, *, granted_at: datetime, command: str) -> Access
     )
     told.granted_at = granted_at
     return told
+
+
+def named(denied: AccessDenied, username: str) -> AccessDenied:
+    """The refusal of one that is not about a login, with the very command."""
+    return type(denied)(
+        denied.message,
+        operation=denied.operation,
+        have=denied.have,
+        need=denied.need,
+        cure=denied.cure.replace("`botkit setup`", f"`botkit setup --account {username}`"),
+    )
 
 
 def is_level_refusal(problem_type: str, codes: Iterable[int]) -> bool:

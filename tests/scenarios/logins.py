@@ -6,8 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from botkit.bot.assembly import apps_of, open_the_vault
-from botkit.client.surroundings import Surroundings
+from botkit.bot.assembly import open_the_vault, open_x
 from botkit.sandbox import SandboxTransport
 from botkit.sandbox.clock import SeededEntropy
 from botkit.storage import open_store
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from botkit.client.surroundings import Surroundings
     from botkit.sandbox import Process, Sandbox
 
 __all__ = ["surroundings_of", "write_settings"]
@@ -27,14 +27,13 @@ async def surroundings_of(sandbox: Sandbox, process: Process) -> AsyncIterator[S
     home = process.home
     settings = await asyncio.to_thread(home.settings)
     async with open_store(home.store_url, clock=sandbox.clock, create=False) as store:
-        yield Surroundings(
-            store=store,
-            vault=await open_the_vault(settings, store),
-            transport=SandboxTransport(sandbox.server, sandbox.clock),
-            clock=sandbox.clock,
-            entropy=SeededEntropy("again"),
-            apps=apps_of(settings),
-        )
+        vault = await open_the_vault(settings, store)
+        transport = SandboxTransport(sandbox.server, sandbox.clock)
+        entropy = SeededEntropy("again")
+        async with open_x(
+            settings, store, vault, transport=transport, clock=sandbox.clock, entropy=entropy
+        ) as x:
+            yield x.keeper.around
 
 
 def write_settings(folder: Path, text: str, *, account: str = "greeter") -> None:

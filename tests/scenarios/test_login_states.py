@@ -253,13 +253,22 @@ async def test_a_login_that_is_ended_by_command_beside_the_bot_is_told_and_its_h
             assert await revoke_login(around, row)
         await sandbox.advance(2 * MINUTE)
         await ada.posts("@greeter hello")
-        await sandbox.advance(2 * MINUTE)
-    assert told(heard) == [("OAuth2UserToken", "OK", "DEAD")]
+        await sandbox.advance(10 * MINUTE)
+        assert sandbox.replies_to(ada) == []
+        assert await process.store.events.dead() == []
+        async with surroundings_of(sandbox, process) as around:
+            await process.home.authorize(around, watcher.scopes)
+        await sandbox.advance(20 * MINUTE)
+        await sandbox.settle()
+    assert told(heard) == [
+        ("OAuth2UserToken", "OK", "DEAD"),
+        ("OAuth2UserToken", "DEAD", "OK"),
+    ]
     assert (heard[0].reason, heard[0].next_step) == (
         "it was removed here",
         "botkit setup --account greeter",
     )
-    assert sandbox.replies_to(ada) == []
+    assert sandbox.replies_to(ada) == ["Hello @ada!"]
 
 
 async def test_a_new_login_that_allows_less_is_said_and_what_it_lacks_is_refused_for_good(

@@ -6,7 +6,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from botkit.model.events import GrantRevoked, Mention, PostSeen, Signal, UnknownEvent, XEvent
+from botkit.model.events import (
+    AccountState,
+    GrantRevoked,
+    Mention,
+    PostSeen,
+    Signal,
+    UnknownEvent,
+    XEvent,
+)
 from botkit.model.posts import Post
 from botkit.model.users import User
 
@@ -36,6 +44,22 @@ def test_what_concerns_one_actor_or_thing_is_one_lane() -> None:
     assert bare.lane == bare.key == "news.new/5/"
     assert acted.lane == "actor/7"
     assert GrantRevoked(account_id="1", at=NOW, user_id="1").key.startswith("revoke/1//2026")
+
+
+def test_a_change_of_a_login_is_one_event_and_those_of_one_login_are_in_order() -> None:
+    dead = AccountState(
+        account_id="1",
+        at=NOW,
+        username="greeter",
+        app="default",
+        credential="UserToken",
+        gen=3,
+        status="DEAD",
+        before="UNCERTAIN",
+    )
+    assert dead.since == NOW
+    assert dead.key == "account_state/default/UserToken/3/DEAD/2026-01-02T00:00:00+00:00"
+    assert dead.lane == "account_state/default/UserToken"
 
 
 def test_a_signal_is_stored_by_its_class_name() -> None:

@@ -15,6 +15,7 @@ from botkit.protocol.access import (
     kind_of,
     level_hint,
     level_needed,
+    named,
     operations_for,
     scopes_for,
 )
@@ -163,6 +164,15 @@ def test_a_dated_refusal_names_the_time_of_the_grant_and_the_command() -> None:
         error.value.have,
         error.value.need,
     )
+
+
+def test_a_refusal_that_is_about_no_login_names_the_command_for_the_account() -> None:
+    with pytest.raises(WrongCredential) as error:
+        choose_credential("createPosts", {BEARER: ()})
+    told = named(error.value, "greeter")
+    assert isinstance(told, WrongCredential)
+    assert told.cure == "Run `botkit setup --account greeter` and authorize the account."
+    assert told.message == error.value.message
 
 
 @pytest.mark.parametrize(

@@ -153,11 +153,13 @@ async def test_somebody_else_than_the_wished_account_is_refused_and_nothing_is_s
     assert await desk.store.credentials.listing() == []
 
 
-async def test_a_second_setup_says_what_it_ends_and_gives_the_next_generation(desk, bot):
-    await authorize(desk, bot)
+@pytest.mark.parametrize("name", ["Greeter", "@greeter", "shop"])
+async def test_a_second_setup_says_what_it_ends_and_gives_the_next_generation(desk, bot, name):
+    first = await authorize(desk, bot)
+    await desk.store.accounts.rename(first.login.account.id, "shop")
     desk.told.clear()
 
-    done = await authorize(desk, bot, account="Greeter")
+    done = await authorize(desk, bot, account=name)
 
     assert done.login.row.gen == 2
     assert "X ends the old login" in told(desk, "has a login through this app")
