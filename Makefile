@@ -15,11 +15,15 @@ FLOOR ?= 90
 FLOOR_CORE ?= 100
 CORE := protocol routing model leases runtime
 
+# What says most: commands, logins, refreshes, whole bots, processes that are killed.
+SAYING := $(addprefix tests/unit/,bot cli client telemetry wizard) tests/scenarios tests/conformance \
+  $(addprefix tests/crash/,test_bad_input.py test_rekey.py test_core_dumps.py)
+
 TYPED := $(wildcard botkit examples tests/typing)
 COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser check lint types rooms repository news spelling requirements docs bench image lock clean
+.PHONY: help run test canary browser check lint types rooms repository news spelling requirements docs bench image lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
@@ -44,6 +48,10 @@ ifeq ($(TESTS),)
 else
 	@$(BIN)/python -m pytest $(TESTS)
 endif
+
+canary: $(V)/.ok ## no secret in anything that is said: marked secrets, every log level, faults on purpose
+	@PYTHONASYNCIODEBUG=1 $(BIN)/python -X dev -m pytest -q -p tests.canary.plugin --every-kind --timeout 90 $(SAYING)
+	@$(BIN)/python -m pytest -q -p tests.canary.plugin tests/canary
 
 browser: ## Chromium for tests/browser, where apt can; without it those tests are skipped
 	@command -v chromium chromium-browser google-chrome >/dev/null && exit; \

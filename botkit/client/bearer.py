@@ -204,7 +204,7 @@ class BearerKeeper:
         tokens = self._around.vault.open(
             row.sealed, account_id="", app=row.app, kind=row.kind, gen=row.gen
         )
-        return Secret(tokens["bearer_token"])
+        return tokens["bearer_token"]
 
     async def _find(self, app: str) -> Secret:
         keys = self._around.apps.get(app, AppKeys())
@@ -270,7 +270,7 @@ class BearerKeeper:
             config_fingerprint=_fingerprint(keys),
         )
         sealed = around.vault.seal(
-            {"bearer_token": token.reveal()}, account_id="", app=app, kind=row.kind, gen=gen
+            {"bearer_token": token}, account_id="", app=app, kind=row.kind, gen=gen
         )
         await around.store.credentials.replace(msgspec.structs.replace(row, sealed=sealed))
         self._gens[app] = gen

@@ -21,7 +21,7 @@ from botkit.errors import (
     Parked,
     Unauthorized,
 )
-from botkit.model.tokens import CredentialKind, LoginState, Secret, TokenPair
+from botkit.model.tokens import CredentialKind, LoginState, TokenPair
 from botkit.model.users import User
 from botkit.protocol.oauth1_flow import Blame
 
@@ -164,7 +164,7 @@ async def _ask_twice(keeper: TokenKeeper, row: CredentialRow) -> tuple[User, str
     tokens = around.vault.open(
         row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
     )
-    pair = TokenPair(token=Secret(tokens["token"]), token_secret=Secret(tokens["token_secret"]))
+    pair = TokenPair(token=tokens["token"], token_secret=tokens["token_secret"])
     try:
         return await ask_owner(around, row, pair)
     except Unauthorized:

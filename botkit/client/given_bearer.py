@@ -33,7 +33,7 @@ async def keep_bearer(
     kind = CredentialKind.APP_ONLY
     known = await store.credentials.get("", app, kind)
     gen = 1 if known is None else known.gen + 1
-    sealed = vault.seal({_FIELD: token.reveal()}, account_id="", app=app, kind=kind, gen=gen)
+    sealed = vault.seal({_FIELD: token}, account_id="", app=app, kind=kind, gen=gen)
     await store.credentials.replace(
         CredentialRow(
             account_id="",
@@ -67,5 +67,5 @@ async def with_kept_bearers(
         if row is None or row.config_fingerprint != GIVEN:
             continue
         tokens = vault.open(row.sealed, account_id="", app=name, kind=row.kind, gen=row.gen)
-        found[name] = msgspec.structs.replace(keys, bearer_token=Secret(tokens[_FIELD]))
+        found[name] = msgspec.structs.replace(keys, bearer_token=tokens[_FIELD])
     return found

@@ -19,11 +19,12 @@ from botkit.client.grants import HANDED_OVER
 from botkit.client.witness import remember
 from botkit.errors import ConfigError, Conflict
 from botkit.model.records import CredentialRow
-from botkit.model.tokens import CredentialKind, LoginState
+from botkit.model.tokens import CredentialKind, LoginState, Secret
 from botkit.model.users import Account
 
 if TYPE_CHECKING:
     from botkit.client.tokens import TokenKeeper
+    from botkit.ports import Vault
 
 __all__ = ["Parcel", "hand_over", "pack", "read_parcel", "take_back", "take_over"]
 
@@ -74,9 +75,7 @@ async def pack(keeper: TokenKeeper, account: Account, rows: list[CredentialRow])
     logins = [
         PackedLogin(
             kind=row.kind,
-            tokens=around.vault.open(
-                row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
-            ),
+            tokens=_in_the_open(around.vault, row),
             scopes=row.scopes,
             level=row.level,
             status=LoginState.OK if row.reason.startswith(HANDED_OVER) else row.status,
@@ -94,6 +93,13 @@ async def pack(keeper: TokenKeeper, account: Account, rows: list[CredentialRow])
         at=around.clock.now(),
         logins=tuple(logins),
     )
+
+
+def _in_the_open(vault: Vault, row: CredentialRow) -> dict[str, str]:
+    opened = vault.open(
+        row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
+    )
+    return {name: token.reveal() for name, token in opened.items()}
 
 
 async def hand_over(
@@ -229,5 +235,6 @@ async def _take_in(keeper: TokenKeeper, account: Account, login: PackedLogin) ->
         row = msgspec.structs.replace(row, gen=gen, sealed=sealed)
         await around.store.credentials.replace(row)
         if login.kind is CredentialKind.OAUTH2:
-            await remember(around.witness, row, login.tokens)
+            tokens = {name: Secret(token) for name, token in login.tokens.items()}
+            await remember(around.witness, row, tokens)
     _log.info("login taken over", account=account.id, gen=gen, kind=login.kind.value)

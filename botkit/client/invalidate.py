@@ -13,7 +13,7 @@ import structlog
 
 from botkit.client.signing import SignedCalls
 from botkit.errors import ConfigError
-from botkit.model.tokens import CredentialKind, Secret, TokenPair
+from botkit.model.tokens import CredentialKind, TokenPair
 from botkit.ports.io import HttpRequest
 from botkit.protocol import oauth1_flow, oauth2
 from botkit.protocol.oauth1_flow import INVALIDATE
@@ -43,7 +43,7 @@ async def invalidate_pair(around: Surroundings, row: CredentialRow) -> None:
     tokens = around.vault.open(
         row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
     )
-    pair = TokenPair(token=Secret(tokens["token"]), token_secret=Secret(tokens["token_secret"]))
+    pair = TokenPair(token=tokens["token"], token_secret=tokens["token_secret"])
     answer = await SignedCalls(around, row.app).send(
         HttpRequest(
             method="POST",
@@ -77,7 +77,7 @@ async def invalidate_bearer(around: Surroundings, app: str) -> bool:
     token = keys.bearer_token
     if row is not None:
         tokens = around.vault.open(row.sealed, account_id="", app=app, kind=row.kind, gen=row.gen)
-        token = token or Secret(tokens["bearer_token"])
+        token = token or tokens["bearer_token"]
     if not token:
         return False
     answer = await around.transport.send(

@@ -31,7 +31,7 @@ from botkit.errors import (
     TransportError,
 )
 from botkit.model.records import CredentialRow
-from botkit.model.tokens import CredentialKind, LoginState, TokenSet
+from botkit.model.tokens import CredentialKind, LoginState, Secret, TokenSet
 from botkit.model.users import Account, User
 from botkit.ports.io import HttpRequest
 from botkit.protocol import oauth2, token_answers
@@ -98,7 +98,7 @@ class LoginAttempt:
         self._keep = keep or self._keep_in_store
         self._keys = _keys_of(around, wish.app)
         self.state = oauth2.new_state(around.entropy.token_bytes(32))
-        self._verifier = oauth2.new_code_verifier(around.entropy.token_bytes(32))
+        self._verifier = Secret(oauth2.new_code_verifier(around.entropy.token_bytes(32)))
         self._used = False
         self._ends_s = around.clock.monotonic() + _LIFE.total_seconds()
         self.expires_at = around.clock.now() + _LIFE
@@ -108,7 +108,7 @@ class LoginAttempt:
             redirect_uri=wish.redirect_uri,
             scopes=wish.scopes,
             state=self.state,
-            code_verifier=self._verifier,
+            code_verifier=self._verifier.reveal(),
         )
 
     @property
@@ -116,8 +116,10 @@ class LoginAttempt:
         """Whether no redirect can end it any more."""
         return self._used or self._around.clock.monotonic() >= self._ends_s
 
-    async def finish(self, query: str) -> Login:
+    async def finish(self, query: Secret | str) -> Login:
         """End the attempt with the redirect's query (what follows the `?`).
+
+        As a `Secret` it shows itself in no frame of a traceback.
 
         Returns only when the login is stored, synced.
 
@@ -131,9 +133,12 @@ class LoginAttempt:
             XError: X could not be asked, or answered nonsense: start again.
             StateError: The login could not be stored.
         """
+        query = query if isinstance(query, Secret) else Secret(query)
         try:
-            code = oauth2.read_callback(
-                query, state=self.state, issuer=self._around.endpoints.issuer
+            code = Secret(
+                oauth2.read_callback(
+                    query.reveal(), state=self.state, issuer=self._around.endpoints.issuer
+                )
             )
         except AuthorizationDenied:
             self._use_up()
@@ -155,14 +160,13 @@ class LoginAttempt:
                 hint="Start again.",
             )
 
-    async def _exchange(self, code: str) -> TokenSet:
+    async def _exchange(self, code: Secret) -> TokenSet:
         keys = self._keys
-        authorization = oauth2.basic_authorization(keys.client_id, keys.client_secret)
         request = HttpRequest(
             method="POST",
             url=self._around.endpoints.token_url,
             name="POST /2/oauth2/token",
-            headers=(("Authorization", authorization), ("Content-Type", oauth2.FORM_TYPE)),
+            headers=oauth2.client_headers(keys.client_id, keys.client_secret),
             body=oauth2.code_form(
                 code=code, redirect_uri=self._wish.redirect_uri, code_verifier=self._verifier
             ),
@@ -202,7 +206,7 @@ class LoginAttempt:
 
         row = await persist(self._around.clock, store, Conflict, StoreUnavailable)
         tokens = granted.refresh_token or granted.access_token
-        await remember(self._around.witness, row, {"refresh_token": tokens.reveal()})
+        await remember(self._around.witness, row, {"refresh_token": tokens})
         _log.info(
             "authorized",
             account=account.id,
@@ -222,9 +226,9 @@ class LoginAttempt:
         known = await self._around.store.credentials.get(account.id, account.app, kind)
         gen = 1 if known is None else known.gen + 1
         now = self._around.clock.now()
-        tokens = {"access_token": granted.access_token.reveal()}
+        tokens = {"access_token": granted.access_token}
         if granted.refresh_token is not None:
-            tokens["refresh_token"] = granted.refresh_token.reveal()
+            tokens["refresh_token"] = granted.refresh_token
         row = CredentialRow(
             account_id=account.id,
             app=account.app,

@@ -35,7 +35,7 @@ from botkit.errors import (
     WrongAccount,
 )
 from botkit.model.records import CredentialRow
-from botkit.model.tokens import CredentialKind, LoginState
+from botkit.model.tokens import CredentialKind, LoginState, Secret
 from botkit.model.users import Account, User
 from botkit.ports.io import HttpRequest
 from botkit.protocol import oauth1_flow, requests
@@ -108,8 +108,10 @@ class OAuth1Attempt:
         """Whether nothing can end it any more."""
         return self._used or self._around.clock.monotonic() >= self._ends_s
 
-    async def finish(self, query: str) -> Login:
+    async def finish(self, query: Secret | str) -> Login:
         """End the attempt with the redirect's query (what follows the `?`).
+
+        As a `Secret` it shows itself in no frame of a traceback.
 
         Returns only when the login is stored, synced.
 
@@ -124,14 +126,15 @@ class OAuth1Attempt:
         """
         if self._wish.redirect_uri == PIN_CALLBACK:
             raise StateMismatch("This login ends with a PIN, not with a redirect.")
+        query = query if isinstance(query, Secret) else Secret(query)
         try:
-            verifier = oauth1_flow.read_callback(query, request_token=self._token)
+            verifier = Secret(oauth1_flow.read_callback(query.reveal(), request_token=self._token))
         except AuthorizationDenied:
             self._use_up()
             raise
         return await self._exchange(verifier)
 
-    async def finish_pin(self, text: str) -> Login:
+    async def finish_pin(self, text: Secret | str) -> Login:
         """End the attempt with the PIN that the person read on X's page; it is tried once.
 
         Raises:
@@ -140,7 +143,8 @@ class OAuth1Attempt:
             XError: As `finish`.
             StateError: As `finish`.
         """
-        return await self._exchange(oauth1_flow.read_pin(text))
+        text = text if isinstance(text, Secret) else Secret(text)
+        return await self._exchange(Secret(oauth1_flow.read_pin(text.reveal())))
 
     def _use_up(self) -> None:
         """No await stands between the comparison of the token and this."""
@@ -153,7 +157,7 @@ class OAuth1Attempt:
                 hint="Start again.",
             )
 
-    async def _exchange(self, verifier: str) -> Login:
+    async def _exchange(self, verifier: Secret) -> Login:
         self._use_up()
         around = self._around
         request = _leg(around.endpoints.access_token_url, ACCESS_TOKEN)

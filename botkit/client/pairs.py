@@ -134,7 +134,7 @@ class Pairs:
         self,
         around: Surroundings,
         *,
-        open_row: Callable[[CredentialRow], dict[str, str]],
+        open_row: Callable[[CredentialRow], dict[str, Secret]],
         on_change: Callable[[CredentialRow, CredentialRow | None], None],
         on_asked: Callable[[str], None] | None = None,
         judges: bool = True,
@@ -169,9 +169,7 @@ class Pairs:
         if known is not None and (known.row.gen > row.gen or _same(known.row, row)):
             return
         opened = self._open_row(row)
-        tokens = TokenPair(
-            token=Secret(opened["token"]), token_secret=Secret(opened["token_secret"])
-        )
+        tokens = TokenPair(token=opened["token"], token_secret=opened["token_secret"])
         pair = Pair(row, tokens)
         before = None
         if known is not None:

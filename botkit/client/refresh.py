@@ -39,7 +39,7 @@ from botkit.ports.io import HttpRequest
 from botkit.protocol import oauth2, token_answers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from botkit.client.endpoints import AppKeys
     from botkit.client.grant_lock import GrantLock, Held
@@ -217,9 +217,9 @@ class Refresher:
         tokens = self._around.vault.open_access(
             row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
         )
-        return Secret(tokens["access_token"])
+        return tokens["access_token"]
 
-    def open_row(self, row: CredentialRow) -> dict[str, str]:
+    def open_row(self, row: CredentialRow) -> dict[str, Secret]:
         """All that is sealed in a row."""
         return self._around.vault.open(
             row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
@@ -227,7 +227,7 @@ class Refresher:
 
     async def _spend(self, row: CredentialRow, held: Held, *, waited: bool) -> Outcome:
         tokens = self.open_row(row)
-        refresh_token = Secret(tokens.get("refresh_token", ""))
+        refresh_token = tokens.get("refresh_token", Secret(""))
         if not refresh_token:
             reason = "there is no refresh token: offline.access not granted"
             return await self._dead(row, reason, held.fence)
@@ -251,12 +251,11 @@ class Refresher:
             await self._store.mark_sent(row, intent.id, fence=held.fence)
             held.check_age()
 
-        authorization = oauth2.basic_authorization(keys.client_id, keys.client_secret)
         request = HttpRequest(
             method="POST",
             url=self._around.endpoints.token_url,
             name="POST /2/oauth2/token",
-            headers=(("Authorization", authorization), ("Content-Type", oauth2.FORM_TYPE)),
+            headers=oauth2.client_headers(keys.client_id, keys.client_secret),
             body=oauth2.refresh_form(refresh_token),
             timeout_s=_TIMEOUT_S,
             writes=True,
@@ -293,9 +292,9 @@ class Refresher:
             granted = token_answers.read_token_answer(answer, asked=row.scopes, now=now)
         except (AuthError, ResponseError) as error:
             return await self._judge(spending, answer, error)
-        sealed = {
-            "access_token": granted.access_token.reveal(),
-            "refresh_token": (granted.refresh_token or spent).reveal(),
+        sealed: dict[str, Secret | str] = {
+            "access_token": granted.access_token,
+            "refresh_token": granted.refresh_token or spent,
             "spent": fingerprint(spent),
         }
         new = msgspec.structs.replace(
@@ -438,7 +437,7 @@ class Refresher:
         kept = msgspec.structs.replace(row, sealed=sealed, intent=None)
         return Rescued(row=kept, intent_id=intent.id, salvage=True)
 
-    def _seal(self, row: CredentialRow, secrets: dict[str, str], *, gen: int) -> bytes:
+    def _seal(self, row: CredentialRow, secrets: Mapping[str, Secret | str], *, gen: int) -> bytes:
         return self._around.vault.seal(
             secrets, account_id=row.account_id, app=row.app, kind=row.kind, gen=gen
         )

@@ -12,7 +12,7 @@ import structlog
 from botkit.client.grant_lock import in_process
 from botkit.client.invalidate import invalidate_pair
 from botkit.errors import AuthError, ConfigError, XError
-from botkit.model.tokens import CredentialKind, Secret
+from botkit.model.tokens import CredentialKind
 from botkit.ports.io import HttpRequest
 from botkit.protocol import oauth2, token_answers
 
@@ -88,7 +88,7 @@ async def _revoke(around: Surroundings, row: CredentialRow) -> None:
                 ),
                 ("Content-Type", oauth2.FORM_TYPE),
             ),
-            body=oauth2.revoke_form(Secret(tokens[hint]), hint=hint),
+            body=oauth2.revoke_form(tokens[hint], hint=hint),
             timeout_s=_TIMEOUT_S,
             writes=True,
         )

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from botkit.errors import ConfigError
+from botkit.model.tokens import Secret
 from botkit.protocol import oauth1_flow
 from botkit.protocol.oauth1 import SigningTemplate, new_nonce
 
@@ -30,7 +31,7 @@ __all__ = ["SignedCalls"]
 _log = structlog.get_logger("botkit.login")
 
 _CLOCK_OFF = timedelta(seconds=60)
-_NO_EXTRA: Mapping[str, str] = MappingProxyType({})
+_NO_EXTRA: Mapping[str, Secret | str] = MappingProxyType({})
 
 
 class SignedCalls:
@@ -46,7 +47,7 @@ class SignedCalls:
         request: HttpRequest,
         pair: TokenPair | None = None,
         *,
-        extra: Mapping[str, str] = _NO_EXTRA,
+        extra: Mapping[str, Secret | str] = _NO_EXTRA,
     ) -> HttpResponse:
         """Send a call without a form body; `extra` are further protocol parameters, signed.
 
@@ -63,18 +64,26 @@ class SignedCalls:
         return await self._send(template, request, extra)
 
     async def _send(
-        self, template: SigningTemplate, request: HttpRequest, extra: Mapping[str, str]
+        self, template: SigningTemplate, request: HttpRequest, extra: Mapping[str, Secret | str]
     ) -> HttpResponse:
-        around = self._around
+        return await self._around.transport.send(self._signed(template, request, extra))
+
+    def _signed(
+        self, template: SigningTemplate, request: HttpRequest, extra: Mapping[str, Secret | str]
+    ) -> HttpRequest:
         authorization = template.authorization(
             request.method,
             request.url,
-            nonce=new_nonce(around.entropy.token_bytes(16)),
-            timestamp=int((around.clock.now() + self._clock_off).timestamp()),
-            extra=extra,
+            nonce=new_nonce(self._around.entropy.token_bytes(16)),
+            timestamp=int((self._around.clock.now() + self._clock_off).timestamp()),
+            extra={name: _text(value) for name, value in extra.items()},
         )
         headers = (*request.headers, ("Authorization", authorization))
-        return await around.transport.send(msgspec.structs.replace(request, headers=headers))
+        return msgspec.structs.replace(request, headers=headers)
+
+
+def _text(value: Secret | str) -> str:
+    return value.reveal() if isinstance(value, Secret) else value
 
 
 def _keys_of(around: Surroundings, app: str) -> AppKeys:

@@ -18,6 +18,8 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from botkit.model.tokens import Secret
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -54,10 +56,10 @@ class Witness(Protocol):
         ...
 
 
-def seen_of(row: CredentialRow, tokens: Mapping[str, str]) -> Seen:
+def seen_of(row: CredentialRow, tokens: Mapping[str, Secret]) -> Seen:
     """What a witness says of this generation, which holds these tokens."""
-    token = tokens.get("refresh_token") or tokens.get("access_token", "")
-    return Seen(gen=row.gen, hash=hashlib.sha256(token.encode()).hexdigest()[:16])
+    token = tokens.get("refresh_token") or tokens.get("access_token") or Secret("")
+    return Seen(gen=row.gen, hash=hashlib.sha256(token.reveal().encode()).hexdigest()[:16])
 
 
 def verdict(row: CredentialRow, here: Seen, seen: Seen | None) -> str:
@@ -70,7 +72,9 @@ def verdict(row: CredentialRow, here: Seen, seen: Seen | None) -> str:
     )
 
 
-async def remember(witness: Witness | None, row: CredentialRow, tokens: Mapping[str, str]) -> None:
+async def remember(
+    witness: Witness | None, row: CredentialRow, tokens: Mapping[str, Secret]
+) -> None:
     """Note what the store has now; that it cannot be noted costs a warning, not the login."""
     if witness is None:
         return

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         StatusReport,
         StoredUser,
     )
-    from botkit.model.tokens import CredentialKind, LoginState
+    from botkit.model.tokens import CredentialKind, LoginState, Secret
     from botkit.model.users import Account
 
 __all__ = [
@@ -374,7 +374,7 @@ class Vault(Protocol):
 
     def seal(
         self,
-        tokens: Mapping[str, str],
+        tokens: Mapping[str, Secret | str],
         /,
         *,
         account_id: str,
@@ -403,7 +403,7 @@ class Vault(Protocol):
 
     def open(
         self, sealed: bytes, /, *, account_id: str, app: str, kind: CredentialKind, gen: int
-    ) -> dict[str, str]:
+    ) -> dict[str, Secret]:
         """What was sealed for this row.
 
         Raises:
@@ -414,6 +414,6 @@ class Vault(Protocol):
 
     def open_access(
         self, sealed: bytes, /, *, account_id: str, app: str, kind: CredentialKind, gen: int
-    ) -> dict[str, str]:
+    ) -> dict[str, Secret]:
         """As `open`, but what is needed to refresh stays shut: for whoever is not the keeper."""
         ...

@@ -122,13 +122,24 @@ def basic_authorization(client_id: str, client_secret: Secret) -> str:
     return "Basic " + base64.b64encode(pair.encode("ascii")).decode("ascii")
 
 
-def code_form(*, code: str, redirect_uri: str, code_verifier: str) -> bytes:
+def client_headers(client_id: str, client_secret: Secret) -> tuple[tuple[str, str], ...]:
+    """The headers of a token call: the proof of the client, and that the body is a form."""
+    return (
+        ("Authorization", basic_authorization(client_id, client_secret)),
+        ("Content-Type", FORM_TYPE),
+    )
+
+
+def code_form(*, code: Secret, redirect_uri: str, code_verifier: Secret) -> bytes:
     """The form that exchanges a code, with the redirect URI of the consent, letter by letter.
 
     X takes a code once and within 30 seconds. Source: RFC 6749 section 4.1.3.
     """
     return _form(
-        "authorization_code", redirect_uri=redirect_uri, code=code, code_verifier=code_verifier
+        "authorization_code",
+        redirect_uri=redirect_uri,
+        code=code.reveal(),
+        code_verifier=code_verifier.reveal(),
     )
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from botkit.errors import Corrupt, VaultKeyError
+from botkit.model.tokens import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,7 +72,7 @@ class Vault:
 
     def seal(
         self,
-        secrets: Mapping[str, str],
+        secrets: Mapping[str, Secret | str],
         *,
         account_id: str,
         app: str,
@@ -93,7 +94,7 @@ class Vault:
 
     def open(
         self, sealed: bytes, *, account_id: str, app: str, kind: CredentialKind | str, gen: int
-    ) -> dict[str, str]:
+    ) -> dict[str, Secret]:
         """What was sealed for this row.
 
         Raises:
@@ -101,14 +102,14 @@ class Vault:
             Corrupt: It was damaged, cut, or belongs to another row or deployment.
         """
         header, boxes = _boxes_of(sealed, account_id, app, kind)
-        secrets: dict[str, str] = {}
+        secrets: dict[str, Secret] = {}
         for box, suffix in zip(boxes, ("", _SECOND), strict=False):
             secrets |= self._opened(box, header, account_id, app, f"{kind}{suffix}", gen)
         return secrets
 
     def open_access(
         self, sealed: bytes, *, account_id: str, app: str, kind: CredentialKind | str, gen: int
-    ) -> dict[str, str]:
+    ) -> dict[str, Secret]:
         """What was sealed for this row, without what is needed to refresh it, which stays shut.
 
         Raises as `open`.
@@ -143,14 +144,14 @@ class Vault:
 
     def _shut(
         self,
-        secrets: Mapping[str, str],
+        secrets: Mapping[str, Secret | str],
         header: bytes,
         account_id: str,
         app: str,
         kind: str,
         gen: int,
     ) -> bytes:
-        text = msgspec.json.encode(dict(secrets))
+        text = msgspec.json.encode({name: _text(secret) for name, secret in secrets.items()})
         sized = len(text).to_bytes(_LENGTH_BYTES, "big") + text
         padded = sized + bytes(-(len(sized) + _TAG_BYTES) % _BLOCK_BYTES)
         nonce = os.urandom(_NONCE_BYTES)
@@ -159,7 +160,7 @@ class Vault:
 
     def _opened(
         self, box: bytes, header: bytes, account_id: str, app: str, kind: str, gen: int
-    ) -> dict[str, str]:
+    ) -> dict[str, Secret]:
         cipher = self._ciphers.get(header[4:])
         if cipher is None:
             raise VaultKeyError(
@@ -175,12 +176,17 @@ class Vault:
             raise _damaged(account_id, app, kind) from fault
         length = int.from_bytes(padded[:_LENGTH_BYTES], "big")
         text = padded[_LENGTH_BYTES : _LENGTH_BYTES + length]
-        return msgspec.json.decode(text, type=dict[str, str])
+        found = msgspec.json.decode(text, type=dict[str, str])
+        return {name: Secret(secret) for name, secret in found.items()}
 
     def _bound(self, header: bytes, account_id: str, app: str, kind: str, gen: int) -> bytes:
         parts = (header, self._deployment, account_id.encode(), app.encode(), kind.encode())
         lengths = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         return lengths + gen.to_bytes(8, "big")
+
+
+def _text(secret: Secret | str) -> str:
+    return secret.reveal() if isinstance(secret, Secret) else secret
 
 
 class _SealedRows(Protocol):

@@ -8,7 +8,6 @@ Source: prctl(2), PR_SET_DUMPABLE; core(5); docs/explanation/requirements.md, G6
 
 from __future__ import annotations
 
-import contextlib
 import sys
 
 __all__ = ["forbid_dumps"]
@@ -23,8 +22,8 @@ def forbid_dumps() -> None:
         return
     import resource
 
-    with contextlib.suppress(OSError, ValueError):  # it may be lower than we may set it
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
     if sys.platform == "linux":
         import ctypes
 

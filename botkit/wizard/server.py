@@ -22,6 +22,7 @@ from botkit.errors import (
     StateMismatch,
     WrongAccount,
 )
+from botkit.model.tokens import Secret
 from botkit.protocol.callback_urls import loopback_address
 from botkit.web.checks import comes_from, has_body, is_ahead, is_for
 from botkit.web.connections import Connections
@@ -55,7 +56,7 @@ class CallbackServer:
     def __init__(
         self,
         redirect_uri: str,
-        finish: Callable[[str], Awaitable[tuple[tuple[str, str], ...]]],
+        finish: Callable[[Secret], Awaitable[tuple[tuple[str, str], ...]]],
     ) -> None:
         self._host, self._port, self._path = loopback_address(redirect_uri)
         self._finish = finish
@@ -128,7 +129,7 @@ class CallbackServer:
         if out_of_place is not None:
             page, failure = out_of_place, None
         else:
-            page, failure = await self._callback(request.query_string)
+            page, failure = await self._callback(Secret(request.query_string))
         body, headers = render(page)
         response = web.Response(status=page.status, body=body, headers=headers)
         response.force_close()
@@ -152,7 +153,7 @@ class CallbackServer:
             return PAGES["refused"]
         return PAGES["prefetch"] if is_ahead(request) else None
 
-    async def _callback(self, query: str) -> tuple[Page, Exception | None]:
+    async def _callback(self, query: Secret) -> tuple[Page, Exception | None]:
         """The page for a callback, and what ends the login when it ends in failure."""
         try:
             facts = await self._finish(query)

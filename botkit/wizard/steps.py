@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from botkit.client.login import Login, LoginAttempt
 from botkit.errors import AuthError, ConfigError, StateMismatch
+from botkit.model.tokens import Secret
 from botkit.protocol.callback_urls import check_redirect_uri
 from botkit.wizard.server import CallbackServer
 
@@ -69,7 +70,7 @@ class Attempt(Protocol):
         """Whether no redirect can end it any more."""
         ...
 
-    async def finish(self, query: str) -> Login:
+    async def finish(self, query: Secret) -> Login:
         """End it with the redirect's query."""
         ...
 
@@ -139,7 +140,7 @@ async def log_in(
     begun: list[Attempt] = []
     done: list[Login] = []
 
-    async def finish(query: str) -> tuple[tuple[str, str], ...]:
+    async def finish(query: Secret) -> tuple[tuple[str, str], ...]:
         if not begun:
             raise StateMismatch("The login has not begun yet.")
         login = await begun[0].finish(query)
@@ -177,13 +178,12 @@ async def log_in_by_paste(
     attempt = await begin(around, wish)
     await ways.show(attempt.url)
     for _ in range(_MAX_PASTES):
-        pasted = (await ask("The whole address that the browser shows at the end: ")).strip()
-        parts = urlsplit(pasted)
-        if not parts.scheme or not parts.query:
+        query = _query_of(await ask("The whole address that the browser shows at the end: "))
+        if query is None:
             await ways.show("That is not a whole address: it starts with http and holds a `?`.")
             continue
         try:
-            login = await attempt.finish(parts.query)
+            login = await attempt.finish(query)
         except StateMismatch as mismatch:
             if attempt.is_over:
                 raise
@@ -195,6 +195,12 @@ async def log_in_by_paste(
         "What was pasted was never the end of this login; nothing was stored.",
         hint="Run botkit setup again and paste the address as the browser shows it.",
     )
+
+
+def _query_of(pasted: str) -> Secret | None:
+    """The query of a whole address; None when it is none."""
+    parts = urlsplit(pasted.strip())
+    return Secret(parts.query) if parts.scheme and parts.query else None
 
 
 async def open_browser(url: str) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from botkit.client.login1 import OAuth1Attempt
 from botkit.errors import AuthError, ConfigError, StateMismatch
+from botkit.model.tokens import Secret
 from botkit.wizard.steps import check_callback
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ async def log_in_by_pin(
     attempt = await OAuth1Attempt.begin(around, wish)
     await ways.show(attempt.url)
     for _ in range(_MOST_TRIES):
-        typed = await ask("The PIN that X shows after you authorized the app: ")
+        typed = Secret(await ask("The PIN that X shows after you authorized the app: "))
         try:
             login = await attempt.finish_pin(typed)
         except StateMismatch as mismatch:

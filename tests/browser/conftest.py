@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
 from botkit.errors import BotkitError
+from botkit.model.tokens import Secret
 from botkit.wizard.server import CallbackServer
 from tests.browser.judge import JUDGE
 from tests.crash.conftest import free_port
@@ -25,7 +26,7 @@ FLAGS = (
 WIDTHS = (1280, 375)
 SCHEMES = ("light", "dark")
 
-Finish = Callable[[str], Awaitable[tuple[tuple[str, str], ...]]]
+Finish = Callable[[Secret], Awaitable[tuple[tuple[str, str], ...]]]
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from botkit.errors import (
     StateMismatch,
     WrongAccount,
 )
+from botkit.model.tokens import Secret
 from botkit.wizard.pages import PAGES
 from tests.browser.conftest import Finish, Visitor, waiting
 
@@ -40,7 +41,7 @@ ENDS = {
 
 
 def ending(error: BotkitError | None) -> Finish:
-    async def finish(_query: str) -> tuple[tuple[str, str], ...]:
+    async def finish(_query: Secret) -> tuple[tuple[str, str], ...]:
         if error is not None:
             raise error
         return FACTS

@@ -302,9 +302,10 @@ class World:
 
     async def tokens(self, account: Account = GREETER) -> dict[str, str]:
         row = await self.row(account)
-        return self.vault.open(
+        opened = self.vault.open(
             row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
         )
+        return {name: token.reveal() for name, token in opened.items()}
 
     @property
     def refreshes(self) -> list[str]:

@@ -99,7 +99,7 @@ async def test_the_right_redirect_stores_a_sealed_pair_with_its_level(world: Wor
     tokens = world.vault.open(
         row.sealed, account_id=GREETER.id, app="default", kind=row.kind, gen=1
     )
-    assert tokens == {"token": "1999-at", "token_secret": "at+secret/="}
+    assert tokens == {"token": Secret("1999-at"), "token_secret": Secret("at+secret/=")}
     [exchange] = world.peer.named(ACCESS_TOKEN)
     assert signed(exchange)["oauth_verifier"] == "v+1"
     assert signed(exchange)["oauth_token"] == "rt"

@@ -188,7 +188,7 @@ async def test_what_cannot_be_told_is_uncertain_and_overwrites_nothing(
         opened = world.vault.open(
             row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
         )
-        assert opened["raw"].encode() == answer.body
+        assert opened["raw"].reveal().encode() == answer.body
 
 
 # ---- F5: put off -----------------------------------------------------------------------------

@@ -111,7 +111,9 @@ def test_basic_can_be_decoded_to_what_was_given(secret: str) -> None:
 
 def test_the_forms_hold_what_the_grant_needs_and_no_secret() -> None:
     code = oauth2.code_form(
-        code="a+b&c", redirect_uri="http://127.0.0.1:8765/callback", code_verifier=VERIFIER
+        code=Secret("a+b&c"),
+        redirect_uri="http://127.0.0.1:8765/callback",
+        code_verifier=Secret(VERIFIER),
     )
     assert urllib.parse.parse_qsl(code.decode()) == [
         ("grant_type", "authorization_code"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from botkit.errors import Corrupt, StateError, VaultKeyError
-from botkit.model.tokens import CredentialKind
+from botkit.model.tokens import CredentialKind, Secret
 from botkit.storage import Vault, open_vault
 from botkit.storage import vault as vault_module
 from botkit.storage.conformance.bench import SuiteClock
@@ -18,24 +18,30 @@ ONE_BOX = {"access_token": "a" * 90, "token_secret": "s" * 90}
 both_shapes = pytest.mark.parametrize("tokens", [TOKENS, ONE_BOX], ids=["two boxes", "one box"])
 
 
+def hidden(tokens: dict[str, str]) -> dict[str, Secret]:
+    return {name: Secret(token) for name, token in tokens.items()}
+
+
 @both_shapes
 def test_what_was_sealed_opens_again(tokens: dict[str, str]) -> None:
     vault = Vault(KEY, deployment="d")
-    assert vault.open(vault.seal(tokens, **ROW), **ROW) == tokens
+    assert vault.open(vault.seal(tokens, **ROW), **ROW) == hidden(tokens)
+    assert vault.seal(hidden(tokens), **ROW)
 
 
 @both_shapes
 def test_the_access_token_opens_without_what_refreshes_it(tokens: dict[str, str]) -> None:
     vault = Vault(KEY, deployment="d")
     given = vault.open_access(vault.seal(tokens, **ROW), **ROW)
-    assert given == {name: tokens[name] for name in tokens.keys() - {"refresh_token", "spent"}}
+    first = {name: tokens[name] for name in tokens.keys() - {"refresh_token", "spent"}}
+    assert given == hidden(first)
 
 
 def test_for_the_access_token_the_box_of_the_refresh_token_is_not_touched() -> None:
     vault = Vault(KEY, deployment="d")
     sealed = vault.seal(TOKENS, **ROW)
     broken = sealed[:-1] + bytes([sealed[-1] ^ 1])
-    assert vault.open_access(broken, **ROW) == {"access_token": "a" * 90}
+    assert vault.open_access(broken, **ROW) == hidden({"access_token": "a" * 90})
     with pytest.raises(Corrupt):
         vault.open(broken, **ROW)
 
@@ -57,8 +63,8 @@ def test_a_record_from_before_there_were_two_boxes_still_opens(
     monkeypatch.undo()
     vault = Vault(KEY, deployment="d")
     assert old.startswith(b"BKV1")
-    assert vault.open(old, **ROW) == TOKENS
-    assert vault.open_access(old, **ROW) == {"access_token": "a" * 90}
+    assert vault.open(old, **ROW) == hidden(TOKENS)
+    assert vault.open_access(old, **ROW) == hidden({"access_token": "a" * 90})
 
 
 def test_a_sealed_record_shows_nothing_of_the_tokens_and_differs_each_time() -> None:
@@ -135,11 +141,11 @@ def test_another_key_is_said_to_be_another_key() -> None:
 def test_while_keys_rotate_both_open_and_the_new_one_seals() -> None:
     old = Vault(KEY, deployment="d").seal(TOKENS, **ROW)
     both = Vault(OTHER, deployment="d", previous=KEY)
-    assert both.open(old, **ROW) == TOKENS
+    assert both.open(old, **ROW) == hidden(TOKENS)
     assert not both.is_current(old)
     new = both.seal(TOKENS, **ROW)
     assert both.is_current(new)
-    assert Vault(OTHER, deployment="d").open(new, **ROW) == TOKENS
+    assert Vault(OTHER, deployment="d").open(new, **ROW) == hidden(TOKENS)
 
 
 def test_a_key_of_the_wrong_length_is_refused() -> None:
@@ -152,7 +158,7 @@ async def test_the_first_key_becomes_the_stores_own(tmp_path) -> None:
         vault = await open_vault(store, KEY)
         sealed = vault.seal(TOKENS, **ROW)
         again = await open_vault(store, KEY)
-        assert again.open(sealed, **ROW) == TOKENS
+        assert again.open(sealed, **ROW) == hidden(TOKENS)
         check = await store.vault_check()
         with pytest.raises(VaultKeyError, match="not the key of the store"):
             await open_vault(store, OTHER)

@@ -19,6 +19,7 @@ from botkit.errors import (
     StateMismatch,
     WrongAccount,
 )
+from botkit.model.tokens import Secret
 from botkit.web import connections
 from botkit.wizard.pages import PAGES
 from botkit.wizard.server import CallbackServer
@@ -36,8 +37,8 @@ class Login:
         self.gate: asyncio.Event | None = None
         self.used = False
 
-    async def finish(self, query: str) -> tuple[tuple[str, str], ...]:
-        given = parse_qs(query, keep_blank_values=True)
+    async def finish(self, query: Secret) -> tuple[tuple[str, str], ...]:
+        given = parse_qs(query.reveal(), keep_blank_values=True)
         if self.used or given.get("state") != [STATE]:
             raise StateMismatch("not of this login")
         self.used = True
