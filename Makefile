@@ -16,7 +16,7 @@ FLOOR_CORE ?= 100
 CORE := protocol routing model leases runtime
 
 # What says most: commands, logins, refreshes, whole bots, processes that are killed.
-SAYING := $(addprefix tests/unit/,bot cli client telemetry wizard) tests/scenarios tests/conformance \
+SAYING := $(addprefix tests/unit/,bot cli client telemetry web wizard) tests/scenarios tests/conformance \
   $(addprefix tests/crash/,test_bad_input.py test_rekey.py test_core_dumps.py)
 
 TYPED := $(wildcard botkit examples tests/typing)
