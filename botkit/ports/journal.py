@@ -38,9 +38,10 @@ class Events(Protocol):
         events: Sequence[NewEvent],
         *,
         checkpoint: Checkpoint | None = None,
+        ended: Sequence[Finish] = (),
         fence: Fence | None = None,
     ) -> list[int | None]:
-        """Record events and move the checkpoint, together.
+        """Record events and move the checkpoint, together; with them what `finish_many` stores.
 
         Gives for each event its sequence number, None for a duplicate of an event that is still
         on record for the account.

@@ -183,6 +183,50 @@ class EventsConformance(Suite):
         await raised(LeaseLost, store.events.finish_many([done(items[4])], fence=LOST))
         assert [item.key for item in await store.events.due(T0)] == ["e4"]
 
+    async def test_done_marks_go_with_what_is_recorded_or_not_at_all(self, store: Store) -> None:
+        fence = await lease(store)
+        seqs = await store.events.append([event(name) for name in "abc"])
+        ends = [done(seqs[0]), done(seqs[2], state=EventState.DROPPED, note="no")]  # type: ignore[arg-type]
+        await raised(LeaseLost, store.events.append([event("d")], ended=ends, fence=LOST))
+        assert [item.key for item in await store.events.due(T0)] == ["a", "b", "c"]
+        await store.events.append([event("d")], ended=ends, fence=fence)
+        assert [item.key for item in await store.events.due(T0)] == ["b", "d"]
+        counts = await store.events.counts()
+        assert (counts["done"], counts["dropped"]) == (1, 1)
+
+    async def test_a_done_mark_ends_no_event_beside_it(self, store: Store) -> None:
+        fence = await lease(store)
+        first, _, third = await store.events.append([event(name) for name in "abc"])
+        assert first is not None
+        assert third is not None
+        await store.events.finish_many([done(first), done(first), done(third)], fence=fence)
+        assert [item.key for item in await store.events.due(T0)] == ["b"]
+
+    async def test_what_was_set_aside_can_end_with_what_was_not(self, store: Store) -> None:
+        fence = await lease(store)
+        first, second, third, fourth = await store.events.append([event(name) for name in "abcd"])
+        assert first
+        assert second
+        assert third
+        assert fourth
+        for seq in (second, fourth):
+            await store.events.park(seq, waiting_for="login", until=None, fence=fence)
+        await store.events.finish_many([done(first), done(second)], fence=fence)
+        await store.events.finish_many([done(fourth)], fence=fence)
+        assert [item.key for item in await store.events.due(T0)] == ["c"]
+        assert (await store.events.counts())["done"] == 3
+
+    async def test_events_that_arrive_together_are_told_apart(self, store: Store) -> None:
+        rows = [event(f"e{n}", not_before=T0 + MINUTE if n % 5 == 4 else None) for n in range(90)]
+        twice = [*rows[:45], *rows]
+        given = await store.events.append(twice)
+        new = [seq for seq in given if seq is not None]
+        assert len(new) == len({*new}) == 90
+        assert given[45:90] == [None] * 45
+        assert [item.seq for item in await store.events.due(T0)] == [
+            seq for seq, row in zip(new, rows, strict=True) if row.not_before is None
+        ]
+
     async def test_a_failed_try_is_counted_and_waits(self, store: Store) -> None:
         fence = await lease(store)
         (seq,) = await store.events.append([event()])

@@ -18,16 +18,25 @@ if TYPE_CHECKING:
 __all__ = ["EventDesk"]
 
 _EVENT = """
-SELECT e.seq, e.account_id, e.key, e.kind, e.lane, b.body, e.at, e.recorded_at, e.source, e.cause,
-  e.state, coalesce(nullif(i.reason, ''), e.note), coalesce(i.attempts, e.attempts), e.run,
-  i.not_before, coalesce(i.waiting_for, '')
-FROM event e JOIN body b ON b.seq = e.seq
+SELECT e.seq, e.account_id, e.key, e.kind, e.lane, e.body, e.at, e.recorded_at, e.source, e.cause,
+  coalesce(d.state, 'waiting'), coalesce(d.note, i.reason, ''),
+  coalesce(d.attempts, i.attempts, 0), e.run, i.not_before, coalesce(i.waiting_for, '')
+FROM event e LEFT JOIN ended d ON d.seq = e.seq
+LEFT JOIN inbox i ON i.queue IN (0, 1) AND i.seq = e.seq
 """
-_LEFT = "LEFT JOIN inbox i ON i.queue IN (0, 1) AND i.seq = e.seq"
 _WAITING = """
-SELECT e.seq, e.account_id, e.key, e.kind, e.lane, b.body, e.at, e.recorded_at, e.source, e.cause,
-  e.state, coalesce(nullif(i.reason, ''), e.note), i.attempts, e.run, i.not_before, i.waiting_for
-FROM inbox i JOIN event e ON e.seq = i.seq JOIN body b ON b.seq = i.seq
+SELECT e.seq, e.account_id, e.key, e.kind, e.lane, e.body, e.at, e.recorded_at, e.source, e.cause,
+  'waiting', i.reason, i.attempts, e.run, i.not_before, i.waiting_for
+FROM inbox i JOIN event e ON e.seq = i.seq
+"""
+_ENDED = """
+SELECT e.seq, e.account_id, e.key, e.kind, e.lane, e.body, e.at, e.recorded_at, e.source, e.cause,
+  d.state, d.note, d.attempts, e.run, NULL, ''
+FROM ended d JOIN event e ON e.seq = d.seq
+"""
+_DROP = """
+INSERT INTO ended SELECT seq, 'dropped', ?1, 0 FROM event WHERE seq = ?2
+ON CONFLICT (seq) DO UPDATE SET state = excluded.state, note = excluded.note
 """
 _ASK_AGAIN = """
 UPDATE write SET state = 'QUEUED', reason = ''
@@ -82,11 +91,11 @@ class EventDesk:
         if state is EventState.WAITING:
             query = f"{_WAITING} WHERE 1"
         elif state is EventState.DEAD:
-            query = f"{_EVENT} {_LEFT} WHERE e.seq IN (SELECT seq FROM dead)"  # noqa: S608
+            query = f"{_ENDED} WHERE d.seq IN (SELECT seq FROM dead)"  # noqa: S608
         elif state is None:
-            query = f"{_EVENT} {_LEFT} WHERE 1"
+            query = f"{_EVENT} WHERE 1"
         else:
-            query = f"{_EVENT} {_LEFT} WHERE e.state = ?"
+            query = f"{_ENDED} WHERE d.state = ?"
             values.append(state.value)
         if account_id is not None:
             query += " AND e.account_id = ?"
@@ -101,7 +110,7 @@ class EventDesk:
         where, values = _for_account("e.key = ?", [key], account_id, alias="e.")
         return await self._engine.read(
             lambda reader: _stored(
-                reader.execute(f"{_EVENT} {_LEFT} WHERE {where} ORDER BY e.account_id", values)
+                reader.execute(f"{_EVENT} WHERE {where} ORDER BY e.account_id", values)
             )
         )
 
@@ -110,21 +119,20 @@ class EventDesk:
 
         def job(transaction: Transaction) -> bool:
             row = transaction.execute(
-                "SELECT seq, state, run FROM event WHERE key = ? AND account_id = ?",
+                "SELECT e.seq, d.state, e.run FROM event e JOIN ended d ON d.seq = e.seq "
+                "WHERE e.key = ? AND e.account_id = ?",
                 (key, account_id),
             ).fetchone()
-            if row is None or row[1] == "waiting" or (row[1] != "dead" and not new_run):
+            if row is None or (row[1] != "dead" and not new_run):
                 return False
-            seq = row[0]
-            transaction.execute(
-                "UPDATE event SET state = 'waiting', note = '', attempts = 0, run = run + ? "
-                "WHERE seq = ?",
-                (int(new_run), seq),
-            )
-            if not new_run:
+            seq = row[:1]
+            transaction.execute("DELETE FROM ended WHERE seq = ?", seq)
+            transaction.execute("DELETE FROM dead WHERE seq = ?", seq)
+            transaction.execute("INSERT INTO inbox (queue, seq) VALUES (0, ?)", seq)
+            if new_run:
+                transaction.execute("UPDATE event SET run = run + 1 WHERE seq = ?", seq)
+            else:
                 transaction.execute(_ASK_AGAIN, (account_id, key, row[2]))
-            transaction.execute("DELETE FROM dead WHERE seq = ?", (seq,))
-            transaction.execute("INSERT INTO inbox (queue, seq) VALUES (0, ?)", (seq,))
             return True
 
         return await self._engine.write(job)
@@ -134,15 +142,13 @@ class EventDesk:
 
         def job(transaction: Transaction) -> bool:
             row = transaction.execute(
-                "SELECT seq FROM event WHERE key = ? AND account_id = ? "
-                "AND state IN ('waiting', 'dead')",
+                "SELECT e.seq FROM event e LEFT JOIN ended d ON d.seq = e.seq "
+                "WHERE e.key = ? AND e.account_id = ? AND coalesce(d.state, 'dead') = 'dead'",
                 (key, account_id),
             ).fetchone()
             if row is None:
                 return False
-            transaction.execute(
-                "UPDATE event SET state = 'dropped', note = ? WHERE seq = ?", (note, *row)
-            )
+            transaction.execute(_DROP, (note, *row))
             transaction.execute("DELETE FROM dead WHERE seq = ?", row)
             transaction.execute("DELETE FROM inbox WHERE queue IN (0, 1) AND seq = ?", row)
             return True
@@ -159,14 +165,14 @@ class EventDesk:
 
         def job(transaction: Transaction) -> int:
             rows = transaction.execute(
-                "SELECT seq, key, account_id FROM event WHERE state IN ('done', 'dropped') "
-                "AND recorded_at < ? AND seq != (SELECT max(seq) FROM event) "
-                "ORDER BY recorded_at LIMIT ?",
+                "SELECT e.seq, e.key, e.account_id FROM event e JOIN ended d ON d.seq = e.seq "
+                "WHERE e.recorded_at < ? AND d.state IN ('done', 'dropped') "
+                "AND e.seq != (SELECT max(seq) FROM event) ORDER BY e.recorded_at LIMIT ?",
                 (before_us, limit),
             ).fetchall()
             seqs = [row[:1] for row in rows]
             transaction.executemany("DELETE FROM event WHERE seq = ?", seqs)
-            transaction.executemany("DELETE FROM body WHERE seq = ?", seqs)
+            transaction.executemany("DELETE FROM ended WHERE seq = ?", seqs)
             transaction.executemany(
                 "DELETE FROM memo WHERE event_key = ? AND account_id = ?",
                 [row[1:] for row in rows],
@@ -193,13 +199,13 @@ def _counts(reader: sqlite3.Connection) -> dict[str, int]:
         return int(reader.execute(f"SELECT count(*) FROM {query}").fetchone()[0])  # noqa: S608
 
     parked = count("inbox WHERE waiting_for != ''")
-    finished = count("event WHERE state IN ('done', 'dropped')")
-    dropped = count("event WHERE state IN ('done', 'dropped') AND state = 'dropped'")
+    dropped = count("ended WHERE state = 'dropped'")
+    dead = count("dead")
     return {
         "waiting": count("inbox") - parked,
         "parked": parked,
-        "dead": count("dead"),
-        "done": finished - dropped,
+        "dead": dead,
+        "done": count("ended") - dropped - dead,
         "dropped": dropped,
     }
 

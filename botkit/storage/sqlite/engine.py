@@ -2,8 +2,9 @@
 
 Group commit without a timer: the writer takes whatever queued while the last commit ran, runs
 each job of it in one transaction, commits (one sync) and only then answers. A job that fails
-undoes only itself. Reads have a connection and a thread of their own, so that they never wait
-behind a commit; each read starts a new snapshot, so it sees every write that was answered.
+undoes only itself. Jobs of one kind that queued behind each other may be run as one. Reads have a
+connection and a thread of their own, so that they never wait behind a commit; each read starts a
+new snapshot, so it sees every write that was answered.
 
 Source: SQLite documentation, "Write-Ahead Logging"; rows D1 and D2 of `make bench`.
 """
@@ -15,7 +16,8 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from botkit.errors import LeaseLost, StateError, StoreUnavailable
 from botkit.storage.sqlite.connection import connect, prepare_writer
@@ -23,7 +25,7 @@ from botkit.storage.sqlite.faults import explain, explain_os, is_store_fault, of
 from botkit.storage.sqlite.log import Log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from botkit.model.records import Fence
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Engine", "Transaction"]
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 _MAX_BATCH = 2048
 _OVERWRITE = """
@@ -77,12 +80,21 @@ class Transaction:
 
 
 class _Call(Generic[T]):
-    """One job in the queue, with where its answer goes."""
+    """One job in the queue, with where its answer goes.
 
-    __slots__ = ("error", "future", "job", "loop", "result")
+    With `items` the job takes those of several calls at once, and gives a result for each.
+    """
 
-    def __init__(self, job: Callable[..., T] | None, loop: asyncio.AbstractEventLoop) -> None:
+    __slots__ = ("error", "future", "items", "job", "loop", "result")
+
+    def __init__(
+        self,
+        job: Callable[..., Any] | None,
+        loop: asyncio.AbstractEventLoop,
+        items: tuple[Any, ...] = (),
+    ) -> None:
         self.job = job
+        self.items = items
         self.loop = loop
         self.future: asyncio.Future[T] = loop.create_future()
         self.result: T | None = None
@@ -102,8 +114,19 @@ class Engine:
         self._writer.start()
         self._reader.start()
 
-    async def write(self, job: Callable[[Transaction], T]) -> T:
+    @overload
+    async def write(self, job: Callable[[Transaction], T], /) -> T: ...
+
+    @overload
+    async def write(
+        self, job: Callable[[Transaction, Sequence[Item]], Sequence[T]], item: Item, /
+    ) -> T: ...
+
+    async def write(self, job: Callable[..., Any], /, *items: Any) -> Any:
         """Run the job in a transaction; returns when it is committed and synced.
+
+        With an item, the job takes those of all who asked for the same job at the same time, and
+        gives a result for each, in order; when it fails for several, it is run again for each.
 
         The job may be run again from the start when another job of its batch failed: it must
         change nothing but the store. Cancelling the caller does not take the job back.
@@ -112,15 +135,17 @@ class Engine:
             StoreUnavailable: It could not be committed; nothing of it was written.
             Corrupt: The file is damaged.
         """
-        return await self._writer.call(job)
+        return await self._writer.call(job, *items)
 
     async def read(self, job: Callable[[sqlite3.Connection], T]) -> T:
         """Run the job on a snapshot that holds every write that was answered before."""
-        return await self._reader.call(job)
+        result: T = await self._reader.call(job)
+        return result
 
     async def changed(self) -> bool:
         """Whether another process committed since the last call."""
-        return await self._writer.call(None)
+        changed: bool = await self._writer.call(None)
+        return changed
 
     async def close(self) -> None:
         """Finish what is queued, then end both threads and close the file."""
@@ -144,10 +169,10 @@ class _Worker:
     def start(self) -> None:
         self._thread.start()
 
-    async def call(self, job: Callable[..., T] | None) -> T:
+    async def call(self, job: Callable[..., Any] | None, *items: Any) -> Any:
         if self._closed:
             raise StoreUnavailable(f"The store {self._path} is closed.")
-        call = _Call(job, asyncio.get_running_loop())
+        call: _Call[Any] = _Call(job, asyncio.get_running_loop(), items)
         self._queue.put(call)
         return await call.future
 
@@ -252,7 +277,7 @@ class _Reader(_Worker):
             connection = self._opened()
             connection.execute("BEGIN")
             for call in batch:
-                _attempt(call, connection)
+                _attempt([call], connection)
             connection.execute("COMMIT")
         except Exception as fault:  # noqa: BLE001 - whatever it is, the callers must hear of it
             self._fail(batch, fault)
@@ -363,34 +388,48 @@ def _end(connection: sqlite3.Connection | None) -> None:
 
 def _run_together(connection: sqlite3.Connection, transaction: Transaction, jobs: _Calls) -> bool:
     """Run all without savepoints; False when one failed after it had changed something."""
-    for call in jobs:
+    for calls in _alike(jobs):
         before = connection.total_changes
-        if not _attempt(call, transaction) and connection.total_changes != before:
+        if not _attempt(calls, transaction) and (
+            len(calls) > 1 or connection.total_changes != before
+        ):
             return False
     return True
+
+
+def _alike(jobs: _Calls) -> Iterator[_Calls]:
+    """The jobs in order; those that follow each other and can be run as one together."""
+    for _, calls in groupby(jobs, key=lambda call: call.job if call.items else call):
+        yield list(calls)
 
 
 def _run_apart(connection: sqlite3.Connection, transaction: Transaction, jobs: _Calls) -> None:
     """Run all again, each in a savepoint, so that a failing one undoes only itself."""
     for call in jobs:
         connection.execute("SAVEPOINT job")
-        if not _attempt(call, transaction):
+        if not _attempt([call], transaction):
             connection.execute("ROLLBACK TO job")
             transaction.forget_leases()
         connection.execute("RELEASE job")
 
 
-def _attempt(call: _Call[Any], argument: object) -> bool:
+def _attempt(calls: _Calls, argument: object) -> bool:
     """Run one job and keep what came of it; only a fault of the store itself comes out."""
-    assert call.job is not None
-    call.result = call.error = None
+    job = calls[0].job
+    assert job is not None
     try:
-        call.result = call.job(argument)
+        if calls[0].items:
+            results = job(argument, [item for call in calls for item in call.items])
+        else:
+            results = (job(argument),)
     except Exception as error:
         if is_store_fault(error):
             raise
-        call.error = of_row(error)
-    return call.error is None
+        calls[0].error = of_row(error)
+        return False
+    for call, result in zip(calls, results, strict=True):
+        call.result, call.error = result, None
+    return True
 
 
 def _answer(batch: _Calls) -> None:

@@ -1,23 +1,26 @@
 """The inbox, the record of events and the dead letters: what the runtime does with them.
 
-`event` is the record (it is the dedup, kept for seven days), `body` its bytes, apart so that a
-done mark touches little; `inbox` holds what is not finished. Queue 0 of the inbox is due, queue 1
-is set aside for a time or a cause, so that a backlog of either does not slow the other.
+`event` is the record (it is the dedup, kept for seven days) and is written once; `ended` says how
+an event ended, apart so that a done mark touches little; `inbox` holds what is not finished. Queue
+0 of the inbox is due, queue 1 is set aside for a time or a cause, so that a backlog of either does
+not slow the other.
 """
 
 from __future__ import annotations
 
 import sqlite3  # noqa: TC003 - kept beside its use, the room is about it
 from collections import defaultdict
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from botkit.errors import Conflict
-from botkit.model.records import InboxItem
+from botkit.model.records import EventState, InboxItem
 from botkit.storage.sqlite.desk import EventDesk
+from botkit.storage.sqlite.recording import event_rows, insert_checkpoint, insert_events
 from botkit.storage.sqlite.values import from_us, from_us_or_none, to_us, to_us_or_none
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from botkit.model.records import (
@@ -29,25 +32,20 @@ if TYPE_CHECKING:
         StateChange,
     )
     from botkit.storage.sqlite.engine import Transaction
+    from botkit.storage.sqlite.recording import EventRow
 
-__all__ = ["EventRow", "SqliteEvents", "event_rows", "insert_checkpoint", "insert_events"]
+    _Ends = Mapping[tuple[str, str], Sequence[int]]
+    """Events by how they ended: state and note."""
+    _Delivery = tuple[Sequence[EventRow], Checkpoint | None, _Ends, Fence | None]
 
-EventRow = tuple[tuple[Any, ...], bytes, int, int | None, bool]
-"""An event's columns, its body, its queue and `not_before`."""
+__all__ = ["SqliteEvents"]
 
 _PROMOTED_AT_ONCE = 2000
 
-_INSERT = """
-INSERT INTO event (seq, account_id, key, kind, lane, source, cause, at, recorded_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
-"""
-_INSERT_BODY = "INSERT INTO body VALUES (?, ?)"
-_INSERT_INBOX = "INSERT INTO inbox (queue, seq, not_before, running) VALUES (?, ?, ?, ?)"
-_SEVERAL = 4
 _ITEM = """
-SELECT e.seq, e.account_id, e.key, e.kind, e.lane, b.body, e.at, e.source, e.cause,
+SELECT e.seq, e.account_id, e.key, e.kind, e.lane, e.body, e.at, e.source, e.cause,
   i.attempts, i.unclean, e.run, i.not_before, i.waiting_for
-FROM inbox i JOIN event e ON e.seq = i.seq JOIN body b ON b.seq = i.seq
+FROM inbox i JOIN event e ON e.seq = i.seq
 """
 _DUE = f"""{_ITEM}
 WHERE i.queue = 0 AND i.seq > ? AND (i.not_before IS NULL OR i.not_before <= ?)
@@ -57,12 +55,15 @@ _PROMOTE = """
 UPDATE inbox SET queue = 0 WHERE queue = 1 AND seq IN (
   SELECT seq FROM inbox WHERE queue = 1 AND not_before <= ? ORDER BY not_before LIMIT ?)
 """
+_END_RUN = """
+INSERT INTO ended SELECT seq, ?2, ?3, attempts FROM inbox
+WHERE queue = ?1 AND seq BETWEEN ?4 AND ?5
+"""
+_LEAVE_RUN = "DELETE FROM inbox WHERE queue = ?1 AND seq BETWEEN ?2 AND ?3"
 # ?1 is a JSON list of numbers: one statement for a whole batch, half the cost of one for each.
-_DONE = """
-UPDATE event SET state = ?2, note = ?3, attempts = coalesce(
-  (SELECT attempts FROM inbox WHERE queue = 0 AND inbox.seq = event.seq),
-  (SELECT attempts FROM inbox WHERE queue = 1 AND inbox.seq = event.seq))
-WHERE state = 'waiting' AND seq IN (SELECT value FROM json_each(?1))
+_END = """
+INSERT INTO ended SELECT i.seq, ?3, ?4, i.attempts
+FROM json_each(?1) CROSS JOIN inbox i ON i.queue = ?2 AND i.seq = value
 """
 _LEAVE = """
 DELETE FROM inbox WHERE queue = ?2 AND seq IN (SELECT value FROM json_each(?1))
@@ -91,18 +92,13 @@ class SqliteEvents(EventDesk):
         events: Sequence[NewEvent],
         *,
         checkpoint: Checkpoint | None = None,
+        ended: Sequence[Finish] = (),
         fence: Fence | None = None,
     ) -> list[int | None]:
-        """Record events and move the checkpoint, together."""
+        """Record events and move the checkpoint, together; with them what `finish_many` stores."""
         rows = event_rows(events, to_us(self._clock.now()))
-
-        def job(transaction: Transaction) -> list[int | None]:
-            transaction.check(fence)
-            if checkpoint is not None:
-                insert_checkpoint(transaction, checkpoint)
-            return insert_events(transaction, rows)
-
-        return await self._engine.write(job)
+        delivery = (rows, checkpoint, _by_end(ended), fence)
+        return await self._engine.write(_append, delivery)
 
     async def due(self, now: datetime, *, after_seq: int = 0, limit: int = 500) -> list[InboxItem]:
         """Events that wait and whose time has come, in order of `seq`, from after `after_seq`."""
@@ -135,7 +131,7 @@ class SqliteEvents(EventDesk):
         def job(transaction: Transaction) -> None:
             transaction.check(fence)
             transaction.execute(
-                "UPDATE body SET body = ?2 WHERE seq = ?1 AND EXISTS "
+                "UPDATE event SET body = ?2 WHERE seq = ?1 AND EXISTS "
                 "(SELECT 1 FROM inbox WHERE queue IN (0, 1) AND seq = ?1)",
                 (seq, body),
             )
@@ -170,31 +166,24 @@ class SqliteEvents(EventDesk):
     async def finish(self, finish: Finish, *, fence: Fence) -> None:
         """Done mark, state changes and emitted events, in one transaction."""
         rows = event_rows(finish.emitted, to_us(self._clock.now())) if finish.emitted else ()
-        done = (_listed([finish.seq]), finish.state.value, finish.note)
 
         def job(transaction: Transaction) -> None:
             transaction.check(fence)
             if finish.changes and _waits(transaction, finish.seq):
                 _apply(transaction, finish.changes)
-            if transaction.execute(_DONE, done).rowcount:
-                _leave(transaction, done[0], 1)
-                if rows:
-                    insert_events(transaction, rows)
+            if _end(transaction, [finish.seq], finish.state.value, finish.note) and rows:
+                insert_events(transaction, rows)
 
         await self._engine.write(job)
 
     async def finish_many(self, finishes: Sequence[Finish], *, fence: Fence) -> None:
         """Done marks of events that changed no state and emitted nothing."""
-        seqs: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
-        for finish in finishes:
-            seqs[finish.state.value, finish.note].append(finish.seq)
-        done = [(_listed(each), *end, len(each)) for end, each in seqs.items()]
+        ends = _by_end(finishes)
 
         def job(transaction: Transaction) -> None:
             transaction.check(fence)
-            for listed, state, note, count in done:
-                transaction.execute(_DONE, (listed, state, note))
-                _leave(transaction, listed, count)
+            for (state, note), seqs in ends.items():
+                _end(transaction, seqs, state, note)
 
         await self._engine.write(job)
 
@@ -224,12 +213,10 @@ class SqliteEvents(EventDesk):
             letter.attempts,
             to_us(letter.at),
         )
-        listed = _listed([seq])
 
         def job(transaction: Transaction) -> None:
             transaction.check(fence)
-            if transaction.execute(_DONE, (listed, "dead", letter.reason)).rowcount:
-                _leave(transaction, listed, 1)
+            if _end(transaction, [seq], EventState.DEAD.value, letter.reason):
                 transaction.execute("INSERT INTO dead VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
         await self._engine.write(job)
@@ -242,80 +229,51 @@ class SqliteEvents(EventDesk):
         await self._engine.write(job)
 
 
-def event_rows(events: Iterable[NewEvent], now_us: int) -> list[EventRow]:
-    """What `insert_events` takes; made outside the writer's thread."""
-    return [
-        (
-            (
-                event.account_id,
-                event.key,
-                event.kind,
-                event.lane,
-                event.source,
-                event.cause,
-                to_us(event.at),
-                now_us,
-            ),
-            event.body,
-            0 if event.not_before is None else 1,
-            to_us_or_none(event.not_before),
-            event.running,
-        )
-        for event in events
-    ]
+def _append(transaction: Transaction, deliveries: Sequence[_Delivery]) -> list[list[int | None]]:
+    """Record what several callers bring at the same time; numbers for each of them."""
+    for _, checkpoint, ends, fence in deliveries:
+        transaction.check(fence)
+        if checkpoint is not None:
+            insert_checkpoint(transaction, checkpoint)
+        for (state, note), seqs in ends.items():
+            _end(transaction, seqs, state, note)
+    given = iter(insert_events(transaction, [row for rows, *_ in deliveries for row in rows]))
+    return [list(islice(given, len(rows))) for rows, *_ in deliveries]
 
 
-def insert_events(transaction: Transaction, rows: Sequence[EventRow]) -> list[int | None]:
-    """Record events; gives the sequence number of each, None for a duplicate."""
-    if len(rows) >= _SEVERAL:
-        return _insert_several(transaction, rows)
-    execute = transaction.execute
-    given: list[int | None] = []
-    for columns, body, queue, not_before, running in rows:
-        cursor = execute(_INSERT, (None, *columns))
-        if not cursor.rowcount:
-            given.append(None)
-            continue
-        seq = cursor.lastrowid
-        execute(_INSERT_BODY, (seq, body))
-        execute(_INSERT_INBOX, (queue, seq, not_before, running))
-        given.append(seq)
-    return given
+def _by_end(finishes: Iterable[Finish]) -> _Ends:
+    seqs: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for finish in finishes:
+        seqs[finish.state.value, finish.note].append(finish.seq)
+    return seqs
 
 
-def _insert_several(transaction: Transaction, rows: Sequence[EventRow]) -> list[int | None]:
-    """The same at half the cost: numbers first, then a statement a table, duplicates left out."""
-    (last,) = transaction.execute("SELECT coalesce(max(seq), 0) FROM event").fetchone()
-    seqs = range(last + 1, last + 1 + len(rows))
-    numbered = list(zip(seqs, rows, strict=True))
-    given: list[int | None] = list(seqs)
-    count = transaction.executemany(_INSERT, [(seq, *row[0]) for seq, row in numbered]).rowcount
-    if count < len(rows):
-        found = transaction.execute("SELECT seq FROM event WHERE seq > ?", (last,))
-        there = {seq for (seq,) in found}
-        numbered = [each for each in numbered if each[0] in there]
-        given = [seq if seq in there else None for seq in seqs]
-    transaction.executemany(_INSERT_BODY, [(seq, row[1]) for seq, row in numbered])
-    transaction.executemany(
-        _INSERT_INBOX, [(row[2], seq, row[3], row[4]) for seq, row in numbered]
-    )
-    return given
+def _end(transaction: Transaction, given: Iterable[int], state: str, note: str) -> int:
+    """Take those that wait out of the inbox, and say how they ended; gives how many.
 
-
-def insert_checkpoint(transaction: Transaction, checkpoint: Checkpoint) -> None:
-    """Move a source's cursor."""
-    transaction.execute(
-        "INSERT INTO checkpoint VALUES (?, ?, ?) "
-        "ON CONFLICT (source, account_id) DO UPDATE SET cursor = excluded.cursor",
-        (checkpoint.source, checkpoint.account_id, checkpoint.cursor),
-    )
-
-
-def _leave(transaction: Transaction, listed: str, count: int) -> None:
-    """Take so many out of the inbox; what ends is nearly always in its first queue."""
+    What ends is nearly always in the first queue, and often without a gap.
+    """
+    seqs = sorted({*given})
+    if seqs[-1] - seqs[0] < len(seqs):
+        return _end_run(transaction, seqs[0], seqs[-1], state, note)
+    listed, ended = _listed(seqs), 0
     for queue in (0, 1):
-        if transaction.execute(_LEAVE, (listed, queue)).rowcount == count:
-            return
+        ended += transaction.execute(_END, (listed, queue, state, note)).rowcount
+        transaction.execute(_LEAVE, (listed, queue))
+        if ended == len(seqs):
+            break
+    return ended
+
+
+def _end_run(transaction: Transaction, first: int, last: int, state: str, note: str) -> int:
+    """As `_end`, of all from the first to the last."""
+    ended = 0
+    for queue in (0, 1):
+        ended += transaction.execute(_END_RUN, (queue, state, note, first, last)).rowcount
+        transaction.execute(_LEAVE_RUN, (queue, first, last))
+        if ended > last - first:
+            break
+    return ended
 
 
 def _listed(seqs: Sequence[int]) -> str:
@@ -335,7 +293,7 @@ def _promote(transaction: Transaction, now_us: int) -> None:
 
 def _waits(transaction: Transaction, seq: int) -> bool:
     row = transaction.execute(
-        "SELECT 1 FROM event WHERE seq = ? AND state = 'waiting'", (seq,)
+        "SELECT 1 FROM inbox WHERE queue IN (0, 1) AND seq = ?", (seq,)
     ).fetchone()
     return row is not None
 

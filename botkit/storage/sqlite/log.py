@@ -30,7 +30,9 @@ KEPT_BYTES = 1_000 * PAGE_BYTES
 _IDLE_COMMITS = 500
 _AHEAD_BYTES = 1_000 * PAGE_BYTES
 _AHEAD_COMMITS = 32
-"""It is lengthened after so many commits: not by a short command, nor for a few large commits."""
+"""It is lengthened after so many commits: not by a short command."""
+_SMALL_BYTES = 16 * PAGE_BYTES
+"""And only when a commit is not larger: beside what a large one writes, its length is nothing."""
 _PLENTY_BYTES = 16 * _AHEAD_BYTES
 """And only where that much is free."""
 
@@ -47,6 +49,7 @@ class Log:
         self._copy_at = BUSY_BYTES
         self._commits = 0
         self._commits_since_ahead = 0
+        self._seen_bytes = 0
 
     def committed(self, *, scrub: bool) -> None:
         """A transaction was committed; `scrub` says that it replaced or deleted a secret."""
@@ -84,6 +87,7 @@ class Log:
         self._allocated = min(self._allocated, size)
         if size < BUSY_BYTES:
             self._copy_at = BUSY_BYTES
+        self._seen_bytes = min(self._seen_bytes, size)
         if size >= self._copy_at or (idle and self._is_due(size)):
             self._copy(connection, guard)
             self._copy_at = size + BUSY_BYTES // 4  # a reader may hold a part of it back
@@ -91,7 +95,11 @@ class Log:
                 busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
                 self._scrub = self._pending = bool(busy)
         elif self._commits_since_ahead >= _AHEAD_COMMITS and size > self._allocated:
-            self._lengthen(guard, size)
+            grown = size - self._seen_bytes
+            if grown <= self._commits_since_ahead * _SMALL_BYTES:
+                self._lengthen(guard, size)
+            self._commits_since_ahead = 0
+            self._seen_bytes = size
 
     def _is_due(self, size: int) -> bool:
         long = size > max(self._allocated, KEPT_BYTES)
@@ -107,7 +115,6 @@ class Log:
 
     def _lengthen(self, guard: sqlite3.Connection, size: int) -> None:
         """Write zeros behind the last commit, where SQLite takes them for no commit at all."""
-        self._commits_since_ahead = 0
         if os.name == "nt" or _free_bytes(self._path) < _PLENTY_BYTES:
             return
         guard.execute("BEGIN IMMEDIATE")

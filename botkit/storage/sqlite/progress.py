@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from botkit.model.records import Gap, ScheduleRow, StatusReport
-from botkit.storage.sqlite.events import event_rows, insert_checkpoint, insert_events
+from botkit.storage.sqlite.recording import event_rows, insert_checkpoint, insert_events
 from botkit.storage.sqlite.values import from_us, from_us_or_none, to_us, to_us_or_none
 
 if TYPE_CHECKING:

@@ -52,8 +52,9 @@ WHERE id = ?
 """  # noqa: S608
 _PRUNED = """
 SELECT id FROM write w WHERE state IN ('CONFIRMED', 'REJECTED', 'EXPIRED') AND created_at < ?
-  AND NOT EXISTS (SELECT 1 FROM event e WHERE e.key = w.event_key AND e.account_id = w.account_id
-    AND e.state IN ('waiting', 'dead'))
+  AND NOT EXISTS (SELECT 1 FROM event e LEFT JOIN ended d ON d.seq = e.seq
+    WHERE e.key = w.event_key AND e.account_id = w.account_id
+      AND coalesce(d.state, 'dead') = 'dead')
 ORDER BY created_at LIMIT ?
 """
 _FINAL_ANSWER = frozenset({WriteState.CONFIRMED})

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -62,6 +62,53 @@ class Pause:
     async def hold(self, engine: Engine, tasks: asyncio.TaskGroup) -> None:
         tasks.create_task(engine.write(self))
         await asyncio.to_thread(self.reached.wait, 10)
+
+
+async def test_jobs_of_one_kind_that_queued_behind_each_other_are_run_as_one(
+    engine: Engine,
+) -> None:
+    runs = list[list[str]]()
+
+    def put_all(transaction: Transaction, given: Sequence[str]) -> list[str]:
+        runs.append([*given])
+        transaction.executemany("INSERT INTO meta VALUES (?, 1)", [(name,) for name in given])
+        return [name.upper() for name in given]
+
+    pause = Pause()
+    async with asyncio.TaskGroup() as tasks:
+        await pause.hold(engine, tasks)
+        first = [tasks.create_task(engine.write(put_all, name)) for name in "ab"]
+        between = tasks.create_task(engine.write(put("c")))
+        last = tasks.create_task(engine.write(put_all, "d"))
+        await SuiteClock().sleep(0)
+        pause.go_on.set()
+    assert runs == [["a", "b"], ["d"]]
+    assert [task.result() for task in (*first, last)] == ["A", "B", "D"]
+    assert between.result() is None
+    assert await engine.read(names) == set("abcd")
+
+
+async def test_one_that_fails_takes_nothing_from_those_it_was_run_with(engine: Engine) -> None:
+    await engine.write(put("b"))
+
+    def put_all(transaction: Transaction, given: Sequence[str]) -> list[str]:
+        for name in given:
+            if name == "x":
+                raise Conflict(name)
+            transaction.execute("INSERT INTO meta VALUES (?, 1)", (name,))
+        return [*given]
+
+    pause = Pause()
+    async with asyncio.TaskGroup() as tasks:
+        await pause.hold(engine, tasks)
+        good = [tasks.create_task(engine.write(put_all, name)) for name in "ac"]
+        bad = tasks.create_task(raised(Conflict, engine.write(put_all, "x")))
+        more = tasks.create_task(engine.write(put_all, "d"))
+        await SuiteClock().sleep(0)
+        pause.go_on.set()
+    assert [task.result() for task in (*good, more)] == ["a", "c", "d"]
+    assert str(bad.result()) == "x"
+    assert await engine.read(names) == set("abcd")
 
 
 async def test_what_queued_during_a_commit_is_committed_together(

@@ -228,7 +228,7 @@ def test_a_byte_flipped_in_a_page_is_found_or_harms_no_other_row(path: Path) -> 
             assert path.read_bytes() == bytes(flipped)
             continue
         with closing(sqlite3.connect(path)) as connection:
-            kept = connection.execute("SELECT count(*) FROM event JOIN body USING (seq)")
+            kept = connection.execute("SELECT count(body) FROM event")
             assert kept.fetchone() == (40,)
     assert refused > 20
 

@@ -50,6 +50,19 @@ async def test_a_log_in_use_is_lengthened_once_and_not_for_each_commit(tmp_path:
         assert len(await store.events.due(T0)) == 140
 
 
+async def test_large_commits_lengthen_the_log_themselves(tmp_path: Path) -> None:
+    path = tmp_path / "bot.db"
+    async with open_store(f"sqlite:///{path}", clock=SuiteClock()) as store:
+        for turn in range(40):
+            rows = [event(f"e{turn}/{n}", body=bytes(3000)) for n in range(24)]
+            await store.events.append(rows)
+        assert await _length(path) < AHEAD + 40 * 24 * 4096
+        await _commits(store, 40)
+        length = await _length(path)
+        await _commits(store, 40, "more")
+        assert await _length(path) == length
+
+
 async def test_a_lengthened_log_is_read_right_after_a_kill(tmp_path: Path) -> None:
     """What a recovery finds: the last commit, then zeros."""
     path, copy = tmp_path / "bot.db", tmp_path / "copy.db"

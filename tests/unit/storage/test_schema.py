@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from botkit.errors import StateError, StoreUnavailable
-from botkit.storage.conformance.bench import SuiteClock, event
+from botkit.storage.conformance.bench import ME, T0, SuiteClock, event
 from botkit.storage.opening import open_store
 from botkit.storage.sqlite import files, schema
 from botkit.storage.sqlite.files import prepare
@@ -17,6 +17,18 @@ from botkit.storage.sqlite.schema import MIGRATIONS, migrate, version_of
 
 SECOND = "ALTER TABLE account ADD COLUMN mood TEXT NOT NULL DEFAULT 'fine';\nCREATE TABLE more (a)"
 BROKEN = "CREATE TABLE more (a);\nINSERT INTO nowhere VALUES (1)"
+
+EVENTS_OF_VERSION_3 = f"""
+INSERT INTO event VALUES
+  (1, '{ME}', 'a', 'mention', 'l', 's', '', 5, 6, 'done', 'bot.greet', 1, 0),
+  (2, '{ME}', 'b', 'mention', 'l', 's', '', 5, 6, 'waiting', '', 0, 0),
+  (3, '{ME}', 'c', 'mention', 'l', 's', '', 5, 6, 'dead', 'failed', 3, 0),
+  (4, '{ME}', 'd', 'mention', 'l', 's', '', 5, 6, 'dropped', 'no', 0, 4);
+INSERT INTO body VALUES (1, x'41'), (2, x'42'), (3, x'43'), (4, x'44');
+INSERT INTO inbox (queue, seq, attempts, reason) VALUES (0, 2, 2, 'try again');
+INSERT INTO dead VALUES (3, '{ME}', 'c', 'mention', 'failed', '', '', 'h', 3, 7);
+PRAGMA user_version = 3
+"""
 
 
 @pytest.fixture
@@ -72,6 +84,46 @@ def test_a_migration_that_fails_changes_nothing(
     assert "mood" not in columns
 
 
+@pytest.fixture
+def third_version(tmp_path: Path) -> Path:
+    """A store whose events keep their end in their row, and their body in another."""
+    path = tmp_path / "bot.db"
+    prepare(path, create=True, now_us=0)
+    with closing(sqlite3.connect(path)) as connection:
+        for name in ("event", "ended", "inbox", "dead"):
+            connection.execute(f"DROP TABLE {name}")
+        connection.executescript(_tables_of_the_first_version("event", "body", "inbox", "dead"))
+        connection.executescript(EVENTS_OF_VERSION_3)
+    return path
+
+
+async def test_events_of_a_store_that_kept_their_end_in_their_row_come_along(
+    third_version: Path,
+) -> None:
+    async with open_store(f"sqlite:///{third_version}", clock=SuiteClock()) as store:
+        found = {key: (await store.events.get(key))[0] for key in ("a", "b", "c", "d")}
+        assert [str(found[key].state) for key in "abcd"] == ["done", "waiting", "dead", "dropped"]
+        assert [found[key].body for key in "abcd"] == [b"A", b"B", b"C", b"D"]
+        assert [found[key].note for key in "abcd"] == ["bot.greet", "try again", "failed", "no"]
+        assert [found[key].attempts for key in "abcd"] == [1, 2, 3, 0]
+        assert [found[key].run for key in "abcd"] == [0, 0, 0, 4]
+        counts = await store.events.counts()
+        assert counts == {"waiting": 1, "parked": 0, "dead": 1, "done": 1, "dropped": 1}
+        assert [item.seq for item in await store.events.due(T0)] == [2]
+        assert await store.events.append([event("a"), event("e")]) == [None, 6]
+
+
+def _tables_of_the_first_version(*names: str) -> str:
+    tables = [each for each in MIGRATIONS[0].split(";\n") if _subject_of(each) in names]
+    return "".join(f"{each};\n" for each in tables)
+
+
+def _subject_of(statement: str) -> str:
+    """The table that a statement makes, or makes an index for."""
+    words = statement.partition("CREATE ")[2].replace("UNIQUE ", "").split()
+    return words[words.index("ON") + 1] if words and words[0] == "INDEX" else "".join(words[1:2])
+
+
 def test_no_migration_runs_when_the_copy_cannot_be_made(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,7 +145,7 @@ async def test_the_tables_are_those_of_the_plan(path: Path) -> None:
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
         )
         assert {name for (name,) in rows} == {
-            *("account", "credential", "inbox", "event", "body", "checkpoint", "gap", "dead"),
+            *("account", "credential", "inbox", "event", "ended", "checkpoint", "gap", "dead"),
             *("state", "write", "attempt", "memo", "lease", "budget", "schedule", "mark"),
             *("user", "opt_out", "report", "meta"),
         }
@@ -123,10 +175,10 @@ async def test_the_tables_are_those_of_the_plan(path: Path) -> None:
         ),
         (
             (
-                "SELECT seq, key FROM event WHERE state IN ('done', 'dropped') AND recorded_at < 5 "
-                "ORDER BY recorded_at LIMIT 9"
+                "SELECT e.seq FROM event e JOIN ended d ON d.seq = e.seq WHERE e.recorded_at < 5 "
+                "AND d.state IN ('done', 'dropped') ORDER BY e.recorded_at LIMIT 9"
             ),
-            "SEARCH event USING INDEX event_finished (recorded_at<?)",
+            "SEARCH e USING COVERING INDEX event_recorded (recorded_at<?)",
         ),
         (
             (
