@@ -8,6 +8,7 @@ import secrets
 import sys
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,10 +26,7 @@ def _steady_clock() -> Callable[[], float]:
     """
     name = "CLOCK_MONOTONIC_RAW" if sys.platform == "darwin" else "CLOCK_BOOTTIME"
     clock_id: int | None = getattr(time, name, None)
-    if clock_id is None:
-        return time.monotonic
-    chosen = clock_id
-    return lambda: time.clock_gettime(chosen)
+    return time.monotonic if clock_id is None else partial(time.clock_gettime, clock_id)
 
 
 class SystemClock:

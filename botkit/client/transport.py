@@ -44,6 +44,9 @@ _CONNECT_S = 10.0
 _PER_HOST = 32
 _KEPT_S = 15.0
 """Kept connections are closed by us well before a load balancer closes them under a POST."""
+_BUFFER_BYTES = 1 << 18
+_STREAM_BUFFER_BYTES = 1 << 20
+"""What comes while the store commits is read at once; twice as much is the most that is kept."""
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEPT_ADDRESSES = 512
@@ -81,7 +84,7 @@ class AiohttpTransport:
     async def __aenter__(self) -> Self:
         """Open both pools; no connection is made yet."""
         self._requests = self._session(limit=4 * _PER_HOST, per_host=_PER_HOST)
-        self._streams = self._session(limit=0, per_host=0)
+        self._streams = self._session(limit=0, per_host=0, buffer_bytes=_STREAM_BUFFER_BYTES)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -155,7 +158,9 @@ class AiohttpTransport:
         finally:
             response.close()
 
-    def _session(self, *, limit: int, per_host: int) -> aiohttp.ClientSession:
+    def _session(
+        self, *, limit: int, per_host: int, buffer_bytes: int = _BUFFER_BYTES
+    ) -> aiohttp.ClientSession:
         connector = StoppableConnector(
             limit=limit, limit_per_host=per_host, ssl=self._tls, keepalive_timeout=_KEPT_S
         )
@@ -164,6 +169,7 @@ class AiohttpTransport:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=self._headers,
             trust_env=False,
+            read_bufsize=buffer_bytes,
         )
 
     def _special(self, request: HttpRequest, url: URL) -> dict[str, Any]:

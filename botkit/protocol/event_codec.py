@@ -5,7 +5,7 @@ A body starts with the event's tag; a signal has none, its kind is `signal/<clas
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import msgspec
 
@@ -51,10 +51,16 @@ _Stored = (
 )
 _decoder: Final = msgspec.json.Decoder(_Stored)
 _encoder: Final = msgspec.json.Encoder()
+_kinds: Final[Mapping[type[Event], str]] = {
+    event_type: str(event_type.__struct_config__.tag) for event_type in get_args(_Stored)
+}
 
 
 def kind_of(event_type: type[Event]) -> str:
     """The kind under which events of a class are stored: its tag, or `signal/<class name>`."""
+    kind = _kinds.get(event_type)
+    if kind is not None:
+        return kind
     if issubclass(event_type, Signal):
         return _SIGNAL + event_type.signal_name
     return str(event_type.__struct_config__.tag or "")

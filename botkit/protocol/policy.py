@@ -168,6 +168,9 @@ def is_stop_word(text: str) -> bool:
     Leading names, case and punctuation do not count. Source: X developer guidelines: honour an
     opt-out at once, match common stop words.
     """
+    most = _MOST_WORDS + text.count("@") + text.count("\uff20")
+    if len(_bare(text).split(None, most)) > most:
+        return False  # asked of every event's text: most have too many words whatever they say
     words = without_leading_names(normalise(text)).casefold().replace("\u2019", "'")
     return _bare(words) in _STOPS
 
@@ -183,6 +186,7 @@ def _bare(words: str) -> str:
 
 
 _STOPS = frozenset(_bare(normalise(word).casefold()) for word in _STOP_WORDS)
+_MOST_WORDS = max(len(stop.split()) for stop in _STOPS)
 
 
 def shows_write(write: StoredWrite, post: Post) -> bool:

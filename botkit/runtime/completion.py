@@ -211,7 +211,7 @@ class Completion:
 def is_incomplete(event: Event) -> bool:
     """Whether something has to be looked up before a handler may see the event."""
     return (
-        isinstance(event, PostEvent | DirectMessage)
+        isinstance(event, (PostEvent, DirectMessage))
         and bool(event.missing)
         and not _NEEDED.isdisjoint(event.missing)
     )

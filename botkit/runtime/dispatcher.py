@@ -19,6 +19,7 @@ from botkit.errors import StateError, UndecodableEvent
 from botkit.runtime.completion import Completion, is_incomplete
 from botkit.runtime.feeder import Feeder
 from botkit.runtime.lanes import Lanes
+from botkit.runtime.rides import Rides
 from botkit.runtime.runs import Runs
 from botkit.runtime.slots import Deadlines, Slot
 
@@ -38,9 +39,10 @@ __all__ = ["Dispatcher"]
 _log = structlog.get_logger("botkit.dispatcher")
 
 _UNCLEAN_ENDS = 2
-_RIDE_S = 0.01
-"""How long the done mark of an event that changed nothing else waits for another commit."""
-_RIDERS = 256
+_HELD_SLOTS = 3
+"""So many times the slots are held before a source waits: more only fill the processor's cache."""
+_TURNS = 3
+"""After so many turns of the loop the handlers that were about to start have started."""
 _GRACE_S = 1.0
 """How long a cancelled handler may take to end."""
 
@@ -79,20 +81,21 @@ class Dispatcher:
         self._marked: deque[Job] = deque()
         self._slots: list[Slot] = []
         self._resting: list[asyncio.Future[None]] = []
-        self._riding: list[tuple[Job, Finish]] = []
-        self._committing = False
         self._waking = False
         self._unfinished: list[Job] = []
         self._lost: list[Slot] = []
         self._stopping = False
         self._ready = asyncio.Event()
-        self._to_commit = asyncio.Event()
-        self._ride_now = asyncio.Event()
         self._settled = asyncio.Event()
         self._deadlines = Deadlines(services.clock, on_lost=self._replace)
         self.feeder = Feeder(
-            store=services.store, clock=services.clock, take=self._take, capacity=capacity
+            store=services.store,
+            clock=services.clock,
+            take=self._take,
+            capacity=capacity,
+            crowd=slots * _HELD_SLOTS,
         )
+        self.rides = self._rides()
         self.completion = self._completion(services, lookup, entropy)
         self._runs = Runs(
             wiring=wiring,
@@ -100,10 +103,19 @@ class Dispatcher:
             entropy=entropy,
             given=given,
             deadlines=self._deadlines,
-            ride=self._ride,
+            ride=self.rides.add,
             later=self.feeder.later,
             redact=redact,
             on_ended=on_ended,
+        )
+
+    def _rides(self) -> Rides:
+        return Rides(
+            clock=self._clock,
+            commit=self._store_ends,
+            held=lambda: 0 if self._stopping else self.feeder.held,
+            stored=self.feeder.release,
+            settled=self._check_settled,
         )
 
     def _completion(self, services: Services, lookup: Lookup, entropy: Entropy) -> Completion:
@@ -130,7 +142,7 @@ class Dispatcher:
             self.feeder.run(),
             self.completion.run(),
             self._start_handlers(),
-            self._commit_rides(),
+            self.rides.run(),
             self._deadlines.run(self._slots),
         ]
 
@@ -139,11 +151,7 @@ class Dispatcher:
         self.feeder.offer(jobs)
 
     def starts_at_once(self, account_id: str, lanes: Sequence[str]) -> Sequence[bool]:
-        """For new events in these lanes: whether the handler would start right away.
-
-        Asked just before they are recorded, so what has ended rides along in that commit.
-        """
-        self._ride_now.set()
+        """For new events in these lanes: whether the handler would start right away."""
         if self._stopping or self.feeder.overflowed:
             return [False] * len(lanes)
         room = self._free - self._lanes.ready
@@ -159,7 +167,14 @@ class Dispatcher:
         return answers
 
     async def let_catch_up(self) -> None:
-        """Return when there is room again, after a moment at the latest."""
+        """Return when there is room again, after a moment at the latest.
+
+        Handlers that are about to start go first: the ends of those that do not wait for anything
+        ride in the commit that comes next.
+        """
+        if self._free and self._lanes.ready:
+            for _ in range(_TURNS):
+                await self._clock.sleep(0)
         await self.feeder.let_catch_up()
 
     async def stop(self, drain_s: float) -> list[str]:
@@ -169,7 +184,7 @@ class Dispatcher:
         handler did not finish are due again at the next start.
         """
         self._stopping = True
-        self._ride_now.set()
+        self.rides.hurry()
         await self._until_settled(drain_s)
         self._runs.stopping = True
         for slot in self.running:
@@ -192,7 +207,7 @@ class Dispatcher:
         if job.event is None:
             with contextlib.suppress(UndecodableEvent):  # said when it is its turn
                 self._runs.decode(job)
-        job.blocked = job.event is not None and is_incomplete(job.event)
+        job.blocked = not job.marked and job.event is not None and is_incomplete(job.event)
         self._lanes.put(job)
         if job.blocked:
             self.completion.add(job)
@@ -208,7 +223,7 @@ class Dispatcher:
         self._lanes.leave(job)
         self.feeder.release(job)
         self._ready.set()
-        self._ride_now.set()
+        self.rides.hurry()
 
     async def _start_handlers(self) -> None:
         while True:
@@ -227,7 +242,7 @@ class Dispatcher:
     async def _mark(self, seqs: list[int]) -> None:
         if not seqs:
             return
-        self._ride_now.set()
+        self.rides.hurry()
         await self._runs.persist(
             lambda: self._store.events.mark_running(seqs, fence=self._fence())
         )
@@ -296,8 +311,8 @@ class Dispatcher:
             self.feeder.release(job)
         if self._lanes.ready:
             self._ready.set()
-        if self._ends_are_due():
-            self._ride_now.set()
+        if not self._marked:
+            self.rides.hurry_if_due()
         if self._stopping:
             self._check_settled()
 
@@ -310,44 +325,13 @@ class Dispatcher:
         await self._runs.time_out(job, slot)
         self._leave(job, rides=False)
 
-    def _ride(self, job: Job, finish: Finish) -> None:
-        self._riding.append((job, finish))
-        self._to_commit.set()
-
-    async def _commit_rides(self) -> None:
-        """Store the ends of events that changed nothing else, all that gathered at once."""
-        while True:
-            self._to_commit.clear()
-            if not self._riding:
-                await self._to_commit.wait()
-                continue
-            await self._wait_for_a_ride()
-            batch, self._riding = self._riding, []
-            self._committing = True
-            await self._store_ends([finish for _, finish in batch])
-            self._committing = False
-            for job, _ in batch:
-                self.feeder.release(job)
-            self._check_settled()
-
-    async def _wait_for_a_ride(self) -> None:
-        """Wait for a commit that is made anyway: a moment at most, not when nothing else runs."""
-        self._ride_now.clear()
-        if not self._ends_are_due():
-            with contextlib.suppress(TimeoutError):
-                async with self._clock.timeout(_RIDE_S):
-                    await self._ride_now.wait()
-
-    def _ends_are_due(self) -> bool:
-        return self._stopping or len(self._riding) >= min(self.feeder.held, _RIDERS)
-
-    async def _store_ends(self, finishes: list[Finish]) -> None:
+    async def _store_ends(self, finishes: Sequence[Finish]) -> None:
         await self._runs.persist(
             lambda: self._store.events.finish_many(finishes, fence=self._fence())
         )
 
     def _check_settled(self) -> None:
-        if not (self.running or self._riding or self._committing):
+        if not (self.running or self.rides.busy):
             self._settled.set()
 
     async def _until_settled(self, seconds: float) -> None:

@@ -7,7 +7,6 @@ there too until it has been read, so that the order within a lane stays.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -41,10 +40,17 @@ class Feeder:
     Args:
         take: Called with each job that is held from now on, in order of `seq`.
         capacity: How many events are held at most.
+        crowd: With how many a source is let wait a moment.
     """
 
     def __init__(
-        self, *, store: Store, clock: Clock, take: Callable[[Job], None], capacity: int = 2000
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        take: Callable[[Job], None],
+        capacity: int = 2000,
+        crowd: int = 1500,
     ) -> None:
         self._events = store.events
         self._clock = clock
@@ -58,8 +64,9 @@ class Feeder:
         self._look = True
         self._woken = asyncio.Event()
         self._calm = asyncio.Event()
-        self._crowded = max(capacity * 3 // 4, 2)
+        self._crowded = max(min(capacity * 3 // 4, crowd), 2)
         self._room = asyncio.Event()
+        self._in_vain = False
 
     @property
     def held(self) -> int:
@@ -104,14 +111,16 @@ class Feeder:
         """Return when there is room again, after a moment at the latest.
 
         What is held costs less than what has to be read again from the store; but a source never
-        waits for slow handlers.
+        waits for slow handlers: after a moment in vain not again until there was room.
         """
-        if len(self._held) < self._crowded:
+        if len(self._held) < self._crowded or self._in_vain:
             return
         self._room.clear()
-        with suppress(TimeoutError):
+        try:
             async with self._clock.timeout(_MOMENT_S):
                 await self._room.wait()
+        except TimeoutError:
+            self._in_vain = True
 
     def release(self, job: Job) -> None:
         """The event is done, or waits in the store: it is not held any more."""
@@ -122,6 +131,7 @@ class Feeder:
             self._woken.set()
         if len(self._held) < self._crowded // 2:
             self._room.set()
+            self._in_vain = False
             if not self._held:
                 self._calm.set()
 

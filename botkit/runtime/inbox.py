@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from botkit.model.events import Event
     from botkit.model.records import Checkpoint, Fence
     from botkit.ports import Store
+    from botkit.runtime.rides import Rides
 
 __all__ = ["Inbox", "Taker", "job_of", "row_of"]
 
@@ -45,6 +46,11 @@ class Taker(Protocol):
 
         Asked just before they are recorded.
         """
+        ...
+
+    @property
+    def rides(self) -> Rides:
+        """The ends that want to be stored with what is recorded."""
         ...
 
     async def let_catch_up(self) -> None:
@@ -113,7 +119,10 @@ class Inbox:
         # One delivery is recorded in the order in which its events happened.
         ordered = sorted(map(_from_outside, events), key=_when)
         rows = self._rows(ordered, account_id, source)
-        seqs = await self._events.append(rows, checkpoint=checkpoint, fence=self._fence())
+        with self._taker.rides.along() as ended:
+            seqs = await self._events.append(
+                rows, checkpoint=checkpoint, ended=ended, fence=self._fence()
+            )
         jobs = [
             job_of(row, event, seq)
             for row, event, seq in zip(rows, ordered, seqs, strict=True)
@@ -128,8 +137,7 @@ class Inbox:
         return len(jobs)
 
     def _rows(self, events: Sequence[XEvent], account_id: str, source: str) -> list[NewEvent]:
-        lanes = [event.lane for event in events]
-        starts = self._taker.starts_at_once(account_id, lanes)
+        starts = self._taker.starts_at_once(account_id, [event.lane for event in events])
         return [
             row_of(event, account_id, source, running=at_once and not is_incomplete(event))
             for event, at_once in zip(events, starts, strict=True)

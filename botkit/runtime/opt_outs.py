@@ -19,7 +19,7 @@ def who_opts_out(event: Event) -> str:
     """The id of the user who says nothing but that the account should stop; "" for all else."""
     if isinstance(event, DirectMessage):
         user_id = event.sender.id
-    elif isinstance(event, Mention | Reply):
+    elif isinstance(event, (Mention, Reply)):
         user_id = event.author.id
     else:
         return ""

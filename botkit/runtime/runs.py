@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from msgspec import Struct
 
 from botkit.errors import (
     AccessDenied,
@@ -41,8 +42,10 @@ from botkit.protocol.activity import decode_event
 from botkit.runtime.actions import EventActions
 from botkit.runtime.causes import origin_of
 from botkit.runtime.groups import leaves_of
-from botkit.runtime.memory import NOTHING, recall
+from botkit.runtime.lanes import Job
+from botkit.runtime.memory import NOTHING, Memory, recall
 from botkit.runtime.opt_outs import who_opts_out
+from botkit.runtime.slots import Slot
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -52,9 +55,7 @@ if TYPE_CHECKING:
     from botkit.routing.state import StateParam
     from botkit.routing.wiring import Candidate, Wiring
     from botkit.runtime.actions import Services
-    from botkit.runtime.lanes import Job
-    from botkit.runtime.memory import Memory
-    from botkit.runtime.slots import Deadlines, Slot
+    from botkit.runtime.slots import Deadlines
 
 __all__ = ["Ended", "Runs"]
 
@@ -187,7 +188,7 @@ class Runs:
                 waits += 1
 
     async def _handle(self, job: Job, slot: Slot) -> bool:
-        event = self.decode(job)
+        event = job.event or self.decode(job)
         if _is_own(event):
             return self._finished(job, "own post")
         leaver = who_opts_out(event)
@@ -229,6 +230,8 @@ class Runs:
             raise slot.parked
         if passed_on:
             return None
+        if actions is None and memory is NOTHING:
+            return self._finished(job, slot.handler, handler=slot.handler, returned=returned)
         return await self._commit(job, memory, actions, slot, returned)
 
     async def _recall(self, job: Job, event: Event, params: Sequence[StateParam]) -> Memory:
@@ -244,7 +247,7 @@ class Runs:
         slot: Slot,
         returned: object,
     ) -> bool:
-        changes = memory.changes() if memory is not NOTHING else ()
+        changes = memory.changes()
         emitted = tuple(actions.emitted) if actions is not None else ()
         if not changes and not emitted:
             return self._finished(job, slot.handler, handler=slot.handler, returned=returned)
@@ -268,7 +271,8 @@ class Runs:
     ) -> bool:
         finish = Finish(seq=job.seq, account_id=job.account_id, key=job.key, note=note)
         self._ride(job, finish)
-        self._tell(job, "done", handler=handler, note=note, returned=returned)
+        if self._on_ended is not None:
+            self._tell(job, "done", handler=handler, note=note, returned=returned)
         return True
 
     async def _judge(self, job: Job, slot: Slot, error: BaseException) -> None:
@@ -379,9 +383,8 @@ class Runs:
         Raises:
             UndecodableEvent: This version, or this bot, cannot read it.
         """
-        if job.event is None:
-            job.event = decode_event(job.kind, job.body, self._wiring.signals)
-        return job.event
+        event = job.event = decode_event(job.kind, job.body, self._wiring.signals)
+        return event
 
     def _tell(self, job: Job, outcome: str, **more: Any) -> None:
         if self._on_ended is not None:
@@ -408,29 +411,26 @@ class Runs:
         return self._given(job.account_id)[wanted]
 
 
-class _Values:
+class _Values(Struct, frozen=True):
     """`ports.Scope` for one run of one handler."""
 
-    __slots__ = ("_event", "_job", "_memory", "_runs", "_slot")
-
-    def __init__(self, runs: Runs, job: Job, event: Event, slot: Slot, memory: Memory) -> None:
-        self._runs = runs
-        self._job = job
-        self._event = event
-        self._slot = slot
-        self._memory = memory
+    runs: Runs
+    job: Job
+    event: Event
+    slot: Slot
+    memory: Memory
 
     def resolve(self, wanted: Any) -> Any:
         if wanted is Actions:
-            return self._runs.actions_of(self._job, self._event, self._slot)
-        if wanted in self._memory.values:
-            return self._memory.values[wanted]
-        return self._runs.value_of(self._job, wanted)
+            return self.runs.actions_of(self.job, self.event, self.slot)
+        if wanted in self.memory.values:
+            return self.memory.values[wanted]
+        return self.runs.value_of(self.job, wanted)
 
 
 def _is_own(event: Event) -> bool:
     """Whether the account itself did it: answering its own words would never end."""
-    if isinstance(event, Mention | Reply | Quote):
+    if isinstance(event, (Mention, Reply, Quote)):
         return event.author.id == event.account_id
     return isinstance(event, DirectMessage) and event.sent_by_me
 

@@ -105,9 +105,10 @@ class Deadlines:
         while True:
             self._woken.clear()
             now = self._clock.monotonic()
-            for slot in [slot for slot in slots if slot.deadline <= now]:
-                await self._expire(slot, now)
-            self._next = min((slot.deadline for slot in slots), default=math.inf)
+            if now >= self._next:  # not before: handlers that end in time cost nothing here
+                for slot in [slot for slot in slots if slot.deadline <= now]:
+                    await self._expire(slot, now)
+                self._next = min((slot.deadline for slot in slots), default=math.inf)
             wait_s = None if self._next == math.inf else self._next - now
             try:
                 async with self._clock.timeout(wait_s):

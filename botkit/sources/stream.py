@@ -48,6 +48,8 @@ _log = structlog.get_logger("botkit.stream")
 
 _SILENCE_S = 30.0
 """X sends a keep-alive every 20 s; this adds slack for jitter."""
+_PORTION = 64
+"""So many lines are recorded at once: as many handlers start by them, as there are slots."""
 _CONFIG_RETRY_S = 300.0
 """What only a person can mend is looked at again now and then, without a loop."""
 
@@ -197,6 +199,13 @@ class ActivityStream:
 
     async def _take(self, lines: Sequence[bytes]) -> None:
         """Commit what one network read brought."""
+        closed: StreamClosed | None = None
+        for start in range(0, len(lines), _PORTION):
+            closed = await self._take_portion(lines[start : start + _PORTION]) or closed
+        if closed is not None:
+            raise closed
+
+    async def _take_portion(self, lines: Sequence[bytes]) -> StreamClosed | None:
         by_account: defaultdict[str, list[XEvent]] = defaultdict(list)
         closed: StreamClosed | None = None
         for line in lines:
@@ -214,8 +223,7 @@ class ActivityStream:
             del by_account[account_id]
         for account_id, events in by_account.items():
             await self._record(account_id, events)
-        if closed is not None:
-            raise closed
+        return closed
 
     async def _record(self, account_id: str, events: Sequence[XEvent]) -> None:
         """Try until the store takes it: what was read from the socket must not be lost."""

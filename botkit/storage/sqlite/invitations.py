@@ -8,7 +8,7 @@ from botkit.errors import InvitationRefused
 from botkit.model.invitations import Invitation, InvitationState
 from botkit.storage.sqlite.accounts import put_account
 from botkit.storage.sqlite.credentials import replace_credential
-from botkit.storage.sqlite.events import event_rows, insert_events
+from botkit.storage.sqlite.recording import event_rows, insert_events
 from botkit.storage.sqlite.values import from_us, from_us_or_none, to_us
 
 if TYPE_CHECKING:

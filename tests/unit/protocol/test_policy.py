@@ -145,6 +145,8 @@ def test_links_can_be_switched_off() -> None:
         "\u3084\u3081\u3066\u3002",
         "unsubscribe",
         "... (stop)",
+        "stop ! ! ! ! ! ! ! ! !",
+        "@a @b @c @d @e do not message me",
         "\u0930\u094b\u0915\u0947\u0902",  # ends with a sign that is no letter
     ],
 )
@@ -153,7 +155,15 @@ def test_a_stop_word_alone_is_an_opt_out(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "@greeter", "stop the war", "when does it end?", "never stop"]
+    "text",
+    [
+        "",
+        "@greeter",
+        "stop the war",
+        "when does it end?",
+        "never stop",
+        "do not message me at all",
+    ],
 )
 def test_a_stop_word_in_a_sentence_is_none(text: str) -> None:
     assert not is_stop_word(text)

@@ -144,6 +144,15 @@ async def test_a_source_never_waits_for_slow_handlers() -> None:
             await on.clock.advance(0.05)
         assert on.feeder.held == 8
         assert not on.feeder.overflowed
+        await on.feeder.let_catch_up()
+        for seq in range(1, 9):
+            on.feeder.release(job(seq))
+        on.feeder.offer([job(seq) for seq in range(9, 17)])
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(on.feeder.let_catch_up())
+            await turns()
+            assert not waiting.done()
+            await on.clock.advance(0.05)
 
 
 async def test_a_reading_of_many_pages_brings_everything_once() -> None:

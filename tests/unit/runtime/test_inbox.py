@@ -12,6 +12,7 @@ from botkit.leases.lease import Lease
 from botkit.model.events import GrantRevoked, Mention, Signal
 from botkit.model.records import Checkpoint
 from botkit.runtime.inbox import Inbox
+from botkit.runtime.rides import Rides
 from botkit.sandbox.clock import VirtualClock
 from botkit.storage import open_store
 from tests.unit.runtime.fakes import BOT, mention
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from botkit.model.records import Finish
     from botkit.runtime.lanes import Job
 
 _MINUTE = timedelta(minutes=1)
@@ -32,6 +34,17 @@ class Heap:
 
     def __init__(self) -> None:
         self.jobs: list[Job] = []
+        self.stored: list[Job] = []
+        self.rides = Rides(
+            clock=VirtualClock(),
+            commit=self.never,
+            held=lambda: 0,
+            stored=self.stored.append,
+            settled=lambda: None,
+        )
+
+    async def never(self, finishes: Sequence[Finish]) -> None:
+        raise AssertionError(finishes)
 
     def offer(self, jobs: Iterable[Job]) -> None:
         self.jobs.extend(jobs)

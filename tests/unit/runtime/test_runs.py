@@ -371,9 +371,13 @@ async def test_an_event_that_cannot_be_read_is_a_dead_letter(tmp_path: Path) -> 
 
 
 async def test_nobody_has_to_watch(tmp_path: Path) -> None:
-    gate = Gate()
-    gate.open("100")
-    async with bench(tmp_path, wired(gate), on_ended=None) as bot:
-        await bot.handle(mention())
-        assert await bot.note(mention()) == "gate"
+    async def greet(event: Mention, scope: Scope) -> None:
+        del scope
+        if event.id == "101":
+            raise Drop("not for me")
+
+    async with bench(tmp_path, wired(greet), on_ended=None) as bot:
+        await bot.handle(mention(), mention("101"))
+        assert await bot.note(mention()) == "greet"
+        assert await bot.note(mention("101")) == "not for me"
     assert bot.ended == []

@@ -147,7 +147,7 @@ async def test_the_tables_are_those_of_the_plan(path: Path) -> None:
         assert {name for (name,) in rows} == {
             *("account", "credential", "inbox", "event", "ended", "checkpoint", "gap", "dead"),
             *("state", "write", "attempt", "memo", "lease", "budget", "schedule", "mark"),
-            *("user", "opt_out", "report", "meta"),
+            *("user", "opt_out", "report", "meta", "invitation"),
         }
 
 
