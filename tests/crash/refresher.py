@@ -10,6 +10,7 @@ their processes it knows nothing. `REFRESHER_TTL_S` is how long its leases last 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import os
 import sys
@@ -112,7 +113,8 @@ def main() -> None:
         if not sys.stdin.readline():
             return
         for _, opener, _ in begun:
-            os.write(opener, b".")
+            with contextlib.suppress(BrokenPipeError):  # killed before it could start
+                os.write(opener, b".")
             os.close(opener)
         for pid, _, answer in begun:
             _, status = os.waitpid(pid, 0)

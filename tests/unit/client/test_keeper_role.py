@@ -340,3 +340,13 @@ async def test_a_lease_that_is_lost_is_no_lease(world: World, a: Host) -> None:
             assert not still
         with pytest.raises(LeaseLost):
             role._lease.fence()
+
+
+async def test_a_role_that_is_taken_for_each_refresh_is_not_stayed_in(
+    world: World, a: Host
+) -> None:
+    async def on_taken() -> None:
+        raise AssertionError("taken")
+
+    await a.role().stay(on_taken)
+    assert await world.real_store.leases.holder(KEEPER) is None
