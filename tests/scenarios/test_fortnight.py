@@ -216,6 +216,8 @@ class Fortnight:
         for strike in self.journal.strikes:
             if strike.at > self.clock.now() - SOON:
                 strike.heard_from = None  # whoever had to say it is dead: the next start does
+        heard = [one for one in self.journal.refused if one[0] <= self.clock.now() - SOON]
+        self.journal.refused = heard  # what X said to the dead
         self.alive = ""
         self.died.set()
 
@@ -240,7 +242,7 @@ class Fortnight:
         if kind == "full" and moment == "before":
             self._fill_disk()
         answer = await self._carry(request, before_bytes, strike, kind)
-        if answer.status == 400:
+        if answer.status == 400 and not self._life.over:
             self.journal.refused.append((self.clock.now(), account))
         return answer
 
