@@ -92,11 +92,12 @@ class _Demo:
                 await self._mention(running, bot, ada, store)
             counts = await store.events.counts()
             waiting = counts.get("waiting", 0) + counts.get("parked", 0)
+        called = await asyncio.to_thread(_command)
         left = "nothing pending" if not waiting else f"{waiting} pending"
         _say(
             "done",
             f"{_counted(self._events, 'event')}, {_counted(self._posts, 'post')}, {left}."
-            f" Next: {_command()} new mybot",
+            f" Next: {called} new mybot",
         )
 
     async def _mention(self, running: RunningBot, bot: Bot, ada: Actor, store: Store) -> None:
