@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from botkit.errors import AccessDenied, BotkitError, ConfigError, Parked
-from botkit.protocol import access
+from botkit.bot.access_check import denials_of
+from botkit.errors import BotkitError, ConfigError, Parked
 from botkit.sources.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
@@ -35,13 +35,12 @@ class Proof(Struct, frozen=True, kw_only=True):
 
 async def prove_access(sender: Sender, account: Account, may: Iterable[str]) -> Proof:
     """Whether the account's credentials allow everything that the bot may do."""
-    held = await sender.kinds(account.id)
-    for operation in access.operations_for(may):
-        try:
-            access.choose_credential(operation, held)
-        except AccessDenied as denied:
-            return Proof(what="access", state="wrong", detail=denied.message, cure=denied.cure)
-    return Proof(what="access", state="fine")
+    denials = await denials_of(sender, account.id, may)
+    if not denials:
+        return Proof(what="access", state="fine")
+    cures = dict.fromkeys(denied.cure for denied in denials)
+    said = " ".join(denied.message for denied in denials)
+    return Proof(what="access", state="wrong", detail=said, cure=" ".join(cures))
 
 
 async def prove_stream(

@@ -11,6 +11,7 @@ import pytest
 from botkit.errors import Forbidden, Parked, ServerError
 from botkit.model.tokens import CredentialKind
 from botkit.model.users import Account
+from botkit.protocol import access
 from botkit.protocol.requests import Request
 from botkit.protocol.responses import Response
 from botkit.wizard.proofs import Proof, prove_access, prove_stream
@@ -30,6 +31,9 @@ class FakeX:
         self.refuse: set[str] = set()
         self.blind = False
         self.problem: BaseException | None = None
+
+    async def credential(self, operation: str, *, account_id: str) -> CredentialKind:
+        return access.choose_credential(operation, await self.kinds(account_id))
 
     async def kinds(self, account_id: str) -> Mapping[CredentialKind, tuple[str, ...]]:
         assert account_id == ME.id
@@ -73,6 +77,14 @@ async def test_a_missing_scope_is_said_with_its_cure():
     assert proof.state == "wrong"
     assert "tweet.write" in proof.detail
     assert "botkit setup" in proof.cure
+
+
+async def test_all_that_is_missing_is_said_at_once_each_cure_once():
+    proof = await prove_access(FakeX("tweet.read", "users.read"), ME, ("post", "repost"))  # type: ignore[arg-type]
+
+    assert "createPosts" in proof.detail
+    assert "repostPost" in proof.detail
+    assert proof.cure.count("authorize again") == 1
 
 
 async def test_a_stream_that_can_be_subscribed_is_fine_and_says_to_what():
