@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botkit.errors import ConfigError
-from botkit.storage import find_key, key_place
+from botkit.storage import find_key, key_place, warning_of_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +62,8 @@ async def provide_key(
         )
     name = await asyncio.to_thread(_make, place)
     tell(f"vault key made: {name} (keep a copy; the sealed logins need it)")
+    if wish.beside_store:
+        tell(f"careful: {await asyncio.to_thread(warning_of_key, settings)}")
 
 
 def _look(settings: Settings, store_id: str, wish: KeyWish) -> tuple[KeyPlace, bool]:

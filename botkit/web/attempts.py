@@ -15,6 +15,7 @@ from botkit.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from botkit.client.login import Login
+    from botkit.model.tokens import Secret
 
 __all__ = ["Attempt", "Attempts", "Pending"]
 
@@ -32,7 +33,7 @@ class Attempt(Protocol):
         """Whether no redirect can end it any more."""
         ...
 
-    async def finish(self, query: str) -> Login:
+    async def finish(self, query: Secret) -> Login:
         """End it with the redirect's query."""
         ...
 

@@ -31,6 +31,7 @@ from botkit.errors import (
     WrongAccount,
 )
 from botkit.model.invitations import Invitation, InvitationState
+from botkit.model.tokens import Secret
 from botkit.protocol import invitations as links
 from botkit.web.app import Answer, Route, answer_of, read_form
 from botkit.web.attempts import Attempts, Pending
@@ -200,7 +201,7 @@ class Connect:
             return answer_of(out_of_place)
         if is_ahead(request):
             return answer_of(PAGES["prefetch"])
-        query = request.raw_path.partition("?")[2]
+        query = Secret(request.raw_path.partition("?")[2])
         async with self._turn:
             pending = self._attempts.find(_state_in(query))
             if pending is None:
@@ -222,7 +223,7 @@ class Connect:
             return answer_of(page, cookie=self._set_cookie("", 0))
         return answer_of(page)
 
-    async def _finish(self, pending: Pending, query: str) -> Page:
+    async def _finish(self, pending: Pending, query: Secret) -> Page:
         """End the login; when it came to nothing, the invitation is free again."""
         try:
             await self._check_held(pending)
@@ -347,10 +348,12 @@ def _hash(cookie: str) -> str:
     return hashlib.sha256(cookie.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _state_in(query: str) -> str:
+def _state_in(query: Secret) -> str:
     """The state that a redirect carries once, "" for anything else."""
     try:
-        pairs: Sequence[tuple[str, str]] = urllib.parse.parse_qsl(query, max_num_fields=64)
+        pairs: Sequence[tuple[str, str]] = urllib.parse.parse_qsl(
+            query.reveal(), max_num_fields=64
+        )
     except ValueError:
         return ""
     states = [value for name, value in pairs if name == "state"]

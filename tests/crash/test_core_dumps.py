@@ -64,6 +64,34 @@ def test_a_bot_that_may_be_debugged_keeps_the_limit_of_its_surroundings(
 
 
 @pytest.mark.skipif(
+    sys.platform != "linux"
+    or "/" in (pattern := Path("/proc/sys/kernel/core_pattern").read_text(encoding="ascii"))
+    or pattern.startswith("|"),
+    reason="core files do not come into the folder here",
+)
+@pytest.mark.parametrize("debuggable", ["true", "false"])
+def test_a_core_file_would_hold_the_secrets_and_is_written_only_when_that_was_asked_for(
+    world: World, machine: Machine, until, debuggable: str
+) -> None:
+    process = machine.start(
+        *("run", "bot.py:bot"),
+        env={"BOTKIT_RUN__DEBUGGABLE": debuggable},
+        before=("/bin/sh", "-c", 'ulimit -c unlimited; exec "$@"', "sh"),
+        stderr=subprocess.DEVNULL,
+    )
+    until(world.listeners)
+    process.send_signal(signal.SIGABRT)
+    assert process.wait(30) == -signal.SIGABRT
+
+    cores = list(machine.folder.glob("core*"))
+    assert bool(cores) is (debuggable == "true")
+    for core in cores:
+        secret = world.environment["BOTKIT_APP__CLIENT_SECRET"].encode()
+        assert secret in core.read_bytes()
+        core.unlink()
+
+
+@pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("setpriv") is None, reason="cannot become somebody else"
 )
 def test_an_ordinary_users_bot_is_known_to_live_and_once_killed_to_be_dead(

@@ -101,9 +101,10 @@ async def test_a_key_of_the_settings_is_enough_and_none_is_made_beside_it(place,
 
 
 async def test_a_key_beside_the_store_is_made_when_it_is_asked_for_and_warned_of(bare, tmp_path):
-    (line,) = await provide(bare, BESIDE)
+    line, warning = await provide(bare, BESIDE)
 
     assert str(tmp_path / "botkit.db.key") in line
+    assert "whoever has this folder" in warning
     assert "whoever has this folder" in warning_of_key(await bare.settings())
 
 
