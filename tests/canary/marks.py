@@ -30,6 +30,7 @@ KINDS = {
     "OAuth 1.0a token": "p",
     "OAuth 1.0a token secret": "z",
     "vault key": "k",
+    "invitation": "i",
 }
 """Kinds of secrets, and the letter in the mark."""
 _KEY_OF_TESTS = ("AAECAwQFBgcI", "EREhMUFRYX", "000102030405060708", "kkkkkkkkkkkkkkkk")
@@ -106,6 +107,27 @@ def _pairs(module: Any, made: Made) -> None:
     module.Pairs._token = token
 
 
+def _inviting(module: Any, made: Made) -> None:
+    plain = module.invite
+
+    class Marking:
+        """Chance, but for an invitation's secret."""
+
+        def __init__(self, entropy: Any) -> None:
+            self._entropy = entropy
+
+        def token_bytes(self, size_bytes: int) -> bytes:
+            chance: bytes = self._entropy.token_bytes(size_bytes)
+            if size_bytes < _LEAST:
+                return chance
+            return _made(chance.decode("latin-1"), "invitation", made).encode("latin-1")
+
+    async def invite(*args: Any, entropy: Any, **kwargs: Any) -> Any:
+        return await plain(*args, entropy=Marking(entropy), **kwargs)
+
+    module.invite = invite
+
+
 def _result(name: str, kind: str) -> Callable[[Any, Made], None]:
     def change(module: Any, made: Made) -> None:
         plain = getattr(module, name)
@@ -132,6 +154,7 @@ CHANGES: dict[str, Callable[[Any, Made], None]] = {
     "botkit.sandbox.grants": _grants,
     "botkit.sandbox.pairs": _pairs,
     "botkit.protocol.oauth2": _oauth2,
+    "botkit.bot.inviting": _inviting,
     "botkit.storage.keys": _result("new_key_text", "vault key"),
 }
 

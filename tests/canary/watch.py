@@ -19,11 +19,13 @@ from tests.canary.marks import find, seed
 
 __all__ = ["Watch", "watch"]
 
-_CONSENT = re.compile(
+_MEANT = re.compile(
     r"https?://[^\s\"'<>]+/oauth2?/(?:authorize|authenticate)\?\S+|/i/oauth2/authorize\?\S+"
+    r"|https?://[^\s\"'<>]+/connect\?\S+"
+    r'|name="invitation" value="[^"]*"'
 )
-"""The address that a person opens holds the state or the request token: the protocol puts it there."""
-_IN_ADDRESS = frozenset({"state", "request token"})
+"""The address that a person opens holds the state, the request token or the invitation, and so does the form of an invitation's page."""
+_IN_ADDRESS = frozenset({"state", "request token", "invitation"})
 
 
 class Watch:
@@ -49,7 +51,7 @@ class Watch:
         kinds = find(text)
         if not kinds:
             return
-        bare = _CONSENT.sub("", text)
+        bare = _MEANT.sub("", text)
         left = [kind for kind in kinds if kind not in _IN_ADDRESS] or find(bare)
         for kind in dict.fromkeys(left):
             shown = " ".join(text.split())
