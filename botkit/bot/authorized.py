@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from botkit.ports import Store
     from botkit.runtime.lanes import Job
 
-__all__ = ["handles_authorized", "run_authorized"]
+__all__ = ["authorized_event", "handles_authorized", "run_authorized"]
 
 _HELD = timedelta(minutes=10)
 
@@ -44,6 +44,19 @@ _HELD = timedelta(minutes=10)
 def handles_authorized(bot: Bot) -> bool:
     """Whether the bot has a handler for `Authorized`."""
     return any(issubclass(Authorized, kind) for kind in bot.wiring.event_types)
+
+
+def authorized_event(account: Account, row: CredentialRow, *, source: str) -> Authorized:
+    """What is told of a login that is stored."""
+    return Authorized(
+        account_id=account.id,
+        at=row.granted_at,
+        source=source,
+        username=account.username,
+        credential=row.kind.value,
+        scopes=row.scopes,
+        gen=row.gen,
+    )
 
 
 async def run_authorized(
@@ -55,15 +68,7 @@ async def run_authorized(
         StateError: The event could not be recorded.
     """
     around = x.keeper.around
-    event = Authorized(
-        account_id=account.id,
-        at=row.granted_at,
-        source="setup",
-        username=account.username,
-        credential=row.kind.value,
-        scopes=row.scopes,
-        gen=row.gen,
-    )
+    event = authorized_event(account, row, source="setup")
     owner = await asyncio.to_thread(this_process, around.entropy)
     lease = Lease(store, around.clock, owner=owner, name="setup")
     await lease.acquire()

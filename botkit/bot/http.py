@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from botkit.bot.authorized import authorized_event
 from botkit.errors import ConfigError, StateError
-from botkit.model.events import Authorized
 from botkit.model.tokens import LoginState
 from botkit.protocol.callback_urls import check_redirect_uri
 from botkit.protocol.invitations import callback_url
@@ -134,15 +134,7 @@ async def _connect_routes(
         invitation: Invitation, holder: str, account: Account, row: CredentialRow
     ) -> CredentialRow:
         running.newcomers.known(account)
-        event = Authorized(
-            account_id=account.id,
-            at=row.granted_at,
-            source=_SOURCE,
-            username=account.username,
-            credential=row.kind.value,
-            scopes=row.scopes,
-            gen=row.gen,
-        )
+        event = authorized_event(account, row, source=_SOURCE)
         return await around.store.invitations.redeem(
             invitation.id,
             holder,
