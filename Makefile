@@ -54,7 +54,7 @@ canary: $(V)/.ok ## no secret in anything that is said: marked secrets, every lo
 	@$(BIN)/python -m pytest -q -p tests.canary.plugin tests/canary
 
 browser: ## Chromium for tests/browser, where apt can; without it those tests are skipped
-	@command -v chromium chromium-browser google-chrome >/dev/null && exit; \
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit; done; \
 	if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
 	  { apt-get update && apt-get install -y --no-install-recommends chromium; } >/dev/null 2>&1 && exit; \
 	fi; echo "browser: none here, and apt cannot install chromium"

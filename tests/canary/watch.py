@@ -52,7 +52,7 @@ class Watch:
         if not kinds:
             return
         bare = _MEANT.sub("", text)
-        left = [kind for kind in kinds if kind not in _IN_ADDRESS] or find(bare)
+        left = [kind for kind in kinds if kind not in _IN_ADDRESS] + find(bare)
         for kind in dict.fromkeys(left):
             shown = " ".join(text.split())
             self.note(f"leak\t{kind}\t{place}\t{self.where}\t{shown[:400]}")
