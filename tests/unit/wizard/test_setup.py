@@ -29,7 +29,7 @@ def bot() -> Bot:
 
 async def authorize(desk: Any, bot: Bot | None, **asked: Any) -> SetUp:
     settings = await asyncio.to_thread(desk.settings)
-    return await set_up(
+    done = await set_up(
         settings,
         desk.store,
         bot,
@@ -38,6 +38,8 @@ async def authorize(desk: Any, bot: Bot | None, **asked: Any) -> SetUp:
         tell=desk.told.append,
         transport=desk.transport,
     )
+    await asyncio.gather(*desk.visits)  # the browser has read the last page
+    return done
 
 
 def told(desk: Any, words: str) -> str:
