@@ -45,7 +45,7 @@ _PER_HOST = 32
 _KEPT_S = 15.0
 """Kept connections are closed by us well before a load balancer closes them under a POST."""
 _BUFFER_BYTES = 1 << 18
-_STREAM_BUFFER_BYTES = 1 << 20
+_STREAM_BUFFER_BYTES = 1 << 19
 """What comes while the store commits is read at once; twice as much is the most that is kept."""
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

@@ -76,16 +76,16 @@ def read_response(
     if status not in _SUCCESS:
         raise read_error(request_name, status, headers, body, now=now)
     answer = {} if status == _NO_CONTENT and not body else _object(request_name, status, body)
-    errors = tuple(problems.json_objects(answer.get("errors")))
+    errors = tuple(problems.json_objects(answer["errors"])) if "errors" in answer else ()
     data = answer.get("data")
-    meta = problems.json_object(answer.get("meta")) or {}
+    meta = (problems.json_object(answer["meta"]) or {}) if "meta" in answer else {}
     if errors and data is None and not meta:
         body_of_error = {**errors[0], "errors": list(errors)}
         raise problems.error_of(request_name, status, body_of_error, headers, now=now)
     return Response(
         status=status,
         data=data,
-        includes=problems.json_object(answer.get("includes")) or {},
+        includes=(problems.json_object(answer["includes"]) or {}) if "includes" in answer else {},
         meta=meta,
         errors=errors,
         window=read_window(headers),
