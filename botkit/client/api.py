@@ -9,6 +9,7 @@ X API docs, "Rate limits" and "Response codes and errors".
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -33,7 +34,7 @@ from botkit.protocol import access, pricing, requests
 from botkit.protocol.responses import Response, read_error, read_level, read_response
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Callable
     from decimal import Decimal
 
     from botkit.client.callers import Caller
@@ -108,7 +109,7 @@ class XApi:
                 await limiter.enter(key)
             try:
                 if http.writes:
-                    stop = self._stop(request, account_id, caller, version)
+                    stop = partial(self._look_again, request, account_id, caller, version)
                     answer = await self._transport.send(http, before_bytes=stop)
                 else:
                     answer = await self._transport.send(http)
@@ -189,18 +190,14 @@ class XApi:
         self._spend(request, account_id)
         return response
 
-    def _stop(
+    async def _look_again(
         self, request: Request, account_id: str, caller: Caller, version: int
-    ) -> Callable[[], Awaitable[None]]:
+    ) -> None:
         """The last look at the credential: after all waiting, when the connection is there."""
-
-        async def before_bytes() -> None:
-            if self._keeper.version == version:
-                return
-            if not await self._callers.check_again(request, account_id, caller):
-                raise _Moved
-
-        return before_bytes
+        if self._keeper.version == version:
+            return
+        if not await self._callers.check_again(request, account_id, caller):
+            raise _Moved
 
     async def _heard(
         self, caller: Caller, answer: HttpResponse, outcome: Response | ResponseError
