@@ -58,12 +58,18 @@ def _this_process_may_dump() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _logging_as_it_was() -> Iterator[None]:
     """A test that sets logging up leaves the next one what it found."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, levels = logging.root.handlers[:], _levels()
     yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    logging.root.handlers[:] = handlers
+    for logger in _levels():
+        logger.setLevel(levels.get(logger, logging.NOTSET))
     structlog.reset_defaults()
+
+
+def _levels() -> dict[logging.Logger, int]:
+    named = logging.root.manager.loggerDict.values()
+    loggers = [one for one in named if isinstance(one, logging.Logger)]
+    return {logger: logger.level for logger in (logging.root, *loggers)}
 
 
 @pytest.fixture
