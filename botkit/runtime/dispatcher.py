@@ -41,7 +41,7 @@ _log = structlog.get_logger("botkit.dispatcher")
 _UNCLEAN_ENDS = 2
 _HELD_SLOTS = 3
 """So many times the slots are held before a source waits: more only fill the processor's cache."""
-_TURNS = 3
+_TURNS = 2
 """After so many turns of the loop the handlers that were about to start have started."""
 _GRACE_S = 1.0
 """How long a cancelled handler may take to end."""
