@@ -36,6 +36,8 @@ _log = structlog.get_logger("botkit.tokens")
 
 _MOST_FLIGHTS = 64
 _LOOK_AGAIN_S = 60.0
+_APART_S = 0.1
+"""Between two looks at what is due: one wake-up serves all that falls into it."""
 _SOON_S = 1.0
 _NETWORK_S = (1.0, 60.0)
 _STORE_S = (2.0, 60.0)
@@ -86,7 +88,7 @@ class Flights:
             # Short looks: the machine may sleep, and the loop's clock stands still meanwhile.
             wait_s = _LOOK_AGAIN_S
             if next_s is not None and len(self._tasks) < _MOST_FLIGHTS:
-                wait_s = min(max(next_s - self._clock.monotonic(), 0.0), _LOOK_AGAIN_S)
+                wait_s = min(max(next_s - self._clock.monotonic(), _APART_S), _LOOK_AGAIN_S)
             with suppress(TimeoutError):
                 async with self._clock.timeout(wait_s):
                     await self._wake.wait()
@@ -134,8 +136,9 @@ class Flights:
         return grant.flight
 
     def _start_due(self) -> None:
+        now_s = self._clock.monotonic()
         while len(self._tasks) < _MOST_FLIGHTS:
-            grant = self._heap.pop(self._clock.monotonic())
+            grant = self._heap.pop(now_s)
             if grant is None:
                 return
             if grant.doubt and grant.flight is None:
@@ -144,7 +147,7 @@ class Flights:
                 grant.flight = self._spawn(self._fly_home(grant))
             elif self.start(grant) is None and (due_s := grant.due_s()) is not None:
                 # Some hair's breadth early, or grounded: not lost, looked at again.
-                self._heap.set(grant, max(due_s, self._clock.monotonic() + _SOON_S))
+                self._heap.set(grant, max(due_s, now_s + _SOON_S))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         # Not of a task group: what cancels the group would cut a refresh between its bytes and

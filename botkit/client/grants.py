@@ -177,13 +177,15 @@ class Grant:
         """When to try next, on the steady clock; None when only a person can help."""
         if self.unsaved is not None:
             return self.next_try_s
-        match self.row.status:
-            case LoginState.OK:
-                return max(self.until_s - self.margin_s, self.next_try_s)
-            case LoginState.UNCERTAIN:
-                return max(self.until_s - self.late_s, self.next_try_s)
-            case LoginState.DEAD | LoginState.CONFIG:
-                return None
+        status = self.row.status
+        if status is LoginState.OK:
+            due_s = self.until_s - self.margin_s
+        elif status is LoginState.UNCERTAIN:
+            due_s = self.until_s - self.late_s
+        else:
+            return None
+        next_s = self.next_try_s
+        return max(next_s, due_s)
 
     def can_act(self, clock: Clock) -> bool:
         """Whether calls can be made by it: its access token lives, or may be renewed now."""

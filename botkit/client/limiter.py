@@ -41,9 +41,10 @@ _FEW = 1024
 class _Window:
     """What is left of one window until its end, calls under way taken off."""
 
-    __slots__ = ("ends_s", "remaining", "reset")
+    __slots__ = ("ends_s", "name", "remaining", "reset")
 
-    def __init__(self, window: RateWindow, *, remaining: int, ends_s: float) -> None:
+    def __init__(self, name: str, window: RateWindow, *, remaining: int, ends_s: float) -> None:
+        self.name = name
         self.reset = window.reset
         self.remaining = remaining
         self.ends_s = ends_s
@@ -55,10 +56,17 @@ class _Lane:
     __slots__ = ("held_until_s", "refused", "under_way", "windows")
 
     def __init__(self) -> None:
-        self.windows: dict[str, _Window] = {}
+        self.windows: tuple[_Window, ...] = ()
         self.held_until_s = 0.0
         self.refused = 0
         self.under_way = 0
+
+    def window(self, name: str) -> _Window | None:
+        """The window of that name, `short` or `day`."""
+        for window in self.windows:
+            if window.name == name:
+                return window
+        return None
 
 
 class Limiter:
@@ -90,7 +98,7 @@ class Limiter:
         lane = self._lanes.get(key)
         if lane is None or lane.held_until_s or self._broke:
             return False
-        windows = lane.windows.values()
+        windows = lane.windows
         for window in windows:
             if window.remaining <= 0:
                 return False
@@ -106,7 +114,7 @@ class Limiter:
         if lane is None:
             lane = self._new_lane(key)
         lane.under_way += 1
-        for window in lane.windows.values():
+        for window in lane.windows:
             window.remaining -= 1
 
     def leave(self, key: WindowKey) -> None:
@@ -123,7 +131,7 @@ class Limiter:
         lane.refused = 0
         window = response.window
         if window is not None:
-            known = lane.windows.get("short")
+            known = lane.window("short")
             if known is not None and known.reset == window.reset:
                 # Answers overtake each other: the lowest figure of one window is the newest.
                 known.remaining = min(known.remaining, window.remaining)
@@ -186,10 +194,9 @@ class Limiter:
         wait_s = lane.held_until_s - now_s
         if wait_s <= 0:
             lane.held_until_s = 0.0
-        for name, window in tuple(lane.windows.items()):
-            if window.ends_s <= now_s:
-                del lane.windows[name]
-            elif window.remaining <= 0:
+        lane.windows = tuple(window for window in lane.windows if window.ends_s > now_s)
+        for window in lane.windows:
+            if window.remaining <= 0:
                 wait_s = max(wait_s, window.ends_s - now_s)
         return wait_s
 
@@ -197,23 +204,25 @@ class Limiter:
         span_s = (window.reset - (date or self._clock.now())).total_seconds()
         if not 0 < span_s <= _LONGEST_S:
             return
-        known = lane.windows.get(name)
+        known = lane.window(name)
         if known is not None and abs((known.reset - window.reset).total_seconds()) <= 1:
             known.remaining = min(known.remaining, window.remaining)
             return
         if known is not None and known.reset > window.reset:
             return
-        lane.windows[name] = _Window(
+        new = _Window(
+            name,
             window,
             remaining=window.remaining - max(lane.under_way - 1, 0),
             ends_s=self._clock.monotonic() + span_s + self._jitter_s(),
         )
+        lane.windows = (*(old for old in lane.windows if old is not known), new)
 
     def _new_lane(self, key: WindowKey) -> _Lane:
         if len(self._lanes) >= self._prune_at:
             now_s = self._clock.monotonic()
             for old, lane in tuple(self._lanes.items()):
-                over = all(w.ends_s <= now_s for w in lane.windows.values())
+                over = all(w.ends_s <= now_s for w in lane.windows)
                 if over and not lane.under_way and lane.held_until_s <= now_s:
                     del self._lanes[old]
             self._prune_at = max(_FEW, 2 * len(self._lanes))

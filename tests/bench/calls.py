@@ -1,4 +1,4 @@
-"""B1 and B3: creating posts with 32 calls in flight, and one OAuth 1.0a signature."""
+"""B1 to B3: creating posts with 32 calls in flight, and one OAuth 1.0a signature."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import hmac
 import secrets
 import time
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -17,22 +18,32 @@ from tests.bench import ready
 from tests.bench.measure import Meter, Order, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
 __all__ = [
     "authlib_signature",
     "botkit_posts",
     "botkit_signature",
+    "botkit_signed_posts",
     "oauthlib_signature",
+    "opened_x",
     "plain_posts",
     "plain_signature",
     "tweepy_posts",
+    "tweepy_signed_posts",
     "xdk_posts",
 ]
 
 IN_FLIGHT = 32
 _PATH = "/2/tweets"
 _URL = f"https://api.x.com{_PATH}"
+_TWEEPY_KEYS = dict(
+    zip(
+        ("consumer_key", "consumer_secret", "access_token", "access_token_secret"),
+        ("consumer-key", "consumer-secret", "1-token", "token-secret"),
+        strict=True,
+    )
+)
 _KEYS = ("consumer-key", "consumer-secret", "1-token", "token-secret")
 
 
@@ -74,9 +85,10 @@ def plain_posts(order: Order) -> Sample:
     return asyncio.run(run())
 
 
-def botkit_posts(order: Order) -> Sample:
+def botkit_posts(order: Order, *, oauth1: bool = False) -> Sample:
     """The whole client: credential, rate window, transport, price, answer checked."""
-    ready.prepare(Path(order.folder), api_url=f"http://127.0.0.1:{order.port}")
+    address = f"http://127.0.0.1:{order.port}"
+    ready.prepare(Path(order.folder), api_url=address, oauth1=oauth1)
 
     async def run() -> Sample:
         from botkit.protocol.requests import create_post
@@ -84,10 +96,10 @@ def botkit_posts(order: Order) -> Sample:
 
         set_up_logging(level="error")
 
-        async with _sender(Path(order.folder)) as sender:
+        async with opened_x(Path(order.folder)) as x:
 
             async def post(text: str) -> str:
-                response = await sender.send(create_post(text), account_id=ready.ACCOUNT_ID)
+                response = await x.sender.send(create_post(text), account_id=ready.ACCOUNT_ID)
                 return str(response.data["id"])
 
             return await _posts(post, order)
@@ -95,8 +107,12 @@ def botkit_posts(order: Order) -> Sample:
     return asyncio.run(run())
 
 
+botkit_signed_posts = partial(botkit_posts, oauth1=True)
+
+
 @asynccontextmanager
-async def _sender(folder: Path) -> AsyncIterator[Any]:
+async def opened_x(folder: Path) -> AsyncGenerator[Any]:
+    """Everything that speaks to X for the accounts of a folder that `prepare` made."""
     from botkit.bot.assembly import open_the_vault, open_x
     from botkit.client.system import SystemClock
     from botkit.config import load_settings
@@ -106,10 +122,10 @@ async def _sender(folder: Path) -> AsyncIterator[Any]:
     async with open_store(settings.store_url, clock=SystemClock()) as store:
         vault = await open_the_vault(settings, store)
         async with open_x(settings, store, vault) as x:
-            yield x.sender
+            yield x
 
 
-def tweepy_posts(order: Order) -> Sample:
+def tweepy_posts(order: Order, *, oauth1: bool = False) -> Sample:
     """The fastest peer, with a session that it keeps; its host is a constant, swapped here."""
 
     async def run() -> Sample:
@@ -120,21 +136,24 @@ def tweepy_posts(order: Order) -> Sample:
             def __init__(self, session: aiohttp.ClientSession) -> None:
                 self._session = session
 
-            def request(self, method: str, url: str, **more: Any) -> Any:
-                return self._session.request(method, url.replace(there, here), **more)
+            def request(self, method: str, url: object, **more: Any) -> Any:
+                return self._session.request(method, str(url).replace(there, here), **more)
 
         there, here = "https://api.twitter.com", f"http://127.0.0.1:{order.port}"
-        client = AsyncClient(bearer_token="made-up")
+        client = AsyncClient(**_TWEEPY_KEYS) if oauth1 else AsyncClient(bearer_token="made-up")
         async with aiohttp.ClientSession() as session:
             client.session = Here(session)
 
             async def post(text: str) -> str:
-                response = await client.create_tweet(text=text, user_auth=False)
+                response = await client.create_tweet(text=text, user_auth=oauth1)
                 return str(response.data["id"])
 
             return await _posts(post, order)
 
     return asyncio.run(run())
+
+
+tweepy_signed_posts = partial(tweepy_posts, oauth1=True)
 
 
 def xdk_posts(order: Order) -> Sample:

@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from botkit.config import Settings
+    from datetime import datetime
 
-__all__ = ["ACCOUNT_ID", "RUNNING", "prepare"]
+    from botkit.config import Settings
+    from botkit.ports import Store, Vault
+
+__all__ = ["ACCOUNT_ID", "RUNNING", "prepare", "secret"]
 
 ACCOUNT_ID = "1"
 RUNNING = '"event": "running"'
 """Stands in the line that `botkit run` logs when it hears."""
 
+_TOKEN_LENGTH = 91
 _NOBODY = "http://127.0.0.1:9"  # no connection is waited for before the bot is ready
 
 
-def prepare(folder: Path, *, api_url: str = _NOBODY) -> None:
-    """A bot, its settings, and a store with one account that is logged in."""
+def prepare(
+    folder: Path, *, api_url: str = _NOBODY, accounts: int = 1, oauth1: bool = False
+) -> None:
+    """A bot, its settings, and a store with so many accounts that are logged in.
+
+    Their ids count from 1. With `oauth1` they hold an OAuth 1.0a token and nothing else.
+    """
     key = "made-up-".ljust(42, "k") + "A="
+    app = {"client_id": "made-up", "client_secret": "made-up", "bearer_token": "made-up"}
+    if oauth1:
+        app |= {"api_key": "made-up", "api_secret": "made-up"}
     settings = {
         "bot": {"target": "bench_bot:bot"},
-        "app": {"client_id": "made-up", "client_secret": "made-up", "bearer_token": "made-up"},
+        "app": app,
         "x": {"api_url": api_url},
         "store": {"url": f"sqlite:///{folder / 'botkit.db'}", "key": key},
     }
@@ -36,7 +49,8 @@ def prepare(folder: Path, *, api_url: str = _NOBODY) -> None:
     (folder / "bench_bot.py").write_text(_BOT, encoding="utf-8")
     from botkit.config import load_settings
 
-    asyncio.run(_fill(load_settings(environ={}, folder=folder)))
+    settled = load_settings(environ={}, folder=folder)
+    asyncio.run(_fill(settled, accounts=accounts, oauth1=oauth1))
 
 
 _BOT = """
@@ -52,35 +66,50 @@ async def greet(mention: Mention, act: Actions) -> None:
 """
 
 
-async def _fill(settings: Settings) -> None:
-    from datetime import timedelta
+def secret(kind: str, account_id: str) -> str:
+    """A token of its own for each account, as long as X's are."""
+    return f"{kind}-{account_id}-".ljust(_TOKEN_LENGTH, "x")
 
+
+async def _fill(settings: Settings, *, accounts: int, oauth1: bool) -> None:
     from botkit.bot.assembly import open_the_vault
     from botkit.client.system import SystemClock
-    from botkit.model.records import CredentialRow
-    from botkit.model.tokens import CredentialKind
-    from botkit.model.users import Account
     from botkit.storage import open_store
 
     clock = SystemClock()
     async with open_store(settings.store_url, clock=clock) as store:
         vault = await open_the_vault(settings, store)
-        await store.accounts.put(Account(id=ACCOUNT_ID, username="bench", app="default"))
-        kind = CredentialKind.OAUTH2
-        tokens = {"access_token": "made-up", "refresh_token": "made-up"}
-        now = clock.now()
-        await store.credentials.replace(
-            CredentialRow(
-                account_id=ACCOUNT_ID,
-                app="default",
-                kind=kind,
-                gen=1,
-                sealed=vault.seal(tokens, account_id=ACCOUNT_ID, app="default", kind=kind, gen=1),
-                user_id=ACCOUNT_ID,
-                username="bench",
-                scopes=("tweet.read", "tweet.write", "users.read", "offline.access"),
-                since=now,
-                granted_at=now,
-                access_until=now + timedelta(hours=2),
-            )
+        async with asyncio.TaskGroup() as group:  # so that many are committed together
+            for number in range(1, accounts + 1):
+                group.create_task(_log_in(store, vault, clock.now(), str(number), oauth1=oauth1))
+
+
+async def _log_in(
+    store: Store, vault: Vault, now: datetime, account_id: str, *, oauth1: bool
+) -> None:
+    from botkit.model.records import CredentialRow
+    from botkit.model.tokens import CredentialKind
+    from botkit.model.users import Account
+
+    kind = CredentialKind.OAUTH1 if oauth1 else CredentialKind.OAUTH2
+    names = ("token", "token_secret") if oauth1 else ("access_token", "refresh_token")
+    tokens = {name: secret(name, account_id) for name in names}
+    scopes = ("tweet.read", "tweet.write", "users.read", "offline.access")
+    username = "bench" if account_id == ACCOUNT_ID else f"bench{account_id}"
+    await store.accounts.put(Account(id=account_id, username=username, app="default"))
+    await store.credentials.replace(
+        CredentialRow(
+            account_id=account_id,
+            app="default",
+            kind=kind,
+            gen=1,
+            sealed=vault.seal(tokens, account_id=account_id, app="default", kind=kind, gen=1),
+            user_id=account_id,
+            username=username,
+            scopes=() if oauth1 else scopes,
+            level="read-write" if oauth1 else "",
+            since=now,
+            granted_at=now,
+            access_until=None if oauth1 else now + timedelta(hours=2),
         )
+    )

@@ -162,6 +162,25 @@ ROWS = (
         service="tests.bench.post_server",
     ),
     Row(
+        id="B2",
+        path="create post, OAuth 1.0a, 32 in flight",
+        figure=Figure.PER_CPU_S,
+        ours=_of("calls", "botkit", 3_000, "botkit_signed_posts"),
+        limit=Against(
+            variant=_of("calls", "session.post(json=)", 3_000, "plain_posts"),
+            bar=_at_least(0.9, 1.1),
+        ),
+        peers=(
+            Against(
+                variant=_of(
+                    "calls", "tweepy AsyncClient", 1_000, "tweepy_signed_posts", **_TWEEPY
+                ),
+                bar=_at_least(2.5, 3.5),
+            ),
+        ),
+        service="tests.bench.post_server",
+    ),
+    Row(
         id="B3",
         path="one OAuth 1.0a signature",
         figure=Figure.CPU_US,
@@ -343,5 +362,55 @@ ROWS = (
                 bar=_at_most(0.15),
             ),
         ),
+    ),
+    Row(
+        id="F1",
+        path="memory of an account: tokens, scopes, rate window, timer",
+        figure=Figure.KB,
+        ours=_of("accounts", "botkit", 2_000, "botkit_memory"),
+        limit=Against(
+            variant=_of("accounts", "slots record", 10_000, "record_memory"), bar=_at_most(4)
+        ),
+        peers=(
+            Against(
+                variant=_of("accounts", "tweepy Client", 1_000, "tweepy_memory", **_TWEEPY),
+                bar=_at_most(0.3),
+            ),
+            Against(
+                variant=_of("accounts", "xdk", 1_000, "xdk_memory", **_XDK), bar=_at_most(0.3)
+            ),
+        ),
+    ),
+    Row(
+        id="F2",
+        path="10 000 refresh timers, 5 000 fire a second",
+        figure=Figure.CPU_US,
+        ours=_of("accounts", "botkit", 10_000, "botkit_timers"),
+        limit=Against(
+            variant=_of("accounts", "one heap, one task", 10_000, "heap_timers"), bar=_at_most(2)
+        ),
+        peers=(
+            Against(
+                variant=_of("accounts", "a task each", 10_000, "task_each_timers"),
+                bar=_at_most(0.25),
+            ),
+        ),
+    ),
+    Row(
+        id="F3",
+        path="1 000 accounts post at once, cold",
+        figure=Figure.CPU_US,
+        ours=_of("accounts", "botkit", 1_000, "botkit_cold_posts"),
+        limit=Against(
+            variant=_of("accounts", "shared session", 1_000, "shared_cold_posts"),
+            bar=_at_most(1.3),
+        ),
+        peers=(
+            Against(
+                variant=_of("accounts", "session each", 1_000, "session_each_cold_posts"),
+                bar=_at_most(0.5),
+            ),
+        ),
+        service="tests.bench.post_server",
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from botkit.errors import Conflict
@@ -190,7 +191,7 @@ def put_account(transaction: Transaction, account: Account) -> None:
 
 
 def _account(row: tuple[Any, ...]) -> Account:
-    return Account(id=row[0], username=row[1], name=row[2], app=row[3], alias=row[4])
+    return Account(id=row[0], username=row[1], name=row[2], app=sys.intern(row[3]), alias=row[4])
 
 
 def _user(row: tuple[Any, ...]) -> StoredUser:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3  # noqa: TC003 - kept beside its use, the room is about it
+import sys
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from botkit.errors import Conflict
@@ -337,13 +339,13 @@ def _get(execute: Execute, place: tuple[str, str, str]) -> CredentialRow | None:
 def _row(row: tuple[Any, ...]) -> CredentialRow:
     return CredentialRow(
         account_id=row[0],
-        app=row[1],
+        app=sys.intern(row[1]),
         kind=CredentialKind(row[2]),
         gen=row[3],
         sealed=row[4],
         user_id=row[5],
         username=row[6],
-        scopes=tuple(row[7].split()),
+        scopes=_scopes(row[7]),
         level=row[8],
         status=LoginState(row[9]),
         reason=row[10],
@@ -354,6 +356,12 @@ def _row(row: tuple[Any, ...]) -> CredentialRow:
         config_fingerprint=row[15],
         intent=_intent(row[16:]) if row[16] else None,
     )
+
+
+@lru_cache(maxsize=256)
+def _scopes(text: str) -> tuple[str, ...]:
+    """One tuple for all logins that were granted the same: there may be thousands."""
+    return tuple(text.split())
 
 
 def _intent(row: tuple[Any, ...]) -> Intent:
