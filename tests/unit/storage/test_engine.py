@@ -314,7 +314,13 @@ async def test_a_store_replaced_while_in_use_is_not_written_to(
             Path(f"{path}{suffix}").rename, path.with_name(f"moved.db{suffix}")
         )
     await asyncio.to_thread(path.with_name("other.db").rename, path)
-    engine._writer._fail([], OSError("anything"))
+
+    def fail(*_: object) -> bool:
+        raise OSError(5, "anything")
+
+    with monkeypatch.context() as patched:  # in the writer's own thread, which may close its file
+        patched.setattr(engines, "_run_together", fail)
+        await raised(StoreUnavailable, engine.write(put("b")))
     error = await raised(Corrupt, engine.write(put("b")))
     assert "replaced" in str(error)
 
