@@ -191,7 +191,7 @@ class RunSettings(_Section):
     """How the process runs and ends."""
 
     drain_s: float = Field(default=8.0, ge=0, le=300)
-    slots: int = Field(default=64, ge=1, le=10_000)
+    slots: int = Field(default=128, ge=1, le=10_000)
     """How many handlers run at the same time at most."""
     write_policy: Literal["reconcile", "hold", "resend"] = "reconcile"
     """What happens to a write whose answer was lost: see the explanation of delivery."""

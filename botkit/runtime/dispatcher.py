@@ -22,6 +22,7 @@ from botkit.runtime.lanes import Lanes
 from botkit.runtime.rides import Rides
 from botkit.runtime.runs import Runs
 from botkit.runtime.slots import Deadlines, Slot
+from botkit.runtime.suspects import Suspects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
@@ -39,6 +40,8 @@ __all__ = ["Dispatcher"]
 _log = structlog.get_logger("botkit.dispatcher")
 
 _UNCLEAN_ENDS = 2
+_SUSPECTS = 4
+"""So many events run at a time of which one may have ended the process."""
 _HELD_SLOTS = 3
 """So many times the slots are held before a source waits: more only fill the processor's cache."""
 _TURNS = 2
@@ -69,7 +72,7 @@ class Dispatcher:
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
         redact: Callable[[str], str],
         on_ended: Callable[[Ended], None] | None = None,
-        slots: int = 64,
+        slots: int = 128,
         capacity: int = 2000,
     ) -> None:
         self._store = services.store
@@ -78,6 +81,7 @@ class Dispatcher:
         self._spawn = spawn
         self._free = slots
         self._lanes = Lanes()
+        self._suspects = Suspects(_SUSPECTS)
         self._marked: deque[Job] = deque()
         self._slots: list[Slot] = []
         self._resting: list[asyncio.Future[None]] = []
@@ -227,7 +231,7 @@ class Dispatcher:
 
     async def _start_handlers(self) -> None:
         while True:
-            jobs = [] if self._stopping else self._lanes.take(self._free)
+            jobs = [] if self._stopping else self._next_jobs()
             if not jobs:
                 self._ready.clear()
                 await self._ready.wait()
@@ -238,6 +242,13 @@ class Dispatcher:
             await self._mark([job.seq for job in jobs if not job.marked])
             self._marked.extend(jobs)
             self._wake_one()
+
+    def _next_jobs(self) -> list[Job]:
+        """Those that start now, each the first of its lane."""
+        jobs = self._suspects.let_go(self._free)
+        while self._lanes.ready and len(jobs) < self._free:
+            jobs += self._suspects.screen(self._lanes.take(self._free - len(jobs)))
+        return jobs
 
     async def _mark(self, seqs: list[int]) -> None:
         if not seqs:
@@ -253,6 +264,7 @@ class Dispatcher:
             return False
         await self._runs.bury(job, reason="crashed")
         self._free += 1
+        self._suspects.leave(job)
         self._gone(job)
         return True
 
@@ -307,9 +319,10 @@ class Dispatcher:
     def _leave(self, job: Job, *, rides: bool) -> None:
         self._free += 1
         self._lanes.leave(job)
+        self._suspects.leave(job)
         if not rides:
             self.feeder.release(job)
-        if self._lanes.ready:
+        if self._lanes.ready or self._suspects.can_go:
             self._ready.set()
         if not self._marked:
             self.rides.hurry_if_due()

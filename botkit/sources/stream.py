@@ -48,7 +48,7 @@ _log = structlog.get_logger("botkit.stream")
 
 _SILENCE_S = 30.0
 """X sends a keep-alive every 20 s; this adds slack for jitter."""
-_PORTION = 64
+_PORTION = 128
 """So many lines are recorded at once: as many handlers start by them, as there are slots."""
 _CONFIG_RETRY_S = 300.0
 """What only a person can mend is looked at again now and then, without a loop."""

@@ -191,6 +191,54 @@ async def test_events_left_by_a_kill_are_handled_at_the_next_start(tmp_path: Pat
     assert bot.outcomes == ["done"]
 
 
+async def test_of_those_that_ran_when_the_process_died_a_few_run_at_a_time_and_others_beside_them(
+    tmp_path: Path,
+) -> None:
+    gate = Gate()
+    async with bench(tmp_path, wired(gate)) as bot:
+        await bot.record(*(mention(str(n), second=n) for n in range(6)))
+        await calm(bot)
+        assert gate.inside == list("012345")
+    gate.order.clear()
+    gate.inside.clear()
+    async with bench(tmp_path, wired(gate), started=False) as bot:
+        await bot.store.events.count_unclean(fence=bot.lease.fence())
+        start(bot)
+        await calm(bot)
+        assert gate.inside == list("0123")
+        await bot.record(mention("new", second=9))
+        await calm(bot)
+        assert gate.inside == [*"0123", "new"]
+        gate.open("2")
+        await calm(bot)
+        assert gate.inside == [*"013", "new", "4"]
+    async with bench(tmp_path, wired(gate), started=False) as bot:
+        left = await bot.store.events.count_unclean(fence=bot.lease.fence())
+        assert {one.key: one.unclean for one in left} == {
+            "post/0/0": 2,
+            "post/1/0": 2,
+            "post/3/0": 2,
+            "post/4/0": 2,
+            "post/new/0": 1,
+        }
+
+
+async def test_suspects_do_not_take_the_slots_of_others_while_they_wait(tmp_path: Path) -> None:
+    gate = Gate()
+    async with bench(tmp_path, wired(gate)) as bot:
+        await bot.record(*(mention(str(n), second=n) for n in range(8)))
+        await calm(bot)
+    gate.inside.clear()
+    async with bench(tmp_path, wired(gate), started=False, slots=5) as bot:
+        await bot.store.events.count_unclean(fence=bot.lease.fence())
+        await bot.record(mention("8", second=8), mention("9", second=9))
+        start(bot)
+        await calm(bot)
+        assert gate.inside == [*"0123", "8"]
+        gate.open(*"0123456789")
+        await bot.idle()
+
+
 async def test_an_event_that_took_the_process_down_twice_does_not_run_a_third_time(
     tmp_path: Path,
 ) -> None:
