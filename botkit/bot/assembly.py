@@ -52,6 +52,7 @@ __all__ = [
     "keys_of",
     "limits_of",
     "open_the_vault",
+    "open_transport",
     "open_x",
     "renew_the_vault",
     "rescue_of",
@@ -95,7 +96,7 @@ async def open_x(
     logins, a login is refreshed by one at a time, and the others take over what it got. `owner`
     names this process; `tenure` says how long it holds what it takes.
     """
-    async with _transport_of(settings, transport) as chosen:
+    async with open_transport(settings, transport) as chosen:
         time, chance = clock or SystemClock(), entropy or SystemEntropy()
         name = await asyncio.to_thread(this_process, chance) if owner is None else owner
         terms = tenure or Tenure()
@@ -266,7 +267,10 @@ def _beside_store(settings: Settings, suffix: str) -> Path | None:
 
 
 @asynccontextmanager
-async def _transport_of(settings: Settings, given: Transport | None) -> AsyncGenerator[Transport]:
+async def open_transport(
+    settings: Settings, given: Transport | None = None
+) -> AsyncGenerator[Transport]:
+    """The way to X that the settings describe; one that is given is taken as it is."""
     if given is not None:
         yield given
         return

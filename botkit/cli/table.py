@@ -44,6 +44,12 @@ COMMANDS: tuple[Entry, ...] = (
         "Walk through the automated-account label.",
         _OPERATE,
     ),
+    Entry(
+        "doctor",
+        "botkit.cli.doctor",
+        "Say what would make the first write fail, and the cure.",
+        _OPERATE,
+    ),
     Entry("run", "botkit.cli.run", "Run a bot until it is told to stop.", _OPERATE),
     Entry("status", "botkit.cli.status", "Say what is alive and what waits.", _LOOK),
     Entry(

@@ -68,6 +68,8 @@ async def check_logins(
         StateError: The store or the vault cannot be used.
     """
     rows = await keeper.around.store.credentials.listing(account.id)
+    # A level that X shows is noted for a token that is loaded.
+    await keeper.holdings(account.id)
     checked: list[Checked] = []
     for row in (row for row in rows if row.app == account.app):
         if row.kind is CredentialKind.OAUTH2:

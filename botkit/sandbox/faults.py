@@ -209,8 +209,9 @@ class Faults:
         self._world.clock_off = timedelta(seconds=seconds)
 
     def clear(self) -> None:
-        """Forget what is planned."""
+        """Forget what is planned; X's clock is right again."""
         self._planned.clear()
+        self.clock_off(0)
         self.stream = _StreamPlan()
 
     def plan(self, kind: str, options: dict[str, Any]) -> None:

@@ -42,10 +42,15 @@ class Redactor:
         if len(secret) >= _SHORTEST:
             self._known.add(secret)
 
-    def text(self, text: str) -> str:
-        """The text without secrets."""
+    def known(self, text: str) -> str:
+        """The text without the values that are known: for words that speak of secrets."""
         for secret in self._known:
             text = text.replace(secret, REDACTED)
+        return text
+
+    def text(self, text: str) -> str:
+        """The text without secrets."""
+        text = self.known(text)
         return _SECRET_VALUES.sub(lambda found: found["name"] + REDACTED, text)
 
     def __call__(

@@ -22,6 +22,7 @@ from botkit.model.tokens import CredentialKind, LoginState
 from botkit.model.users import Account
 from botkit.sandbox.listener import open_server
 from botkit.storage import open_store
+from tests.unit.cli.doctoring import Doctor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -184,7 +185,7 @@ class Desk:
                 sealed=vault.seal(tokens, **bound, gen=gen),
                 user_id=account.id,
                 username=account.username,
-                scopes=SCOPES if left is not None else (),
+                scopes=changes.pop("scopes", SCOPES if left is not None else ()),
                 since=now,
                 granted_at=granted_at,
                 access_until=None if left is None else now + left,
@@ -217,3 +218,9 @@ def desk(
 ) -> Desk:
     """The machine where the bot was set up."""
     return Desk(_served, tmp_path / "laptop", monkeypatch, capsys)
+
+
+@pytest.fixture
+def doctor(desk: Desk) -> Iterator[Doctor]:
+    yield Doctor(desk)
+    desk.user.suspended = False

@@ -1,0 +1,159 @@
+"""What an account can do against what its bot may do: scopes and levels, label, budget.
+
+Source: docs/explanation/access.md; docs/explanation/policy.md.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from botkit.doctor.findings import Finding, fine, not_asked, untold, wrong
+from botkit.errors import AccessDenied, Parked
+from botkit.model.tokens import CredentialKind
+from botkit.protocol import access, label
+from botkit.protocol.diagnosis import Verdict
+from botkit.protocol.operations import operation
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from botkit.model.records import CredentialRow
+    from botkit.model.users import Account, User
+    from botkit.runtime.budget import Budget
+
+__all__ = ["check_access", "check_budget", "check_label", "holdings_of"]
+
+_KINDS = {
+    CredentialKind.OAUTH2: "the OAuth 2.0 login",
+    CredentialKind.OAUTH1: "the OAuth 1.0a login",
+    CredentialKind.APP_ONLY: "the app's bearer token",
+}
+
+
+def holdings_of(
+    rows: Iterable[CredentialRow], *, has_bearer: bool
+) -> dict[CredentialKind, tuple[str, ...]]:
+    """What the stored logins allow: scopes, the level, or nothing for the app's bearer."""
+    held: dict[CredentialKind, tuple[str, ...]] = {}
+    for row in rows:
+        if row.kind is CredentialKind.OAUTH2:
+            held[row.kind] = row.scopes
+        elif row.kind is CredentialKind.OAUTH1:
+            held[row.kind] = (row.level,) if row.level else ()
+    if has_bearer:
+        held[CredentialKind.APP_ONLY] = ()
+    return held
+
+
+def check_access(
+    account: Account,
+    held: Mapping[CredentialKind, tuple[str, ...]],
+    *,
+    may: Iterable[str],
+    scopes: Sequence[str],
+) -> list[Finding]:
+    """A line for each word of `may`, or for each operation of it that is not allowed.
+
+    `scopes` are all that the bot asks for, what it hears by included.
+    """
+    if not held:
+        return []
+    about = f"@{account.username}"
+    found: list[Finding] = []
+    for word in sorted(may):
+        found += _of_word(word, held, about)
+    found += _hearing(held, scopes, found, about)
+    return found
+
+
+def _of_word(
+    word: str, held: Mapping[CredentialKind, tuple[str, ...]], about: str
+) -> list[Finding]:
+    check = f"access.{word}"
+    refused: list[Finding] = []
+    used: dict[CredentialKind, list[str]] = {}
+    for name in access.operations_for([word]):
+        try:
+            used.setdefault(access.choose_credential(name, held), []).append(name)
+        except AccessDenied as denied:
+            refused.append(
+                Finding(
+                    id=check,
+                    about=about,
+                    verdict=Verdict.WRONG,
+                    cause=denied.message,
+                    cure=denied.cure,
+                    exit_code=denied.exit_code,
+                    have=denied.have,
+                    need=denied.need,
+                )
+            )
+    if refused:
+        return refused
+    if CredentialKind.OAUTH1 in used and not held[CredentialKind.OAUTH1]:
+        names = " ".join(used[CredentialKind.OAUTH1])
+        cause = f"X did not say the access level of the OAuth 1.0a token, which {names} needs."
+        cure = "Run it without --offline; a write that X refuses will name the level."
+        return [untold(check, cause, cure, about=about)]
+    words = "; ".join(f"{' '.join(names)} by {_KINDS[kind]}" for kind, names in used.items())
+    return [fine(check, words, about=about)]
+
+
+def _hearing(
+    held: Mapping[CredentialKind, tuple[str, ...]],
+    scopes: Sequence[str],
+    found: Iterable[Finding],
+    about: str,
+) -> list[Finding]:
+    """What the OAuth 2.0 login lacks beside the writes: for hearing, and for the refresh."""
+    granted = held.get(CredentialKind.OAUTH2)
+    if granted is None:
+        return []
+    told = {scope for finding in found for scope in finding.need}
+    lacking = [scope for scope in scopes if scope not in granted and scope not in told]
+    if not lacking:
+        return [fine("access.hearing", "what the bot hears by is granted", about=about)]
+    ends = " Without offline.access the login ends after two hours."
+    cause = f"The login lacks {' '.join(lacking)}.{ends if 'offline.access' in lacking else ''}"
+    missing = wrong("access.hearing", cause, "Run botkit setup and authorize again.", about=about)
+    return [missing]
+
+
+async def check_budget(account: Account, budget: Budget) -> list[Finding]:
+    """Whether the operator's budget allows one more post."""
+    about = f"@{account.username}"
+    price = operation("createPosts").price_usd
+    assert price is not None  # posts have had a price since there are prices
+    hour, day = await budget.spent(account.id)
+    try:
+        await budget.check(account.id, price)
+    except Parked as parked:
+        until = _until(parked.until)
+        cause = (
+            f"The budget is spent: USD {hour} in this hour, USD {day} today; writes wait{until}."
+        )
+        cure = "Raise budget.hour_usd or budget.day_usd, or wait."
+        return [wrong("budget", cause, cure, about=about)]
+    return [fine("budget", f"USD {day} spent today, room for a post (USD {price})", about=about)]
+
+
+def check_label(
+    account: Account, profile: User | None, confirmed: Collection[str], *, asked: bool
+) -> list[Finding]:
+    """Whether the automated-account label and what belongs to it are verified or confirmed."""
+    about = f"@{account.username}"
+    judged = label.judge(profile, confirmed)
+    if judged.complete:
+        return [fine("label", "every step is verified or confirmed", about=about)]
+    done = f"{judged.done} of {len(label.STEPS)} steps of the label are verified or confirmed."
+    if not asked:
+        cause = f"{done} What X shows of the account is not known."
+        return [not_asked("label", cause, about=about)]
+    cause = f"{done} X does not show the rest, which proves nothing."
+    cure = "Walk through it: botkit checklist."
+    return [untold("label", cause, cure, about=about)]
+
+
+def _until(when: datetime | None) -> str:
+    return "" if when is None else f" until {when:%H:%M} UTC"

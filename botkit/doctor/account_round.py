@@ -1,0 +1,102 @@
+"""All questions about one account: its logins, what they allow, its budget, its label."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from botkit.doctor import abilities, logins
+from botkit.protocol import pricing, requests
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from botkit.bot import Bot
+    from botkit.bot.assembly import X
+    from botkit.doctor.asking import Asking
+    from botkit.doctor.findings import Finding
+    from botkit.doctor.logins import NextStep
+    from botkit.doctor.report import Report
+    from botkit.model.records import CredentialRow
+    from botkit.model.users import Account, User
+    from botkit.ports import Store
+    from botkit.runtime.budget import Budget
+
+__all__ = ["AccountRound"]
+
+_LOGINS_LIMIT_S = 120.0
+"""A refresh that is due, and a second question for a token that was refused."""
+
+
+class AccountRound:
+    """The round of one account.
+
+    Args:
+        rows: Its logins as they are stored.
+        bot: Whose `may` and scopes are wanted.
+        has_bearer: Whether its app has a bearer token.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        rows: Sequence[CredentialRow],
+        *,
+        bot: Bot,
+        store: Store,
+        budget: Budget,
+        has_bearer: bool,
+        next_step: NextStep,
+    ) -> None:
+        self._account = account
+        self._rows = rows
+        self._bot = bot
+        self._store = store
+        self._budget = budget
+        self._has_bearer = has_bearer
+        self._next_step = next_step
+        self._profile: User | None = None
+
+    async def make(self, report: Report, asking: Asking | None, x: X | None) -> None:
+        """Ask everything; X only with `asking`, and only if the logins can be opened."""
+        account, about = self._account, f"@{self._account.username}"
+        if asking is None or x is None:
+            report.findings += logins.stored_logins(account, self._rows, next_step=self._next_step)
+        else:
+            await report.ask(
+                "login",
+                lambda: self._ask_x(report, asking, x),
+                about=about,
+                limit_s=_LOGINS_LIMIT_S,
+            )
+        await report.ask("access", self._able, about=about)
+        await report.ask(
+            "budget", lambda: abilities.check_budget(account, self._budget), about=about
+        )
+        await report.ask("label", self._labelled, about=about)
+
+    async def _ask_x(self, report: Report, asking: Asking, x: X) -> list[Finding]:
+        account, ask = self._account, requests.get_me()
+        price = pricing.price_usd(ask)
+
+        def note() -> None:
+            self._budget.note(account.id, ask, price)
+            report.times_asked += 1
+            report.cost_usd += price
+
+        found, self._profile = await logins.ask_logins(
+            x.keeper, account, asking, next_step=self._next_step, on_asked=note
+        )
+        # What X said of access levels is stored by now.
+        listed = await self._store.credentials.listing(account.id)
+        self._rows = [row for row in listed if row.app == account.app]
+        return found
+
+    async def _able(self) -> list[Finding]:
+        held = abilities.holdings_of(self._rows, has_bearer=self._has_bearer)
+        bot = self._bot
+        return abilities.check_access(self._account, held, may=bot.may, scopes=bot.scopes)
+
+    async def _labelled(self) -> list[Finding]:
+        confirmed = {mark.step for mark in await self._store.accounts.marks(self._account.id)}
+        asked = self._profile is not None
+        return abilities.check_label(self._account, self._profile, confirmed, asked=asked)

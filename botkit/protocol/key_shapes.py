@@ -1,0 +1,77 @@
+"""What can be seen of an app's keys without asking X: what no key can hold, and what looks odd.
+
+X names no format, so a shape is a hint and X's answer the proof. Sure is only what cannot be sent
+or cannot be so: quotes, blanks, and the same text for two different things.
+
+Source: docs/explanation/x-facts.md, 2.17, 3.2 and 5.1; shapes as X's pages show them.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["FIELDS", "Oddity", "look_at"]
+
+FIELDS = ("client_id", "client_secret", "api_key", "api_secret", "bearer_token")
+"""The settings of an app that hold keys."""
+
+_BEARER = "AAAA"
+"""How an app's bearer token begins. Source: X API docs, "Application-only", sample answer."""
+_ACCESS_TOKEN = re.compile(r"[0-9]{5,20}-[0-9A-Za-z]{20,}", re.ASCII)
+"""A user's id and a text. Source: X API docs, "Creating a signature", sample token."""
+_SCHEME = re.compile(r"(bearer|basic|oauth)\s", re.IGNORECASE)
+_QUOTES = "\"'`<>"
+
+
+class Oddity(Struct, frozen=True, kw_only=True, gc=False):
+    """Something odd about one or two fields. Only what is `sure` is wrong by itself."""
+
+    fields: tuple[str, ...]
+    text: str
+    sure: bool
+
+
+def look_at(keys: Mapping[str, str]) -> list[Oddity]:
+    """What is odd about the keys that are set; names fields and never quotes a value."""
+    given = {name: keys[name] for name in FIELDS if keys.get(name)}
+    found = [oddity for name, value in given.items() for oddity in _one(name, value)]
+    for first, second in combinations(given, 2):
+        if given[first].strip() == given[second].strip():
+            text = f"{first} and {second} are the same text; they are two different things."
+            found.append(Oddity(fields=(first, second), text=text, sure=True))
+    return found
+
+
+def _one(name: str, value: str) -> Iterator[Oddity]:
+    if _SCHEME.match(value):
+        word = value.split(maxsplit=1)[0]
+        yield _sure(name, f"begins with {word!r}, which is not a part of it.")
+    elif value != value.strip():
+        # Trimmed wherever it is sent but as a bearer token.
+        sure = name == "bearer_token"
+        yield Oddity(fields=(name,), text=f"{name} has white space at an end.", sure=sure)
+    elif not value.isascii() or not value.isprintable() or " " in value:
+        yield _sure(name, "holds a blank, a line end or a letter that no key has.")
+    elif value[0] in _QUOTES or value[-1] in _QUOTES:
+        yield _sure(name, "stands in quotes or brackets.")
+    elif name == "bearer_token" and not value.startswith(_BEARER):
+        yield _hint(name, f"does not begin with {_BEARER}, as an app's bearer token does.")
+    elif name != "bearer_token" and value.startswith(_BEARER):
+        yield _hint(name, f"begins with {_BEARER}, as an app's bearer token does.")
+    if _ACCESS_TOKEN.fullmatch(value):
+        yield _hint(name, "looks like a user's OAuth 1.0a access token.")
+
+
+def _sure(name: str, text: str) -> Oddity:
+    return Oddity(fields=(name,), text=f"{name} {text}", sure=True)
+
+
+def _hint(name: str, text: str) -> Oddity:
+    return Oddity(fields=(name,), text=f"{name} {text}", sure=False)

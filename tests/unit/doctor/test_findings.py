@@ -1,0 +1,82 @@
+"""What errors mean for a check, and what the worst of all findings ends the command with."""
+
+from __future__ import annotations
+
+import pytest
+
+from botkit import errors
+from botkit.doctor.findings import Finding, exit_code, fine, not_asked, of_error, untold, wrong
+from botkit.protocol.diagnosis import Topic, Verdict
+
+SUSPENDED = errors.Forbidden("x", status=403, codes=(64,), detail="Your account is suspended.")
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict", "code"),
+    [
+        (errors.TransportError("x", kind="dns"), Verdict.UNTOLD, 4),
+        (errors.TransportError("x", kind="reset"), Verdict.UNTOLD, 4),
+        (TimeoutError(), Verdict.UNTOLD, 4),
+        (errors.ServerError("x", status=503), Verdict.UNTOLD, 4),
+        (errors.RateLimited("x", status=429), Verdict.UNTOLD, 1),
+        (errors.Parked("login"), Verdict.UNTOLD, 1),
+        (errors.VaultKeyError("x", hint="y"), Verdict.WRONG, 5),
+        (errors.StoreUnavailable("x"), Verdict.WRONG, 5),
+        (errors.ConfigError("x", hint="y"), Verdict.WRONG, 2),
+        (errors.InvalidGrant("x"), Verdict.WRONG, 2),
+        (errors.PaymentRequired("x", status=402), Verdict.WRONG, 2),
+        (
+            errors.MissingScope(operation="a", have=["b"], need=["c"], cure="d"),
+            Verdict.WRONG,
+            2,
+        ),
+        (ZeroDivisionError("secret"), Verdict.UNTOLD, 1),
+    ],
+)
+def test_each_error_is_a_verdict_with_its_code(
+    error: BaseException, verdict: Verdict, code: int
+) -> None:
+    found = of_error("check", error, about="app default")
+    assert (found.verdict, found.exit_code) == (verdict, code)
+    assert (found.id, found.about) == ("check", "app default")
+
+
+def test_an_error_that_nobody_expected_is_named_without_its_words() -> None:
+    found = of_error("check", ZeroDivisionError("a secret"))
+    assert "ZeroDivisionError" in found.cause
+    assert "secret" not in found.cause
+
+
+def test_what_is_missing_stands_in_the_finding() -> None:
+    denied = errors.MissingScope(operation="a", have=["b"], need=["c"], cure="d")
+    found = of_error("access", denied)
+    assert (found.have, found.need, found.cure) == (("b",), ("c",), "d")
+
+
+def test_an_answer_about_something_else_leads_to_its_own_line() -> None:
+    found = of_error("login", SUSPENDED, topic=Topic.LOGIN)
+    assert (found.verdict, found.cure) == (Verdict.UNTOLD, "See the line account.")
+    assert of_error("account", SUSPENDED, topic=Topic.STANDING).verdict is Verdict.WRONG
+    assert of_error("account", SUSPENDED).cause.endswith("Your account is suspended.")
+
+
+def test_an_answer_behind_an_error_is_what_counts() -> None:
+    error = errors.InvalidClient("x", hint="y")
+    error.__cause__ = errors.Unauthorized("x", status=401, title="unauthorized_client")
+    assert "does not say which" in of_error("keys.client", error).cause
+
+
+@pytest.mark.parametrize(
+    ("codes", "worst"),
+    [([], 0), ([0, 1], 1), ([1, 4], 4), ([4, 2, 1], 2), ([2, 5, 4], 5), ([3], 3)],
+)
+def test_store_comes_before_person_before_reach_before_doubt(codes: list[int], worst: int) -> None:
+    findings = [Finding(id="x", verdict=Verdict.WRONG, exit_code=code) for code in codes]
+    assert exit_code(findings) == worst
+
+
+def test_the_four_ways_to_say_it() -> None:
+    assert fine("a").exit_code == 0
+    assert wrong("a", "b", "c").exit_code == 2
+    assert untold("a", "b").exit_code == 1
+    assert (not_asked("a", "b").verdict, not_asked("a", "b").exit_code) == (Verdict.UNTOLD, 0)
