@@ -15,6 +15,7 @@ from botkit.model.events import (
     Event,
     GrantRevoked,
     Mention,
+    PostEvent,
     PostSeen,
     Quote,
     Reply,
@@ -90,6 +91,10 @@ def test_a_stored_event_comes_back_the_same(event: Event, kind: str) -> None:
     found = decode_event(stored_kind, body, {"Remind": Remind})
     assert type(found) is type(event)
     assert found == event
+
+
+def test_a_class_that_stands_for_several_kinds_has_none_of_its_own() -> None:
+    assert kind_of(PostEvent) == ""
 
 
 def test_a_tick_keeps_its_own_zone() -> None:
