@@ -161,7 +161,9 @@ def test_every_file_is_closed_to_others_from_its_first_instant(tmp_path: Path) -
     assert any("bot.db-wal" in line for line in made)
     assert any("mkdir" in line for line in made)
     for line in made:
-        assert ", 0700)" in line if "mkdir" in line else ", 0600)" in line, line
+        # The bracket is missing where a call of another thread came between.
+        mode = ", 0700" if "mkdir" in line else ", 0600"
+        assert f"{mode})" in line or f"{mode} <unfinished" in line, line
 
 
 FAULTS = [
