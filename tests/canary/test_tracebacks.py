@@ -8,12 +8,13 @@ local names, which tools for the reporting of errors and pretty tracebacks show.
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import os
 import sys
 import traceback
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -28,7 +29,7 @@ from tests.canary.scene import WAYS, Scene, scene
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(120),
-    # A fault on the way into or out of the transport leaves its session open.
+    # A fault on the way into or out of the transport leaves its session or its socket open.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.skipif("CANARY_REPORT" not in os.environ, reason="make canary"),  # noqa: TID251
 ]
@@ -119,6 +120,13 @@ async def opened() -> AsyncIterator[OpenServer]:
     async with open_server() as opened:
         opened.server.limits.enforced = False
         yield opened
+
+
+@pytest.fixture(autouse=True)
+def left_open() -> Iterator[None]:
+    """What a fault left open is found while this module's filter of warnings holds."""
+    yield
+    gc.collect()
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
