@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import structlog
 
 from botkit.client.api import XApi
@@ -66,8 +66,7 @@ _WITNESS_SUFFIX = "-witness"
 _SQLITE = "sqlite:///"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class X:
+class X(msgspec.Struct, frozen=True, kw_only=True):
     """X, for the accounts of one store: who keeps the logins, sends, and looks things up."""
 
     keeper: TokenKeeper

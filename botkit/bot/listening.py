@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from botkit.bot.assembly import X
 from botkit.config import Settings
@@ -30,8 +31,7 @@ _MESSAGES_ALONE = timedelta(seconds=65)
 """X allows 15 reads of messages in 15 minutes."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Listening:
+class Listening(msgspec.Struct, frozen=True, kw_only=True):
     """Makes the sources of a bot.
 
     Attributes:
@@ -51,8 +51,8 @@ class Listening:
     clock: Clock
     entropy: Entropy
     report: Report
-    streams: dict[str, ActivityStream] = field(default_factory=dict[str, ActivityStream])
-    beside: dict[str, list[MentionsPoll | MessagesPoll]] = field(
+    streams: dict[str, ActivityStream] = msgspec.field(default_factory=dict[str, ActivityStream])
+    beside: dict[str, list[MentionsPoll | MessagesPoll]] = msgspec.field(
         default_factory=dict[str, list[MentionsPoll | MessagesPoll]]
     )
 

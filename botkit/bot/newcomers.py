@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 
+import msgspec
 import structlog
 
 from botkit.bot.listening import Listening
@@ -26,8 +26,7 @@ __all__ = ["Newcomers"]
 _log = structlog.get_logger("botkit.bot")
 
 
-@dataclass(kw_only=True, slots=True)
-class Newcomers:
+class Newcomers(msgspec.Struct, kw_only=True):
     """The accounts that a running bot acts for, and how one more joins them.
 
     Attributes:
@@ -47,8 +46,8 @@ class Newcomers:
     check: Callable[[Account], Awaitable[None]]
     known: Callable[[Account], None]
     joined: Callable[[Account, Mapping[str, str]], None]
-    _refused: dict[str, str] = field(default_factory=dict[str, str])
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _refused: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    _turn: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
 
     async def look(self) -> None:
         """Take on every account of the store that the bot is to act for and does not yet.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from botkit.bot.assembly import X
 from botkit.bot.newcomers import Newcomers
@@ -36,16 +37,14 @@ class Server(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Watch:
+class Watch(msgspec.Struct, frozen=True, kw_only=True):
     """Who is told what happens in a running bot: a transcript, a test, metrics."""
 
     on_ended: Callable[[Ended], None] | None = None
     on_wrote: Callable[[Wrote], None] | None = None
 
 
-@dataclass(kw_only=True, slots=True)
-class RunningBot:
+class RunningBot(msgspec.Struct, kw_only=True):
     """A bot that runs.
 
     Attributes:
@@ -65,7 +64,7 @@ class RunningBot:
     reports: Reports
     newcomers: Newcomers
     http: Server | None = None
-    stubborn: list[str] = field(default_factory=list[str])
+    stubborn: list[str] = msgspec.field(default_factory=list[str])
     stopped: bool = False
 
     def take_on(self, account: Account, reasons: Mapping[str, str]) -> None:

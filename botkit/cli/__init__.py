@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _HELP = frozenset({"--help", "-h", "help"})
+_RUN = "run"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,6 +30,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments == ["--version"]:
         sys.stdout.write(f"botkit {__version__}\n")
         return 0
+    if arguments[0] == _RUN:
+        from botkit.cli.starting import starting
+
+        with starting():
+            return _invoke(arguments)
+    return _invoke(arguments)
+
+
+def _invoke(arguments: Sequence[str]) -> int:
     from botkit.cli.entry import invoke
 
     return invoke(arguments, COMMANDS)

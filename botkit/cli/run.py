@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import gc
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 from botkit.cli.help import Command
 from botkit.cli.options import read_settings, run_async, settings_options
+from botkit.cli.starting import started
 from botkit.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 __all__ = ["command"]
@@ -44,38 +43,18 @@ def command(
             "Which bot? None is named.",
             hint='Say botkit run MODULE:BOT, or set target = "MODULE:BOT" under [bot].',
         )
-    with _all_is_kept() as settle:
-        from botkit.bot.serving import log_as, serve
-        from botkit.cli.loading import load_bot
+    from botkit.bot.serving import log_as, serve
+    from botkit.cli.loading import load_bot
 
-        redactor = log_as(settings)
-        bot = load_bot(named)
-        return run_async(
-            serve(
-                bot,
-                settings,
-                dry_run=dry_run,
-                force=force,
-                redactor=redactor,
-                on_running=settle,
-            )
+    redactor = log_as(settings)
+    bot = load_bot(named)
+    return run_async(
+        serve(
+            bot,
+            settings,
+            dry_run=dry_run,
+            force=force,
+            redactor=redactor,
+            on_running=started,
         )
-
-
-@contextmanager
-def _all_is_kept() -> Generator[Callable[[], None]]:
-    """Nothing of a start is garbage: the collector rests until the function that this gives.
-
-    From then on it works as ever, but for what was there before, which it never looks through:
-    that would be most of what it does in a process that runs for weeks.
-    """
-
-    def settle() -> None:
-        gc.freeze()
-        gc.enable()
-
-    gc.disable()
-    try:
-        yield settle
-    finally:
-        gc.enable()
+    )

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import enum
 import hmac
-import html
 import re
 import urllib.parse
 from datetime import UTC, datetime, timedelta
@@ -365,6 +364,8 @@ def _error(answer: Answer, request_name: str, now: datetime | None) -> ResponseE
 
 def _facts(body: bytes) -> dict[str, Any]:
     """The body of a refusal as an error list: JSON, XML with or without codes, or text."""
+    import html  # its table of names costs a start, and few answers are in XML
+
     try:
         parsed = problems.json_object(parse_body(body))
     except ValueError:

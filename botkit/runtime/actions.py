@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_type_hints
 
 import msgspec
@@ -49,8 +48,7 @@ class Steps(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Services:
+class Services(msgspec.Struct, frozen=True, kw_only=True):
     """What the actions of all events share."""
 
     steps: Steps

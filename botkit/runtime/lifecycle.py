@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import traceback
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+import msgspec
 import structlog
 
 from botkit.errors import LeaseLost, StateError
@@ -113,8 +113,7 @@ class Tasks:
             self.start(_raise(error), "crew")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pace:
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """How often the runtime looks after itself.
 
     `poll_s` is how soon a change by another process is seen; a simulated world with long spans of

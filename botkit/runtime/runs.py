@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import structlog
 from msgspec import Struct
 
@@ -73,8 +73,7 @@ _FINAL = (PolicyError, AccessDenied, BadRequest, Forbidden, NotFound)
 """Uncaught in a handler these are a no for good: trying again would change nothing."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """A run that ended, for whoever watches: transcript, setup, metrics.
 
     `outcome` is `done`, `dropped`, `dead`, `retry` or `parked`; `note` says more of it.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from botkit.config import Settings, load_settings, setting_names
+from botkit.config import Settings, load_settings, setting_names, surroundings
 from botkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -284,3 +286,68 @@ def test_a_public_address_is_an_origin_as_browsers_write_it(url: str, tmp_path: 
 def test_an_origin_is_kept_to_the_letter(url: str, tmp_path: Path) -> None:
     settings = load_settings(environ={"BOTKIT_CONNECT__PUBLIC_URL": url}, folder=tmp_path)
     assert settings.connect.public_url == url
+
+
+PLUG_IN = """
+from pydantic import BaseModel
+
+seen = []
+
+
+class Handler:
+    def on_enter(self, given, **options):
+        seen.append(str(given))
+
+
+class PlugIn:
+    def new_schema_validator(self, *around, **options):
+        return Handler(), None, None
+
+
+plug_in = PlugIn()
+"""
+
+TRY_IT = """
+from pathlib import Path
+
+from pydantic import BaseModel
+
+import spy
+from botkit.config import load_settings
+
+environ = {"BOTKIT_APP__CLIENT_SECRET": "not-for-plug-ins"}
+settings = load_settings(environ=environ, folder=Path())
+assert settings.app.client_secret.get_secret_value() == "not-for-plug-ins"
+print(spy.seen)
+
+
+class Somebodys(BaseModel):
+    name: str
+
+
+Somebodys(name="seen")
+print(spy.seen)
+"""
+
+
+@pytest.mark.parametrize("before", [None, "other"])
+def test_no_plug_in_of_pydantic_is_given_the_settings_and_models_of_others_keep_theirs(
+    before: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / "spy.py").write_text(PLUG_IN)
+    about = tmp_path / "spy-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: spy\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[pydantic]\nspy = spy:plug_in\n")
+    environ = surroundings() | {"PYTHONPATH": str(tmp_path)}
+    if before is not None:
+        environ["PYDANTIC_DISABLE_PLUGINS"] = before
+    shown = subprocess.run(
+        [sys.executable, "-c", TRY_IT],
+        cwd=tmp_path,
+        env=environ,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert shown.stdout.splitlines() == ["[]", "[\"{'name': 'seen'}\"]"]

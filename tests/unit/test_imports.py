@@ -32,8 +32,11 @@ NOT_FOR_RUNNING = (
     "botkit.storage.conformance",
     "botkit.wizard",
     "cronsim",
+    "html.entities",
     "jinja2",
+    "pygments",
     "pytest",
+    "rich.console",
     "watchfiles",
 )
 """What a bot without a cron line starts without: other commands need it, or a later moment."""

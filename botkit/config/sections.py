@@ -1,0 +1,260 @@
+"""The settings themselves: one frozen class a section, and what is true of each value."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from botkit.errors import ConfigError
+
+__all__ = [
+    "SECTIONS",
+    "AppSettings",
+    "BotSettings",
+    "BudgetSettings",
+    "ConnectSettings",
+    "HttpSettings",
+    "LogSettings",
+    "RunSettings",
+    "Settings",
+    "StoreSettings",
+    "XSettings",
+]
+
+_DEFAULT_REDIRECT = "http://127.0.0.1:8765/callback"
+_LOOPBACK_V6 = "::1"
+
+
+def _checked_url(url: str) -> str:
+    return _checked_issuer(url).rstrip("/")
+
+
+def _checked_issuer(url: str) -> str:
+    """As an address, but kept to the letter: it is compared, not called."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"https", "http"} or not parts.hostname:
+        raise ValueError("is not an http(s) address")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must hold neither credentials nor a query nor a fragment")
+    host = parts.hostname
+    loopback = host == _LOOPBACK_V6 or (
+        host.startswith("127.") and host.replace(".", "").isdigit()
+    )
+    if parts.scheme == "http" and not loopback:
+        raise ValueError(
+            "is plain http; only a loopback address (127.0.0.1 or [::1]) may be: use https"
+        )
+    return url
+
+
+def _checked_origin(url: str) -> str:
+    """An origin in the letters in which a browser sends it back."""
+    url = _checked_url(url)
+    parts = urlsplit(url)
+    default = {"https": 443, "http": 80}[parts.scheme]
+    if parts.path or parts.netloc != parts.netloc.lower() or parts.port == default:
+        raise ValueError("must be https://HOST: no path, no capitals, no default port")
+    return url
+
+
+Url = Annotated[str, AfterValidator(_checked_url)]
+Issuer = Annotated[str, AfterValidator(_checked_issuer)]
+
+
+class _Section(BaseModel):
+    # Built once, as a part of Settings, and when that is.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+    )
+
+
+class XSettings(_Section):
+    """Where X is. The other endpoints derive from `api_url` by X's paths; each can be set."""
+
+    api_url: Url = "https://api.x.com"
+    consent_url: Url = "https://x.com/i/oauth2/authorize"
+    token_url: Url | None = None
+    revoke_url: Url | None = None
+    app_token_url: Url | None = None
+    app_invalidate_url: Url | None = None
+    request_token_url: Url | None = None
+    authorize_url: Url | None = None
+    """Where a person consents to an OAuth 1.0a login; it may be `.../oauth/authenticate`."""
+    access_token_url: Url | None = None
+    invalidate_url: Url | None = None
+    issuer: Issuer | None = None
+    """What a server that is not X says of itself (`iss`); then each redirect must say it."""
+    ca_file: Path | None = None
+    extra_headers: dict[str, str] = Field(default_factory=dict)
+    use_proxy: bool = False
+    """Whether HTTPS_PROXY and its kin are honoured; never for loopback."""
+
+
+class AppSettings(_Section):
+    """One app of X's console: its credentials, and the callback address registered for it."""
+
+    client_id: str | None = None
+    client_secret: SecretStr | None = None
+    api_key: str | None = None
+    api_secret: SecretStr | None = None
+    bearer_token: SecretStr | None = None
+    redirect_uri: str = _DEFAULT_REDIRECT
+
+
+class BotSettings(_Section):
+    """Which bot runs, for which account, and where its events come from."""
+
+    target: str | None = None
+    """`MODULE:BOT`."""
+    account: str | None = None
+    source: Literal["auto", "stream", "poll"] = "auto"
+    """`auto`: activity stream and slow poll when the app's bearer is there, else the poll."""
+
+
+class StoreSettings(_Section):
+    """Where the state is kept, and the vault key when it comes from the environment."""
+
+    url: str = "sqlite:///botkit.db"
+    key_from: Literal["file", "keyring"] = "file"
+    """Where the vault key is kept when `key` is not given: a file, or the system's keyring."""
+    key: SecretStr | None = None
+    previous_key: SecretStr | None = None
+
+
+class LogSettings(_Section):
+    """What is logged and how; `auto` is readable on a terminal and JSON elsewhere."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "text", "json"] = "auto"
+
+
+class HttpSettings(_Section):
+    """The running bot's own HTTP server; it is there when `on`, or when `[connect]` is."""
+
+    on: bool = False
+    """Serve `/healthz` and `/readyz`."""
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+
+
+class ConnectSettings(_Section):
+    """Whether the running bot lets accounts log in by invitation, and at what public address."""
+
+    on: bool = False
+    public_url: Annotated[str, AfterValidator(_checked_origin)] | None = None
+    """`https://HOST` as browsers see it; the callback to register is `/connect/callback` there."""
+    app: str = "default"
+    """The app of an invitation that names none."""
+
+
+class BudgetSettings(_Section):
+    """The most that may be spent for each account, USD; 0 stands for no limit."""
+
+    hour_usd: Decimal = Field(default=Decimal(0), ge=0)
+    day_usd: Decimal = Field(default=Decimal(50), ge=0)
+
+
+class RunSettings(_Section):
+    """How the process runs and ends."""
+
+    drain_s: float = Field(default=8.0, ge=0, le=300)
+    slots: int = Field(default=128, ge=1, le=10_000)
+    """How many handlers run at the same time at most."""
+    write_policy: Literal["reconcile", "hold", "resend"] = "reconcile"
+    """What happens to a write whose answer was lost: see the explanation of delivery."""
+    fallback: bool = True
+    """Whether an account's OAuth 1.0a token goes on where its OAuth 2.0 login has ended."""
+    debuggable: bool = False
+    """Whether core files are written and a debugger may attach: both show the secrets."""
+    keeper: Literal["auto", "never"] = "auto"
+    """`auto`: one process of a store refreshes the logins; `never`: this one does not."""
+
+
+class Settings(BaseSettings):
+    """All settings, frozen. Made by `load_settings`."""
+
+    # Built when it is first made: `Reading.finish` keeps plug-ins away then.
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+    )
+
+    x: XSettings = Field(default_factory=XSettings)
+    app: AppSettings | None = None
+    apps: dict[str, AppSettings] = Field(default_factory=dict)
+    bot: BotSettings = Field(default_factory=BotSettings)
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+    http: HttpSettings = Field(default_factory=HttpSettings)
+    connect: ConnectSettings = Field(default_factory=ConnectSettings)
+    budget: BudgetSettings = Field(default_factory=BudgetSettings)
+    run: RunSettings = Field(default_factory=RunSettings)
+    folder: Path = Path()
+    """The folder of botkit.toml: relative paths start there. Not a setting of its own."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load_settings` has merged: the environment is read there, once."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+    def app_named(self, name: str = "default") -> AppSettings:
+        """The app's settings; an empty one for the default app when nothing is set.
+
+        Raises:
+            ConfigError: There is no such app.
+        """
+        if name == "default":
+            return self.app or self.apps.get("default") or AppSettings()
+        try:
+            return self.apps[name]
+        except KeyError:
+            known = ", ".join(["default", *self.apps])
+            raise ConfigError(
+                f"There is no app {name!r} in the settings.",
+                hint=f"Known: {known}. Add [apps.{name}] to botkit.toml.",
+            ) from None
+
+    @property
+    def store_url(self) -> str:
+        """The store's address; a relative SQLite path starts at the folder of botkit.toml."""
+        prefix = "sqlite:///"
+        if not self.store.url.startswith(prefix):
+            return self.store.url
+        path = Path(self.store.url.removeprefix(prefix)).expanduser()
+        return prefix + str(path if path.is_absolute() else self.folder / path)
+
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "x": XSettings,
+    "app": AppSettings,
+    "apps": AppSettings,
+    "bot": BotSettings,
+    "store": StoreSettings,
+    "log": LogSettings,
+    "http": HttpSettings,
+    "connect": ConnectSettings,
+    "budget": BudgetSettings,
+    "run": RunSettings,
+}
