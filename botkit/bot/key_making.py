@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botkit.errors import ConfigError
-from botkit.storage import find_key, key_place, warning_of_key
+from botkit.storage import find_key, key_beside_store, key_place, warning_of_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from botkit.ports import Store
     from botkit.storage import KeyPlace
 
-__all__ = ["KeyWish", "provide_key"]
+__all__ = ["KeyWish", "check_wish", "provide_key"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +32,20 @@ class KeyWish:
     beside_store: bool = False
 
 
+def check_wish(settings: Settings, wish: KeyWish) -> None:
+    """Pass when the store that is about to be made will have a key; may read files.
+
+    Raises:
+        ConfigError: As `provide_key`.
+        VaultKeyError: The key of the settings is none.
+    """
+    _check_beside(settings, wish)
+    if wish.beside_store:
+        key_place(settings, store_id="", beside_store=True)
+    if find_key(settings) is None and not (wish.may_make or key_beside_store(settings)):
+        raise _no_key(settings.store_url)
+
+
 async def provide_key(
     settings: Settings, store: Store, wish: KeyWish, *, tell: Callable[[str], None]
 ) -> None:
@@ -41,11 +55,8 @@ async def provide_key(
         ConfigError: One is missing and may not be made, or cannot lie where it was asked to.
         VaultKeyError: Its place cannot be used.
     """
+    _check_beside(settings, wish)
     if settings.store.key is not None:
-        if wish.beside_store:
-            raise ConfigError(
-                "The vault key is given by BOTKIT_STORE__KEY; none is made beside the store."
-            )
         return
     place, there = await asyncio.to_thread(_look, settings, store.store_id, wish)
     if there:
@@ -55,15 +66,25 @@ async def provide_key(
     if await store.vault_check() is not None:
         return  # a lost key is not replaced: opening the vault says so
     if not wish.may_make:
-        raise ConfigError(
-            f"There is no vault key for the store {store.url}, and no terminal to say where one "
-            "was made.",
-            hint="Say --make-key to make one all the same, or give it by BOTKIT_STORE__KEY_FILE.",
-        )
+        raise _no_key(store.url)
     name = await asyncio.to_thread(_make, place)
     tell(f"vault key made: {name} (keep a copy; the sealed logins need it)")
     if wish.beside_store:
         tell(f"careful: {await asyncio.to_thread(warning_of_key, settings)}")
+
+
+def _check_beside(settings: Settings, wish: KeyWish) -> None:
+    if wish.beside_store and settings.store.key is not None:
+        raise ConfigError(
+            "The vault key is given by BOTKIT_STORE__KEY; none is made beside the store."
+        )
+
+
+def _no_key(url: str) -> ConfigError:
+    return ConfigError(
+        f"There is no vault key for the store {url}, and no terminal to say where one was made.",
+        hint="Say --make-key to make one all the same, or give it by BOTKIT_STORE__KEY_FILE.",
+    )
 
 
 def _look(settings: Settings, store_id: str, wish: KeyWish) -> tuple[KeyPlace, bool]:

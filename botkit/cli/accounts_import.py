@@ -18,6 +18,7 @@ from botkit.cli.options import (
     json_option,
     key_options,
     key_wish,
+    open_store_with_key,
     open_the_store,
     read_settings,
     run_async,
@@ -76,7 +77,6 @@ def import_command(
 ) -> int:
     """Read the login, prove it by asking X whose it is, keep it sealed."""
     settings = read_settings(config_file, overrides)
-    from botkit.bot.key_making import provide_key
     from botkit.bot.serving import log_as
 
     wish = key_wish(make_key=make_key, key_beside_store=key_beside_store)
@@ -96,8 +96,7 @@ def import_command(
     asked = Asked(app=app, account=account or settings.bot.account or "", confirmed=switch_account)
 
     async def run() -> SetUp:
-        async with open_the_store(settings, create=True) as store:
-            await provide_key(settings, store, wish, tell=_say)
+        async with open_store_with_key(settings, wish, tell=_say) as store:
             return await set_up_from_pair(settings, store, bot, asked, pair, tell=_say)
 
     imported = run_async(run())

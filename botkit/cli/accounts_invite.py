@@ -13,6 +13,7 @@ from botkit.cli.options import (
     json_option,
     key_options,
     key_wish,
+    open_store_with_key,
     open_the_store,
     read_settings,
     run_async,
@@ -107,12 +108,10 @@ class _Asked:
 async def _invite(settings: Settings, asked: _Asked, wish: KeyWish, *, as_json: bool) -> int:
     from botkit.bot.assembly import open_the_vault
     from botkit.bot.inviting import invite
-    from botkit.bot.key_making import provide_key
     from botkit.client.system import SystemClock, SystemEntropy
 
     _check(settings, asked)
-    async with open_the_store(settings, create=True) as store:
-        await provide_key(settings, store, wish, tell=_say)
+    async with open_store_with_key(settings, wish, tell=_say) as store:
         vault = await open_the_vault(settings, store)
         if asked.account and await store.accounts.get(asked.account) is None:
             _say(f"@{asked.account} is not known here yet; it must log in under that name or id")

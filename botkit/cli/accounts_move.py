@@ -15,6 +15,7 @@ from botkit.cli.help import Command
 from botkit.cli.options import (
     done,
     json_option,
+    open_store_with_key,
     open_the_store,
     read_settings,
     run_async,
@@ -175,13 +176,11 @@ async def _import(
     settings: Settings, parcel: Parcel, app: str, wish: KeyWish
 ) -> tuple[int, Account]:
     from botkit.bot.assembly import open_the_vault, open_x
-    from botkit.bot.key_making import provide_key
     from botkit.cli.accounts_check import exit_code, next_step
     from botkit.client.check import check_logins
     from botkit.client.handover import take_over
 
-    async with open_the_store(settings, create=True) as store:
-        await provide_key(settings, store, wish, tell=_say)
+    async with open_store_with_key(settings, wish, tell=_say) as store:
         vault = await open_the_vault(settings, store)
         async with open_x(settings, store, vault) as x:
             account = await take_over(x.keeper, parcel, app=app)

@@ -29,12 +29,15 @@ __all__ = [
     "json_option",
     "key_options",
     "key_wish",
+    "open_store_with_key",
     "open_the_store",
     "read_settings",
     "run_async",
     "settings_options",
     "the_account",
 ]
+
+_SQLITE = "sqlite:///"
 
 T = TypeVar("T")
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -117,11 +120,33 @@ async def open_the_store(settings: Settings, *, create: bool = False) -> AsyncGe
         yield store
 
 
+@contextlib.asynccontextmanager
+async def open_store_with_key(
+    settings: Settings, wish: KeyWish, *, tell: Callable[[str], None]
+) -> AsyncGenerator[Store]:
+    """The settings' store with a vault key, made where they are not there: both or neither.
+
+    Raises:
+        StateError: It cannot be opened, or the key cannot be used.
+        ConfigError: There is no key and none may be made, or not where it was asked for.
+    """
+    from botkit.bot.key_making import check_wish, provide_key
+
+    if await asyncio.to_thread(_is_missing, settings.store_url):
+        await asyncio.to_thread(check_wish, settings, wish)
+    async with open_the_store(settings, create=True) as store:
+        await provide_key(settings, store, wish, tell=tell)
+        yield store
+
+
+def _is_missing(url: str) -> bool:
+    return url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).exists()
+
+
 def _must_exist(url: str) -> None:
-    path = Path(url.removeprefix("sqlite:///"))
-    if url.startswith("sqlite:///") and not path.exists():
+    if _is_missing(url):
         raise ConfigError(
-            f"There is no store at {path} yet.",
+            f"There is no store at {url.removeprefix(_SQLITE)} yet.",
             hint="`botkit setup` makes it, or say where it is: --set store.url=sqlite:///PATH.",
         )
 

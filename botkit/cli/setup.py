@@ -15,7 +15,7 @@ from botkit.cli.options import (
     account_option,
     key_options,
     key_wish,
-    open_the_store,
+    open_store_with_key,
     read_settings,
     run_async,
     settings_options,
@@ -99,7 +99,6 @@ def command(
 async def _run(
     settings: Settings, bot: Bot | None, asked: Asked, wish: KeyWish, *, opens_browser: bool
 ) -> int:
-    from botkit.bot.key_making import provide_key
     from botkit.wizard.setup import check_settings, set_up
     from botkit.wizard.steps import open_browser
 
@@ -118,22 +117,18 @@ async def _run(
 
     for warning in check_settings(settings, asked):
         _say(f"careful: {warning}")
-    async with open_the_store(settings, create=True) as store:
-        had_key = settings.store.key is not None
-        await provide_key(settings, store, wish, tell=_say)
+    async with open_store_with_key(settings, wish, tell=_say) as store:
         done = await set_up(settings, store, bot, asked, show=show, tell=_say)
-        if not had_key:
+        if settings.store.key is None:
             await asyncio.to_thread(_warn_of_container)
     return say_proofs(done)
 
 
 async def _run_app_only(settings: Settings, bot: Bot | None, app: str, wish: KeyWish) -> int:
-    from botkit.bot.key_making import provide_key
     from botkit.wizard.app_only import check_app_only, set_up_app_only
 
     check_app_only(settings, app)
-    async with open_the_store(settings, create=True) as store:
-        await provide_key(settings, store, wish, tell=_say)
+    async with open_store_with_key(settings, wish, tell=_say) as store:
         await set_up_app_only(settings, store, bot, app=app, tell=_say)
     _say("next: botkit setup for the account, if none is authorized yet, then botkit run")
     return 0
