@@ -97,9 +97,9 @@ class XApi:
         """See `ports.Sender.send`."""
         callers, limiter = self._callers, self._limiter
         caller = callers.chosen(request, account_id) or await callers.choose(request, account_id)
-        key = (request.operation, caller.owner)
         call: _Call | None = None
         while True:
+            key = (request.operation, caller.owner)
             token = callers.fresh_token(caller)
             if token is None:
                 caller, token = await callers.proof(request, caller)
@@ -121,7 +121,6 @@ class XApi:
                 raise
             except _Moved:
                 caller = await callers.choose(request, account_id)
-                key = (request.operation, caller.owner)
                 continue
             finally:
                 limiter.leave(key)

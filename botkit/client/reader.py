@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import msgspec
 
-from botkit.errors import NotFound, ServerError, StateError, TransportError
+from botkit.errors import Forbidden, NotFound, ServerError, StateError, TransportError
 from botkit.model.records import StoredUser
 from botkit.model.users import User
-from botkit.protocol import objects, requests
+from botkit.protocol import objects, problems, requests
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -113,7 +113,19 @@ class CachedReader:
         return users
 
     async def _ask(self, request: Request, account_id: str) -> Response:
-        return await self._persist(lambda: self._sender.send(request, account_id=account_id))
+        try:
+            return await self._persist(lambda: self._sender.send(request, account_id=account_id))
+        except Forbidden as hidden:
+            if not problems.is_about_resource(hidden):
+                raise
+            raise NotFound(
+                hidden.message,
+                request=hidden.request,
+                status=hidden.status,
+                title=hidden.title,
+                detail=hidden.detail,
+                problem_type=hidden.problem_type,
+            ) from hidden
 
     async def _persist(self, call: Callable[[], Awaitable[T]]) -> T:
         """A read may be tried again. Source: docs/explanation/requirements.md, faults 4, 21."""

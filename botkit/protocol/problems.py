@@ -43,6 +43,8 @@ _OUT_OF_MONEY_TITLES = frozenset({"CreditsDepleted", "SpendCapReached", "UsageCa
 _USED_UP_CODES = frozenset({88, 185})
 """88 rate limit, 185 daily post limit: both pass by themselves. Source: seen on the wire."""
 
+_HIDDEN = "not-authorized-for-resource"
+
 _BY_STATUS: Mapping[int, type[ResponseError]] = {
     401: Unauthorized,
     402: PaymentRequired,
@@ -60,7 +62,7 @@ _BY_SEGMENT: Mapping[str, type[ResponseError]] = {
     "duplicate-rules": BadRequest,
     "noncompliant-rules": BadRequest,
     "resource-not-found": NotFound,
-    "not-authorized-for-resource": Forbidden,
+    _HIDDEN: Forbidden,
     "not-authorized-for-field": Forbidden,
     "field-unauthorized": Forbidden,
     "resource-unavailable": Forbidden,
@@ -140,6 +142,15 @@ def error_of(
         asked = rate_limits.read_retry_after(headers, now=now)
         error.retry_at = None if asked is None else now + min(asked, _LONGEST_RETRY_AFTER)
     return error
+
+
+def is_about_resource(error: Forbidden) -> bool:
+    """Whether it is what was asked for that X does not show, and the call as such was allowed.
+
+    Its owner is protected, suspended, or has blocked the account.
+    Source: X API docs, "Response codes and errors": a partial error, or the type alone.
+    """
+    return error.status < 300 or error.problem_type == _HIDDEN  # noqa: PLR2004 - 2xx
 
 
 def json_object(value: object) -> dict[str, Any] | None:

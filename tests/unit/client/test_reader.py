@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import pytest
 from botkit.client.reader import CachedReader
 from botkit.errors import Forbidden, NotFound, ServerError, TransportError
 from botkit.model.users import User
-from botkit.protocol.responses import Response
+from botkit.protocol.responses import Response, read_response
 
 if TYPE_CHECKING:
     from botkit.protocol.requests import Request
@@ -142,3 +143,43 @@ async def test_a_read_that_breaks_is_tried_again_and_then_given_up(world: World)
     with pytest.raises(Forbidden):
         await me.post("1")
     assert len(sender.sent) == 7
+
+
+HIDDEN = {
+    "title": "Authorization Error",
+    "detail": "Sorry, you are not authorized to see the user with id: [7].",
+    "type": "https://api.x.com/2/problems/not-authorized-for-resource",
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, {"errors": [HIDDEN]}),
+        (200, {"errors": [{**HIDDEN, "type": "about:blank"}]}),
+        (403, {**HIDDEN, "status": 403}),
+    ],
+    ids=["a success without data", "by its title", "403"],
+)
+async def test_what_x_does_not_show_to_the_account_is_not_there_for_it(
+    world: World, status: int, body: dict[str, Any]
+) -> None:
+    reader, sender = reader_in(world)
+
+    def refuse(name: str) -> None:
+        with pytest.raises(Forbidden) as caught:
+            read_response(name, status, {}, json.dumps(body).encode(), now=world.clock.now())
+        sender.faults.append(caught.value)
+
+    refuse("GET /2/users")
+    assert await reader.users(["7"], account_id="1999") == {}
+    refuse("GET /2/tweets/{id}")
+    with pytest.raises(NotFound, match="not authorized to see"):
+        await reader.post("5", account_id="1999")
+
+
+async def test_a_call_that_is_not_allowed_says_nothing_of_what_it_asked_for(world: World) -> None:
+    reader, sender = reader_in(world)
+    sender.faults.append(Forbidden("no", status=403, problem_type="client-forbidden"))
+    with pytest.raises(Forbidden):
+        await reader.users(["7"], account_id="1999")
