@@ -30,7 +30,7 @@ from botkit.leases.owner import lives, this_process
 from botkit.model.tokens import Secret
 from botkit.runtime.budget import Budget, Limits
 from botkit.storage import find_key, find_previous_key, key_path, open_vault
-from botkit.storage.sqlite.files import path_of
+from botkit.storage.sqlite.files import file_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -63,7 +63,6 @@ _log = structlog.get_logger("botkit.vault")
 _RESCUE_SUFFIX = ".rescue"
 _LOCKS_SUFFIX = "-logins"
 _WITNESS_SUFFIX = "-witness"
-_SQLITE = "sqlite:///"
 
 
 class X(msgspec.Struct, frozen=True, kw_only=True):
@@ -259,10 +258,8 @@ def _witness_of(settings: Settings, store: Store) -> FileWitness | None:
 
 
 def _beside_store(settings: Settings, suffix: str) -> Path | None:
-    if not settings.store_url.startswith(_SQLITE):
-        return None
-    path = path_of(settings.store_url).absolute()
-    return path.with_name(path.name + suffix)
+    path = file_of(settings.store_url)
+    return None if path is None else path.with_name(path.name + suffix)
 
 
 @asynccontextmanager

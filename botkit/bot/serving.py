@@ -19,6 +19,7 @@ from botkit.config import Settings, load_settings
 from botkit.errors import BotkitError, ConfigError
 from botkit.runtime.watchdog import Watchdog
 from botkit.storage import open_store, warning_of_key
+from botkit.storage.sqlite.files import file_of
 from botkit.telemetry.core_dumps import forbid_dumps
 from botkit.telemetry.escaping import escape
 from botkit.telemetry.log import set_up_logging
@@ -36,7 +37,6 @@ _log = structlog.get_logger("botkit.run")
 
 _GRACE_S = 1.5
 _OK, _INTERRUPTED = 0, 130
-_SQLITE = "sqlite:///"
 
 
 class _Signals:
@@ -146,7 +146,8 @@ def log_as(settings: Settings, *, level: str | None = None) -> Redactor:
 def _must_be_set_up(settings: Settings) -> None:
     """Before the first setup there is no store: say the two ways on, not what file is missing."""
     url = settings.store_url
-    if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).exists():
+    path = file_of(url)
+    if path is not None and not path.exists():
         hint = "Make one: botkit accounts invite" if settings.connect.on else TWO_WAYS
         raise ConfigError(f"No account is authorized yet: there is no store at {url}.", hint=hint)
 

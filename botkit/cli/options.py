@@ -37,8 +37,6 @@ __all__ = [
     "the_account",
 ]
 
-_SQLITE = "sqlite:///"
-
 T = TypeVar("T")
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -132,21 +130,26 @@ async def open_store_with_key(
     """
     from botkit.bot.key_making import check_wish, provide_key
 
-    if await asyncio.to_thread(_is_missing, settings.store_url):
+    if await asyncio.to_thread(_missing, settings.store_url) is not None:
         await asyncio.to_thread(check_wish, settings, wish)
     async with open_the_store(settings, create=True) as store:
         await provide_key(settings, store, wish, tell=tell)
         yield store
 
 
-def _is_missing(url: str) -> bool:
-    return url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).exists()
+def _missing(url: str) -> Path | None:
+    """The store's file if it is one and not there."""
+    from botkit.storage.sqlite.files import file_of
+
+    path = file_of(url)
+    return None if path is None or path.exists() else path
 
 
 def _must_exist(url: str) -> None:
-    if _is_missing(url):
+    path = _missing(url)
+    if path is not None:
         raise ConfigError(
-            f"There is no store at {url.removeprefix(_SQLITE)} yet.",
+            f"There is no store at {path} yet.",
             hint="`botkit setup` makes it, or say where it is: --set store.url=sqlite:///PATH.",
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -242,8 +242,9 @@ class Settings(BaseSettings):
         prefix = "sqlite:///"
         if not self.store.url.startswith(prefix):
             return self.store.url
-        path = Path(self.store.url.removeprefix(prefix)).expanduser()
-        return prefix + str(path if path.is_absolute() else self.folder / path)
+        path = Path(unquote(self.store.url.removeprefix(prefix))).expanduser()
+        whole = path if path.is_absolute() else self.folder / path
+        return prefix + str(whole).replace("%", "%25")  # it is read as an address, not as a path
 
 
 SECTIONS: dict[str, type[BaseModel]] = {

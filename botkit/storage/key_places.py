@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from botkit.errors import ConfigError
 from botkit.storage.keys import key_path, make_key, parse_key, read_keys, retire_previous
 from botkit.storage.keys import rotate_key as rotate_file
-from botkit.storage.sqlite.files import path_of
+from botkit.storage.sqlite.files import file_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,6 @@ __all__ = [
     "warning_of_key",
 ]
 
-_SQLITE = "sqlite:///"
 _SUFFIX = ".key"
 
 
@@ -181,7 +180,5 @@ def find_previous_key(settings: _Settings, *, store_id: str = "") -> bytes | Non
 
 
 def _beside(url: str) -> Path | None:
-    if not url.startswith(_SQLITE):
-        return None
-    path = path_of(url).absolute()
-    return path.with_name(path.name + _SUFFIX)
+    path = file_of(url)
+    return None if path is None else path.with_name(path.name + _SUFFIX)

@@ -10,6 +10,7 @@ import pytest
 
 from botkit.config import Settings, load_settings, setting_names, surroundings
 from botkit.errors import ConfigError
+from botkit.storage.sqlite.files import file_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -184,6 +185,17 @@ def test_a_chosen_file_must_be_there(tmp_path: Path) -> None:
     chosen = tmp_path / "other.toml"
     with pytest.raises(ConfigError, match="cannot be read"):
         load_settings(environ={"BOTKIT_CONFIG": str(chosen)}, folder=tmp_path)
+
+
+def test_a_store_lies_in_its_own_folder_whatever_that_is_called(tmp_path: Path) -> None:
+    folder = tmp_path / "100%25 bots"
+    folder.mkdir()
+    settings = load_settings(environ={}, folder=folder)
+    assert file_of(settings.store_url) == folder / "botkit.db"
+    named = load_settings(
+        environ={"BOTKIT_STORE__URL": "sqlite:///my%20bot%2525.db"}, folder=folder
+    )
+    assert file_of(named.store_url) == folder / "my bot%25.db"
 
 
 def test_relative_stores_start_at_the_chosen_files_folder(tmp_path: Path) -> None:

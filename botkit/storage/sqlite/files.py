@@ -31,7 +31,15 @@ from botkit.storage.sqlite.schema import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["NO_LINKS", "make_folders", "network_file_system", "path_of", "prepare", "sync_folder"]
+__all__ = [
+    "NO_LINKS",
+    "file_of",
+    "make_folders",
+    "network_file_system",
+    "path_of",
+    "prepare",
+    "sync_folder",
+]
 
 NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 """Do not follow a link in the last component; a system without the flag is for authors only."""
@@ -65,6 +73,11 @@ def path_of(url: str) -> Path:
             hint="Use sqlite:///botkit.db or another file that outlives the process.",
         )
     return Path(name)
+
+
+def file_of(url: str) -> Path | None:
+    """The store's file, absolute; None for a store that is no file. Raises as `path_of`."""
+    return path_of(url).absolute() if url.startswith(_PREFIX) else None
 
 
 def prepare(path: Path, *, create: bool, now_us: int, check: bool = True) -> str:

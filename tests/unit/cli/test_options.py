@@ -79,3 +79,13 @@ def test_a_store_without_a_key_that_is_there_stays_as_it_is(keyless):
 
     assert keyless.top("accounts", "invite") == 2
     assert files_of(keyless) == before
+
+
+def test_commands_find_the_store_that_another_one_made_whatever_its_folder_is_called(
+    desk, tmp_path
+):
+    desk.move_to(tmp_path / "a%20b")
+    desk.log_in()
+    assert "botkit.db" in files_of(desk)
+
+    assert desk.json("list")[0]["username"] == "greeter"
