@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from botkit.leases.lease import Lease
-from botkit.leases.owner import this_process
+from botkit.leases.owner import lives, this_process
 from botkit.model.events import Authorized
 from botkit.model.users import Account
 from botkit.ports import Clock, Reader
@@ -26,6 +26,7 @@ from botkit.runtime.outbox import Outbox
 from botkit.runtime.reconcile import Reconciler
 from botkit.runtime.runs import Ended, Runs
 from botkit.runtime.slots import Deadlines, Slot
+from botkit.telemetry.redaction import Redactor
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -64,23 +65,23 @@ async def run_authorized(
 ) -> list[tuple[str, str]]:
     """Run them; gives for each that ran its name and what it returned or raised.
 
+    They may take their time: the lease, one for each account, is renewed meanwhile.
+
     Raises:
         StateError: The event could not be recorded.
     """
     around = x.keeper.around
     event = authorized_event(account, row, source="setup")
     owner = await asyncio.to_thread(this_process, around.entropy)
-    lease = Lease(store, around.clock, owner=owner, name="setup")
+    lease = Lease(store, around.clock, owner=owner, name=f"setup:{account.id}", lives=lives)
     await lease.acquire()
-    try:
+    async with lease.kept():
         new = row_of(event, account.id, "setup")
         held = msgspec.structs.replace(new, not_before=around.clock.now() + _HELD)
         (seq,) = await store.events.append([held], fence=lease.fence())
         if seq is None:
             return []
         return await _Run(bot, x, store, account, lease).run(job_of(held, event, seq))
-    finally:
-        await lease.release()
 
 
 class _Run:
@@ -95,6 +96,7 @@ class _Run:
         self._ended: list[Ended] = []
         self._finishes: list[Finish] = []
         self._provided: dict[Any, Any] = {}
+        self._redactor = Redactor()
 
     async def run(self, job: Job) -> list[tuple[str, str]]:
         async with AsyncExitStack() as stack:
@@ -146,7 +148,7 @@ class _Run:
             deadlines=deadlines,
             ride=lambda _, finish: self._finishes.append(finish),
             later=_never,
-            redact=str,
+            redact=self._redactor.text,
             on_ended=self._ended.append,
         )
         return runs, deadlines

@@ -17,6 +17,7 @@ from botkit.client.given_bearer import forget_bearer, keep_bearer, with_kept_bea
 from botkit.client.login import Login, LoginWish
 from botkit.client.login1 import adopt_pair
 from botkit.client.system import SystemClock
+from botkit.errors import StateError
 from botkit.model.tokens import CredentialKind, Secret
 from botkit.protocol.oauth1_flow import PIN_CALLBACK
 from botkit.wizard.proofs import Proof, prove_access, prove_stream
@@ -202,12 +203,17 @@ class _Flow:
             self._tell(f"X did not grant {missing}; what needs them will be refused")
             facts.append(("Not granted", missing))
         if handles_authorized(self._bot):
-            for handler, outcome in await run_authorized(
-                self._bot, self._x, self._store, account, login.row
-            ):
+            for handler, outcome in await self._handle(login):
                 self._tell(f"{handler}: {outcome}")
                 facts.append((handler, outcome))
         return tuple(facts)
+
+    async def _handle(self, login: Login) -> list[tuple[str, str]]:
+        """Run the bot's handlers; the login stands whatever becomes of them."""
+        try:
+            return await run_authorized(self._bot, self._x, self._store, login.account, login.row)
+        except StateError as error:
+            return [("Authorized handlers", f"not run to their end: {error}")]
 
     async def prove(self, login: Login) -> tuple[Proof, ...]:
         """Access for what the bot may, and the stream's credentials if there are any."""

@@ -10,8 +10,11 @@ import pytest
 from msgspec import Struct
 
 from botkit import Account, Actions, Authorized, Bot, BotState, Clock, Mention, Reader
+from botkit.bot.assembly import open_the_vault, open_x
 from botkit.bot.authorized import handles_authorized, run_authorized
+from botkit.errors import NotDeclared
 from botkit.model.records import EventState
+from botkit.sandbox import VirtualClock
 
 
 class Model:
@@ -196,4 +199,45 @@ async def test_the_lease_is_given_back(place):
 
     await run(place, bot)
 
-    assert await place.store.leases.holder("setup") is None
+    assert await place.store.leases.holder(f"setup:{place.user.id}") is None
+
+
+async def test_a_handler_may_take_longer_than_a_lease_lasts(place):
+    bot, clock = Bot("greeter"), VirtualClock()
+
+    @bot.on(Authorized)
+    async def welcome(event: Authorized, act: Actions) -> str:
+        for _ in range(10):
+            await clock.advance(3.0)
+            await place.store.changed()  # by then the lease has been renewed
+        await act.post("That took a while.")
+        return "said"
+
+    login = await place.authorize()
+    settings = await place.settings()
+    vault = await open_the_vault(settings, place.store)
+    async with open_x(settings, place.store, vault, transport=place.transport, clock=clock) as x:
+        told = await run_authorized(bot, x, place.store, login.account, login.row)
+
+    assert [outcome for _, outcome in told] == ["said"]
+    (event,) = await place.store.events.listing()
+    assert event.state is EventState.DONE
+
+
+async def test_what_a_handler_says_of_a_token_is_not_kept(place):
+    bot = Bot("greeter")
+    bot.may = frozenset()
+
+    @bot.on(Authorized)
+    async def welcome(event: Authorized, act: Actions) -> None:
+        try:
+            await act.post("I am here.")
+        except NotDeclared as no:
+            no.message = "cannot say access_token=abcdefgh1234"
+            raise
+
+    await run(place, bot)
+
+    (letter,) = await place.store.events.dead()
+    assert "abcdefgh1234" not in letter.error + letter.trace
+    assert "access_token=[redacted]" in letter.error

@@ -10,7 +10,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from botkit import Actions, Authorized, Bot, Mention
-from botkit.errors import AuthorizationDenied, ConfigError, VaultKeyError, WrongAccount
+from botkit.errors import (
+    AuthorizationDenied,
+    ConfigError,
+    StoreUnavailable,
+    VaultKeyError,
+    WrongAccount,
+)
 from botkit.model.records import EventState
 from botkit.model.tokens import CredentialKind
 from botkit.wizard.setup import Asked, SetUp, check_settings, set_up
@@ -119,6 +125,23 @@ async def test_an_authorized_handler_that_raises_does_not_undo_the_login(desk):
     assert "&lt;b&gt;model" in desk.pages[0]
     (stored,) = await desk.store.events.listing()
     assert stored.state is EventState.WAITING  # the running bot tries again
+
+
+async def test_handlers_that_the_store_keeps_from_running_do_not_undo_the_login(desk, monkeypatch):
+    bot = Bot("greeter")
+
+    @bot.on(Authorized)
+    async def welcome(event: Authorized) -> None: ...
+
+    async def refused(*around: Any) -> None:
+        raise StoreUnavailable("The disk is full.")
+
+    monkeypatch.setattr("botkit.wizard.setup.run_authorized", refused)
+    done = await authorize(desk, bot)
+
+    assert done.complete
+    assert "The disk is full." in told(desk, "not run to their end")
+    assert "The account is authorized" in desk.pages[0]
 
 
 async def test_an_authorized_handler_that_returns_nothing_is_done(desk):
