@@ -19,6 +19,7 @@ import msgspec
 
 __all__ = [
     "Fields",
+    "is_id",
     "is_list",
     "is_object",
     "parse_json",
@@ -37,6 +38,7 @@ _MILLISECONDS_FROM = 100_000_000_000
 _DEEPEST = 100
 _WRAP_DEPTH = 4
 _DIGITS = re.compile(r"-?[0-9]{1,20}", re.ASCII)
+_ID = re.compile(r"[0-9]{1,19}")
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -224,6 +226,14 @@ def to_utc(moment: datetime) -> datetime | None:
         return moment.astimezone(UTC)
     except OverflowError:
         return None
+
+
+def is_id(text: str) -> bool:
+    """Whether X could have made that id: what is none is not asked for and does not count.
+
+    Source: X's OpenAPI document, `PostId` and `UserId`.
+    """
+    return _ID.fullmatch(text) is not None
 
 
 def snowflake_time(an_id: str) -> datetime | None:

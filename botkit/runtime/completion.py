@@ -19,6 +19,7 @@ from botkit.errors import BotkitError, NotFound, Parked, StoreUnavailable
 from botkit.model.events import DirectMessage, PostEvent, PostSeen, Quote
 from botkit.model.records import DeadLetter
 from botkit.protocol.activity import encode_event
+from botkit.protocol.wire import is_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -125,7 +126,8 @@ class Completion:
 
     async def _complete(self, batch: list[Job]) -> None:
         account_id = batch[0].account_id
-        ids = sorted({_actor(job) for job in batch if _lacks(job, _WHO)})
+        lacking = {_actor(job) for job in batch if _lacks(job, _WHO)}
+        ids = sorted(filter(is_id, lacking))
         found: Mapping[str, User] = {}
         quoted: dict[str, Post | None] = {}
         try:
@@ -151,6 +153,8 @@ class Completion:
             batch.pop(0)
 
     async def _quoted(self, post_id: str, account_id: str) -> Post | None:
+        if not is_id(post_id):
+            return None
         try:
             return await self._lookup.post(post_id, account_id=account_id)
         except NotFound:
@@ -191,13 +195,13 @@ class Completion:
         self._later(until)
 
     async def _give_up(self, job: Job) -> None:
-        """The author is gone or suspended: the event can never be complete."""
+        """The author is gone, suspended or not named: the event can never be complete."""
         letter = DeadLetter(
             account_id=job.account_id,
             key=job.key,
             kind=job.kind,
             reason=_AUTHOR,
-            error=f"X does not show user {_actor(job)} any more.",
+            error=_why_nobody(_actor(job)),
             trace="",
             handler="",
             attempts=job.attempts,
@@ -229,6 +233,12 @@ def _actor(job: Job) -> str:
     if isinstance(event, DirectMessage):
         return event.sender.id
     return event.author.id if isinstance(event, PostEvent) else ""
+
+
+def _why_nobody(actor: str) -> str:
+    if is_id(actor):
+        return f"X does not show user {actor} any more."
+    return f"X does not say who wrote it: {actor[:_MOST]!r} is no user's id."
 
 
 def _quoted_id(job: Job) -> str:

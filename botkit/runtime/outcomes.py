@@ -85,6 +85,8 @@ def meaning_of(error: BotkitError) -> Meaning:
     if isinstance(error, OutcomeUnknown | ServerError | MalformedAnswer | StateError):
         # A store that fails may have failed before the bytes or after the answer.
         return Meaning.UNKNOWN
+    if isinstance(error, TransportError) and error.kind == "redirect":
+        return Meaning.UNKNOWN  # 303 even says that it was carried out
     if isinstance(error, TransportError | RateLimited | PaymentRequired | Unauthorized):
         return Meaning.NOT_SENT
     if isinstance(error, AuthError) and not isinstance(error, AccessDenied):

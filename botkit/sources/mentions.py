@@ -14,8 +14,10 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from botkit.errors import MalformedAnswer
 from botkit.protocol import activity, objects, requests
 from botkit.protocol.pagination import PageTrail
+from botkit.protocol.wire import is_id
 from botkit.sources.polling import Pace, Poll
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ class MentionsPoll(Poll):
             )
             response = await self._ask(request)
             page = objects.read_posts(response)
-            newest = max(newest, page.newest_id or "", key=lambda post_id: int(post_id or 0))
+            newest = max(newest, page.newest_id or "", key=_number)
             events.extend(
                 activity.events_of_page(
                     page,
@@ -81,10 +83,14 @@ class MentionsPoll(Poll):
                     username=self._account.username,
                 )
             )
-            token = trail.next_token(response)
+            try:
+                token = trail.next_token(response)
+            except MalformedAnswer:
+                await self._keep(events)
+                raise
             if token is None:
                 break
-        events.sort(key=lambda event: int(event.post.id))
+        events.sort(key=lambda event: _number(event.post.id))
         moved = _Cursor(floor=cursor.floor, newest=newest)
         if not events and moved == cursor:
             return 0
@@ -98,8 +104,13 @@ class MentionsPoll(Poll):
     async def _start(self) -> int:
         """First run: start at now. What was there before is nobody's question to this bot."""
         response = await self._ask(requests.get_mentions(self._account.id, max_results=_FEWEST))
-        newest = objects.read_posts(response).newest_id or ""
+        newest = max("", objects.read_posts(response).newest_id or "", key=_number)
         cursor = _Cursor(floor=newest, newest=newest)
         await self._store.progress.set_checkpoint(self._checkpoint(cursor.to_text()))
         _log.info("mentions start at now", account=self._account.id, after=newest or "the first")
         return 0
+
+
+def _number(post_id: str) -> int:
+    """For the order of ids; one that is none stands before all."""
+    return int(post_id) if is_id(post_id) else 0

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from botkit.errors import MalformedAnswer
 from botkit.model.events import DirectMessage
 from botkit.protocol import activity, objects, requests
 from botkit.protocol.envelopes import events_of
 from botkit.protocol.pagination import PageTrail
+from botkit.protocol.wire import is_id
 from botkit.sources.polling import Pace, Poll
 
 if TYPE_CHECKING:
@@ -25,10 +27,15 @@ __all__ = ["MessagesPoll"]
 _log = structlog.get_logger("botkit.messages")
 
 _FEWEST = 1
+_OVERLAP = 30_000 << 22
+"""30 s in ids: those of messages written at nearly the same time can appear late."""
 
 
 class MessagesPoll(Poll):
     """Reads one account's direct messages from a durable cursor: the newest id that was recorded.
+
+    A message that shows up a little late is heard all the same: what was written shortly before
+    the newest one is given to the inbox again, which knows what it has.
 
     X allows 15 reads in 15 minutes: it polls no faster, whoever pokes.
     """
@@ -38,9 +45,11 @@ class MessagesPoll(Poll):
 
     async def poll(self) -> int:
         """Read back to what is known, then record messages and cursor; gives how many were new."""
-        known = await self._cursor()
-        if known is None:
+        cursor = await self._cursor()
+        if cursor is None:
             return await self._start()
+        known, _, floor = cursor.partition(" ")
+        since = max(_number(known) - _OVERLAP, _number(floor or known))
         events: list[XEvent] = []
         newest = known
         trail = PageTrail(self.name)
@@ -48,19 +57,23 @@ class MessagesPoll(Poll):
         while True:
             response = await self._page(token)
             found = self._events(response)
-            fresh = [event for event in found if _number(event.message.id) > _number(known)]
-            newest = max([newest, *(event.message.id for event in fresh)], key=_number)
-            events += fresh
-            token = trail.next_token(response)
-            if token is None or len(fresh) < len(found):
+            ids = [_number(event.message.id) for event in found]
+            newest = max([newest, *(event.message.id for event in found)], key=_number)
+            events += [event for event, number in zip(found, ids, strict=True) if number > since]
+            try:
+                token = trail.next_token(response)
+            except MalformedAnswer:
+                await self._keep(events)
+                raise
+            if token is None or min(ids, default=since + 1) <= since:
                 break
-        if newest == known:
+        if not events:
             return 0
         return await self._intake.record(
             events,
             account_id=self._account.id,
             source=self.source,
-            checkpoint=self._checkpoint(newest),
+            checkpoint=self._checkpoint(f"{newest} {floor or known}"),
         )
 
     async def _start(self) -> int:
@@ -68,7 +81,7 @@ class MessagesPoll(Poll):
         response = await self._page(None, max_results=_FEWEST)
         ids = [message.id for message in objects.read_messages(response)]
         newest = max(ids, key=_number, default="0")
-        await self._store.progress.set_checkpoint(self._checkpoint(newest))
+        await self._store.progress.set_checkpoint(self._checkpoint(f"{newest} {newest}"))
         _log.info("messages start at now", account=self._account.id)
         return 0
 
@@ -88,4 +101,4 @@ class MessagesPoll(Poll):
 
 
 def _number(message_id: str) -> int:
-    return int(message_id) if message_id.isdigit() else 0
+    return int(message_id) if is_id(message_id) else 0

@@ -15,8 +15,10 @@ from botkit.errors import BotkitError, Parked
 from botkit.model.records import Checkpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import timedelta
 
+    from botkit.model.events import XEvent
     from botkit.model.users import Account
     from botkit.ports import Clock, Entropy, Intake, Sender, Store
     from botkit.protocol.requests import Request
@@ -107,6 +109,10 @@ class Poll(abc.ABC):
 
     async def _cursor(self) -> str | None:
         return await self._store.progress.checkpoint(self.source, self._account.id)
+
+    async def _keep(self, events: Sequence[XEvent]) -> None:
+        """Record what came before pages that lead nowhere; the cursor stays where it was."""
+        await self._intake.record(events, account_id=self._account.id, source=self.source)
 
     def _checkpoint(self, cursor: str) -> Checkpoint:
         return Checkpoint(source=self.source, account_id=self._account.id, cursor=cursor)

@@ -13,6 +13,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import msgspec
 import structlog
 
 from botkit.errors import (
@@ -210,7 +211,7 @@ class ActivityStream:
         closed: StreamClosed | None = None
         for line in lines:
             try:
-                events = activity.decode_events(line, hearing=self._hearing)
+                events = self._events(line)
             except StreamClosed as error:
                 closed = error
             except MalformedAnswer as error:
@@ -224,6 +225,15 @@ class ActivityStream:
         for account_id, events in by_account.items():
             await self._record(account_id, events)
         return closed
+
+    def _events(self, line: bytes) -> list[XEvent]:
+        """What the line tells; what names no account is of the only one, if there is but one."""
+        events = activity.decode_events(line, hearing=self._hearing)
+        if len(self._accounts) == 1 and not all(event.account_id for event in events):
+            (only,) = self._accounts
+            hearing = msgspec.structs.replace(self._hearing, account_id=only)
+            events = activity.decode_events(line, hearing=hearing)
+        return events
 
     async def _record(self, account_id: str, events: Sequence[XEvent]) -> None:
         """Try until the store takes it: what was read from the socket must not be lost."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botkit.protocol.wire import Fields, parse_json, snowflake_time, to_utc, unwrap
+from botkit.protocol.wire import Fields, is_id, parse_json, snowflake_time, to_utc, unwrap
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -192,6 +192,13 @@ def test_an_id_tells_when_it_was_made() -> None:
 @pytest.mark.parametrize("an_id", ["", "20", "abc", "٣٣٣٣٣٣٣٣٣٣٣٣٣٣٣", "9" * 19, "9" * 400, "-5"])
 def test_an_id_that_does_not_tell_gives_no_time(an_id: str) -> None:
     assert snowflake_time(an_id) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"), [("20", True), ("9" * 19, True), ("", False), ("1,2", False), ("²", False)]
+)
+def test_an_id_is_up_to_19_digits(text: str, *, is_one: bool) -> None:
+    assert is_id(text) is is_one
 
 
 def test_a_time_outside_the_calendar_is_none() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from botkit.errors import Parked as ParkedError
@@ -224,3 +225,29 @@ async def test_a_look_up_that_cannot_use_the_store_is_made_again(tmp_path: Path)
         await bot.record(lacking())
         await bot.later(2)
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("author_id", ["", "1,2", "ada", "9" * 20])
+async def test_an_author_with_an_id_that_is_none_is_not_asked_for_and_stops_nobody(
+    tmp_path: Path, author_id: str
+) -> None:
+    wiring, seen = watching()
+    nobody = User(id=author_id, username="", name="")
+    async with bench(tmp_path, wiring) as bot:
+        await bot.handle(lacking("1", nobody), lacking("2"))
+        row = (await bot.store.events.get("post/1/0"))[0]
+        (letter,) = await bot.store.events.dead()
+    assert [event.id for event in seen] == ["2"]
+    assert bot.lookup.calls == [["7"]]
+    assert row.state is EventState.DEAD
+    assert "does not say who wrote it" in letter.error
+
+
+async def test_a_quoted_post_with_an_id_that_is_none_is_nobodys(tmp_path: Path) -> None:
+    wiring, seen = watching()
+    post = msgspec.structs.replace(quoting().post, quoted_post_id="../1")
+    asked = msgspec.structs.replace(quoting(), post=post)
+    async with bench(tmp_path, wiring) as bot:
+        bot.lookup.posts["../1"] = Post(id="../1", text="mine", author_id=BOT)
+        await bot.handle(asked)
+    assert [(event.missing, event.quotes_me) for event in seen] == [((), False)]

@@ -65,6 +65,7 @@ def access(kind: type[errors.AccessDenied]) -> errors.AccessDenied:
     ("error", "meaning"),
     [
         (OutcomeUnknown("reset", kind="reset"), Meaning.UNKNOWN),
+        (TransportError("moved", kind="redirect"), Meaning.UNKNOWN),
         (answer(ServerError, 500), Meaning.UNKNOWN),
         (answer(ServerError, 503), Meaning.UNKNOWN),
         (answer(MalformedAnswer, 201), Meaning.UNKNOWN),
@@ -73,7 +74,6 @@ def access(kind: type[errors.AccessDenied]) -> errors.AccessDenied:
         (StoreUnavailable("locked"), Meaning.UNKNOWN),
         (LeaseLost("gone"), Meaning.UNKNOWN),
         (TransportError("refused", kind="connect"), Meaning.NOT_SENT),
-        (TransportError("moved", kind="redirect"), Meaning.NOT_SENT),
         (answer(RateLimited, 429), Meaning.NOT_SENT),
         (answer(PaymentRequired, 402), Meaning.NOT_SENT),
         (answer(Unauthorized, 401), Meaning.NOT_SENT),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from botkit.errors import Parked, ServerError, TransportError
+from botkit.errors import MalformedAnswer, Parked, ServerError, TransportError
 from botkit.sources.mentions import MentionsPoll
 from tests.unit.sources.fakes import mention, page
 
@@ -206,3 +206,32 @@ async def test_a_login_that_waits_is_waited_for(
         ("mentions/greeter", "waiting", "waits for login"),
         ("mentions/greeter", "live", "no bearer"),
     ]
+
+
+async def test_pages_that_lead_nowhere_do_not_keep_from_the_handlers_what_was_read(
+    poll: MentionsPoll, sender: FakeSender, intake: FakeIntake
+) -> None:
+    sender.answers = [
+        page(mention(T)),
+        page(mention(T + 2), next_token="b"),
+        page(mention(T + 1), next_token="b"),
+        page(),
+    ]
+    await poll.poll()
+    with pytest.raises(MalformedAnswer):
+        await poll.poll()
+    assert len(intake.events) == 2
+    await poll.poll()
+    assert dict(sender.calls[3].query)["since_id"] == str(T)
+
+
+async def test_a_post_with_an_id_that_is_none_does_not_stop_the_poll(
+    poll: MentionsPoll, sender: FakeSender, intake: FakeIntake
+) -> None:
+    odd = mention(T) | {"id": "abc"}
+    sender.answers = [page(odd), page(odd, mention(T)), page()]
+    await poll.poll()
+    assert await poll.poll() == 2
+    await poll.poll()
+    assert "since_id" not in dict(sender.calls[1].query)
+    assert len(intake.events) == 2

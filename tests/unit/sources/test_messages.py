@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from botkit.errors import ServerError
+from botkit.errors import MalformedAnswer, ServerError
+from botkit.model.records import Checkpoint
 from botkit.protocol.responses import Response
 from botkit.sources.messages import MessagesPoll
 
@@ -164,3 +165,39 @@ async def test_failures_are_said_and_waited_out(
     assert [said[2] for said in reports.said] == ["503", "waits for rate"]
     await clock.advance(160)
     assert reports.said[-1][1] == "live"
+
+
+async def test_a_message_that_shows_up_late_is_heard_but_none_from_before_the_start(
+    poll: MessagesPoll, sender: FakeSender, intake: FakeIntake
+) -> None:
+    first = 1_999_000_000_000_000_000
+    second = 1000 << 22
+    sender.answers = [
+        messages(first),
+        messages(first + 40 * second, first),
+        messages(first + 40 * second, first + 20 * second, first + 5 * second, first - second),
+    ]
+    await poll.poll()
+    assert await poll.poll() == 1
+    assert await poll.poll() == 1
+    heard = [event.message.id for event in intake.events]  # type: ignore[attr-defined]
+    assert heard == [str(first + 40 * second), str(first + 20 * second)]
+
+
+async def test_a_cursor_of_an_older_version_is_gone_on_from(
+    poll: MessagesPoll, sender: FakeSender, store: Store
+) -> None:
+    await store.progress.set_checkpoint(Checkpoint(source="messages", account_id="1", cursor="50"))
+    sender.answers = [messages(51, 50, 49)]
+    assert await poll.poll() == 1
+    assert await store.progress.checkpoint("messages", "1") == "51 50"
+
+
+async def test_pages_that_lead_nowhere_do_not_keep_from_the_handlers_what_was_read(
+    poll: MessagesPoll, sender: FakeSender, intake: FakeIntake
+) -> None:
+    sender.answers = [messages(50), messages(54, 53, token="b"), messages(52, token="b")]
+    await poll.poll()
+    with pytest.raises(MalformedAnswer):
+        await poll.poll()
+    assert len(intake.events) == 3

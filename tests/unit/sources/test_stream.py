@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from botkit.errors import Forbidden, Parked, TransportError
+from botkit.model.events import Mention
 from botkit.protocol.responses import Response
 from botkit.sources.stream import ActivityStream
 from botkit.sources.subscriptions import POST_KINDS, Subscriptions
@@ -228,3 +229,17 @@ async def test_what_x_takes_for_new_events_is_told_once(
         await clock.advance(1)
         task.cancel()
     assert told == [Decimal("0.010")]
+
+
+async def test_an_event_that_names_no_account_is_of_the_only_one(
+    listen: Callable[[], list[float]], sender: FakeSender, intake: FakeIntake, clock: VirtualClock
+) -> None:
+    nameless = json.loads(line(11))
+    del nameless["data"]["filter"]
+    sender.answers = [subscribed(*POST_KINDS)]
+    sender.streams = [FakeStream(json.dumps(nameless).encode() + b"\r\n")]
+    listen()
+    await clock.advance(1)
+    (event,) = intake.events
+    assert isinstance(event, Mention)
+    assert event.account_id == "1"
