@@ -1,21 +1,23 @@
 """Runs a bot's `Authorized` handlers at the end of a login, also beside a running bot.
 
-The event is in the inbox like any other, parked for as long as this takes: if the process dies
-here, the running bot handles it later.
+The event is recorded in the transaction that stores the login, and held for as long as this takes:
+if the process dies on the way, the running bot handles it half a minute later.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from botkit.errors import StateError
 from botkit.leases.lease import Lease
 from botkit.leases.owner import lives, this_process
 from botkit.model.events import Authorized
+from botkit.model.records import EventState
 from botkit.model.users import Account
 from botkit.ports import Clock, Reader
 from botkit.runtime.actions import Services
@@ -33,13 +35,16 @@ if TYPE_CHECKING:
 
     from botkit.bot.assembly import X
     from botkit.bot.definition import Bot
-    from botkit.model.records import CredentialRow, Fence, Finish
+    from botkit.client.login import Keep
+    from botkit.model.records import CredentialRow, Fence, Finish, NewEvent
     from botkit.ports import Store
     from botkit.runtime.lanes import Job
 
-__all__ = ["authorized_event", "handles_authorized", "run_authorized"]
+__all__ = ["authorized_event", "handles_authorized", "keep_with_event", "run_authorized"]
 
-_HELD = timedelta(minutes=10)
+_SOURCE = "setup"
+_HELD = timedelta(seconds=30)
+_HOLD_AGAIN_S = 10.0
 
 
 def handles_authorized(bot: Bot) -> bool:
@@ -60,28 +65,51 @@ def authorized_event(account: Account, row: CredentialRow, *, source: str) -> Au
     )
 
 
+def keep_with_event(bot: Bot | None, store: Store, clock: Clock) -> Keep:
+    """Stores a login together with its event, for the bot's handlers if it has any for that.
+
+    Without a bot it is not known whether there are: the event waits for the one that runs next.
+    """
+
+    async def keep(account: Account, row: CredentialRow) -> CredentialRow:
+        new = row_of(authorized_event(account, row, source=_SOURCE), account.id, _SOURCE)
+        events = [new]
+        if bot is not None:
+            events = [_held(new, clock.now())] if handles_authorized(bot) else []
+        return await store.credentials.replace(row, account=account, events=events)
+
+    return keep
+
+
 async def run_authorized(
     bot: Bot, x: X, store: Store, account: Account, row: CredentialRow
 ) -> list[tuple[str, str]]:
     """Run them; gives for each that ran its name and what it returned or raised.
 
+    The event of a login that an account has is on record; that of an app's own is recorded here.
     They may take their time: the lease, one for each account, is renewed meanwhile.
 
     Raises:
-        StateError: The event could not be recorded.
+        StateError: The store cannot be used, or another process runs them: the event waits.
     """
     around = x.keeper.around
-    event = authorized_event(account, row, source="setup")
+    event = authorized_event(account, row, source=_SOURCE)
+    new = _held(row_of(event, account.id, _SOURCE), around.clock.now())
+    (seq,) = await store.events.append([new])
+    if seq is None:
+        (stored,) = await store.events.get(event.key, account_id=account.id)
+        if stored.state is not EventState.WAITING or stored.attempts:
+            return []
+        seq = stored.seq
     owner = await asyncio.to_thread(this_process, around.entropy)
     lease = Lease(store, around.clock, owner=owner, name=f"setup:{account.id}", lives=lives)
     await lease.acquire()
     async with lease.kept():
-        new = row_of(event, account.id, "setup")
-        held = msgspec.structs.replace(new, not_before=around.clock.now() + _HELD)
-        (seq,) = await store.events.append([held], fence=lease.fence())
-        if seq is None:
-            return []
-        return await _Run(bot, x, store, account, lease).run(job_of(held, event, seq))
+        return await _Run(bot, x, store, account, lease).run(job_of(new, event, seq))
+
+
+def _held(new: NewEvent, now: datetime) -> NewEvent:
+    return msgspec.structs.replace(new, not_before=now + _HELD)
 
 
 class _Run:
@@ -113,7 +141,9 @@ class _Run:
             runs, deadlines = self._runs(tasks)
             tasks.start(deadlines.run([slot]), "deadlines")
             slot.task = tasks.spawn(self._one(runs, job, slot), "authorized")
+            holding = tasks.spawn(self._hold(job.seq, slot.task), "held")
             await asyncio.wait([slot.task])
+            holding.cancel()
             for finish in self._finishes:
                 await self._store.events.finish(finish, fence=self._fence())
         return [(ended.handler, _said(ended)) for ended in self._ended if ended.handler]
@@ -121,6 +151,19 @@ class _Run:
     @staticmethod
     async def _one(runs: Runs, job: Job, slot: Slot) -> None:
         await runs.run(job, slot)
+
+    async def _hold(self, seq: int, handling: asyncio.Task[None]) -> None:
+        """Keep the event from a running bot for as long as it is handled here."""
+        clock = self._x.keeper.around.clock
+        while True:
+            await clock.sleep(_HOLD_AGAIN_S)
+            if handling.done():
+                return
+            until = clock.now() + _HELD
+            with suppress(StateError):  # once more, before it is due
+                await self._store.events.park(
+                    seq, waiting_for="", until=until, fence=self._fence()
+                )
 
     def _runs(self, tasks: Tasks) -> tuple[Runs, Deadlines]:
         around = self._x.keeper.around

@@ -39,9 +39,10 @@ from botkit.protocol import oauth2, token_answers
 if TYPE_CHECKING:
     from botkit.client.endpoints import AppKeys
     from botkit.client.surroundings import Surroundings
+    from botkit.ports import Store
     from botkit.ports.io import HttpResponse
 
-__all__ = ["Keep", "Login", "LoginAttempt", "LoginWish"]
+__all__ = ["Keep", "Login", "LoginAttempt", "LoginWish", "keep_in"]
 
 _log = structlog.get_logger("botkit.login")
 
@@ -51,6 +52,15 @@ _EXCHANGE_TIMEOUT_S = 20.0
 
 Keep = Callable[[Account, CredentialRow], Awaitable[CredentialRow]]
 """Stores an account and its login; a `Conflict` when the login's generation is not the next."""
+
+
+def keep_in(store: Store) -> Keep:
+    """Stores both in one transaction, and nothing else."""
+
+    async def keep(account: Account, row: CredentialRow) -> CredentialRow:
+        return await store.credentials.replace(row, account=account)
+
+    return keep
 
 
 class LoginWish(Struct, frozen=True, kw_only=True):
@@ -80,7 +90,7 @@ class LoginAttempt:
     """One attempt; make a new one for each.
 
     Args:
-        keep: Stores account and login, by default one after the other.
+        keep: Stores account and login, and what belongs to them; `keep_in` by default.
 
     Attributes:
         url: What the person opens in the browser.
@@ -95,7 +105,7 @@ class LoginAttempt:
     def __init__(self, around: Surroundings, wish: LoginWish, *, keep: Keep | None = None) -> None:
         self._around = around
         self._wish = wish
-        self._keep = keep or self._keep_in_store
+        self._keep = keep or keep_in(around.store)
         self._keys = _keys_of(around, wish.app)
         self.state = oauth2.new_state(around.entropy.token_bytes(32))
         self._verifier = Secret(oauth2.new_code_verifier(around.entropy.token_bytes(32)))
@@ -216,10 +226,6 @@ class LoginAttempt:
         )
         missing = tuple(scope for scope in self._wish.scopes if scope not in granted.scopes)
         return Login(account=account, row=row, scopes=granted.scopes, missing=missing)
-
-    async def _keep_in_store(self, account: Account, row: CredentialRow) -> CredentialRow:
-        await self._around.store.accounts.put(account)
-        return await self._around.store.credentials.replace(row)
 
     async def _row(self, account: Account, granted: TokenSet) -> CredentialRow:
         kind = CredentialKind.OAUTH2

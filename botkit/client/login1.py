@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from botkit.client.identity import check_owner, read_user
-from botkit.client.login import Login, LoginWish
+from botkit.client.login import Login, LoginWish, keep_in
 from botkit.client.persistence import persist
 from botkit.client.signing import SignedCalls
 from botkit.errors import (
@@ -42,6 +42,7 @@ from botkit.protocol import oauth1_flow, requests
 from botkit.protocol.oauth1_flow import ACCESS_TOKEN, PIN_CALLBACK, REQUEST_TOKEN
 
 if TYPE_CHECKING:
+    from botkit.client.login import Keep
     from botkit.client.surroundings import Surroundings
     from botkit.model.tokens import TokenPair
     from botkit.ports.io import HttpResponse
@@ -67,10 +68,16 @@ class OAuth1Attempt:
     expires_at: datetime
 
     def __init__(
-        self, around: Surroundings, wish: LoginWish, calls: SignedCalls, token: TokenPair
+        self,
+        around: Surroundings,
+        wish: LoginWish,
+        calls: SignedCalls,
+        token: TokenPair,
+        keep: Keep | None,
     ) -> None:
         self._around = around
         self._wish = wish
+        self._keep = keep
         self._calls = calls
         self._token = token
         self._used = False
@@ -84,8 +91,12 @@ class OAuth1Attempt:
         )
 
     @classmethod
-    async def begin(cls, around: Surroundings, wish: LoginWish) -> Self:
+    async def begin(
+        cls, around: Surroundings, wish: LoginWish, *, keep: Keep | None = None
+    ) -> Self:
         """Ask X for a request token. `wish.redirect_uri` of `oob` is a login that ends by PIN.
+
+        `keep` stores account and login, and what belongs to them; `keep_in` by default.
 
         Raises:
             ConfigError: The app has no api key and secret, X does not take the callback URL, or
@@ -101,7 +112,7 @@ class OAuth1Attempt:
         )
         now = around.clock.now()
         token = oauth1_flow.read_request_token(answer, callback=wish.redirect_uri, now=now)
-        return cls(around, wish, calls, token)
+        return cls(around, wish, calls, token, keep)
 
     @property
     def is_over(self) -> bool:
@@ -175,11 +186,17 @@ class OAuth1Attempt:
 
         answer = await persist(around.clock, send, TransportError)
         granted = oauth1_flow.read_access_token(answer, now=around.clock.now())
-        return await _prove_and_store(around, self._wish, self._calls, granted.pair, said=granted)
+        return await _prove_and_store(
+            around, self._wish, self._calls, granted.pair, said=granted, keep=self._keep
+        )
 
 
-async def adopt_pair(around: Surroundings, wish: LoginWish, pair: TokenPair) -> Login:
+async def adopt_pair(
+    around: Surroundings, wish: LoginWish, pair: TokenPair, *, keep: Keep | None = None
+) -> Login:
     """Prove an access token and secret from X's console by `users/me`, and store them.
+
+    `keep` stores account and login, and what belongs to them; `keep_in` by default.
 
     Raises:
         ConfigError: The app has no api key and secret.
@@ -190,7 +207,7 @@ async def adopt_pair(around: Surroundings, wish: LoginWish, pair: TokenPair) -> 
     """
     calls = SignedCalls(around, wish.app)
     try:
-        return await _prove_and_store(around, wish, calls, pair)
+        return await _prove_and_store(around, wish, calls, pair, keep=keep)
     except Unauthorized as error:
         raise InvalidGrant(
             f"X does not take this access token and secret with the key and secret of app"
@@ -206,6 +223,7 @@ async def _prove_and_store(
     calls: SignedCalls,
     pair: TokenPair,
     *,
+    keep: Keep | None,
     said: Granted | None = None,
 ) -> Login:
     """Ask X whose token it is and what it allows; keep it when it is the wished account's."""
@@ -222,9 +240,10 @@ async def _prove_and_store(
         await check_owner(around.store, user, wanted=wish.account)
     account = Account(id=user.id, username=user.username, name=user.name, app=wish.app)
 
+    stored = keep or keep_in(around.store)
+
     async def store() -> CredentialRow:
-        await around.store.accounts.put(account)
-        return await around.store.credentials.replace(await _row(around, account, pair, level))
+        return await stored(account, await _row(around, account, pair, level))
 
     row = await persist(around.clock, store, Conflict, StoreUnavailable)
     _log.info(

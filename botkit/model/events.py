@@ -231,8 +231,9 @@ class Authorized(
 
     @property
     def key(self) -> str:
-        """`authorized/<credential kind>/<generation>`."""
-        return f"authorized/{self.credential}/{self.gen}"
+        """`authorized/<credential kind>/<generation>/<since>`."""
+        # A generation comes again: for another app, and after a login was removed.
+        return f"authorized/{self.credential}/{self.gen}/{self.at.isoformat()}"
 
 
 class AccountState(

@@ -62,10 +62,17 @@ class Credentials(Protocol):
         """All logins, or those of one account."""
         ...
 
-    async def replace(self, row: CredentialRow) -> CredentialRow:
+    async def replace(
+        self,
+        row: CredentialRow,
+        *,
+        account: Account | None = None,
+        events: Sequence[NewEvent] = (),
+    ) -> CredentialRow:
         """A new grant from setup: stored with the next generation and no intent.
 
-        `row.sealed` must have been sealed for `row.gen`; a `Conflict` when that is not the next.
+        With it, all or nothing, its account is put and the events are recorded. `row.sealed` must
+        have been sealed for `row.gen`; a `Conflict` when that is not the next.
         """
         ...
 

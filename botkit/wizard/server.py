@@ -65,6 +65,7 @@ class CallbackServer:
         self._ended: asyncio.Future[None] | None = None
         self._connections = Connections(_MAX_CONNECTIONS, refused=PAGES["refused"])
         self._refused = 0
+        self._finishing = 0
         shown = f"[{self._host}]" if ":" in self._host else self._host
         self._authorities = {f"{shown}:{self._port}"}
         if self._port == _HTTP_PORT:
@@ -112,6 +113,11 @@ class CallbackServer:
             raise RuntimeError("the callback server is not open")
         await asyncio.shield(self._ended)
 
+    @property
+    def is_finishing(self) -> bool:
+        """Whether the login's own redirect has come and is being seen to."""
+        return self._finishing > 0
+
     def _cannot_listen(self, error: OSError) -> ConfigError:
         place = f"{self._host}:{self._port}"
         if error.errno == errno.EADDRINUSE:
@@ -133,10 +139,14 @@ class CallbackServer:
         body, headers = render(page)
         response = web.Response(status=page.status, body=body, headers=headers)
         response.force_close()
-        # The answer must be out before the port closes, so the login ends only after it.
-        await response.prepare(request)
-        await response.write_eof()
-        self._maybe_end(page, failure)
+        try:
+            # The answer must be out before the port closes, so the login ends only after it.
+            await response.prepare(request)
+            await response.write_eof()
+        except ConnectionError:
+            _log.info("the browser did not wait for the answer")
+        finally:
+            self._maybe_end(page, failure)
         return response
 
     def _out_of_place(self, request: web.BaseRequest) -> Page | None:
@@ -155,9 +165,11 @@ class CallbackServer:
 
     async def _callback(self, query: Secret) -> tuple[Page, Exception | None]:
         """The page for a callback, and what ends the login when it ends in failure."""
+        self._finishing += 1
         try:
             facts = await self._finish(query)
         except StateMismatch as mismatch:
+            self._finishing -= 1
             self._refused += 1
             _log.warning("callback refused", reason=mismatch.message, refused=self._refused)
             return PAGES["unknown"], self._too_many()

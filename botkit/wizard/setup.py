@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from botkit.bot import Bot
 from botkit.bot.assembly import keys_of, open_the_vault, open_x
-from botkit.bot.authorized import handles_authorized, run_authorized
+from botkit.bot.authorized import handles_authorized, keep_with_event, run_authorized
 from botkit.client.given_bearer import forget_bearer, keep_bearer, with_kept_bearers
 from botkit.client.login import Login, LoginWish
 from botkit.client.login1 import adopt_pair
@@ -104,6 +104,7 @@ async def set_up(
     """
     app = settings.app_named(asked.app)
     vault = await open_the_vault(settings, store)
+    keep = keep_with_event(bot, store, SystemClock())
     if bot is None:
         tell("no bot is named, so the scopes of one that may post and reply are asked for")
         bot = Bot("botkit")
@@ -120,7 +121,7 @@ async def set_up(
         given = await _take_bearer(settings, store, vault, asked, tell)
     async with open_x(settings, store, vault, transport=transport) as x:
         setup = _Flow(settings, store, bot, x, tell)
-        ways = Ways(show=show, finished=setup.finished, timeout_s=asked.timeout_s)
+        ways = Ways(show=show, finished=setup.finished, keep=keep, timeout_s=asked.timeout_s)
         login = await _log_in(x.keeper.around, wish, ways, asked, tell)
         proofs = await setup.prove(login)
         if given and proofs[-1].state == "wrong":
@@ -156,7 +157,8 @@ async def set_up_from_pair(
     )
     async with open_x(settings, store, vault, transport=transport) as x:
         setup = _Flow(settings, store, bot or Bot("botkit"), x, tell)
-        login = await adopt_pair(x.keeper.around, wish, pair)
+        keep = keep_with_event(bot, store, x.keeper.around.clock)
+        login = await adopt_pair(x.keeper.around, wish, pair, keep=keep)
         await setup.finished(login)
         return SetUp(login=login, proofs=await setup.prove(login))
 
@@ -209,11 +211,11 @@ class _Flow:
         return tuple(facts)
 
     async def _handle(self, login: Login) -> list[tuple[str, str]]:
-        """Run the bot's handlers; the login stands whatever becomes of them."""
+        """Run the bot's handlers; login and event are stored, whatever becomes of them."""
         try:
             return await run_authorized(self._bot, self._x, self._store, login.account, login.row)
         except StateError as error:
-            return [("Authorized handlers", f"not run to their end: {error}")]
+            return [("Authorized handlers", f"left to botkit run, not run to their end: {error}")]
 
     async def prove(self, login: Login) -> tuple[Proof, ...]:
         """Access for what the bot may, and the stream's credentials if there are any."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from botkit.client.login import Login, LoginAttempt
+from botkit.client.login import Keep, Login, LoginAttempt
 from botkit.errors import AuthError, ConfigError, StateMismatch
 from botkit.model.tokens import Secret
 from botkit.protocol.callback_urls import check_redirect_uri
@@ -50,10 +50,13 @@ class Ways:
         show: Gives the address to the person: opens a browser, or prints it.
         finished: Told of the stored login while the callback server is still up; what it
             returns stands on the last page, a label and a text each.
+        keep: Stores the login, and what belongs to it; None for the login alone.
+        timeout_s: How long to wait for the person.
     """
 
     show: Callable[[str], Awaitable[None]]
     finished: Callable[[Login], Awaitable[tuple[tuple[str, str], ...]]]
+    keep: Keep | None = None
     timeout_s: float = 300.0
 
 
@@ -75,13 +78,13 @@ class Attempt(Protocol):
         ...
 
 
-Begin = Callable[["Surroundings", "LoginWish"], Awaitable[Attempt]]
+Begin = Callable[["Surroundings", "LoginWish", "Keep | None"], Awaitable[Attempt]]
 """How a login begins; it may ask X first."""
 
 
-async def begin_oauth2(around: Surroundings, wish: LoginWish) -> Attempt:
+async def begin_oauth2(around: Surroundings, wish: LoginWish, keep: Keep | None = None) -> Attempt:
     """Begin an OAuth 2.0 login: nothing is asked of X before the person consents."""
-    return LoginAttempt(around, wish)
+    return LoginAttempt(around, wish, keep=keep)
 
 
 def check_app(keys: AppKeys, redirect_uri: str, *, name: str, listens: bool) -> list[str]:
@@ -148,18 +151,24 @@ async def log_in(
         return await ways.finished(login)
 
     async with CallbackServer(wish.redirect_uri, finish) as server:
-        begun.append(await begin(around, wish))
+        begun.append(await begin(around, wish, ways.keep))
         await ways.show(begun[0].url)
         try:
             async with around.clock.timeout(ways.timeout_s):
                 await server.wait()
         except TimeoutError:
-            raise AuthError(
-                f"Nobody finished the login within {ways.timeout_s / 60:.0f} minutes;"
-                " the port is closed, nothing was stored.",
-                hint="Run botkit setup again; --headless works without reaching this machine.",
-            ) from None
+            if not server.is_finishing:
+                raise AuthError(
+                    f"Nobody finished the login within {_span(ways.timeout_s)};"
+                    " the port is closed, nothing was stored.",
+                    hint="Run botkit setup again; --headless works without reaching this machine.",
+                ) from None
+            await server.wait()  # the person came in time; what follows has limits of its own
     return done[0]
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:g} seconds" if seconds % 60 else f"{seconds / 60:.0f} minutes"
 
 
 async def log_in_by_paste(
@@ -175,7 +184,7 @@ async def log_in_by_paste(
     Raises:
         AuthError: The person declined, what was pasted was wrong too often, or X refused.
     """
-    attempt = await begin(around, wish)
+    attempt = await begin(around, wish, ways.keep)
     await ways.show(attempt.url)
     for _ in range(_MAX_PASTES):
         query = _query_of(await ask("The whole address that the browser shows at the end: "))

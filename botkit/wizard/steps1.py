@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from botkit.client.endpoints import AppKeys
-    from botkit.client.login import Login, LoginWish
+    from botkit.client.login import Keep, Login, LoginWish
     from botkit.client.surroundings import Surroundings
     from botkit.wizard.steps import Attempt, Ways
 
@@ -27,9 +27,9 @@ _MOST_TRIES = 5
 _CONSOLE = "X's console (console.x.com), the app's Keys and tokens page"
 
 
-async def begin_oauth1(around: Surroundings, wish: LoginWish) -> Attempt:
+async def begin_oauth1(around: Surroundings, wish: LoginWish, keep: Keep | None = None) -> Attempt:
     """Begin an OAuth 1.0a login: X is asked for a request token. Raises as `OAuth1Attempt`."""
-    return await OAuth1Attempt.begin(around, wish)
+    return await OAuth1Attempt.begin(around, wish, keep=keep)
 
 
 def check_signing_app(
@@ -76,7 +76,7 @@ async def log_in_by_pin(
     Raises:
         AuthError: X does not take the PIN, or no PIN was typed at all; nothing was stored.
     """
-    attempt = await OAuth1Attempt.begin(around, wish)
+    attempt = await OAuth1Attempt.begin(around, wish, keep=ways.keep)
     await ways.show(attempt.url)
     for _ in range(_MOST_TRIES):
         typed = Secret(await ask("The PIN that X shows after you authorized the app: "))

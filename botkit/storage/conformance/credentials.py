@@ -10,7 +10,17 @@ import msgspec
 
 from botkit.errors import Conflict, LeaseLost
 from botkit.model.tokens import CredentialKind, LoginState
-from botkit.storage.conformance.bench import ME, T0, Suite, credential, intent, lease, raised
+from botkit.model.users import Account
+from botkit.storage.conformance.bench import (
+    ME,
+    T0,
+    Suite,
+    credential,
+    event,
+    intent,
+    lease,
+    raised,
+)
 
 if TYPE_CHECKING:
     from botkit.model.records import CredentialRow
@@ -21,6 +31,7 @@ __all__ = ["CredentialsConformance"]
 S = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
 OAUTH2 = CredentialKind.OAUTH2
+GREETER = Account(id=ME, username="greeter")
 
 
 class CredentialsConformance(Suite):
@@ -50,6 +61,18 @@ class CredentialsConformance(Suite):
         await store.credentials.replace(credential(2, username="renamed"))
         found = await _get(store)
         assert (found.gen, found.username, found.sealed) == (2, "renamed", b"sealed generation 2")
+
+    async def test_a_new_grant_comes_with_its_account_and_events_or_not_at_all(
+        self, store: Store
+    ) -> None:
+        replace = store.credentials.replace
+        await raised(Conflict, replace(credential(2), account=GREETER, events=[event()]))
+        assert await store.accounts.listing() == []
+        assert await store.events.due(T0) == []
+        row = await replace(credential(1), account=GREETER, events=[event()])
+        assert row.gen == 1
+        assert await store.accounts.get(ME) == GREETER
+        assert [due.key for due in await store.events.due(T0)] == [event().key]
 
     async def test_a_token_that_was_sent_since_it_was_read_is_not_sent_again(
         self, store: Store

@@ -16,14 +16,18 @@ from typing import TYPE_CHECKING, Any
 from botkit.errors import Conflict
 from botkit.model.records import CredentialRow, Intent
 from botkit.model.tokens import CredentialKind, LoginState
+from botkit.storage.sqlite.accounts import put_account
+from botkit.storage.sqlite.recording import event_rows, insert_events
 from botkit.storage.sqlite.values import from_us, from_us_or_none, to_us, to_us_or_none
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from pathlib import Path
 
-    from botkit.model.records import Fence
+    from botkit.model.records import Fence, NewEvent
+    from botkit.model.users import Account
+    from botkit.ports import Clock
     from botkit.storage.sqlite.engine import Engine, Transaction
 
     Execute = Callable[..., sqlite3.Cursor]
@@ -69,8 +73,9 @@ _LONG_LOG_BYTES = 64 * 1024 * 1024
 class SqliteCredentials:
     """See `botkit.ports.store.Credentials`."""
 
-    def __init__(self, engine: Engine, path: Path) -> None:
+    def __init__(self, engine: Engine, clock: Clock, path: Path) -> None:
         self._engine = engine
+        self._clock = clock
         self._log = f"{path}-wal"
 
     async def get(self, account_id: str, app: str, kind: CredentialKind) -> CredentialRow | None:
@@ -87,9 +92,25 @@ class SqliteCredentials:
             lambda reader: [_row(found) for found in reader.execute(query, values)]
         )
 
-    async def replace(self, row: CredentialRow) -> CredentialRow:
-        """A new grant from setup: stored with the next generation and no intent."""
-        return await self._engine.write(lambda transaction: replace_credential(transaction, row))
+    async def replace(
+        self,
+        row: CredentialRow,
+        *,
+        account: Account | None = None,
+        events: Sequence[NewEvent] = (),
+    ) -> CredentialRow:
+        """A new grant from setup, with its account and events, all or nothing."""
+        rows = event_rows(events, to_us(self._clock.now()))
+
+        def job(transaction: Transaction) -> CredentialRow:
+            if account is not None:
+                put_account(transaction, account)
+            stored = replace_credential(transaction, row)
+            if rows:
+                insert_events(transaction, rows)
+            return stored
+
+        return await self._engine.write(job)
 
     async def intend(
         self,

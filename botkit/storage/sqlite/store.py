@@ -50,7 +50,7 @@ class SqliteStore:
         self.events: Events = SqliteEvents(self._engine, clock)
         self.states: States = SqliteStates(self._engine)
         self.writes: Writes = SqliteWrites(self._engine)
-        self.credentials: Credentials = SqliteCredentials(self._engine, path)
+        self.credentials: Credentials = SqliteCredentials(self._engine, clock, path)
         self.accounts: Accounts = SqliteAccounts(self._engine)
         self.invitations: Invitations = SqliteInvitations(self._engine, clock)
         self.leases: Leases = SqliteLeases(self._engine, self._locks, clock)

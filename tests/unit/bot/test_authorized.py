@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
 
 import pytest
 from msgspec import Struct
@@ -241,3 +243,31 @@ async def test_what_a_handler_says_of_a_token_is_not_kept(place):
     (letter,) = await place.store.events.dead()
     assert "abcdefgh1234" not in letter.error + letter.trace
     assert "access_token=[redacted]" in letter.error
+
+
+async def test_the_event_is_held_for_as_long_as_its_handler_takes(place, monkeypatch):
+    monkeypatch.setattr("botkit.bot.authorized._HOLD_AGAIN_S", 0.01)
+    bot = Bot("greeter")
+    held: list[datetime] = []
+    again = asyncio.Event()
+    park = place.store.events.park
+
+    async def parked(seq: int, **how: Any) -> None:
+        await park(seq, **how)
+        held.append(how["until"])
+        again.set()
+
+    monkeypatch.setattr(place.store.events, "park", parked)
+
+    @bot.on(Authorized)
+    async def welcome(event: Authorized) -> None:
+        await again.wait()
+        (stored,) = await place.store.events.listing()
+        assert stored.state is EventState.WAITING
+        assert stored.not_before == held[-1] > event.at
+
+    told = await run(place, bot)
+
+    assert [outcome for _, outcome in told] == ["done"]
+    (event,) = await place.store.events.listing()
+    assert event.state is EventState.DONE

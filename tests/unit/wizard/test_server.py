@@ -35,6 +35,7 @@ class Login:
         self.exchanged: list[str] = []
         self.fails: BaseException | None = None
         self.gate: asyncio.Event | None = None
+        self.came = asyncio.Event()
         self.used = False
 
     async def finish(self, query: Secret) -> tuple[tuple[str, str], ...]:
@@ -45,6 +46,7 @@ class Login:
         if "error" in given:
             raise AuthorizationDenied("the person declined")
         self.exchanged += given["code"]
+        self.came.set()
         if self.gate is not None:
             await self.gate.wait()
         if self.fails is not None:
@@ -179,6 +181,21 @@ async def test_a_callback_that_comes_again_is_refused(place: Place) -> None:
     assert await place.get(TRUE) == 400
     assert len(place.login.exchanged) == 1
     await place.server.wait()
+
+
+async def test_a_browser_that_hangs_up_meanwhile_does_not_keep_the_login_open(
+    place: Place,
+) -> None:
+    place.login.gate = asyncio.Event()
+    _, writer = await asyncio.open_connection(place.host, place.port)
+    writer.write(f"GET {TRUE} HTTP/1.1\r\nHost: {place.authority}\r\n\r\n".encode())
+    await place.login.came.wait()
+    assert place.server.is_finishing
+    place.server._connections.close()
+    place.login.gate.set()
+
+    await asyncio.wait_for(place.server.wait(), 5)
+    writer.close()
 
 
 async def test_a_person_who_declines_ends_the_login(place: Place) -> None:

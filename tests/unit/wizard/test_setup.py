@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from botkit import Actions, Authorized, Bot, Mention
+from botkit.client.system import SystemClock
 from botkit.errors import (
     AuthorizationDenied,
     ConfigError,
@@ -17,6 +18,7 @@ from botkit.errors import (
     VaultKeyError,
     WrongAccount,
 )
+from botkit.leases.lease import Lease
 from botkit.model.records import EventState
 from botkit.model.tokens import CredentialKind
 from botkit.wizard.setup import Asked, SetUp, check_settings, set_up
@@ -352,3 +354,54 @@ async def test_a_login_without_a_refresh_token_is_said(desk):
     await authorize(desk, bot)
 
     assert "NO refresh token" in told(desk, "authorized,")
+
+
+async def test_a_login_after_one_that_was_removed_is_told_of_too(desk):
+    bot = Bot("greeter")
+    seen: list[Authorized] = []
+
+    @bot.on(Authorized)
+    async def welcome(event: Authorized) -> None:
+        seen.append(event)
+
+    done = await authorize(desk, bot)
+    assert await desk.store.accounts.remove(done.login.account.id)
+    await authorize(desk, bot)
+
+    assert [event.gen for event in seen] == [1, 1]
+    assert [event.state for event in await desk.store.events.listing()] == [EventState.DONE] * 2
+
+
+async def test_without_a_bot_the_event_waits_for_the_one_that_runs(desk):
+    await authorize(desk, None)
+
+    (event,) = await desk.store.events.due(SystemClock().now())
+    assert event.key.startswith("authorized/OAuth2UserToken/1/")
+
+
+async def test_a_bot_that_does_not_ask_for_the_event_gets_none(desk, bot):
+    await authorize(desk, bot)
+
+    assert await desk.store.events.listing() == []
+
+
+async def test_handlers_that_another_process_runs_are_left_to_it_and_the_login_stands(desk):
+    bot = Bot("greeter")
+
+    @bot.on(Authorized)
+    async def welcome(event: Authorized) -> None: ...
+
+    async def lives(name: str) -> bool:
+        return True
+
+    account = desk.world.user("greeter").id
+    other = Lease(desk.store, SystemClock(), owner="other", name=f"setup:{account}")
+    assert await other.try_acquire()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botkit.bot.authorized.lives", lives)
+        done = await authorize(desk, bot)
+
+    assert done.complete
+    assert told(desk, "left to botkit run").startswith("Authorized handlers: ")
+    (event,) = await desk.store.events.listing()
+    assert event.state is EventState.WAITING

@@ -7,6 +7,7 @@ import urllib.request
 import webbrowser
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 
 from botkit.bot.assembly import apps_of, open_the_vault
@@ -140,6 +141,38 @@ async def test_when_nobody_comes_it_says_so_and_closes_the_port(desk, around, wi
     place = urlsplit(desk.callback)
     with pytest.raises(OSError, match=r"refused|Connect"):
         await asyncio.open_connection(place.hostname, place.port)
+
+
+@pytest.mark.parametrize(("timeout_s", "words"), [(0.05, "0.05 seconds"), (1e-9, "1e-09 s")])
+async def test_how_long_it_waited_is_told(desk, around, wish, timeout_s, words):
+    with pytest.raises(AuthError, match=words):
+        await log_in(around, wish, Ways(show=desk.read, finished=Ended(), timeout_s=timeout_s))
+
+
+class HastyClock(SystemClock):
+    """Its time limit is over when somebody says so."""
+
+    limit: asyncio.Timeout
+
+    def timeout(self, seconds: float | None) -> asyncio.Timeout:
+        self.limit = asyncio.timeout(None)
+        return self.limit
+
+
+async def test_a_person_who_came_in_time_is_not_told_that_nobody_did(desk, around, wish):
+    clock = HastyClock()
+
+    async def finished(login: Login) -> tuple[tuple[str, str], ...]:
+        clock.limit.reschedule(0)
+        for _ in range(5):
+            await asyncio.sleep(0)  # noqa: TID251 - lets the limit pass
+        assert clock.limit.expired()
+        return ()
+
+    around = msgspec.structs.replace(around, clock=clock)
+    login = await log_in(around, wish, Ways(show=desk.show, finished=finished))
+
+    assert await desk.store.credentials.listing() == [login.row]
 
 
 async def test_a_callback_that_is_not_of_this_login_is_refused_and_the_login_waits_on(
