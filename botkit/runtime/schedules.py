@@ -6,6 +6,8 @@ The next time stands in the store and moves in the same transaction that records
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -55,6 +57,7 @@ class Scheduler:
         self._taker = taker
         self._fence = fence
         self._next: dict[tuple[str, str], datetime] = {}
+        self._added = asyncio.Event()
 
     async def load(self) -> None:
         """Read the planned times; a schedule that is new, or says something else now, starts now.
@@ -74,6 +77,7 @@ class Scheduler:
         if account_id not in self._accounts:
             await self._load(account_id)
             self._accounts.append(account_id)
+            self._added.set()
 
     async def _load(self, account_id: str) -> None:
         now = self._clock.now()
@@ -88,6 +92,7 @@ class Scheduler:
     async def run(self) -> None:
         """Fire what is due as it becomes due, until cancelled. Needs `load` first."""
         while True:
+            self._added.clear()
             try:
                 for account_id in self._accounts:
                     for schedule in self._schedules:
@@ -96,7 +101,9 @@ class Scheduler:
                 _log.error("ticks wait for the store", why=str(error))
                 await self._clock.sleep(_STORE_WAIT_S)
             else:
-                await self._clock.sleep(self._patience())
+                with suppress(TimeoutError):
+                    async with self._clock.timeout(self._patience()):
+                        await self._added.wait()
 
     async def _look_at(self, schedule: Schedule, account_id: str) -> None:
         now = self._clock.now()

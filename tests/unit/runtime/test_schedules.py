@@ -182,3 +182,13 @@ async def test_an_account_that_is_added_is_ticked_from_then_on(tmp_path: Path) -
         await bot.later(3600 + 60)
     assert [tick.account_id for tick in seen] == [BOT, "2"]
     assert seen[1].at - seen[0].at == timedelta(minutes=30)
+
+
+async def test_the_first_tick_of_an_account_that_is_added_comes_on_time(tmp_path: Path) -> None:
+    seen: list[Tick] = []
+    often = interval_schedule("bot.often", 5)
+    async with ticking(tmp_path, often, accounts=(), seen=seen) as (bot, scheduler):
+        await bot.later(1)
+        await scheduler.add("2")
+        await bot.later(6)
+    assert [tick.account_id for tick in seen] == ["2"]
