@@ -82,6 +82,7 @@ class Dispatcher:
         self._free = slots
         self._lanes = Lanes()
         self._suspects = Suspects(_SUSPECTS)
+        self._marking: list[Job] = []
         self._marked: deque[Job] = deque()
         self._slots: list[Slot] = []
         self._resting: list[asyncio.Future[None]] = []
@@ -198,7 +199,8 @@ class Dispatcher:
         stubborn = self.running
         self._unfinished += [slot.job for slot in stubborn if slot.job is not None]
         never_started = [job for job in self._lanes.take(self._lanes.ready) if job.marked]
-        await self._give_back([*never_started, *self._marked, *self._unfinished])
+        about_to_run = [*never_started, *self._marking, *self._marked]
+        await self._give_back([*about_to_run, *self._unfinished])
         return [slot.handler for slot in [*stubborn, *self._lost]]
 
     def abandon(self) -> None:
@@ -239,7 +241,9 @@ class Dispatcher:
             self._free -= len(jobs)
             if any(job.unclean >= _UNCLEAN_ENDS for job in jobs):
                 jobs = [job for job in jobs if not await self._is_poison(job)]
+            self._marking = jobs
             await self._mark([job.seq for job in jobs if not job.marked])
+            self._marking = []
             self._marked.extend(jobs)
             self._wake_one()
 

@@ -423,6 +423,27 @@ async def test_an_event_that_was_about_to_run_at_the_stop_is_not_held_against_it
     assert sorted(one.key for one in due) == [KEY, "post/101/0"]
 
 
+async def test_a_stop_while_events_are_marked_is_not_held_against_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(tmp_path, wired(Gate()), started=False) as bot:
+        await bot.record(mention())
+        await bot.dispatcher.stop(0)
+    async with bench(tmp_path, wired(Gate()), started=False) as bot:
+        mark, marked = bot.store.events.mark_running, asyncio.Event()
+
+        async def slow(*args: Any, **named: Any) -> None:
+            await mark(*args, **named)
+            marked.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(bot.store.events, "mark_running", slow)
+        start(bot)
+        await marked.wait()
+        await bot.dispatcher.stop(0)
+        assert await bot.store.events.count_unclean(fence=bot.lease.fence()) == []
+
+
 async def test_done_marks_wait_for_a_commit_that_is_made_anyway_but_not_for_long(
     tmp_path: Path,
 ) -> None:
