@@ -175,13 +175,6 @@ class Limiter:
         _log.error("out of credit", owner=owner, next_try=until.isoformat())
         return until
 
-    def credit_again(self, owner: str | None = None) -> None:
-        """Somebody says that there is credit again: try at once."""
-        if owner is None:
-            self._broke.clear()
-        else:
-            self._broke.pop(owner, None)
-
     def _wait_s(self, key: WindowKey) -> float:
         now_s = self._clock.monotonic()
         if self._broke:

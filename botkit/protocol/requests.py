@@ -36,7 +36,6 @@ __all__ = [
     "get_me",
     "get_mentions",
     "get_post",
-    "get_posts",
     "get_usage",
     "get_user_posts",
     "get_users",
@@ -176,17 +175,6 @@ def get_post(post_id: str) -> Request:
         method="GET",
         path=f"/2/tweets/{_part(post_id)}",
         query=_POST_QUERY,
-    )
-
-
-def get_posts(post_ids: Sequence[str]) -> Request:
-    """Up to 100 posts; those that are gone or not to be seen stand in the answer's `errors`."""
-    return Request(
-        operation="getPostsByIds",
-        method="GET",
-        path="/2/tweets",
-        query=(("ids", _joined(post_ids)), *_POST_QUERY),
-        resources=len(post_ids),
     )
 
 

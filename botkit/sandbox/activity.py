@@ -63,7 +63,6 @@ class Activity:
         self._faults = faults
         self.subscriptions: dict[str, Subscription] = {}
         self._connections: list[Connection] = []
-        self.delivered: int = 0
         world.listeners.append(self._on_happening)
 
     def of_app(self, app_id: str) -> list[Subscription]:
@@ -122,7 +121,6 @@ class Activity:
         if plan.duplicate:
             plan.duplicate -= 1
             lines = [each for each in lines for _ in range(2)]
-        self.delivered += len(lines)
         for connection in self._connections:
             if connection.app_id == app_id:
                 for each in lines:

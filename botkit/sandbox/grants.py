@@ -81,7 +81,6 @@ class Grant:
     scopes: tuple[str, ...]
     access: dict[str, datetime] = field(default_factory=dict[str, datetime])
     refresh: str | None = None
-    generation: int = 0
     revoked: bool = False
 
 
@@ -259,7 +258,6 @@ class Grants:
         access = self._token(48)
         grant.access[access] = self._clock.now() + ttl
         self._access[access] = grant
-        grant.generation += 1
         grant.refresh = None
         if "offline.access" in grant.scopes:
             grant.refresh = self._token(48)

@@ -197,15 +197,6 @@ async def test_without_credit_nothing_of_the_owner_leaves_for_a_growing_while() 
     assert limiter.no_credit("1999") - clock.now() == timedelta(minutes=15)
 
 
-@pytest.mark.parametrize("owner", [None, "1999"])
-async def test_who_has_topped_up_need_not_wait(owner: str | None) -> None:
-    clock = VirtualClock()
-    limiter = limiter_on(clock)
-    limiter.no_credit("1999")
-    limiter.credit_again(owner)
-    await call(limiter, POST)
-
-
 async def test_ready_takes_nothing_off() -> None:
     clock = VirtualClock()
     limiter = limiter_on(clock)

@@ -21,7 +21,7 @@ from botkit.protocol.requests import Request
         (requests.send_message(participant_id="1", text="hi"), "0.015"),
         (requests.delete_post("1"), "0.005"),
         (requests.get_me(), "0.010"),
-        (requests.get_posts(["1", "2", "3"]), "0.015"),
+        (requests.get_post("1"), "0.005"),
         (requests.get_users(["1", "2"]), "0.020"),
         (requests.get_mentions("1"), "0.500"),
         (requests.get_mentions("1", max_results=5), "0.025"),
