@@ -19,6 +19,8 @@ class DueHeap(Generic[T]):
         self._heap: list[tuple[float, int, T]] = []
         self._current: dict[T, int] = {}
         self._number = 0
+        self._most = _SPARE
+        """So many entries, old ones included, stand in it before the old ones are thrown out."""
 
     def set(self, thing: T, due_s: float | None) -> bool:
         """Set its time, None for never; True when it is the earliest of all now."""
@@ -29,10 +31,15 @@ class DueHeap(Generic[T]):
         self._current[thing] = number
         heap = self._heap
         heappush(heap, (due_s, number, thing))
-        if len(heap) > _SPARE + 4 * len(self._current):
-            self._heap = [each for each in heap if self._current.get(each[2]) == each[1]]
-            heapify(self._heap)
+        if len(heap) > self._most:
+            self._tidy()
         return self._heap[0][1] == number
+
+    def _tidy(self) -> None:
+        current = self._current
+        self._heap = [each for each in self._heap if current.get(each[2]) == each[1]]
+        heapify(self._heap)
+        self._most = _SPARE + 4 * len(current)
 
     def next_s(self) -> float | None:
         """The earliest time, None when nothing is due ever."""
@@ -44,17 +51,18 @@ class DueHeap(Generic[T]):
             heappop(heap)
         return None
 
-    def pop(self, now_s: float) -> T | None:
-        """Take out one thing that is due, None when nothing is."""
+    def take(self, now_s: float, most: int) -> list[T]:
+        """Take out what is due, the earliest first, at most so many."""
         heap, current = self._heap, self._current
-        while heap:
+        taken: list[T] = []
+        while heap and len(taken) < most:
             due_s, number, thing = heap[0]
             if current.get(thing) != number:
                 heappop(heap)
             elif due_s > now_s:
-                return None
+                break
             else:
                 heappop(heap)
                 del current[thing]
-                return thing
-        return None
+                taken.append(thing)
+        return taken

@@ -137,17 +137,15 @@ class Flights:
 
     def _start_due(self) -> None:
         now_s = self._clock.monotonic()
-        while len(self._tasks) < _MOST_FLIGHTS:
-            grant = self._heap.pop(now_s)
-            if grant is None:
-                return
-            if grant.doubt and grant.flight is None:
-                _ = self._spawn(self._look_again(grant))
-            elif grant.unsaved is not None and grant.flight is None:
-                grant.flight = self._spawn(self._fly_home(grant))
-            elif self.start(grant) is None and (due_s := grant.due_s()) is not None:
-                # Some hair's breadth early, or grounded: not lost, looked at again.
-                self._heap.set(grant, max(due_s, now_s + _SOON_S))
+        while due := self._heap.take(now_s, _MOST_FLIGHTS - len(self._tasks)):
+            for grant in due:
+                if grant.doubt and grant.flight is None:
+                    _ = self._spawn(self._look_again(grant))
+                elif grant.unsaved is not None and grant.flight is None:
+                    grant.flight = self._spawn(self._fly_home(grant))
+                elif self.start(grant) is None and (due_s := grant.due_s()) is not None:
+                    # Some hair's breadth early, or grounded: not lost, looked at again.
+                    self._heap.set(grant, max(due_s, now_s + _SOON_S))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         # Not of a task group: what cancels the group would cut a refresh between its bytes and

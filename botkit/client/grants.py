@@ -185,7 +185,7 @@ class Grant:
         else:
             return None
         next_s = self.next_try_s
-        return max(next_s, due_s)
+        return due_s if due_s > next_s else next_s  # noqa: FURB136 - max() takes twice as long
 
     def can_act(self, clock: Clock) -> bool:
         """Whether calls can be made by it: its access token lives, or may be renewed now."""

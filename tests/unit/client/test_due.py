@@ -11,13 +11,16 @@ from botkit.client.due import DueHeap
 def test_the_earliest_comes_first_and_each_thing_once() -> None:
     heap: DueHeap[str] = DueHeap()
     assert heap.next_s() is None
-    assert heap.pop(100) is None
+    assert heap.take(100, 9) == []
     assert heap.set("late", 50)
     assert heap.set("early", 10)
     assert not heap.set("middle", 20)
     assert heap.next_s() == 10
-    assert heap.pop(9) is None
-    assert [heap.pop(100) for _ in range(4)] == ["early", "middle", "late", None]
+    assert heap.take(9, 9) == []
+    assert heap.take(100, 0) == []
+    assert heap.take(100, 2) == ["early", "middle"]
+    assert heap.take(100, 2) == ["late"]
+    assert heap.take(100, 2) == []
 
 
 def test_a_thing_counts_at_the_time_it_was_set_to_last() -> None:
@@ -25,7 +28,7 @@ def test_a_thing_counts_at_the_time_it_was_set_to_last() -> None:
     heap.set("a", 10)
     heap.set("a", 30)
     heap.set("b", 20)
-    assert [heap.pop(100), heap.pop(100), heap.pop(100)] == ["b", "a", None]
+    assert heap.take(100, 9) == ["b", "a"]
     heap.set("a", 10)
     heap.set("a", None)
     assert heap.next_s() is None
@@ -41,9 +44,7 @@ def test_it_gives_what_a_dict_would(moves: list[tuple[int, int | None]]) -> None
             plain.pop(thing, None)
         else:
             plain[thing] = due_s
-    came = []
-    while (thing_or_none := heap.pop(1000)) is not None:
-        came.append(thing_or_none)
+    came = heap.take(1000, 99)
     assert sorted(came) == sorted(plain)
     assert [plain[thing] for thing in came] == sorted(plain.values())
 
@@ -53,4 +54,4 @@ def test_old_entries_do_not_pile_up() -> None:
     for due_s in range(10_000):
         heap.set("a", due_s)
     assert len(heap._heap) < 100
-    assert heap.pop(20_000) == "a"
+    assert heap.take(20_000, 9) == ["a"]
