@@ -25,10 +25,14 @@ from botkit.errors import (
     Conflict,
     LoginExpired,
     OutcomeUnknown,
+    RateLimited,
     ServerError,
     StateMismatch,
     StoreUnavailable,
     TransportError,
+    Unauthorized,
+    WrongAccount,
+    XError,
 )
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, LoginState, Secret, TokenSet
@@ -48,6 +52,10 @@ _log = structlog.get_logger("botkit.login")
 
 _LIFE = timedelta(minutes=10)
 _EXCHANGE_TIMEOUT_S = 20.0
+_NOT_KEPT = (
+    "X had granted the login by then, which ended the one before it through this app:"
+    " authorize again."
+)
 
 
 Keep = Callable[[Account, CredentialRow], Awaitable[CredentialRow]]
@@ -198,15 +206,31 @@ class LoginAttempt:
         return token_answers.read_token_answer(answer, asked=self._wish.scopes, now=now)
 
     async def _who(self, granted: TokenSet) -> User:
-        """Ask X whose token it is."""
+        """Ask X whose token it is: a few times, because the grant before it has ended."""
         token = granted.access_token
-        return await persist(
-            self._around.clock, lambda: who_am_i(self._around, token), TransportError, ServerError
-        )
+        passing = (TransportError, ServerError, RateLimited, Unauthorized)
+        try:
+            return await persist(
+                self._around.clock, lambda: who_am_i(self._around, token), *passing
+            )
+        except XError as error:
+            error.hint = f"{error.hint} {_NOT_KEPT}".strip()
+            raise
 
     async def _check_wish(self, user: User) -> None:
-        if not self._wish.confirmed:
-            await check_owner(self._around.store, user, wanted=self._wish.account)
+        if self._wish.confirmed:
+            return
+        store = self._around.store
+        try:
+            await check_owner(store, user, wanted=self._wish.account)
+        except WrongAccount as error:
+            known = await store.credentials.get(user.id, self._wish.app, CredentialKind.OAUTH2)
+            if known is not None:
+                error.hint += (
+                    f" X ended the login of @{user.username} that is stored here: authorize it"
+                    " again, too."
+                )
+            raise
 
     async def _store(self, user: User, granted: TokenSet) -> Login:
         account = Account(id=user.id, username=user.username, name=user.name, app=self._wish.app)

@@ -30,7 +30,7 @@ PAGES: Mapping[str, Page] = MappingProxyType(
         "failed": Page(
             status=502,
             title="The login could not be finished",
-            text="X did not accept the login, or it could not be stored. Nothing was changed.",
+            text="X did not accept the login, or it could not be stored.",
             next_step="The terminal says why. Then run botkit setup again.",
         ),
         "wrong_account": Page(

@@ -85,6 +85,8 @@ def test_an_unknown_command_is_refused_with_2_and_the_cure(
         (errors.ServerError("x", status=503), 4),
         (errors.OutcomeUnknown("x"), 1),
         (errors.RateLimited("x", status=429), 1),
+        (errors.Forbidden("x", status=403), 1),
+        (errors.Forbidden("x", status=403, codes=[64]), 2),
         (errors.Corrupt("x"), 5),
         (errors.VaultKeyError("x"), 5),
         (errors.BotkitError("x"), 1),

@@ -245,8 +245,15 @@ async def test_a_used_code_stores_nothing(world: World) -> None:
     assert await stored_nothing(world)
 
 
-async def test_who_it_is_is_asked_again_when_the_answer_is_lost(world: World) -> None:
-    world.peer.plan[ME] = ["lost", json_answer(503, {})]
+@pytest.mark.parametrize(
+    "answers",
+    [
+        ["lost", json_answer(503, {})],
+        [json_answer(401, {"title": "Unauthorized"}), json_answer(429, {})],
+    ],
+)
+async def test_who_it_is_is_asked_again_when_x_does_not_say(world: World, answers: Any) -> None:
+    world.peer.plan[ME] = answers
     attempt = attempt_in(world)
     finishing = asyncio.get_running_loop().create_task(attempt.finish(redirect(attempt)))
     await world.clock.advance(5.0)
@@ -264,10 +271,12 @@ async def test_who_it_is_is_asked_again_when_the_answer_is_lost(world: World) ->
 async def test_a_token_of_nobody_is_not_stored(
     world: World, answer: Any, error: type[Exception]
 ) -> None:
-    world.peer.plan[ME] = [answer]
+    world.peer.plan[ME] = [answer] * 5
     attempt = attempt_in(world)
-    with pytest.raises(error):
-        await attempt.finish(redirect(attempt))
+    finishing = asyncio.get_running_loop().create_task(attempt.finish(redirect(attempt)))
+    await world.clock.advance(5.0)
+    with pytest.raises(error, match="ended the one before it through this app: authorize again"):
+        await finishing
     assert await stored_nothing(world)
 
 
@@ -287,6 +296,15 @@ async def test_another_account_than_the_wished_one_is_refused_unless_confirmed(
     world.peer.codes.add("code-1")
     attempt = attempt_in(world, account="ada", confirmed=True)
     assert (await attempt.finish(redirect(attempt))).account == GREETER
+
+
+async def test_who_consented_by_mistake_and_has_a_login_here_is_said_to_have_lost_it(
+    world: World,
+) -> None:
+    await world.log_in()
+    attempt = attempt_in(world, account="ada")
+    with pytest.raises(WrongAccount, match=r"ended the login of @greeter that is stored here"):
+        await attempt.finish(redirect(attempt))
 
 
 async def test_the_stored_user_id_counts_more_than_a_name_that_went_to_somebody_else(
