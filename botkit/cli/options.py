@@ -129,8 +129,11 @@ async def open_store_with_key(
         ConfigError: There is no key and none may be made, or not where it was asked for.
     """
     from botkit.bot.key_making import check_wish, provide_key
+    from botkit.storage.sqlite.files import check_place
 
-    if await asyncio.to_thread(_missing, settings.store_url) is not None:
+    path = await asyncio.to_thread(_missing, settings.store_url)
+    if path is not None:
+        await asyncio.to_thread(check_place, path)
         await asyncio.to_thread(check_wish, settings, wish)
     async with open_the_store(settings, create=True) as store:
         await provide_key(settings, store, wish, tell=tell)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NO_LINKS",
+    "check_place",
     "file_of",
     "make_folders",
     "network_file_system",
@@ -78,6 +79,17 @@ def path_of(url: str) -> Path:
 def file_of(url: str) -> Path | None:
     """The store's file, absolute; None for a store that is no file. Raises as `path_of`."""
     return path_of(url).absolute() if url.startswith(_PREFIX) else None
+
+
+def check_place(path: Path) -> None:
+    """Pass when a new store can be made there; leaves nothing behind. Raises as `prepare`."""
+    try:
+        _refuse_network(path)
+        nearest = next(folder for folder in path.parents if os.path.lexists(folder))
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as fault:
+        raise explain_os(fault, path) from fault
 
 
 def prepare(path: Path, *, create: bool, now_us: int, check: bool = True) -> str:

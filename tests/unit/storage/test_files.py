@@ -15,7 +15,7 @@ from botkit.errors import ConfigError, Corrupt, StateError, StoreUnavailable
 from botkit.storage.conformance.bench import ME, T0, SuiteClock, event
 from botkit.storage.opening import open_store
 from botkit.storage.sqlite import files, schema
-from botkit.storage.sqlite.files import network_file_system, path_of, prepare
+from botkit.storage.sqlite.files import check_place, network_file_system, path_of, prepare
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -254,6 +254,14 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreUnavailable, match=r"Not a directory|File exists"):
         prepare(tmp_path / "file" / "sub" / "bot.db", create=True, now_us=0)
+
+
+def test_whether_a_store_could_be_made_is_told_without_a_trace(tmp_path: Path) -> None:
+    check_place(tmp_path / "new" / "sub" / "bot.db")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreUnavailable, match="Not a directory"):
+        check_place(tmp_path / "file" / "bot.db")
 
 
 def test_a_store_that_could_not_be_made_leaves_nothing(
