@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from botkit.sandbox import problems
 from botkit.sandbox.http import Answer, as_object
-from botkit.sandbox.routes.consent import SESSION_COOKIE
+from botkit.sandbox.routes.pages import SESSION_COOKIE
 from botkit.sandbox.visit import Route, Visit
 from botkit.sandbox.wire import timestamp
 from botkit.sandbox.world import UnknownThingError

@@ -9,20 +9,12 @@ Source: X API docs, "Log in with X" and "PIN-based authorization"; answers are f
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from botkit.sandbox import problems
 from botkit.sandbox.http import Answer
 from botkit.sandbox.pairs import PIN_CALLBACK, Signed, read_signed
-from botkit.sandbox.routes.consent import (
-    SESSION_COOKIE,
-    STYLE,
-    TEMPLATES,
-    current_user,
-    origin,
-    page_answer,
-    refusal,
-)
+from botkit.sandbox.routes import pages
 from botkit.sandbox.visit import Route, Visit
 
 if TYPE_CHECKING:
@@ -47,67 +39,6 @@ _LEVELS: Mapping[str, tuple[str, ...]] = {
         "Read and send direct messages for you",
     ),
 }
-_CONSENT = TEMPLATES.from_string(
-    """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Authorize {{ app }} - sandbox X</title>
-<style>{{ style }}</style>
-</head>
-<body>
-<main>
-<p class="note">Sandbox X: nothing here is real.</p>
-<h1>Authorize {{ app }} to access an account?</h1>
-<form method="post" action="/oauth/authorize">
-<input type="hidden" name="oauth_token" value="{{ token }}">
-<p>
-<label for="as">Logged in as</label>
-<select id="as" name="as">
-{% for user in users %}
-<option value="{{ user.username }}"{% if user.username == current %} selected{% endif %}>
-{{- user.name }} (@{{ user.username }})</option>
-{% endfor %}
-</select>
-</p>
-<h2 id="things">This app will be able to</h2>
-<ul aria-labelledby="things">
-{% for words in things %}
-<li>{{ words }}</li>
-{% endfor %}
-</ul>
-<p>
-<button type="submit" name="decision" value="authorize">Authorize app</button>
-<button type="submit" name="decision" value="cancel">Cancel</button>
-</p>
-<p class="note">
-{{- "You go back to " ~ target ~ "." if target else "You will see a PIN." }}</p>
-</form>
-</main>
-</body>
-</html>
-"""
-)
-_PIN = TEMPLATES.from_string(
-    """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>PIN for {{ app }} - sandbox X</title>
-<style>{{ style }}</style>
-</head>
-<body>
-<main>
-<h1>You have granted access to {{ app }}</h1>
-<p>Return to {{ app }} and enter this PIN to complete the authorization process:</p>
-<p><strong><code id="oauth_pin">{{ pin }}</code></strong></p>
-</main>
-</body>
-</html>
-"""
-)
 
 
 def signing_pair(visit: Visit) -> Pair | None:
@@ -153,25 +84,24 @@ def _request_token(visit: Visit) -> Answer:
 
 def _show(visit: Visit) -> Answer:
     token = _asked(visit, visit.call.param("oauth_token") or "")
-    name = current_user(visit)
     wanted = visit.world.find_user(visit.call.param("screen_name") or "")
-    target = "" if token.callback == PIN_CALLBACK else origin(token.callback)
-    page = _CONSENT.render(
-        style=STYLE,
+    return pages.ask(
+        visit,
         app=token.app.name,
-        token=token.token,
-        users=[user for user in visit.world.users.values() if not user.suspended],
-        current=wanted.username if wanted else name,
-        things=_LEVELS[token.app.level],
-        target=target,
+        heading=f"Authorize {token.app.name} to access an account?",
+        action="/oauth/authorize",
+        asked={"oauth_token": token.token},
+        lead="This app will be able to",
+        things=[(words, "") for words in _LEVELS[token.app.level]],
+        callback="" if token.callback == PIN_CALLBACK else token.callback,
+        current=wanted.username if wanted else None,
     )
-    return page_answer(200, page, form_to=target)
 
 
 def _sign_in(visit: Visit) -> Answer:
     """As the consent page, but straight back when the user agreed before."""
     token = _asked(visit, visit.call.param("oauth_token") or "")
-    name = current_user(visit)
+    name = pages.current_user(visit)
     user = visit.world.find_user(name) if name else None
     if user is None or visit.call.param("force_login") == "true":
         return _show(visit)
@@ -182,31 +112,21 @@ def _sign_in(visit: Visit) -> Answer:
 def _decide(visit: Visit) -> Answer:
     asked = dict(visit.call.query) | visit.call.fields()
     token = _asked(visit, asked.get("oauth_token", ""))
-    name = asked.get("as") or current_user(visit)
-    user = visit.world.find_user(name) if name else None
-    if user is None:
-        raise refusal(visit, "nobody is logged in: name the user in the field `as`.")
+    user = pages.who_decides(visit, asked)
     if asked.get("decision") == "authorize":
         return _agreed(visit, token, user)
     visit.world.pairs.drop(token)
     if token.callback == PIN_CALLBACK:
-        raise refusal(visit, "the person declined.")
-    return _back(token, user, denied=token.token)
+        raise pages.refusal(visit, "the person declined.")
+    return pages.back(token.callback, user, {"denied": token.token})
 
 
 def _agreed(visit: Visit, token: RequestToken, user: UserRecord) -> Answer:
     verifier = visit.world.pairs.agree(token, user.id)
     if token.callback == PIN_CALLBACK:
-        return page_answer(200, _PIN.render(style=STYLE, app=token.app.name, pin=verifier))
-    return _back(token, user, oauth_token=token.token, oauth_verifier=verifier)
-
-
-def _back(token: RequestToken, user: UserRecord, **result: str) -> Answer:
-    query = urlencode(result, quote_via=quote, safe="")
-    location = f"{token.callback}{'&' if '?' in token.callback else '?'}{query}"
-    headers = {"location": location, "cache-control": "no-store"}
-    headers["set-cookie"] = f"{SESSION_COOKIE}={user.username}; Path=/; HttpOnly; SameSite=Lax"
-    return Answer(status=302, headers=headers)
+        return pages.show_pin(token.app.name, verifier)
+    result = {"oauth_token": token.token, "oauth_verifier": verifier}
+    return pages.back(token.callback, user, result)
 
 
 def _access_token(visit: Visit) -> Answer:
@@ -257,7 +177,7 @@ def _app(visit: Visit, signed: Signed) -> App:
 def _asked(visit: Visit, value: str) -> RequestToken:
     token = visit.world.pairs.request_token(value)
     if token is None or token.verifier:
-        raise refusal(visit, "the request token for this page is unknown, used or over.")
+        raise pages.refusal(visit, "the request token for this page is unknown, used or over.")
     return token
 
 
