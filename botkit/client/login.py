@@ -8,7 +8,7 @@ Source: docs/explanation/requirements.md, C1 to C8; RFC 6749 section 4.1, RFC 76
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,6 +16,7 @@ import structlog
 from msgspec import Struct
 
 from botkit.client.identity import check_owner, who_am_i
+from botkit.client.once import Once
 from botkit.client.persistence import persist
 from botkit.client.witness import remember
 from botkit.errors import (
@@ -23,11 +24,9 @@ from botkit.errors import (
     AuthorizationDenied,
     ConfigError,
     Conflict,
-    LoginExpired,
     OutcomeUnknown,
     RateLimited,
     ServerError,
-    StateMismatch,
     StoreUnavailable,
     TransportError,
     Unauthorized,
@@ -50,7 +49,6 @@ __all__ = ["Keep", "Login", "LoginAttempt", "LoginWish", "keep_in"]
 
 _log = structlog.get_logger("botkit.login")
 
-_LIFE = timedelta(minutes=10)
 _EXCHANGE_TIMEOUT_S = 20.0
 _NOT_KEPT = (
     "X had granted the login by then, which ended the one before it through this app:"
@@ -103,12 +101,10 @@ class LoginAttempt:
     Attributes:
         url: What the person opens in the browser.
         state: What the redirect must carry; tells it from those of other attempts.
-        expires_at: After that, no redirect counts.
     """
 
     url: str
     state: str
-    expires_at: datetime
 
     def __init__(self, around: Surroundings, wish: LoginWish, *, keep: Keep | None = None) -> None:
         self._around = around
@@ -117,9 +113,7 @@ class LoginAttempt:
         self._keys = _keys_of(around, wish.app)
         self.state = oauth2.new_state(around.entropy.token_bytes(32))
         self._verifier = Secret(oauth2.new_code_verifier(around.entropy.token_bytes(32)))
-        self._used = False
-        self._ends_s = around.clock.monotonic() + _LIFE.total_seconds()
-        self.expires_at = around.clock.now() + _LIFE
+        self._once = Once(around.clock)
         self.url = oauth2.authorize_url(
             around.endpoints.consent_url,
             client_id=self._keys.client_id,
@@ -132,7 +126,7 @@ class LoginAttempt:
     @property
     def is_over(self) -> bool:
         """Whether no redirect can end it any more."""
-        return self._used or self._around.clock.monotonic() >= self._ends_s
+        return self._once.is_over
 
     async def finish(self, query: Secret | str) -> Login:
         """End the attempt with the redirect's query (what follows the `?`).
@@ -159,24 +153,13 @@ class LoginAttempt:
                 )
             )
         except AuthorizationDenied:
-            self._use_up()
+            self._once.use_up("redirect")
             raise
-        self._use_up()
+        self._once.use_up("redirect")
         granted = await self._exchange(code)
         user = await self._who(granted)
         await self._check_wish(user)
         return await self._store(user, granted)
-
-    def _use_up(self) -> None:
-        """No await stands between the comparison of the state and this."""
-        if self._used:
-            raise StateMismatch("This login was ended by an earlier redirect.")
-        self._used = True
-        if self._around.clock.monotonic() >= self._ends_s:
-            raise LoginExpired(
-                "The login took longer than ten minutes; nothing was exchanged.",
-                hint="Start again.",
-            )
 
     async def _exchange(self, code: Secret) -> TokenSet:
         keys = self._keys

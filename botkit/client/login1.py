@@ -10,7 +10,6 @@ with X".
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 import msgspec
@@ -18,6 +17,7 @@ import structlog
 
 from botkit.client.identity import check_owner, read_user
 from botkit.client.login import Login, LoginWish, keep_in
+from botkit.client.once import Once
 from botkit.client.persistence import persist
 from botkit.client.signing import SignedCalls
 from botkit.errors import (
@@ -25,7 +25,6 @@ from botkit.errors import (
     AuthorizationDenied,
     Conflict,
     InvalidGrant,
-    LoginExpired,
     OutcomeUnknown,
     ServerError,
     StateMismatch,
@@ -52,7 +51,6 @@ __all__ = ["OAuth1Attempt", "adopt_pair"]
 
 _log = structlog.get_logger("botkit.login")
 
-_LIFE = timedelta(minutes=10)
 _TIMEOUT_S = 20.0
 
 
@@ -61,11 +59,9 @@ class OAuth1Attempt:
 
     Attributes:
         url: What the person opens in the browser.
-        expires_at: After that, neither a redirect nor a PIN counts.
     """
 
     url: str
-    expires_at: datetime
 
     def __init__(
         self,
@@ -80,9 +76,7 @@ class OAuth1Attempt:
         self._keep = keep
         self._calls = calls
         self._token = token
-        self._used = False
-        self._ends_s = around.clock.monotonic() + _LIFE.total_seconds()
-        self.expires_at = around.clock.now() + _LIFE
+        self._once = Once(around.clock)
         named = wish.account.removeprefix("@")
         self.url = oauth1_flow.authorize_url(
             around.endpoints.authorize_url,
@@ -117,7 +111,7 @@ class OAuth1Attempt:
     @property
     def is_over(self) -> bool:
         """Whether nothing can end it any more."""
-        return self._used or self._around.clock.monotonic() >= self._ends_s
+        return self._once.is_over
 
     async def finish(self, query: Secret | str) -> Login:
         """End the attempt with the redirect's query (what follows the `?`).
@@ -141,7 +135,7 @@ class OAuth1Attempt:
         try:
             verifier = Secret(oauth1_flow.read_callback(query.reveal(), request_token=self._token))
         except AuthorizationDenied:
-            self._use_up()
+            self._once.use_up("redirect or PIN")
             raise
         return await self._exchange(verifier)
 
@@ -157,19 +151,8 @@ class OAuth1Attempt:
         text = text if isinstance(text, Secret) else Secret(text)
         return await self._exchange(Secret(oauth1_flow.read_pin(text.reveal())))
 
-    def _use_up(self) -> None:
-        """No await stands between the comparison of the token and this."""
-        if self._used:
-            raise StateMismatch("This login was ended by an earlier redirect or PIN.")
-        self._used = True
-        if self._around.clock.monotonic() >= self._ends_s:
-            raise LoginExpired(
-                "The login took longer than ten minutes; nothing was exchanged.",
-                hint="Start again.",
-            )
-
     async def _exchange(self, verifier: Secret) -> Login:
-        self._use_up()
+        self._once.use_up("redirect or PIN")
         around = self._around
         request = _leg(around.endpoints.access_token_url, ACCESS_TOKEN)
 

@@ -1,6 +1,6 @@
 """One run of one event: the first matching handler, and what its end means.
 
-`Runs.run` is the worker's edge, the only place of botkit where every exception is caught. Done
+`Runs.run` is the worker's edge: whatever a handler raises, or ends with, is caught here. Done
 mark, state and emitted events are one transaction; a final no goes to the dead letters at once;
 a no for now parks the event; whatever else is raised is tried three times.
 Source: docs/explanation/requirements.md, "Intake".

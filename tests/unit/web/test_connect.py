@@ -399,7 +399,7 @@ async def test_a_login_that_took_too_long_says_so_and_the_invitation_is_good(pla
     state = await place.begin(await place.invite())
     pending = place.connect._attempts.find(state)
     assert pending is not None
-    pending.attempt._ends_s = place.clock.monotonic()  # type: ignore[attr-defined]
+    pending.attempt._once._ends_s = place.clock.monotonic()  # type: ignore[attr-defined]
     answer = await place.get(f"/connect/callback?code=c&state={state}")
     assert (answer.status, title(answer)) == (410, "This login took too long")
     assert place.x.exchanges == 0

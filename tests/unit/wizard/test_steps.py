@@ -236,7 +236,7 @@ async def test_an_address_that_was_used_up_is_not_asked_for_again(desk, around, 
     from botkit.client.login import LoginAttempt
 
     async def late(self: LoginAttempt, query: str) -> Login:
-        self._used = True
+        self._once.use_up("redirect")
         raise StateMismatch("This login was ended by an earlier redirect.")
 
     monkeypatch.setattr(LoginAttempt, "finish", late)
