@@ -1,7 +1,7 @@
 """The activity stream: one connection an app, for all its accounts.
 
 Reads line by line, commits each network read to the inbox before the next, and reconnects by X's
-table. A disconnect is a gap until a mentions poll has read past it.
+table. A disconnect is a gap until the next connect; the polls that it starts read past the gap.
 Source: X API docs, "X Activity API", "Handling disconnections", "Consuming streaming data".
 """
 
@@ -51,6 +51,7 @@ _SILENCE_S = 30.0
 """X sends a keep-alive every 20 s; this adds slack for jitter."""
 _PORTION = 128
 """So many lines are recorded at once: as many handlers start by them, as there are slots."""
+_OTHER_GAPS = 1_000
 _CONFIG_RETRY_S = 300.0
 """What only a person can mend is looked at again now and then, without a loop."""
 
@@ -294,12 +295,14 @@ class ActivityStream:
             _log.warning("gap not recorded", why=str(error))
 
     async def _close_gaps(self) -> None:
-        """The poll that follows each connect reads the mentions of the gap."""
+        """The polls that follow each connect read what came in the gap."""
         now = self._clock.now()
-        for gap in await self._store.progress.gaps():
+        # Each disconnect opens one for each account, and other apps have theirs.
+        latest = _OTHER_GAPS + 2 * len(self._accounts)
+        for gap in await self._store.progress.gaps(limit=latest):
             if gap.state == "open" and gap.account_id in self._accounts:
                 await self._store.progress.close_gap(
-                    gap.id, until=now, state="polled", reason="mentions were read past it"
+                    gap.id, until=now, state="polled", reason="polled from the connect on"
                 )
 
 

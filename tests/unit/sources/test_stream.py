@@ -11,6 +11,7 @@ import pytest
 
 from botkit.errors import Forbidden, Parked, TransportError
 from botkit.model.events import Mention
+from botkit.model.users import Account
 from botkit.protocol.responses import Response
 from botkit.sources.stream import ActivityStream
 from botkit.sources.subscriptions import POST_KINDS, Subscriptions
@@ -19,7 +20,6 @@ from tests.unit.sources.fakes import FakeStream, mention
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from botkit.model.users import Account
     from botkit.ports import Store
     from botkit.sandbox.clock import SeededEntropy, VirtualClock
     from tests.unit.sources.fakes import FakeIntake, FakeSender, Reports
@@ -112,6 +112,34 @@ async def test_silence_beyond_the_keep_alive_is_a_dead_connection(
     assert any(state == "waiting" and "30 s" in why for _, state, why in reports.said)
     gaps = await store.progress.gaps()
     assert [gap.state for gap in gaps] == ["polled"]
+
+
+async def test_the_gaps_of_many_accounts_end_with_the_next_connect(
+    sender: FakeSender,
+    intake: FakeIntake,
+    store: Store,
+    clock: VirtualClock,
+    entropy: SeededEntropy,
+    reports: Reports,
+) -> None:
+    accounts = [Account(id=str(number), username=f"u{number}") for number in range(1, 151)]
+    stream = ActivityStream(
+        "default",
+        accounts,
+        kinds={account.id: POST_KINDS for account in accounts},
+        subscriptions=Subscriptions(sender, prefix="botkit:greeter:"),
+        sender=sender,
+        intake=intake,
+        store=store,
+        clock=clock,
+        entropy=entropy,
+        report=reports,
+        on_connected=lambda: None,
+    )
+    await stream._open_gaps()
+    await stream._close_gaps()
+    gaps = await store.progress.gaps(limit=200)
+    assert [gap.state for gap in gaps] == ["polled"] * 150
 
 
 async def test_the_store_is_waited_for_and_nothing_read_is_lost(
