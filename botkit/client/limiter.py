@@ -32,6 +32,9 @@ _log = structlog.get_logger("botkit.limiter")
 
 _IN_PLACE_S = 5.0
 _JITTER_S = (0.25, 2.0)
+_ASSUMED_S = 60.0
+_NEXT = timedelta(seconds=2)
+"""An assumed window's reset is later than the one before, earlier than the true one."""
 _LONGEST_S = timedelta(hours=24, minutes=5).total_seconds()
 _NO_CREDIT_S = 15 * 60.0
 _NO_CREDIT_MOST_S = 60 * 60.0
@@ -41,13 +44,31 @@ _FEW = 1024
 class _Window:
     """What is left of one window until its end, calls under way taken off."""
 
-    __slots__ = ("ends_s", "name", "remaining", "reset")
+    __slots__ = ("ends_s", "is_assumed", "limit", "name", "remaining", "reset")
 
     def __init__(self, name: str, window: RateWindow, *, remaining: int, ends_s: float) -> None:
         self.name = name
         self.reset = window.reset
+        self.limit = window.limit
         self.remaining = remaining
         self.ends_s = ends_s
+        self.is_assumed = False
+
+    def goes_on(self, now_s: float, *, under_way: int) -> bool:
+        """Whether it still counts; when it has ended, the next one of the same size does.
+
+        Of the next one nothing is known until an answer tells: without it all that waited would
+        leave at once.
+        """
+        if self.ends_s > now_s:
+            return True
+        if self.is_assumed:
+            return False
+        self.is_assumed = True
+        self.reset += _NEXT
+        self.remaining = self.limit - under_way
+        self.ends_s = now_s + _ASSUMED_S
+        return True
 
 
 class _Lane:
@@ -168,7 +189,10 @@ class Limiter:
 
     def no_credit(self, owner: str) -> datetime:
         """X wants money: nothing of this owner leaves for a while; gives until when."""
-        _, times = self._broke.get(owner, (0.0, 0))
+        until_s, times = self._broke.get(owner, (0.0, 0))
+        still_s = until_s - self._clock.monotonic()
+        if still_s > 0:  # calls that left side by side are told it side by side
+            return self._at(still_s)
         span_s = min(_NO_CREDIT_S * 2**times, _NO_CREDIT_MOST_S)
         self._broke[owner] = (self._clock.monotonic() + span_s, min(times + 1, 8))
         until = self._at(span_s)
@@ -187,7 +211,8 @@ class Limiter:
         wait_s = lane.held_until_s - now_s
         if wait_s <= 0:
             lane.held_until_s = 0.0
-        lane.windows = tuple(window for window in lane.windows if window.ends_s > now_s)
+        under_way = lane.under_way
+        lane.windows = tuple(w for w in lane.windows if w.goes_on(now_s, under_way=under_way))
         for window in lane.windows:
             if window.remaining <= 0:
                 wait_s = max(wait_s, window.ends_s - now_s)

@@ -64,6 +64,37 @@ async def test_a_used_up_window_parks_until_its_reset_and_only_its_own_calls() -
     await call(limiter, POST)
 
 
+async def test_of_what_waited_for_a_window_no_more_leaves_than_the_next_one_holds() -> None:
+    clock = VirtualClock()
+    limiter = limiter_on(clock)
+    await call(limiter, POST, said(clock, 0))
+    await clock.advance(603.0)
+    for _ in range(100):
+        await limiter.enter(POST)
+    parked = await refused(limiter, POST)
+    assert parked.until is not None
+    assert parked.until - clock.now() <= timedelta(seconds=60)
+    limiter.note(POST, said(clock, 0, reset_s=-3))  # an answer of the window before
+    limiter.leave(POST)
+    await refused(limiter, POST)
+    limiter.note(POST, said(clock, 99, reset_s=900))
+    limiter.leave(POST)
+    await call(limiter, POST)
+
+
+async def test_a_window_that_nobody_tells_of_again_is_forgotten() -> None:
+    clock = VirtualClock()
+    limiter = limiter_on(clock)
+    await call(limiter, POST, said(clock, 0))
+    await clock.advance(603.0)
+    for _ in range(100):
+        await call(limiter, POST)
+    await refused(limiter, POST)
+    await clock.advance(60.0)
+    for _ in range(101):
+        await call(limiter, POST)
+
+
 async def test_a_reset_within_seconds_is_awaited_in_place() -> None:
     clock = VirtualClock()
     limiter = limiter_on(clock)
@@ -195,6 +226,14 @@ async def test_without_credit_nothing_of_the_owner_leaves_for_a_growing_while() 
     assert waits == [15, 30, 60, 60]
     await call(limiter, READ, said(clock, 10))
     assert limiter.no_credit("1999") - clock.now() == timedelta(minutes=15)
+
+
+async def test_refusals_of_calls_side_by_side_are_one_lack_of_credit() -> None:
+    clock = VirtualClock()
+    limiter = limiter_on(clock)
+    until = limiter.no_credit("1999")
+    await clock.advance(0.5)
+    assert limiter.no_credit("1999") == until
 
 
 async def test_ready_takes_nothing_off() -> None:
