@@ -122,7 +122,7 @@ async def open_x(
             await keeper.bearers.read()
             limiter = Limiter(clock=time, entropy=chance)
             sender = XApi(keeper, limiter=limiter, on_spend=budget.note)
-            reader = CachedReader(sender, store, clock=time, entropy=chance)
+            reader = CachedReader(sender, store, clock=time, entropy=chance, allow=budget.check)
             try:
                 yield X(keeper=keeper, sender=sender, reader=reader, budget=budget)
             finally:

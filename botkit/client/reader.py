@@ -15,10 +15,11 @@ import msgspec
 from botkit.errors import Forbidden, NotFound, ServerError, StateError, TransportError
 from botkit.model.records import StoredUser
 from botkit.model.users import User
-from botkit.protocol import objects, problems, requests
+from botkit.protocol import objects, pricing, problems, requests
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from decimal import Decimal
 
     from botkit.model.posts import Post
     from botkit.ports import Clock, Entropy, Sender, Store
@@ -34,13 +35,27 @@ _PAUSES_S = (0.5, 2.0)
 
 
 class CachedReader:
-    """Reads for all accounts; `for_account` gives what a handler of one account holds."""
+    """Reads for all accounts; `for_account` gives what a handler of one account holds.
 
-    def __init__(self, sender: Sender, store: Store, *, clock: Clock, entropy: Entropy) -> None:
+    Args:
+        allow: Asked before each call, with the account and the price of one resource: returns, or
+            raises `Parked`, because no more may be spent now.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        store: Store,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        allow: Callable[[str, Decimal], Awaitable[None]],
+    ) -> None:
         self._sender = sender
         self._users = store.accounts
         self._clock = clock
         self._entropy = entropy
+        self._allow = allow
 
     def for_account(self, account_id: str) -> AccountReader:
         """A `ports.Reader` that reads as that account."""
@@ -113,6 +128,8 @@ class CachedReader:
         return users
 
     async def _ask(self, request: Request, account_id: str) -> Response:
+        one = msgspec.structs.replace(request, resources=1)
+        await self._allow(account_id, pricing.price_usd(one))
         try:
             return await self._persist(lambda: self._sender.send(request, account_id=account_id))
         except Forbidden as hidden:

@@ -90,7 +90,7 @@ class Sender(Protocol):
 
 
 class Reader(Protocol):
-    """Looks things up on X: through the limiter, counted in the budget, with a cache."""
+    """Looks things up on X: through the limiter, within the budget, with a cache."""
 
     async def post(self, post_id: str) -> Post:
         """The post. Raises `NotFound` when it is gone or not visible."""

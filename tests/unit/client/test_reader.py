@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from botkit.client.reader import CachedReader
-from botkit.errors import Forbidden, NotFound, ServerError, TransportError
+from botkit.errors import Forbidden, NotFound, Parked, ServerError, TransportError
 from botkit.model.users import User
 from botkit.protocol.responses import Response, read_response
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from botkit.protocol.requests import Request
     from tests.unit.client.fakes import World
 
@@ -49,7 +52,13 @@ class Sender:
         return Response(status=200, data=data)
 
 
-def reader_in(world: World) -> tuple[CachedReader, Sender]:
+async def allow_all(account_id: str, cost_usd: Decimal) -> None:
+    """There is money for everything."""
+
+
+def reader_in(
+    world: World, allow: Callable[[str, Decimal], Awaitable[None]] = allow_all
+) -> tuple[CachedReader, Sender]:
     sender = Sender()
     store = type("Store", (), {"accounts": world.accounts})()
     reader = CachedReader(
@@ -57,6 +66,7 @@ def reader_in(world: World) -> tuple[CachedReader, Sender]:
         store,
         clock=world.clock,
         entropy=world.entropy,
+        allow=allow,
     )
     return reader, sender
 
@@ -183,3 +193,23 @@ async def test_a_call_that_is_not_allowed_says_nothing_of_what_it_asked_for(worl
     sender.faults.append(Forbidden("no", status=403, problem_type="client-forbidden"))
     with pytest.raises(Forbidden):
         await reader.users(["7"], account_id="1999")
+
+
+async def test_what_is_kept_is_given_and_what_costs_waits_when_the_budget_is_used_up(
+    world: World,
+) -> None:
+    asked: list[tuple[str, Decimal]] = []
+
+    async def refuse(account_id: str, cost_usd: Decimal) -> None:
+        asked.append((account_id, cost_usd))
+        raise Parked("budget")
+
+    reader, sender = reader_in(world, refuse)
+    await reader.learn([User(id="7", username="ada", name="Ada")])
+    assert set(await reader.users(["7"], account_id="1999")) == {"7"}
+    with pytest.raises(Parked):
+        await reader.users(["8", "9"], account_id="1999")
+    with pytest.raises(Parked):
+        await reader.post("5", account_id="1999")
+    assert asked == [("1999", Decimal("0.010")), ("1999", Decimal("0.005"))]
+    assert sender.sent == []
