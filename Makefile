@@ -1,5 +1,7 @@
 # Every target makes what it needs: git, make and Python 3.11 or newer are all a fresh machine must have.
 # Package indexes are those of the machine: no file here names one.
+# So are the certificates they are trusted by: uv would bring its own.
+export UV_SYSTEM_CERTS ?= 1
 
 PY ?= python3
 V ?= .venv

@@ -49,6 +49,10 @@ _HELP = """\
   /dm TEXT          send the bot a direct message
   /quit             end; so does Ctrl-D"""
 
+_NOT_STARTED = """\
+the bot did not start, see above; it is tried again at the next change
+(what it may do is authorized when botkit dev starts: if that has changed, start that again)"""
+
 
 @click.command(
     cls=Command,
@@ -62,6 +66,8 @@ def command(*, target: str, no_reload: bool, as_json: bool) -> int:
     """Play with a bot. Without a terminal it reads lines from stdin and ends with them."""
     from botkit.telemetry.log import set_up_logging
 
+    if not no_reload:
+        _watcher()
     set_up_logging(level="error")
     return run_async(_Dev(target, reload=not no_reload, as_json=as_json).run())
 
@@ -207,20 +213,15 @@ class _Dev:
             await self._clock.sleep(_CALM_S)
 
     async def _watch(self, folder: Path) -> None:
-        """Start the bot again when a Python file or a setting changes."""
-        try:
-            import watchfiles
-        except ImportError as error:
-            raise ConfigError(
-                "Reloading needs watchfiles.",
-                hint='Install "botkit[dev]", or say --no-reload.',
-            ) from error
-        awatch = cast("Any", watchfiles).awatch  # its types are partly unknown
-        async for changes in awatch(Path.cwd(), watch_filter=_is_python):
+        """Start the bot again when a Python file changes, and after one with a fault, too."""
+        async for changes in _watcher()(Path.cwd(), watch_filter=_is_python):
             names = sorted({Path(path).name for _, path in changes})
             self._say(f"changed: {', '.join(names)}; the bot starts again")
             await self._stop_bot()
-            await self._start_bot(folder)
+            try:
+                await self._start_bot(folder)
+            except BotkitError:
+                self._say(_NOT_STARTED)
 
     async def _start_bot(self, folder: Path) -> None:
         kept = {k: v for k, v in surroundings().items() if not k.startswith("BOTKIT_")}
@@ -245,7 +246,8 @@ class _Dev:
                 if len(heard) == len(_SOURCES) and set(heard) == {"live"}:
                     return
                 await self._clock.sleep(_LOOK_S)
-        raise BotkitError("The bot ended as it started; what it said stands above.")
+        kind = ConfigError if process.returncode == ConfigError.exit_code else BotkitError
+        raise kind("The bot ended as it started; what it said stands above.")
 
     async def _stop_bot(self) -> None:
         process, self._process = self._process, None
@@ -258,6 +260,18 @@ class _Dev:
         except TimeoutError:
             process.kill()
             await process.wait()
+
+
+def _watcher() -> Any:
+    """What tells of changed files. It is looked for before anything starts."""
+    try:
+        import watchfiles
+    except ImportError as error:
+        raise ConfigError(
+            "Reloading needs watchfiles.",
+            hint='Install "botkit[dev]", or say --no-reload.',
+        ) from error
+    return cast("Any", watchfiles).awatch  # its types are partly unknown
 
 
 def _is_python(_change: object, path: str) -> bool:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import importlib.resources
+import importlib.util
 import keyword
 import re
+import shlex
+import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -45,6 +49,39 @@ def command(*, name: str, as_json: bool) -> None:
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder} is there already.", hint="Choose another name.")
+    if _is_taken(package):
+        raise ConfigError(
+            f"There is a Python module {package!r} already: the bot's package would hide it.",
+            hint="Choose another name, for instance mybot.",
+        )
+    try:
+        _write(folder, package)
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be written: {error.strerror or error}.",
+            hint="Choose a folder that you may write to, with room on its disk.",
+        ) from error
+    files = [target.format(name=package) for _, target in _FILES]
+    if as_json:
+        echo_json({"folder": str(folder), "target": f"{package}.bot:bot", "files": files})
+        return
+    click.echo(f"{folder} is ready: {len(files)} files.")
+    botkit, python = _called()
+    click.echo(
+        f"Next: cd {shlex.quote(str(folder))} && {botkit} dev {package}.bot:bot"
+        f"    (its test: {python} -m pytest)"
+    )
+
+
+def _is_taken(package: str) -> bool:
+    """Whether importing that name gives something else; a folder without code does not count."""
+    if package in sys.stdlib_module_names:
+        return True
+    spec = importlib.util.find_spec(package)
+    return spec is not None and spec.origin is not None
+
+
+def _write(folder: Path, package: str) -> None:
     templates = importlib.resources.files(_TEMPLATES)
     for source, target in _FILES:
         text = templates.joinpath(source).read_text(encoding="utf-8")
@@ -52,11 +89,12 @@ def command(*, name: str, as_json: bool) -> None:
         written.parent.mkdir(parents=True, exist_ok=True)
         filled = text.replace("{{ name }}", package).replace("{{ version }}", __version__)
         written.write_text(filled, encoding="utf-8")
-    files = [target.format(name=package) for _, target in _FILES]
-    if as_json:
-        echo_json({"folder": str(folder), "target": f"{package}.bot:bot", "files": files})
-        return
-    click.echo(f"{folder} is ready: {len(files)} files.")
-    click.echo(
-        f"Next: cd {folder} && botkit dev {package}.bot:bot    (its test: python -m pytest)"
-    )
+
+
+def _called() -> tuple[str, str]:
+    """This command and its Python: by name where the shell finds them, else by path."""
+    here = Path(sys.argv[0]).absolute()
+    found = shutil.which("botkit")
+    if here.name != "botkit" or (found is not None and Path(found).absolute() == here):
+        return "botkit", "python"
+    return shlex.quote(str(here)), shlex.quote(sys.executable)

@@ -358,6 +358,7 @@ class Runs:
                 job.seq, not_before=not_before, reason=why, fence=self._fence()
             )
         )
+        first = tried == 1 and not isinstance(error, Retry)
         _log.warning(
             "handler failed",
             key=job.key,
@@ -365,6 +366,7 @@ class Runs:
             tried=tried,
             again_at=not_before.isoformat(),
             error=why,
+            **({"exception": self._redact(_trace(error))} if first else {}),
         )
         self._later(not_before)
         self._tell(job, "retry", handler=slot.handler, note=why, error=error)

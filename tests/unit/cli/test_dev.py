@@ -64,6 +64,9 @@ class Session:
         (self.folder / "tmp").mkdir(exist_ok=True)
         (self.folder / "bot.py").write_text(BOT.format(word=word), encoding="utf-8")
 
+    def tears(self, text: str) -> None:
+        (self.folder / "bot.py").write_text(text, encoding="utf-8")
+
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
@@ -119,8 +122,15 @@ def test_the_bot_answers_and_starts_again_when_its_file_changes(session: Session
     session.says("/as bob @greeter and now?")
     session.sees("Servus @bob")
 
+    session.tears("def broken(:")
+    session.sees("SyntaxError")
+    session.sees("it is tried again at the next change")
+    session.says("@greeter still there?")
+    session.write("Moin")
+    session.sees("Moin @bob")
+
     session.says("/dm are you there?")
-    session.sees("Servus in private")
+    session.sees("Moin in private")
     session.says("/reply nonsense hm")
     session.sees("that did not work")
     session.says("/quit")

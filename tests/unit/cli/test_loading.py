@@ -31,6 +31,7 @@ def test_a_module_and_a_file_are_found(tmp_path: Path) -> None:
         ("good_for_loading:number", "is a int, not a Bot"),
         ("empty_for_loading:bot", "It holds no Bot at all"),
         ("broken_for_loading:bot", "ZeroDivisionError"),
+        ("torn_for_loading:bot", r"'\(' was never closed \(torn_for_loading.py, line 2\)\.$"),
         ("needy_for_loading:bot", "'a_package_nobody_has', which is not installed"),
     ],
 )
@@ -38,6 +39,7 @@ def test_what_is_wrong_is_named(target: str, text: str, tmp_path: Path) -> None:
     (tmp_path / "good_for_loading.py").write_text(GOOD)
     (tmp_path / "empty_for_loading.py").write_text("")
     (tmp_path / "broken_for_loading.py").write_text("1 / 0\n")
+    (tmp_path / "torn_for_loading.py").write_text("\nprint(\n")
     (tmp_path / "needy_for_loading.py").write_text("import a_package_nobody_has\n")
     with pytest.raises(ConfigError, match=text):
         load_bot(target, folder=tmp_path)

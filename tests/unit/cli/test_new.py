@@ -42,6 +42,18 @@ def test_no_placeholder_is_left_and_secrets_stay_out_of_version_control(tmp_path
         assert {"*.db", "*.db-*", "*.db.*", "*.key", "secrets"} <= ignored
 
 
+def test_the_next_command_works_where_the_shell_does_not_find_botkit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [".venv/bin/botkit", "new", "mybot"])
+    monkeypatch.setenv("PATH", "")
+    there = Path(".venv/bin/botkit").absolute()
+    assert main(["new", "a folder/mybot"]) == 0
+    said = capsys.readouterr().out
+    assert f"cd 'a folder/mybot' && {there} dev mybot.bot:bot" in said
+    assert f"{sys.executable} -m pytest" in said
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_its_own_test_passes_at_once() -> None:
@@ -63,6 +75,25 @@ def test_what_cannot_be_a_package_is_refused_and_nothing_is_written(
     assert main(["new", "--", name]) == 2
     assert "cannot be a bot's name" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["json", "pytest", "botkit", "AioHTTP"])
+def test_a_name_that_would_hide_a_module_is_refused_and_nothing_is_written(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["new", name]) == 2
+    assert "There is a Python module" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_said_in_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("mine").write_text("no folder")
+    assert main(["new", "mine/mybot"]) == 2
+    said = capsys.readouterr().err
+    assert "mine/mybot cannot be written: Not a directory." in said
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize("there", ["file", "folder"])

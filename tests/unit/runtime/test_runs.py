@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from botkit.errors import (
     Conflict,
@@ -139,10 +140,16 @@ async def test_a_handler_that_raises_is_tried_three_times_and_then_its_event_is_
         raise ValueError("hunter2 is wrong")
 
     async with bench(tmp_path, wired(broken)) as bot:
-        await bot.handle(mention(), mention("101"))
+        with capture_logs() as logs:
+            await bot.handle(mention(), mention("101"))
         assert bot.outcomes == ["retry", "retry"]
-        await bot.later(3)
+        traces = [line["exception"] for line in logs if line["event"] == "handler failed"]
+        assert all("in broken" in trace and "hunter2" not in trace for trace in traces)
+        assert len(traces) == 2
+        with capture_logs() as logs:
+            await bot.later(3)
         assert bot.outcomes == ["retry"] * 4
+        assert not any("exception" in line for line in logs)
         await bot.later(20)
         dead = await bot.store.events.dead()
     assert bot.outcomes == ["retry"] * 4 + ["dead"] * 2
@@ -158,7 +165,9 @@ async def test_a_try_again_waits_as_long_as_the_handler_says(tmp_path: Path) -> 
         raise Retry(after=timedelta(hours=1))
 
     async with bench(tmp_path, wired(busy)) as bot:
-        await bot.handle(mention())
+        with capture_logs() as logs:
+            await bot.handle(mention())
+        assert not any("exception" in line for line in logs)
         await bot.later(3500)
         assert bot.outcomes == ["retry"]
         await bot.later(200)
