@@ -6,6 +6,7 @@ import asyncio
 import getpass
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,7 +106,7 @@ async def _export(
                 parcel = await handover.pack(x.keeper, account, rows)
                 content = msgspec.json.encode(parcel)
                 text = await asyncio.to_thread(seal_parcel, content, passphrase)
-                await asyncio.to_thread(_write, file, text)
+                await _written(file, text)
             except BaseException:
                 await handover.take_back(x.keeper, rows)
                 raise
@@ -114,6 +115,15 @@ async def _export(
     _say("the OAuth 2.0 login here is marked as handed over and refreshes nothing any more")
     _say("there: botkit accounts import --file FILE; once only, then remove the file")
     return account, kinds
+
+
+async def _written(file: str | None, text: str) -> None:
+    """Write to the end whatever is cancelled: a copy that left must not be taken back."""
+    writing = asyncio.get_running_loop().run_in_executor(None, _write, file, text)
+    while not writing.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([writing])
+    writing.result()
 
 
 def _write(file: str | None, text: str) -> None:

@@ -7,6 +7,7 @@ docs/explanation/requirements.md, S9.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from msgspec import Struct
 from botkit.client.endpoints import AppKeys
 from botkit.client.grants import HANDED_OVER
 from botkit.client.witness import remember
-from botkit.errors import ConfigError, Conflict
+from botkit.errors import ConfigError, Conflict, Corrupt, VaultKeyError
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, LoginState, Secret
 from botkit.model.users import Account
@@ -197,13 +198,28 @@ def _refuse_other_app(keys: AppKeys, parcel: Parcel, app: str) -> None:
 
 
 def _refuse_older(known: CredentialRow | None, login: PackedLogin, account: Account) -> None:
-    if known is None or known.status in _ENDED:
+    """A token from before what is here, or from before what left here, is spent."""
+    if known is None or _has_ended(known):
         return
     if (known.last_success or known.granted_at) > (login.last_success or login.granted_at):
         raise Conflict(
             f"The {known.kind.value} login of @{account.username} here is newer than the one of "
             "the file, which has ended therefore; nothing was changed."
         )
+
+
+def _has_ended(row: CredentialRow) -> bool:
+    """Whether nothing of it lives any more, neither here nor elsewhere."""
+    return row.status is LoginState.DEAD and not row.reason.startswith(HANDED_OVER)
+
+
+def _is_here(vault: Vault, known: CredentialRow | None, login: PackedLogin) -> bool:
+    """Whether this very token came before: its refresh may be under way, or have no answer."""
+    if known is None or known.status is LoginState.DEAD or known.kind is CredentialKind.OAUTH1:
+        return False
+    with suppress(Corrupt, VaultKeyError):  # then the file's is the only one that opens
+        return _in_the_open(vault, known) == login.tokens
+    return False
 
 
 async def _take_in(keeper: TokenKeeper, account: Account, login: PackedLogin) -> None:
@@ -228,6 +244,10 @@ async def _take_in(keeper: TokenKeeper, account: Account, login: PackedLogin) ->
     )
     async with keeper.lock(row):
         known = await around.store.credentials.get(account.id, account.app, login.kind)
+        _refuse_older(known, login, account)
+        if _is_here(around.vault, known, login):
+            _log.info("login is here already", account=account.id, kind=login.kind.value)
+            return
         gen = 1 if known is None else known.gen + 1
         sealed = around.vault.seal(
             login.tokens, account_id=account.id, app=account.app, kind=login.kind, gen=gen

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import os
+import signal
+import sqlite3
 import stat
 from datetime import timedelta
 from pathlib import Path
@@ -191,6 +193,70 @@ def test_an_older_copy_never_replaces_a_newer_login(desk: Desk, parcel: Path, wo
     row = desk.row()
     assert row is not None
     assert (row.gen, row.status) == (2, LoginState.OK)
+
+
+@pytest.mark.parametrize("status", ["CONFIG", "DEAD"])
+def test_an_older_copy_never_replaces_one_that_lives_though_it_is_not_in_use_here(
+    desk: Desk, parcel: Path, words: str, status: str
+) -> None:
+    desk.log_in(left=timedelta(hours=1))
+    assert _export(desk, parcel, words) == 0
+    # The one that lives waits for settings, or lives on another machine.
+    reason = "handed over on a Monday" if status == "DEAD" else "why"
+    desk.log_in(status=LoginState(status), reason=reason)
+    assert _import(desk, parcel, words) == 5
+    row = desk.row()
+    assert row is not None
+    assert (row.gen, row.status.value) == (2, status)
+
+
+def test_a_copy_that_came_before_is_not_sent_again_after_its_answer_was_lost(
+    desk: Desk, parcel: Path, words: str
+) -> None:
+    desk.log_in(left=timedelta(minutes=15))
+    assert _export(desk, parcel, words) == 0
+    desk.move_to(desk.folder.with_name("server"))
+    desk.faults.lose_answer("POST /2/oauth2/token")
+    assert _import(desk, parcel, words) == 1
+    assert parcel.exists()
+    assert _import(desk, parcel, words) == 1
+    assert desk.state is LoginState.UNCERTAIN
+    assert desk.refreshes == ["taken"]
+
+
+def test_a_copy_replaces_one_that_does_not_open_any_more(
+    desk: Desk, parcel: Path, words: str
+) -> None:
+    desk.log_in()
+    assert _export(desk, parcel, words) == 0
+    desk.move_to(desk.folder.with_name("server"))
+    copy = parcel.read_text()
+    assert _import(desk, parcel, words) == 0
+    with sqlite3.connect(desk.folder / "botkit.db") as connection:
+        connection.execute("UPDATE credential SET sealed = X'00'")
+    connection.close()
+    parcel.write_text(copy)
+    assert _import(desk, parcel, words) == 0
+    assert desk.do("check") == 0
+
+
+def test_a_break_while_the_file_is_written_comes_too_late(
+    desk: Desk, parcel: Path, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.log_in()
+    real = os.fsync
+
+    def interrupted(descriptor: int) -> None:
+        real(descriptor)
+        if parcel.exists():
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", interrupted)
+        assert _export(desk, parcel, words) == 0
+    # The copy has left: the one here must not live on.
+    assert parcel.exists()
+    assert desk.state is LoginState.DEAD
 
 
 def test_an_oauth_1a_token_and_the_alias_travel_along(
