@@ -68,21 +68,23 @@ class Reading:
             return
         for path, value in _leaves(document):
             if self._known(path, f"{file.name}: [{'.'.join(path[:-1])}] {path[-1]}"):
-                self._put(path, value, f"{file.name} [{'.'.join(path[:-1])}] {path[-1]}")
+                origin = f"{file.name} [{'.'.join(path[:-1])}] {path[-1]}"
+                is_text = isinstance(value, str)
+                self._put(path, self._clean(value, origin) if is_text else value, origin)
 
     def environment(self, names: Mapping[str, str]) -> None:
         """Take what the environment says, and the files that it names."""
         plain = {n: v for n, v in names.items() if n.startswith(_PREFIX) and n not in _RESERVED}
         for name, value in sorted(plain.items()):
-            path = _path_of(name)
+            path = self._path_of(name)
             if _exists(path):
                 self._put(path, self._clean(value, name), name)
         for name, value in sorted(plain.items()):
-            path = _path_of(name)
-            if _exists(path):
+            if _exists(self._path_of(name)):
                 continue
-            if name.endswith(_FILE) and _exists(_path_of(name.removesuffix(_FILE))):
-                self._from_file(_path_of(name.removesuffix(_FILE)), Path(value), name)
+            path = self._path_of(name.removesuffix(_FILE))
+            if name.endswith(_FILE) and _exists(path):
+                self._from_file(path, Path(value), name)
             else:
                 self._unknown(name, _environment_names())
         if names.get("BOTKIT_SECRETS_DIR"):
@@ -102,7 +104,7 @@ class Reading:
                         f" use {_environment_name(path)}_FILE."
                     )
                 else:
-                    self._put(path, value.strip(), f"--set {name}")
+                    self._put(path, self._clean(value, f"--set {name}"), f"--set {name}")
 
     def finish(self, folder: Path) -> Settings:
         """All settings; relative paths start at `folder`.
@@ -161,9 +163,20 @@ class Reading:
         for file in sorted(folder.iterdir()):
             name = file.name.upper()
             if file.is_file() and name.startswith(_PREFIX):
-                path = _path_of(name)
+                path = self._path_of(name)
                 if self._known(path, f"secrets file {file.name}"):
                     self._from_file(path, file, f"secrets file {file.name}")
+
+    def _path_of(self, name: str) -> tuple[str, ...]:
+        """The setting that a name of the environment means.
+
+        Such names have no case: an app keeps the letters that botkit.toml gives it.
+        """
+        section, *rest = name.removeprefix(_PREFIX).lower().split("__")
+        if section == "apps" and rest:
+            written = {known[1].lower(): known[1] for known in self.values if known[0] == section}
+            rest[0] = written.get(rest[0], rest[0])
+        return (section, *rest)
 
     def _clean(self, value: str, origin: str) -> str:
         """Trim a BOM, white space and line ends; refuse what looks like quoting by accident."""
@@ -218,10 +231,6 @@ def _exists(path: tuple[str, ...]) -> bool:
             return name in SECTIONS.get(section, BaseModel).model_fields
         case _:
             return False
-
-
-def _path_of(name: str) -> tuple[str, ...]:
-    return tuple(name.removeprefix(_PREFIX).lower().split("__"))
 
 
 def _environment_name(path: tuple[str, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -363,3 +364,39 @@ def test_no_plug_in_of_pydantic_is_given_the_settings_and_models_of_others_keep_
         text=True,
     )
     assert shown.stdout.splitlines() == ["[]", "[\"{'name': 'seen'}\"]"]
+
+
+@pytest.mark.parametrize("text", ["'quoted'", '"quoted"', "", "two\nlines"])
+def test_what_is_no_value_is_refused_wherever_it_stands(tmp_path: Path, text: str) -> None:
+    (tmp_path / "botkit.toml").write_text(f"[app]\nclient_id = {json.dumps(text)}\n")
+    in_file, in_call = problems_of(tmp_path, {}, f"bot.account={text}")
+    assert in_file.startswith("botkit.toml [app] client_id: ")
+    assert in_call.startswith("--set bot.account: ")
+
+
+def test_white_space_around_a_value_of_the_file_is_trimmed(tmp_path: Path) -> None:
+    (tmp_path / "botkit.toml").write_text('[app]\nclient_id = "\ufeff abc\\n"\n', "utf-8")
+    settings = load_settings(environ={}, folder=tmp_path)
+    assert settings.app_named().client_id == "abc"
+
+
+def test_an_app_keeps_the_letters_of_the_file_whatever_the_environment_adds(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "botkit.toml").write_text('[apps.Shop]\nclient_id = "abc"\n')
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / "BOTKIT_APPS__SHOP__API_SECRET").write_text("def")
+    settings = load_settings(
+        environ={
+            "BOTKIT_APPS__SHOP__CLIENT_SECRET": "ghi",
+            "BOTKIT_APPS__OTHER__CLIENT_ID": "jkl",
+            "BOTKIT_SECRETS_DIR": str(secrets),
+        },
+        folder=tmp_path,
+    )
+    shop = settings.app_named("Shop")
+    assert shop.client_id == "abc"
+    assert shop.client_secret is not None
+    assert shop.api_secret is not None
+    assert sorted(settings.apps) == ["Shop", "other"]
