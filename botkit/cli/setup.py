@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +22,11 @@ from botkit.cli.options import (
     run_async,
     settings_options,
 )
+from botkit.errors import AuthError
 from botkit.telemetry.escaping import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from botkit.bot import Bot
     from botkit.bot.key_making import KeyWish
@@ -158,13 +161,32 @@ def _warn_of_container() -> None:
 async def _ask_hidden(prompt: str) -> str:
     """A secret from the terminal, not shown as it is typed."""
     _say("optional: the activity stream needs the same app's bearer token")
-    return await asyncio.to_thread(getpass.getpass, prompt)
+    with suppress(EOFError):
+        return _typed(lambda: getpass.getpass(prompt))
+    return ""
 
 
 async def _ask(prompt: str) -> str:
     """A line from the terminal."""
     click.echo(prompt, err=True, nl=False)
-    line: str = await asyncio.to_thread(sys.stdin.readline)
+    line = _typed(sys.stdin.readline)
     if not line:
-        raise click.Abort
+        raise AuthError(
+            "The input ended before the login did; nothing was stored.",
+            hint="Start again where a person can type, or write the answer to standard input.",
+        )
     return line
+
+
+def _typed(read: Callable[[], str]) -> str:
+    """What a person types. Nothing else goes on meanwhile, and Ctrl-C ends it at once.
+
+    A thread could not be interrupted: the command would end only with the line.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return read()
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -17,14 +17,12 @@ from msgspec import Struct
 
 from botkit.client.identity import check_owner, who_am_i
 from botkit.client.once import Once
-from botkit.client.persistence import persist
+from botkit.client.persistence import NOTHING_STORED, exchange, persist
 from botkit.client.witness import remember
 from botkit.errors import (
-    AuthError,
     AuthorizationDenied,
     ConfigError,
     Conflict,
-    OutcomeUnknown,
     RateLimited,
     ServerError,
     StoreUnavailable,
@@ -43,7 +41,6 @@ if TYPE_CHECKING:
     from botkit.client.endpoints import AppKeys
     from botkit.client.surroundings import Surroundings
     from botkit.ports import Store
-    from botkit.ports.io import HttpResponse
 
 __all__ = ["Keep", "Login", "LoginAttempt", "LoginWish", "keep_in"]
 
@@ -156,7 +153,11 @@ class LoginAttempt:
             self._once.use_up("redirect")
             raise
         self._once.use_up("redirect")
-        granted = await self._exchange(code)
+        try:
+            granted = await self._exchange(code)
+        except XError as error:
+            error.hint = error.hint or NOTHING_STORED
+            raise
         user = await self._who(granted)
         await self._check_wish(user)
         return await self._store(user, granted)
@@ -174,19 +175,18 @@ class LoginAttempt:
             timeout_s=_EXCHANGE_TIMEOUT_S,
             writes=True,
         )
-
-        async def send() -> HttpResponse:
-            try:
-                return await self._around.transport.send(request)
-            except OutcomeUnknown as error:
-                raise AuthError(
-                    "The answer to the code's exchange was lost; a code works only once.",
-                    hint="Start again.",
-                ) from error
-
-        answer = await persist(self._around.clock, send, TransportError)
+        answer = await exchange(
+            self._around.clock,
+            lambda: self._around.transport.send(request),
+            lost="The answer to the code's exchange was lost; a code works only once.",
+        )
         now = self._around.clock.now()
-        return token_answers.read_token_answer(answer, asked=self._wish.scopes, now=now)
+        granted = token_answers.read_token_answer(answer, asked=self._wish.scopes, now=now)
+        if granted.refresh_token is not None:
+            return granted
+        # Whatever X says: without a refresh token nobody acts for the account for long.
+        scopes = tuple(scope for scope in granted.scopes if scope != "offline.access")
+        return msgspec.structs.replace(granted, scopes=scopes)
 
     async def _who(self, granted: TokenSet) -> User:
         """Ask X whose token it is: a few times, because the grant before it has ended."""

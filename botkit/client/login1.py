@@ -18,20 +18,19 @@ import structlog
 from botkit.client.identity import check_owner, read_user
 from botkit.client.login import Login, LoginWish, keep_in
 from botkit.client.once import Once
-from botkit.client.persistence import persist
+from botkit.client.persistence import NOTHING_STORED, exchange, persist
 from botkit.client.signing import SignedCalls
 from botkit.errors import (
-    AuthError,
     AuthorizationDenied,
     Conflict,
     InvalidGrant,
-    OutcomeUnknown,
     ServerError,
     StateMismatch,
     StoreUnavailable,
     TransportError,
     Unauthorized,
     WrongAccount,
+    XError,
 )
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, LoginState, Secret
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from botkit.client.login import Keep
     from botkit.client.surroundings import Surroundings
     from botkit.model.tokens import TokenPair
-    from botkit.ports.io import HttpResponse
     from botkit.protocol.oauth1_flow import Granted
 
 __all__ = ["OAuth1Attempt", "adopt_pair"]
@@ -155,23 +153,20 @@ class OAuth1Attempt:
         self._once.use_up("redirect or PIN")
         around = self._around
         request = _leg(around.endpoints.access_token_url, ACCESS_TOKEN)
-
-        async def send() -> HttpResponse:
-            try:
-                return await self._calls.send(
-                    request, self._token, extra={"oauth_verifier": verifier}
-                )
-            except OutcomeUnknown as error:
-                raise AuthError(
-                    "The answer to the exchange was lost; a verifier or PIN works only once.",
-                    hint="Start again.",
-                ) from error
-
-        answer = await persist(around.clock, send, TransportError)
-        granted = oauth1_flow.read_access_token(answer, now=around.clock.now())
-        return await _prove_and_store(
-            around, self._wish, self._calls, granted.pair, said=granted, keep=self._keep
-        )
+        given = {"oauth_verifier": verifier}
+        try:
+            answer = await exchange(
+                around.clock,
+                lambda: self._calls.send(request, self._token, extra=given),
+                lost="The answer to the exchange was lost; a verifier or PIN works only once.",
+            )
+            granted = oauth1_flow.read_access_token(answer, now=around.clock.now())
+            return await _prove_and_store(
+                around, self._wish, self._calls, granted.pair, said=granted, keep=self._keep
+            )
+        except XError as error:
+            error.hint = error.hint or NOTHING_STORED
+            raise
 
 
 async def adopt_pair(

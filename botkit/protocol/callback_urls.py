@@ -24,6 +24,7 @@ __all__ = [
     "Problem",
     "check_redirect_uri",
     "check_registered",
+    "is_callback",
     "loopback_address",
 ]
 
@@ -117,6 +118,18 @@ def check_registered(uri: str, registered: Sequence[str]) -> list[Problem]:
             )
         )
     return problems
+
+
+def is_callback(address: str, redirect_uri: str) -> bool:
+    """Whether an address is where this callback URL leads, whatever follows in its query.
+
+    What a browser changes unseen is no difference: capitals in scheme and host, the default port,
+    and a path that is left out.
+    """
+    try:
+        return _place(address) == _place(redirect_uri)
+    except ValueError:
+        return False
 
 
 def loopback_address(uri: str) -> tuple[str, int, str]:
@@ -246,6 +259,12 @@ def _bad_port() -> Problem:
         text=f"Its host or port cannot be read; a port is a number from 1 to {_HIGHEST_PORT}.",
         cure=f"Use {_EXAMPLE}.",
     )
+
+
+def _place(uri: str) -> tuple[str, str | None, int | None, str]:
+    parts = urllib.parse.urlsplit(uri)
+    port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
+    return parts.scheme, parts.hostname, port, parts.path or "/"
 
 
 def _loosely(uri: str) -> tuple[str, str]:

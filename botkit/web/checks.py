@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["comes_from", "has_body", "is_ahead", "is_for"]
 
-_PURPOSES = ("Sec-Purpose", "Purpose", "X-Moz")
+_PURPOSES = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
 _AHEAD = ("prefetch", "prerender", "preview")
 
 

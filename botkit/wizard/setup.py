@@ -7,7 +7,7 @@ address to whoever shows it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from botkit.bot import Bot
@@ -106,7 +106,8 @@ async def set_up(
     vault = await open_the_vault(settings, store)
     keep = keep_with_event(bot, store, SystemClock())
     if bot is None:
-        tell("no bot is named, so the scopes of one that may post and reply are asked for")
+        if asked.way == "oauth2":
+            tell("no bot is named, so the scopes of one that may post and reply are asked for")
         bot = Bot("botkit")
     wish = LoginWish(
         redirect_uri=PIN_CALLBACK if asked.way == "pin" else app.redirect_uri,
@@ -179,8 +180,12 @@ async def _log_in(
     if asked.paste is not None:
         tell(f"{what}; open the address in any browser")
         return await log_in_by_paste(around, wish, ways, ask=asked.paste, begin=begin)
-    tell(f"listening on {wish.redirect_uri}, {what}")
-    return await log_in(around, wish, ways, begin=begin)
+
+    async def show(url: str) -> None:
+        tell(f"listening on {wish.redirect_uri}, {what}")
+        await ways.show(url)
+
+    return await log_in(around, wish, replace(ways, show=show), begin=begin)
 
 
 class _Flow:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from botkit.client.login import Keep, Login, LoginAttempt
 from botkit.errors import AuthError, ConfigError, StateMismatch
 from botkit.model.tokens import Secret
-from botkit.protocol.callback_urls import check_redirect_uri
+from botkit.protocol.callback_urls import check_redirect_uri, is_callback
 from botkit.wizard.server import CallbackServer
 
 if TYPE_CHECKING:
@@ -187,12 +187,16 @@ async def log_in_by_paste(
     attempt = await begin(around, wish, ways.keep)
     await ways.show(attempt.url)
     for _ in range(_MAX_PASTES):
-        query = _query_of(await ask("The whole address that the browser shows at the end: "))
-        if query is None:
+        pasted = (await ask("The whole address that the browser shows at the end: ")).strip()
+        place, _, query = pasted.partition("#")[0].partition("?")
+        if ":" not in place or not query:
             await ways.show("That is not a whole address: it starts with http and holds a `?`.")
             continue
+        if not is_callback(place, wish.redirect_uri):
+            await ways.show(f"It does not start with {wish.redirect_uri}, where this login ends.")
+            continue
         try:
-            login = await attempt.finish(query)
+            login = await attempt.finish(Secret(query))
         except StateMismatch as mismatch:
             if attempt.is_over:
                 raise
@@ -204,12 +208,6 @@ async def log_in_by_paste(
         "What was pasted was never the end of this login; nothing was stored.",
         hint="Run botkit setup again and paste the address as the browser shows it.",
     )
-
-
-def _query_of(pasted: str) -> Secret | None:
-    """The query of a whole address; None when it is none."""
-    parts = urlsplit(pasted.strip())
-    return Secret(parts.query) if parts.scheme and parts.query else None
 
 
 async def open_browser(url: str) -> bool:

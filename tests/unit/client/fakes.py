@@ -90,6 +90,8 @@ class Peer:
             await self.hold()
         if fault == "reset":
             raise OutcomeUnknown("reset", request=request.name, kind="reset")
+        if fault == "redirect":
+            raise TransportError("307", request=request.name, kind="redirect", hint="Look.")
         if isinstance(fault, HttpResponse):
             return fault
         answer = self._answer(request)

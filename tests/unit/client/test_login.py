@@ -20,6 +20,7 @@ from botkit.errors import (
     InvalidGrant,
     LoginExpired,
     MalformedAnswer,
+    ServerError,
     StateMismatch,
     StoreUnavailable,
     TransportError,
@@ -189,6 +190,33 @@ async def test_a_lost_exchange_is_never_tried_again(world: World) -> None:
         await attempt.finish(redirect(attempt))
     assert len(world.peer.named(TOKEN)) == 1
     assert await stored_nothing(world)
+
+
+async def test_a_code_that_was_answered_with_a_redirect_is_never_sent_again(world: World) -> None:
+    world.peer.plan[TOKEN] = ["redirect"]
+    attempt = attempt_in(world)
+    with pytest.raises(AuthError, match="307") as caught:
+        await attempt.finish(redirect(attempt))
+    assert caught.value.hint == "Look. Then start again."
+    assert len(world.peer.named(TOKEN)) == 1
+    assert await stored_nothing(world)
+
+
+async def test_what_x_answered_in_vain_is_told_with_the_way_on(world: World) -> None:
+    world.peer.plan[TOKEN] = [json_answer(503, {})]
+    attempt = attempt_in(world)
+    with pytest.raises(ServerError) as caught:
+        await attempt.finish(redirect(attempt))
+    assert caught.value.hint == "Nothing was stored: start again."
+
+
+async def test_scopes_without_a_refresh_token_are_no_offline_access(world: World) -> None:
+    granted = {"token_type": "bearer", "access_token": "at-1", "scope": " ".join(SCOPES)}
+    world.peer.plan[TOKEN] = [json_answer(200, granted)]
+    attempt = attempt_in(world)
+    login = await attempt.finish(redirect(attempt))
+    assert login.missing == ("offline.access",)
+    assert "offline.access" not in login.row.scopes
 
 
 async def test_an_exchange_that_was_not_sent_is_tried_again_within_the_codes_life(

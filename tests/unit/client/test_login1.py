@@ -196,6 +196,25 @@ async def test_a_lost_answer_to_the_exchange_means_start_again(world: World, fau
     assert await stored_nothing(world)
 
 
+async def test_a_verifier_that_was_answered_with_a_redirect_is_never_sent_again(
+    world: World,
+) -> None:
+    attempt = await begun(world)
+    plan(world, ACCESS_TOKEN, "redirect")
+    with pytest.raises(AuthError, match="307"):
+        await attempt.finish(redirect())
+    assert len(world.peer.named(ACCESS_TOKEN)) == 1
+    assert await stored_nothing(world)
+
+
+async def test_what_x_answered_in_vain_is_told_with_the_way_on(world: World) -> None:
+    attempt = await begun(world)
+    plan(world, ACCESS_TOKEN, json_answer(503, {}))
+    with pytest.raises(ServerError) as caught:
+        await attempt.finish(redirect())
+    assert caught.value.hint == "Nothing was stored: start again."
+
+
 async def _moving(world: World, work: Any) -> Any:
     task = asyncio.get_running_loop().create_task(work)
     while not task.done():

@@ -9,6 +9,7 @@ from botkit.protocol.callback_urls import (
     REFUSED_SCHEMES,
     check_redirect_uri,
     check_registered,
+    is_callback,
     loopback_address,
 )
 
@@ -182,3 +183,35 @@ def test_an_address_that_cannot_be_listened_on_is_a_config_error_with_the_rule(
         loopback_address(uri)
     assert f"({rule})" in error.value.problems[0]
     assert error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("address", "uri"),
+    [
+        (f"{FINE}?state=s&code=c", FINE),
+        ("HTTP://127.0.0.1:8765/callback?code=c", FINE),
+        ("http://127.0.0.1/cb?code=c", "http://127.0.0.1:80/cb"),
+        ("https://bot.example/?code=c", "https://BOT.example:443"),
+        (f"{FINE}?own=1&code=c", f"{FINE}?own=1"),
+        ("com.example.bot:/cb?code=c", "com.example.bot:/cb"),
+    ],
+)
+def test_an_address_where_the_callback_url_leads_is_its_own(address: str, uri: str) -> None:
+    assert is_callback(address, uri)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1:8766/callback?code=c",
+        "https://127.0.0.1:8765/callback?code=c",
+        "http://localhost:8765/callback?code=c",
+        "http://127.0.0.1:8765/callback/?code=c",
+        "http://127.0.0.1:8765/Callback?code=c",
+        "http://127.0.0.1:8765@evil.example/callback?code=c",
+        "http://127.0.0.1:99999/callback?code=c",
+        "http://[::1/callback?code=c",
+    ],
+)
+def test_an_address_that_leads_elsewhere_is_not_its_own(address: str) -> None:
+    assert not is_callback(address, FINE)

@@ -308,6 +308,7 @@ async def test_a_request_with_a_body_is_refused_and_the_login_waits(
         "Purpose: prefetch",
         "Purpose: preview",
         "X-Moz: prefetch",
+        "X-Purpose: preview",
     ],
 )
 async def test_a_page_fetched_in_advance_consumes_nothing(place: Place, header: str) -> None:

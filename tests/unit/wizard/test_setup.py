@@ -304,6 +304,7 @@ async def test_a_port_that_is_taken_is_said_before_an_address_is_shown(desk, bot
         taken.listen()
         with pytest.raises(ConfigError, match="is taken by another program"):
             await authorize(desk, bot)
+    assert not any("listening" in line for line in desk.told)
 
     assert desk.shown == []
 

@@ -213,14 +213,29 @@ async def test_what_is_no_address_or_another_logins_is_said_and_asked_for_again(
     desk, around, wish
 ):
     ask = pasting(
-        desk, "", "hello", "http://127.0.0.1/callback", f"{desk.callback}?state=x&code=y"
+        desk,
+        "hello",
+        "http://127.0.0.1/callback",
+        "http://[::1?code=c",
+        f"{desk.callback}?state=x&code=y",
     )
 
     login = await log_in_by_paste(around, wish, Ways(show=desk.read, finished=Ended()), ask=ask)
 
     assert login.account.username == "greeter"
-    assert [("not a whole address" in text) for text in desk.shown[1:4]] == [True] * 3
+    assert ["not a whole address" in text for text in desk.shown[1:4]] == [True, True, False]
+    assert "does not start with" in desk.shown[3]
     assert "Paste the address of this login" in desk.shown[4]
+
+
+async def test_an_address_at_another_place_is_not_the_end_of_this_login(desk, around, wish):
+    async def ask(prompt: str) -> str:
+        back = str(await desk.redirect(desk.shown[0]))
+        return back if len(desk.shown) > 1 else back.replace("127.0.0.1", "127.0.0.2")
+
+    await log_in_by_paste(around, wish, Ways(show=desk.read, finished=Ended()), ask=ask)
+
+    assert desk.callback in desk.shown[1]
 
 
 async def test_after_five_wrong_addresses_it_gives_up_and_nothing_is_stored(desk, around, wish):
