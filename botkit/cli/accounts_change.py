@@ -17,7 +17,7 @@ from botkit.cli.options import (
     settings_options,
     the_account,
 )
-from botkit.errors import ConfigError
+from botkit.errors import ConfigError, Conflict
 from botkit.model.tokens import CredentialKind, LoginState
 from botkit.telemetry.escaping import escape
 
@@ -55,7 +55,10 @@ def rename_command(
         async with open_the_store(settings) as store:
             found = await the_account(store, account, settings)
             own = alias.casefold() == found.username.casefold()
-            await store.accounts.rename(found.id, "" if own else alias)
+            try:
+                await store.accounts.rename(found.id, "" if own else alias)
+            except Conflict as taken:
+                raise ConfigError(taken.message, hint="Choose another name.") from taken
             called = found.username if own else alias
             _say(f"@{found.username} is called {called} from now on")
             done(found, "renamed", as_json=as_json, alias=None if own else alias)

@@ -172,6 +172,7 @@ def next_step(
     kind: CredentialKind = CredentialKind.OAUTH2,
 ) -> str:
     """The exact next command, "" when there is nothing to do."""
+    from botkit.client.check import REFUSED_FRESH
     from botkit.client.grants import HANDED_OVER
 
     if status is LoginState.OK:
@@ -183,6 +184,11 @@ def next_step(
     way = " --oauth1" if kind is CredentialKind.OAUTH1 else ""
     app = "" if account.app == "default" else f" --app {account.app}"
     again = f"botkit setup{way}{app} --account {account.username}"
+    if reason == REFUSED_FRESH:
+        return (
+            f"X has had hours in which good tokens were refused: ask again in some minutes"
+            f" ({_CHECK} {account.username}); if it stays so, authorize again: {again}"
+        )
     if status is LoginState.UNCERTAIN and way:
         return f"A running bot looks again by itself; ask again: {_CHECK} {account.username}"
     if status is LoginState.UNCERTAIN:

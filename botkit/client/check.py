@@ -32,9 +32,12 @@ if TYPE_CHECKING:
     from botkit.model.records import CredentialRow
     from botkit.model.users import Account
 
-__all__ = ["Checked", "check_logins"]
+__all__ = ["REFUSED_FRESH", "Checked", "check_logins"]
 
 _log = structlog.get_logger("botkit.login")
+
+REFUSED_FRESH = "X refuses a fresh access token"
+"""The reason of a login of which X says 401 although its token is good by all that is known."""
 
 _APART_S = 5.0
 """Between the two questions about a token that X refuses."""
@@ -104,7 +107,7 @@ async def _check_grant(
         kind=CredentialKind.OAUTH2,
         # X refuses what should be good: not dead by our knowledge, and not fine either.
         status=LoginState.UNCERTAIN if refused else status.status,
-        reason="X refuses a fresh access token" if refused else status.reason,
+        reason=REFUSED_FRESH if refused else status.reason,
         since=status.since,
         gen=status.gen,
         left_s=status.left_s,

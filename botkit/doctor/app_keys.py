@@ -16,7 +16,7 @@ from msgspec import Struct
 from botkit.client.endpoints import AppKeys
 from botkit.doctor.asking import Pair
 from botkit.doctor.findings import fine, of_error, response_of, untold, wrong
-from botkit.errors import BotkitError
+from botkit.errors import BotkitError, InvalidClient
 from botkit.model.tokens import CredentialKind
 from botkit.protocol.diagnosis import Topic
 from botkit.protocol.key_shapes import look_at
@@ -34,7 +34,6 @@ __all__ = ["App", "look", "prove_api", "prove_bearer", "prove_client"]
 _PAGE = "the app's Keys and tokens page in X's console"
 _CLIENT, _API, _BEARER = "keys.client", "keys.api", "keys.bearer"
 _COMPARE = f"Compare them with {_PAGE}."
-_WHICH = "It could not be told which of the two is wrong."
 
 
 class App(Struct, frozen=True, kw_only=True):
@@ -96,17 +95,17 @@ async def prove_client(app: App, asking: Asking) -> list[Finding]:
     if pair is None:
         return []
     try:
-        if await asking.takes_client(pair):
-            return [fine(_CLIENT, "X takes client id and secret", about=app.about)]
+        refused = await asking.client_refusal(pair)
     except BotkitError as error:
+        asking.note(app.name, error)
         return [of_error(_CLIENT, error, about=app.about, topic=Topic.CLIENT_KEYS)]
-    cause = "X does not accept this client id and secret."
+    if refused is None:
+        return [fine(_CLIENT, "X takes client id and secret", about=app.about)]
     try:
         mixed_up = await _mixed_up_client(app, pair, asking)
     except BotkitError:
         mixed_up = ""
-    cure = mixed_up or f"{_WHICH} {_hint(app, 'client_')}{_COMPARE}"
-    return [wrong(_CLIENT, cause, cure, about=app.about)]
+    return [_not_taken(_CLIENT, refused, mixed_up, _hint(app, "client_"), app)]
 
 
 async def _mixed_up_client(app: App, pair: Pair, asking: Asking) -> str:
@@ -126,18 +125,19 @@ async def prove_api(app: App, asking: Asking) -> tuple[list[Finding], Secret | N
     if pair is None:
         return [], None
     try:
-        bearer = await asking.bearer_of(pair)
+        bearer = await asking.fetch_bearer(pair)
+    except InvalidClient as error:
+        refused = error
     except BotkitError as error:
+        asking.note(app.name, error)
         return [of_error(_API, error, about=app.about, topic=Topic.API_KEYS)], None
-    if bearer is not None:
+    else:
         return [fine(_API, "X takes api key and secret", about=app.about)], bearer
-    cause = "X does not accept this api key and secret."
     try:
         mixed_up = await _mixed_up_api(app, pair, asking)
     except BotkitError:
         mixed_up = ""
-    cure = mixed_up or f"{_WHICH} {_hint(app, 'api_')}{_COMPARE}"
-    return [wrong(_API, cause, cure, about=app.about)], None
+    return [_not_taken(_API, refused, mixed_up, _hint(app, "api_"), app)], None
 
 
 async def _mixed_up_api(app: App, pair: Pair, asking: Asking) -> str:
@@ -188,6 +188,13 @@ def _refused(app: App, error: BotkitError, *, foreign: bool, is_given: bool) -> 
     return wrong(_BEARER, found.cause, cure.strip(), about=app.about)
 
 
+def _not_taken(check: str, refused: InvalidClient, mixed_up: str, hint: str, app: App) -> Finding:
+    """X refuses a pair: in the words of the table, unless X proved how it is mixed up."""
+    found = of_error(check, refused, about=app.about)
+    cure = mixed_up or f"{hint} {found.cure}".strip()
+    return wrong(check, found.cause, cure, about=app.about)
+
+
 def _missing(app: App) -> Iterator[Finding]:
     keys = app.keys
     has_api = bool(keys.api_key or keys.api_secret)
@@ -214,7 +221,7 @@ def _hint(app: App, prefix: str) -> str:
         for oddity in look_at(_texts(app.keys))
         if any(name.startswith(prefix) for name in oddity.fields)
     ]
-    return f"A hint: {' '.join(odd)} " if odd else ""
+    return f"A hint: {' '.join(odd)}" if odd else ""
 
 
 def _texts(keys: AppKeys) -> dict[str, str]:

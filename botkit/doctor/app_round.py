@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from botkit.doctor import app_keys, callbacks
 from botkit.doctor.findings import fine, wrong
+from botkit.protocol.diagnosis import Verdict
 
 if TYPE_CHECKING:
     from botkit.bot.assembly import X
@@ -33,6 +34,7 @@ class AppRound:
         self._x = x
         self._needs_bearer = needs_bearer
         self._fetched: Secret | None = None
+        self._keys_work = True
 
     async def make(self, report: Report, asking: Asking | None) -> None:
         """Ask everything, X only with `asking`."""
@@ -45,11 +47,14 @@ class AppRound:
         await report.ask("keys.api", lambda: self._prove_api(asking), about=about)
         await report.ask(_BEARER, lambda: self._prove_bearer(asking), about=about)
         await report.ask(
-            "callback.registered", lambda: callbacks.prove_registered(app, asking), about=about
+            "callback.registered",
+            lambda: callbacks.prove_registered(app, asking, keys_work=self._keys_work),
+            about=about,
         )
 
     async def _prove_api(self, asking: Asking) -> list[Finding]:
         found, self._fetched = await app_keys.prove_api(self._app, asking)
+        self._keys_work = all(line.verdict is not Verdict.WRONG for line in found)
         return found
 
     async def _prove_bearer(self, asking: Asking) -> list[Finding]:

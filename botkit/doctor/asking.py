@@ -75,6 +75,10 @@ class Asking:
         self.evidence: list[Evidence] = []
         self.posts_read: dict[str, tuple[int, int]] = {}
 
+    def note(self, app: str, error: BotkitError) -> None:
+        """Keep what a refusal says of an app beside the question that met it."""
+        self.evidence.append(Evidence(app=app, error=error))
+
     async def whether_there(self) -> int:
         """Call X without any credential; gives the status and learns X's time.
 
@@ -92,7 +96,11 @@ class Asking:
         return answer.status
 
     async def takes_client(self, pair: Pair) -> bool:
-        """Whether X knows this client id with this secret.
+        """Whether X knows this client id with this secret. Raises as `client_refusal`."""
+        return await self.client_refusal(pair) is None
+
+    async def client_refusal(self, pair: Pair) -> InvalidClient | None:
+        """Why X does not take this client id with this secret; None when it does.
 
         Asked with a refresh token that nobody ever had: of a known client X refuses the token,
         of an unknown one the client. No real token is spent.
@@ -111,9 +119,9 @@ class Asking:
         try:
             token_answers.read_token_answer(answer, now=self._clock.now())
         except InvalidGrant:
-            return True
-        except InvalidClient:
-            return False
+            return None
+        except InvalidClient as refused:
+            return refused
         raise MalformedAnswer(
             "X gave tokens for a refresh token that does not exist.",
             request="POST /2/oauth2/token",
@@ -122,11 +130,19 @@ class Asking:
         )
 
     async def bearer_of(self, pair: Pair) -> Secret | None:
-        """The app's bearer token for its key and secret; None when X does not take them.
+        """As `fetch_bearer`, None when X does not take key and secret."""
+        try:
+            return await self.fetch_bearer(pair)
+        except InvalidClient:
+            return None
+
+    async def fetch_bearer(self, pair: Pair) -> Secret:
+        """The app's bearer token for its key and secret.
 
         X gives the same token each time, so that asking harms nobody; it is not kept.
 
         Raises:
+            InvalidClient: X does not take them.
             ResponseError: X's answer tells neither.
             TransportError: X could not be asked.
         """
@@ -136,10 +152,7 @@ class Asking:
             authorization=oauth2.basic_authorization(pair.name, pair.secret),
             body=oauth2.client_credentials_form(),
         )
-        try:
-            return token_answers.read_bearer_answer(answer, now=self._clock.now())
-        except InvalidClient:
-            return None
+        return token_answers.read_bearer_answer(answer, now=self._clock.now())
 
     async def check_callback(self, pair: Pair, callback: str) -> None:
         """Return when the app has this callback URL: X gives a request token, which nobody uses.
@@ -177,7 +190,7 @@ class Asking:
                 ask.name, answer.status, answer.headers, answer.body, now=self._clock.now()
             )
         except ResponseError as error:
-            self.evidence.append(Evidence(app=app, error=error))
+            self.note(app, error)
             raise
         self.evidence.append(Evidence(app=app))
         usage = json_object(found.data) or {}

@@ -42,8 +42,11 @@ def check_rules(app: App) -> list[Finding]:
     return [fine(_RULES, f"{app.redirect_uri} keeps the rules{careful}", about=app.about)]
 
 
-async def prove_registered(app: App, asking: Asking) -> list[Finding]:
-    """Whether X has it, letter by letter; only the api key and secret can ask that."""
+async def prove_registered(app: App, asking: Asking, *, keys_work: bool) -> list[Finding]:
+    """Whether X has it, letter by letter; only the api key and secret can ask that.
+
+    `keys_work`: X takes these, or did not say.
+    """
     pair = app.api
     if pair is None:
         cause = "Without api_key and api_secret only a login shows whether X has it registered."
@@ -53,13 +56,18 @@ async def prove_registered(app: App, asking: Asking) -> list[Finding]:
     try:
         await asking.check_callback(pair, app.redirect_uri)
     except BotkitError as error:
-        return [_refused(app, error)]
+        asking.note(app.name, error)
+        return [_refused(app, error, keys_work=keys_work)]
     return [fine(_REGISTERED, f"X has {app.redirect_uri} for the app", about=app.about)]
 
 
-def _refused(app: App, error: BotkitError) -> Finding:
+def _refused(app: App, error: BotkitError, *, keys_work: bool) -> Finding:
     response = response_of(error)
-    if response is not None and diagnose_error(response).id == "pin-or-callback":
+    row = None if response is None else diagnose_error(response)
+    if row is not None and row.topic is Topic.API_KEYS and not keys_work:
+        cause = "X does not take the api key and secret, by which it is asked."
+        return untold(_REGISTERED, cause, "See the line keys.api.", about=app.about)
+    if row is not None and row.id == "pin-or-callback":
         cause = "X lets this app log in by PIN only, or with no callback URL."
         cure = "Use `botkit setup --pin`, or make it a Web App or Automated App in X's console."
         return untold(_REGISTERED, cause, cure, about=app.about)

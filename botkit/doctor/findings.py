@@ -37,12 +37,6 @@ _UNCERTAIN, _PERSON, _UNREACHABLE, _STORE = 1, 2, 4, 5
 _WORST_FIRST = (_STORE, _PERSON, _UNREACHABLE, _UNCERTAIN)
 
 _LINES = {
-    Topic.CLIENT_KEYS: "keys.client",
-    Topic.API_KEYS: "keys.api",
-    Topic.LOGIN: "login",
-    Topic.CALLBACK: "callback",
-    Topic.CLOCK: "clock",
-    Topic.ACCESS: "access",
     Topic.ENROLMENT: "enrolment",
     Topic.APP: "app",
     Topic.STANDING: "account",
@@ -50,7 +44,7 @@ _LINES = {
     Topic.SPEND_CAP: "spend-cap",
     Topic.USAGE_CAP: "usage-cap",
 }
-"""Which check a refusal belongs to; the other topics have no check of their own."""
+"""What `standing` has a line for; all else is said in the line of the question that met it."""
 
 _ROADS = {
     "dns": "Check x.api_url, and that this machine can resolve names.",
@@ -109,8 +103,8 @@ def of_error(
 ) -> Finding:
     """What an error means for a check.
 
-    With `topic` an answer of X about something else tells nothing of this check: there is a line
-    of its own for that.
+    With `topic` an answer of X about something that has a line of its own tells nothing of this
+    check, and leads to that line.
     """
     response = response_of(error)
     if response is not None:
@@ -162,7 +156,8 @@ def exit_code(findings: Iterable[Finding]) -> int:
 def _of_response(check: str, error: ResponseError, *, about: str, topic: Topic | None) -> Finding:
     found = diagnose_error(error)
     is_sure = found.verdict is Verdict.WRONG
-    if topic is not None and is_sure and found.topic is not topic and found.topic in _LINES:
+    has_line = found.topic in _LINES and (found.topic is not Topic.STANDING or about[:1] == "@")
+    if topic is not None and is_sure and has_line and found.topic is not topic:
         cause = f"X speaks of something else: {found.cause}"
         return untold(check, cause, f"See the line {_LINES[found.topic]}.", about=about)
     cause = f"{found.cause} X said: {said(error)}."

@@ -117,6 +117,7 @@ def _by_state(
     if status is LoginState.OK:
         return None
     tell = untold if status is LoginState.UNCERTAIN else wrong
-    cause = f"The login is {status.value}: {reason or 'no reason is on record'}."
+    why = reason.rstrip(".") or "no reason is on record"
+    cause = f"The login is {status.value}: {why}."
     cure = next_step(account, status, reason, kind)
     return tell(_NAMES[kind], cause, cure, about=f"@{account.username}")

@@ -63,6 +63,16 @@ def test_check_asks_whose_it_is_and_spends_nothing_that_is_not_due(desk: Desk) -
     assert "X says it is @greeter's" in desk.out
 
 
+def test_a_fresh_token_that_x_refuses_is_uncertain_and_to_be_asked_again(desk: Desk) -> None:
+    desk.log_in()
+    desk.faults.answer("GET /2/users/me", status=401, body={"status": 401}, times=None)
+    assert desk.do("check") == 1
+    assert "X has had hours in which good tokens were refused" in desk.out
+    assert "botkit accounts check greeter" in desk.out
+    desk.faults.clear()
+    assert desk.do("check") == 0
+
+
 @pytest.mark.parametrize("left", [OVER, DUE])
 def test_check_refreshes_first_when_that_is_due(desk: Desk, left: timedelta) -> None:
     desk.log_in(left=left)
@@ -175,6 +185,14 @@ def test_a_renamed_account_answers_to_both_names(desk: Desk) -> None:
 def test_a_name_that_could_be_taken_for_something_else_is_refused(desk: Desk, name: str) -> None:
     desk.log_in()
     assert desk.do("rename", "greeter", name) == 2
+
+
+def test_a_name_that_another_account_has_is_refused(desk: Desk) -> None:
+    desk.log_in()
+    desk.user = desk.world.add_user("other")
+    desk.log_in(username="other")
+    assert desk.do("rename", "other", "Greeter") == 2
+    assert "@greeter, is called 'Greeter' already" in desk.err
 
 
 # ---- revoke, remove ----------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def test_wrong_keys_keep_the_hint_of_what_they_look_like(doctor: Doctor) -> None
     doctor.settings(BOTKIT_APP__CLIENT_SECRET="AAAAmade-up", BOTKIT_APP__API_SECRET="made-up")
     found = doctor()
     assert "A hint: client_secret begins with AAAA" in found["keys.client"]["cure"]
-    assert "could not be told which" in found["keys.api"]["cure"]
+    assert "does not say which of the two" in found["keys.api"]["cause"]
     assert "hint" not in found["keys.api"]["cure"]
     assert found["keys"]["verdict"] == "fine"
 
@@ -117,6 +117,31 @@ def test_a_server_that_takes_any_refresh_token_is_not_x(doctor: Doctor) -> None:
     assert doctor.verdicts()["keys.client"] == "could not be told"
 
 
+def test_a_client_that_x_does_not_know_is_told_in_the_words_of_the_table(doctor: Doctor) -> None:
+    body = {"error": "invalid_client", "error_description": "x"}
+    doctor.desk.faults.answer("POST /2/oauth2/token", status=400, body=body, times=None)
+    found = doctor()["keys.client"]
+    assert found["cause"].startswith("X does not know this client id. X said: 400: invalid_client")
+    assert found["cure"].startswith("Take client_id from")
+
+
+@pytest.mark.parametrize(
+    ("call", "check"),
+    [
+        ("POST /2/oauth2/token", "keys.client"),
+        ("POST /oauth2/token", "keys.api"),
+        ("POST /oauth/request_token", "callback.registered"),
+    ],
+)
+def test_a_suspended_app_is_named_whichever_question_meets_it(
+    doctor: Doctor, call: str, check: str
+) -> None:
+    doctor.desk.faults.answer(call, status=403, body={"errors": [{"code": 416}]}, times=None)
+    found = doctor()
+    assert found[check]["cure"] == "See the line app."
+    assert found["app"]["verdict"] == "wrong"
+
+
 # ---- bearer --------------------------------------------------------------------------------------
 
 
@@ -168,6 +193,15 @@ def test_the_older_xml_refusal_of_a_callback_is_known(doctor: Doctor) -> None:
     body = b"<hash><error>no aprobada</error><request>/oauth/request_token</request></hash>"
     doctor.desk.faults.answer("POST /oauth/request_token", status=403, body=body)
     assert doctor.verdicts()["callback.registered"] == "wrong"
+
+
+def test_keys_whose_signature_x_refuses_stand_in_the_line_that_met_it(doctor: Doctor) -> None:
+    body = {"errors": [{"code": 32, "message": "Could not authenticate you."}]}
+    doctor.desk.faults.answer("POST /oauth/request_token", status=401, body=body)
+    found = doctor()
+    assert (doctor.code, found["keys.api"]["verdict"]) == (2, "fine")
+    assert found["callback.registered"]["verdict"] == "wrong"
+    assert "api_key and api_secret" in found["callback.registered"]["cure"]
 
 
 def test_an_app_for_pins_only_leaves_the_callback_untold(doctor: Doctor) -> None:

@@ -54,10 +54,22 @@ def test_what_is_missing_stands_in_the_finding() -> None:
 
 
 def test_an_answer_about_something_else_leads_to_its_own_line() -> None:
-    found = of_error("login", SUSPENDED, topic=Topic.LOGIN)
+    found = of_error("login", SUSPENDED, about="@greeter", topic=Topic.LOGIN)
     assert (found.verdict, found.cure) == (Verdict.UNTOLD, "See the line account.")
     assert of_error("account", SUSPENDED, topic=Topic.STANDING).verdict is Verdict.WRONG
     assert of_error("account", SUSPENDED).cause.endswith("Your account is suspended.")
+
+
+@pytest.mark.parametrize(
+    ("code", "cure"), [(135, "NTP"), (32, "api_key"), (93, "direct messages")]
+)
+def test_an_answer_about_what_has_no_line_of_its_own_is_wrong_where_it_came(
+    code: int, cure: str
+) -> None:
+    error = errors.Unauthorized("x", status=401, codes=(code,))
+    found = of_error("login.oauth1", error, about="@greeter", topic=Topic.LOGIN)
+    assert (found.verdict, found.exit_code) == (Verdict.WRONG, 2)
+    assert cure in found.cure
 
 
 def test_an_answer_behind_an_error_is_what_counts() -> None:
