@@ -225,8 +225,7 @@ async def _each(
 
 
 async def _find(store: Store, key: str, account: str | None) -> list[StoredEvent]:
-    owner = await store.accounts.get(account) if account else None
-    found = await store.events.get(key, account_id=owner.id if owner else None)
+    found = await store.events.get(key, account_id=await _owner(store, account))
     if not found:
         raise ConfigError(
             f"There is no event {key!r} on record.",
@@ -235,13 +234,26 @@ async def _find(store: Store, key: str, account: str | None) -> list[StoredEvent
     return found
 
 
+async def _owner(store: Store, account: str | None) -> str | None:
+    """Whose events are meant: an account's id, None for everybody's."""
+    if not account:
+        return None
+    found = await store.accounts.get(account)
+    if found is not None:
+        return found.id
+    if account.isdigit():
+        return account  # its events may outlive an account
+    raise ConfigError(
+        f"There is no account {account!r} here.", hint="`botkit accounts list` shows them."
+    )
+
+
 async def _chosen(
     store: Store, keys: Sequence[str], *, everything: bool, account: str | None
 ) -> list[tuple[str, str]]:
     if everything:
-        return [
-            (letter.account_id, letter.key) for letter in await store.events.dead(limit=10_000)
-        ]
+        letters = await store.events.dead(account_id=await _owner(store, account), limit=10_000)
+        return [(letter.account_id, letter.key) for letter in letters]
     if not keys:
         raise ConfigError("Which events?", hint="Name their keys, or say --all.")
     found = [event for key in keys for event in await _find(store, key, account)]

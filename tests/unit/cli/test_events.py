@@ -13,6 +13,7 @@ import pytest
 from botkit.cli import main
 from botkit.client.system import SystemClock
 from botkit.model.records import EventState
+from botkit.model.users import Account
 from botkit.storage import open_store
 from botkit.storage.conformance.bench import ME, T0, done, event, lease, letter
 
@@ -159,3 +160,20 @@ def test_the_events_of_another_account_are_left_alone(counter: Counter) -> None:
     asyncio.run(add())
     assert len(counter.json("show", "new")) == 2
     assert {row["account_id"] for row in counter.json("show", "new")} == {ME, "2"}
+
+
+def test_a_named_account_is_the_only_one_that_is_touched(counter: Counter) -> None:
+    async def add() -> None:
+        async with open_store(counter.url, clock=SystemClock()) as store:
+            await store.accounts.put(Account(id="2", username="other"))
+            await store.events.append([event("new", account_id="2")])
+
+    asyncio.run(add())
+    assert counter.do("drop", "new", "--account", "ohter") == 2
+    assert "There is no account 'ohter' here." in counter.err
+    assert counter.do("retry", "--all", "--account", "other") == 0
+    assert counter.out == "0 of 0 back in the inbox.\n"
+    assert counter.do("drop", "new", "--account", "other") == 0
+    assert counter.out == "1 of 1 dropped.\n"
+    assert counter.states()["dead"] == EventState.DEAD.value
+    assert counter.do("retry", "dead", "--account", ME) == 0
