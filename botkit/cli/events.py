@@ -13,6 +13,7 @@ from botkit.cli.options import (
     account_option,
     echo_json,
     json_option,
+    limit_option,
     open_the_store,
     read_settings,
     run_async,
@@ -48,7 +49,7 @@ def command() -> None:
 @click.option(
     "--state", type=click.Choice([state.value for state in EventState]), help="Only in that state."
 )
-@click.option("--limit", default=50, show_default=True, help="How many at most.")
+@limit_option
 @settings_options
 @json_option
 def list_events(

@@ -29,6 +29,7 @@ __all__ = [
     "json_option",
     "key_options",
     "key_wish",
+    "limit_option",
     "open_store_with_key",
     "open_the_store",
     "read_settings",
@@ -42,6 +43,13 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON, for a program to read."
+)
+limit_option = click.option(
+    "--limit",
+    type=click.IntRange(1, 1_000_000),
+    default=50,
+    show_default=True,
+    help="How many at most.",
 )
 account_option = click.option(
     "--account", metavar="NAME", help="The account, by username or id. Needed if there are more."

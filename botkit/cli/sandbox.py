@@ -25,7 +25,13 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
 @click.command(cls=Command, name="sandbox", help="Serve the simulated X alone, for any client.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=0, show_default="a free one", help="The port to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default="a free one",
+    help="The port to listen on.",
+)
 @click.option(
     "--redirect-uri",
     "redirect_uris",

@@ -50,7 +50,14 @@ _CONTAINER_SIGNS = ("/.dockerenv", "/run/.containerenv")
 @click.option("--app-only", is_flag=True, help="Only the app's own bearer token, no account.")
 @click.option("--app", default="default", show_default=True, help="The app of the settings.")
 @click.option("--switch-account", is_flag=True, help="Take another account than the stored one.")
-@click.option("--timeout", "timeout_s", default=300.0, show_default=True, help="Seconds to wait.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0, min_open=True),
+    default=300.0,
+    show_default=True,
+    help="Seconds to wait.",
+)
 @key_options
 @account_option
 @settings_options

@@ -11,6 +11,7 @@ from botkit.cli.help import Group
 from botkit.cli.options import (
     echo_json,
     json_option,
+    limit_option,
     open_the_store,
     read_settings,
     run_async,
@@ -51,7 +52,7 @@ def command() -> None:
     type=click.Choice([state.value for state in WriteState], case_sensitive=False),
     help="Only in that state; may be given more than once.",
 )
-@click.option("--limit", default=50, show_default=True, help="How many at most.")
+@limit_option
 @settings_options
 @json_option
 def list_writes(
@@ -132,6 +133,8 @@ def settle_write(
     """Decide an UNCERTAIN or UNRESOLVED write; its event goes on."""
     if bool(post_id) == not_there:
         raise click.UsageError("Say either --happened POST_ID or --not-there.")
+    if post_id and not (post_id.isascii() and post_id.isdigit()):
+        raise click.UsageError(f"{post_id!r} is no id of X: it is all digits.")
     settings = read_settings(config_file, overrides)
 
     async def act() -> None:

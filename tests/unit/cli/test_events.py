@@ -169,8 +169,8 @@ def test_a_named_account_is_the_only_one_that_is_touched(counter: Counter) -> No
             await store.events.append([event("new", account_id="2")])
 
     asyncio.run(add())
-    assert counter.do("drop", "new", "--account", "ohter") == 2
-    assert "There is no account 'ohter' here." in counter.err
+    assert counter.do("drop", "new", "--account", "nobody") == 2
+    assert "There is no account 'nobody' here." in counter.err
     assert counter.do("retry", "--all", "--account", "other") == 0
     assert counter.out == "0 of 0 back in the inbox.\n"
     assert counter.do("drop", "new", "--account", "other") == 0

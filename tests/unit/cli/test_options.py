@@ -89,3 +89,19 @@ def test_commands_find_the_store_that_another_one_made_whatever_its_folder_is_ca
     assert "botkit.db" in files_of(desk)
 
     assert desk.json("list")[0]["username"] == "greeter"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("events", "list", "--limit", "99999999999999999999"),
+        ("writes", "list", "--limit", "-1"),
+        ("writes", "settle", "w", "--happened", "abc"),
+        ("sandbox", "--port", "99999"),
+        ("setup", "--timeout", "0"),
+    ],
+    ids=" ".join,
+)
+def test_a_number_that_cannot_be_is_a_fault_of_usage(desk, command):
+    assert desk.top(*command) == 2
+    assert "Try 'botkit" in desk.err
