@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -114,6 +115,7 @@ async def open_x(
             grace_s=2 * terms.ttl_s,
             rescue=rescue_of(settings),
             witness=await asyncio.to_thread(_witness_of, settings, store),
+            renew_key=partial(_renew_key, settings, store, vault),
             on_change=on_login_change,
             on_fallback=on_fallback,
             fallback=settings.run.fallback,
@@ -167,6 +169,21 @@ async def renew_the_vault(settings: Settings, store: Store, vault: Vault) -> Non
         previous = await asyncio.to_thread(find_previous_key, settings, store_id=store.store_id)
         vault.learn(key, previous=previous)
         _log.info("vault key renewed")
+
+
+async def _renew_key(settings: Settings, store: Store, vault: Vault) -> None:
+    """Seal with the key that the store has now.
+
+    Raises:
+        VaultKeyError: It was changed, and this process was started with the one before.
+    """
+    await renew_the_vault(settings, store, vault)
+    check = await store.vault_check()
+    if check is not None and not vault.is_current(check):
+        raise VaultKeyError(
+            f"The vault key of the store {store.url} was changed while this ran.",
+            hint="Start it again with the new key.",
+        )
 
 
 def limits_of(settings: Settings) -> Limits:

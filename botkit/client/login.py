@@ -153,6 +153,7 @@ class LoginAttempt:
             self._once.use_up("redirect")
             raise
         self._once.use_up("redirect")
+        await persist(self._around.clock, self._around.make_ready, StoreUnavailable)
         try:
             granted = await self._exchange(code)
         except XError as error:
@@ -235,6 +236,7 @@ class LoginAttempt:
         return Login(account=account, row=row, scopes=granted.scopes, missing=missing)
 
     async def _row(self, account: Account, granted: TokenSet) -> CredentialRow:
+        await self._around.renew_key()
         kind = CredentialKind.OAUTH2
         known = await self._around.store.credentials.get(account.id, account.app, kind)
         gen = 1 if known is None else known.gen + 1

@@ -152,6 +152,7 @@ class OAuth1Attempt:
     async def _exchange(self, verifier: Secret) -> Login:
         self._once.use_up("redirect or PIN")
         around = self._around
+        await persist(around.clock, around.make_ready, StoreUnavailable)
         request = _leg(around.endpoints.access_token_url, ACCESS_TOKEN)
         given = {"oauth_verifier": verifier}
         try:
@@ -249,6 +250,7 @@ async def _who(around: Surroundings, calls: SignedCalls, pair: TokenPair) -> tup
 async def _row(
     around: Surroundings, account: Account, pair: TokenPair, level: str
 ) -> CredentialRow:
+    await around.renew_key()
     kind = CredentialKind.OAUTH1
     known = await around.store.credentials.get(account.id, account.app, kind)
     gen = 1 if known is None else known.gen + 1

@@ -23,7 +23,7 @@ from botkit.client.keeper_role import Alone
 from botkit.client.logins import LoginBook, status_of
 from botkit.client.refresh import Refresher
 from botkit.client.salvage import Salvager
-from botkit.client.surroundings import Surroundings
+from botkit.client.surroundings import Surroundings, same_key
 from botkit.errors import (
     InvalidClient,
     InvalidGrant,
@@ -35,7 +35,7 @@ from botkit.model.tokens import CredentialKind, LoginState, Secret, TokenPair
 from botkit.protocol import pricing, requests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from decimal import Decimal
 
     from botkit.client.endpoints import AppKeys
@@ -76,6 +76,7 @@ class TokenKeeper:
         grace_s: For how long a token that another process sent is its own.
         rescue: Where a token goes that the store cannot take.
         witness: Remembers outside the store how far each login is.
+        renew_key: Lets the vault learn the key that the store has now.
         on_change: Told of each login when it is loaded, and of each change of its state.
         on_spend: Told of each call that costs money: account id, call, price.
         on_fallback: Told when an OAuth 1.0a token begins to stand in for an OAuth 2.0 login, and
@@ -101,6 +102,7 @@ class TokenKeeper:
         grace_s: float = 120.0,
         rescue: Rescue | None = None,
         witness: Witness | None = None,
+        renew_key: Callable[[], Awaitable[None]] = same_key,
         on_change: Callable[[LoginStatus], None] | None = None,
         on_spend: Callable[[str, Request, Decimal], None] | None = None,
         on_fallback: Callable[[StandIn], None] | None = None,
@@ -116,6 +118,7 @@ class TokenKeeper:
             apps=apps,
             endpoints=endpoints or Endpoints(),
             witness=witness,
+            renew_key=renew_key,
         )
         self._clock = clock
         self.lock = lock

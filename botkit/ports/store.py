@@ -72,8 +72,13 @@ class Credentials(Protocol):
         """A new grant from setup: stored with the next generation and no intent.
 
         With it, all or nothing, its account is put and the events are recorded. `row.sealed` must
-        have been sealed for `row.gen`; a `Conflict` when that is not the next.
+        have been sealed for `row.gen`; a `Conflict` when that is not the next, or when it was
+        sealed with another key than the store has now.
         """
+        ...
+
+    async def make_room(self) -> None:
+        """Return when a new login could be written and synced now."""
         ...
 
     async def intend(

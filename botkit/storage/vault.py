@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from botkit.model.records import CredentialRow
     from botkit.model.tokens import CredentialKind
 
-__all__ = ["KEY_BYTES", "Vault", "open_vault"]
+__all__ = ["KEY_BYTES", "Vault", "open_vault", "sealed_alike"]
 
 KEY_BYTES = 32
 _MAGIC = b"BKV1"
@@ -187,6 +187,14 @@ class Vault:
 
 def _text(secret: Secret | str) -> str:
     return secret.reveal() if isinstance(secret, Secret) else secret
+
+
+def sealed_alike(one: bytes, other: bytes) -> bool:
+    """Whether both were sealed with one key; what is no sealed record is not judged."""
+    heads = [bytes(each[:_HEADER_BYTES]) for each in (one, other)]
+    if not all(head[:4] in {_MAGIC, _MAGIC_TWO} for head in heads):
+        return True
+    return heads[0][4:] == heads[1][4:]
 
 
 class _SealedRows(Protocol):

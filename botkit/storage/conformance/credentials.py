@@ -252,6 +252,19 @@ class CredentialsConformance(Suite):
         assert await store.set_vault_check(b"second", expected=b"first") == b"second"
         assert await store.vault_check() == b"second"
 
+    async def test_room_for_a_login_is_made_and_changes_nothing(self, store: Store) -> None:
+        row = await store.credentials.replace(credential())
+        await store.credentials.make_room()
+        assert await _get(store) == row
+
+    async def test_a_login_that_was_sealed_with_another_key_than_that_of_now_is_refused(
+        self, store: Store
+    ) -> None:
+        await store.set_vault_check(b"BKV1new.rest", expected=None)
+        old = credential(sealed=b"BKV2old.rest")
+        await raised(Conflict, store.credentials.replace(old))
+        await store.credentials.replace(credential(sealed=b"BKV2new.rest"))
+
     async def test_rows_carry_no_trace_of_an_old_intent(self, store: Store) -> None:
         row = await store.credentials.replace(credential())
         await store.credentials.intend(row, intent(), reserve_bytes=10)

@@ -19,6 +19,7 @@ from botkit.model.tokens import CredentialKind, LoginState
 from botkit.storage.sqlite.accounts import put_account
 from botkit.storage.sqlite.recording import event_rows, insert_events
 from botkit.storage.sqlite.values import from_us, from_us_or_none, to_us, to_us_or_none
+from botkit.storage.vault import sealed_alike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -111,6 +112,15 @@ class SqliteCredentials:
             return stored
 
         return await self._engine.write(job)
+
+    async def make_room(self) -> None:
+        """Return when a new login could be written and synced now."""
+
+        def job(transaction: Transaction) -> None:
+            self._reserve(_ROOM_BYTES)
+            transaction.execute("UPDATE meta SET value = value WHERE name = 'store_id'")
+
+        await self._engine.write(job)
 
     async def intend(
         self,
@@ -300,8 +310,13 @@ def replace_credential(transaction: Transaction, row: CredentialRow) -> Credenti
     """A new grant, stored with the next generation and no intent.
 
     Raises:
-        Conflict: `row.gen` is not the next.
+        Conflict: `row.gen` is not the next, or it was sealed with another key than that of now.
     """
+    check = transaction.execute("SELECT value FROM meta WHERE name = 'vault_check'").fetchone()
+    if check is not None and not sealed_alike(check[0], row.sealed):
+        raise Conflict(
+            "The vault key was changed meanwhile; nothing was written.", hint="Start again."
+        )
     found = _get(transaction.execute, _place(row))
     due = 1 if found is None else found.gen + 1
     if row.gen != due:

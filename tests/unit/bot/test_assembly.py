@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from botkit.bot.assembly import (
 from botkit.config import load_settings
 from botkit.errors import ConfigError, VaultKeyError
 from botkit.sandbox import open_server
+from botkit.storage.keys import key_path, make_key, rotate_key
 
 
 def settings_of(folder: Path, **environ: str):
@@ -105,6 +107,30 @@ async def test_the_wrong_key_is_refused(place):
 
     with pytest.raises(VaultKeyError, match="not the key of the store"):
         await open_the_vault(await place.settings(), place.store)
+
+
+async def test_a_process_goes_on_with_a_key_that_was_changed_beside_it(
+    place, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    key = place.environ.pop("BOTKIT_STORE__KEY")
+    file = key_path(place.store.store_id)
+    await asyncio.to_thread(make_key, file)
+    async with place.open_x() as x:
+        before = x.keeper.around.vault.seal({}, account_id="", app="", kind="k", gen=0)
+        await asyncio.to_thread(rotate_key, file)
+        await open_the_vault(await place.settings(), place.store)
+        await x.keeper.around.renew_key()
+        assert not x.keeper.around.vault.is_current(before)
+
+    # One that was given its key cannot learn another, and says so before it spends anything.
+    place.environ["BOTKIT_STORE__KEY"] = (await asyncio.to_thread(file.read_text)).splitlines()[0]
+    async with place.open_x() as x:
+        place.environ["BOTKIT_STORE__PREVIOUS_KEY"] = place.environ["BOTKIT_STORE__KEY"]
+        place.environ["BOTKIT_STORE__KEY"] = key
+        await open_the_vault(await place.settings(), place.store)
+        with pytest.raises(VaultKeyError, match="changed while this ran"):
+            await x.keeper.around.renew_key()
 
 
 async def test_without_ports_it_speaks_to_x_over_the_network(place):

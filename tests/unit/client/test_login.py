@@ -16,6 +16,7 @@ from botkit.errors import (
     AuthError,
     AuthorizationDenied,
     ConfigError,
+    Conflict,
     InvalidClient,
     InvalidGrant,
     LoginExpired,
@@ -28,11 +29,12 @@ from botkit.errors import (
     WrongAccount,
 )
 from botkit.model.tokens import CredentialKind, LoginState
+from botkit.storage.vault import Vault, sealed_alike
 from tests.unit.client.fakes import APPS, GREETER, SCOPES, World, json_answer
 from tests.unit.client.keeping import TOKEN, WRONG_SECRET
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from botkit.client.endpoints import AppKeys
 
@@ -372,6 +374,45 @@ async def test_a_store_that_fails_for_a_moment_does_not_lose_the_login(world: Wo
     world.broken.clear()
     await world.clock.advance(5.0)
     assert (await finishing).row.gen == 1
+
+
+async def test_a_store_that_cannot_take_a_login_is_found_before_the_code_is_spent(
+    world: World,
+) -> None:
+    row = await world.log_in()
+    world.broken.add("credentials.make_room")
+    attempt = attempt_in(world)
+    finishing = asyncio.get_running_loop().create_task(attempt.finish(redirect(attempt)))
+    await world.clock.advance(10.0)
+    with pytest.raises(StoreUnavailable):
+        await finishing
+    assert world.peer.calls == []
+    assert await world.row() == row
+
+
+async def test_a_key_that_was_changed_while_the_person_consented_is_the_one_it_is_sealed_with(
+    world: World,
+) -> None:
+    key, check = bytes(range(32)), {"account_id": "", "app": "", "kind": "check", "gen": 0}
+    proof = Vault(key, deployment=world.real_store.store_id).seal({"k": "v"}, **check)
+    attempt = LoginAttempt(
+        msgspec.structs.replace(around(world), renew_key=_renewal(world, key)),
+        LoginWish(redirect_uri=REDIRECT, scopes=SCOPES),
+    )
+    await world.real_store.set_vault_check(proof, expected=None)
+    login = await attempt.finish(redirect(attempt))
+    assert sealed_alike(proof, login.row.sealed)
+    # Who still has the old one stores nothing.
+    world.vault = Vault(bytes(32), deployment=world.real_store.store_id)
+    with pytest.raises(Conflict, match="key was changed"):
+        await world.log_in(gen=2)
+
+
+def _renewal(world: World, key: bytes) -> Callable[[], Awaitable[None]]:
+    async def renew() -> None:
+        world.vault.learn(key, previous=bytes(32))
+
+    return renew
 
 
 async def test_success_is_not_said_when_the_login_could_not_be_stored(world: World) -> None:

@@ -315,6 +315,14 @@ async def test_a_store_that_cannot_take_it_is_an_error(world: World) -> None:
         await _moving(world, adopt_pair(around(world), wish, PAIR))
 
 
+async def test_a_store_that_cannot_take_it_is_found_before_the_pin_is_spent(world: World) -> None:
+    attempt = await begun(world, redirect_uri="oob")
+    world.broken.add("credentials.make_room")
+    with pytest.raises(StoreUnavailable):
+        await _moving(world, attempt.finish_pin("1234567"))
+    assert world.peer.named(ACCESS_TOKEN) == []
+
+
 async def test_invalidation_is_xs_first(world: World) -> None:
     row = await world.log_in_1a()
     plan(world, INVALIDATE, json_answer(200, {"access_token": "t-1"}), code(89, world))
