@@ -39,9 +39,8 @@ def invoke(arguments: Sequence[str], commands: Sequence[Entry]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        sys.stderr.write("\nInterrupted.\n")
-        return EXIT_CODES["interrupted"]
+    except (click.Abort, KeyboardInterrupt) as end:
+        return _ended_early(end)
     except BrokenPipeError:
         return _NOT_DONE
     except errors.BotkitError as error:
@@ -51,6 +50,18 @@ def invoke(arguments: Sequence[str], commands: Sequence[Entry]) -> int:
         _report_fault()
         return _NOT_DONE
     return result if isinstance(result, int) else 0
+
+
+def _ended_early(end: BaseException) -> int:
+    """A question got no answer, a no, or Ctrl-C: click has one exception for them."""
+    if isinstance(end.__context__, EOFError):
+        sys.stderr.write("botkit: The input ended before the question was answered.\n")
+        return EXIT_CODES["a person must change something"]
+    if isinstance(end, KeyboardInterrupt) or isinstance(end.__context__, KeyboardInterrupt):
+        sys.stderr.write("\nInterrupted.\n")
+        return EXIT_CODES["interrupted"]
+    sys.stderr.write("Nothing was done.\n")
+    return _NOT_DONE
 
 
 def report(error: errors.BotkitError) -> None:

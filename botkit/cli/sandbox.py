@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import signal
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ __all__ = ["command"]
 _WHO = "ada"
 """Somebody else than the bot, to play."""
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
+_USERNAME = re.compile(r"[A-Za-z0-9_]{1,15}")
 
 
 @click.command(cls=Command, name="sandbox", help="Serve the simulated X alone, for any client.")
@@ -57,6 +59,11 @@ def command(
         raise ConfigError(
             f"The sandbox speaks plain http, so it listens on loopback only, not on {host}.",
             hint="Use --host 127.0.0.1, and a tunnel if it must be reached from elsewhere.",
+        )
+    if not _USERNAME.fullmatch(account):
+        raise ConfigError(
+            f"{account!r} cannot be a username.",
+            hint="Use 1 to 15 letters, digits or underscores.",
         )
     serving = _serve(
         host, port, redirect_uris, account, limited=not no_rate_limits, as_json=as_json

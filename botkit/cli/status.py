@@ -17,6 +17,7 @@ from botkit.cli.options import (
     run_async,
     settings_options,
 )
+from botkit.leases.owner import in_words
 from botkit.model.records import EventState, WriteState
 from botkit.model.tokens import LoginState
 from botkit.telemetry.escaping import escape
@@ -174,8 +175,7 @@ def _named(runner: str | None) -> str:
     """The running process in words: the name of a lease's owner is for the machine."""
     if not runner:
         return "no bot is running on this store"
-    host, *parts = runner.split("/")
-    return f"process {parts[1]} on {host}" if len(parts) > 1 else runner
+    return in_words(runner)
 
 
 def _exit_code(state: dict[str, Any]) -> int:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from botkit.errors import LeaseLost, StateError, StoreUnavailable
+from botkit.leases.owner import in_words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -111,8 +112,9 @@ class Lease:
         said = False
         while not await self.try_acquire():
             if self._rival_lives or self._clock.monotonic() >= give_up_s:
+                rival = in_words(self.rival) if self.rival else "another process"
                 raise LeaseLost(
-                    f"{self.rival or 'Another process'} runs a bot on this store.",
+                    f"{rival[0].upper()}{rival[1:]} runs a bot on this store.",
                     hint="Stop it first, or give this one a store of its own.",
                 )
             if not said:

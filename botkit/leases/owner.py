@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Lives = Callable[[str], Awaitable[bool | None]]
 
-__all__ = ["is_alive", "lives", "this_process"]
+__all__ = ["in_words", "is_alive", "lives", "this_process"]
 
 _PARTS = 5
 _START_TIME = 19
@@ -35,6 +35,12 @@ def this_process(entropy: Entropy) -> str:
     pid = os.getpid()
     parts = (platform.node(), _boot(), str(pid), _started(pid), entropy.token_bytes(4).hex())
     return "/".join(part.replace("/", "_") for part in parts)
+
+
+def in_words(name: str) -> str:
+    """The process of that name for a person, who wants to find it."""
+    host, *parts = name.split("/")
+    return f"process {parts[1]} on {host}" if len(parts) > 1 else name
 
 
 def is_alive(name: str) -> bool | None:

@@ -185,7 +185,7 @@ def test_without_the_vault_key_it_does_not_start_and_makes_no_new_one(
     assert len(keys) == 1
     keys[0].rename(tmp_path / "kept.key")
 
-    err = said(machine.do("run", "bot.py:bot"), code=2)
+    err = said(machine.do("run", "bot.py:bot"), code=5)
 
     assert KEY_NAME in err
     assert not list((tmp_path / "config").rglob("*.key"))
@@ -212,6 +212,7 @@ def test_setup_says_that_the_callback_port_is_taken_before_it_shows_an_address(
     err = said(done, code=2)
     assert f"Port {place.port}" in err
     assert "redirect_uri" in err
+    assert "listening" not in err
     assert done.stdout == ""
 
 

@@ -116,6 +116,21 @@ def test_without_a_store_the_cure_is_named(
     assert "botkit setup" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("events", "list", "--limit", "0"),
+        ("writes", "list", "--limit", "9" * 30),
+        ("setup", "--timeout", "-1"),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_refused(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert "is not in the range" in capsys.readouterr().err
+
+
 def test_run_without_a_bot_says_how_to_name_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run"]) == 2
     assert "MODULE:BOT" in capsys.readouterr().err

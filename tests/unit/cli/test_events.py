@@ -127,7 +127,9 @@ def test_a_replay_needs_a_yes_because_its_writes_happen_anew(
     counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO())
-    assert counter.do("replay", "done") == 130  # nobody answers the question
+    assert counter.do("replay", "done") == 2  # nobody answers the question
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    assert counter.do("replay", "done") == 1
     assert counter.states()["done"] == EventState.DONE.value
     assert counter.do("replay", "done", "--yes") == 0
     assert counter.out == "1 of 1 run again.\n"

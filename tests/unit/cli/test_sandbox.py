@@ -71,3 +71,14 @@ def test_a_person_gets_lines_for_the_shell_and_how_to_play_a_user() -> None:
 def test_only_loopback_is_listened_on(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sandbox", "--host", "0.0.0.0"]) == 2
     assert "loopback only" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [("--port", "65536", "65535"), ("--account", "a@b", "'a@b' cannot be a username")],
+)
+def test_what_cannot_be_served_is_said_before_anything_is(
+    option: str, value: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sandbox", option, value]) == 2
+    assert words in capsys.readouterr().err

@@ -68,7 +68,7 @@ async def test_a_second_process_is_refused_at_once_when_the_first_is_known_to_be
     async with opened(tmp_path, clock) as store:
         await Lease(store, clock, owner="one").acquire()
         second = Lease(store, clock, owner="two", lives=living("one"))
-        with pytest.raises(LeaseLost, match="one runs a bot on this store"):
+        with pytest.raises(LeaseLost, match="One runs a bot on this store"):
             await second.acquire()
         assert clock.monotonic() == 0
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from botkit.leases import owner
-from botkit.leases.owner import is_alive, lives, this_process
+from botkit.leases.owner import in_words, is_alive, lives, this_process
 from botkit.sandbox.clock import SeededEntropy
 
 NO_SUCH_PID = 2**22 + 1
@@ -147,3 +147,9 @@ def test_without_proc_the_number_alone_decides(monkeypatch, child):
 
 def _missing(*_: object, **__: object) -> str:
     raise FileNotFoundError
+
+
+def test_a_person_is_told_the_process_and_its_machine() -> None:
+    name = this_process(SeededEntropy())
+    assert in_words(name) == f"process {os.getpid()} on {name.split('/')[0]}"
+    assert in_words("another") == "another"
