@@ -83,7 +83,13 @@ def import_command(
     if not oauth1:
         log_as(settings, level="warning")
         return import_sealed(
-            settings, wish, file=file, passphrase_file=passphrase_file, app=app, as_json=as_json
+            settings,
+            wish,
+            file=file,
+            passphrase_file=passphrase_file,
+            app=app,
+            wanted=account or "",
+            as_json=as_json,
         )
     from botkit.cli.loading import load_bot
     from botkit.cli.setup import say_proofs

@@ -154,12 +154,15 @@ def import_sealed(
     file: Path | None,
     passphrase_file: str | None,
     app: str,
+    wanted: str = "",
     as_json: bool = False,
 ) -> int:
     """Take a login over that `export` wrote, and prove it; gives the exit code.
 
+    `wanted` is the account that it must be of, by its name or id, "" for any.
+
     Raises:
-        ConfigError: The file, the passphrase or the app is not the right one.
+        ConfigError: The file, the passphrase, the app or the account is not the right one.
         Conflict: The login here is newer.
     """
     from botkit.client.handover import read_parcel
@@ -174,12 +177,22 @@ def import_sealed(
     text = sys.stdin.read(_MOST_BYTES) if file is None else _read(file)
     passphrase = _passphrase(passphrase_file, twice=False)
     parcel = read_parcel(open_parcel(text, passphrase))
+    _refuse_other(parcel.account, wanted.removeprefix("@"))
     code, account = run_async(_import(settings, parcel, app, wish))
     kinds = [login.kind.value for login in parcel.logins]
     done(account, "imported", as_json=as_json, kinds=kinds, exit_code=code)
     if code == 0 and file is not None:
         _remove_used(file)
     return code
+
+
+def _refuse_other(found: Account, wanted: str) -> None:
+    names = {found.id, found.username.casefold(), found.alias.casefold()}
+    if wanted and wanted.casefold() not in names:
+        raise ConfigError(
+            f"The file holds the login of @{found.username}, not of @{wanted}; "
+            "nothing was changed."
+        )
 
 
 async def _import(

@@ -39,8 +39,8 @@ def _export(desk: Desk, parcel: Path, words: str, *more: str) -> int:
     return desk.do("export", "greeter", "--file", str(parcel), "--passphrase-file", words, *more)
 
 
-def _import(desk: Desk, parcel: Path, words: str) -> int:
-    return desk.do("import", "--file", str(parcel), "--passphrase-file", words)
+def _import(desk: Desk, parcel: Path, words: str, *more: str) -> int:
+    return desk.do("import", "--file", str(parcel), "--passphrase-file", words, *more)
 
 
 # ---- export, import ----------------------------------------------------------------------------
@@ -148,6 +148,20 @@ def test_what_does_not_open_changes_nothing(
     desk.move_to(desk.folder.with_name("server"))
     assert _import(desk, parcel, words) == 2
     assert not (desk.folder / "botkit.db").exists()
+
+
+def test_a_login_of_another_account_than_the_named_one_is_refused(
+    desk: Desk, parcel: Path, words: str
+) -> None:
+    desk.log_in()
+    laptop = desk.folder
+    assert _export(desk, parcel, words) == 0
+    desk.move_to(laptop.with_name("server"))
+    assert _import(desk, parcel, words, "--account", "shop") == 2
+    assert "The file holds the login of @greeter, not of @shop" in desk.err
+    assert parcel.exists()
+    assert not (desk.folder / "botkit.db").exists()
+    assert _import(desk, parcel, words, "--account", "@Greeter") == 0
 
 
 def test_a_login_of_another_app_is_refused(desk: Desk, parcel: Path, words: str) -> None:
