@@ -260,7 +260,7 @@ class _Joint:
         listening = self._listening(x, inbox)
         sources, reasons = listening.sources()
         scheduler = self._scheduler(dispatcher)
-        parts = self._parts(x, reconciler, inbox, sources)
+        parts = self._parts(x, reconciler, inbox, sources, listening)
         self._runtime = self._running(
             x, tasks, dispatcher, inbox, outbox, parts, scheduler=scheduler
         )
@@ -444,12 +444,17 @@ class _Joint:
         return values
 
     def _parts(
-        self, x: X, reconciler: Reconciler, inbox: Inbox, sources: Sequence[Source]
+        self,
+        x: X,
+        reconciler: Reconciler,
+        inbox: Inbox,
+        sources: Sequence[Source],
+        listening: Listening,
     ) -> dict[str, Callable[[], Awaitable[None]]]:
         return {
             "tokens": x.keeper.run,
             "pairs": x.keeper.pairs.run,
-            "logins": lambda: self.logins.run(x.sender, inbox, self._look_again),
+            "logins": lambda: self.logins.run(x.sender, inbox, self._look_again, listening.poke),
             "budget": x.budget.run,
             "reconciler": reconciler.run,
             **{source.name: source.run for source in sources},

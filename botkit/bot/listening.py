@@ -39,6 +39,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
         kinds: The activity events that it wants to hear.
         streams: The stream of each app that was made.
         beside: The polls beside it, which read what it missed.
+        polls: The polls of each account, by its id.
     """
 
     name: str
@@ -53,6 +54,9 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
     report: Report
     streams: dict[str, ActivityStream] = msgspec.field(default_factory=dict[str, ActivityStream])
     beside: dict[str, list[MentionsPoll | MessagesPoll]] = msgspec.field(
+        default_factory=dict[str, list[MentionsPoll | MessagesPoll]]
+    )
+    polls: dict[str, list[MentionsPoll | MessagesPoll]] = msgspec.field(
         default_factory=dict[str, list[MentionsPoll | MessagesPoll]]
     )
 
@@ -72,13 +76,19 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
         """
         return self._sources([account])
 
+    def poke(self, account: Account) -> None:
+        """A login is good again: hear by it now, not when the next try would be."""
+        _poke(self.polls.get(account.id, ()))
+        if account.app in self.streams:
+            self.streams[account.app].poke(account.id)
+
     def _sources(self, accounts: Sequence[Account]) -> tuple[list[Source], dict[str, str]]:
         sources: list[Source] = []
         reasons: dict[str, str] = {}
         hearing: dict[str, list[Account]] = {}
         for account in accounts:
             streams, why = self._may_stream(account)
-            polls = self._polls(account, why, streams=streams)
+            polls = self.polls[account.id] = self._polls(account, why, streams=streams)
             sources += polls
             reasons |= {poll.name: why for poll in polls}
             if streams:

@@ -75,6 +75,7 @@ class LoginWatch:
         self._changes: deque[LoginStatus] = deque()
         self._wake = asyncio.Event()
         self._lacking: dict[str, str] = {}
+        self._states: dict[tuple[str, str, CredentialKind], LoginState] = {}
 
     def changed(self, status: LoginStatus) -> None:
         """Say it in the status; the rest is done by `run`."""
@@ -89,15 +90,28 @@ class LoginWatch:
         state = "on" if change.is_on else "off"
         self._reports(f"fallback/{change.username}", state, change.why)
 
-    async def run(self, sender: Sender, intake: Intake, look_again: Callable[[], None]) -> None:
-        """Take up the changes, until cancelled. `look_again`: events wait no more."""
+    async def run(
+        self,
+        sender: Sender,
+        intake: Intake,
+        look_again: Callable[[], None],
+        listen_again: Callable[[Account], None],
+    ) -> None:
+        """Take up the changes, until cancelled.
+
+        `look_again`: events wait no more. `listen_again`: an account's sources need not wait.
+        """
         tries = 0
         while True:
             self._wake.clear()
             try:
                 while self._changes:
-                    await self._take_up(self._changes[0], sender, intake, look_again)
+                    status = self._changes[0]
+                    await self._take_up(status, sender, intake, look_again)
                     self._changes.popleft()
+                    if self._is_cured(status):
+                        for account in self._of(status):
+                            listen_again(account)
                     tries = 0
             except StateError as error:
                 _log.error("a change of a login waits for the store", why=str(error))
@@ -122,6 +136,13 @@ class LoginWatch:
                 await self._tell(account, status, intake)
             if status.kind is not CredentialKind.APP_ONLY:
                 await self._look_at_access(account, sender)
+
+    def _is_cured(self, status: LoginStatus) -> bool:
+        """Whether it is OK and was not, as long as this ran."""
+        place = (status.account_id, status.app, status.kind)
+        before = self._states.get(place, LoginState.OK)
+        self._states[place] = status.status
+        return status.status is LoginState.OK and before is not LoginState.OK
 
     def _of(self, status: LoginStatus) -> list[Account]:
         if status.kind is CredentialKind.APP_ONLY:

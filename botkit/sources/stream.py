@@ -8,6 +8,7 @@ Source: X API docs, "X Activity API", "Handling disconnections", "Consuming stre
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from datetime import timedelta
 from decimal import Decimal
@@ -52,6 +53,8 @@ _SILENCE_S = 30.0
 _PORTION = 128
 """So many lines are recorded at once: as many handlers start by them, as there are slots."""
 _OTHER_GAPS = 1_000
+_PASSING = (StreamClosed, RateLimited, ServerError, MalformedAnswer, TransportError)
+"""What ends by itself, and is waited for as X asks, whoever pokes."""
 _CONFIG_RETRY_S = 300.0
 """What only a person can mend is looked at again now and then, without a loop."""
 
@@ -97,6 +100,7 @@ class ActivityStream:
         self._unprepared: dict[str, float] = {}
         """Accounts without subscriptions, and when to try again (on the clock that runs on)."""
         self._backoff = StreamBackoff()
+        self._poked = asyncio.Event()
         self._last_heard: datetime | None = None
 
     @property
@@ -112,9 +116,16 @@ class ActivityStream:
         self._hearing = activity.Hearing(usernames=usernames)
         self._unprepared[account.id] = self._clock.monotonic()
 
+    def poke(self, account_id: str) -> None:
+        """A person has mended the account's login or the app's bearer: try what waits for it."""
+        if account_id in self._unprepared:
+            self._unprepared[account_id] = self._clock.monotonic()
+        self._poked.set()
+
     async def run(self) -> None:
         """Subscribe, connect, read, and connect again, until cancelled."""
         while True:
+            self._poked.clear()
             try:
                 refused = await self._prepare()
                 await self._read(refused)
@@ -122,7 +133,16 @@ class ActivityStream:
                 wait_s = self._wait_after(problem)
                 _log.warning("stream down", app=self._app, why=str(problem), wait_s=wait_s)
                 self._report(self.name, "waiting", str(problem))
-                await self._clock.sleep(wait_s)
+                if isinstance(problem, _PASSING):
+                    await self._clock.sleep(wait_s)
+                else:
+                    await self._rest(wait_s)
+
+    async def _rest(self, wait_s: float) -> None:
+        """Wait, no longer than until somebody pokes."""
+        with contextlib.suppress(TimeoutError):
+            async with self._clock.timeout(wait_s):
+                await self._poked.wait()
 
     async def _prepare(self) -> list[str]:
         """Subscribe for all accounts; gives what was refused, in words.

@@ -11,6 +11,8 @@ from botkit.bot.listening import Listening
 from botkit.client.system import SystemEntropy
 from botkit.errors import ConfigError
 from botkit.model.users import Account
+from botkit.sources.polling import Poll
+from botkit.sources.stream import ActivityStream
 
 MENTIONS = ("post.mention.create",)
 MESSAGES = (*MENTIONS, "dm.received")
@@ -112,3 +114,18 @@ async def test_when_the_stream_is_back_the_polls_beside_it_read_at_once(place, m
         at.streams["default"]._on_connected()
 
     assert len(poked) == 2
+
+
+async def test_a_poke_reaches_whatever_hears_the_account(place, monkeypatch):
+    await place.authorize()
+    poked: list[str] = []
+    monkeypatch.setattr(ActivityStream, "poke", lambda self, _: poked.append(self.name))
+    monkeypatch.setattr(Poll, "poke", lambda self: poked.append(self.name))
+    async with listening(place, MESSAGES) as at:
+        (account,) = at.accounts
+        at.poke(account)
+        assert poked == []
+        at.sources()
+        at.poke(account)
+
+    assert sorted(poked) == ["activity/default", "mentions/greeter", "messages/greeter"]

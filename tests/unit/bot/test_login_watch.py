@@ -77,6 +77,7 @@ class Desk:
         self.told: list[AccountState] = []
         self.lacks = False
         self.rescans = 0
+        self.poked: list[str] = []
         self.broken = 0
 
     async def record(
@@ -112,7 +113,9 @@ class Desk:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        work = self.watch.run(self, self, self.rescan)  # type: ignore[arg-type]
+        work = self.watch.run(  # type: ignore[arg-type]
+            self, self, self.rescan, lambda account: self.poked.append(account.username)
+        )
         task = asyncio.get_running_loop().create_task(work)
         yield
         task.cancel()
@@ -237,3 +240,14 @@ async def test_a_login_that_is_fine_again_wakes_what_waited_for_it(desk: Desk) -
     assert desk.rescans == 0
     await desk.hears(status(LoginState.OK), status(LoginState.OK))
     assert desk.rescans == 1
+
+
+async def test_sources_are_told_of_a_login_that_is_good_again_and_of_no_other() -> None:
+    desk = Desk()
+    await desk.hears(status(LoginState.OK), status(LoginState.OK, gen=2))
+    assert desk.poked == []
+    await desk.hears(status(LoginState.DEAD, gen=2), status(LoginState.OK, gen=3))
+    assert desk.poked == ["greeter"]
+    app = {"account_id": "", "username": "", "app": "second", "kind": CredentialKind.APP_ONLY}
+    await desk.hears(status(LoginState.CONFIG, **app), status(LoginState.OK, **app))
+    assert desk.poked == ["greeter", "other"]

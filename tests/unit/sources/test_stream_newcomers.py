@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from botkit.errors import InvalidGrant, TransportError
+from botkit.errors import InvalidGrant, RateLimited, TransportError
 from botkit.model.users import Account
 from botkit.protocol.responses import Response
 from botkit.sources.stream import ActivityStream
@@ -143,3 +143,37 @@ async def test_when_every_login_is_dead_the_stream_waits(place: Place, reports: 
     place.sender.answers = [InvalidGrant("dead")]
     async with place.open():
         assert ("activity/default", "waiting", "dead") in reports.said
+
+
+async def test_a_login_that_was_mended_is_not_waited_for(place: Place, reports: Reports) -> None:
+    place.sender.answers = [InvalidGrant("dead")]
+    place.sender.streams = [Alive(place.clock)]
+    async with place.open():
+        place.sender.answers = [subscribed("1")]
+        place.stream.poke("1")
+        await place.clock.advance(1)
+        assert reports.said[-1] == ("activity/default", "live", "")
+
+
+async def test_a_mended_login_is_taken_in_by_an_open_stream_within_a_keep_alive(
+    place: Place,
+) -> None:
+    place.stream.add(SECOND, POST_KINDS)
+    place.sender.answers = [subscribed("1"), InvalidGrant("dead")]
+    place.sender.streams = [Alive(place.clock)]
+    async with place.open():
+        place.sender.answers = [subscribed("2")]
+        await place.keep_alive(20)
+        assert len(place.sender.answers) == 1
+        place.stream.poke("2")
+        await place.keep_alive(20)
+        assert place.sender.answers == []
+
+
+async def test_what_x_asks_to_wait_for_is_waited_for_whoever_pokes(place: Place) -> None:
+    place.sender.answers = [RateLimited("too often", status=429)]
+    async with place.open():
+        place.sender.answers = [subscribed("1")]
+        place.stream.poke("1")
+        await place.clock.advance(1)
+        assert len(place.sender.answers) == 1
