@@ -55,7 +55,7 @@ _TIMEOUT_S = 60.0
 _RESERVE_BYTES = 2048
 _SALVAGE_BYTES = 16 * 1024
 _MAINTENANCE = 503
-_SUCCESS = 200
+_SUCCESSES = range(200, 300)
 
 
 def config_fingerprint(keys: AppKeys) -> str:
@@ -279,6 +279,8 @@ class Refresher:
             reason = f"no answer to the refresh ({error.kind})"
             return await self._uncertain(row, reason, spending.fence)
         except TransportError as error:
+            if error.kind == "redirect":  # 303 even says that it was carried out
+                return await self._uncertain(row, error.message, spending.fence)
             await self._clear(spending)
             return Outcome(kind="later", row=row, reason=error.message, error=error)
         except StateError as error:
@@ -332,7 +334,7 @@ class Refresher:
             case ServerError() if not spending.waited and _was_put_off(error):
                 await self._clear(spending)
                 return self._later(row, error)
-            case MalformedAnswer() if answer.status == _SUCCESS:
+            case MalformedAnswer() if answer.status in _SUCCESSES:
                 outcome = await self._uncertain(row, error.message, fence)
                 salvage = self._salvage(outcome.row, spending.intent, answer)
                 return msgspec.structs.replace(outcome, unsaved=salvage)

@@ -229,7 +229,7 @@ class TokenKeeper:
 
     async def token_pair(self, account_id: str) -> TokenPair:
         """The account's OAuth 1.0a token. Raises as `Pairs.check_usable`."""
-        await self._book.load(account_id)
+        await self._load(account_id)
         return self.pairs.check_usable(account_id).tokens
 
     def signs_only(self, account_id: str) -> bool:
@@ -238,7 +238,7 @@ class TokenKeeper:
 
     async def holdings(self, account_id: str) -> dict[CredentialKind, tuple[str, ...]]:
         """What the account and its app hold: scopes (OAuth 2.0), the level (1.0a), nothing."""
-        await self._book.load(account_id)
+        await self._load(account_id)
         held: dict[CredentialKind, tuple[str, ...]] = {}
         grant = self._book.grants.get(account_id)
         if grant is not None:
@@ -266,14 +266,14 @@ class TokenKeeper:
         Raises:
             Parked: `login`: it has.
         """
-        await self._book.load(account_id)
+        await self._load(account_id)
         grant = self._book.grants.get(account_id)
         if grant is None or grant.row.status is LoginState.DEAD:
             raise Parked("login")
 
     async def app_of(self, account_id: str) -> str:
         """The app that the account acts through."""
-        await self._book.load(account_id)
+        await self._load(account_id)
         return self._book.app_of(account_id) or "default"
 
     def app_can_serve(self, app: str) -> bool:
@@ -282,7 +282,7 @@ class TokenKeeper:
 
     async def row_of(self, account_id: str, kind: CredentialKind) -> CredentialRow | None:
         """The account's login of a kind, without its secrets; None when it has none."""
-        await self._book.load(account_id)
+        await self._load(account_id)
         grant = self._book.grants.get(account_id)
         if kind is CredentialKind.OAUTH2 and grant is not None:
             return grant.row
@@ -296,7 +296,7 @@ class TokenKeeper:
 
     async def mark_dead(self, account_id: str, reason: str) -> None:
         """Stop using an OAuth 2.0 login that has ended. Nothing when there is none."""
-        await self._book.load(account_id)
+        await self._load(account_id)
         grant = self._book.grants.get(account_id)
         if grant is not None:
             await self._flights.ground(grant, reason)
@@ -344,6 +344,12 @@ class TokenKeeper:
                 for entry in await self._salvager.restore():
                     await self._book.take_rescued(entry)
                 self._is_restored = True
+
+    async def _load(self, account_id: str) -> None:
+        """Read an account's logins; before the first time, what the store could not take."""
+        if self._book.app_of(account_id) is None:
+            await self._restore()
+        await self._book.load(account_id)
 
     async def _grant(self, account_id: str) -> Grant:
         await self._restore()

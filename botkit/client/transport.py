@@ -41,6 +41,7 @@ __all__ = ["AiohttpTransport"]
 ANSWER_LIMIT_BYTES = 8 * 1024 * 1024
 """An answer that is longer, as it is or unpacked, is not read to its end."""
 _CONNECT_S = 10.0
+_CATCH_UP_S = 1.0
 _PER_HOST = 32
 _KEPT_S = 15.0
 """Kept connections are closed by us well before a load balancer closes them under a POST."""
@@ -110,7 +111,9 @@ class AiohttpTransport:
         departure = Departure(before_bytes)
         token = departing.set(departure)
         try:
-            return await self._exchange(request)
+            if before_bytes is None:
+                return await self._exchange(request, total_s=request.timeout_s)
+            return await self._exchange_whole(request)
         except _FAILURES as error:
             failure: Exception = error
         finally:
@@ -182,7 +185,25 @@ class AiohttpTransport:
             special["middlewares"] = (_only_once,)
         return special
 
-    async def _exchange(self, request: HttpRequest) -> HttpResponse:
+    async def _exchange_whole(self, request: HttpRequest) -> HttpResponse:
+        """Send what must not be lost: an answer that is there is read, though it is late.
+
+        A process that stood still finds the answer and the end of its time in one turn of the
+        loop, and aiohttp's own limit would come first.
+        """
+        sending = asyncio.get_running_loop().create_task(self._exchange(request, total_s=None))
+        try:
+            for wait_s in (request.timeout_s, _CATCH_UP_S):
+                done, _ = await asyncio.wait((sending,), timeout=wait_s)
+                if done:
+                    return sending.result()
+            raise TimeoutError
+        finally:
+            if not sending.done():
+                sending.cancel()
+                await asyncio.wait((sending,))
+
+    async def _exchange(self, request: HttpRequest, *, total_s: float | None) -> HttpResponse:
         session = _open(self._requests)
         url = self._address(request.url)
         for _hop in range(_MAX_REDIRECTS + 1):
@@ -191,7 +212,7 @@ class AiohttpTransport:
                 url,
                 data=request.body,
                 headers=request.headers,
-                timeout=self._timeout(request.timeout_s),
+                timeout=self._timeout(total_s),
                 allow_redirects=False,
                 **self._special(request, url),
             )

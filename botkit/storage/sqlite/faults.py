@@ -62,13 +62,17 @@ def is_store_fault(fault: BaseException) -> bool:
 
 
 def of_row(error: Exception) -> Exception:
-    """The error that the caller of one job gets for it: damage inside a row is `Corrupt`."""
-    undecoded = isinstance(error, sqlite3.OperationalError) and "decode to UTF-8" in str(error)
-    if undecoded or isinstance(error, UnicodeDecodeError):
-        corrupt = Corrupt("A row of the store is damaged: it holds no text.", hint=_RESTORE)
-        corrupt.__cause__ = error
-        return corrupt
-    return error
+    """The error that the caller of one job gets for it: damage that shows here is `Corrupt`."""
+    said = str(error) if isinstance(error, sqlite3.OperationalError) else ""
+    if said.startswith(("no such column", "no such table")):
+        what = f"The tables of the store are damaged ({said})."
+    elif "decode to UTF-8" in said or isinstance(error, UnicodeDecodeError):
+        what = "A row of the store is damaged: it holds no text."
+    else:
+        return error
+    corrupt = Corrupt(what, hint=_RESTORE)
+    corrupt.__cause__ = error
+    return corrupt
 
 
 def explain(fault: sqlite3.Error, path: Path) -> StateError:

@@ -88,6 +88,8 @@ class Peer:
         self.calls.append(request)
         if self.hold is not None:
             await self.hold()
+        if fault == "redirect":
+            raise TransportError("303", request=request.name, kind="redirect")
         if fault == "reset":
             raise OutcomeUnknown("reset", request=request.name, kind="reset")
         if fault == "redirect":

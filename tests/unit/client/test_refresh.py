@@ -165,6 +165,7 @@ async def test_a_late_retry_that_is_lost_too_is_tried_again_with_growing_pauses(
         json_answer(200, []),
         json_answer(200, {"token_type": "bearer"}),
         json_answer(200, {"token_type": "mac", "access_token": "x"}),
+        json_answer(201, {"token_type": "bearer", "access_token": "x"}),
         HttpResponse(status=403, headers={}, body=b"<html>blocked</html>"),
         json_answer(401, {"title": "Unauthorized"}),
         json_answer(400, {"error": "invalid_request", "error_description": "Valeur refusee"}),
@@ -182,13 +183,22 @@ async def test_what_cannot_be_told_is_uncertain_and_overwrites_nothing(
     assert (await world.row()).gen == 1
     assert (await world.tokens())["refresh_token"] == "rt-1"
     salvaged = [entry for entry in rescue.entries if entry.salvage]
-    assert len(salvaged) == (answer.status == 200)
+    assert len(salvaged) == (answer.status < 300)
     if salvaged:
         row = salvaged[0].row
         opened = world.vault.open(
             row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
         )
         assert opened["raw"].reveal().encode() == answer.body
+
+
+async def test_a_redirect_does_not_say_that_nothing_was_done(world: World) -> None:
+    await world.log_in(left=timedelta(minutes=10))
+    world.peer.plan[TOKEN] = ["redirect"]
+    async with running(world) as kept:
+        assert await kept.access() == "at-1"
+        await world.clock.advance(timedelta(minutes=5))
+        assert (len(world.peer.named(TOKEN)), kept.states[-1]) == (1, LoginState.UNCERTAIN)
 
 
 # ---- F5: put off -----------------------------------------------------------------------------
@@ -307,6 +317,20 @@ async def test_a_short_command_uses_a_rescued_result_too(world: World) -> None:
     assert await keeper_in(world, rescue=rescue).access() == "at-2"
     assert ((await world.row()).gen, rescue.entries) == (2, [])
     assert world.refreshes == ["rt-1"]
+
+
+async def test_whatever_is_asked_first_a_rescued_result_is_found_and_no_doubt_is_said(
+    world: World,
+) -> None:
+    await world.log_in(left=timedelta(minutes=10))
+    world.broken.add("credentials.store_result")
+    rescue = MemoryRescue()
+    await keeper_in(world, rescue=rescue).keeper.settled(GREETER.id)
+    world.broken.clear()
+    again = keeper_in(world, rescue=rescue)
+    await again.keeper.holdings(GREETER.id)
+    assert (await again.keeper.settled(GREETER.id)).gen == 2
+    assert again.states == [LoginState.OK]
 
 
 async def test_an_old_store_that_was_put_back_while_running_spends_nothing(world: World) -> None:

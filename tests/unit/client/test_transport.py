@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import threading
 import traceback
 from typing import TYPE_CHECKING
 
@@ -513,3 +514,40 @@ async def test_every_family_of_aiohttp_errors_becomes_one_of_ours_without_its_te
     canned.post(url, status=201, body=b'{"data":{}}', headers={"X-Access-Level": "read-write"})
     response = await transport.send(post(url))
     assert (response.status, response.headers["x-access-level"]) == (201, "read-write")
+
+
+# ---- a process that stands still ---------------------------------------------------------------
+
+
+async def _ready() -> None:
+    """Nothing is to be done before the bytes."""
+
+
+async def test_an_answer_that_came_while_the_process_stood_still_is_read_though_time_is_over(
+    transport: AiohttpTransport,
+) -> None:
+    async def stopped(
+        heard: Heard, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        writer.write(answer(200, b'{"access_token":"x"}'))
+        threading.Event().wait(0.4)  # server and client share the loop: both stand still
+
+    async with serving(stopped) as server:
+        request = post(server.url + "/2/oauth2/token", timeout_s=0.2)
+        response = await transport.send(request, before_bytes=_ready)
+    assert response.body == b'{"access_token":"x"}'
+
+
+async def test_what_must_not_be_lost_is_waited_for_a_little_longer_and_not_for_ever(
+    transport: AiohttpTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(
+        heard: Heard, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("botkit.client.transport._CATCH_UP_S", 0.01)
+    async with serving(silent) as server:
+        request = post(server.url + "/2/oauth2/token", timeout_s=0.1)
+        with pytest.raises(OutcomeUnknown, match="in time"):
+            await transport.send(request, before_bytes=_ready)

@@ -385,3 +385,11 @@ async def test_a_row_that_holds_no_text_is_said_to_be_damaged(path: Path) -> Non
             store.events.get("a"), raised(Corrupt, store.events.get("b"))
         )
         assert "damaged" in str(outcomes[1])
+
+
+@pytest.mark.parametrize("query", ["SELECT no_such FROM meta", "SELECT 1 FROM no_such"])
+async def test_a_name_that_is_missing_from_the_tables_is_damage(
+    engine: Engine, query: str
+) -> None:
+    error = await raised(Corrupt, engine.read(lambda reader: reader.execute(query)))
+    assert "tables of the store are damaged" in str(error)
