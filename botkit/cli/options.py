@@ -41,13 +41,6 @@ __all__ = [
 T = TypeVar("T")
 F = TypeVar("F", bound="Callable[..., Any]")
 
-limit_option = click.option(
-    "--limit",
-    type=click.IntRange(1, 1_000_000),
-    default=50,
-    show_default=True,
-    help="How many at most.",
-)
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON, for a program to read."
 )
