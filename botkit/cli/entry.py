@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
 import sys
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -36,20 +39,42 @@ def invoke(arguments: Sequence[str], commands: Sequence[Entry]) -> int:
     group = _Group(commands)
     try:
         result = group.main(list(arguments), prog_name="botkit", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt) as end:
-        return _ended_early(end)
-    except BrokenPipeError:
-        return _NOT_DONE
-    except errors.BotkitError as error:
-        report(error)
-        return exit_code_of(error)
-    except Exception:  # noqa: BLE001 - the last word of a command: no secret may stand in a trace
-        _report_fault()
-        return _NOT_DONE
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last word of a command
+        return _ended_by(_alone(error))
     return result if isinstance(result, int) else 0
+
+
+def _alone(error: BaseException) -> BaseException:
+    """What a command's tasks ended with, if all else in the group followed from it."""
+    from botkit.runtime.groups import leaves_of
+
+    leaves = leaves_of(error)
+    return leaves[0] if len(leaves) == 1 else error
+
+
+def _ended_by(error: BaseException) -> int:
+    """Say what ended the command, if anybody listens; gives the exit code."""
+    match error:
+        case click.ClickException():
+            error.show()
+            return error.exit_code
+        case click.Abort() | KeyboardInterrupt():
+            return _ended_early(error)
+        case BrokenPipeError():
+            _forget_output()
+            return _NOT_DONE
+        case errors.BotkitError():
+            report(error)
+            return exit_code_of(error)
+        case _:  # no secret may stand in its trace
+            _report_fault()
+            return _NOT_DONE
+
+
+def _forget_output() -> None:
+    """Nobody reads what is left: without this, the interpreter's last flush complains again."""
+    with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _ended_early(end: BaseException) -> int:

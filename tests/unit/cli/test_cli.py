@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
 from botkit import errors
 from botkit.cli import main
-from botkit.cli.entry import exit_code_of
-from botkit.cli.table import COMMANDS, help_page
+from botkit.cli.entry import exit_code_of, invoke
+from botkit.cli.table import COMMANDS, Entry, help_page
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,6 +96,30 @@ def test_an_unknown_command_is_refused_with_2_and_the_cure(
 )
 def test_each_error_has_the_exit_code_of_the_table(error: errors.BotkitError, code: int) -> None:
     assert exit_code_of(error) == code
+
+
+@pytest.mark.parametrize(
+    ("tasks", "code", "said"),
+    [
+        ([errors.LoginExpired("It is over.")], 2, "botkit: It is over.\n"),
+        ([BrokenPipeError()], 1, ""),
+        ([ExceptionGroup("inner", [click.UsageError("So not.")])], 2, "Error: So not.\n"),
+    ],
+)
+def test_the_one_error_of_a_commands_tasks_is_said_as_if_it_came_alone(
+    tasks: list[Exception],
+    code: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    @click.command()
+    def command() -> None:
+        raise ExceptionGroup("tasks", tasks)
+
+    monkeypatch.setitem(sys.modules, "a_command_of_a_test", SimpleNamespace(command=command))
+    assert invoke(["fails"], [Entry("fails", "a_command_of_a_test", "", "")]) == code
+    assert capsys.readouterr().err == said
 
 
 def test_all_faults_of_the_settings_come_a_line_each(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -30,3 +32,18 @@ def test_a_mention_is_answered_and_every_stage_is_shown(
     assert "1 event, 1 post, nothing pending" in out
     assert "real-and-not-to-be-read" not in out + err
     assert list(tmp_path.rglob("*")) == []
+
+
+def test_whoever_stops_reading_ends_it_without_a_trace() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "botkit", "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as demo:
+        assert demo.stdout is not None
+        assert demo.stderr is not None
+        assert demo.stdout.readline().startswith("botkit ")
+        demo.stdout.close()
+        assert demo.stderr.read() == ""
+        assert demo.wait(30) == 1
