@@ -187,6 +187,9 @@ async def adopt_pair(
     calls = SignedCalls(around, wish.app)
     try:
         return await _prove_and_store(around, wish, calls, pair, keep=keep)
+    except WrongAccount as error:
+        error.hint = f"Give the access token and secret of @{wish.account.removeprefix('@')}."
+        raise
     except Unauthorized as error:
         raise InvalidGrant(
             f"X does not take this access token and secret with the key and secret of app"

@@ -49,6 +49,14 @@ _TOKEN = re.compile(r"[\x21-\x7e]+", re.ASCII)
 
 _CLIENT_ERRORS = frozenset({"invalid_client", "unauthorized_client"})
 _BAD_APP_CODES = frozenset({32, 99, 215})
+_CLIENT_KEYS = (
+    "client id and secret",
+    "Compare them with the app's keys in X's console; the tokens are untouched.",
+)
+_API_KEYS = (
+    "API key and secret",
+    "Compare api_key and api_secret with the app's keys in X's console (not the client's).",
+)
 
 
 class Answer(Protocol):
@@ -115,7 +123,8 @@ def read_bearer_answer(
         InvalidClient: X does not accept the app's key and secret.
         ResponseError: As `read_token_answer`.
     """
-    return _token(_granted(answer, request_name, now), "access_token", request_name)
+    granted = _granted(answer, request_name, now, asks=_API_KEYS)
+    return _token(granted, "access_token", request_name)
 
 
 def read_revoke_answer(
@@ -136,11 +145,17 @@ def read_revoke_answer(
         raise error
 
 
-def _granted(answer: Answer, request_name: str, now: datetime | None) -> dict[str, Any]:
+def _granted(
+    answer: Answer,
+    request_name: str,
+    now: datetime | None,
+    *,
+    asks: tuple[str, str] = _CLIENT_KEYS,
+) -> dict[str, Any]:
     if answer.status in _OTHER_SUCCESS:
         _malformed(request_name, "status")
     if answer.status != _OK:
-        raise _refusal(answer, request_name, now)
+        raise _refusal(answer, request_name, now, asks=asks)
     if len(answer.body) > _LARGEST_BODY_BYTES:
         _malformed(request_name, "size")
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -186,7 +201,11 @@ def _malformed(request_name: str, part: str) -> NoReturn:
 
 
 def _refusal(
-    answer: Answer, request_name: str, now: datetime | None
+    answer: Answer,
+    request_name: str,
+    now: datetime | None,
+    *,
+    asks: tuple[str, str] = _CLIENT_KEYS,
 ) -> InvalidGrant | InvalidClient | ResponseError:
     moment = now or read_date(answer.headers) or datetime.fromtimestamp(0, UTC)
     error = read_error(
@@ -195,13 +214,9 @@ def _refusal(
     if isinstance(error, ServerError | RateLimited | PaymentRequired | MalformedAnswer):
         return error
     if error.title in _CLIENT_ERRORS or _BAD_APP_CODES.intersection(error.codes):
-        return _caused(
-            InvalidClient(
-                f"X does not accept this client id and secret ({_said(error)}).",
-                hint="Compare them with the app's keys in X's console; the tokens are untouched.",
-            ),
-            error,
-        )
+        keys, hint = asks
+        refused = InvalidClient(f"X does not accept this {keys} ({_said(error)}).", hint=hint)
+        return _caused(refused, error)
     if error.title == "invalid_grant":
         return _caused(_dead(error), error)
     if error.title == "invalid_request":
@@ -237,7 +252,8 @@ def _dead(error: ResponseError) -> InvalidGrant:
 
 
 def _said(error: ResponseError) -> str:
-    return ": ".join(part for part in (f"{error.status} {error.title}", error.detail) if part)
+    parts = (f"{error.status} {error.title}".rstrip(), error.detail)
+    return ": ".join(part for part in parts if part)
 
 
 def _caused(error: E, cause: ResponseError) -> E:

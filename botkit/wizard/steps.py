@@ -152,9 +152,9 @@ async def log_in(
 
     async with CallbackServer(wish.redirect_uri, finish) as server:
         begun.append(await begin(around, wish, ways.keep))
-        await ways.show(begun[0].url)
         try:
             async with around.clock.timeout(ways.timeout_s):
+                await ways.show(begun[0].url)  # a browser in the terminal keeps it until the end
                 await server.wait()
         except TimeoutError:
             if not server.is_finishing:

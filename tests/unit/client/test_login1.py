@@ -291,8 +291,9 @@ async def test_a_token_that_is_not_who_x_said_is_not_stored(world: World) -> Non
 async def test_another_account_than_the_wished_one_needs_a_word(world: World) -> None:
     wish = LoginWish(redirect_uri="oob", scopes=(), account="ada")
     plan(world, ME, me(), me())
-    with pytest.raises(WrongAccount, match="@ada was wanted"):
+    with pytest.raises(WrongAccount, match="@ada was wanted") as caught:
         await adopt_pair(around(world), wish, PAIR)
+    assert caught.value.hint == "Give the access token and secret of @ada."
     assert await stored_nothing(world)
     confirmed = LoginWish(redirect_uri="oob", scopes=(), account="ada", confirmed=True)
     assert (await adopt_pair(around(world), confirmed, PAIR)).account == GREETER

@@ -247,8 +247,9 @@ def test_a_key_and_secret_that_x_does_not_know_are_an_invalid_client(code: int) 
     body = json.dumps(
         {"errors": [{"code": code, "label": "authenticity_token_error", "message": "Unable"}]}
     ).encode()
-    with pytest.raises(InvalidClient, match="client id and secret"):
+    with pytest.raises(InvalidClient, match=r"API key and secret \(403: Unable\)") as caught:
         read_bearer_answer(Answer(status=403, body=body))
+    assert "not the client's" in caught.value.hint
 
 
 def test_a_revocation_is_done_by_any_200_and_by_a_token_that_is_dead_already() -> None:

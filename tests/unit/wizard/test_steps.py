@@ -175,6 +175,14 @@ async def test_a_person_who_came_in_time_is_not_told_that_nobody_did(desk, aroun
     assert await desk.store.credentials.listing() == [login.row]
 
 
+async def test_a_browser_that_does_not_return_does_not_keep_the_port_open(desk, around, wish):
+    async def show(text: str) -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(AuthError, match="Nobody finished the login"):
+        await log_in(around, wish, Ways(show=show, finished=Ended(), timeout_s=0.05))
+
+
 async def test_a_callback_that_is_not_of_this_login_is_refused_and_the_login_waits_on(
     desk, around, wish
 ):
