@@ -72,7 +72,7 @@ class MentionsPoll(Poll):
             request = requests.get_mentions(
                 self._account.id, since_id=cursor.since_id, pagination_token=token
             )
-            response = await self._ask(request)
+            response = await self._ask(request, further=token is not None)
             page = objects.read_posts(response)
             newest = max(newest, page.newest_id or "", key=_number)
             events.extend(

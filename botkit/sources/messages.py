@@ -86,9 +86,8 @@ class MessagesPoll(Poll):
         return 0
 
     async def _page(self, token: str | None, *, max_results: int = 100) -> Response:
-        return await self._ask(
-            requests.get_dm_events(pagination_token=token, max_results=max_results)
-        )
+        request = requests.get_dm_events(pagination_token=token, max_results=max_results)
+        return await self._ask(request, further=token is not None)
 
     def _events(self, response: Response) -> list[DirectMessage]:
         value: dict[str, Any] = {"data": response.data or [], "includes": response.includes}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from msgspec import Struct
 
-from botkit.errors import BotkitError, Parked
+from botkit.errors import BotkitError, MalformedAnswer, Parked, ServerError, TransportError
 from botkit.model.records import Checkpoint
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from botkit.sources.reporting import Report
 
 __all__ = ["Pace", "Poll"]
+
+
+_PAUSES_S = (0.5, 2.0)
 
 
 class Pace(Struct, frozen=True, kw_only=True):
@@ -117,7 +120,13 @@ class Poll(abc.ABC):
     def _checkpoint(self, cursor: str) -> Checkpoint:
         return Checkpoint(source=self.source, account_id=self._account.id, cursor=cursor)
 
-    async def _ask(self, request: Request) -> Response:
+    async def _ask(self, request: Request, *, further: bool = False) -> Response:
+        """One page. A further one is tried again: without it those before were read in vain."""
+        for pause_s in _PAUSES_S if further else ():
+            try:
+                return await self._sender.send(request, account_id=self._account.id)
+            except (TransportError, ServerError, MalformedAnswer):
+                await self._clock.sleep(pause_s * self._entropy.uniform(0.75, 1.25))
         return await self._sender.send(request, account_id=self._account.id)
 
     async def _rest(self, wait_s: float, started_s: float) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from botkit.errors import MalformedAnswer, Parked, ServerError, TransportError
+from botkit.errors import MalformedAnswer, Parked, RateLimited, ServerError, TransportError
 from botkit.sources.mentions import MentionsPoll
 from tests.unit.sources.fakes import mention, page
 
@@ -116,7 +116,7 @@ async def test_each_poll_reads_a_little_of_the_last_one_again_for_late_ids(
 async def test_a_page_that_fails_leaves_the_cursor_where_it_was(
     poll: MentionsPoll, sender: FakeSender, intake: FakeIntake
 ) -> None:
-    failure = ServerError("503", status=503)
+    failure = RateLimited("429", status=429)
     sender.answers = [
         page(mention(T)),
         page(mention(T + 2), next_token="b"),
@@ -124,11 +124,34 @@ async def test_a_page_that_fails_leaves_the_cursor_where_it_was(
         page(mention(T + 2), mention(T + 1)),
     ]
     await poll.poll()
-    with pytest.raises(ServerError):
+    with pytest.raises(RateLimited):
         await poll.poll()
     assert intake.events == []
     assert await poll.poll() == 2
     assert dict(sender.calls[3].query)["since_id"] == str(T)
+
+
+async def test_a_further_page_is_tried_again_before_those_that_were_read_are_given_up(
+    poll: MentionsPoll, sender: FakeSender, intake: FakeIntake, clock: VirtualClock
+) -> None:
+    sender.answers = [
+        page(mention(T)),
+        page(mention(T + 2), next_token="b"),
+        ServerError("503", status=503),
+        MalformedAnswer("html", status=200),
+        page(mention(T + 1)),
+        ServerError("503", status=503),
+    ]
+    await poll.poll()
+    polling = asyncio.get_running_loop().create_task(poll.poll())
+    await clock.advance(5)
+    assert await polling == 2
+    assert [dict(call.query).get("pagination_token") for call in sender.calls[1:]] == [
+        None,
+        *["b"] * 3,
+    ]
+    with pytest.raises(ServerError):
+        await poll.poll()
 
 
 async def test_an_inbox_that_cannot_record_leaves_the_cursor_too(

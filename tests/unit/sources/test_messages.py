@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from botkit.errors import MalformedAnswer, ServerError
+from botkit.errors import MalformedAnswer, RateLimited, ServerError
 from botkit.model.records import Checkpoint
 from botkit.protocol.responses import Response
 from botkit.sources.messages import MessagesPoll
@@ -116,11 +116,11 @@ async def test_a_page_that_fails_leaves_the_cursor(
     sender.answers = [
         messages(50),
         messages(52, token="b"),
-        ServerError("503", status=503),
+        RateLimited("429", status=429),
         messages(52, 51, 50),
     ]
     await poll.poll()
-    with pytest.raises(ServerError):
+    with pytest.raises(RateLimited):
         await poll.poll()
     assert intake.events == []
     assert await poll.poll() == 2
