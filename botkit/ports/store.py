@@ -174,6 +174,10 @@ class Accounts(Protocol):
         """Keep what was fetched."""
         ...
 
+    async def forget_users(self, *, before: datetime) -> int:
+        """Drop those fetched before then; who opted out stays so. Gives how many."""
+        ...
+
     async def opted_out(self, account_id: str, user_id: str) -> bool:
         """Whether the user asked the account to stop."""
         ...
@@ -312,6 +316,10 @@ class Progress(Protocol):
         """Gaps, newest first."""
         ...
 
+    async def prune_gaps(self, *, before: datetime) -> int:
+        """Forget gaps that ended before then; gives how many."""
+        ...
+
     async def schedules(self, account_id: str) -> list[ScheduleRow]:
         """When each schedule fires next."""
         ...
@@ -346,6 +354,10 @@ class Ledger(Protocol):
 
     async def spent(self, account_id: str, *, since: datetime) -> list[BudgetEntry]:
         """The entries since then, oldest first."""
+        ...
+
+    async def prune(self, *, before: datetime) -> int:
+        """Forget the entries of hours before then; gives how many."""
         ...
 
 

@@ -41,6 +41,10 @@ _KEEP_EVENTS = timedelta(days=7)
 _KEEP_WRITES = timedelta(days=90)
 _KEEP_INVITATIONS = timedelta(days=30)
 """After their end: to say what became of a link."""
+_KEEP_RECORDS = timedelta(days=90)
+"""Gaps, and what was spent by the hour."""
+_KEEP_USERS = timedelta(days=2)
+"""Nobody looks at a user that was fetched more than a day ago."""
 _PRUNE_EVERY_S = 3600.0
 _COUNT_EVERY_S = 10.0
 _PRUNE_AT_ONCE = 1000
@@ -315,6 +319,9 @@ class Runtime:
         while await self._store.events.prune(before=now - _KEEP_EVENTS) >= _PRUNE_AT_ONCE:
             continue
         await self._store.invitations.prune(before=now - _KEEP_INVITATIONS)
+        await self._store.accounts.forget_users(before=now - _KEEP_USERS)
+        await self._store.progress.prune_gaps(before=now - _KEEP_RECORDS)
+        await self._store.ledger.prune(before=now - _KEEP_RECORDS)
         while await self._store.writes.prune(before=now - _KEEP_WRITES) >= _PRUNE_AT_ONCE:
             continue
 

@@ -95,6 +95,16 @@ class AccountsConformance(Suite):
         await store.accounts.cache_users([old])
         assert await cached(["1"], since=T0) == [newer]
 
+    async def test_users_that_are_too_old_are_forgotten_and_opt_outs_are_not(
+        self, store: Store
+    ) -> None:
+        old, young = _user("1"), _user("2", fetched_at=T0 + HOUR)
+        await store.accounts.cache_users([old, young])
+        await store.accounts.set_opt_out(ME, "1", out=True, now=T0)
+        assert await store.accounts.forget_users(before=T0 + HOUR) == 1
+        assert await store.accounts.cached_users(["1", "2"], since=T0) == [young]
+        assert await store.accounts.opted_out(ME, "1")
+
     async def test_many_users_are_looked_up_at_once(self, store: Store) -> None:
         users = [_user(str(number)) for number in range(2500)]
         await store.accounts.cache_users(users)

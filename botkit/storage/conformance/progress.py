@@ -119,6 +119,9 @@ class ProgressConformance(Suite):
             id=number,
         )
         assert await store.progress.gaps(limit=1) == [newest]
+        assert await store.progress.prune_gaps(before=T0 + HOUR) == 0
+        assert await store.progress.prune_gaps(before=T0 + HOUR + S) == 1
+        assert await store.progress.gaps() == [newest]
 
     async def test_a_schedule_fires_once_for_each_time(self, store: Store) -> None:
         fence = await lease(store)
@@ -171,3 +174,5 @@ class ProgressConformance(Suite):
         assert await spent(ME, since=T0 + timedelta(minutes=59)) == [first, second]
         assert await spent(ME, since=T0 + HOUR) == [second]
         assert await spent("2", since=T0) == []
+        assert await store.ledger.prune(before=T0 + HOUR + timedelta(minutes=5)) == 1
+        assert await spent(ME, since=T0) == [second]

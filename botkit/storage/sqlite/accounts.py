@@ -117,6 +117,16 @@ class SqliteAccounts:
 
         await self._engine.write(job)
 
+    async def forget_users(self, *, before: datetime) -> int:
+        """Drop those fetched before then; who opted out stays so."""
+
+        def job(transaction: Transaction) -> int:
+            return transaction.execute(
+                "DELETE FROM user WHERE fetched_at < ?", (to_us(before),)
+            ).rowcount
+
+        return await self._engine.write(job)
+
     async def opted_out(self, account_id: str, user_id: str) -> bool:
         """Whether the user asked the account to stop."""
 

@@ -76,6 +76,15 @@ class SqliteLedger:
 
         return await self._engine.read(job)
 
+    async def prune(self, *, before: datetime) -> int:
+        """Forget the entries of hours before then."""
+        hour = _hour(before)
+
+        def job(transaction: Transaction) -> int:
+            return transaction.execute("DELETE FROM budget WHERE hour < ?", (hour,)).rowcount
+
+        return await self._engine.write(job)
+
 
 def _hour(at: datetime) -> int:
     us = to_us(at)

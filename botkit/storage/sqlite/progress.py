@@ -106,6 +106,16 @@ class SqliteProgress:
 
         return await self._engine.read(job)
 
+    async def prune_gaps(self, *, before: datetime) -> int:
+        """Forget gaps that ended before then."""
+
+        def job(transaction: Transaction) -> int:
+            return transaction.execute(
+                "DELETE FROM gap WHERE until < ?", (to_us(before),)
+            ).rowcount
+
+        return await self._engine.write(job)
+
     async def schedules(self, account_id: str) -> list[ScheduleRow]:
         """When each schedule fires next."""
 

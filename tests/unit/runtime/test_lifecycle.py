@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,123 +13,17 @@ from botkit.leases.lease import Lease
 from botkit.model.events import Mention, Tick
 from botkit.model.records import EventState
 from botkit.routing.schedules import interval_schedule
-from botkit.runtime.lifecycle import Pace, Runtime, Tasks
-from botkit.runtime.reports import Reports
-from botkit.runtime.schedules import Scheduler
-from botkit.sandbox.clock import SeededEntropy, VirtualClock
-from tests.unit.runtime.fakes import BOT, Bench, FakeWiring, mention, opened, turns
+from botkit.runtime.lifecycle import Tasks
+from botkit.sandbox.clock import VirtualClock
+from tests.unit.runtime.fakes import FakeWiring, mention, turns
+from tests.unit.runtime.living import gone, greeting, running, through
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from pathlib import Path
 
     from botkit.ports import Scope
 
 KEY = "post/100/0"
-
-
-@dataclass
-class Alive:
-    runtime: Runtime
-    bench: Bench
-    reports: Reports
-    recovered: list[int]
-    changes: list[int]
-
-    @property
-    def clock(self) -> VirtualClock:
-        return self.bench.clock
-
-
-async def gone(name: str) -> bool:
-    """Whoever holds a lease has ended."""
-    return False
-
-
-@asynccontextmanager
-async def running(
-    folder: Path,
-    wiring: FakeWiring,
-    *,
-    clock: VirtualClock | None = None,
-    parts: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
-    schedules: Any = (),
-    hears_changes: bool = True,
-    pace: Pace | None = None,
-) -> AsyncIterator[Alive]:
-    clock = clock or VirtualClock()
-    async with opened(folder, clock) as store:
-        pace = pace or Pace()
-        lease = Lease(
-            store,
-            clock,
-            owner="test",
-            lives=gone,
-            ttl_s=pace.lease_ttl_s,
-            renew_s=pace.lease_renew_s,
-        )
-        bench = Bench(store, clock, wiring, lease=lease)
-        await lease.acquire()
-        recovered: list[int] = []
-        changes: list[int] = []
-
-        async def recover() -> int:
-            recovered.append(1)
-            return 0
-
-        async def on_changed() -> None:
-            changes.append(1)
-            bench.dispatcher.feeder.rescan()
-
-        reports = Reports(store, clock)
-        async with bench.tasks as tasks:
-            runtime = Runtime(
-                store=store,
-                clock=clock,
-                entropy=SeededEntropy(),
-                lease=lease,
-                tasks=tasks,
-                dispatcher=bench.dispatcher,
-                inbox=bench.inbox,
-                scheduler=Scheduler(
-                    schedules,
-                    [BOT],
-                    store=store,
-                    clock=clock,
-                    taker=bench.dispatcher,
-                    fence=lease.fence,
-                ),
-                reports=reports,
-                recover=recover,
-                parts=parts or {},
-                on_changed=on_changed if hears_changes else None,
-                pace=pace,
-            )
-            await runtime.start()
-            yield Alive(runtime, bench, reports, recovered, changes)
-            await runtime.stop(0)
-
-
-async def through(clock: VirtualClock, work: Awaitable[Any]) -> Any:
-    """Move virtual time until the work is done."""
-    task = asyncio.ensure_future(work)  # noqa: TID251 - a test drives it
-    for _ in range(500):
-        await clock.at_rest()
-        if task.done():
-            break
-        clock.jump()
-    return await task
-
-
-def greeting() -> tuple[FakeWiring, list[str]]:
-    seen: list[str] = []
-
-    async def greet(event: Mention, scope: Scope) -> None:
-        seen.append(event.id)
-
-    wiring = FakeWiring()
-    wiring.on(Mention, greet)
-    return wiring, seen
 
 
 def hanging(release: asyncio.Event | None = None) -> tuple[FakeWiring, list[str]]:
@@ -470,42 +361,6 @@ async def test_what_is_told_of_the_runner_counts_events(tmp_path: Path) -> None:
         await alive.clock.advance(12)
         (report,) = await alive.bench.store.progress.reports()
     assert (report.part, report.data["done"]) == ("runner", "2")
-
-
-async def test_old_events_are_forgotten_and_young_ones_kept(tmp_path: Path) -> None:
-    wiring, _ = greeting()
-    clock = VirtualClock()
-    calm = Pace(poll_s=60, lease_ttl_s=300, lease_renew_s=100)
-    async with running(tmp_path, wiring, clock=clock, pace=calm) as alive:
-        await alive.bench.handle(*(mention(str(n)) for n in range(1, 1200)))
-        clock.set(clock.now() + timedelta(days=6))
-        await alive.bench.handle(mention("9001"))
-        await clock.advance(3700)
-        assert len(await alive.bench.store.events.listing(limit=5000)) == 1200
-        clock.set(clock.now() + timedelta(days=1))
-        await clock.advance(3700)
-        left = await alive.bench.store.events.listing(limit=5000)
-    assert [one.key for one in left] == ["post/9001/0"]
-
-
-async def test_old_writes_are_forgotten_in_turns(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wiring, _ = greeting()
-    pruned = [3, 1000, 1000]
-    asked: list[timedelta] = []
-
-    async def prune(*, before: Any) -> int:
-        asked.append(alive.clock.now() - before)
-        return pruned.pop() if pruned else 0
-
-    async with running(tmp_path, wiring) as alive:
-        monkeypatch.setattr(alive.bench.store.writes, "prune", prune)
-        await alive.clock.at_rest()
-        asked.clear()
-        pruned[:] = [3, 1000, 1000]
-        await alive.runtime._prune()
-    assert asked == [timedelta(days=90)] * 3
 
 
 async def test_a_task_that_fails_ends_the_block_with_its_own_error() -> None:
