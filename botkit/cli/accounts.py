@@ -77,7 +77,9 @@ def list_accounts(*, config_file: Path | None, overrides: Sequence[str], as_json
     if not found:
         click.echo("No account is authorized yet. Run `botkit setup`.")
     for account in found:
-        states = ", ".join(f"{login['kind']} {login['status']}" for login in account["logins"])
+        states = ", ".join(
+            f"{_kind(account, each)} {each['status']}" for each in account["logins"]
+        )
         click.echo(f"{_heading(account)}  {states}")
 
 
@@ -147,12 +149,17 @@ def _heading(account: dict[str, Any]) -> str:
     return f"@{account['username']}{alias}  id {account['id']}  app {account['app']}"
 
 
+def _kind(account: dict[str, Any], login: dict[str, Any]) -> str:
+    """Which login it is; one that the account acted through before has its app named."""
+    before = "" if login["app"] == account["app"] else f" (app {login['app']})"
+    return f"{login['kind']}{before}"
+
+
 def _print(shown: dict[str, Any]) -> None:
     click.echo(_heading(shown))
     for login in shown["logins"]:
-        click.echo(
-            f"  {login['kind']}  {login['status']} since {login['since']:%Y-%m-%d %H:%M} UTC"
-        )
+        kind, since = _kind(shown, login), f"{login['since']:%Y-%m-%d %H:%M} UTC"
+        click.echo(f"  {kind}  {login['status']} since {since}")
         if login["reason"]:
             click.echo(f"    reason       {login['reason']}")
         if login["scopes"]:

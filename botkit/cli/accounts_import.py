@@ -13,6 +13,7 @@ from botkit.cli.accounts_move import import_sealed, passphrase_option
 from botkit.cli.help import Command
 from botkit.cli.options import (
     account_option,
+    app_for,
     done,
     echo_json,
     json_option,
@@ -53,7 +54,7 @@ _MOST_BYTES = 64 * 1024
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="Read it from this file instead of standard input.",
 )
-@click.option("--app", default="default", show_default=True, help="The app of the settings.")
+@click.option("--app", help="The app of the settings. Default: the account's, else `default`.")
 @click.option("--switch-account", is_flag=True, help="Take another account than the stored one.")
 @passphrase_option
 @key_options
@@ -65,7 +66,7 @@ def import_command(
     target: str | None,
     oauth1: bool,
     file: Path | None,
-    app: str,
+    app: str | None,
     switch_account: bool,
     passphrase_file: str | None,
     make_key: bool,
@@ -87,7 +88,7 @@ def import_command(
             wish,
             file=file,
             passphrase_file=passphrase_file,
-            app=app,
+            app=app or "default",
             wanted=account or "",
             as_json=as_json,
         )
@@ -99,9 +100,11 @@ def import_command(
     named = target or settings.bot.target
     bot = load_bot(named) if named else None
     pair = _read_pair(file)
-    asked = Asked(app=app, account=account or settings.bot.account or "", confirmed=switch_account)
+    wanted = account or settings.bot.account or ""
 
     async def run() -> SetUp:
+        named = await app_for(settings, app, wanted)
+        asked = Asked(app=named, account=wanted, confirmed=switch_account)
         async with open_store_with_key(settings, wish, tell=_say) as store:
             return await set_up_from_pair(settings, store, bot, asked, pair, tell=_say)
 

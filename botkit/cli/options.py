@@ -148,6 +148,21 @@ async def open_store_with_key(
         yield store
 
 
+async def app_for(settings: Settings, app: str | None, account: str) -> str:
+    """The app that was asked for, else the one that the account remembers, else `default`."""
+    from botkit.client.system import SystemClock
+    from botkit.storage import open_store
+
+    if app is not None:
+        return app
+    url = settings.store_url
+    if not account or await asyncio.to_thread(_missing, url) is not None:
+        return "default"
+    async with open_store(url, clock=SystemClock(), check=False) as store:
+        found = await store.accounts.get(account)
+    return "default" if found is None else found.app
+
+
 def _missing(url: str) -> Path | None:
     """The store's file if it is one and not there."""
     from botkit.storage.sqlite.files import file_of

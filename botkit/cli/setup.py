@@ -7,6 +7,7 @@ import getpass
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import click
 from botkit.cli.help import Command
 from botkit.cli.options import (
     account_option,
+    app_for,
     key_options,
     key_wish,
     open_store_with_key,
@@ -48,7 +50,7 @@ _CONTAINER_SIGNS = ("/.dockerenv", "/run/.containerenv")
 @click.option("--oauth1", is_flag=True, help="By OAuth 1.0a, with the app's API key.")
 @click.option("--pin", is_flag=True, help="By OAuth 1.0a, with a PIN to type in.")
 @click.option("--app-only", is_flag=True, help="Only the app's own bearer token, no account.")
-@click.option("--app", default="default", show_default=True, help="The app of the settings.")
+@click.option("--app", help="The app of the settings. Default: the account's, else `default`.")
 @click.option("--switch-account", is_flag=True, help="Take another account than the stored one.")
 @click.option(
     "--timeout",
@@ -69,7 +71,7 @@ def command(
     oauth1: bool,
     pin: bool,
     app_only: bool,
-    app: str,
+    app: str | None,
     switch_account: bool,
     timeout_s: float,
     make_key: bool,
@@ -91,9 +93,8 @@ def command(
     bot = load_bot(named) if named else None
     wish = key_wish(make_key=make_key, key_beside_store=key_beside_store)
     if app_only:
-        return run_async(_run_app_only(settings, bot, app, wish))
+        return run_async(_run_app_only(settings, bot, app or "default", wish))
     asked = Asked(
-        app=app,
         account=account or settings.bot.account or "",
         confirmed=switch_account,
         timeout_s=timeout_s,
@@ -103,11 +104,17 @@ def command(
         ask_pin=_ask,
     )
     opens_browser = not (no_browser or headless)
-    return run_async(_run(settings, bot, asked, wish, opens_browser=opens_browser))
+    return run_async(_run(settings, bot, asked, wish, app=app, opens_browser=opens_browser))
 
 
 async def _run(
-    settings: Settings, bot: Bot | None, asked: Asked, wish: KeyWish, *, opens_browser: bool
+    settings: Settings,
+    bot: Bot | None,
+    asked: Asked,
+    wish: KeyWish,
+    *,
+    app: str | None,
+    opens_browser: bool,
 ) -> int:
     from botkit.wizard.setup import check_settings, set_up
     from botkit.wizard.steps import open_browser
@@ -125,6 +132,7 @@ async def _run(
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
+    asked = replace(asked, app=await app_for(settings, app, asked.account))
     for warning in check_settings(settings, asked):
         _say(f"careful: {warning}")
     async with open_store_with_key(settings, wish, tell=_say) as store:

@@ -117,6 +117,7 @@ async def set_up(
         confirmed=asked.confirmed,
     )
     given = False
+    await _warn_of_moving(store, wish, tell)
     if asked.way == "oauth2":
         await _warn_of_replacing(store, wish, tell)
         given = await _take_bearer(settings, store, vault, asked, tell)
@@ -260,6 +261,16 @@ async def _take_bearer(
     await keep_bearer(store, vault, asked.app, Secret(token), now=SystemClock().now())
     tell("bearer token kept sealed")
     return True
+
+
+async def _warn_of_moving(store: Store, wish: LoginWish, tell: Callable[[str], None]) -> None:
+    """An account acts through one app: the one of its last login."""
+    account = await store.accounts.get(wish.account) if wish.account else None
+    if account is not None and account.app != wish.app:
+        tell(
+            f"@{account.username} acts through app {account.app!r}; with this login it acts"
+            f" through app {wish.app!r} from now on"
+        )
 
 
 async def _warn_of_replacing(store: Store, wish: LoginWish, tell: Callable[[str], None]) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
+
+from botkit.client.system import SystemClock
+from botkit.config import load_settings
+from botkit.storage import open_store
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Desk
@@ -77,3 +83,57 @@ def test_who_ends_the_question_for_a_bearer_token_goes_on_without(
 
     assert "the activity stream needs the same app's bearer token" in desk.err
     assert "The input ended" in desk.err
+
+
+def move_to_second(desk: Desk) -> None:
+    """The account acts through another app from now on."""
+
+    async def move() -> None:
+        settings = await asyncio.to_thread(load_settings)
+        async with open_store(settings.store_url, clock=SystemClock()) as store:
+            account = await store.accounts.get("greeter")
+            assert account is not None
+            await store.accounts.put(replace(account, app="second"))
+
+    asyncio.run(move())
+
+
+@pytest.mark.parametrize(
+    ("options", "client_id"),
+    [
+        (["--account", "greeter"], "the-second"),
+        (["--account", "@GREETER"], "the-second"),
+        (["--account", "somebody"], "the-first"),
+        ([], "the-first"),
+        (["--account", "greeter", "--app", "default"], "the-first"),
+    ],
+)
+def test_an_account_logs_in_through_the_app_that_it_remembers(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, options: list[str], client_id: str
+) -> None:
+    apps = {
+        "BOTKIT_APP__CLIENT_ID": "the-first",
+        "BOTKIT_APP__CLIENT_SECRET": "hush",
+        "BOTKIT_APPS__SECOND__CLIENT_ID": "the-second",
+        "BOTKIT_APPS__SECOND__CLIENT_SECRET": "hush",
+    }
+    desk.log_in()
+    move_to_second(desk)
+    desk.move_to(desk.folder, **apps)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+
+    assert desk.top("setup", "--headless", *options) == 2
+
+    assert f"client_id={client_id}&" in desk.out
+    moves = "through app 'default' from now on" in desk.err
+    assert moves == ("default" in options)
+
+
+def test_a_login_through_the_app_before_is_shown_with_it(desk: Desk) -> None:
+    desk.log_in()
+    move_to_second(desk)
+
+    desk.do("list")
+    assert "app second  OAuth2UserToken (app default) OK" in desk.out
+    desk.do("show", "greeter")
+    assert "  OAuth2UserToken (app default)  OK since" in desk.out
