@@ -11,7 +11,7 @@ import pytest
 from botkit.model.records import Gap, StoredUser
 from botkit.runtime.lifecycle import Pace
 from botkit.sandbox.clock import VirtualClock
-from tests.unit.runtime.fakes import BOT, mention
+from tests.unit.runtime.fakes import BOT, Gate, mention, wired
 from tests.unit.runtime.living import greeting, running
 
 if TYPE_CHECKING:
@@ -74,3 +74,21 @@ async def test_users_gaps_and_spending_are_kept_as_long_as_somebody_asks(tmp_pat
     assert [user.id for user in users] == ["1"]
     assert [now - gap.since for gap in gaps] == [3 * days, 1 * days]
     assert len(spent) == 2
+
+
+async def test_while_much_is_held_the_inbox_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[bool] = []
+    async with running(tmp_path, wired(Gate()), hears_changes=False) as alive:
+        feeder = alive.bench.dispatcher.feeder
+        monkeypatch.setattr(feeder, "rescan", lambda: looks.append(feeder.has_room))
+        await alive.clock.at_rest()
+        await alive.runtime._look_around()
+        assert looks[-1:] == [True]
+        await alive.bench.record(*(mention(str(n), conversation=str(n)) for n in range(70)))
+        await alive.clock.at_rest()
+        assert not feeder.has_room
+        looks.clear()
+        await alive.runtime._look_around()
+    assert looks == []
