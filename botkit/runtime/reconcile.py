@@ -44,6 +44,8 @@ _CLEAN_READS = 2
 _CLEAN_APART = timedelta(seconds=60)
 _LAST_AFTER_SEND = timedelta(minutes=2)
 _LOOK_BACK = timedelta(minutes=2)
+_LOOK_FAR_BACK = timedelta(hours=24)
+"""When the clock was set back since the sending, whose true time nobody knows then."""
 _GIVE_UP_AFTER = timedelta(hours=24)
 _GIVE_UP_READS = 8
 _FAR = timedelta(hours=1)
@@ -135,8 +137,9 @@ class Reconciler:
             try:
                 left = [row for row in rows if not await self._needs_no_reading(row)]
                 if left:
-                    since = min(map(_sent_first, left)) - _LOOK_BACK
-                    reading = await self._timeline.read(left[0], since, at=self._clock.now())
+                    now = self._clock.now()
+                    since = min(_earliest(row, now) for row in left)
+                    reading = await self._timeline.read(left[0], since, at=now)
                     await self._judge(left, reading)
             except StateError as error:
                 troubles.append(error)
@@ -171,7 +174,7 @@ class Reconciler:
 
     async def _matches(self, row: StoredWrite, reading: Reading) -> list[Post]:
         """Posts that may be what the row made and that are no other row's, oldest first."""
-        earliest = _sent_first(row) - _LOOK_BACK
+        earliest = _earliest(row, reading.at) - reading.ahead
         found: list[Post] = []
         for post in reading.posts:
             if post.created_at is not None and post.created_at < earliest:
@@ -281,6 +284,20 @@ def _sent_last(row: StoredWrite) -> datetime:
     return row.last_sent_at or row.created_at
 
 
+def _sent_by(row: StoredWrite, now: datetime) -> datetime:
+    """By when it was surely sent; a time to come says that the clock was set back since."""
+    sent, clean_at = _sent_last(row), row.first_clean_at
+    if sent <= now:
+        return sent
+    return now if clean_at is None else min(clean_at, now)
+
+
+def _earliest(row: StoredWrite, now: datetime) -> datetime:
+    """What X made before cannot be it."""
+    sent = _sent_first(row)
+    return sent - _LOOK_BACK if sent <= now else now - _LOOK_FAR_BACK
+
+
 def _is_due(row: StoredWrite, now: datetime) -> bool:
     return row.next_read_at is None or not now < row.next_read_at <= now + _FAR
 
@@ -289,13 +306,14 @@ def _proves_absence(row: StoredWrite, now: datetime) -> bool:
     """Two clean reads 60 s apart, this one at least 2 minutes after the last sending."""
     if row.clean_reads + 1 < _CLEAN_READS or row.first_clean_at is None:
         return False
-    return now - row.first_clean_at >= _CLEAN_APART and now - _sent_last(row) >= _LAST_AFTER_SEND
+    sent = _sent_by(row, now)
+    return now - row.first_clean_at >= _CLEAN_APART and now - sent >= _LAST_AFTER_SEND
 
 
 def _next_read(row: StoredWrite, now: datetime, *, clean: bool) -> datetime:
     """5, 15, 60, 180 s after the sending; then as soon as a reading can prove something."""
-    sent = _sent_last(row)
-    for after_s in _READS_AFTER_S:
+    sent = _sent_by(row, now)
+    for after_s in _READS_AFTER_S if clean or sent < now else ():
         if sent + timedelta(seconds=after_s) > now:
             return sent + timedelta(seconds=after_s)
     if clean:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -21,17 +21,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Reading", "Timeline"]
 
+_UNEVEN = timedelta(seconds=30)
+"""A clock may be that far ahead of X's before it matters: more is looked back for."""
+
 _log = structlog.get_logger("botkit.reconcile")
 
 
 class Reading(Struct, frozen=True, kw_only=True):
-    """What was read. `at` is when the reading began.
+    """What was read. `at` is when the reading began, `ahead` how far our clock is before X's.
 
     `clean` says that the absence of a post means something: every page was a success without
     `errors`, and the pages cover the time. What a reading that is not clean does show is there.
     """
 
     at: datetime
+    ahead: timedelta = timedelta(0)
     posts: tuple[Post, ...] = ()
     clean: bool = True
     trouble: str = ""
@@ -50,27 +54,40 @@ class Timeline:
     async def read(self, write: StoredWrite, since: datetime, *, at: datetime) -> Reading:
         """The account's posts since then, or its messages in the write's conversation.
 
+        `since` and `at` are by our clock. What X made bears X's time: when ours is ahead of it,
+        X is asked for what is older by as much.
+
         Raises:
             StateError: The store cannot be used now, or the lease is gone.
         """
         read = self._messages if write.operation in MESSAGE_OPERATIONS else self._posts
         posts: list[Post] = []
+        ahead = timedelta(0)
         try:
-            clean = await read(write, since, posts)
+            clean, theirs = await read(write, since, posts)
+            if theirs is not None and at - theirs > _UNEVEN:
+                ahead = at - theirs
+                posts.clear()
+                clean, _ = await read(write, since - ahead, posts)
         except StateError:
             raise
         except (BotkitError, Parked) as problem:
             _log.warning("reading the timeline failed", account=write.account_id, why=str(problem))
             return Reading(
                 at=at,
+                ahead=ahead,
                 posts=tuple(posts),
                 clean=False,
                 trouble=str(problem),
                 retry_at=_until(problem),
             )
-        return Reading(at=at, posts=tuple(posts), clean=clean)
+        return Reading(at=at, ahead=ahead, posts=tuple(posts), clean=clean)
 
-    async def _posts(self, write: StoredWrite, since: datetime, posts: list[Post]) -> bool:
+    async def _posts(
+        self, write: StoredWrite, since: datetime, posts: list[Post]
+    ) -> tuple[bool, datetime | None]:
+        """Read into `posts`; gives whether that has no hole, and the time by X's clock."""
+
         def page(token: str | None) -> Request:
             return requests.get_user_posts(
                 write.account_id, start_time=since, pagination_token=token
@@ -86,9 +103,11 @@ class Timeline:
             clean = clean and not response.errors and not found.skipped
             token = trail.next_token(response)
             if token is None:
-                return clean
+                return clean, response.date
 
-    async def _messages(self, write: StoredWrite, since: datetime, posts: list[Post]) -> bool:
+    async def _messages(
+        self, write: StoredWrite, since: datetime, posts: list[Post]
+    ) -> tuple[bool, datetime | None]:
         """Own messages of that conversation as posts, for the same comparison of texts."""
         by_peer = write.operation == "createDirectMessagesByParticipantId"
 
@@ -107,7 +126,7 @@ class Timeline:
             clean = clean and not response.errors
             for message in objects.read_messages(response):
                 if message.created_at is not None and message.created_at < since:
-                    return clean  # newest first: the pages cover the time
+                    return clean, response.date  # newest first: the pages cover the time
                 if message.sender_id is None:
                     clean = False  # may be ours, may be theirs
                 elif message.sender_id == write.account_id:
@@ -123,7 +142,7 @@ class Timeline:
                     )
             token = trail.next_token(response)
             if token is None:
-                return clean
+                return clean, response.date
 
 
 def _until(problem: BotkitError | Parked) -> datetime | None:

@@ -180,8 +180,9 @@ class SqliteWrites:
             )
             if clean:
                 transaction.execute(
+                    # A first one that is still to come was before the clock was set back.
                     "UPDATE write SET clean_reads = clean_reads + 1, last_clean_at = ?1, "
-                    "first_clean_at = coalesce(first_clean_at, ?1) WHERE id = ?2",
+                    "first_clean_at = min(coalesce(first_clean_at, ?1), ?1) WHERE id = ?2",
                     (now_us, write_id),
                 )
 

@@ -108,6 +108,8 @@ class FakeX:
         self.gate: asyncio.Event | None = None
         self.asked = asyncio.Event()
         self.page_size = 100
+        self.behind: timedelta | None = None
+        """By how much its clock is behind ours; None for answers that do not tell the time."""
         self._ids = 1999000000000001000
 
     async def credential(self, operation: str, *, account_id: str) -> CredentialKind:
@@ -150,7 +152,9 @@ class FakeX:
         made = {
             "id": str(self._ids),
             "text": body.get("text", ""),
-            "created_at": self._clock.now().strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+            "created_at": (self._clock.now() - (self.behind or timedelta(0))).strftime(
+                "%Y-%m-%dT%H:%M:%S.000Z"
+            ),
         }
         if request.operation in MESSAGES:
             place = unquote(request.path.removesuffix("/messages").rsplit("/", 1)[-1])
@@ -191,7 +195,8 @@ class FakeX:
         meta: dict[str, Any] = {"result_count": len(page)}
         if start + self.page_size < len(shown):
             meta["next_token"] = str(start + self.page_size)
-        return Response(status=200, data=page, meta=meta)
+        date = None if self.behind is None else self._clock.now() - self.behind
+        return Response(status=200, data=page, meta=meta, date=date)
 
 
 class Office:
