@@ -101,11 +101,11 @@ def read_facts(body: Mapping[str, Any]) -> Facts:
     """Read a problem, a v1 error list or an OAuth error."""
     errors = json_objects(body.get("errors"))
     messages = [text for entry in errors if (text := _text(entry.get("message")))]
+    detail = _text(body.get("detail")) or _text(body.get("error_description"))
+    said = dict.fromkeys([detail, *messages] if detail else messages)  # both may say the same
     return Facts(
         title=_text(body.get("title")) or _text(body.get("error")),
-        detail=_text(body.get("detail"))
-        or _text(body.get("error_description"))
-        or _cut(" ".join(messages), _LONGEST_TEXT),
+        detail=_cut(" ".join(said), _LONGEST_TEXT),
         segment=_segment(body.get("type")),
         codes=tuple(code for entry in errors if (code := _code(entry.get("code"))) is not None),
         reason=next((text for name in _REASONS if (text := _text(body.get(name)))), ""),

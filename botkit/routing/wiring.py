@@ -48,7 +48,7 @@ def wire(
         WiringError: With all faults in `problems`.
     """
     work = _Work(router)
-    available = {*built_in, *(provided or {}), *work.open_providers()}
+    available = {*built_in, *(provided or {}), *work.open_providers(built_in)}
     entries = work.entries(available)
     signals = work.signals(entries)
     work.compare_states(entries)
@@ -90,8 +90,8 @@ class _Work:
         self.providers: dict[Any, Provider] = {}
         self._names: Counter[str] = Counter()
 
-    def open_providers(self) -> Iterable[Any]:
-        """The types that the routers' factories make."""
+    def open_providers(self, built_in: Collection[Any]) -> Iterable[Any]:
+        """The types that the routers' factories make; none may be one that botkit gives."""
         for router in _all_routers(self.root):
             for provider in router.providers:
                 try:
@@ -99,6 +99,12 @@ class _Work:
                 except WiringError as error:
                     self._fault(name_of(provider.factory), provider.place, error.message)
                     continue
+                if wanted in built_in:
+                    self._fault(
+                        name_of(provider.factory),
+                        provider.place,
+                        f"{shown(wanted)} is given by botkit itself",
+                    )
                 if wanted in self.providers:
                     self._fault(
                         name_of(provider.factory),

@@ -208,6 +208,15 @@ def test_the_status_decides_whatever_the_body_is(
     assert type(refusal(status, body)) is kind
 
 
+def test_a_problem_says_what_its_errors_say_once_each() -> None:
+    wrong = {"parameters": {"text": [""]}, "message": "The text is empty."}
+    general = "One or more parameters to your request was invalid."
+    body = {"title": "Invalid Request", "detail": general, "errors": [wrong, wrong]}
+    error = refusal(400, {**body, "type": NEW + "invalid-request"})
+    assert error.detail == f"{general} The text is empty."
+    assert str(error).count("The text is empty.") == 1
+
+
 def test_a_problem_is_read_with_its_last_segment_whatever_its_host() -> None:
     for host in (OLD, NEW, "https://api.x.com/2/problems/invalid-request/../"):
         error = refusal(

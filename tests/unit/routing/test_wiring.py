@@ -374,8 +374,13 @@ def test_a_factory_without_a_type_and_a_type_with_two_factories_are_refused() ->
     async def second() -> Model:
         raise NotImplementedError
 
+    @bot.provide
+    def own_actions() -> Actions:
+        raise NotImplementedError
+
     inner.provide(vague)
-    twice, untold = faults(bot)
+    given, twice, untold = faults(bot)
+    assert "Actions is given by botkit itself" in given
     assert "second" in twice
     assert "Model is provided already, at " in twice
     assert "annotate its return type" in untold
