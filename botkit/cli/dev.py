@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -39,6 +40,8 @@ _LOOK_S = 0.1
 _SOURCES = ("activity/", "mentions/")
 _STOP_S = 10.0
 _CALM_S = 2.0
+_ENDING = ("SIGTERM", "SIGHUP")
+_BY_SIGNAL = 128
 _TOYS = {"BOTKIT_LOG__LEVEL": "warning", "BOTKIT_RUN__DEBUGGABLE": "true"}
 """The bot's secrets are the sandbox's: a debugger may look at them."""
 _HELP = """\
@@ -86,14 +89,19 @@ class _Dev:
         self._clock = SystemClock()
 
     async def run(self) -> int:
-        """Play until /quit, the end of the input or Ctrl-C; gives the exit code."""
+        """Play until /quit, the end of the input or a signal; gives the exit code."""
         from botkit.sandbox import open_server
 
+        told = _end_at_signals()
         folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="botkit-dev-"))
         try:
             async with open_server() as opened:
                 username = await self._prepare(folder, opened)
                 await self._play(opened, username, folder)
+        except asyncio.CancelledError:
+            if not told:
+                raise
+            return _BY_SIGNAL + told[0]
         finally:
             await self._stop_bot()
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
@@ -260,6 +268,23 @@ class _Dev:
         except TimeoutError:
             process.kill()
             await process.wait()
+
+
+def _end_at_signals() -> list[int]:
+    """From now on a signal cancels the task, so that the bot's process ends, too; gives which."""
+    told: list[int] = []
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+
+    def end(number: int) -> None:
+        if not told and task is not None:
+            task.cancel()
+        told.append(number)
+
+    for name in _ENDING:
+        with contextlib.suppress(AttributeError, NotImplementedError):  # Windows has none of them
+            number = getattr(signal, name)
+            loop.add_signal_handler(number, end, number)
+    return told
 
 
 def _watcher() -> Any:

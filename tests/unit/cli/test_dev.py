@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -91,6 +92,16 @@ class Session:
     def ends(self) -> int:
         return self._process.wait(30)
 
+    def sees_the_end(self) -> None:
+        """Nobody holds the output any more: the bot's process is gone, too."""
+        self._reader.join(10)
+        assert not self._reader.is_alive()
+
+    def is_told(self, number: int) -> int:
+        """Get a signal; gives the exit code."""
+        self._process.send_signal(number)
+        return self.ends()
+
     def leaves(self) -> None:
         """The end of the input."""
         assert self._process.stdin is not None
@@ -151,3 +162,15 @@ def test_a_program_reads_objects_and_the_end_of_the_input_ends_it(tmp_path: Path
         assert session.ends() == 0
     finally:
         session.close()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_the_bots_process_and_leaves_nothing(
+    number: int, code: int, session: Session
+) -> None:
+    session.sees("/quit")
+    session.says("@greeter hi")
+    session.sees("Hello @ada")
+    assert session.is_told(number) == code
+    session.sees_the_end()
+    assert list((session.folder / "tmp").iterdir()) == []
