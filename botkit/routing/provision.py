@@ -55,8 +55,8 @@ class Provider(Struct, frozen=True, kw_only=True):
         made = returned_by(self.factory)
         if isinstance(made, Unreadable):
             raise WiringError(f"what it makes is unknown: {made.why}")
-        if get_origin(made) in _OPENED:
-            made = get_args(made)[0]
+        if get_origin(made) in _OPENED or made in _OPENED:
+            made = next(iter(get_args(made)), NOTHING)
         if made in {NOTHING, Any, None, type(None)}:
             raise WiringError(
                 "what it makes is unknown: annotate its return type, as in `async def "

@@ -203,11 +203,12 @@ def interval_schedule(
     )
 
 
-def _check_options(name: str, catch_up: str, max_late: timedelta | None) -> None:
+def _check_options(name: str, catch_up: str, max_late: object) -> None:
     if catch_up not in get_args(CatchUp):
         raise WiringError(f"{name}: catch_up is 'skip', 'latest' or 'all', not {catch_up!r}.")
-    if max_late is not None and max_late < timedelta(0):
-        raise WiringError(f"{name}: max_late is a span of time, not {max_late}.")
+    if max_late is None or (isinstance(max_late, timedelta) and max_late >= timedelta(0)):
+        return
+    raise WiringError(f"{name}: max_late is a timedelta, not {max_late!r}.")
 
 
 def _zone(tz: str) -> tzinfo:

@@ -98,8 +98,9 @@ def returned_by(function: Callable[..., Any]) -> Any:
 
 
 def is_async(function: Callable[..., Any]) -> bool:
-    """Whether calling it gives a coroutine (what a decorator wraps decides)."""
-    return inspect.iscoroutinefunction(_plain(function))
+    """Whether calling it gives a coroutine: it is async, or what a decorator wraps is."""
+    is_coroutine = inspect.iscoroutinefunction
+    return is_coroutine(inspect.unwrap(_called(function), stop=is_coroutine))
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -117,11 +118,16 @@ def place_of(function: Callable[..., Any]) -> str:
 
 def _plain(function: Callable[..., Any]) -> Any:
     """The function that carries name and annotations."""
+    return inspect.unwrap(_called(function))
+
+
+def _called(function: Callable[..., Any]) -> Any:
+    """The function that is called, with the decorators around it."""
     if isinstance(function, functools.partial):
-        return _plain(function.func)
+        return _called(function.func)
     if inspect.isroutine(function):
-        return inspect.unwrap(getattr(function, "__func__", function))
-    return inspect.unwrap(type(function).__call__)
+        return getattr(function, "__func__", function)
+    return type(function).__call__
 
 
 def _bound(function: Any) -> Mapping[str, Any]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import typing
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
@@ -99,6 +100,15 @@ def nothing() -> None:
     raise NotImplementedError
 
 
+@asynccontextmanager
+async def vaguely_opened() -> AsyncIterator:  # type: ignore[type-arg]
+    yield
+
+
+def vaguely_managed() -> typing.AsyncContextManager:  # type: ignore[type-arg]
+    raise NotImplementedError
+
+
 def hidden() -> Decimal:
     raise NotImplementedError
 
@@ -111,6 +121,8 @@ def hidden() -> Decimal:
         (unannotated, "annotate its return type"),
         (vague, "annotate its return type"),
         (nothing, "annotate its return type"),
+        (vaguely_opened, "annotate its return type"),
+        (vaguely_managed, "annotate its return type"),
         (hidden, "Decimal is imported only for type checking"),
     ],
 )

@@ -115,7 +115,9 @@ def test_a_zone_that_does_not_exist_is_refused(zone: str) -> None:
         cron("0 8 * * *", zone)
 
 
-@pytest.mark.parametrize("options", [{"catch_up": "some"}, {"max_late": -MINUTE}])
+@pytest.mark.parametrize(
+    "options", [{"catch_up": "some"}, {"max_late": -MINUTE}, {"max_late": 60}]
+)
 def test_a_wrong_option_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(WiringError, match="job: "):
         cron("0 8 * * *", **options)

@@ -187,6 +187,16 @@ def test_a_local_function_is_called_without_what_is_around_it() -> None:
     assert name_of(inner) == "inner"
 
 
+def test_a_blocking_function_that_a_decorator_makes_async_is_async() -> None:
+    @functools.wraps(not_async)
+    async def in_a_thread() -> None:
+        raise NotImplementedError
+
+    assert is_async(in_a_thread)
+    assert is_async(logged(in_a_thread))
+    assert is_async(functools.partial(in_a_thread))
+
+
 def test_what_gives_no_coroutine_is_not_async() -> None:
     assert not is_async(not_async)
     assert not is_async(logged(not_async))
