@@ -153,10 +153,13 @@ def _must_be_set_up(settings: Settings) -> None:
 
 
 def _called(bot: Bot) -> str:
-    """How `botkit dev` would be told of this bot."""
+    """How `botkit dev` would be told of this bot, in the folder where it was started."""
     main = sys.modules["__main__"]
     name = next((key for key, value in vars(main).items() if value is bot), "bot")
-    return f"{Path(sys.argv[0]).name}:{name}"
+    if main.__spec__ is not None:  # python -m
+        return f"{main.__spec__.name}:{name}"
+    script, here = Path(sys.argv[0]).absolute(), Path.cwd()
+    return f"{script.relative_to(here) if script.is_relative_to(here) else script}:{name}"
 
 
 def serve_bot(bot: Bot) -> int:

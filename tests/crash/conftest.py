@@ -101,8 +101,9 @@ class Machine:
         (self.folder / name).write_text(source, encoding="utf-8")
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        """Start `botkit ...` or, when the first word is a file, Python with it."""
-        module = () if arguments[0].endswith(".py") else ("-m", "botkit")
+        """Start `botkit ...` or, when the first word is a file or -m, Python with it."""
+        own = arguments[0] == "-m" or arguments[0].endswith(".py")
+        module = () if own else ("-m", "botkit")
         command = [*options.pop("before", ()), sys.executable, *module]
         process = subprocess.Popen(
             [*command, *arguments],

@@ -121,14 +121,26 @@ def test_without_an_account_run_says_the_two_ways_on(stranger: Machine):
     assert not list(stranger.folder.glob("*.db"))
 
 
-def test_without_an_account_bot_run_says_the_two_ways_on_with_its_own_name(stranger: Machine):
+@pytest.mark.parametrize(
+    ("started", "named"),
+    [
+        (("bot.py",), "bot.py:bot"),
+        (("inner/bot.py",), "inner/bot.py:bot"),
+        (("-m", "inner.bot"), "inner.bot:bot"),
+    ],
+)
+def test_without_an_account_bot_run_says_the_two_ways_on_with_its_own_name(
+    started: tuple[str, ...], named: str, stranger: Machine
+):
     source = (stranger.folder / "bot.py").read_text()
     stranger.write(source + "\n\nif __name__ == '__main__':\n    bot.run()\n")
+    (stranger.folder / "inner").mkdir()
+    shutil.copy(stranger.folder / "bot.py", stranger.folder / "inner" / "bot.py")
 
-    err = said(stranger.do("bot.py"), code=2)
+    err = said(stranger.do(*started), code=2)
 
     assert "botkit setup" in err
-    assert "botkit dev bot.py:bot" in err
+    assert f"botkit dev {named}`" in err
 
 
 def test_with_a_store_but_without_an_account_the_two_ways_on_are_said_too(machine: Machine):
