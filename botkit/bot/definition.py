@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from botkit.errors import WiringError
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
 
     from botkit.routing.wiring import Wiring
 
-__all__ = ["BUILT_IN", "Bot"]
+__all__ = ["BUILT_IN", "IMPORTED", "Bot"]
 
 BUILT_IN = (Actions, Reader, Clock, Account)
 """What every handler may ask for, beside its state and what the bot provides."""
+
+IMPORTED: ContextVar[bool] = ContextVar("IMPORTED", default=False)
+"""Whether a command imports the bot's module just now."""
 
 _LISTENING = ("getUsersMentions", "getUsersById")
 _HEARING_MESSAGES = ("getDirectMessagesEvents",)
@@ -75,7 +79,15 @@ class Bot(Router):
         """Run it until SIGTERM, with the settings of this folder; ends the process.
 
         Without an authorized account it says what the two ways on are, and exits with 2.
+
+        Raises:
+            WiringError: A command of botkit imports the module just now; it runs the bot itself.
         """
+        if IMPORTED.get():
+            raise WiringError(
+                f"{self!r} is run by its own module while that is imported.",
+                hint='Put `bot.run()` below `if __name__ == "__main__":`.',
+            )
         from botkit.bot.serving import serve_bot
 
         sys.exit(serve_bot(self))

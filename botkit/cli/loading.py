@@ -28,11 +28,16 @@ def load_bot(target: str, *, folder: Path | None = None) -> Bot:
         WiringError: The bot's handlers cannot be wired.
     """
     from botkit.bot import Bot
+    from botkit.bot.definition import IMPORTED
 
     name, _, attribute = target.rpartition(":")
     if not name or not attribute:
         raise ConfigError(f"{target!r} names no bot.", hint=_HOW)
-    module = _import(name, folder or Path.cwd())
+    now = IMPORTED.set(True)
+    try:
+        module = _import(name, folder or Path.cwd())
+    finally:
+        IMPORTED.reset(now)
     found = getattr(module, attribute, None)
     if found is None:
         bots = [key for key, value in vars(module).items() if isinstance(value, Bot)]

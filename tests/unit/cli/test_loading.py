@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from botkit.cli.loading import load_bot
-from botkit.errors import ConfigError
+from botkit.errors import ConfigError, WiringError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,3 +43,10 @@ def test_what_is_wrong_is_named(target: str, text: str, tmp_path: Path) -> None:
     (tmp_path / "needy_for_loading.py").write_text("import a_package_nobody_has\n")
     with pytest.raises(ConfigError, match=text):
         load_bot(target, folder=tmp_path)
+
+
+def test_a_bot_that_its_module_runs_on_import_does_not_start(tmp_path: Path) -> None:
+    (tmp_path / "eager_for_loading.py").write_text(GOOD + "bot.run()\n")
+    with pytest.raises(WiringError, match="while that is imported") as caught:
+        load_bot("eager_for_loading:bot", folder=tmp_path)
+    assert "__main__" in caught.value.hint
