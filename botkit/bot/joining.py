@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         AsyncGenerator,
         Awaitable,
         Callable,
+        Collection,
         Coroutine,
         Mapping,
         Sequence,
@@ -309,13 +310,14 @@ class _Joint:
             runtime=runtime,
             reports=self.reports,
             check=check,
+            knows_app=lambda app: app in x.keeper.around.apps,
             known=self._know,
             joined=self._joined,
         )
 
-    def _joined(self, account: Account, reasons: Mapping[str, str]) -> None:
+    def _joined(self, account: Account, reasons: Mapping[str, str], gone: Collection[str]) -> None:
         if self._running_bot is not None:
-            self._running_bot.take_on(account, reasons)
+            self._running_bot.take_on(account, reasons, gone)
 
     def _know(self, account: Account) -> None:
         """What handlers for the account are given from now on."""

@@ -40,6 +40,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
         streams: The stream of each app that was made.
         beside: The polls beside it, which read what it missed.
         polls: The polls of each account, by its id.
+        ways: How each account is heard: through which app, and why so.
     """
 
     name: str
@@ -60,6 +61,8 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
         default_factory=dict[str, list[MentionsPoll | MessagesPoll]]
     )
 
+    ways: dict[str, tuple[str, str]] = msgspec.field(default_factory=dict[str, tuple[str, str]])
+
     def sources(self) -> tuple[list[Source], dict[str, str]]:
         """The sources, and why each is as it is.
 
@@ -76,6 +79,28 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
         """
         return self._sources([account])
 
+    def is_outdated(self, account: Account) -> bool:
+        """Whether the account is to be heard in another way than it is.
+
+        Raises:
+            ConfigError: The settings want the stream, and its credentials are missing.
+        """
+        _, why = self._may_stream(account)
+        return self.ways.get(account.id) != (account.app, why)
+
+    def leave(self, account: Account) -> list[str]:
+        """Hear an account no more; gives the names of the sources that are to end."""
+        polls = self.polls.pop(account.id, [])
+        ended = [poll.name for poll in polls]
+        for app, stream in [*self.streams.items()]:
+            if not stream.hears(account.id):
+                continue
+            self.beside[app] = [poll for poll in self.beside[app] if poll not in polls]
+            if not stream.remove(account.id):
+                del self.streams[app]
+                ended.append(stream.name)
+        return ended
+
     def poke(self, account: Account) -> None:
         """A login is good again: hear by it now, not when the next try would be."""
         _poke(self.polls.get(account.id, ()))
@@ -88,6 +113,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
         hearing: dict[str, list[Account]] = {}
         for account in accounts:
             streams, why = self._may_stream(account)
+            self.ways[account.id] = account.app, why
             polls = self.polls[account.id] = self._polls(account, why, streams=streams)
             sources += polls
             reasons |= {poll.name: why for poll in polls}

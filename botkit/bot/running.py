@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 import msgspec
@@ -67,10 +67,14 @@ class RunningBot(msgspec.Struct, kw_only=True):
     stubborn: list[str] = msgspec.field(default_factory=list[str])
     stopped: bool = False
 
-    def take_on(self, account: Account, reasons: Mapping[str, str]) -> None:
-        """Act for one account more, heard by these sources."""
-        self.accounts = (*self.accounts, account)
-        self.sources = {**self.sources, **reasons}
+    def take_on(
+        self, account: Account, reasons: Mapping[str, str], gone: Collection[str] = ()
+    ) -> None:
+        """Act for an account that is new or has changed, heard by these sources."""
+        others = (each for each in self.accounts if each.id != account.id)
+        self.accounts = (*others, account)
+        kept = {name: why for name, why in self.sources.items() if name not in gone}
+        self.sources = {**kept, **reasons}
 
     async def start(self) -> None:
         """Recover what an unclean end left, then hear and act."""

@@ -103,7 +103,7 @@ def show_account(
         echo_json(shown)
     else:
         _print(shown)
-    return _exit_code(shown["logins"])
+    return _exit_code([login for login in shown["logins"] if login["app"] == shown["app"]])
 
 
 def _as_dict(

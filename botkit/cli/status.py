@@ -140,7 +140,8 @@ def _print(state: dict[str, Any]) -> None:
         said = part["state"] if state["runner"] else f"was {part['state']}"
         click.echo(escape(f"{part['part']:<24} {said:<9} {part['detail']}"))
     for account in state["accounts"]:
-        logins = [row for row in state["logins"] if row["account_id"] == account["id"]]
+        place = (account["id"], account["app"])
+        logins = [row for row in state["logins"] if (row["account_id"], row["app"]) == place]
         shown = ", ".join(f"{r['kind']} {r['status']}" for r in logins) or "no login"
         spent = account["spent_usd"]
         click.echo(
@@ -179,7 +180,12 @@ def _named(runner: str | None) -> str:
 
 
 def _exit_code(state: dict[str, Any]) -> int:
-    statuses = {row["status"] for row in state["logins"]}
+    used = {(account["id"], account["app"]) for account in state["accounts"]}
+    statuses = {
+        row["status"]
+        for row in state["logins"]
+        if not row["account_id"] or (row["account_id"], row["app"]) in used
+    }
     if not state["accounts"] or statuses & {LoginState.DEAD.value, LoginState.CONFIG.value}:
         return 2
     if not state["runner"] or LoginState.UNCERTAIN.value in statuses:

@@ -86,12 +86,14 @@ class LoginBook:
         rows = await self._around.store.credentials.listing()
         self._apps = {account.id: account.app for account in accounts}
         self.version += 1
+        self._leave_apps()
         await self._take_all(rows)
-        held = {row.account_id for row in rows if row.kind is CredentialKind.OAUTH2}
+        mine = [row for row in rows if row.app == self._apps.get(row.account_id)]
+        held = {row.account_id for row in mine if row.kind is CredentialKind.OAUTH2}
         for gone in self.grants.keys() - held:
             _log.info("login removed", account=gone)
             self.drop(self.grants[gone])
-        signing = {row.account_id for row in rows if row.kind is CredentialKind.OAUTH1}
+        signing = {row.account_id for row in mine if row.kind is CredentialKind.OAUTH1}
         for gone in set(self.pairs.accounts) - signing:
             row = self.pairs.drop(gone)
             if row is not None:
@@ -181,6 +183,19 @@ class LoginBook:
         row = structs.replace(row, status=LoginState.DEAD, reason=_REMOVED, since=now)
         if self._on_change is not None:
             self._on_change(status_of(row, is_gone=True))
+
+    def _leave_apps(self) -> None:
+        """An account that moved to another app acts by its logins there; those here just rest."""
+        for grant in [*self.grants.values()]:
+            row = grant.row
+            if self._apps.get(row.account_id, row.app) != row.app:
+                _log.info("login left with its app", account=row.account_id, app=row.app)
+                grant.is_gone = True
+                del self.grants[row.account_id]
+        for account_id in [*self.pairs.accounts]:
+            pair = self.pairs.get(account_id)
+            if pair is not None and self._apps.get(account_id, pair.row.app) != pair.row.app:
+                self.pairs.drop(account_id)
 
     async def _take_all(self, rows: Iterable[CredentialRow]) -> None:
         for row in rows:

@@ -193,6 +193,15 @@ class Runtime:
         """Start one part more beside those that run, and stop it with them."""
         self._sources.append(self._tasks.spawn(self._supervise(name, run), name))
 
+    async def remove_part(self, name: str) -> None:
+        """End one of the parts beside the dispatcher; returns when it has ended."""
+        ending = [task for task in self._sources if task.get_name() == name]
+        for task in ending:
+            self._sources.remove(task)
+            task.cancel()
+        if ending:
+            await asyncio.wait(ending)
+
     async def start(self) -> None:
         """Recover, then start everything. The lease must be held."""
         await self._reports.begin()

@@ -116,6 +116,16 @@ class ActivityStream:
         self._hearing = activity.Hearing(usernames=usernames)
         self._unprepared[account.id] = self._clock.monotonic()
 
+    def hears(self, account_id: str) -> bool:
+        """Whether it is for this account, too."""
+        return account_id in self._accounts
+
+    def remove(self, account_id: str) -> bool:
+        """Hear an account no more; gives whether there is anybody left to hear."""
+        for held in (self._accounts, self._kinds, self._unprepared):
+            held.pop(account_id, None)
+        return bool(self._accounts)
+
     def poke(self, account_id: str) -> None:
         """A person has mended the account's login or the app's bearer: try what waits for it."""
         if account_id in self._unprepared:
@@ -153,6 +163,8 @@ class ActivityStream:
         problems: list[AuthError | Parked] = []
         self._unprepared.clear()
         for account in tuple(self._accounts.values()):
+            if not self.hears(account.id):
+                continue  # it left meanwhile
             try:
                 refused += await self._subscribe(account)
             except (AuthError, Parked) as problem:
@@ -174,8 +186,9 @@ class ActivityStream:
         """Subscribe for accounts that came while the stream is open."""
         now_s = self._clock.monotonic()
         for account_id in [key for key, at_s in self._unprepared.items() if at_s <= now_s]:
+            if self._unprepared.pop(account_id, None) is None:
+                continue  # it left meanwhile
             account = self._accounts[account_id]
-            del self._unprepared[account_id]
             try:
                 refused = await self._subscribe(account)
             except (BotkitError, Parked) as problem:

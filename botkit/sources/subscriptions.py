@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 from msgspec import Struct
 
-from botkit.errors import BotkitError, ConfigError, Forbidden
+from botkit.errors import BotkitError, ConfigError, Forbidden, ResponseError
 from botkit.protocol import objects, requests
 from botkit.protocol.pagination import PageTrail
 
@@ -29,6 +29,7 @@ _log = structlog.get_logger("botkit.subscriptions")
 POST_KINDS = ("post.mention.create", "post.reply.create", "post.quote.create")
 MESSAGE_KINDS = ("dm.received",)
 _REVOKE = "oauth.revoke"
+_CONFLICT = 409
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
@@ -91,6 +92,10 @@ class Subscriptions:
             why = f"X refused {kind} (granted: {scopes}): {error.detail or error.title}"
             _log.warning("subscription refused", account=account.id, kind=kind, why=why)
             return why
+        except ResponseError as error:
+            if error.status != _CONFLICT:
+                raise
+            # Somebody else of ours (setup, a bot that runs) was faster; it is proven by listing.
         _log.info("subscription created", account=account.id, kind=kind)
         return ""
 

@@ -52,7 +52,7 @@ class Place:
             load_settings, environ=dict(self.environ), folder=self.folder
         )
 
-    async def authorize(self, *scopes: str) -> Login:
+    async def authorize(self, *scopes: str, app: str = "default") -> Login:
         """Log the account in, as a person does."""
         settings = await self.settings()
         around = Surroundings(
@@ -63,7 +63,8 @@ class Place:
             entropy=SystemEntropy(),
             apps=apps_of(settings),
         )
-        wish = LoginWish(redirect_uri=self.app.redirect_uris[0], scopes=scopes or SCOPES)
+        redirect_uri = self.app.redirect_uris[0]
+        wish = LoginWish(redirect_uri=redirect_uri, scopes=scopes or SCOPES, app=app)
         attempt = LoginAttempt(around, wish)
         page = Call.of("GET", attempt.url)
         fields = {"as": "greeter", "decision": "authorize"}

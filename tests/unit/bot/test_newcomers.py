@@ -8,7 +8,10 @@ from structlog.testing import capture_logs
 
 from botkit import Bot, Tick
 from botkit.bot import open_runtime
+from botkit.bot.assembly import open_the_vault
+from botkit.client.given_bearer import keep_bearer
 from botkit.errors import AccessDenied
+from botkit.model.tokens import CredentialKind, LoginState, Secret
 from botkit.model.users import Account
 
 
@@ -91,7 +94,7 @@ async def test_with_an_account_in_the_settings_nobody_else_joins(place, named):
         assert "names another account" in running.newcomers.refusal("77")
 
 
-async def test_one_that_moved_to_another_app_is_said_to_need_a_restart(place):
+async def test_one_that_moved_to_an_app_that_the_bot_has_not_is_said_to_need_a_restart(place):
     await place.authorize()
     async with open_runtime(
         ticking(), await place.settings(), store=place.store, transport=place.transport
@@ -101,3 +104,65 @@ async def test_one_that_moved_to_another_app_is_said_to_need_a_restart(place):
         await running.newcomers.look()
         assert "restart the bot" in running.newcomers.refusal(account.id)
         assert running.accounts == (account,)
+
+
+async def test_one_that_moved_to_another_app_is_heard_and_acted_for_through_it(place):
+    second = place.world.grants.add_app("Second", redirect_uris=place.app.redirect_uris)
+    place.environ["BOTKIT_APPS__SECOND__CLIENT_ID"] = second.client_id
+    place.environ["BOTKIT_APPS__SECOND__CLIENT_SECRET"] = second.client_secret
+    first = await place.authorize()
+    async with open_runtime(
+        ticking(), await place.settings(), store=place.store, transport=place.transport
+    ) as running:
+        keeper = running.x.keeper
+        assert set(running.sources) == {"activity/default", "mentions/greeter"}
+        moved = await place.authorize(app="second")
+        await keeper.reload()
+        await running.newcomers.look()
+        await running.newcomers.look()
+        assert running.accounts == (moved.account,)
+        assert set(running.sources) == {"mentions/greeter"}
+        assert "'second' has no bearer_token" in running.sources["mentions/greeter"]
+        assert running.reports.current["activity/default"].state == "ended"
+        (status,) = keeper.statuses()
+        assert (status.app, status.gen, status.status) == ("second", 1, LoginState.OK)
+        await place.store.accounts.put(first.account)
+        await keeper.reload()
+        await running.newcomers.look()
+        assert set(running.sources) == {"activity/default", "mentions/greeter"}
+
+
+async def test_an_app_that_gets_its_first_bearer_opens_the_stream(place):
+    bearer = place.environ.pop("BOTKIT_APP__BEARER_TOKEN")
+    await place.authorize()
+    settings = await place.settings()
+    async with open_runtime(
+        ticking(), settings, store=place.store, transport=place.transport
+    ) as running:
+        keeper = running.x.keeper
+        assert set(running.sources) == {"mentions/greeter"}
+        await keep_bearer(
+            place.store, keeper.around.vault, "default", Secret(bearer), now=place.clock.now()
+        )
+        await keeper.reload()
+        await running.newcomers.look()
+        assert set(running.sources) == {"activity/default", "mentions/greeter"}
+
+
+async def test_a_stream_that_is_wanted_and_lost_its_bearer_is_said_and_the_rest_goes_on(place):
+    bearer = Secret(place.environ.pop("BOTKIT_APP__BEARER_TOKEN"))
+    place.environ["BOTKIT_BOT__SOURCE"] = "stream"
+    await place.authorize()
+    settings = await place.settings()
+    vault = await open_the_vault(settings, place.store)
+    await keep_bearer(place.store, vault, "default", bearer, now=place.clock.now())
+    async with open_runtime(
+        ticking(), settings, store=place.store, transport=place.transport
+    ) as running:
+        (account,) = running.accounts
+        await place.store.credentials.remove("", "default", CredentialKind.APP_ONLY)
+        await running.x.keeper.reload()
+        running.newcomers.listening.x.keeper.bearers.can_serve = lambda _: False
+        await running.newcomers.look()
+        assert "needs the bearer token" in running.newcomers.refusal(account.id)
+        assert "activity/default" in running.sources

@@ -172,12 +172,13 @@ class Desk:
             wish = KeyWish(may_make=True)
             await provide_key(settings, store, wish, tell=lambda _: None)
             vault = await open_the_vault(settings, store)
-            account = Account(id=self.user.id, username=changes.pop("username", "greeter"))
+            app, username = changes.pop("app", "default"), changes.pop("username", "greeter")
+            account = Account(id=self.user.id, username=username, app=app)
             await store.accounts.put(account)
             now = clock.now()
             granted_at = now if left is None else now - timedelta(hours=2) + left
-            bound: Any = {"account_id": account.id, "app": "default", "kind": kind}
-            known = await store.credentials.get(account.id, "default", kind)
+            bound: Any = {"account_id": account.id, "app": app, "kind": kind}
+            known = await store.credentials.get(account.id, app, kind)
             gen = 1 if known is None else known.gen + 1
             row = CredentialRow(
                 **bound,

@@ -60,6 +60,17 @@ def test_check_says_dead_for_a_pair_that_x_refuses_twice_while_it_takes_the_keys
     assert (row.status, row.sealed != b"") == (LoginState.DEAD, True)
 
 
+def test_a_dead_login_of_an_app_that_was_left_is_shown_and_does_not_count(desk: Desk) -> None:
+    desk.log_in(status=LoginState.DEAD, reason="suspended")
+    desk.log_in(app="second")
+    assert desk.do("show") == 0
+    assert "OAuth2UserToken (app default)  DEAD" in desk.out
+    assert desk.do("list") == 0
+    assert "(app default) DEAD, OAuth2UserToken OK" in desk.out
+    assert desk.top("status") == 1  # because no bot runs
+    assert "OAuth2UserToken OK; spent" in desk.out
+
+
 def test_one_refusal_is_nothing_when_x_takes_the_pair_the_second_time(desk: Desk) -> None:
     log_in_1a(desk)
     desk.faults.answer("GET /2/users/me", status=401, body={"status": 401})

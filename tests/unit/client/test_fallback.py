@@ -328,3 +328,15 @@ async def test_what_is_said_of_it_from_the_store_alone(
     assert bool(stand_in_of(rows, allowed=True, now=now)) is bool(words)
     if words:
         assert "fallback = false" in stand_in_of(rows, allowed=False, now=now)
+
+
+async def test_logins_of_an_app_that_the_account_has_left_are_used_no_more(world: World) -> None:
+    both = await both_in(world)
+    await world.real_store.accounts.put(msgspec.structs.replace(GREETER, app="second"))
+    await both.keeper.reload()
+    assert both.keeper.statuses() == ()
+    assert set(await both.keeper.holdings(GREETER.id)) <= {CredentialKind.APP_ONLY}
+    assert (await world.row()).status is LoginState.OK
+    await world.real_store.accounts.put(GREETER)
+    await both.keeper.reload()
+    assert {OAUTH1, OAUTH2} <= set(await both.keeper.holdings(GREETER.id))

@@ -19,6 +19,7 @@ from tests.unit.runtime.fakes import FakeWiring, mention, turns
 from tests.unit.runtime.living import gone, greeting, running, through
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from botkit.ports import Scope
@@ -445,3 +446,26 @@ async def test_a_part_that_is_added_runs_is_started_again_and_stops_with_the_oth
                 break
         assert said == ["runs", "runs"]
     assert said == ["runs", "runs", "ends"]
+
+
+async def test_a_part_that_is_removed_has_ended_and_the_others_go_on(tmp_path: Path) -> None:
+    wiring, _ = greeting()
+    ended: list[str] = []
+
+    def waiting(name: str) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                ended.append(name)
+
+        return run
+
+    async with running(tmp_path, wiring) as alive:
+        alive.runtime.add_part("one", waiting("one"))
+        alive.runtime.add_part("two", waiting("two"))
+        await turns()
+        await alive.runtime.remove_part("one")
+        await alive.runtime.remove_part("nobody")
+        assert ended == ["one"]
+    assert ended == ["one", "two"]

@@ -177,3 +177,55 @@ async def test_what_x_asks_to_wait_for_is_waited_for_whoever_pokes(place: Place)
         place.stream.poke("1")
         await place.clock.advance(1)
         assert len(place.sender.answers) == 1
+
+
+async def test_an_account_that_left_is_neither_heard_nor_subscribed_for(
+    place: Place, intake: FakeIntake
+) -> None:
+    alive = Alive(place.clock)
+    place.stream.add(SECOND, POST_KINDS)
+    place.sender.answers = [subscribed("1"), InvalidGrant("dead")]
+    place.sender.streams = [alive]
+    async with place.open():
+        assert place.stream.hears("2")
+        assert place.stream.remove("2")
+        place.stream.poke("2")
+        alive.lines.append(line(11, account="2"))
+        await place.keep_alive(40)
+        assert not place.stream.remove("1")
+    assert intake.events == []
+
+
+async def test_an_account_may_leave_while_others_are_subscribed_for(place: Place) -> None:
+    place.stream.add(SECOND, POST_KINDS)
+    place.sender.answers = [subscribed("1")]
+    place.sender.streams = [Alive(place.clock)]
+    sending = place.sender.send
+
+    async def leave_first(*args: Any, **more: Any) -> Response:
+        place.stream.remove("2")
+        return await sending(*args, **more)
+
+    place.sender.send = leave_first  # type: ignore[method-assign]
+    async with place.open():
+        assert place.sender.answers == []
+        assert place.sender.streams == []
+
+
+async def test_an_account_may_leave_while_newcomers_are_taken_in(place: Place) -> None:
+    third = Account(id="3", username="third")
+    place.sender.answers = [subscribed("1")]
+    place.sender.streams = [Alive(place.clock)]
+    async with place.open():
+        sending = place.sender.send
+
+        async def leave_third(*args: Any, **more: Any) -> Response:
+            place.stream.remove("3")
+            return await sending(*args, **more)
+
+        place.sender.send = leave_third  # type: ignore[method-assign]
+        place.stream.add(SECOND, POST_KINDS)
+        place.stream.add(third, POST_KINDS)
+        place.sender.answers = [subscribed("2")]
+        await place.keep_alive(20)
+        assert place.sender.answers == []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from botkit.errors import BadRequest, ConfigError, Forbidden
+from botkit.errors import BadRequest, ConfigError, Forbidden, ResponseError
 from botkit.protocol.responses import Response
 from botkit.sources.subscriptions import Subscriptions
 
@@ -50,6 +50,19 @@ async def test_what_is_missing_is_created_and_proven(sender: FakeSender, account
     assert prepared.live == (a, b)
     assert not sender.calls[1].as_app
     assert sender.calls[0].as_app
+
+
+async def test_one_that_another_process_made_meanwhile_is_there(
+    sender: FakeSender, account: Account
+) -> None:
+    kind = "post.mention.create"
+    twice = ResponseError("exists already", status=409)
+    sender.answers = [listed(REVOKE), twice, listed(row(1, kind), REVOKE)]
+    prepared = await Subscriptions(sender, prefix=PREFIX).prepare(account, [kind])
+    assert (prepared.live, prepared.refused) == ((kind,), ())
+    sender.answers = [listed(REVOKE), ResponseError("odd", status=418)]
+    with pytest.raises(ResponseError, match="odd"):
+        await Subscriptions(sender, prefix=PREFIX).prepare(account, [kind])
 
 
 async def test_pages_of_subscriptions_are_read_to_the_end(
