@@ -26,7 +26,7 @@ from botkit.client.system import SystemClock, SystemEntropy
 from botkit.client.tokens import TokenKeeper
 from botkit.client.transport import AiohttpTransport
 from botkit.client.witness import FileWitness
-from botkit.errors import VaultKeyError
+from botkit.errors import ConfigError, VaultKeyError
 from botkit.leases.owner import lives, this_process
 from botkit.model.tokens import Secret
 from botkit.runtime.budget import Budget, Limits
@@ -143,12 +143,17 @@ async def open_the_vault(settings: Settings, store: Store) -> Vault:
     """The store's vault, with the key of the settings or of its place.
 
     Raises:
-        VaultKeyError: There is no key where one is looked for, it is the wrong one, or its place
-            cannot be used; nothing was changed.
+        ConfigError: There is no key where one is looked for; nothing was changed.
+        VaultKeyError: It is the wrong one, or its place cannot be used; nothing was changed.
     """
     key = await asyncio.to_thread(find_key, settings, store_id=store.store_id)
-    previous = await asyncio.to_thread(find_previous_key, settings, store_id=store.store_id)
-    return await open_vault(store, key, previous=previous)
+    try:
+        previous = await asyncio.to_thread(find_previous_key, settings, store_id=store.store_id)
+        return await open_vault(store, key, previous=previous)
+    except VaultKeyError as wrong:
+        if key is None:  # something to be set, as any other setting that is missing
+            raise ConfigError(wrong.message, hint=wrong.hint) from wrong
+        raise
 
 
 async def renew_the_vault(settings: Settings, store: Store, vault: Vault) -> None:

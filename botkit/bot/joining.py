@@ -87,7 +87,7 @@ async def open_runtime(
         AccessDenied: An account's credentials do not allow what the bot may do.
         ConfigError: No account is authorized, or the one of the settings is not.
         LeaseLost: Another process runs a bot on this store.
-        VaultKeyError: The vault key is the wrong one, or there is none.
+        VaultKeyError: The vault key is the wrong one; `ConfigError` when there is none.
     """
     wiring = bot.wiring
     accounts = await _accounts_at_start(settings, store)

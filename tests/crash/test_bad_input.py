@@ -197,7 +197,7 @@ def test_without_the_vault_key_it_does_not_start_and_makes_no_new_one(
     assert len(keys) == 1
     keys[0].rename(tmp_path / "kept.key")
 
-    err = said(machine.do("run", "bot.py:bot"), code=5)
+    err = said(machine.do("run", "bot.py:bot"), code=2)
 
     assert KEY_NAME in err
     assert not list((tmp_path / "config").rglob("*.key"))

@@ -94,7 +94,7 @@ async def test_a_store_without_its_key_is_said_with_the_cure_and_no_key_is_made(
     del place.environ["BOTKIT_STORE__KEY"]
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
-    with pytest.raises(VaultKeyError, match="no key to open them") as caught:
+    with pytest.raises(ConfigError, match="no key to open them") as caught:
         await open_the_vault(await place.settings(), place.store)
 
     assert "BOTKIT_STORE__KEY_FILE" in caught.value.hint

@@ -86,7 +86,7 @@ async def test_a_lost_key_is_not_replaced(place, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
     assert await provide(place, MAY) == []
-    with pytest.raises(VaultKeyError, match="no key to open them"):
+    with pytest.raises(ConfigError, match="no key to open them"):
         await open_the_vault(await place.settings(), place.store)
 
     assert not list(tmp_path.rglob("*.key"))

@@ -249,11 +249,11 @@ def test_a_wrong_vault_key_is_5_and_the_app_is_checked_all_the_same(doctor: Doct
     assert found["login.oauth2"]["cause"].startswith("as stored")
 
 
-def test_no_vault_key_is_5(doctor: Doctor) -> None:
+def test_no_vault_key_is_2(doctor: Doctor) -> None:
     doctor.desk.log_in()
     doctor.settings(BOTKIT_STORE__KEY=None)
     assert doctor.verdicts()["vault"] == "wrong"
-    assert doctor.code == 5
+    assert doctor.code == 2
 
 
 def test_a_store_that_is_damaged_is_5(doctor: Doctor) -> None:

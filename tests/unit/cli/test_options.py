@@ -77,7 +77,7 @@ def test_a_store_without_a_key_that_is_there_stays_as_it_is(keyless):
     for path in (keyless.folder / "config").rglob("*.key"):
         path.unlink()
 
-    assert keyless.top("accounts", "invite") == 5
+    assert keyless.top("accounts", "invite") == 2
     assert files_of(keyless) == before
 
 

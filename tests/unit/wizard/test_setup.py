@@ -324,7 +324,7 @@ async def test_without_a_key_nothing_is_shown_and_none_is_made(desk, bot, monkey
     del desk.environ["BOTKIT_STORE__KEY"]
     monkeypatch.setenv("XDG_CONFIG_HOME", str(desk.folder / "config"))
 
-    with pytest.raises(VaultKeyError, match="no vault key"):
+    with pytest.raises(ConfigError, match="no vault key"):
         await authorize(desk, bot)
 
     assert not list(desk.folder.rglob("*.key"))
