@@ -290,6 +290,9 @@ class Refresher:
     async def _classify(self, spending: _Spending, spent: Secret, answer: HttpResponse) -> Outcome:
         now = self._around.clock.now()
         row = spending.row
+        if answer.status not in _SUCCESSES:  # a refusal that quotes the token is logged and kept
+            body = answer.body.replace(spent.reveal().encode(), b"(the token)")
+            answer = msgspec.structs.replace(answer, body=body)
         try:
             granted = token_answers.read_token_answer(answer, asked=row.scopes, now=now)
         except (AuthError, ResponseError) as error:

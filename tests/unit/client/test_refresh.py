@@ -192,6 +192,14 @@ async def test_what_cannot_be_told_is_uncertain_and_overwrites_nothing(
         assert opened["raw"].reveal().encode() == answer.body
 
 
+async def test_a_refusal_that_quotes_the_token_does_not_show_it(world: World) -> None:
+    await world.log_in(left=timedelta(minutes=10), refresh_token="rt-secret")
+    world.peer.plan[TOKEN] = [invalid("The token rt-secret is odd.")]
+    async with keeper_in(world).keeper as keeper:
+        await keeper.settled(GREETER.id)
+    assert "The token (the token) is odd." in (await world.row()).reason
+
+
 async def test_a_redirect_does_not_say_that_nothing_was_done(world: World) -> None:
     await world.log_in(left=timedelta(minutes=10))
     world.peer.plan[TOKEN] = ["redirect"]
