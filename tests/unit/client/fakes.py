@@ -88,12 +88,10 @@ class Peer:
         self.calls.append(request)
         if self.hold is not None:
             await self.hold()
-        if fault == "redirect":
-            raise TransportError("303", request=request.name, kind="redirect")
         if fault == "reset":
             raise OutcomeUnknown("reset", request=request.name, kind="reset")
         if fault == "redirect":
-            raise TransportError("307", request=request.name, kind="redirect", hint="Look.")
+            raise TransportError("303", request=request.name, kind="redirect", hint="Look.")
         if isinstance(fault, HttpResponse):
             return fault
         answer = self._answer(request)

@@ -197,7 +197,7 @@ async def test_a_lost_exchange_is_never_tried_again(world: World) -> None:
 async def test_a_code_that_was_answered_with_a_redirect_is_never_sent_again(world: World) -> None:
     world.peer.plan[TOKEN] = ["redirect"]
     attempt = attempt_in(world)
-    with pytest.raises(AuthError, match="307") as caught:
+    with pytest.raises(AuthError, match="303") as caught:
         await attempt.finish(redirect(attempt))
     assert caught.value.hint == "Look. Then start again."
     assert len(world.peer.named(TOKEN)) == 1

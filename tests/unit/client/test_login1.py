@@ -201,7 +201,7 @@ async def test_a_verifier_that_was_answered_with_a_redirect_is_never_sent_again(
 ) -> None:
     attempt = await begun(world)
     plan(world, ACCESS_TOKEN, "redirect")
-    with pytest.raises(AuthError, match="307"):
+    with pytest.raises(AuthError, match="303"):
         await attempt.finish(redirect())
     assert len(world.peer.named(ACCESS_TOKEN)) == 1
     assert await stored_nothing(world)
