@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from botkit.client.states import setup_command
 from botkit.doctor.findings import Finding, fine, not_asked, untold, wrong
 from botkit.errors import AccessDenied, Parked
 from botkit.model.tokens import CredentialKind
@@ -52,31 +53,36 @@ def check_access(
     *,
     may: Iterable[str],
     scopes: Sequence[str],
+    rows: Sequence[CredentialRow] = (),
 ) -> list[Finding]:
     """A line for each word of `may`, or for each operation of it that is not allowed.
 
-    `scopes` are all that the bot asks for, what it hears by included.
+    `rows` are the logins that hold it, for the command that makes them anew; `scopes` are all
+    that the bot asks for, what it hears by included.
     """
     if not held:
         return []
-    about = f"@{account.username}"
     found: list[Finding] = []
     for word in sorted(may):
-        found += _of_word(word, held, about)
-    found += _hearing(held, scopes, found, about)
+        found += _of_word(word, held, account, rows)
+    found += _hearing(held, scopes, found, account)
     return found
 
 
 def _of_word(
-    word: str, held: Mapping[CredentialKind, tuple[str, ...]], about: str
+    word: str,
+    held: Mapping[CredentialKind, tuple[str, ...]],
+    account: Account,
+    rows: Iterable[CredentialRow],
 ) -> list[Finding]:
-    check = f"access.{word}"
+    check, about = f"access.{word}", f"@{account.username}"
     refused: list[Finding] = []
     used: dict[CredentialKind, list[str]] = {}
     for name in access.operations_for([word]):
         try:
             used.setdefault(access.choose_credential(name, held), []).append(name)
-        except AccessDenied as denied:
+        except AccessDenied as sparse:
+            denied = _explained(sparse, account, rows)
             refused.append(
                 Finding(
                     id=check,
@@ -91,23 +97,40 @@ def _of_word(
             )
     if refused:
         return refused
-    if CredentialKind.OAUTH1 in used and not held[CredentialKind.OAUTH1]:
+    if CredentialKind.OAUTH1 in used and not _is_level_known(held[CredentialKind.OAUTH1]):
         names = " ".join(used[CredentialKind.OAUTH1])
-        cause = f"X did not say the access level of the OAuth 1.0a token, which {names} needs."
-        cure = "Run it without --offline; a write that X refuses will name the level."
+        word = " ".join(held[CredentialKind.OAUTH1])
+        said = f"said {word!r}, no known word, of" if word else "did not say"
+        cause = f"X {said} the access level of the OAuth 1.0a token, which {names} needs."
+        cure = "Only a check without --offline asks; where X does not tell, a refused write will."
         return [untold(check, cause, cure, about=about)]
     words = "; ".join(f"{' '.join(names)} by {_KINDS[kind]}" for kind, names in used.items())
     return [fine(check, words, about=about)]
+
+
+def _explained(
+    denied: AccessDenied, account: Account, rows: Iterable[CredentialRow]
+) -> AccessDenied:
+    """The refusal with the command that makes this very login anew."""
+    kind = access.kind_of(denied)
+    row = next((row for row in rows if row.kind is kind), None)
+    if row is None:
+        return access.named(denied, account.username)
+    return access.dated(denied, granted_at=row.granted_at, command=setup_command(row))
+
+
+def _is_level_known(held: tuple[str, ...]) -> bool:
+    return bool(held) and access.is_known_level(held[0])
 
 
 def _hearing(
     held: Mapping[CredentialKind, tuple[str, ...]],
     scopes: Sequence[str],
     found: Iterable[Finding],
-    about: str,
+    account: Account,
 ) -> list[Finding]:
     """What the OAuth 2.0 login lacks beside the writes: for hearing, and for the refresh."""
-    granted = held.get(CredentialKind.OAUTH2)
+    granted, about = held.get(CredentialKind.OAUTH2), f"@{account.username}"
     if granted is None:
         return []
     told = {scope for finding in found for scope in finding.need}
@@ -116,8 +139,9 @@ def _hearing(
         return [fine("access.hearing", "what the bot hears by is granted", about=about)]
     ends = " Without offline.access the login ends after two hours."
     cause = f"The login lacks {' '.join(lacking)}.{ends if 'offline.access' in lacking else ''}"
-    missing = wrong("access.hearing", cause, "Run botkit setup and authorize again.", about=about)
-    return [missing]
+    app = "" if account.app == "default" else f" --app {account.app}"
+    cure = f"Authorize again: botkit setup{app} --account {account.username}"
+    return [wrong("access.hearing", cause, cure, about=about)]
 
 
 async def check_budget(account: Account, budget: Budget) -> list[Finding]:

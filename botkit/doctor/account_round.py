@@ -94,7 +94,9 @@ class AccountRound:
     async def _able(self) -> list[Finding]:
         held = abilities.holdings_of(self._rows, has_bearer=self._has_bearer)
         bot = self._bot
-        return abilities.check_access(self._account, held, may=bot.may, scopes=bot.scopes)
+        return abilities.check_access(
+            self._account, held, may=bot.may, scopes=bot.scopes, rows=self._rows
+        )
 
     async def _labelled(self) -> list[Finding]:
         confirmed = {mark.step for mark in await self._store.accounts.marks(self._account.id)}

@@ -28,6 +28,7 @@ __all__ = [
     "DEFAULT_MAY",
     "choose_credential",
     "dated",
+    "is_known_level",
     "is_level_refusal",
     "kind_of",
     "level_hint",
@@ -228,6 +229,11 @@ def is_level_refusal(problem_type: str, codes: Iterable[int]) -> bool:
     Source: X API docs, "App permissions"; docs/explanation/x-facts.md, 5.8 (codes 93 and 261).
     """
     return problem_type == _LEVEL_PROBLEM or not _LEVEL_CODES.isdisjoint(codes)
+
+
+def is_known_level(level: str) -> bool:
+    """Whether this is one of X's words for an access level, so that it tells something."""
+    return level in _LEVELS
 
 
 def level_hint(granted_at: datetime, command: str) -> str:

@@ -291,6 +291,8 @@ def test_an_oauth_1a_login_is_asked_too_and_its_level_judged(doctor: Doctor) -> 
         ["read-write"],
     )
     assert "Read and write" in found["access.post"]["cure"]
+    assert "botkit setup --oauth1 --account greeter" in found["access.post"]["cure"]
+    assert "It was authorized on" in found["access.post"]["cause"]
 
 
 def test_x_that_cannot_answer_for_a_login_leaves_it_untold(doctor: Doctor) -> None:
@@ -331,7 +333,7 @@ def test_each_operation_that_the_login_does_not_allow_is_a_line(doctor: Doctor) 
         assert line["verdict"] == "wrong"
         assert any(scope.startswith("dm.") for scope in line["need"])
         assert "tweet.read" in line["have"]
-        assert "botkit setup" in line["cure"]
+        assert "botkit setup --account greeter" in line["cure"]
     assert doctor()["bot"]["cause"].startswith("none is named")
 
 
@@ -340,6 +342,7 @@ def test_a_login_without_a_refresh_token_is_said(doctor: Doctor) -> None:
     found = doctor()["access.hearing"]
     assert found["verdict"] == "wrong"
     assert "ends after two hours" in found["cause"]
+    assert found["cure"] == "Authorize again: botkit setup --account greeter"
 
 
 @pytest.mark.parametrize("target", ["nowhere:bot", "broken.py:bot"])
