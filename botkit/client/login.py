@@ -175,6 +175,7 @@ class LoginAttempt:
             ),
             timeout_s=_EXCHANGE_TIMEOUT_S,
             writes=True,
+            reads_late=True,
         )
         answer = await exchange(
             self._around.clock,

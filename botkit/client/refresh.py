@@ -259,6 +259,7 @@ class Refresher:
             body=oauth2.refresh_form(refresh_token),
             timeout_s=_TIMEOUT_S,
             writes=True,
+            reads_late=True,
         )
         spending = _Spending(row=row, intent=intent, fence=held.fence, waited=waited)
         answered = await self._send(spending, request, before_bytes)

@@ -111,9 +111,9 @@ class AiohttpTransport:
         departure = Departure(before_bytes)
         token = departing.set(departure)
         try:
-            if before_bytes is None:
-                return await self._exchange(request, total_s=request.timeout_s)
-            return await self._exchange_whole(request)
+            if request.reads_late:
+                return await self._exchange_late(request)
+            return await self._exchange(request, total_s=request.timeout_s)
         except _FAILURES as error:
             failure: Exception = error
         finally:
@@ -185,8 +185,8 @@ class AiohttpTransport:
             special["middlewares"] = (_only_once,)
         return special
 
-    async def _exchange_whole(self, request: HttpRequest) -> HttpResponse:
-        """Send what must not be lost: an answer that is there is read, though it is late.
+    async def _exchange_late(self, request: HttpRequest) -> HttpResponse:
+        """Exchange; an answer that is there when the time is over is read all the same.
 
         A process that stood still finds the answer and the end of its time in one turn of the
         loop, and aiohttp's own limit would come first.

@@ -50,7 +50,9 @@ class HttpRequest(Struct, frozen=True, kw_only=True, gc=False):
     """One HTTP request, complete: absolute URL, headers with credentials, body.
 
     `name` is what logs and errors may show: method and path without any secret. `writes` says
-    that the other side changes something, so that a lost answer is `OutcomeUnknown`.
+    that the other side changes something, so that a lost answer is `OutcomeUnknown`. With
+    `reads_late` an answer that is there when the time is over is still read: it holds what cannot
+    be had again.
     """
 
     method: str
@@ -61,6 +63,7 @@ class HttpRequest(Struct, frozen=True, kw_only=True, gc=False):
     timeout_s: float = 30.0
     writes: bool = False
     follow_same_origin: bool = False
+    reads_late: bool = False
 
     def __repr__(self) -> str:
         return f"HttpRequest({self.name!r})"

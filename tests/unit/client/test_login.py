@@ -120,6 +120,7 @@ async def test_the_right_redirect_stores_a_sealed_login_and_says_what_was_grante
     assert 43 <= len(form["code_verifier"]) <= 128
     assert "client_secret" not in form
     assert dict(call.headers)["Authorization"].startswith("Basic ")
+    assert call.reads_late
 
 
 @pytest.mark.parametrize(

@@ -200,6 +200,13 @@ async def test_a_refusal_that_quotes_the_token_does_not_show_it(world: World) ->
     assert "The token (the token) is odd." in (await world.row()).reason
 
 
+async def test_what_a_refresh_is_answered_late_is_read(world: World) -> None:
+    await world.log_in(left=timedelta(minutes=10))
+    async with keeper_in(world).keeper as keeper:
+        await keeper.settled(GREETER.id)
+    assert [call.reads_late for call in world.peer.named(TOKEN)] == [True]
+
+
 async def test_a_redirect_does_not_say_that_nothing_was_done(world: World) -> None:
     await world.log_in(left=timedelta(minutes=10))
     world.peer.plan[TOKEN] = ["redirect"]

@@ -519,10 +519,6 @@ async def test_every_family_of_aiohttp_errors_becomes_one_of_ours_without_its_te
 # ---- a process that stands still ---------------------------------------------------------------
 
 
-async def _ready() -> None:
-    """Nothing is to be done before the bytes."""
-
-
 async def test_an_answer_that_came_while_the_process_stood_still_is_read_though_time_is_over(
     transport: AiohttpTransport,
 ) -> None:
@@ -533,8 +529,8 @@ async def test_an_answer_that_came_while_the_process_stood_still_is_read_though_
         threading.Event().wait(0.4)  # server and client share the loop: both stand still
 
     async with serving(stopped) as server:
-        request = post(server.url + "/2/oauth2/token", timeout_s=0.2)
-        response = await transport.send(request, before_bytes=_ready)
+        request = post(server.url + "/2/oauth2/token", timeout_s=0.2, reads_late=True)
+        response = await transport.send(request)
     assert response.body == b'{"access_token":"x"}'
 
 
@@ -548,6 +544,6 @@ async def test_what_must_not_be_lost_is_waited_for_a_little_longer_and_not_for_e
 
     monkeypatch.setattr("botkit.client.transport._CATCH_UP_S", 0.01)
     async with serving(silent) as server:
-        request = post(server.url + "/2/oauth2/token", timeout_s=0.1)
+        request = post(server.url + "/2/oauth2/token", timeout_s=0.1, reads_late=True)
         with pytest.raises(OutcomeUnknown, match="in time"):
-            await transport.send(request, before_bytes=_ready)
+            await transport.send(request)
