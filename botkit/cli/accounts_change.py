@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from botkit.config import Settings
+    from botkit.model.records import CredentialRow
+    from botkit.model.users import Account
 
 __all__ = ["rekey_command", "remove_command", "rename_command", "revoke_command"]
 
@@ -68,12 +70,14 @@ def rename_command(
 
 @click.command(cls=Command, name="revoke", help="End a login at X, then forget it here.")
 @click.argument("account")
+@click.option("--app", help="Its login through this app. Default: the account's app.")
 @click.option("--force", is_flag=True, help="Remove them here even if X cannot be asked.")
 @settings_options
 @json_option
 def revoke_command(
     *,
     account: str,
+    app: str | None,
     force: bool,
     config_file: Path | None,
     overrides: Sequence[str],
@@ -84,20 +88,22 @@ def revoke_command(
     from botkit.bot.serving import log_as
 
     log_as(settings, level="warning")
-    return run_async(_revoke(settings, account, force=force, as_json=as_json))
+    return run_async(_revoke(settings, account, app, force=force, as_json=as_json))
 
 
-async def _revoke(settings: Settings, wanted: str, *, force: bool, as_json: bool) -> int:
+async def _revoke(
+    settings: Settings, wanted: str, app: str | None, *, force: bool, as_json: bool
+) -> int:
     from botkit.bot.assembly import open_the_vault, open_x
     from botkit.client.revoke import revoke_login
 
     async with open_the_store(settings) as store:
         account = await the_account(store, wanted, settings)
         kind = CredentialKind.OAUTH2
-        row = await store.credentials.get(account.id, account.app, kind)
+        row = await store.credentials.get(account.id, app or account.app, kind)
         if row is None:
             raise ConfigError(
-                f"@{account.username} has no OAuth 2.0 login.",
+                f"@{account.username} has no OAuth 2.0 login through app {app or account.app!r}.",
                 hint="An OAuth 1.0a token is ended by: "
                 f"botkit accounts invalidate {account.username} --oauth1",
             )
@@ -138,11 +144,13 @@ async def _remove(settings: Settings, wanted: str, *, force: bool, as_json: bool
     async with open_the_store(settings) as store:
         account = await the_account(store, wanted, settings)
         rows = await store.credentials.listing(account.id)
-        alive = [row.kind.value for row in rows if row.status is not LoginState.DEAD]
+        alive = [row for row in rows if row.status is not LoginState.DEAD]
         if alive and not force:
+            kinds = ", ".join(row.kind.value for row in alive)
+            ends = "; ".join(_ending(account, row) for row in alive)
             raise ConfigError(
-                f"@{account.username} has a login that X still takes ({', '.join(alive)}).",
-                hint=f"End it first: botkit accounts revoke {account.username}; or --force.",
+                f"@{account.username} has a login that X still takes ({kinds}).",
+                hint=f"End it first: {ends}; or --force.",
             )
         if not rows:
             await store.accounts.remove(account.id)
@@ -157,6 +165,14 @@ async def _remove(settings: Settings, wanted: str, *, force: bool, as_json: bool
                 await store.accounts.remove(account.id)
     _say(f"@{account.username} is forgotten here")
     done(account, "removed", as_json=as_json)
+
+
+def _ending(account: Account, row: CredentialRow) -> str:
+    """The command that ends a login of the account."""
+    app = "" if row.app == account.app else f" --app {row.app}"
+    if row.kind is CredentialKind.OAUTH1:
+        return f"botkit accounts invalidate {account.username} --oauth1{app}"
+    return f"botkit accounts revoke {account.username}{app}"
 
 
 @click.command(

@@ -120,7 +120,7 @@ def import_command(
 @click.argument("account", required=False)
 @click.option("--oauth1", is_flag=True, help="The account's OAuth 1.0a access token.")
 @click.option("--app-only", is_flag=True, help="The app's bearer token.")
-@click.option("--app", default="default", show_default=True, help="The app of the settings.")
+@click.option("--app", help="The app of the settings. Default: the account's, else `default`.")
 @settings_options
 @json_option
 def invalidate_command(
@@ -128,7 +128,7 @@ def invalidate_command(
     account: str | None,
     oauth1: bool,
     app_only: bool,
-    app: str,
+    app: str | None,
     config_file: Path | None,
     overrides: Sequence[str],
     as_json: bool,
@@ -141,8 +141,8 @@ def invalidate_command(
 
     log_as(settings, level="warning")
     if app_only:
-        return run_async(_invalidate_bearer(settings, app, as_json=as_json))
-    return run_async(_invalidate_pair(settings, account, as_json=as_json))
+        return run_async(_invalidate_bearer(settings, app or "default", as_json=as_json))
+    return run_async(_invalidate_pair(settings, account, app, as_json=as_json))
 
 
 async def _invalidate_bearer(settings: Settings, app: str, *, as_json: bool) -> int:
@@ -161,15 +161,20 @@ async def _invalidate_bearer(settings: Settings, app: str, *, as_json: bool) -> 
     return 0
 
 
-async def _invalidate_pair(settings: Settings, account: str | None, *, as_json: bool) -> int:
+async def _invalidate_pair(
+    settings: Settings, account: str | None, app: str | None, *, as_json: bool
+) -> int:
     from botkit.bot.assembly import open_the_vault, open_x
     from botkit.client.invalidate import invalidate_pair
 
     async with open_the_store(settings) as store:
         found = await the_account(store, account, settings)
-        row = await store.credentials.get(found.id, found.app, CredentialKind.OAUTH1)
+        through = app or found.app
+        row = await store.credentials.get(found.id, through, CredentialKind.OAUTH1)
         if row is None:
-            raise ConfigError(f"@{found.username} has no OAuth 1.0a login.")
+            raise ConfigError(
+                f"@{found.username} has no OAuth 1.0a login through app {through!r}."
+            )
         vault = await open_the_vault(settings, store)
         async with open_x(settings, store, vault) as x:
             await invalidate_pair(x.keeper.around, row)

@@ -227,6 +227,26 @@ def test_remove_refuses_to_forget_a_login_that_lives_at_x(desk: Desk) -> None:
     assert desk.json("list") == []
 
 
+def test_a_login_through_an_app_that_the_account_has_left_is_ended_by_its_own_command(
+    desk: Desk,
+) -> None:
+    desk.move_to(
+        desk.folder,
+        BOTKIT_APPS__OLD__CLIENT_ID=desk.app.client_id,
+        BOTKIT_APPS__OLD__CLIENT_SECRET=desk.app.client_secret,
+    )
+    old = desk.log_in(app="old")
+    desk.log_in(status=LoginState.DEAD)
+    desk.log_in_1a("t", "s")
+    assert desk.do("remove", "greeter") == 2
+    assert "botkit accounts revoke greeter --app old" in desk.err
+    assert "botkit accounts invalidate greeter --oauth1; " in desk.err
+    assert desk.do("revoke", "greeter", "--app", "old") == 0
+    assert old.revoked
+    assert desk.do("revoke", "greeter", "--app", "old") == 2
+    assert "through app 'old'" in desk.err
+
+
 def test_remove_forgets_a_dead_login_at_once(desk: Desk) -> None:
     desk.log_in(status=LoginState.DEAD)
     desk.log_in_1a("t", "s")
