@@ -17,7 +17,7 @@ from botkit.errors import StateError
 from botkit.leases.lease import Lease
 from botkit.leases.owner import lives, this_process
 from botkit.model.events import Authorized
-from botkit.model.records import EventState
+from botkit.model.records import EventState, WritePolicy
 from botkit.model.users import Account
 from botkit.ports import Clock, Reader
 from botkit.runtime.actions import Services
@@ -82,9 +82,17 @@ def keep_with_event(bot: Bot | None, store: Store, clock: Clock) -> Keep:
 
 
 async def run_authorized(
-    bot: Bot, x: X, store: Store, account: Account, row: CredentialRow
+    bot: Bot,
+    x: X,
+    store: Store,
+    account: Account,
+    row: CredentialRow,
+    *,
+    policy: WritePolicy = WritePolicy.RECONCILE,
 ) -> list[tuple[str, str]]:
     """Run them; gives for each that ran its name and what it returned or raised.
+
+    `policy` says what becomes of a write whose answer was lost.
 
     The event of a login that an account has is on record; that of an app's own is recorded here.
     They may take their time: the lease, one for each account, is renewed meanwhile.
@@ -105,7 +113,7 @@ async def run_authorized(
     lease = Lease(store, around.clock, owner=owner, name=f"setup:{account.id}", lives=lives)
     await lease.acquire()
     async with lease.kept():
-        return await _Run(bot, x, store, account, lease).run(job_of(new, event, seq))
+        return await _Run(bot, x, store, account, lease, policy).run(job_of(new, event, seq))
 
 
 def _held(new: NewEvent, now: datetime) -> NewEvent:
@@ -115,12 +123,21 @@ def _held(new: NewEvent, now: datetime) -> NewEvent:
 class _Run:
     """One event, handled here and now."""
 
-    def __init__(self, bot: Bot, x: X, store: Store, account: Account, lease: Lease) -> None:
+    def __init__(
+        self,
+        bot: Bot,
+        x: X,
+        store: Store,
+        account: Account,
+        lease: Lease,
+        policy: WritePolicy,
+    ) -> None:
         self._bot = bot
         self._x = x
         self._store = store
         self._account = account
         self._lease = lease
+        self._policy = policy
         self._ended: list[Ended] = []
         self._finishes: list[Finish] = []
         self._provided: dict[Any, Any] = {}
@@ -175,6 +192,7 @@ class _Run:
             clock=around.clock,
             fence=self._fence,
             signals=wiring.signals,
+            policy=self._policy,
         )
         values = {
             Reader: self._x.reader.for_account(self._account.id),

@@ -21,7 +21,7 @@ from botkit.errors import (
     TransportError,
     Unauthorized,
 )
-from botkit.model.records import CredentialRow
+from botkit.model.records import CredentialRow, WritePolicy
 from botkit.model.tokens import CredentialKind
 from botkit.model.users import Account
 from botkit.protocol import requests
@@ -93,7 +93,10 @@ async def set_up_app_only(
         if bot is not None and handles_authorized(bot):
             # Nobody's account: the credential is the app's own.
             nobody = Account(id="", username="", name=app, app=app)
-            for handler, outcome in await run_authorized(bot, x, store, nobody, row):
+            policy = WritePolicy(settings.run.write_policy)
+            for handler, outcome in await run_authorized(
+                bot, x, store, nobody, row, policy=policy
+            ):
                 tell(f"{handler}: {outcome}")
         return AppOnly(app=app, row=row)
 

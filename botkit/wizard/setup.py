@@ -18,6 +18,7 @@ from botkit.client.login import Login, LoginWish
 from botkit.client.login1 import adopt_pair
 from botkit.client.system import SystemClock
 from botkit.errors import StateError
+from botkit.model.records import WritePolicy
 from botkit.model.tokens import CredentialKind, Secret
 from botkit.protocol.oauth1_flow import PIN_CALLBACK
 from botkit.wizard.proofs import Proof, prove_access, prove_stream
@@ -219,7 +220,14 @@ class _Flow:
     async def _handle(self, login: Login) -> list[tuple[str, str]]:
         """Run the bot's handlers; login and event are stored, whatever becomes of them."""
         try:
-            return await run_authorized(self._bot, self._x, self._store, login.account, login.row)
+            return await run_authorized(
+                self._bot,
+                self._x,
+                self._store,
+                login.account,
+                login.row,
+                policy=WritePolicy(self._settings.run.write_policy),
+            )
         except StateError as error:
             return [("Authorized handlers", f"left to botkit run, not run to their end: {error}")]
 

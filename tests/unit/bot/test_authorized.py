@@ -15,7 +15,7 @@ from botkit import Account, Actions, Authorized, Bot, BotState, Clock, Mention, 
 from botkit.bot.assembly import open_the_vault, open_x
 from botkit.bot.authorized import handles_authorized, run_authorized
 from botkit.errors import NotDeclared
-from botkit.model.records import EventState
+from botkit.model.records import EventState, WritePolicy
 from botkit.sandbox import VirtualClock
 
 
@@ -224,6 +224,23 @@ async def test_a_handler_may_take_longer_than_a_lease_lasts(place):
     assert [outcome for _, outcome in told] == ["said"]
     (event,) = await place.store.events.listing()
     assert event.state is EventState.DONE
+
+
+async def test_what_it_sends_is_sent_by_the_policy_of_the_settings(place):
+    bot = Bot("greeter")
+
+    @bot.on(Authorized)
+    async def welcome(event: Authorized, act: Actions) -> None:
+        await act.post("I am here.")
+
+    login = await place.authorize()
+    async with place.open_x() as x:
+        await run_authorized(
+            bot, x, place.store, login.account, login.row, policy=WritePolicy.HOLD
+        )
+
+    (write,) = await place.store.writes.listing()
+    assert write.policy is WritePolicy.HOLD
 
 
 async def test_what_a_handler_says_of_a_token_is_not_kept(place):
