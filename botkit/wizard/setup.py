@@ -7,7 +7,7 @@ address to whoever shows it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from botkit.bot import Bot
@@ -182,12 +182,8 @@ async def _log_in(
     if asked.paste is not None:
         tell(f"{what}; open the address in any browser")
         return await log_in_by_paste(around, wish, ways, ask=asked.paste, begin=begin)
-
-    async def show(url: str) -> None:
-        tell(f"listening on {wish.redirect_uri}, {what}")
-        await ways.show(url)
-
-    return await log_in(around, wish, replace(ways, show=show), begin=begin)
+    listening = f"listening on {wish.redirect_uri}, {what}"
+    return await log_in(around, wish, ways, begin=begin, on_listening=lambda: tell(listening))
 
 
 class _Flow:

@@ -132,9 +132,17 @@ def check_callback(redirect_uri: str, *, listens: bool, problems: Sequence[str] 
 
 
 async def log_in(
-    around: Surroundings, wish: LoginWish, ways: Ways, *, begin: Begin = begin_oauth2
+    around: Surroundings,
+    wish: LoginWish,
+    ways: Ways,
+    *,
+    begin: Begin = begin_oauth2,
+    on_listening: Callable[[], None] | None = None,
 ) -> Login:
     """Log in through the callback server on the loopback address.
+
+    `on_listening` is called when the port is bound and X has been asked what it is asked first,
+    right before the address is shown.
 
     Raises:
         ConfigError: The port is taken; nothing was shown yet.
@@ -152,6 +160,8 @@ async def log_in(
 
     async with CallbackServer(wish.redirect_uri, finish) as server:
         begun.append(await begin(around, wish, ways.keep))
+        if on_listening is not None:
+            on_listening()
         try:
             async with around.clock.timeout(ways.timeout_s):
                 await ways.show(begun[0].url)  # a browser in the terminal keeps it until the end
@@ -187,16 +197,16 @@ async def log_in_by_paste(
     attempt = await begin(around, wish, ways.keep)
     await ways.show(attempt.url)
     for _ in range(_MAX_PASTES):
-        pasted = (await ask("The whole address that the browser shows at the end: ")).strip()
-        place, _, query = pasted.partition("#")[0].partition("?")
-        if ":" not in place or not query:
+        address = _parts_of(await ask("The whole address that the browser shows at the end: "))
+        if address is None:
             await ways.show("That is not a whole address: it starts with http and holds a `?`.")
             continue
+        place, query = address
         if not is_callback(place, wish.redirect_uri):
             await ways.show(f"It does not start with {wish.redirect_uri}, where this login ends.")
             continue
         try:
-            login = await attempt.finish(Secret(query))
+            login = await attempt.finish(query)
         except StateMismatch as mismatch:
             if attempt.is_over:
                 raise
@@ -208,6 +218,12 @@ async def log_in_by_paste(
         "What was pasted was never the end of this login; nothing was stored.",
         hint="Run botkit setup again and paste the address as the browser shows it.",
     )
+
+
+def _parts_of(pasted: str) -> tuple[str, Secret] | None:
+    """An address without its query, and the query; None when it is no whole address."""
+    place, _, query = pasted.strip().partition("#")[0].partition("?")
+    return (place, Secret(query)) if ":" in place and query else None
 
 
 async def open_browser(url: str) -> bool:
