@@ -123,7 +123,7 @@ def test_two_processes_on_one_store_the_second_refuses_and_names_the_first(
 
     assert second.returncode == 5
     (line,) = [line for line in second.stderr.splitlines() if line.startswith("botkit: ")]
-    assert f"/{first.pid}/" in line
+    assert f"Process {first.pid} on " in line
     assert "runs a bot on this store" in line
     assert "Traceback" not in second.stderr + second.stdout
     world.says("greeter", "still here")
