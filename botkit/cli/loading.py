@@ -84,10 +84,8 @@ def _import_file(file: Path) -> ModuleType:
 
 
 def _line_of(error: BaseException) -> str:
-    if isinstance(
-        error, SyntaxError
-    ):  # its words name the line already; the trace is the import's
-        return "."
+    if isinstance(error, SyntaxError):
+        return "."  # its words name the line already; the trace is the import's
     trace = error.__traceback__
     last = None
     while trace is not None:
