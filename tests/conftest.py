@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # blockbuster wants it for patching built-in types; it has no wheel (pyproject.toml, [tool.uv]), so an empty one stands in.
 sys.modules.setdefault("forbiddenfruit", ModuleType("forbiddenfruit"))
 
-pytest.register_assert_rewrite("botkit.storage.conformance")
+pytest.register_assert_rewrite("tests.storage.conformance")
 
 import blockbuster.blockbuster as blocking  # noqa: E402
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from botkit.protocol.diagnosis import Diagnosis
-from botkit.protocol.login_refusals import XML_HASH
-from botkit.protocol.refusals import TABLE
+from botkit.protocol.refusals.diagnosis import Diagnosis
+from botkit.protocol.refusals.login_refusals import XML_HASH
+from botkit.protocol.refusals.refusals import TABLE
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "doctor.md"
 HEAD = ("X answers", "verdict", "it is about", "cause", "cure")

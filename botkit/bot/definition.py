@@ -10,7 +10,7 @@ from botkit.errors import WiringError
 from botkit.model.events import DirectMessage
 from botkit.model.users import Account
 from botkit.ports import Actions, Clock, Reader
-from botkit.protocol import access
+from botkit.protocol.rules import access
 from botkit.routing.router import Router
 from botkit.routing.wiring import wire
 from botkit.sources.subscriptions import MESSAGE_KINDS, POST_KINDS

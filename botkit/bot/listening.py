@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from botkit.bot.assembly import X
+from botkit.bot.compose_client import X
 from botkit.config import Settings
 from botkit.errors import ConfigError
 from botkit.model.users import Account

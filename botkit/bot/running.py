@@ -7,15 +7,15 @@ from typing import Protocol
 
 import msgspec
 
-from botkit.bot.assembly import X
-from botkit.bot.newcomers import Newcomers
+from botkit.bot.accounts.account_joins import Newcomers
+from botkit.bot.compose_client import X
 from botkit.model.users import Account
-from botkit.runtime.dispatcher import Dispatcher
-from botkit.runtime.inbox import Inbox
-from botkit.runtime.lifecycle import Runtime, Tasks
-from botkit.runtime.reports import Reports
-from botkit.runtime.runs import Ended
-from botkit.runtime.steps import Wrote
+from botkit.runtime.dispatch.dispatcher import Dispatcher
+from botkit.runtime.dispatch.runs import Ended
+from botkit.runtime.intake.inbox import Inbox
+from botkit.runtime.life.lifecycle import Runtime, Tasks
+from botkit.runtime.life.status import Reports
+from botkit.runtime.writes.steps import Wrote
 
 __all__ = ["RunningBot", "Server", "Watch"]
 

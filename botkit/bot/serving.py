@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 
-from botkit.bot.joining import TWO_WAYS, open_runtime
-from botkit.bot.reminder import remind_of_label
+from botkit.bot.accounts.label_reminder import remind_of_label
+from botkit.bot.compose import TWO_WAYS, open_runtime
 from botkit.client.system import SystemClock
 from botkit.config import Settings, load_settings
 from botkit.errors import BotkitError, ConfigError
-from botkit.runtime.watchdog import Watchdog
+from botkit.runtime.life.watchdog import Watchdog
 from botkit.storage import open_store, warning_of_key
-from botkit.storage.sqlite.files import file_of
+from botkit.storage.files import file_of
 from botkit.telemetry.core_dumps import forbid_dumps
 from botkit.telemetry.escaping import escape
 from botkit.telemetry.log import set_up_logging

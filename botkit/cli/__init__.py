@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from botkit import __version__
-from botkit.cli.table import COMMANDS, help_page
+from botkit.cli.commands_table import COMMANDS, help_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"botkit {__version__}\n")
         return 0
     if arguments[0] == _RUN:
-        from botkit.cli.starting import starting
+        from botkit.cli.startup import starting
 
         with starting():
             return _invoke(arguments)

@@ -17,7 +17,7 @@ from botkit import errors
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from botkit.cli.table import Entry
+    from botkit.cli.commands_table import Entry
 
 __all__ = ["EXIT_CODES", "exit_code_of", "invoke", "report"]
 
@@ -46,7 +46,7 @@ def invoke(arguments: Sequence[str], commands: Sequence[Entry]) -> int:
 
 def _alone(error: BaseException) -> BaseException:
     """What a command's tasks ended with, if all else in the group followed from it."""
-    from botkit.runtime.groups import leaves_of
+    from botkit.runtime.dispatch.exception_groups import leaves_of
 
     leaves = leaves_of(error)
     return leaves[0] if len(leaves) == 1 else error
@@ -114,8 +114,8 @@ def _report_fault() -> None:
 def exit_code_of(error: errors.BotkitError) -> int:
     """The exit code for an error that ended a command."""
     if isinstance(error, errors.Forbidden):
-        from botkit.protocol.diagnosis import Verdict
-        from botkit.protocol.refusals import diagnose_error
+        from botkit.protocol.refusals.diagnosis import Verdict
+        from botkit.protocol.refusals.refusals import diagnose_error
 
         if diagnose_error(error).verdict is Verdict.WRONG:  # it does not pass by itself
             return EXIT_CODES["a person must change something"]

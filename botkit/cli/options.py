@@ -18,7 +18,7 @@ from botkit.telemetry.escaping import escape
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 
-    from botkit.bot.key_making import KeyWish
+    from botkit.bot.keys.key_making import KeyWish
     from botkit.model.users import Account
     from botkit.ports import Store
 
@@ -87,7 +87,7 @@ def key_options(command: F) -> F:
 
 def key_wish(*, make_key: bool, key_beside_store: bool) -> KeyWish:
     """What those two ask for; on a terminal somebody reads where the key is."""
-    from botkit.bot.key_making import KeyWish
+    from botkit.bot.keys.key_making import KeyWish
 
     on_terminal = sys.stdin.isatty()
     return KeyWish(may_make=make_key or on_terminal, beside_store=key_beside_store)
@@ -136,8 +136,8 @@ async def open_store_with_key(
         StateError: It cannot be opened, or the key cannot be used.
         ConfigError: There is no key and none may be made, or not where it was asked for.
     """
-    from botkit.bot.key_making import check_wish, provide_key
-    from botkit.storage.sqlite.files import check_place
+    from botkit.bot.keys.key_making import check_wish, provide_key
+    from botkit.storage.sqlite.database_file import check_place
 
     path = await asyncio.to_thread(_missing, settings.store_url)
     if path is not None:
@@ -165,7 +165,7 @@ async def app_for(settings: Settings, app: str | None, account: str) -> str:
 
 def _missing(url: str) -> Path | None:
     """The store's file if it is one and not there."""
-    from botkit.storage.sqlite.files import file_of
+    from botkit.storage.files import file_of
 
     path = file_of(url)
     return None if path is None or path.exists() else path

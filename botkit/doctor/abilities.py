@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from botkit.client.states import setup_command
+from botkit.client.logins.login_states import setup_command
 from botkit.doctor.findings import Finding, fine, not_asked, untold, wrong
 from botkit.errors import AccessDenied, Parked
 from botkit.model.tokens import CredentialKind
-from botkit.protocol import access, label
-from botkit.protocol.diagnosis import Verdict
-from botkit.protocol.operations import operation
+from botkit.protocol.api.operations import operation
+from botkit.protocol.refusals.diagnosis import Verdict
+from botkit.protocol.rules import access, label
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from botkit.model.records import CredentialRow
     from botkit.model.users import Account, User
-    from botkit.runtime.budget import Budget
+    from botkit.runtime.writes.budget import Budget
 
 __all__ = ["check_access", "check_budget", "check_label", "holdings_of"]
 

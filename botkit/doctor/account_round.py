@@ -5,21 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from botkit.doctor import abilities, logins
-from botkit.protocol import pricing, requests
+from botkit.protocol.api import requests
+from botkit.protocol.rules import pricing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from botkit.bot import Bot
-    from botkit.bot.assembly import X
-    from botkit.doctor.asking import Asking
+    from botkit.bot.compose_client import X
     from botkit.doctor.findings import Finding
     from botkit.doctor.logins import NextStep
+    from botkit.doctor.probes import Asking
     from botkit.doctor.report import Report
     from botkit.model.records import CredentialRow
     from botkit.model.users import Account, User
     from botkit.ports import Store
-    from botkit.runtime.budget import Budget
+    from botkit.runtime.writes.budget import Budget
 
 __all__ = ["AccountRound"]
 

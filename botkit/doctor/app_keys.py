@@ -13,20 +13,20 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
-from botkit.client.endpoints import AppKeys
-from botkit.doctor.asking import Pair
+from botkit.client.logins.endpoints import AppKeys
 from botkit.doctor.findings import fine, of_error, response_of, untold, wrong
+from botkit.doctor.probes import Pair
 from botkit.errors import BotkitError, InvalidClient
 from botkit.model.tokens import CredentialKind
-from botkit.protocol.diagnosis import Topic
-from botkit.protocol.key_shapes import look_at
-from botkit.protocol.refusals import diagnose_error
+from botkit.protocol.oauth.key_shapes import look_at
+from botkit.protocol.refusals.diagnosis import Topic
+from botkit.protocol.refusals.refusals import diagnose_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from botkit.doctor.asking import Asking
     from botkit.doctor.findings import Finding
+    from botkit.doctor.probes import Asking
     from botkit.model.tokens import Secret
 
 __all__ = ["App", "look", "prove_api", "prove_bearer", "prove_client"]

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from botkit.doctor import app_keys, callbacks
 from botkit.doctor.findings import fine, wrong
-from botkit.protocol.diagnosis import Verdict
+from botkit.protocol.refusals.diagnosis import Verdict
 
 if TYPE_CHECKING:
-    from botkit.bot.assembly import X
+    from botkit.bot.compose_client import X
     from botkit.doctor.app_keys import App
-    from botkit.doctor.asking import Asking
     from botkit.doctor.findings import Finding
+    from botkit.doctor.probes import Asking
     from botkit.doctor.report import Report
     from botkit.model.tokens import Secret
 

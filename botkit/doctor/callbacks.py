@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from botkit.doctor.findings import fine, not_asked, of_error, response_of, untold, wrong
 from botkit.errors import BotkitError
-from botkit.protocol.callback_urls import check_redirect_uri
-from botkit.protocol.diagnosis import Topic
-from botkit.protocol.refusals import diagnose_error
+from botkit.protocol.oauth.callback_urls import check_redirect_uri
+from botkit.protocol.refusals.diagnosis import Topic
+from botkit.protocol.refusals.refusals import diagnose_error
 
 if TYPE_CHECKING:
     from botkit.doctor.app_keys import App
-    from botkit.doctor.asking import Asking
     from botkit.doctor.findings import Finding
+    from botkit.doctor.probes import Asking
 
 __all__ = ["check_rules", "prove_registered"]
 

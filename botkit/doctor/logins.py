@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from botkit.client.check import check_logins
-from botkit.doctor.asking import Evidence
+from botkit.client.upkeep.check import check_logins
 from botkit.doctor.findings import Finding, fine, of_error, response_of, untold, wrong
+from botkit.doctor.probes import Evidence
 from botkit.model.tokens import CredentialKind, LoginState
 from botkit.model.users import Account
-from botkit.protocol.diagnosis import Topic
-from botkit.protocol.refusals import diagnose_error
+from botkit.protocol.refusals.diagnosis import Topic
+from botkit.protocol.refusals.refusals import diagnose_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from botkit.client.check import Checked
-    from botkit.client.tokens import TokenKeeper
-    from botkit.doctor.asking import Asking
+    from botkit.client.refresh.token_keeper import TokenKeeper
+    from botkit.client.upkeep.check import Checked
+    from botkit.doctor.probes import Asking
     from botkit.model.records import CredentialRow
     from botkit.model.users import User
 

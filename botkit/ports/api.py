@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from botkit.model.tokens import CredentialKind
     from botkit.model.users import User
     from botkit.ports.io import HttpStream
-    from botkit.protocol.requests import Request
-    from botkit.protocol.responses import Response
+    from botkit.protocol.api.requests import Request
+    from botkit.protocol.api.responses import Response
 
 __all__ = [
     "Actions",

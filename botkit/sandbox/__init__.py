@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from botkit.sandbox.actors import Actor
-    from botkit.sandbox.clock import VirtualClock
-    from botkit.sandbox.faults import Faults
-    from botkit.sandbox.front_door import Sandbox
-    from botkit.sandbox.listener import open_server, serve
-    from botkit.sandbox.running import Process
-    from botkit.sandbox.transport import SandboxTransport
-    from botkit.sandbox.world import World
+    from botkit.sandbox.harness.clock import VirtualClock
+    from botkit.sandbox.harness.process import Process
+    from botkit.sandbox.harness.sandbox import Sandbox
+    from botkit.sandbox.world.actors import Actor
+    from botkit.sandbox.world.world import World
+    from botkit.sandbox.x.faults import Faults
+    from botkit.sandbox.x.listener import open_server, serve
+    from botkit.sandbox.x.transport import SandboxTransport
 
 __all__ = [
     "Actor",
@@ -31,15 +31,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Actor": "botkit.sandbox.actors",
-    "Faults": "botkit.sandbox.faults",
-    "Process": "botkit.sandbox.running",
-    "Sandbox": "botkit.sandbox.front_door",
-    "SandboxTransport": "botkit.sandbox.transport",
-    "VirtualClock": "botkit.sandbox.clock",
-    "World": "botkit.sandbox.world",
-    "open_server": "botkit.sandbox.listener",
-    "serve": "botkit.sandbox.listener",
+    "Actor": "botkit.sandbox.world.actors",
+    "Faults": "botkit.sandbox.x.faults",
+    "Process": "botkit.sandbox.harness.process",
+    "Sandbox": "botkit.sandbox.harness.sandbox",
+    "SandboxTransport": "botkit.sandbox.x.transport",
+    "VirtualClock": "botkit.sandbox.harness.clock",
+    "World": "botkit.sandbox.world.world",
+    "open_server": "botkit.sandbox.x.listener",
+    "serve": "botkit.sandbox.x.listener",
 }
 
 

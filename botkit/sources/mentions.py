@@ -15,9 +15,10 @@ import structlog
 from msgspec import Struct
 
 from botkit.errors import MalformedAnswer
-from botkit.protocol import activity, objects, requests
-from botkit.protocol.pagination import PageTrail
-from botkit.protocol.wire import is_id
+from botkit.protocol.api import objects, requests
+from botkit.protocol.api.pagination import PageTrail
+from botkit.protocol.api.wire import is_id
+from botkit.protocol.events import activity
 from botkit.sources.polling import Pace, Poll
 
 if TYPE_CHECKING:

@@ -12,15 +12,16 @@ import structlog
 
 from botkit.errors import MalformedAnswer
 from botkit.model.events import DirectMessage
-from botkit.protocol import activity, objects, requests
-from botkit.protocol.envelopes import events_of
-from botkit.protocol.pagination import PageTrail
-from botkit.protocol.wire import is_id
+from botkit.protocol.api import objects, requests
+from botkit.protocol.api.pagination import PageTrail
+from botkit.protocol.api.wire import is_id
+from botkit.protocol.events import activity
+from botkit.protocol.events.envelopes import events_of
 from botkit.sources.polling import Pace, Poll
 
 if TYPE_CHECKING:
     from botkit.model.events import XEvent
-    from botkit.protocol.responses import Response
+    from botkit.protocol.api.responses import Response
 
 __all__ = ["MessagesPoll"]
 

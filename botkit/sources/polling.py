@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from botkit.model.events import XEvent
     from botkit.model.users import Account
     from botkit.ports import Clock, Entropy, Intake, Sender, Store
-    from botkit.protocol.requests import Request
-    from botkit.protocol.responses import Response
+    from botkit.protocol.api.requests import Request
+    from botkit.protocol.api.responses import Response
     from botkit.sources.reporting import Report
 
 __all__ = ["Pace", "Poll"]

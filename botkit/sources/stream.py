@@ -30,9 +30,10 @@ from botkit.errors import (
 )
 from botkit.model.events import DirectMessage, PostEvent, UnknownEvent
 from botkit.model.records import Gap
-from botkit.protocol import activity, requests
-from botkit.protocol.pricing import event_price_usd
-from botkit.protocol.stream import LineSplitter, StreamBackoff, Trouble
+from botkit.protocol.api import requests
+from botkit.protocol.events import activity
+from botkit.protocol.events.stream_lines import LineSplitter, StreamBackoff, Trouble
+from botkit.protocol.rules.pricing import event_price_usd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

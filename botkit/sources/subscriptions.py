@@ -12,15 +12,15 @@ import structlog
 from msgspec import Struct
 
 from botkit.errors import BotkitError, ConfigError, Forbidden, ResponseError
-from botkit.protocol import objects, requests
-from botkit.protocol.pagination import PageTrail
+from botkit.protocol.api import objects, requests
+from botkit.protocol.api.pagination import PageTrail
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from botkit.model.users import Account
     from botkit.ports import Sender
-    from botkit.protocol.objects import Subscription
+    from botkit.protocol.api.objects import Subscription
 
 __all__ = ["MESSAGE_KINDS", "POST_KINDS", "Prepared", "Subscriptions"]
 

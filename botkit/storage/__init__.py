@@ -1,11 +1,13 @@
 """The durable state: `open_store`, and the vault that seals tokens before they come there.
 
-`botkit.storage.conformance` is the suite that every backend must pass.
+`tests.storage.conformance` is the suite that every backend must pass.
 """
 
 from __future__ import annotations
 
-from botkit.storage.key_places import (
+from botkit.storage.opening import open_store
+from botkit.storage.vault.key_files import key_path, parse_key
+from botkit.storage.vault.key_places import (
     KeyPlace,
     find_key,
     find_previous_key,
@@ -13,9 +15,7 @@ from botkit.storage.key_places import (
     key_place,
     warning_of_key,
 )
-from botkit.storage.keys import key_path, parse_key
-from botkit.storage.opening import open_store
-from botkit.storage.vault import Vault, open_vault
+from botkit.storage.vault.vault import Vault, open_vault
 
 __all__ = [
     "KeyPlace",

@@ -6,7 +6,8 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from botkit.storage.sqlite.files import path_of, prepare
+from botkit.storage.files import path_of
+from botkit.storage.sqlite.database_file import prepare
 from botkit.storage.sqlite.store import SqliteStore
 from botkit.storage.sqlite.values import to_us
 

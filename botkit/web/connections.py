@@ -10,7 +10,7 @@ import asyncio
 import structlog
 from aiohttp import web
 
-from botkit.web.page import Page, render
+from botkit.web.pages import Page, render
 
 __all__ = ["HEADER_TIMEOUT_S", "Connections"]
 

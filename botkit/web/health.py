@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Struct
 
 from botkit.model.tokens import LoginState
-from botkit.web.app import Answer, Route
-from botkit.web.page import SECURITY_HEADERS
+from botkit.web.pages import SECURITY_HEADERS
+from botkit.web.server import Answer, Route
 
 if TYPE_CHECKING:
     from aiohttp import web

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from botkit.bot.assembly import keys_of, open_the_vault, open_x
-from botkit.bot.authorized import handles_authorized, run_authorized
-from botkit.client.api import XApi
-from botkit.client.limiter import Limiter
+from botkit.bot.accounts.authorized import handles_authorized, run_authorized
+from botkit.bot.compose_client import keys_of, open_the_vault, open_x
+from botkit.client.api.limiter import Limiter
+from botkit.client.api.x_api import XApi
 from botkit.errors import (
     BotkitError,
     ConfigError,
@@ -24,14 +24,14 @@ from botkit.errors import (
 from botkit.model.records import CredentialRow, WritePolicy
 from botkit.model.tokens import CredentialKind
 from botkit.model.users import Account
-from botkit.protocol import requests
+from botkit.protocol.api import requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from botkit.bot import Bot
-    from botkit.bot.assembly import X
-    from botkit.client.endpoints import AppKeys
+    from botkit.bot.compose_client import X
+    from botkit.client.logins.endpoints import AppKeys
     from botkit.config import Settings
     from botkit.ports import Store, Transport
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from botkit.web.page import Page
+from botkit.web.pages import Page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

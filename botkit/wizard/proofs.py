@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from botkit.bot.access_check import denials_of
+from botkit.bot.accounts.access_check import denials_of
 from botkit.errors import BotkitError, ConfigError, Parked
 from botkit.sources.subscriptions import Subscriptions
 

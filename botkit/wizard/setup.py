@@ -11,23 +11,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from botkit.bot import Bot
-from botkit.bot.assembly import keys_of, open_the_vault, open_x
-from botkit.bot.authorized import handles_authorized, keep_with_event, run_authorized
-from botkit.client.given_bearer import forget_bearer, keep_bearer, with_kept_bearers
-from botkit.client.login import Login, LoginWish
-from botkit.client.login1 import adopt_pair
+from botkit.bot.accounts.authorized import handles_authorized, keep_with_event, run_authorized
+from botkit.bot.compose_client import keys_of, open_the_vault, open_x
+from botkit.client.logins.given_app_token import forget_bearer, keep_bearer, with_kept_bearers
+from botkit.client.signin.oauth1_login import adopt_pair
+from botkit.client.signin.oauth2_login import Login, LoginWish
 from botkit.client.system import SystemClock
 from botkit.errors import StateError
 from botkit.model.records import WritePolicy
 from botkit.model.tokens import CredentialKind, Secret
-from botkit.protocol.oauth1_flow import PIN_CALLBACK
+from botkit.protocol.oauth.oauth1_flow import PIN_CALLBACK
+from botkit.wizard.oauth1_steps import begin_oauth1, check_signing_app, log_in_by_pin
 from botkit.wizard.proofs import Proof, prove_access, prove_stream
 from botkit.wizard.steps import Ways, begin_oauth2, check_app, log_in, log_in_by_paste
-from botkit.wizard.steps1 import begin_oauth1, check_signing_app, log_in_by_pin
 
 if TYPE_CHECKING:
-    from botkit.bot.assembly import X
-    from botkit.client.surroundings import Surroundings
+    from botkit.bot.compose_client import X
+    from botkit.client.logins.context import Surroundings
     from botkit.config import Settings
     from botkit.model.records import CredentialRow
     from botkit.model.tokens import TokenPair

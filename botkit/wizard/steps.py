@@ -13,18 +13,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from botkit.client.login import Keep, Login, LoginAttempt
+from botkit.client.signin.oauth2_login import Keep, Login, LoginAttempt
 from botkit.errors import AuthError, ConfigError, StateMismatch
 from botkit.model.tokens import Secret
-from botkit.protocol.callback_urls import check_redirect_uri, is_callback
-from botkit.wizard.server import CallbackServer
+from botkit.protocol.oauth.callback_urls import check_redirect_uri, is_callback
+from botkit.wizard.callback_server import CallbackServer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from botkit.client.endpoints import AppKeys
-    from botkit.client.login import LoginWish
-    from botkit.client.surroundings import Surroundings
+    from botkit.client.logins.context import Surroundings
+    from botkit.client.logins.endpoints import AppKeys
+    from botkit.client.signin.oauth2_login import LoginWish
 
 __all__ = [
     "Attempt",

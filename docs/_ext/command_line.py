@@ -9,7 +9,7 @@ import click
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-from botkit.cli.table import COMMANDS, help_page
+from botkit.cli.commands_table import COMMANDS, help_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

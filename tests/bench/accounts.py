@@ -83,7 +83,7 @@ def botkit_memory(order: Order) -> Sample:
     ready.prepare(Path(order.folder), accounts=order.size)
 
     async def run() -> Sample:
-        from botkit.protocol.responses import read_response
+        from botkit.protocol.api.responses import read_response
         from botkit.telemetry.log import set_up_logging
 
         set_up_logging(level="error")
@@ -186,9 +186,9 @@ def task_each_timers(order: Order) -> Sample:
 
 def botkit_timers(order: Order) -> Sample:
     """The real loop, heap and logins; instead of a flight a login is due again."""
-    from botkit.client.flights import Flights
-    from botkit.client.grants import Grant
-    from botkit.client.surroundings import Surroundings
+    from botkit.client.logins.context import Surroundings
+    from botkit.client.logins.grants import Grant
+    from botkit.client.refresh.refresh_tasks import Flights
     from botkit.client.system import SystemClock, SystemEntropy
 
     clock, entropy = SystemClock(), SystemEntropy()
@@ -266,7 +266,7 @@ def botkit_cold_posts(order: Order) -> Sample:
     ready.prepare(Path(order.folder), api_url=address, accounts=order.size)
 
     async def run() -> Sample:
-        from botkit.protocol.requests import create_post
+        from botkit.protocol.api.requests import create_post
         from botkit.telemetry.log import set_up_logging
 
         set_up_logging(level="error")

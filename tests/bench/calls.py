@@ -91,7 +91,7 @@ def botkit_posts(order: Order, *, oauth1: bool = False) -> Sample:
     ready.prepare(Path(order.folder), api_url=address, oauth1=oauth1)
 
     async def run() -> Sample:
-        from botkit.protocol.requests import create_post
+        from botkit.protocol.api.requests import create_post
         from botkit.telemetry.log import set_up_logging
 
         set_up_logging(level="error")
@@ -113,7 +113,7 @@ botkit_signed_posts = partial(botkit_posts, oauth1=True)
 @asynccontextmanager
 async def opened_x(folder: Path) -> AsyncGenerator[Any]:
     """Everything that speaks to X for the accounts of a folder that `prepare` made."""
-    from botkit.bot.assembly import open_the_vault, open_x
+    from botkit.bot.compose_client import open_the_vault, open_x
     from botkit.client.system import SystemClock
     from botkit.config import load_settings
     from botkit.storage import open_store
@@ -200,7 +200,7 @@ def _signature(nonce: str, timestamp: str) -> str:
 
 def botkit_signature(order: Order) -> Sample:
     from botkit.model.tokens import Secret, TokenPair
-    from botkit.protocol.oauth1 import SigningTemplate, new_nonce
+    from botkit.protocol.oauth.oauth1 import SigningTemplate, new_nonce
 
     pair = TokenPair(token=Secret(_KEYS[2]), token_secret=Secret(_KEYS[3]))
     template = SigningTemplate(_KEYS[0], Secret(_KEYS[1]), pair)

@@ -199,8 +199,8 @@ def _events(count: int) -> list[NewEvent]:
     """Events whose bodies are whole envelopes: several times what the inbox keeps of most."""
     from msgspec.structs import replace
 
-    from botkit.protocol import activity
-    from botkit.runtime.inbox import row_of
+    from botkit.protocol.events import activity
+    from botkit.runtime.intake.inbox import row_of
 
     return [
         replace(row_of(activity.decode_line(line), ACCOUNT_ID, "activity"), body=line)

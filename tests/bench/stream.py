@@ -60,9 +60,9 @@ def xdk_stream(order: Order) -> Sample:
 
 def botkit_stream(order: Order) -> Sample:
     """botkit without its store: transport, lines, events, wiring, handler."""
-    from botkit.client.transport import AiohttpTransport
-    from botkit.protocol import activity
-    from botkit.protocol.stream import LineSplitter
+    from botkit.client.http.transport import AiohttpTransport
+    from botkit.protocol.events import activity
+    from botkit.protocol.events.stream_lines import LineSplitter
 
     seen: set[str] = set()
     wiring = _Noting(seen, order.size).bot.wiring
@@ -95,8 +95,8 @@ def botkit_journaled(order: Order) -> Sample:
     seen: set[str] = set()
 
     async def read() -> Meter:
+        from botkit.client.http.transport import AiohttpTransport
         from botkit.client.system import SystemClock
-        from botkit.client.transport import AiohttpTransport
         from botkit.storage import open_store
         from botkit.telemetry.log import set_up_logging
 
@@ -128,10 +128,10 @@ class _Parts:
         from botkit.client.system import SystemEntropy
         from botkit.leases.lease import Lease
         from botkit.model.users import Account
-        from botkit.runtime.actions import Services
-        from botkit.runtime.dispatcher import Dispatcher
-        from botkit.runtime.inbox import Inbox
-        from botkit.runtime.lifecycle import Tasks
+        from botkit.runtime.dispatch.dispatcher import Dispatcher
+        from botkit.runtime.intake.inbox import Inbox
+        from botkit.runtime.life.lifecycle import Tasks
+        from botkit.runtime.writes.actions import Services
         from botkit.sources.stream import ActivityStream
         from tests.bench.payloads import ACCOUNT_ID
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_pla
 
 from botkit.errors import BotkitError
 from botkit.model.tokens import Secret
-from botkit.wizard.server import CallbackServer
+from botkit.wizard.callback_server import CallbackServer
 from tests.browser.judge import JUDGE
 from tests.crash.conftest import free_port
 

@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 from playwright.sync_api import Browser
 
-from botkit.web.connect_pages import PAGES, REFUSALS
-from botkit.web.page import Page, render
+from botkit.web.connect.pages import PAGES, REFUSALS
+from botkit.web.pages import Page, render
 from tests.browser.conftest import Visitor
 from tests.crash.conftest import Machine, World, free_port, installed, served, until
 

@@ -151,11 +151,11 @@ def _oauth2(module: Any, made: Made) -> None:
 
 
 CHANGES: dict[str, Callable[[Any, Made], None]] = {
-    "botkit.sandbox.grants": _grants,
-    "botkit.sandbox.pairs": _pairs,
-    "botkit.protocol.oauth2": _oauth2,
-    "botkit.bot.inviting": _inviting,
-    "botkit.storage.keys": _result("new_key_text", "vault key"),
+    "botkit.sandbox.world.grants": _grants,
+    "botkit.sandbox.world.oauth1_tokens": _pairs,
+    "botkit.protocol.oauth.oauth2": _oauth2,
+    "botkit.bot.accounts.invite": _inviting,
+    "botkit.storage.vault.key_files": _result("new_key_text", "vault key"),
 }
 
 

@@ -14,19 +14,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from botkit import Bot
-from botkit.bot.assembly import X, open_the_vault, open_x
-from botkit.bot.key_making import KeyWish, provide_key
-from botkit.bot.rekey import begin_rekey, finish_rekey
-from botkit.client import handover
-from botkit.client.check import check_logins
-from botkit.client.invalidate import invalidate_bearer
-from botkit.client.revoke import revoke_login
+from botkit.bot.compose_client import X, open_the_vault, open_x
+from botkit.bot.keys.key_making import KeyWish, provide_key
+from botkit.bot.keys.rekey import begin_rekey, finish_rekey
 from botkit.client.system import SystemClock
+from botkit.client.upkeep import login_transfer
+from botkit.client.upkeep.check import check_logins
+from botkit.client.upkeep.invalidate import invalidate_bearer
+from botkit.client.upkeep.revoke import revoke_login
 from botkit.config import Settings, load_settings
 from botkit.model.tokens import CredentialKind, Secret, TokenPair
 from botkit.ports import Store
-from botkit.sandbox.http import Call
-from botkit.sandbox.listener import OpenServer
+from botkit.sandbox.wire.exchange import Call
+from botkit.sandbox.x.listener import OpenServer
 from botkit.storage import open_store
 from botkit.wizard.app_only import set_up_app_only
 from botkit.wizard.setup import Asked, set_up, set_up_from_pair
@@ -167,9 +167,9 @@ async def moved_and_rekeyed(at: Scene) -> None:
         await finish_rekey(settings, at.store, vault, x.keeper.lock, tell=_quiet)
         account = await at.store.accounts.get(at.user.id)
         assert account is not None
-        rows = await handover.hand_over(x.keeper, account, again=False)
-        parcel = await handover.pack(x.keeper, account, rows)
-        await handover.take_over(x.keeper, parcel, app="default")
+        rows = await login_transfer.hand_over(x.keeper, account, again=False)
+        parcel = await login_transfer.pack(x.keeper, account, rows)
+        await login_transfer.take_over(x.keeper, parcel, app="default")
 
 
 async def ended(at: Scene) -> None:

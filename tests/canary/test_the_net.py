@@ -36,7 +36,7 @@ def test_taken(capsys):
     capsys.readouterr()
 def test_argument(): subprocess.run([sys.executable, "-c", "0", secret()], check=True)
 def test_child():
-    said = "import sys; from botkit.protocol.oauth2 import new_state;"
+    said = "import sys; from botkit.protocol.oauth.oauth2 import new_state;"
     said += "sys.stderr.write(new_state(bytes(32)) + chr(10))"
     subprocess.run([sys.executable, "-c", said], check=True, capture_output=True)
 def test_nothing(): secret()

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 import botkit
-from botkit.sandbox.listener import OpenServer, open_server
+from botkit.sandbox.x.listener import OpenServer, open_server
 from tests.canary.marks import find
 from tests.canary.scene import WAYS, Scene, scene
 

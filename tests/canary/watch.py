@@ -63,7 +63,7 @@ def watch(report: Path, more: dict[str, Callable[[Any], None]] | None = None) ->
     watching = Watch(report)
     _logs(watching)
     _arguments(watching)
-    changes = {"botkit.web.page": _pages(watching), **(more or {})}
+    changes = {"botkit.web.pages": _pages(watching), **(more or {})}
     seed(watching.made, changes)
     return watching
 

@@ -18,14 +18,14 @@ from urllib.parse import unquote
 import pytest
 import requests
 
-from botkit.bot.assembly import open_the_vault, open_x
-from botkit.client.invalidate import invalidate_pair
+from botkit.bot.compose_client import open_the_vault, open_x
 from botkit.client.system import SystemClock
+from botkit.client.upkeep.invalidate import invalidate_pair
 from botkit.config import Settings, load_settings
 from botkit.errors import Parked, Unauthorized
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind
-from botkit.protocol.requests import get_me
+from botkit.protocol.api.requests import get_me
 from botkit.storage import open_store
 from tests.conformance.oauthlib_server import KEY, Odd, serving
 from tests.conformance.sandbox_process import surroundings

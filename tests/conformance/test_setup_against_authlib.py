@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 import requests
 
-from botkit.bot.assembly import X, open_the_vault, open_x
+from botkit.bot.compose_client import X, open_the_vault, open_x
 from botkit.client.system import SystemClock
 from botkit.config import Settings, load_settings
 from botkit.errors import InvalidGrant

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 WARM = (
-    "botkit.bot.assembly",
+    "botkit.bot.compose_client",
     "botkit.config",
     "botkit.storage.sqlite.store",
     "cryptography.hazmat.primitives.ciphers.aead",
@@ -27,7 +27,7 @@ WARM = (
 
 
 async def _ask() -> str:
-    from botkit.bot.assembly import open_the_vault, open_x
+    from botkit.bot.compose_client import open_the_vault, open_x
     from botkit.client.system import SystemClock
     from botkit.config import load_settings
     from botkit.storage import open_store
@@ -56,9 +56,9 @@ async def _token(keeper: Any, *, patient: bool) -> str:
 
 
 def _another_machine() -> dict[str, Any]:
-    from botkit.bot import assembly
-    from botkit.client.grant_lease import Tenure
-    from botkit.client.grant_lock import FileGrantLock
+    from botkit.bot import compose_client
+    from botkit.client.refresh.refresh_lease import Tenure
+    from botkit.client.refresh.refresh_lock import FileGrantLock
 
     host = os.environ.get("REFRESHER_HOST")  # noqa: TID251 - a test's own knob
     if host is None:
@@ -69,7 +69,7 @@ def _another_machine() -> dict[str, Any]:
     def lock(_: Any, clock: Any, entropy: Any) -> FileGrantLock:
         return FileGrantLock(locks, clock=clock, entropy=entropy)
 
-    assembly._file_lock_of = lock
+    compose_client._file_lock_of = lock
     owner = f"{locks.name}/boot/{os.getpid()}/0/{os.urandom(4).hex()}"
     return {"owner": owner, "tenure": Tenure(ttl_s=ttl_s, renew_s=ttl_s / 4)}
 

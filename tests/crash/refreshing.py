@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from botkit.bot.assembly import open_the_vault, open_x
+from botkit.bot.compose_client import open_the_vault, open_x
 from botkit.client.system import SystemClock
 from botkit.config import Settings, load_settings
 from botkit.model.records import CredentialRow

@@ -10,7 +10,7 @@ import pytest
 from botkit import Actions, Bot, Mention
 from botkit.errors import OutcomeUnknown, StoreUnavailable
 from botkit.filters import contains
-from botkit.sandbox.transport import SandboxTransport
+from botkit.sandbox.x.transport import SandboxTransport
 from botkit.storage.sqlite.engine import Engine
 
 if TYPE_CHECKING:

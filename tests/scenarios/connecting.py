@@ -18,12 +18,12 @@ import aiohttp
 
 from botkit import Bot
 from botkit.bot import RunningBot, open_runtime
-from botkit.bot.assembly import open_the_vault
-from botkit.bot.inviting import Invited, invite
+from botkit.bot.accounts.invite import Invited, invite
+from botkit.bot.compose_client import open_the_vault
 from botkit.client.system import SystemClock, SystemEntropy
 from botkit.config import Settings, load_settings
-from botkit.runtime.lifecycle import Pace
-from botkit.sandbox.listener import OpenServer
+from botkit.runtime.life.lifecycle import Pace
+from botkit.sandbox.x.listener import OpenServer
 from botkit.storage import open_store
 
 

@@ -6,16 +6,16 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from botkit.bot.assembly import open_the_vault, open_x
+from botkit.bot.compose_client import open_the_vault, open_x
 from botkit.sandbox import SandboxTransport
-from botkit.sandbox.clock import SeededEntropy
+from botkit.sandbox.harness.clock import SeededEntropy
 from botkit.storage import open_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from botkit.client.surroundings import Surroundings
+    from botkit.client.logins.context import Surroundings
     from botkit.sandbox import Process, Sandbox
 
 __all__ = ["surroundings_of", "write_settings"]

@@ -15,8 +15,8 @@ from botkit import Account, Actions, Authorized, Bot, Mention
 from botkit.bot import open_runtime
 from botkit.client.system import SystemClock
 from botkit.errors import ConfigError, StoreUnavailable
-from botkit.sandbox.grants import App, Grant
-from botkit.sandbox.listener import open_server
+from botkit.sandbox.world.grants import App, Grant
+from botkit.sandbox.x.listener import open_server
 from botkit.storage import open_store
 from tests.scenarios.connecting import Browser, Stage
 

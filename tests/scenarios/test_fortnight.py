@@ -21,22 +21,22 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from structlog.testing import capture_logs
 
-from botkit.client.endpoints import AppKeys
-from botkit.client.grant_lease import LeasedGrantLock, Tenure
-from botkit.client.grant_lock import in_process
-from botkit.client.grants import LoginStatus
-from botkit.client.keeper_role import LeasedRole
-from botkit.client.login import LoginAttempt, LoginWish
-from botkit.client.surroundings import Surroundings
-from botkit.client.tokens import TokenKeeper
+from botkit.client.logins.context import Surroundings
+from botkit.client.logins.endpoints import AppKeys
+from botkit.client.logins.grants import LoginStatus
+from botkit.client.refresh.refresh_leader import LeasedRole
+from botkit.client.refresh.refresh_lease import LeasedGrantLock, Tenure
+from botkit.client.refresh.refresh_lock import in_process
+from botkit.client.refresh.token_keeper import TokenKeeper
+from botkit.client.signin.oauth2_login import LoginAttempt, LoginWish
 from botkit.errors import InvalidGrant, Parked, StoreUnavailable, TransportError
 from botkit.model.tokens import LoginState, Secret
 from botkit.ports.io import HttpRequest, HttpResponse
 from botkit.sandbox import SandboxTransport, World
-from botkit.sandbox.clock import SeededEntropy, VirtualClock
-from botkit.sandbox.gates import GatedTransport, Life, gated_store, threads_counted
-from botkit.sandbox.http import Call
-from botkit.sandbox.server import XServer
+from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
+from botkit.sandbox.harness.pauses import GatedTransport, Life, gated_store, threads_counted
+from botkit.sandbox.wire.exchange import Call
+from botkit.sandbox.x.server import XServer
 from botkit.storage import Vault, open_store
 from tests.unit.client.fakes import MemoryRescue
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from botkit import Actions, Bot, Mention, Reply
 from botkit.sandbox import Sandbox
-from botkit.sandbox.http import Answer, Call
+from botkit.sandbox.wire.exchange import Answer, Call
 
 
 def counting() -> tuple[Bot, list[str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from botkit import AccountState, Actions, Bot
-from botkit.client.revoke import revoke_login
+from botkit.client.upkeep.revoke import revoke_login
 from botkit.model.records import EventState, WriteState
 from botkit.model.tokens import CredentialKind, LoginState
 from botkit.sandbox import Process, Sandbox

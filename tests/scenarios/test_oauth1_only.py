@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 
 from botkit import Bot
-from botkit.client.login import LoginWish
-from botkit.client.login1 import adopt_pair
+from botkit.client.signin.oauth1_login import adopt_pair
+from botkit.client.signin.oauth2_login import LoginWish
 from botkit.config import Settings
 from botkit.errors import LevelTooLow
 from botkit.model.tokens import Secret, TokenPair
-from botkit.protocol.oauth1_flow import PIN_CALLBACK
+from botkit.protocol.oauth.oauth1_flow import PIN_CALLBACK
 from botkit.sandbox import Sandbox
 from tests.scenarios.logins import surroundings_of
 

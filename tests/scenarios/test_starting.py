@@ -18,8 +18,8 @@ from botkit.errors import ConfigError, LeaseLost, MissingScope, WiringError
 from botkit.leases.owner import in_words
 from botkit.model.records import EventState, WriteState
 from botkit.sandbox import Process, Sandbox, SandboxTransport
-from botkit.sandbox.clock import SeededEntropy
-from botkit.sandbox.gates import Life, gated_store, threads_counted
+from botkit.sandbox.harness.clock import SeededEntropy
+from botkit.sandbox.harness.pauses import Life, gated_store, threads_counted
 from botkit.storage import open_store
 
 READ_ONLY = ("tweet.read", "users.read", "offline.access")

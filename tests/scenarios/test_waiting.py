@@ -11,13 +11,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from botkit import Actions, Bot, GrantRevoked, Mention
-from botkit.bot.assembly import apps_of, open_the_vault
-from botkit.client.surroundings import Surroundings
+from botkit.bot.compose_client import apps_of, open_the_vault
+from botkit.client.logins.context import Surroundings
 from botkit.model.records import EventState
 from botkit.model.tokens import LoginState
 from botkit.sandbox import Process, Sandbox, SandboxTransport
-from botkit.sandbox.clock import SeededEntropy
-from botkit.sandbox.grants import TokenUse
+from botkit.sandbox.harness.clock import SeededEntropy
+from botkit.sandbox.world.grants import TokenUse
 from botkit.storage import open_store
 
 

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from botkit.model.tokens import CredentialKind
-from botkit.storage.conformance.bench import ME, T0, SuiteClock
 from botkit.storage.opening import open_store
+from tests.storage.conformance.bench import ME, T0, SuiteClock
 
 CREDENTIAL = CredentialKind.OAUTH2
 
 APPEND = """
 import asyncio, sys
 from botkit.storage import open_store
-from botkit.storage.conformance.bench import T0, SuiteClock, done, event, lease
+from tests.storage.conformance.bench import T0, SuiteClock, done, event, lease
 
 async def main():
     async with open_store(sys.argv[1], clock=SuiteClock()) as store:
@@ -41,7 +41,7 @@ asyncio.run(main())
 ROTATE = """
 import asyncio, sys
 from botkit.storage import open_store
-from botkit.storage.conformance.bench import SuiteClock, credential, intent
+from tests.storage.conformance.bench import SuiteClock, credential, intent
 
 async def main():
     async with open_store(sys.argv[1], clock=SuiteClock()) as store:
@@ -175,7 +175,7 @@ BRAVE = """
 import asyncio, sys
 from botkit.errors import StoreUnavailable
 from botkit.storage import open_store
-from botkit.storage.conformance.bench import SuiteClock, event
+from tests.storage.conformance.bench import SuiteClock, event
 
 async def main():
     try:

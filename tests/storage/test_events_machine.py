@@ -17,8 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from botkit.model.records import Fence
 from botkit.ports import Store
-from botkit.storage.conformance.bench import ME, SuiteClock, done, event, lease, letter
 from botkit.storage.opening import open_store
+from tests.storage.conformance.bench import ME, SuiteClock, done, event, lease, letter
 
 T = TypeVar("T")
 

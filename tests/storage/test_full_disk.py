@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from botkit.errors import StoreUnavailable
-from botkit.storage.conformance.bench import (
+from botkit.storage.opening import open_store
+from tests.storage.conformance.bench import (
     T0,
     SuiteClock,
     credential,
@@ -21,7 +22,6 @@ from botkit.storage.conformance.bench import (
     raised,
     write,
 )
-from botkit.storage.opening import open_store
 from tests.volumes import fill, remount, small_volume
 
 pytestmark = [

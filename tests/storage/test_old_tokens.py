@@ -10,10 +10,10 @@ import pytest
 
 from botkit.model.tokens import CredentialKind
 from botkit.ports import Store
-from botkit.storage.conformance.bench import ME, SuiteClock, credential, event, intent
 from botkit.storage.opening import open_store
 from botkit.storage.sqlite import engine as engines
-from botkit.storage.sqlite import log
+from botkit.storage.sqlite import wal
+from tests.storage.conformance.bench import ME, SuiteClock, credential, event, intent
 
 
 def _mark(gen: int) -> bytes:
@@ -39,7 +39,7 @@ def rest(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
         rested.set()
 
     monkeypatch.setattr(engines._Writer, "_idle", noted)
-    monkeypatch.setattr(log, "IDLE_S", 0.02)
+    monkeypatch.setattr(wal, "IDLE_S", 0.02)
     return rested
 
 

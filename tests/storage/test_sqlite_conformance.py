@@ -10,10 +10,10 @@ import pytest
 
 from botkit.ports import Store
 from botkit.storage import open_store
-from botkit.storage.conformance import StoreConformance, SuiteClock
+from tests.storage.conformance import StoreConformance, SuiteClock
 
 if TYPE_CHECKING:
-    from botkit.storage.conformance.bench import OpenRival
+    from tests.storage.conformance.bench import OpenRival
 
 
 class TestSqlite(StoreConformance):

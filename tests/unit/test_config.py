@@ -11,7 +11,7 @@ import pytest
 
 from botkit.config import Settings, load_settings, setting_names, surroundings
 from botkit.errors import ConfigError
-from botkit.storage.sqlite.files import file_of
+from botkit.storage.files import file_of
 
 if TYPE_CHECKING:
     from pathlib import Path

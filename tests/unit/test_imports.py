@@ -29,7 +29,7 @@ HEAVY = (
 NOT_FOR_RUNNING = (
     "authlib",
     "botkit.sandbox",
-    "botkit.storage.conformance",
+    "tests.storage.conformance",
     "botkit.wizard",
     "cronsim",
     "html.entities",
@@ -87,5 +87,5 @@ def loaded_by_a_running_bot(folder: Path) -> set[str]:
 def test_a_bot_starts_without_what_only_other_commands_need(tmp_path: Path) -> None:
     ready.prepare(tmp_path)
     loaded = loaded_by_a_running_bot(tmp_path)
-    assert {"aiohttp", "botkit.runtime.dispatcher", "cryptography", "sqlite3"} <= loaded
+    assert {"aiohttp", "botkit.runtime.dispatch.dispatcher", "cryptography", "sqlite3"} <= loaded
     assert loaded.intersection(NOT_FOR_RUNNING) == set()

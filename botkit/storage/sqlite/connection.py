@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from botkit.storage.sqlite.faults import damaged
-from botkit.storage.sqlite.log import KEPT_BYTES
+from botkit.storage.sqlite.wal import KEPT_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from botkit.errors import Conflict
 from botkit.model.records import CredentialRow, Intent
 from botkit.model.tokens import CredentialKind, LoginState
+from botkit.storage.sealed_header import sealed_alike
 from botkit.storage.sqlite.accounts import put_account
 from botkit.storage.sqlite.recording import event_rows, insert_events
 from botkit.storage.sqlite.values import from_us, from_us_or_none, to_us, to_us_or_none
-from botkit.storage.vault import sealed_alike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

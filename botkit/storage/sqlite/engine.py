@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from botkit.errors import LeaseLost, StateError, StoreUnavailable
 from botkit.storage.sqlite.connection import connect, prepare_writer
 from botkit.storage.sqlite.faults import explain, explain_os, is_store_fault, of_row
-from botkit.storage.sqlite.log import Log
+from botkit.storage.sqlite.wal import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

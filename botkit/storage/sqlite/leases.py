@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from botkit.errors import LeaseLost
 from botkit.model.records import Fence
-from botkit.storage.sqlite.holders import Holder
+from botkit.storage.sqlite.process_locks import Holder
 from botkit.storage.sqlite.values import to_us
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from botkit.ports import Clock
     from botkit.storage.sqlite.engine import Engine, Transaction
-    from botkit.storage.sqlite.holders import HolderLocks
+    from botkit.storage.sqlite.process_locks import HolderLocks
 
 __all__ = ["SqliteLeases"]
 

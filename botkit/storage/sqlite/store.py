@@ -8,10 +8,10 @@ from botkit.storage.sqlite.accounts import SqliteAccounts
 from botkit.storage.sqlite.credentials import SqliteCredentials
 from botkit.storage.sqlite.engine import Engine
 from botkit.storage.sqlite.events import SqliteEvents
-from botkit.storage.sqlite.holders import HolderLocks
 from botkit.storage.sqlite.invitations import SqliteInvitations
 from botkit.storage.sqlite.leases import SqliteLeases
 from botkit.storage.sqlite.ledger import SqliteLedger
+from botkit.storage.sqlite.process_locks import HolderLocks
 from botkit.storage.sqlite.progress import SqliteProgress
 from botkit.storage.sqlite.states import SqliteStates
 from botkit.storage.sqlite.writes import SqliteWrites

@@ -11,15 +11,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from botkit.bot.assembly import X, apps_of, open_the_vault, open_x
-from botkit.client.login import Login, LoginAttempt, LoginWish
-from botkit.client.surroundings import Surroundings
+from botkit.bot.compose_client import X, apps_of, open_the_vault, open_x
+from botkit.client.logins.context import Surroundings
+from botkit.client.signin.oauth2_login import Login, LoginAttempt, LoginWish
 from botkit.client.system import SystemClock, SystemEntropy
 from botkit.config import Settings, load_settings
 from botkit.ports import Store
 from botkit.sandbox import SandboxTransport, World
-from botkit.sandbox.http import Call
-from botkit.sandbox.server import XServer
+from botkit.sandbox.wire.exchange import Call
+from botkit.sandbox.x.server import XServer
 from botkit.storage import open_store
 
 SCOPES = ("tweet.read", "tweet.write", "users.read", "offline.access")

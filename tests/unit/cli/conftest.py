@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from botkit.bot.assembly import open_the_vault
-from botkit.bot.key_making import KeyWish, provide_key
+from botkit.bot.compose_client import open_the_vault
+from botkit.bot.keys.key_making import KeyWish, provide_key
 from botkit.cli import main
 from botkit.client.system import SystemClock
 from botkit.config import load_settings
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, LoginState
 from botkit.model.users import Account
-from botkit.sandbox.listener import open_server
+from botkit.sandbox.x.listener import open_server
 from botkit.storage import open_store
 from tests.unit.cli.doctoring import Doctor
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from botkit.sandbox.grants import Grant
-    from botkit.sandbox.listener import OpenServer
+    from botkit.sandbox.world.grants import Grant
+    from botkit.sandbox.x.listener import OpenServer
 
 SCOPES = ("tweet.read", "tweet.write", "users.read", "offline.access")
 KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
@@ -71,7 +71,7 @@ class Desk:
     """One machine of an operator: a folder, its settings, and what commands said there.
 
     Attributes:
-        faults: What X does wrong, see `botkit.sandbox.faults`.
+        faults: What X does wrong, see `botkit.sandbox.x.faults`.
         out: What the last command said on stdout; `err` on stderr.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from botkit.protocol.label import STEPS
+from botkit.protocol.rules.label import STEPS
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Desk

@@ -12,8 +12,8 @@ import pytest
 
 from botkit import errors
 from botkit.cli import main
+from botkit.cli.commands_table import COMMANDS, Entry, help_page
 from botkit.cli.entry import exit_code_of, invoke
-from botkit.cli.table import COMMANDS, Entry, help_page
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from botkit.client.endpoints import AppKeys
+from botkit.client.logins.endpoints import AppKeys
 from botkit.errors import OutcomeUnknown, StoreUnavailable, TransportError
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, LoginState, Secret
 from botkit.model.users import Account
 from botkit.ports.io import HttpResponse
-from botkit.sandbox.clock import SeededEntropy, VirtualClock
+from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
 from botkit.storage import Vault, open_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
-    from botkit.client.rescue import Rescued
+    from botkit.client.logins.rescue_file import Rescued
     from botkit.ports.io import HttpRequest
 
 __all__ = ["APPS", "GREETER", "MemoryRescue", "Peer", "World", "json_answer", "world"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from botkit.client.grant_lease import LeasedGrantLock, Tenure
-from botkit.client.grant_lock import in_process
-from botkit.client.keeper_role import LeasedRole
+from botkit.client.refresh.refresh_leader import LeasedRole
+from botkit.client.refresh.refresh_lease import LeasedGrantLock, Tenure
+from botkit.client.refresh.refresh_lock import in_process
 from botkit.errors import StoreUnavailable
 from tests.unit.client.keeping import Groups, Kept, keeper_in
 

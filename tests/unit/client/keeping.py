@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from botkit.client.tokens import TokenKeeper
+from botkit.client.refresh.token_keeper import TokenKeeper
 from botkit.model.records import Intent
 from tests.unit.client.fakes import APPS, GREETER, World, json_answer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from botkit.client.grants import LoginStatus
+    from botkit.client.logins.grants import LoginStatus
     from botkit.model.tokens import LoginState
 
 __all__ = [

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from botkit.client.check import Checked
+from botkit.client.upkeep.check import Checked
 from botkit.doctor import logins
-from botkit.doctor.asking import Asking
+from botkit.doctor.probes import Asking
 from botkit.errors import BotkitError, ServerError, TransportError
 from botkit.model.tokens import CredentialKind, LoginState
 from botkit.model.users import Account, User
-from botkit.protocol.diagnosis import Verdict
+from botkit.protocol.refusals.diagnosis import Verdict
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 ME = Account(id="7", username="greeter")

@@ -8,7 +8,7 @@ from datetime import timedelta
 from botkit.doctor.findings import Finding, fine
 from botkit.doctor.report import Report
 from botkit.errors import Parked
-from botkit.sandbox.clock import VirtualClock
+from botkit.sandbox.harness.clock import VirtualClock
 
 
 async def _well() -> list[Finding]:

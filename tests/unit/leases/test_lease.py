@@ -10,7 +10,7 @@ import pytest
 
 from botkit.errors import LeaseLost, StoreUnavailable
 from botkit.leases.lease import Lease
-from botkit.sandbox.clock import VirtualClock
+from botkit.sandbox.harness.clock import VirtualClock
 from tests.unit.runtime.fakes import opened
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest
 
 from botkit.leases import owner
 from botkit.leases.owner import in_words, is_alive, lives, this_process
-from botkit.sandbox.clock import SeededEntropy
+from botkit.sandbox.harness.clock import SeededEntropy
 
 NO_SUCH_PID = 2**22 + 1
 """Above the largest pid_max of Linux."""

@@ -17,12 +17,12 @@ from botkit.model.messages import Message
 from botkit.model.posts import Post
 from botkit.model.records import StoredWrite, WriteState
 from botkit.model.users import User
-from botkit.runtime.actions import Services
-from botkit.runtime.dispatcher import Dispatcher
-from botkit.runtime.inbox import Inbox
-from botkit.runtime.lifecycle import Tasks
-from botkit.sandbox.clock import SeededEntropy, VirtualClock
-from botkit.sandbox.gates import threads_counted
+from botkit.runtime.dispatch.dispatcher import Dispatcher
+from botkit.runtime.intake.inbox import Inbox
+from botkit.runtime.life.lifecycle import Tasks
+from botkit.runtime.writes.actions import Services
+from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
+from botkit.sandbox.harness.pauses import threads_counted
 from botkit.storage import open_store
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from botkit.model.events import Signal
     from botkit.ports import Scope, Store
-    from botkit.runtime.runs import Ended
-    from botkit.runtime.steps import Step
+    from botkit.runtime.dispatch.runs import Ended
+    from botkit.runtime.writes.steps import Step
 
 BOT = "42"
 ADA = User(id="7", username="ada", name="Ada")

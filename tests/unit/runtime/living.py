@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from botkit.leases.lease import Lease
 from botkit.model.events import Mention
-from botkit.runtime.lifecycle import Pace, Runtime
-from botkit.runtime.reports import Reports
-from botkit.runtime.schedules import Scheduler
-from botkit.sandbox.clock import SeededEntropy, VirtualClock
+from botkit.runtime.life.lifecycle import Pace, Runtime
+from botkit.runtime.life.status import Reports
+from botkit.runtime.life.ticks import Scheduler
+from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
 from tests.unit.runtime.fakes import BOT, Bench, FakeWiring, opened
 
 if TYPE_CHECKING:

@@ -20,16 +20,17 @@ from botkit.model.records import Fence, NewEvent, StoredWrite, WriteState
 from botkit.model.tokens import CredentialKind
 from botkit.model.users import User
 from botkit.ports import Store
-from botkit.protocol import access, requests
-from botkit.protocol.requests import Request
-from botkit.protocol.responses import Response
-from botkit.runtime.budget import Budget, Limits
-from botkit.runtime.guard import Guard, Rules
-from botkit.runtime.health import AccountHealth
-from botkit.runtime.outbox import Outbox
-from botkit.runtime.reconcile import Reconciler
-from botkit.runtime.steps import Step, Wrote
-from botkit.sandbox.clock import SeededEntropy
+from botkit.protocol.api import requests
+from botkit.protocol.api.requests import Request
+from botkit.protocol.api.responses import Response
+from botkit.protocol.rules import access
+from botkit.runtime.writes.account_health import AccountHealth
+from botkit.runtime.writes.budget import Budget, Limits
+from botkit.runtime.writes.guard import Guard, Rules
+from botkit.runtime.writes.outbox import Outbox
+from botkit.runtime.writes.reconcile import Reconciler
+from botkit.runtime.writes.steps import Step, Wrote
+from botkit.sandbox.harness.clock import SeededEntropy
 from botkit.storage import open_store
 
 ME = "1999000000000000001"

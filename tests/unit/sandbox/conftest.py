@@ -10,13 +10,13 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
 
-from botkit.sandbox.clock import SeededEntropy, VirtualClock
-from botkit.sandbox.http import Answer, Call
-from botkit.sandbox.server import XServer
-from botkit.sandbox.world import World
+from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
+from botkit.sandbox.wire.exchange import Answer, Call
+from botkit.sandbox.world.world import World
+from botkit.sandbox.x.server import XServer
 
 if TYPE_CHECKING:
-    from botkit.sandbox.grants import App, Grant
+    from botkit.sandbox.world.grants import App, Grant
 
 CALLBACK = "http://127.0.0.1:8765/callback"
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"

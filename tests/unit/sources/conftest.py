@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from botkit.model.users import Account
-from botkit.sandbox.clock import SeededEntropy, VirtualClock
+from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
 from botkit.storage import open_store
 from tests.unit.sources.fakes import Calm, FakeIntake, FakeSender, Reports
 

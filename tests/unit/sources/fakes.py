@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botkit.errors import StoreUnavailable
 from botkit.model.tokens import CredentialKind
-from botkit.protocol.responses import Response
+from botkit.protocol.api.responses import Response
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from botkit.model.events import Event
     from botkit.model.records import Checkpoint
     from botkit.ports import HttpStream, Store
-    from botkit.protocol.requests import Request
-    from botkit.sandbox.clock import VirtualClock
+    from botkit.protocol.api.requests import Request
+    from botkit.sandbox.harness.clock import VirtualClock
 
 Answer = Response | BaseException
 

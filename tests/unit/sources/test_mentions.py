@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from botkit.model.users import Account
     from botkit.ports import Store
-    from botkit.sandbox.clock import SeededEntropy, VirtualClock
+    from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
     from tests.unit.sources.fakes import FakeIntake, FakeSender, Reports
 
 T = 1_999_000_000_000_000_000

@@ -10,7 +10,7 @@ import pytest
 
 from botkit.errors import MalformedAnswer, RateLimited, ServerError
 from botkit.model.records import Checkpoint
-from botkit.protocol.responses import Response
+from botkit.protocol.api.responses import Response
 from botkit.sources.messages import MessagesPoll
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from botkit.model.users import Account
     from botkit.ports import Store
-    from botkit.sandbox.clock import SeededEntropy, VirtualClock
+    from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
     from tests.unit.sources.fakes import FakeIntake, FakeSender, Reports
 
 

@@ -12,7 +12,7 @@ import pytest
 from botkit.errors import Forbidden, Parked, TransportError
 from botkit.model.events import Mention
 from botkit.model.users import Account
-from botkit.protocol.responses import Response
+from botkit.protocol.api.responses import Response
 from botkit.sources.stream import ActivityStream
 from botkit.sources.subscriptions import POST_KINDS, Subscriptions
 from tests.unit.sources.fakes import FakeStream, mention
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from botkit.ports import Store
-    from botkit.sandbox.clock import SeededEntropy, VirtualClock
+    from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
     from tests.unit.sources.fakes import FakeIntake, FakeSender, Reports
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from botkit.errors import InvalidGrant, RateLimited, TransportError
 from botkit.model.users import Account
-from botkit.protocol.responses import Response
+from botkit.protocol.api.responses import Response
 from botkit.sources.stream import ActivityStream
 from botkit.sources.subscriptions import POST_KINDS, Subscriptions
 from tests.unit.sources.fakes import FakeSender, FakeStream
@@ -20,7 +20,7 @@ from tests.unit.sources.test_stream import line
 
 if TYPE_CHECKING:
     from botkit.ports import Store
-    from botkit.sandbox.clock import SeededEntropy, VirtualClock
+    from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
     from tests.unit.sources.fakes import FakeIntake, Reports
 
 FIRST, SECOND = Account(id="1", username="greeter"), Account(id="2", username="helper")

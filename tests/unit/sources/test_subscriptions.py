@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from botkit.errors import BadRequest, ConfigError, Forbidden, ResponseError
-from botkit.protocol.responses import Response
+from botkit.protocol.api.responses import Response
 from botkit.sources.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from botkit.model.users import Account
-    from botkit.protocol.requests import Request
+    from botkit.protocol.api.requests import Request
     from tests.unit.sources.fakes import FakeSender
 
 PREFIX = "botkit:greeter:"

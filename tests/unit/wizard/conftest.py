@@ -17,8 +17,8 @@ from botkit.client.system import SystemClock, SystemEntropy
 from botkit.config import Settings, load_settings
 from botkit.ports import Store
 from botkit.sandbox import SandboxTransport, World
-from botkit.sandbox.http import Call
-from botkit.sandbox.server import XServer
+from botkit.sandbox.wire.exchange import Call
+from botkit.sandbox.x.server import XServer
 from botkit.storage import open_store
 
 

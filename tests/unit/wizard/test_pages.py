@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from msgspec.structs import replace
 
-from botkit.web.page import SECURITY_HEADERS, Page, render
+from botkit.web.pages import SECURITY_HEADERS, Page, render
 from botkit.wizard.pages import PAGES
 
 

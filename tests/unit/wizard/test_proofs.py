@@ -11,9 +11,9 @@ import pytest
 from botkit.errors import Forbidden, Parked, ServerError
 from botkit.model.tokens import CredentialKind
 from botkit.model.users import Account
-from botkit.protocol import access
-from botkit.protocol.requests import Request
-from botkit.protocol.responses import Response
+from botkit.protocol.api.requests import Request
+from botkit.protocol.api.responses import Response
+from botkit.protocol.rules import access
 from botkit.wizard.proofs import Proof, prove_access, prove_stream
 
 ME = Account(id="1", username="greeter")

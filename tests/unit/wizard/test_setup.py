@@ -399,7 +399,7 @@ async def test_handlers_that_another_process_runs_are_left_to_it_and_the_login_s
     other = Lease(desk.store, SystemClock(), owner="other", name=f"setup:{account}")
     assert await other.try_acquire()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("botkit.bot.authorized.lives", lives)
+        patch.setattr("botkit.bot.accounts.authorized.lives", lives)
         done = await authorize(desk, bot)
 
     assert done.complete

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from botkit.bot.assembly import apps_of, open_the_vault
-from botkit.client.endpoints import AppKeys
-from botkit.client.login import Login, LoginWish
-from botkit.client.surroundings import Surroundings
+from botkit.bot.compose_client import apps_of, open_the_vault
+from botkit.client.logins.context import Surroundings
+from botkit.client.logins.endpoints import AppKeys
+from botkit.client.signin.oauth2_login import Login, LoginWish
 from botkit.client.system import SystemClock, SystemEntropy
 from botkit.errors import AuthError, ConfigError, StateMismatch
 from botkit.model.tokens import Secret
@@ -256,7 +256,7 @@ async def test_after_five_wrong_addresses_it_gives_up_and_nothing_is_stored(desk
 
 
 async def test_an_address_that_was_used_up_is_not_asked_for_again(desk, around, wish, monkeypatch):
-    from botkit.client.login import LoginAttempt
+    from botkit.client.signin.oauth2_login import LoginAttempt
 
     async def late(self: LoginAttempt, query: str) -> Login:
         self._once.use_up("redirect")

@@ -17,10 +17,10 @@ from botkit.config import Settings, load_settings
 from botkit.errors import AuthError, ConfigError, InvalidClient, InvalidGrant, ServerError
 from botkit.model.tokens import CredentialKind, Secret, TokenPair
 from botkit.ports import Store
-from botkit.sandbox.http import Call
-from botkit.sandbox.server import XServer
-from botkit.sandbox.transport import SandboxTransport
-from botkit.sandbox.world import World
+from botkit.sandbox.wire.exchange import Call
+from botkit.sandbox.world.world import World
+from botkit.sandbox.x.server import XServer
+from botkit.sandbox.x.transport import SandboxTransport
 from botkit.storage import open_store
 from botkit.wizard.app_only import check_app_only, set_up_app_only
 from botkit.wizard.setup import Asked, SetUp, check_settings, set_up, set_up_from_pair

@@ -1,0 +1,1 @@
+"""The accounts of a running bot: access, logins that change, accounts that join."""

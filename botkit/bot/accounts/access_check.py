@@ -1,0 +1,101 @@
+"""Everything that the bot may do against what each account's logins allow.
+
+Asked at the start, where a sure mismatch keeps the bot from starting, and again whenever a login
+has changed. Source: docs/explanation/access.md.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from botkit.errors import AccessDenied, Parked
+from botkit.model.records import StatusReport
+from botkit.protocol.rules import access
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from botkit.model.users import Account
+    from botkit.ports import Clock, Sender, Store
+
+__all__ = ["TOO_LITTLE", "access_part", "check_access", "denials_of", "words_for"]
+
+_log = structlog.get_logger("botkit.bot")
+
+TOO_LITTLE = "too little"
+"""The state that `botkit status` shows of an account whose logins do not reach."""
+
+
+def access_part(account: Account) -> str:
+    """The name under which the status speaks of an account's access."""
+    return f"access/{account.username}"
+
+
+def words_for(denials: Iterable[AccessDenied]) -> str:
+    """Refusals as one text: what lacks what, since when, then each cure once."""
+    lacks: dict[str, list[str]] = {}
+    cures: dict[str, None] = {}
+    for denied in denials:
+        at = denied.granted_at
+        since = "" if at is None else f", authorized on {at:%Y-%m-%d %H:%M} UTC,"
+        has = " ".join(denied.have) or "nothing"
+        lack = f"needs {' '.join(denied.need)}; the login{since} has {has}."
+        lacks.setdefault(lack, []).append(denied.operation)
+        cures[denied.cure] = None
+    said = [f"{', '.join(operations)} {lack}" for lack, operations in lacks.items()]
+    return " ".join([*said, *cures])
+
+
+async def denials_of(sender: Sender, account_id: str, may: Iterable[str]) -> list[AccessDenied]:
+    """What the account's logins surely do not allow of what the bot may do."""
+    denials: list[AccessDenied] = []
+    for operation in access.operations_for(sorted(may)):
+        try:
+            await sender.credential(operation, account_id=account_id)
+        except AccessDenied as denied:
+            denials.append(denied)
+        except Parked:
+            break  # all logins were removed: it waits for the next, which is looked at then
+    return denials
+
+
+async def check_access(
+    sender: Sender,
+    accounts: Sequence[Account],
+    may: Iterable[str],
+    *,
+    store: Store,
+    clock: Clock,
+    force: bool,
+) -> None:
+    """Pass when every account may do everything; with `force` it is only said.
+
+    Raises:
+        AccessDenied: The first that is refused, with the others; `botkit status` shows it too.
+    """
+    words = sorted(may)
+    refused = {each: await denials_of(sender, each.id, words) for each in accounts}
+    found = [(account, denied) for account, every in refused.items() for denied in every]
+    if not found:
+        return
+    if force:
+        for account, denied in found:
+            _log.error("access", account=account.username, why=str(denied))
+        return
+    await store.progress.report(
+        [
+            StatusReport(
+                part=access_part(account),
+                state=TOO_LITTLE,
+                detail=words_for(every),
+                at=clock.now(),
+            )
+            for account, every in refused.items()
+            if every
+        ]
+    )
+    first, *others = (denied for _, denied in found)
+    first.others = tuple(others)
+    raise first

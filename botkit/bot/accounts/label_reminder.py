@@ -1,0 +1,49 @@
+"""Says once per start that the automated-account label is not complete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from botkit.errors import BotkitError, Parked
+from botkit.protocol.api import objects, requests
+from botkit.protocol.rules.label import STEPS, judge
+
+if TYPE_CHECKING:
+    from botkit.bot.running import RunningBot
+    from botkit.model.users import Account, User
+    from botkit.ports import Store
+
+__all__ = ["remind_of_label"]
+
+_log = structlog.get_logger("botkit.label")
+
+
+async def remind_of_label(running: RunningBot, store: Store) -> None:
+    """One log line for each account whose checklist has open steps.
+
+    X is asked only when the operator's own confirmations leave a step open: it costs a user read.
+    """
+    for account in running.accounts:
+        confirmed = {mark.step for mark in await store.accounts.marks(account.id)}
+        if judge(None, confirmed).complete:
+            continue
+        label = judge(await _profile(running, account), confirmed)
+        if not label.complete:
+            _log.warning(
+                "the automated-account label is not complete: botkit checklist",
+                account=account.username,
+                done=label.done,
+                steps=len(STEPS),
+            )
+
+
+async def _profile(running: RunningBot, account: Account) -> User | None:
+    """What X shows of the account; None when it cannot be asked now."""
+    try:
+        response = await running.x.sender.send(requests.get_me(), account_id=account.id)
+    except (BotkitError, Parked) as problem:
+        _log.info("the label could not be looked up", account=account.username, why=str(problem))
+        return None
+    return next(iter(objects.read_users(response)), None)

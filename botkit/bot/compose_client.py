@@ -1,0 +1,295 @@
+"""Joins the client's ports to their implementations, from settings: for the bot and each command.
+
+`open_x` gives everything that speaks to X on behalf of the store's accounts; it starts nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from botkit.client.api.limiter import Limiter
+from botkit.client.api.reader import CachedReader
+from botkit.client.api.x_api import XApi
+from botkit.client.http.transport import AiohttpTransport
+from botkit.client.logins.endpoints import AppKeys, Endpoints
+from botkit.client.logins.rescue_file import RescueFile
+from botkit.client.logins.rollback_guard import FileWitness
+from botkit.client.refresh.refresh_leader import LeasedRole, NeverKeeper
+from botkit.client.refresh.refresh_lease import LeasedGrantLock, Tenure
+from botkit.client.refresh.refresh_lock import FileGrantLock, in_process
+from botkit.client.refresh.token_keeper import TokenKeeper
+from botkit.client.system import SystemClock, SystemEntropy
+from botkit.errors import ConfigError, VaultKeyError
+from botkit.leases.owner import lives, this_process
+from botkit.model.tokens import Secret
+from botkit.runtime.writes.budget import Budget, Limits
+from botkit.storage import find_key, find_previous_key, key_path, open_vault
+from botkit.storage.files import file_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Mapping
+    from pathlib import Path
+
+    from pydantic import SecretStr
+
+    from botkit.client.logins.grants import LoginStatus
+    from botkit.client.logins.oauth1_fallback import StandIn
+    from botkit.client.refresh.refresh_leader import KeeperRole
+    from botkit.client.refresh.refresh_lock import GrantLock
+    from botkit.config import AppSettings, Settings
+    from botkit.ports import Clock, Entropy, Store, Transport, Vault
+
+__all__ = [
+    "X",
+    "apps_of",
+    "endpoints_of",
+    "keys_of",
+    "limits_of",
+    "open_the_vault",
+    "open_transport",
+    "open_x",
+    "renew_the_vault",
+    "rescue_of",
+]
+
+_log = structlog.get_logger("botkit.vault")
+
+_RESCUE_SUFFIX = ".rescue"
+_LOCKS_SUFFIX = "-logins"
+_WITNESS_SUFFIX = "-witness"
+
+
+class X(msgspec.Struct, frozen=True, kw_only=True):
+    """X, for the accounts of one store: who keeps the logins, sends, and looks things up."""
+
+    keeper: TokenKeeper
+    sender: XApi
+    reader: CachedReader
+    budget: Budget
+
+
+@asynccontextmanager
+async def open_x(
+    settings: Settings,
+    store: Store,
+    vault: Vault,
+    *,
+    transport: Transport | None = None,
+    clock: Clock | None = None,
+    entropy: Entropy | None = None,
+    on_login_change: Callable[[LoginStatus], None] | None = None,
+    on_fallback: Callable[[StandIn], None] | None = None,
+    owner: str | None = None,
+    tenure: Tenure | None = None,
+) -> AsyncGenerator[X]:
+    """Open the way to X; ports that are not given are the system's.
+
+    Safe beside any other process that has the same store open: one of them is the keeper of the
+    logins, a login is refreshed by one at a time, and the others take over what it got. `owner`
+    names this process; `tenure` says how long it holds what it takes.
+    """
+    async with open_transport(settings, transport) as chosen:
+        time, chance = clock or SystemClock(), entropy or SystemEntropy()
+        name = await asyncio.to_thread(this_process, chance) if owner is None else owner
+        terms = tenure or Tenure()
+        budget = Budget(store, time, limits_of(settings))
+        async with TokenKeeper(
+            store,
+            vault,
+            chosen,
+            time,
+            chance,
+            apps_of(settings),
+            endpoints=endpoints_of(settings),
+            lock=_lock_of(settings, store, time, chance, owner=name, tenure=terms),
+            role=_role_of(settings, store, time, owner=name, tenure=terms),
+            owner=name,
+            lives=lives,
+            grace_s=2 * terms.ttl_s,
+            rescue=rescue_of(settings),
+            witness=await asyncio.to_thread(_witness_of, settings, store),
+            renew_key=partial(_renew_key, settings, store, vault),
+            on_change=on_login_change,
+            on_fallback=on_fallback,
+            fallback=settings.run.fallback,
+            on_spend=budget.note,
+        ) as keeper:
+            await keeper.bearers.read()
+            limiter = Limiter(clock=time, entropy=chance)
+            sender = XApi(keeper, limiter=limiter, on_spend=budget.note)
+            reader = CachedReader(sender, store, clock=time, entropy=chance, allow=budget.check)
+            try:
+                yield X(keeper=keeper, sender=sender, reader=reader, budget=budget)
+            finally:
+                await budget.flush()
+
+
+def _role_of(
+    settings: Settings, store: Store, clock: Clock, *, owner: str, tenure: Tenure
+) -> KeeperRole:
+    if settings.run.keeper == "never":
+        return NeverKeeper()
+    return LeasedRole(store, clock, owner=owner, lives=lives, tenure=tenure)
+
+
+async def open_the_vault(settings: Settings, store: Store) -> Vault:
+    """The store's vault, with the key of the settings or of its place.
+
+    Raises:
+        ConfigError: There is no key where one is looked for; nothing was changed.
+        VaultKeyError: It is the wrong one, or its place cannot be used; nothing was changed.
+    """
+    key = await asyncio.to_thread(find_key, settings, store_id=store.store_id)
+    try:
+        previous = await asyncio.to_thread(find_previous_key, settings, store_id=store.store_id)
+        return await open_vault(store, key, previous=previous)
+    except VaultKeyError as wrong:
+        if key is None:  # something to be set, as any other setting that is missing
+            raise ConfigError(wrong.message, hint=wrong.hint) from wrong
+        raise
+
+
+async def renew_the_vault(settings: Settings, store: Store, vault: Vault) -> None:
+    """After a change of the store: if its key was rotated, go on with the new one.
+
+    Only where the key comes from its place; one from the settings is read at the start.
+    """
+    check = await store.vault_check()
+    if settings.store.key is not None or check is None or vault.is_current(check):
+        return
+    key = await asyncio.to_thread(find_key, settings, store_id=store.store_id)
+    if key is not None:
+        previous = await asyncio.to_thread(find_previous_key, settings, store_id=store.store_id)
+        vault.learn(key, previous=previous)
+        _log.info("vault key renewed")
+
+
+async def _renew_key(settings: Settings, store: Store, vault: Vault) -> None:
+    """Seal with the key that the store has now.
+
+    Raises:
+        VaultKeyError: It was changed, and this process was started with the one before.
+    """
+    await renew_the_vault(settings, store, vault)
+    check = await store.vault_check()
+    if check is not None and not vault.is_current(check):
+        raise VaultKeyError(
+            f"The vault key of the store {store.url} was changed while this ran.",
+            hint="Start it again with the new key.",
+        )
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What may be spent, from the settings, where 0 stands for no limit."""
+    return Limits(
+        hour_usd=settings.budget.hour_usd or None, day_usd=settings.budget.day_usd or None
+    )
+
+
+def endpoints_of(settings: Settings) -> Endpoints:
+    """Where X is, from the settings."""
+    return Endpoints.at(
+        settings.x.api_url,
+        consent_url=settings.x.consent_url,
+        token_url=settings.x.token_url,
+        revoke_url=settings.x.revoke_url,
+        app_token_url=settings.x.app_token_url,
+        app_invalidate_url=settings.x.app_invalidate_url,
+        request_token_url=settings.x.request_token_url,
+        authorize_url=settings.x.authorize_url,
+        access_token_url=settings.x.access_token_url,
+        invalidate_url=settings.x.invalidate_url,
+        issuer=settings.x.issuer,
+    )
+
+
+def apps_of(settings: Settings) -> Mapping[str, AppKeys]:
+    """The keys of all apps, by name."""
+    named = {name: keys_of(app) for name, app in settings.apps.items()}
+    return {"default": keys_of(settings.app_named()), **named}
+
+
+def keys_of(app: AppSettings) -> AppKeys:
+    """One app's keys as the client takes them."""
+    return AppKeys(
+        client_id=app.client_id or "",
+        client_secret=_secret(app.client_secret),
+        api_key=app.api_key or "",
+        api_secret=_secret(app.api_secret),
+        bearer_token=_secret(app.bearer_token),
+    )
+
+
+def _secret(value: SecretStr | None) -> Secret:
+    return Secret("" if value is None else value.get_secret_value())
+
+
+def rescue_of(settings: Settings) -> RescueFile | None:
+    """Where a token goes that the store cannot take."""
+    path = _beside_store(settings, _RESCUE_SUFFIX)
+    return None if path is None else RescueFile(path)
+
+
+def _lock_of(
+    settings: Settings,
+    store: Store,
+    clock: Clock,
+    entropy: Entropy,
+    *,
+    owner: str,
+    tenure: Tenure,
+) -> GrantLock:
+    return LeasedGrantLock(
+        _file_lock_of(settings, clock, entropy),
+        store,
+        clock=clock,
+        entropy=entropy,
+        owner=owner,
+        lives=lives,
+        tenure=tenure,
+    )
+
+
+def _file_lock_of(settings: Settings, clock: Clock, entropy: Entropy) -> GrantLock:
+    folder = _beside_store(settings, _LOCKS_SUFFIX)
+    if folder is None or sys.platform == "win32":
+        return in_process
+    return FileGrantLock(folder, clock=clock, entropy=entropy)
+
+
+def _witness_of(settings: Settings, store: Store) -> FileWitness | None:
+    """With the vault key, which is not part of a copy of the store; beside it if that is given."""
+    if settings.store.key is None:
+        keys = key_path(store.store_id).parent
+        if keys.is_dir():
+            return FileWitness(keys / f"{store.store_id}.witness")
+    folder = _beside_store(settings, _WITNESS_SUFFIX)
+    return None if folder is None else FileWitness(folder)
+
+
+def _beside_store(settings: Settings, suffix: str) -> Path | None:
+    path = file_of(settings.store_url)
+    return None if path is None else path.with_name(path.name + suffix)
+
+
+@asynccontextmanager
+async def open_transport(
+    settings: Settings, given: Transport | None = None
+) -> AsyncGenerator[Transport]:
+    """The way to X that the settings describe; one that is given is taken as it is."""
+    if given is not None:
+        yield given
+        return
+    async with AiohttpTransport(
+        ca_file=settings.x.ca_file,
+        extra_headers=settings.x.extra_headers,
+        use_proxy=settings.x.use_proxy,
+    ) as opened:
+        yield opened

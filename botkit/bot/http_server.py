@@ -1,0 +1,177 @@
+"""The running bot's HTTP server, joined to the bot: health, and logins by invitation."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+import structlog
+
+from botkit.bot.accounts.authorized import authorized_event
+from botkit.errors import ConfigError, StateError
+from botkit.model.tokens import LoginState
+from botkit.protocol.oauth.callback_urls import check_redirect_uri
+from botkit.protocol.oauth.invitations import callback_url
+from botkit.runtime.intake.inbox import row_of
+from botkit.web.connect.routes import Connect, Connecting
+from botkit.web.health import Health
+from botkit.web.server import Route, WebServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from botkit.bot.definition import Bot
+    from botkit.bot.running import RunningBot
+    from botkit.client.signin.oauth2_login import Login
+    from botkit.config import Settings
+    from botkit.model.invitations import Invitation
+    from botkit.model.records import CredentialRow, Fence
+    from botkit.model.users import Account
+
+__all__ = ["Http", "check_connect", "open_http"]
+
+_log = structlog.get_logger("botkit.web")
+
+_SOURCE = "connect"
+
+
+@dataclass(kw_only=True, slots=True)
+class Http:
+    """The server of a running bot.
+
+    Attributes:
+        port: Where it listens.
+    """
+
+    server: WebServer
+    health: Health
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self.server.port
+
+    def serve(self) -> None:
+        """The bot runs: say so."""
+        self.health.phase = "running"
+
+    async def stop(self, seconds: float) -> None:
+        """Let what is being answered end, for so long at the most, and close."""
+        self.health.phase = "stopping"
+        await self.server.stop(seconds)
+
+
+def check_connect(settings: Settings) -> None:
+    """Check what logins by invitation need, before any network.
+
+    Raises:
+        ConfigError: With everything that is missing or wrong.
+    """
+    name, url = settings.connect.app, settings.connect.public_url or ""
+    app = settings.app_named(name)
+    section, prefix = (
+        ("app", "BOTKIT_APP")
+        if name == "default"
+        else (f"apps.{name}", f"BOTKIT_APPS__{name.upper()}")
+    )
+    problems = [
+        f"[connect] public_url {url}: {problem.text} [{problem.rule}] {problem.cure}"
+        for problem in check_redirect_uri(callback_url(url))
+        if problem.fatal
+    ]
+    if not app.client_id:
+        problems.append(f"[{section}] client_id is missing. Set {prefix}__CLIENT_ID.")
+    if app.client_secret is None:
+        problems.append(f"[{section}] client_secret is missing. Set {prefix}__CLIENT_SECRET_FILE.")
+    if problems:
+        raise ConfigError(" ".join(problems), problems=problems)
+
+
+@asynccontextmanager
+async def open_http(
+    bot: Bot, settings: Settings, running: RunningBot, fence: Callable[[], Fence]
+) -> AsyncGenerator[Http]:
+    """Listen, as the settings want it, until the block ends.
+
+    Raises:
+        ConfigError: The port is taken, or the address is not this machine's.
+    """
+    health = Health(
+        logins=lambda: _logins(running),
+        parts=lambda: {name: said.state for name, said in running.reports.current.items()},
+        sources=lambda: running.sources,
+    )
+    routes = health.routes
+    if settings.connect.on:
+        routes |= await _connect_routes(bot, settings, running, fence)
+    host = settings.http.host
+    async with WebServer(host, settings.http.port, routes) as server:
+        _log.info("http server", host=host, port=server.port, paths=sorted(routes))
+        if not _is_loopback(host):
+            _log.warning("the http server can be reached from other machines", host=host)
+        yield Http(server=server, health=health)
+
+
+def _logins(running: RunningBot) -> list[LoginState]:
+    """The states of all logins, those by OAuth 1.0a included."""
+    signing = [
+        LoginState(said.state)
+        for name, said in running.reports.current.items()
+        if name.startswith("login/") and name.endswith("/oauth1")
+    ]
+    return [login.status for login in running.x.keeper.statuses()] + signing
+
+
+async def _connect_routes(
+    bot: Bot, settings: Settings, running: RunningBot, fence: Callable[[], Fence]
+) -> dict[str, Route]:
+    around = running.x.keeper.around
+    await around.store.invitations.free_all()
+
+    async def redeem(
+        invitation: Invitation, holder: str, account: Account, row: CredentialRow
+    ) -> CredentialRow:
+        running.newcomers.known(account)
+        event = authorized_event(account, row, source=_SOURCE)
+        return await around.store.invitations.redeem(
+            invitation.id,
+            holder,
+            account,
+            row,
+            [row_of(event, account.id, _SOURCE)],
+            now=around.clock.now(),
+            fence=fence(),
+        )
+
+    async def connected(login: Login) -> str:
+        try:
+            await running.x.keeper.reload()
+            await running.newcomers.look()
+        except StateError as error:
+            _log.error("account not taken on", account=login.account.username, why=str(error))
+            return "could not take the account up just now: tell its operator to restart it"
+        running.dispatcher.feeder.rescan()
+        refusal = running.newcomers.refusal(login.account.id)
+        return f"does not act for it: {refusal}" if refusal else "acts for it from now on"
+
+    connect = Connect(
+        around,
+        Connecting(
+            name=bot.name,
+            public_url=settings.connect.public_url or "",
+            scopes=bot.scopes,
+            redeem=redeem,
+            connected=connected,
+            account=settings.bot.account or "",
+        ),
+    )
+    return connect.routes
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

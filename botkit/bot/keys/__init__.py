@@ -1,0 +1,1 @@
+"""Making and changing the vault key of a store."""

@@ -1,0 +1,111 @@
+"""Another vault key for a store, while bots run on it.
+
+The new key is put before the old one where both are found by whoever looks; then each record is
+sealed again under its login's lock, so that no refresh is under way that opened it before; then
+the old key goes. Cut off anywhere, it goes on where it stopped.
+Source: docs/explanation/requirements.md, S4 and S10.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from botkit.bot.compose_client import open_the_vault, rescue_of
+from botkit.errors import ConfigError
+from botkit.model.tokens import CredentialKind
+from botkit.storage import find_previous_key, key_place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from botkit.client.refresh.refresh_lock import GrantLock
+    from botkit.config import Settings
+    from botkit.ports import Store, Vault
+
+__all__ = ["begin_rekey", "finish_rekey"]
+
+_MOST_ROUNDS = 10
+
+
+async def begin_rekey(settings: Settings, store: Store, *, tell: Callable[[str], None]) -> Vault:
+    """Make the new key, or go on with the rotation that has begun; gives a vault with both.
+
+    Raises:
+        ConfigError: The key comes from the settings, and the one before does not.
+        VaultKeyError: There is no key, or its place cannot be used; nothing was changed.
+    """
+    await open_the_vault(settings, store)  # a wrong key is said before anything is changed
+    if settings.store.key is not None:
+        if find_previous_key(settings) is None:
+            raise ConfigError(
+                "The vault key is given by BOTKIT_STORE__KEY; the one before is not given.",
+                hint="Give a new key there and the present one by BOTKIT_STORE__PREVIOUS_KEY, to "
+                "the bot too (restart it), then run this again.",
+            )
+    else:
+        made, name = await asyncio.to_thread(_rotate, settings, store.store_id)
+        tell(f"new key made: {name}" if made else f"going on with the new key: {name}")
+    return await open_the_vault(settings, store)
+
+
+async def finish_rekey(
+    settings: Settings,
+    store: Store,
+    vault: Vault,
+    lock: GrantLock,
+    *,
+    tell: Callable[[str], None],
+) -> bool:
+    """Seal everything again and drop the old key; False when the old key is still needed.
+
+    Raises:
+        StoreUnavailable: Another process holds a login's lock and does not let go.
+    """
+    sealed = 0
+    for _ in range(_MOST_ROUNDS):
+        left = [
+            row for row in await store.credentials.listing() if not vault.is_current(row.sealed)
+        ]
+        if not left:
+            break
+        for row in left:
+            async with AsyncExitStack() as stack:
+                if row.kind is CredentialKind.OAUTH2:
+                    await stack.enter_async_context(lock(row))
+                sealed += await _reseal(store, vault, row.account_id, row.app, row.kind)
+    else:
+        tell("some logins change all the time; both keys stay: run this again")
+        return False
+    tell(f"{sealed} login(s) sealed with the new key")
+    rescue = rescue_of(settings)
+    if rescue is not None and await rescue.load():
+        tell("the rescue file still needs the old key, which stays; run this again later")
+        return False
+    if settings.store.key is not None:
+        tell("BOTKIT_STORE__PREVIOUS_KEY is not needed any more")
+    else:
+        await asyncio.to_thread(_retire, settings, store.store_id)
+        tell("the old key is dropped; backups of the store from before need it, if you have it")
+    return True
+
+
+def _rotate(settings: Settings, store_id: str) -> tuple[bool, str]:
+    place = key_place(settings, store_id=store_id)
+    return place.rotate(), place.name
+
+
+def _retire(settings: Settings, store_id: str) -> None:
+    key_place(settings, store_id=store_id).retire_previous()
+
+
+async def _reseal(
+    store: Store, vault: Vault, account_id: str, app: str, kind: CredentialKind
+) -> bool:
+    row = await store.credentials.get(account_id, app, kind)
+    if row is None or vault.is_current(row.sealed):
+        return False
+    tokens = vault.open(row.sealed, account_id=account_id, app=app, kind=kind, gen=row.gen)
+    sealed = vault.seal(tokens, account_id=account_id, app=app, kind=kind, gen=row.gen)
+    return await store.credentials.reseal(row, sealed)

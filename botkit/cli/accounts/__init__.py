@@ -1,0 +1,1 @@
+"""`botkit setup` and `botkit accounts`: one module a command."""

@@ -1,0 +1,215 @@
+"""`botkit accounts invite`: links by which accounts are authorized at the running bot."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from botkit.cli.help import Command
+from botkit.cli.options import (
+    echo_json,
+    json_option,
+    key_options,
+    key_wish,
+    open_store_with_key,
+    open_the_store,
+    read_settings,
+    run_async,
+    settings_options,
+)
+from botkit.errors import ConfigError
+from botkit.telemetry.escaping import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from botkit.bot.keys.key_making import KeyWish
+    from botkit.config import Settings
+    from botkit.model.invitations import Invitation, InvitationState
+
+__all__ = ["invite_command"]
+
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+_LEAST, _MOST = timedelta(minutes=1), timedelta(days=30)
+_NOT_DONE = 1
+
+
+class Span(click.ParamType[timedelta]):
+    """A span of time: 30m, 24h, 7d."""
+
+    name = "span"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """The span of a text like `24h`."""
+        number, unit = str(value)[:-1], str(value)[-1:]
+        if not (number.isascii() and number.isdigit()) or len(number) > len("9999"):
+            self.fail(f"{value!r} is no span: write 30m, 24h or 7d.", param, ctx)
+        span = _UNITS.get(unit, timedelta(0)) * int(number)
+        if not _LEAST <= span <= _MOST:
+            self.fail(f"{value!r} is not between 1m and 30d.", param, ctx)
+        return span
+
+
+@click.command(
+    cls=Command, name="invite", help="Make a link by which an account logs in at the running bot."
+)
+@click.option("--account", metavar="NAME", help="Only this account may log in; username or id.")
+@click.option("--app", metavar="NAME", help="The app of the settings. Default: connect.app.")
+@click.option(
+    "--expires", type=Span(), default="24h", show_default=True, help="How long it is good for."
+)
+@click.option("--list", "listing", is_flag=True, help="List the invitations instead.")
+@click.option("--revoke", metavar="ID", help="End an invitation instead.")
+@key_options
+@settings_options
+@json_option
+def invite_command(
+    *,
+    account: str | None,
+    app: str | None,
+    expires: timedelta,
+    listing: bool,
+    revoke: str | None,
+    make_key: bool,
+    key_beside_store: bool,
+    config_file: Path | None,
+    overrides: Sequence[str],
+    as_json: bool,
+) -> int:
+    """The link is printed alone on stdout, and kept nowhere."""
+    if listing and revoke is not None:
+        raise click.UsageError("--list and --revoke are two things: say one of them.")
+    settings = read_settings(config_file, overrides)
+    if listing:
+        return run_async(_list(settings, as_json=as_json))
+    if revoke is not None:
+        return run_async(_revoke(settings, revoke, as_json=as_json))
+    wish = key_wish(make_key=make_key, key_beside_store=key_beside_store)
+    named = account or settings.bot.account or ""
+    made = _Asked(app or settings.connect.app, named.removeprefix("@"), expires)
+    return run_async(_invite(settings, made, wish, as_json=as_json))
+
+
+class _Asked:
+    """What the operator asked for."""
+
+    def __init__(self, app: str, account: str, expires: timedelta) -> None:
+        self.app = app
+        self.account = account
+        self.expires = expires
+
+
+async def _invite(settings: Settings, asked: _Asked, wish: KeyWish, *, as_json: bool) -> int:
+    from botkit.bot.accounts.invite import invite
+    from botkit.bot.compose_client import open_the_vault
+    from botkit.client.system import SystemClock, SystemEntropy
+
+    _check(settings, asked)
+    async with open_store_with_key(settings, wish, tell=_say) as store:
+        vault = await open_the_vault(settings, store)
+        if asked.account and await store.accounts.get(asked.account) is None:
+            _say(f"@{asked.account} is not known here yet; it must log in under that name or id")
+        made = await invite(
+            store,
+            vault,
+            public_url=settings.connect.public_url or "",
+            app=asked.app,
+            account=asked.account,
+            life=asked.expires,
+            clock=SystemClock(),
+            entropy=SystemEntropy(),
+        )
+    shown = _as_dict(made.invitation, SystemClock().now())
+    if as_json:
+        echo_json({**shown, "link": made.link, "callback_url": made.callback_url})
+        return 0
+    who = f"@{asked.account}" if asked.account else "any account"
+    _say(f"invitation {made.invitation.id}: {who}, app {asked.app}, for one login")
+    _say(f"until {made.invitation.expires_at:%Y-%m-%d %H:%M} UTC; whoever has the link can use it")
+    _say(f"the callback URL to register in X's console: {made.callback_url}")
+    click.echo(made.link)
+    return 0
+
+
+def _check(settings: Settings, asked: _Asked) -> None:
+    problems: list[str] = []
+    if not settings.connect.on or settings.connect.public_url is None:
+        problems.append(
+            "[connect] is off: set on = true and public_url, here and for the running bot."
+        )
+    if settings.bot.account and asked.account.casefold() != settings.bot.account.casefold():
+        problems.append(
+            f"[bot] account is {settings.bot.account}: the bot acts for no other account."
+        )
+    try:
+        settings.app_named(asked.app)
+    except ConfigError as unknown:
+        problems.append(str(unknown))
+    if problems:
+        raise ConfigError(" ".join(problems), problems=problems)
+
+
+async def _list(settings: Settings, *, as_json: bool) -> int:
+    from botkit.client.system import SystemClock
+
+    async with open_the_store(settings) as store:
+        names = {account.id: account.username for account in await store.accounts.listing()}
+        now = SystemClock().now()
+        found = [_as_dict(one, now, names) for one in await store.invitations.listing()]
+    if as_json:
+        echo_json(found)
+        return 0
+    if not found:
+        click.echo("No invitations. Make one: botkit accounts invite")
+    for one in found:
+        who = f"@{one['account']}" if one["account"] else "any account"
+        by = f" by @{one['used_by']}" if one["used_by"] else ""
+        click.echo(
+            f"{one['id']}  {one['state']}{by}  {who}  app {one['app']}"
+            f"  until {one['expires_at']:%Y-%m-%d %H:%M} UTC"
+        )
+    return 0
+
+
+async def _revoke(settings: Settings, invitation_id: str, *, as_json: bool) -> int:
+    from botkit.client.system import SystemClock
+
+    async with open_the_store(settings) as store:
+        done = await store.invitations.revoke(invitation_id, now=SystemClock().now())
+        known = await store.invitations.get(invitation_id)
+    if as_json:
+        echo_json({"id": invitation_id, "revoked": done})
+    elif done:
+        _say(f"invitation {invitation_id} is revoked")
+    elif known is None:
+        _say(f"there is no invitation {invitation_id}: botkit accounts invite --list")
+    else:
+        _say(f"invitation {invitation_id} was used or revoked before")
+    return 0 if done else _NOT_DONE
+
+
+def _as_dict(
+    invitation: Invitation, now: datetime, names: dict[str, str] | None = None
+) -> dict[str, Any]:
+    state: InvitationState = invitation.state(now)
+    used_by = invitation.used_by
+    return {
+        "id": invitation.id,
+        "state": state.value,
+        "app": invitation.app,
+        "account": invitation.account or None,
+        "created_at": invitation.created_at,
+        "expires_at": invitation.expires_at,
+        "used_at": invitation.used_at,
+        "used_by": (names or {}).get(used_by, used_by) or None,
+    }
+
+
+def _say(text: str) -> None:
+    click.echo(f"invite  {escape(text)}", err=True)

@@ -1,0 +1,189 @@
+"""`botkit accounts`: the accounts and how their logins are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from botkit.cli.accounts.change import (
+    rekey_command,
+    remove_command,
+    rename_command,
+    revoke_command,
+)
+from botkit.cli.accounts.check import check_command, next_step
+from botkit.cli.accounts.import_login import import_command, invalidate_command
+from botkit.cli.accounts.invite import invite_command
+from botkit.cli.accounts.move import export_command
+from botkit.cli.help import Group
+from botkit.cli.options import (
+    echo_json,
+    json_option,
+    open_the_store,
+    read_settings,
+    run_async,
+    settings_options,
+    the_account,
+)
+from botkit.model.tokens import LoginState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from botkit.config import Settings
+    from botkit.model.records import CredentialRow
+    from botkit.model.users import Account
+
+__all__ = ["command"]
+
+
+@click.group(cls=Group, name="accounts", help="List, check, move and end the accounts and logins.")
+def command() -> None:
+    """Group the account commands."""
+
+
+command.add_command(check_command)
+command.add_command(invite_command)
+command.add_command(rename_command)
+command.add_command(export_command)
+command.add_command(import_command)
+command.add_command(revoke_command)
+command.add_command(invalidate_command)
+command.add_command(remove_command)
+command.add_command(rekey_command)
+
+
+@command.command(name="list", help="One line an account: who, which app, how the login is.")
+@settings_options
+@json_option
+def list_accounts(*, config_file: Path | None, overrides: Sequence[str], as_json: bool) -> None:
+    """Print all accounts."""
+    settings = read_settings(config_file, overrides)
+
+    async def gather() -> list[dict[str, Any]]:
+        async with open_the_store(settings) as store:
+            return [
+                _as_dict(account, await store.credentials.listing(account.id), settings)
+                for account in await store.accounts.listing()
+            ]
+
+    found = run_async(gather())
+    if as_json:
+        echo_json(found)
+        return
+    if not found:
+        click.echo("No account is authorized yet. Run `botkit setup`.")
+    for account in found:
+        states = ", ".join(
+            f"{_kind(account, each)} {each['status']}" for each in account["logins"]
+        )
+        click.echo(f"{_heading(account)}  {states}")
+
+
+@command.command(name="show", help="One account in full: each login, its state and the next step.")
+@click.argument("account", required=False)
+@settings_options
+@json_option
+def show_account(
+    *, account: str | None, config_file: Path | None, overrides: Sequence[str], as_json: bool
+) -> int:
+    """Print one account; the exit code says how its worst login is."""
+    settings = read_settings(config_file, overrides)
+
+    async def gather() -> dict[str, Any]:
+        async with open_the_store(settings) as store:
+            found = await the_account(store, account, settings)
+            return _as_dict(found, await store.credentials.listing(found.id), settings)
+
+    shown = run_async(gather())
+    if as_json:
+        echo_json(shown)
+    else:
+        _print(shown)
+    return _exit_code([login for login in shown["logins"] if login["app"] == shown["app"]])
+
+
+def _as_dict(
+    account: Account, rows: Sequence[CredentialRow], settings: Settings
+) -> dict[str, Any]:
+    from botkit.client.logins.oauth1_fallback import stand_in_of
+
+    now = _now()
+    here = [row for row in rows if row.app == account.app]
+    return {
+        "id": account.id,
+        "username": account.username,
+        "alias": account.alias or None,
+        "app": account.app,
+        "logins": [_login(account, row, now) for row in rows],
+        "fallback": stand_in_of(here, allowed=settings.run.fallback, now=now) or None,
+    }
+
+
+def _login(account: Account, row: CredentialRow, now: datetime) -> dict[str, Any]:
+    left_s = None
+    if row.access_until is not None:
+        left_s = max(0, round((row.access_until - now).total_seconds()))
+    return {
+        "kind": row.kind.value,
+        "app": row.app,
+        "status": row.status.value,
+        "since": row.since,
+        "reason": row.reason,
+        "generation": row.gen,
+        "scopes": list(row.scopes),
+        "access_level": row.level or None,
+        "access_token_left_s": left_s,
+        "last_success": row.last_success,
+        "granted_at": row.granted_at,
+        "refresh_under_way": row.intent is not None,
+        "next": next_step(account, row.status, row.reason, row.kind),
+    }
+
+
+def _heading(account: dict[str, Any]) -> str:
+    alias = f" ({account['alias']})" if account["alias"] else ""
+    return f"@{account['username']}{alias}  id {account['id']}  app {account['app']}"
+
+
+def _kind(account: dict[str, Any], login: dict[str, Any]) -> str:
+    """Which login it is; one that the account acted through before has its app named."""
+    before = "" if login["app"] == account["app"] else f" (app {login['app']})"
+    return f"{login['kind']}{before}"
+
+
+def _print(shown: dict[str, Any]) -> None:
+    click.echo(_heading(shown))
+    for login in shown["logins"]:
+        kind, since = _kind(shown, login), f"{login['since']:%Y-%m-%d %H:%M} UTC"
+        click.echo(f"  {kind}  {login['status']} since {since}")
+        if login["reason"]:
+            click.echo(f"    reason       {login['reason']}")
+        if login["scopes"]:
+            click.echo(f"    scopes       {' '.join(login['scopes'])}")
+        if login["access_level"]:
+            click.echo(f"    access level {login['access_level']}")
+        click.echo(f"    authorized   {login['granted_at']:%Y-%m-%d %H:%M} UTC")
+        if login["access_token_left_s"] is not None:
+            click.echo(f"    access token {login['access_token_left_s'] // 60} min left")
+        click.echo(f"    generation   {login['generation']}")
+        if login["next"]:
+            click.echo(f"    next         {login['next']}")
+    if shown["fallback"]:
+        click.echo(f"  fallback       {shown['fallback']}")
+
+
+def _exit_code(logins: Sequence[dict[str, Any]]) -> int:
+    states = {login["status"] for login in logins}
+    if not states or states & {LoginState.DEAD.value, LoginState.CONFIG.value}:
+        return 2
+    return 1 if LoginState.UNCERTAIN.value in states else 0
+
+
+def _now() -> datetime:
+    from botkit.client.system import SystemClock
+
+    return SystemClock().now()

@@ -1,0 +1,127 @@
+"""`botkit checklist`: the automated-account label and what belongs to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from botkit.cli.help import Command
+from botkit.cli.options import (
+    account_option,
+    echo_json,
+    json_option,
+    open_the_store,
+    read_settings,
+    run_async,
+    settings_options,
+    the_account,
+)
+from botkit.errors import BotkitError, Parked
+from botkit.protocol.rules.label import STEPS, Label, StepState, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from botkit.config import Settings
+    from botkit.model.users import Account, User
+    from botkit.ports import Store
+
+__all__ = ["command"]
+
+_NOT_DONE = 1
+_SIGNS = {StepState.VERIFIED: "✓ verified", StepState.CONFIRMED: "✓ confirmed"}
+_IDS = click.Choice([step.id for step in STEPS])
+
+
+@click.command(
+    cls=Command, name="checklist", help="Walk through the automated-account label, step by step."
+)
+@click.option("--done", multiple=True, type=_IDS, help="Confirm a step that you have done.")
+@click.option("--undo", multiple=True, type=_IDS, help="Take a confirmation back.")
+@click.option("--offline", is_flag=True, help="Do not ask X what it shows of the account.")
+@account_option
+@settings_options
+@json_option
+def command(
+    *,
+    done: Sequence[str],
+    undo: Sequence[str],
+    offline: bool,
+    account: str | None,
+    config_file: Path | None,
+    overrides: Sequence[str],
+    as_json: bool,
+) -> int:
+    """Print the nine steps; 0 only when none is open."""
+    settings = read_settings(config_file, overrides)
+
+    async def work() -> tuple[Account, Label, str]:
+        async with open_the_store(settings) as store:
+            found = await the_account(store, account, settings)
+            await _mark(store, found, done, undo)
+            profile, why = (None, "not asked") if offline else await _ask_x(settings, store, found)
+            confirmed = {mark.step for mark in await store.accounts.marks(found.id)}
+            return found, judge(profile, confirmed), why
+
+    found, label, why = run_async(work())
+    if as_json:
+        echo_json(_as_dict(found, label, why))
+    else:
+        _print(found, label, why)
+    return 0 if label.complete else _NOT_DONE
+
+
+async def _mark(store: Store, account: Account, done: Sequence[str], undo: Sequence[str]) -> None:
+    from botkit.client.system import SystemClock
+    from botkit.model.records import Mark
+
+    now = SystemClock().now()
+    for step in done:
+        await store.accounts.set_mark(Mark(account_id=account.id, step=step, at=now))
+    for step in undo:
+        await store.accounts.clear_mark(account.id, step)
+
+
+async def _ask_x(settings: Settings, store: Store, account: Account) -> tuple[User | None, str]:
+    """The account's profile as X shows it, or why it could not be asked for."""
+    from botkit.bot.compose_client import open_the_vault, open_x
+    from botkit.protocol.api import objects, requests
+
+    try:
+        vault = await open_the_vault(settings, store)
+        async with open_x(settings, store, vault) as x:
+            response = await x.sender.send(requests.get_me(), account_id=account.id)
+            users = objects.read_users(response)
+    except (BotkitError, Parked) as problem:
+        return None, f"X could not be asked: {problem}"
+    return (users[0] if users else None), ""
+
+
+def _print(account: Account, label: Label, why: str) -> None:
+    click.echo(f"@{account.username}: automated label, {label.done} of {len(STEPS)} steps")
+    if why:
+        click.echo(f"({why}; only your confirmations count)")
+    for number, step in enumerate(STEPS, start=1):
+        sign = _SIGNS.get(label.states[step.id], "  open")
+        click.echo(f"  {number}. {sign:<12} {step.id:<18} {step.do}")
+        if step.why and label.states[step.id] is StepState.OPEN:
+            click.echo(f"{'':<37}{step.why}")
+    if label.next_step is not None:
+        click.echo(f"When a step is done: botkit checklist --done {label.next_step.id}")
+    else:
+        click.echo("All done.")
+
+
+def _as_dict(account: Account, label: Label, why: str) -> dict[str, Any]:
+    return {
+        "account": {"id": account.id, "username": account.username},
+        "complete": label.complete,
+        "done": label.done,
+        "steps": [
+            {"id": s.id, "state": label.states[s.id].value, "do": s.do, "why": s.why}
+            for s in STEPS
+        ],
+        "problem": why,
+    }

@@ -1,0 +1,142 @@
+"""`botkit doctor`: everything that would make the first write fail, each with its cure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from botkit.cli.help import Command
+from botkit.cli.options import (
+    account_option,
+    echo_json,
+    json_option,
+    open_the_store,
+    read_settings,
+    run_async,
+    settings_options,
+)
+from botkit.errors import BotkitError, ConfigError
+from botkit.telemetry.escaping import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from botkit.bot import Bot
+    from botkit.config import Settings
+    from botkit.doctor.findings import Finding
+    from botkit.doctor.report import Report
+
+__all__ = ["command"]
+
+_WIDTH = 17
+
+
+@click.command(
+    cls=Command,
+    name="doctor",
+    help="Say what would make the first write fail: keys, clock, access, credits; with the cure.",
+)
+@click.argument("target", required=False, metavar="[MODULE:BOT]")
+@click.option("--offline", is_flag=True, help="Do not ask X: look at settings and store only.")
+@account_option
+@settings_options
+@json_option
+def command(
+    *,
+    target: str | None,
+    offline: bool,
+    account: str | None,
+    config_file: Path | None,
+    overrides: Sequence[str],
+    as_json: bool,
+) -> int:
+    """Check everything; the exit code says what the worst of it is."""
+    from botkit.doctor.findings import exit_code, not_asked, wrong
+
+    try:
+        settings = read_settings(config_file, overrides)
+    except ConfigError as error:
+        faults = [wrong("settings", problem, error.hint) for problem in error.problems]
+        rest = not_asked("x", "Nothing else was looked at; first the settings.")
+        _print([*faults, rest], str, as_json=as_json, more={})
+        return exit_code(faults)
+    from botkit.bot.serving import log_as
+
+    redactor = log_as(settings, level="error")
+    bot = _load(target or settings.bot.target)
+    report = run_async(_examine(settings, bot, account or settings.bot.account, offline=offline))
+    more = {"times_asked": report.times_asked, "cost_usd": str(report.cost_usd)}
+    _print(report.findings, redactor.known, as_json=as_json, more=more)
+    if report.times_asked and not as_json:
+        times = "once" if report.times_asked == 1 else f"{report.times_asked} times"
+        cost = f"up to USD {report.cost_usd}, counted in the budget"
+        click.echo(f"X was asked {times} whose a login is: {cost}.")
+    return report.exit_code
+
+
+def _load(target: str | None) -> Bot | BotkitError | None:
+    """The bot, or why there is none to judge by."""
+    if not target:
+        return None
+    from botkit.cli.loading import load_bot
+
+    try:
+        bot = load_bot(target)
+        bot.wiring  # noqa: B018 - handlers that cannot be served are found here
+    except BotkitError as error:
+        return error
+    return bot
+
+
+async def _examine(
+    settings: Settings, bot: Bot | BotkitError | None, account: str | None, *, offline: bool
+) -> Report:
+    from botkit.cli.accounts.check import next_step
+    from botkit.doctor.run import Asked, examine
+
+    asked = Asked(
+        bot=bot,
+        account=account or "",
+        offline=offline,
+        opening=lambda: open_the_store(settings),
+        next_step=next_step,
+    )
+    return await examine(settings, asked)
+
+
+def _print(
+    findings: Iterable[Finding],
+    clean: Callable[[str], str],
+    *,
+    as_json: bool,
+    more: dict[str, Any],
+) -> None:
+    from botkit.doctor.findings import exit_code
+
+    told = list(findings)
+    if as_json:
+        found = [_as_dict(finding, clean) for finding in told]
+        echo_json({"exit_code": exit_code(told), "findings": found, **more})
+        return
+    for finding in told:
+        about = f" ({finding.about})" if finding.about else ""
+        parts = [f"{finding.id}{about}:", finding.cause]
+        if finding.cure:
+            parts += ["Cure:", finding.cure]
+        line = " ".join(part for part in parts if part)
+        click.echo(f"{finding.verdict.value:<{_WIDTH}}  {escape(clean(line))}")
+
+
+def _as_dict(finding: Finding, clean: Callable[[str], str]) -> dict[str, Any]:
+    return {
+        "id": finding.id,
+        "about": finding.about,
+        "verdict": finding.verdict.value,
+        "cause": clean(finding.cause),
+        "cure": clean(finding.cure),
+        "exit_code": finding.exit_code,
+        "have": list(finding.have),
+        "need": list(finding.need),
+    }

@@ -1,0 +1,323 @@
+"""`botkit events`: what was recorded, the dead letters, and the decoder."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from botkit.cli.help import Group
+from botkit.cli.options import (
+    account_option,
+    echo_json,
+    json_option,
+    limit_option,
+    open_the_store,
+    read_settings,
+    run_async,
+    settings_options,
+)
+from botkit.cli.rows import print_rows
+from botkit.errors import ConfigError
+from botkit.model.records import EventState
+from botkit.telemetry.escaping import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
+
+    from botkit.config import Settings
+    from botkit.model.records import DeadLetter, StoredEvent
+    from botkit.ports import Store
+
+__all__ = ["command"]
+
+_TEXT_WIDTH = 60
+
+
+@click.group(
+    cls=Group, name="events", help="Events and dead letters: list, show, retry, drop, decode."
+)
+def command() -> None:
+    """Group the event commands."""
+
+
+@command.command(name="list", help="Recorded events, newest first; --dead for the dead letters.")
+@click.option("--dead", is_flag=True, help="Only dead letters, with the reason.")
+@click.option(
+    "--state", type=click.Choice([state.value for state in EventState]), help="Only in that state."
+)
+@limit_option
+@settings_options
+@json_option
+def list_events(
+    *,
+    dead: bool,
+    state: str | None,
+    limit: int,
+    config_file: Path | None,
+    overrides: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Print events."""
+    settings = read_settings(config_file, overrides)
+
+    async def gather() -> list[dict[str, Any]]:
+        async with open_the_store(settings) as store:
+            if dead:
+                return [_letter(letter) for letter in await store.events.dead(limit=limit)]
+            wanted = EventState(state) if state else None
+            found = await store.events.listing(state=wanted, limit=limit)
+            return [_event(event) for event in found]
+
+    rows = run_async(gather())
+    if as_json:
+        echo_json(rows)
+        return
+    if not rows:
+        click.echo("No dead letters." if dead else "No events.")
+    print_rows(
+        ("when", "event", "state", "about"),
+        (
+            (
+                f"{row['at']:%Y-%m-%d %H:%M:%S}",
+                row["key"],
+                row["state"]
+                + (f" (waits for {row['waiting_for']})" if row.get("waiting_for") else ""),
+                f"{row['reason']}: {row['error']}" if dead else row["text"],
+            )
+            for row in rows
+        ),
+    )
+
+
+@command.command(name="show", help="One event in full, with its writes and its trace if it died.")
+@click.argument("key")
+@account_option
+@settings_options
+@json_option
+def show_event(
+    *,
+    key: str,
+    account: str | None,
+    config_file: Path | None,
+    overrides: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Print one event."""
+    settings = read_settings(config_file, overrides)
+
+    async def gather() -> list[dict[str, Any]]:
+        async with open_the_store(settings) as store:
+            return [await _in_full(store, event) for event in await _find(store, key, account)]
+
+    shown = run_async(gather())
+    if as_json:
+        echo_json(shown)
+        return
+    for event in shown:
+        for name, value in event.items():
+            if value not in ("", None, [], {}):
+                text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+                click.echo(f"{name:<12} " + "\n".join(escape(line) for line in text.split("\n")))
+
+
+@command.command(name="retry", help="Put dead letters back into the inbox of the bot.")
+@click.argument("keys", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All dead letters.")
+@account_option
+@settings_options
+def retry_events(
+    *,
+    keys: Sequence[str],
+    everything: bool,
+    account: str | None,
+    config_file: Path | None,
+    overrides: Sequence[str],
+) -> int:
+    """Revive dead letters; what their handlers sent before stands and is not sent again."""
+    settings = read_settings(config_file, overrides)
+    return run_async(
+        _each(
+            settings,
+            keys,
+            lambda store, owner, key: store.events.revive(owner, key),
+            "back in the inbox",
+            everything=everything,
+            account=account,
+        )
+    )
+
+
+@command.command(name="replay", help="Run finished events once more; their writes happen anew.")
+@click.argument("keys", nargs=-1, required=True)
+@account_option
+@click.confirmation_option(prompt="Their writes will be sent again, as new ones. Go on?")
+@settings_options
+def replay_events(
+    *, keys: Sequence[str], account: str | None, config_file: Path | None, overrides: Sequence[str]
+) -> int:
+    """Raise the run of events, so that their steps happen anew."""
+    settings = read_settings(config_file, overrides)
+    return run_async(
+        _each(
+            settings,
+            keys,
+            lambda store, owner, key: store.events.revive(owner, key, new_run=True),
+            "run again",
+            account=account,
+        )
+    )
+
+
+@command.command(name="drop", help="Give up waiting or dead events for good.")
+@click.argument("keys", nargs=-1, required=True)
+@account_option
+@settings_options
+def drop_events(
+    *, keys: Sequence[str], account: str | None, config_file: Path | None, overrides: Sequence[str]
+) -> int:
+    """Drop events; they stay on record as dropped."""
+    settings = read_settings(config_file, overrides)
+    return run_async(
+        _each(
+            settings,
+            keys,
+            lambda store, owner, key: store.events.drop(owner, key, "by hand"),
+            "dropped",
+            account=account,
+        )
+    )
+
+
+@command.command(
+    name="decode", help="Decode payloads of X as botkit does: one JSON object a line."
+)
+@click.argument("file", type=click.File("rb"))
+def decode(*, file: Any) -> int:
+    """Print what each event of the file is; `-` reads stdin."""
+    from botkit.protocol.events.event_files import ERROR_START, decode_lines
+
+    failed = False
+    for line in decode_lines(file):
+        sys.stdout.buffer.write(line + b"\n")
+        failed = failed or line.startswith(ERROR_START)
+    sys.stdout.buffer.flush()
+    return 1 if failed else 0
+
+
+async def _each(
+    settings: Settings,
+    keys: Sequence[str],
+    act: Callable[[Store, str, str], Awaitable[bool]],
+    done: str,
+    *,
+    everything: bool = False,
+    account: str | None,
+) -> int:
+    """Do it to each of the events, in a transaction each; says how many, gives the exit code."""
+    async with open_the_store(settings) as store:
+        pairs = await _chosen(store, keys, everything=everything, account=account)
+        acted = [await act(store, owner, key) for owner, key in pairs]
+    click.echo(f"{sum(acted)} of {len(acted)} {done}.")
+    return 0 if all(acted) else 1
+
+
+async def _find(store: Store, key: str, account: str | None) -> list[StoredEvent]:
+    found = await store.events.get(key, account_id=await _owner(store, account))
+    if not found:
+        raise ConfigError(
+            f"There is no event {key!r} on record.",
+            hint="`botkit events list` shows the keys; events are kept for seven days.",
+        )
+    return found
+
+
+async def _owner(store: Store, account: str | None) -> str | None:
+    """Whose events are meant: an account's id, None for everybody's."""
+    if not account:
+        return None
+    found = await store.accounts.get(account)
+    if found is not None:
+        return found.id
+    if account.isdigit():
+        return account  # its events may outlive an account
+    raise ConfigError(
+        f"There is no account {account!r} here.", hint="`botkit accounts list` shows them."
+    )
+
+
+async def _chosen(
+    store: Store, keys: Sequence[str], *, everything: bool, account: str | None
+) -> list[tuple[str, str]]:
+    if everything:
+        letters = await store.events.dead(account_id=await _owner(store, account), limit=10_000)
+        return [(letter.account_id, letter.key) for letter in letters]
+    if not keys:
+        raise ConfigError("Which events?", hint="Name their keys, or say --all.")
+    found = [event for key in keys for event in await _find(store, key, account)]
+    return [(event.account_id, event.key) for event in found]
+
+
+async def _in_full(store: Store, event: StoredEvent) -> dict[str, Any]:
+    letters = [
+        letter
+        for letter in await store.events.dead(account_id=event.account_id, limit=10_000)
+        if letter.key == event.key
+    ]
+    writes = await store.writes.listing(account_id=event.account_id, limit=10_000)
+    return {
+        **_event(event),
+        "body": msgspec.json.decode(event.body),
+        "dead": _letter(letters[0]) if letters else None,
+        "trace": letters[0].trace if letters else "",
+        "writes": [
+            {"id": write.id, "state": write.state.value, "result": write.result_id}
+            for write in writes
+            if write.event_key == event.key
+        ],
+    }
+
+
+def _event(event: StoredEvent) -> dict[str, Any]:
+    return {
+        "key": event.key,
+        "account_id": event.account_id,
+        "kind": event.kind,
+        "state": event.state.value,
+        "note": event.note,
+        "waiting_for": event.waiting_for,
+        "not_before": event.not_before,
+        "attempts": event.attempts,
+        "run": event.run,
+        "source": event.source,
+        "cause": event.cause,
+        "at": event.at,
+        "recorded_at": event.recorded_at,
+        "text": _text_of(event.body),
+    }
+
+
+def _letter(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "key": letter.key,
+        "account_id": letter.account_id,
+        "kind": letter.kind,
+        "state": EventState.DEAD.value,
+        "reason": letter.reason,
+        "error": letter.error,
+        "handler": letter.handler,
+        "attempts": letter.attempts,
+        "at": letter.at,
+    }
+
+
+def _text_of(body: bytes) -> str:
+    """The beginning of a post's text; a direct message's is not shown in listings."""
+    try:
+        text: str = msgspec.json.decode(body)["post"]["text"]
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return ""
+    return text if len(text) <= _TEXT_WIDTH else text[: _TEXT_WIDTH - 1] + "…"

@@ -1,0 +1,60 @@
+"""`botkit run`: the long-running process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from botkit.cli.help import Command
+from botkit.cli.options import read_settings, run_async, settings_options
+from botkit.cli.startup import started
+from botkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+__all__ = ["command"]
+
+
+@click.command(
+    cls=Command,
+    name="run",
+    help="Run a bot until it is told to stop (SIGTERM drains, then exits).",
+)
+@click.argument("target", required=False, metavar="[MODULE:BOT]")
+@click.option("--dry-run", is_flag=True, help="Send nothing: record what would have been sent.")
+@click.option("--force", is_flag=True, help="Start although the account may not do all it needs.")
+@settings_options
+def command(
+    *,
+    target: str | None,
+    dry_run: bool,
+    force: bool,
+    config_file: Path | None,
+    overrides: Sequence[str],
+) -> int:
+    """Run the bot that is named here or in botkit.toml."""
+    settings = read_settings(config_file, overrides)
+    named = target or settings.bot.target
+    if not named:
+        raise ConfigError(
+            "Which bot? None is named.",
+            hint='Say botkit run MODULE:BOT, or set target = "MODULE:BOT" under [bot].',
+        )
+    from botkit.bot.serving import log_as, serve
+    from botkit.cli.loading import load_bot
+
+    redactor = log_as(settings)
+    bot = load_bot(named)
+    return run_async(
+        serve(
+            bot,
+            settings,
+            dry_run=dry_run,
+            force=force,
+            redactor=redactor,
+            on_running=started,
+        )
+    )

@@ -1,0 +1,199 @@
+"""`botkit status`: what is alive, what waits and why, and what was spent."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from botkit.cli.help import Command
+from botkit.cli.options import (
+    echo_json,
+    json_option,
+    open_the_store,
+    read_settings,
+    run_async,
+    settings_options,
+)
+from botkit.leases.owner import in_words
+from botkit.model.records import EventState, WriteState
+from botkit.model.tokens import LoginState
+from botkit.telemetry.escaping import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from botkit.config import Settings
+    from botkit.model.records import CredentialRow
+    from botkit.model.users import Account
+    from botkit.ports import Store
+
+__all__ = ["command"]
+
+_UNSETTLED = (WriteState.SENDING, WriteState.UNCERTAIN, WriteState.UNRESOLVED)
+
+
+@click.command(
+    cls=Command, name="status", help="Say what is alive, what waits and why, and what was spent."
+)
+@settings_options
+@json_option
+def command(*, config_file: Path | None, overrides: Sequence[str], as_json: bool) -> int:
+    """Print the state of the bot; 0 when it runs and nothing is wrong, else 1 or 2."""
+    settings = read_settings(config_file, overrides)
+
+    async def gather() -> dict[str, Any]:
+        async with open_the_store(settings) as store:
+            return await _state_of(store, settings)
+
+    state = run_async(gather())
+    if as_json:
+        echo_json(state)
+    else:
+        _print(state)
+    return _exit_code(state)
+
+
+async def _state_of(store: Store, settings: Settings) -> dict[str, Any]:
+    everyone = await store.accounts.listing()
+    logins = await store.credentials.listing()
+    unsettled = await store.writes.listing(states=_UNSETTLED, limit=1000)
+    runner = await store.leases.holder("runner")
+    return {
+        "store": store.url,
+        "runner": runner,
+        "keeper": await store.leases.holder("keeper"),
+        "parts": [
+            {"part": r.part, "state": r.state, "detail": r.detail, "at": r.at, **r.data}
+            for r in await store.progress.reports()
+        ],
+        "accounts": [await _account(store, a, logins, settings) for a in everyone],
+        "logins": [
+            {
+                "account_id": row.account_id,
+                "app": row.app,
+                "kind": row.kind.value,
+                "status": row.status.value,
+                "reason": row.reason,
+            }
+            for row in logins
+        ],
+        "events": dict(await store.events.counts()),
+        "waiting": await _waiting(store),
+        "unsettled_writes": [{"id": w.id, "state": w.state.value} for w in unsettled],
+        "gaps": [
+            {"source": g.source, "since": g.since, "until": g.until, "state": g.state}
+            for g in await store.progress.gaps(limit=5)
+        ],
+    }
+
+
+async def _account(
+    store: Store, account: Account, logins: Sequence[CredentialRow], settings: Settings
+) -> dict[str, Any]:
+    from botkit.client.logins.oauth1_fallback import stand_in_of
+
+    its = [row for row in logins if (row.account_id, row.app) == (account.id, account.app)]
+    fallback = stand_in_of(its, allowed=settings.run.fallback, now=_now())
+    return {
+        "id": account.id,
+        "username": account.username,
+        "app": account.app,
+        "fallback": fallback or None,
+        "spent_usd": await _spent(store, account.id),
+    }
+
+
+async def _waiting(store: Store) -> list[dict[str, Any]]:
+    """What parked events wait for, how many, and until when at the latest."""
+    causes: dict[str, list[datetime | None]] = {}
+    for event in await store.events.listing(state=EventState.WAITING, limit=1000):
+        if event.waiting_for:
+            causes.setdefault(event.waiting_for, []).append(event.not_before)
+    return [
+        {"for": cause, "events": len(times), "until": max((t for t in times if t), default=None)}
+        for cause, times in sorted(causes.items())
+    ]
+
+
+async def _spent(store: Store, account_id: str) -> dict[str, str]:
+    """What the account spent this hour and today (UTC), USD."""
+    hour = _now().replace(minute=0, second=0, microsecond=0)
+    entries = await store.ledger.spent(account_id, since=hour.replace(hour=0))
+    day = sum((e.reads_usd + e.writes_usd for e in entries), Decimal(0))
+    this_hour = sum(
+        (e.reads_usd + e.writes_usd for e in entries if e.hour + timedelta(hours=1) > hour),
+        Decimal(0),
+    )
+    return {"hour": str(this_hour), "day": str(day)}
+
+
+def _print(state: dict[str, Any]) -> None:
+    click.echo(f"store    {state['store']}")
+    click.echo(f"runner   {_named(state['runner'])}")
+    _print_keeper(state)
+    for part in state["parts"]:
+        said = part["state"] if state["runner"] else f"was {part['state']}"
+        click.echo(escape(f"{part['part']:<24} {said:<9} {part['detail']}"))
+    for account in state["accounts"]:
+        place = (account["id"], account["app"])
+        logins = [row for row in state["logins"] if (row["account_id"], row["app"]) == place]
+        shown = ", ".join(f"{r['kind']} {r['status']}" for r in logins) or "no login"
+        spent = account["spent_usd"]
+        click.echo(
+            f"account  @{account['username']}: {shown};"
+            f" spent {spent['day']} USD today, {spent['hour']} this hour"
+        )
+        if account["fallback"]:
+            click.echo(f"fallback @{account['username']}: {account['fallback']}")
+    for row in state["logins"]:
+        if not row["account_id"]:
+            why = f": {row['reason']}" if row["reason"] else ""
+            click.echo(escape(f"app      {row['app']}: {row['kind']} {row['status']}{why}"))
+    counts = "  ".join(f"{name} {count}" for name, count in state["events"].items())
+    click.echo(f"events   {counts}")
+    for cause in state["waiting"]:
+        until = f" until {cause['until']:%Y-%m-%d %H:%M:%S} UTC" if cause["until"] else ""
+        click.echo(escape(f"waits    {cause['events']} for {cause['for']}{until}"))
+    for write in state["unsettled_writes"]:
+        click.echo(escape(f"write    {write['state']} {write['id']}"))
+    for gap in state["gaps"]:
+        if gap["state"] == "open":
+            click.echo(f"gap      {gap['source']} since {gap['since']:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _print_keeper(state: dict[str, Any]) -> None:
+    """Who refreshes the logins, when it is not the runner."""
+    if state["keeper"] not in {None, state["runner"]}:
+        click.echo(f"keeper   {_named(state['keeper'])} refreshes the logins")
+
+
+def _named(runner: str | None) -> str:
+    """The running process in words: the name of a lease's owner is for the machine."""
+    if not runner:
+        return "no bot is running on this store"
+    return in_words(runner)
+
+
+def _exit_code(state: dict[str, Any]) -> int:
+    used = {(account["id"], account["app"]) for account in state["accounts"]}
+    statuses = {
+        row["status"]
+        for row in state["logins"]
+        if not row["account_id"] or (row["account_id"], row["app"]) in used
+    }
+    if not state["accounts"] or statuses & {LoginState.DEAD.value, LoginState.CONFIG.value}:
+        return 2
+    if not state["runner"] or LoginState.UNCERTAIN.value in statuses:
+        return 1
+    return 0
+
+
+def _now() -> datetime:
+    from botkit.client.system import SystemClock
+
+    return SystemClock().now()

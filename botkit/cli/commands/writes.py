@@ -1,0 +1,227 @@
+"""`botkit writes`: the journal of what was sent, and the decisions that a person makes in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from botkit.cli.help import Group
+from botkit.cli.options import (
+    echo_json,
+    json_option,
+    limit_option,
+    open_the_store,
+    read_settings,
+    run_async,
+    settings_options,
+)
+from botkit.cli.rows import print_rows
+from botkit.errors import ConfigError
+from botkit.model.messages import Message
+from botkit.model.posts import Post
+from botkit.model.records import WriteState
+from botkit.runtime.writes.write_outcomes import MESSAGE_OPERATIONS
+from botkit.telemetry.escaping import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from botkit.model.records import StoredWrite
+    from botkit.ports import Store
+
+__all__ = ["command"]
+
+_OPEN = frozenset({WriteState.UNCERTAIN, WriteState.UNRESOLVED})
+_CANCELLABLE = frozenset({WriteState.QUEUED, *_OPEN})
+
+
+@click.group(cls=Group, name="writes", help="The journal of writes: list, show, settle, cancel.")
+def command() -> None:
+    """Group the write commands."""
+
+
+@command.command(name="list", help="Writes, newest first.")
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice([state.value for state in WriteState], case_sensitive=False),
+    help="Only in that state; may be given more than once.",
+)
+@limit_option
+@settings_options
+@json_option
+def list_writes(
+    *,
+    states: Sequence[str],
+    limit: int,
+    config_file: Path | None,
+    overrides: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Print writes."""
+    settings = read_settings(config_file, overrides)
+
+    async def gather() -> list[dict[str, Any]]:
+        async with open_the_store(settings) as store:
+            wanted = [WriteState(state.upper()) for state in states]
+            return [_as_dict(w) for w in await store.writes.listing(states=wanted, limit=limit)]
+
+    rows = run_async(gather())
+    if as_json:
+        echo_json(rows)
+        return
+    if not rows:
+        click.echo("No writes.")
+    print_rows(
+        ("when", "state", "operation", "made", "write"),
+        (
+            (
+                f"{row['created_at']:%Y-%m-%d %H:%M:%S}",
+                row["state"],
+                row["operation"],
+                row["result_id"],
+                row["id"],
+            )
+            for row in rows
+        ),
+    )
+
+
+@command.command(name="show", help="One write in full, with its attempts and its reads.")
+@click.argument("write_id")
+@settings_options
+@json_option
+def show_write(
+    *, write_id: str, config_file: Path | None, overrides: Sequence[str], as_json: bool
+) -> None:
+    """Print one write."""
+    settings = read_settings(config_file, overrides)
+
+    async def gather() -> dict[str, Any]:
+        async with open_the_store(settings) as store:
+            write = await _one(store, write_id)
+            attempts = [msgspec.to_builtins(attempt) for attempt in write.attempts]
+            return {**_as_dict(write), "text": write.text, "attempts": attempts}
+
+    shown = run_async(gather())
+    if as_json:
+        echo_json(shown)
+        return
+    for name, value in shown.items():
+        if value not in ("", None, []):
+            click.echo(f"{name:<14} {escape(str(value))}")
+
+
+@command.command(name="settle", help="Say whether an uncertain write happened; you have looked.")
+@click.argument("write_id")
+@click.option("--happened", "post_id", metavar="POST_ID", help="It did: the id of what X made.")
+@click.option("--not-there", is_flag=True, help="It did not: it may be sent again.")
+@settings_options
+def settle_write(
+    *,
+    write_id: str,
+    post_id: str | None,
+    not_there: bool,
+    config_file: Path | None,
+    overrides: Sequence[str],
+) -> None:
+    """Decide an UNCERTAIN or UNRESOLVED write; its event goes on."""
+    if bool(post_id) == not_there:
+        raise click.UsageError("Say either --happened POST_ID or --not-there.")
+    if post_id and not (post_id.isascii() and post_id.isdigit()):
+        raise click.UsageError(f"{post_id!r} is no id of X: it is all digits.")
+    settings = read_settings(config_file, overrides)
+
+    async def act() -> None:
+        async with open_the_store(settings) as store:
+            write = await _one(store, write_id, allowed=_OPEN, verb="settled")
+            now = _now()
+            if post_id:
+                made = _made(write, post_id)
+                await store.writes.confirm(
+                    write.id,
+                    result_id=post_id,
+                    result=msgspec.json.encode(made),
+                    now=now,
+                    fence=None,
+                )
+            else:
+                await store.writes.requeue(
+                    write.id, reason="a person did not find it", now=now, fence=None
+                )
+            await store.events.unpark(f"write/{write.id}", account_id=write.account_id)
+
+    run_async(act())
+    click.echo("Settled; the event goes on.")
+
+
+@command.command(name="cancel", help="Never send this write; its handler sees it as refused.")
+@click.argument("write_id")
+@settings_options
+def cancel_write(*, write_id: str, config_file: Path | None, overrides: Sequence[str]) -> None:
+    """Reject a write that was not confirmed."""
+    settings = read_settings(config_file, overrides)
+
+    async def act() -> None:
+        async with open_the_store(settings) as store:
+            write = await _one(store, write_id, allowed=_CANCELLABLE, verb="cancelled")
+            await store.writes.reject(
+                write.id, reason="cancelled by the operator", now=_now(), fence=None
+            )
+            await store.events.unpark(f"write/{write.id}", account_id=write.account_id)
+
+    run_async(act())
+    click.echo("Cancelled.")
+
+
+def _made(write: StoredWrite, made_id: str) -> Post | Message:
+    """What the step returns to its handler: a post, or a message."""
+    if write.operation in MESSAGE_OPERATIONS:
+        return Message(id=made_id, conversation_id="", text=write.text, sender_id=write.account_id)
+    return Post(id=made_id, text=write.text, author_id=write.account_id)
+
+
+async def _one(
+    store: Store,
+    write_id: str,
+    *,
+    allowed: frozenset[WriteState] | None = None,
+    verb: str = "",
+) -> StoredWrite:
+    write = await store.writes.get(write_id)
+    if write is None:
+        raise ConfigError(
+            f"There is no write {write_id!r}.", hint="`botkit writes list` shows the ids."
+        )
+    if allowed is not None and write.state not in allowed:
+        raise ConfigError(f"A write that is {write.state.value} cannot be {verb}.")
+    return write
+
+
+def _as_dict(write: StoredWrite) -> dict[str, Any]:
+    return {
+        "id": write.id,
+        "account_id": write.account_id,
+        "state": write.state.value,
+        "operation": write.operation,
+        "target": write.target,
+        "event": write.event_key,
+        "result_id": write.result_id,
+        "reason": write.reason,
+        "cost_usd": str(write.cost_usd),
+        "created_at": write.created_at,
+        "first_sent_at": write.first_sent_at,
+        "next_read_at": write.next_read_at,
+        "reads": write.reads,
+    }
+
+
+def _now() -> datetime:
+    from botkit.client.system import SystemClock
+
+    return SystemClock().now()

@@ -1,0 +1,95 @@
+"""Which commands there are: name, module, and the first line of its help."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from botkit import __version__
+
+__all__ = ["COMMANDS", "Entry", "help_page"]
+
+
+class Entry(NamedTuple):
+    """A command: where it lives, what it is for, and under which heading it is listed."""
+
+    name: str
+    module: str
+    summary: str
+    heading: str
+
+
+_START = "Start"
+_OPERATE = "Operate"
+_LOOK = "Look and repair"
+
+COMMANDS: tuple[Entry, ...] = (
+    Entry(
+        "demo",
+        "botkit.cli.commands.demo",
+        "Show a whole bot at work against the sandbox.",
+        _START,
+    ),
+    Entry("new", "botkit.cli.commands.new", "Write a new bot project.", _START),
+    Entry(
+        "dev",
+        "botkit.cli.commands.dev",
+        "Run a bot against the sandbox; reload on change.",
+        _START,
+    ),
+    Entry("sandbox", "botkit.cli.commands.sandbox", "Serve the simulated X alone.", _START),
+    Entry("setup", "botkit.cli.accounts.setup", "Authorize the bot's account, once.", _OPERATE),
+    Entry(
+        "checklist",
+        "botkit.cli.commands.checklist",
+        "Walk through the automated-account label.",
+        _OPERATE,
+    ),
+    Entry(
+        "doctor",
+        "botkit.cli.commands.doctor",
+        "Say what would make the first write fail, and the cure.",
+        _OPERATE,
+    ),
+    Entry("run", "botkit.cli.commands.run", "Run a bot until it is told to stop.", _OPERATE),
+    Entry("status", "botkit.cli.commands.status", "Say what is alive and what waits.", _LOOK),
+    Entry(
+        "accounts",
+        "botkit.cli.accounts.show",
+        "List, check, move and end the accounts and logins.",
+        _LOOK,
+    ),
+    Entry(
+        "events",
+        "botkit.cli.commands.events",
+        "Events and dead letters: list, retry, drop.",
+        _LOOK,
+    ),
+    Entry(
+        "writes",
+        "botkit.cli.commands.writes",
+        "The journal of writes: list, show, settle.",
+        _LOOK,
+    ),
+)
+
+
+def help_page() -> str:
+    """The text of `botkit --help`."""
+    lines = [
+        "Usage: botkit [--version] [--help] COMMAND ...",
+        "",
+        "  botkit runs automated accounts on X.",
+    ]
+    heading = ""
+    for entry in COMMANDS:
+        if entry.heading != heading:
+            heading = entry.heading
+            lines += ["", f"{heading}:"]
+        lines.append(f"  {entry.name:<10} {entry.summary}")
+    lines += [
+        "",
+        "`botkit COMMAND --help` says more. First steps: botkit demo; botkit new mybot.",
+        f"botkit {__version__}",
+        "",
+    ]
+    return "\n".join(lines)

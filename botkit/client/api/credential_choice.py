@@ -1,0 +1,259 @@
+"""With which credential a call goes out, and what to do when X does not take it.
+
+Source: X's OpenAPI document (which credentials an operation takes);
+docs/explanation/requirements.md, C14, faults 16 and 61.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+from msgspec import Struct, structs
+
+from botkit.client.logins.login_states import setup_command
+from botkit.errors import (
+    AccessDenied,
+    InvalidClient,
+    InvalidGrant,
+    Parked,
+    ResponseError,
+    TransportError,
+)
+from botkit.model.tokens import CredentialKind, Secret
+from botkit.protocol.api.rate_limits import read_date
+from botkit.protocol.oauth.oauth1 import SigningTemplate, new_nonce
+from botkit.protocol.rules import access
+
+if TYPE_CHECKING:
+    from botkit.client.refresh.token_keeper import TokenKeeper
+    from botkit.errors import Unauthorized
+    from botkit.model.tokens import TokenPair
+    from botkit.ports.io import HttpResponse
+    from botkit.protocol.api.requests import Request
+
+__all__ = ["Caller", "Callers"]
+
+_log = structlog.get_logger("botkit.api")
+
+_MOST_CHOSEN = 20_000
+_OUT_OF_BOUNDS = 135
+_CLOCK_OFF = timedelta(seconds=60)
+
+
+class Caller(Struct, frozen=True, gc=False):
+    """Who calls. `owner` is whose rate window it is: the account id, or `app/NAME`."""
+
+    kind: CredentialKind
+    account_id: str
+    app: str
+    owner: str
+
+
+class Callers:
+    """Chooses and makes credentials. `app` speaks when no account is given."""
+
+    def __init__(self, keeper: TokenKeeper, *, app: str) -> None:
+        self._keeper = keeper
+        self._clock = keeper.around.clock
+        self._entropy = keeper.around.entropy
+        self._app = app
+        self._templates: dict[str, tuple[TokenPair, SigningTemplate]] = {}
+        self._clock_off = timedelta(0)
+        self._chosen: dict[tuple[str, str, bool], tuple[int, Caller]] = {}
+
+    def chosen(self, request: Request, account_id: str) -> Caller | None:
+        """The caller as it was chosen before, None when the logins have changed since."""
+        known = self._chosen.get((request.operation, account_id, request.as_app))
+        return known[1] if known is not None and known[0] == self._keeper.version else None
+
+    async def choose(self, request: Request, account_id: str) -> Caller:
+        """The caller for a request.
+
+        Raises:
+            AccessDenied: Nothing that is held does for the operation.
+        """
+        caller = await self._choose(request, account_id)
+        key = (request.operation, account_id, request.as_app)
+        if len(self._chosen) >= _MOST_CHOSEN:
+            self._chosen.clear()
+        self._chosen[key] = (self._keeper.version, caller)
+        return caller
+
+    async def _choose(self, request: Request, account_id: str) -> Caller:
+        if not account_id or request.as_app:
+            app = await self._keeper.app_of(account_id) if account_id else self._app
+            can_serve = self._keeper.app_can_serve(app)
+            held: dict[CredentialKind, tuple[str, ...]] = {}
+            if can_serve:
+                held[CredentialKind.APP_ONLY] = ()
+            kind = access.choose_credential(request.operation, held)
+            return Caller(kind, account_id, app, f"app/{app}")
+        kind = await self.kind_for(request.operation, account_id)
+        app = await self._keeper.app_of(account_id)
+        owner = f"app/{app}" if kind is CredentialKind.APP_ONLY else account_id
+        return Caller(kind, account_id, app, owner)
+
+    async def kind_for(self, operation: str, account_id: str) -> CredentialKind:
+        """The kind of credential with which the account does this now.
+
+        Raises:
+            AccessDenied: None of those held allows it; says when it was granted, and the cure.
+            Parked: `login`: those that were held were removed by a person while this ran.
+        """
+        held = await self._keeper.holdings(account_id)
+        if self._keeper.has_left(account_id):
+            raise Parked("login")
+        resting = self._keeper.fallback.resting(account_id)
+        try:
+            return access.choose_credential(operation, held, resting=resting)
+        except AccessDenied as denied:
+            raise await self._explained(denied, account_id) from None
+
+    async def proof(self, request: Request, caller: Caller) -> tuple[Caller, Secret | None]:
+        """As `token`; where an OAuth 2.0 login has none, the account's OAuth 1.0a token speaks."""
+        try:
+            return caller, await self.token(caller)
+        except (Parked, TransportError):
+            other = self.stand_in(request, caller)
+            if other is None:
+                raise
+        return other, await self.token(other)
+
+    def stand_in(self, request: Request, caller: Caller) -> Caller | None:
+        """The caller that goes on in the place of one whose login has ended; None for nobody."""
+        if caller.kind is not CredentialKind.OAUTH2:
+            return None
+        if not self._keeper.fallback.look(caller.account_id):
+            return None
+        pair = self._keeper.pairs.get(caller.account_id)
+        assert pair is not None
+        level = (pair.row.level,) if pair.row.level else ()
+        try:
+            access.choose_credential(request.operation, {CredentialKind.OAUTH1: level})
+        except AccessDenied:
+            return None
+        return structs.replace(caller, kind=CredentialKind.OAUTH1)
+
+    async def check_again(self, request: Request, account_id: str, caller: Caller) -> bool:
+        """Right before the bytes: whether it is still this caller's to send, alive and allowed.
+
+        Raises:
+            AccessDenied: Nothing that is held now does for the operation.
+            Parked: `login`: what was to send it has ended meanwhile.
+        """
+        if await self.choose(request, account_id) != caller:
+            return False
+        if caller.kind is CredentialKind.OAUTH2:
+            await self._keeper.check_alive(account_id)
+        elif caller.kind is CredentialKind.OAUTH1:
+            await self._keeper.token_pair(account_id)
+        return True
+
+    def fresh_token(self, caller: Caller) -> Secret | None:
+        """What the caller proves itself with, when there is nothing to think about."""
+        if caller.kind is not CredentialKind.OAUTH2:
+            return None
+        return self._keeper.fresh_token(caller.account_id)
+
+    async def token(self, caller: Caller) -> Secret | None:
+        """What the caller proves itself with; None for OAuth 1.0a, which signs each call.
+
+        Raises:
+            Parked: `login`: a person must act, or the next try is later.
+            TransportError: The login is over and cannot be renewed now; nothing was sent.
+        """
+        if caller.kind is CredentialKind.OAUTH1:
+            await self._keeper.token_pair(caller.account_id)
+            return None
+        try:
+            if caller.kind is CredentialKind.OAUTH2:
+                return await self._keeper.access_token(caller.account_id)
+            return await self._keeper.bearer(caller.app)
+        except (InvalidGrant, InvalidClient) as error:
+            raise Parked("login") from error
+        except ResponseError as error:
+            # Of the token endpoint: the call itself was not sent, whatever this answer was.
+            raise TransportError(
+                f"The app's bearer token cannot be had: {error.message}", request=error.request
+            ) from error
+
+    async def signature(self, caller: Caller, request: Request, url: str) -> str:
+        """The value of the `Authorization` header of an OAuth 1.0a call."""
+        template = await self._template(caller)
+        return template.authorization(
+            request.method,
+            url,
+            nonce=new_nonce(self._entropy.token_bytes(16)),
+            timestamp=int((self._clock.now() + self._clock_off).timestamp()),
+        )
+
+    async def renew(
+        self, caller: Caller, token: Secret | None, answer: HttpResponse, error: Unauthorized
+    ) -> bool:
+        """After a 401: whether there is something else to try, once.
+
+        Raises:
+            Parked: `login`: the login is dead.
+        """
+        if token is None:
+            return await self._after_signed(caller, answer, error)
+        try:
+            if caller.kind is CredentialKind.OAUTH2:
+                fresh = await self._keeper.report_unauthorized(caller.account_id, token)
+            else:
+                fresh = await self._keeper.report_bearer_unauthorized(caller.app, token)
+        except (InvalidGrant, InvalidClient) as final:
+            raise Parked("login") from final
+        except (ResponseError, TransportError) as trouble:
+            _log.warning("token not renewed after a 401", owner=caller.owner, why=str(trouble))
+            return False
+        return fresh is not None
+
+    async def _template(self, caller: Caller) -> SigningTemplate:
+        pair = await self._keeper.token_pair(caller.account_id)
+        known = self._templates.get(caller.account_id)
+        if known is None or known[0] is not pair:
+            keys = self._keeper.around.apps[caller.app]
+            known = (pair, SigningTemplate(keys.api_key, keys.api_secret, pair))
+            self._templates[caller.account_id] = known
+        return known[1]
+
+    async def _explained(self, denied: AccessDenied, account_id: str) -> AccessDenied:
+        """The refusal with the time of the grant, and with the very command."""
+        kind = access.kind_of(denied)
+        row = None if kind is None else await self._keeper.row_of(account_id, kind)
+        if row is None:
+            account = await self._keeper.around.store.accounts.get(account_id)
+            return denied if account is None else access.named(denied, account.username)
+        return access.dated(denied, granted_at=row.granted_at, command=setup_command(row))
+
+    async def doubt(self, caller: Caller, error: Unauthorized) -> None:
+        """X refused what this caller signed, and there is nothing left to try."""
+        known = self._templates.get(caller.account_id)
+        if caller.kind is CredentialKind.OAUTH1 and known is not None:
+            await self._keeper.pairs.refused(caller.account_id, known[0], error)
+
+    async def _after_signed(
+        self, caller: Caller, answer: HttpResponse, error: Unauthorized
+    ) -> bool:
+        if self._correct_clock(answer, error):
+            return True
+        await self.doubt(caller, error)
+        return False
+
+    def _correct_clock(self, answer: HttpResponse, error: Unauthorized) -> bool:
+        """OAuth 1.0a signs the time: when X's clock differs, sign X's.
+
+        Source: docs/explanation/requirements.md, C14.
+        """
+        theirs = read_date(answer.headers)
+        if theirs is None:
+            return False
+        clock_off = theirs - self._clock.now()
+        if abs(clock_off - self._clock_off) < _CLOCK_OFF and _OUT_OF_BOUNDS not in error.codes:
+            return False
+        self._clock_off = clock_off
+        _log.warning("our clock is not X's", off_s=round(clock_off.total_seconds()))
+        return True

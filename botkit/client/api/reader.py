@@ -1,0 +1,175 @@
+"""Looks posts and users up on X; users are kept a day.
+
+Source: docs/explanation/requirements.md, "Intake" (Complete); X API docs, "Posts lookup" and
+"Users lookup".
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import msgspec
+
+from botkit.errors import Forbidden, NotFound, ServerError, StateError, TransportError
+from botkit.model.records import StoredUser
+from botkit.model.users import User
+from botkit.protocol.api import objects, problems, requests
+from botkit.protocol.rules import pricing
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from decimal import Decimal
+
+    from botkit.model.posts import Post
+    from botkit.ports import Clock, Entropy, Sender, Store
+    from botkit.protocol.api.requests import Request
+    from botkit.protocol.api.responses import Response
+
+__all__ = ["AccountReader", "CachedReader"]
+
+T = TypeVar("T")
+
+_KEPT = timedelta(hours=24)
+_PAUSES_S = (0.5, 2.0)
+
+
+class CachedReader:
+    """Reads for all accounts; `for_account` gives what a handler of one account holds.
+
+    Args:
+        allow: Asked before each call, with the account and the price of one resource: returns, or
+            raises `Parked`, because no more may be spent now.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        store: Store,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        allow: Callable[[str, Decimal], Awaitable[None]],
+    ) -> None:
+        self._sender = sender
+        self._users = store.accounts
+        self._clock = clock
+        self._entropy = entropy
+        self._allow = allow
+
+    def for_account(self, account_id: str) -> AccountReader:
+        """A `ports.Reader` that reads as that account."""
+        return AccountReader(self, account_id)
+
+    async def post(self, post_id: str, *, account_id: str) -> Post:
+        """The post.
+
+        Raises:
+            NotFound: It is gone, or not to be seen by the account.
+        """
+        response = await self._ask(requests.get_post(post_id), account_id)
+        wire = cast("dict[str, object] | None", response.data)
+        if not isinstance(wire, dict):
+            raise _not_found(f"post {post_id}", "GET /2/tweets/{id}")
+        return objects.read_post(wire)
+
+    async def user(self, user: str, *, account_id: str) -> User:
+        """The user, by id (digits) or by username, with or without the @.
+
+        Raises:
+            NotFound: There is no such user.
+        """
+        if user.isascii() and user.isdigit():
+            found = await self.users([user], account_id=account_id)
+            if user not in found:
+                raise _not_found(f"user {user}", "GET /2/users")
+            return found[user]
+        name = user.removeprefix("@")
+        users = await self._fetch(requests.get_users_by([name]), account_id)
+        if not users:
+            raise _not_found(f"user @{name}", "GET /2/users/by")
+        return users[0]
+
+    async def users(self, ids: Sequence[str], *, account_id: str) -> dict[str, User]:
+        """The users that exist, by id; up to a hundred unknown ones in one call."""
+        wanted = list(dict.fromkeys(ids))
+        kept = await self._users.cached_users(wanted, since=self._clock.now() - _KEPT)
+        found = {row.id: msgspec.json.decode(row.body, type=User) for row in kept}
+        missing = [user_id for user_id in wanted if user_id not in found]
+        for at in range(0, len(missing), requests.MOST_IDS):
+            batch = missing[at : at + requests.MOST_IDS]
+            for user in await self._fetch(requests.get_users(batch), account_id):
+                found[user.id] = user
+        return found
+
+    async def learn(self, users: Iterable[User]) -> None:
+        """Keep users that came along with something else."""
+        now = self._clock.now()
+        rows = [
+            StoredUser(
+                id=user.id,
+                username=user.username,
+                body=msgspec.json.encode(user),
+                fetched_at=now,
+            )
+            for user in users
+        ]
+        if rows:
+            await self._users.cache_users(rows)
+
+    async def _fetch(self, request: Request, account_id: str) -> tuple[User, ...]:
+        try:
+            response = await self._ask(request, account_id)
+        except NotFound:
+            return ()
+        users = objects.read_users(response)
+        with suppress(StateError):  # what was paid for is used, kept or not
+            await self.learn(users)
+        return users
+
+    async def _ask(self, request: Request, account_id: str) -> Response:
+        one = msgspec.structs.replace(request, resources=1)
+        await self._allow(account_id, pricing.price_usd(one))
+        try:
+            return await self._persist(lambda: self._sender.send(request, account_id=account_id))
+        except Forbidden as hidden:
+            if not problems.is_about_resource(hidden):
+                raise
+            raise NotFound(
+                hidden.message,
+                request=hidden.request,
+                status=hidden.status,
+                title=hidden.title,
+                detail=hidden.detail,
+                problem_type=hidden.problem_type,
+            ) from hidden
+
+    async def _persist(self, call: Callable[[], Awaitable[T]]) -> T:
+        """A read may be tried again. Source: docs/explanation/requirements.md, faults 4, 21."""
+        for pause_s in _PAUSES_S:
+            try:
+                return await call()
+            except (TransportError, ServerError):
+                await self._clock.sleep(pause_s * self._entropy.uniform(0.75, 1.25))
+        return await call()
+
+
+class AccountReader:
+    """What a handler holds (`ports.Reader`)."""
+
+    def __init__(self, reader: CachedReader, account_id: str) -> None:
+        self._reader = reader
+        self._account_id = account_id
+
+    async def post(self, post_id: str) -> Post:
+        """The post. Raises `NotFound` when it is gone or not visible."""
+        return await self._reader.post(post_id, account_id=self._account_id)
+
+    async def user(self, user: str) -> User:
+        """The user, by id (digits) or by username. Raises `NotFound`."""
+        return await self._reader.user(user, account_id=self._account_id)
+
+
+def _not_found(what: str, request: str) -> NotFound:
+    return NotFound(f"There is no {what} that this account can see.", request=request, status=404)

@@ -1,0 +1,333 @@
+"""X's API as the core sees it: credential, rate window, bytes, answer, price.
+
+A call is sent once. Only three things make it leave again, none of which X carried out: a 401
+with an old token, a 429 whose window ends within seconds, and a 400 to a read because X spells its
+fields anew. Source: docs/explanation/requirements.md, "Writes" and faults 14 to 17;
+X API docs, "Rate limits" and "Response codes and errors".
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+
+from botkit.client.api.credential_choice import Callers
+from botkit.client.logins.login_states import setup_command
+from botkit.errors import (
+    BadRequest,
+    Forbidden,
+    MalformedAnswer,
+    OutcomeUnknown,
+    Parked,
+    PaymentRequired,
+    RateLimited,
+    ResponseError,
+    ServerError,
+    Unauthorized,
+)
+from botkit.model.tokens import CredentialKind
+from botkit.ports.io import HttpRequest, HttpResponse
+from botkit.protocol.api import requests
+from botkit.protocol.api.responses import Response, read_error, read_level, read_response
+from botkit.protocol.rules import access, pricing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+    from decimal import Decimal
+
+    from botkit.client.api.credential_choice import Caller
+    from botkit.client.api.limiter import Limiter
+    from botkit.client.refresh.token_keeper import TokenKeeper
+    from botkit.model.tokens import Secret
+    from botkit.ports.io import HttpStream
+    from botkit.protocol.api.requests import Request
+
+__all__ = ["XApi"]
+
+_TIMEOUT_S = 30.0
+_JSON = ("Content-Type", "application/json")
+_MOST_LIMITED = 3
+_OK = 200
+
+
+class _Moved(Exception):
+    """The credential is not the one to send this call any more; nothing was sent."""
+
+
+class _Call:
+    """What has been tried for one call."""
+
+    __slots__ = ("limited", "renewed", "request", "respelled")
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.renewed: set[CredentialKind] = set()
+        self.respelled = False
+        self.limited = 0
+
+
+class XApi:
+    """Sends the calls of all accounts (`ports.Sender`).
+
+    Args:
+        app: Whose bearer speaks when no account is given.
+        on_spend: Told of each call that X bills, or may bill: account id ("" for the app), call
+            with the number of resources that came, price.
+    """
+
+    def __init__(
+        self,
+        keeper: TokenKeeper,
+        *,
+        limiter: Limiter,
+        app: str = "default",
+        on_spend: Callable[[str, Request, Decimal], None] | None = None,
+    ) -> None:
+        self._keeper = keeper
+        self._around = keeper.around
+        self._transport = keeper.around.transport
+        self._limiter = limiter
+        self._callers = Callers(keeper, app=app)
+        self._on_spend = on_spend
+        self._respelled = False
+
+    async def send(self, request: Request, *, account_id: str = "") -> Response:
+        """See `ports.Sender.send`."""
+        callers, limiter = self._callers, self._limiter
+        caller = callers.chosen(request, account_id) or await callers.choose(request, account_id)
+        call: _Call | None = None
+        while True:
+            key = (request.operation, caller.owner)
+            token = callers.fresh_token(caller)
+            if token is None:
+                caller, token = await callers.proof(request, caller)
+            version = self._keeper.version
+            http = self._http(request, token) or await self._signed(request, caller)
+            if not limiter.enter_nowait(key):
+                await limiter.enter(key)
+            try:
+                if http.writes:
+                    stop = partial(self._look_again, request, account_id, caller, version)
+                    answer = await self._transport.send(http, before_bytes=stop)
+                else:
+                    answer = await self._transport.send(http)
+                outcome = self._read(request, answer, account_id)
+                if isinstance(outcome, Response):
+                    limiter.note(key, outcome)
+            except OutcomeUnknown:
+                self._spend(request, account_id)
+                raise
+            except _Moved:
+                caller = await callers.choose(request, account_id)
+                continue
+            finally:
+                limiter.leave(key)
+            if caller.kind is not CredentialKind.OAUTH2:
+                await self._heard(caller, answer, outcome)
+            if isinstance(outcome, Response):
+                return outcome
+            call = call or _Call(request)
+            caller = await self._go_again(call, caller, token, answer, outcome)
+
+    async def ready(self, request: Request, *, account_id: str = "") -> None:
+        """See `ports.Sender.ready`."""
+        caller = await self._callers.choose(request, account_id)
+        caller, _ = await self._callers.proof(request, caller)
+        await self._limiter.ready((request.operation, caller.owner))
+
+    async def credential(self, operation: str, *, account_id: str) -> CredentialKind:
+        """See `ports.Sender.credential`."""
+        kind = await self._callers.kind_for(operation, account_id)
+        if kind is CredentialKind.OAUTH1:
+            await self._keeper.pairs.learn_level(account_id)
+            kind = await self._callers.kind_for(operation, account_id)
+        return kind
+
+    @asynccontextmanager
+    async def stream(
+        self, request: Request, *, account_id: str = ""
+    ) -> AsyncGenerator[HttpStream]:
+        """See `ports.Sender.stream`. May raise `Parked` for the app's login."""
+        as_app = msgspec.structs.replace(request, as_app=True)
+        caller = await self._callers.choose(as_app, account_id)
+        for is_last in (False, True):
+            token = await self._callers.token(caller)
+            http = self._http(as_app, token)
+            assert http is not None  # an app has a token, it does not sign
+            async with self._transport.stream(http) as stream:
+                if stream.status == _OK:
+                    await self._keeper.bearers.works(caller.app)
+                    yield stream
+                    return
+                answer = _whole(stream, await stream.read())
+            error = self._error(request, answer)
+            if is_last or not isinstance(error, Unauthorized):
+                raise error
+            if not await self._callers.renew(caller, token, answer, error):
+                raise error
+
+    async def kinds(self, account_id: str) -> dict[CredentialKind, tuple[str, ...]]:
+        """See `ports.Sender.kinds`."""
+        return await self._keeper.holdings(account_id)
+
+    def _read(
+        self, request: Request, answer: HttpResponse, account_id: str
+    ) -> Response | ResponseError:
+        now = self._around.clock.now()
+        try:
+            response = read_response(
+                request.name, answer.status, answer.headers, answer.body, now=now
+            )
+        except ResponseError as error:
+            if request.method != "GET" and isinstance(error, ServerError | MalformedAnswer):
+                self._spend(request, account_id)  # it may have been carried out
+            return error
+        if request.method == "GET":
+            request = msgspec.structs.replace(request, resources=_count(response.data))
+        self._spend(request, account_id)
+        return response
+
+    async def _look_again(
+        self, request: Request, account_id: str, caller: Caller, version: int
+    ) -> None:
+        """The last look at the credential: after all waiting, when the connection is there."""
+        if self._keeper.version == version:
+            return
+        if not await self._callers.check_again(request, account_id, caller):
+            raise _Moved
+
+    async def _heard(
+        self, caller: Caller, answer: HttpResponse, outcome: Response | ResponseError
+    ) -> None:
+        """What an answer says, beside its matter, of a token that does not expire."""
+        if caller.kind is CredentialKind.APP_ONLY:
+            if isinstance(outcome, Response) and not self._keeper.bearers.is_fine(caller.app):
+                await self._keeper.bearers.works(caller.app)
+            return
+        pairs = self._keeper.pairs
+        level = read_level(answer.headers)
+        if level:
+            await pairs.note_level(caller.account_id, level)
+        if isinstance(outcome, Response):
+            if pairs.any_doubt:
+                await pairs.works(caller.account_id)
+        elif isinstance(outcome, Forbidden) and access.is_level_refusal(
+            outcome.problem_type, outcome.codes
+        ):
+            row = await self._keeper.row_of(caller.account_id, CredentialKind.OAUTH1)
+            if row is not None:
+                outcome.hint = access.level_hint(row.granted_at, setup_command(row))
+
+    async def _go_again(
+        self,
+        call: _Call,
+        caller: Caller,
+        token: Secret | None,
+        answer: HttpResponse,
+        error: ResponseError,
+    ) -> Caller:
+        """Who sends once more what X has not carried out; raise what ends it otherwise."""
+        match error:
+            case Unauthorized() if caller.kind not in call.renewed:
+                call.renewed.add(caller.kind)
+                other = await self._after_401(call.request, caller, token, answer, error)
+                if other is not None:
+                    return other
+            case Unauthorized():
+                await self._callers.doubt(caller, error)
+            case RateLimited():
+                self._limiter.limited((call.request.operation, caller.owner), error.retry_at)
+                call.limited += 1
+                if call.limited < _MOST_LIMITED:
+                    return caller
+            case PaymentRequired():
+                until = self._limiter.no_credit(caller.owner)
+                raise Parked("credits", until=until) from error
+            case BadRequest() if not call.respelled and _may_be_spelling(call.request, answer):
+                call.respelled = True
+                self._respelled = not self._respelled
+                return caller
+            case _:
+                pass
+        raise error
+
+    async def _after_401(
+        self,
+        request: Request,
+        caller: Caller,
+        token: Secret | None,
+        answer: HttpResponse,
+        error: Unauthorized,
+    ) -> Caller | None:
+        """The caller with something else to try: another token, or another credential."""
+        try:
+            return caller if await self._callers.renew(caller, token, answer, error) else None
+        except Parked:
+            other = self._callers.stand_in(request, caller)
+            if other is None:
+                raise
+            return other
+
+    def _http(self, request: Request, token: Secret | None) -> HttpRequest | None:
+        """The call as HTTP with that token; None without one: it has to be signed."""
+        if token is None:
+            return None
+        if self._respelled and request.method == "GET":
+            request = requests.respelled(request)
+        url = self._around.endpoints.url_of(request)
+        return _http_of(request, url, f"Bearer {token.reveal()}")
+
+    async def _signed(self, request: Request, caller: Caller) -> HttpRequest:
+        if self._respelled and request.method == "GET":
+            request = requests.respelled(request)
+        url = self._around.endpoints.url_of(request)
+        return _http_of(request, url, await self._callers.signature(caller, request, url))
+
+    def _spend(self, request: Request, account_id: str) -> None:
+        if self._on_spend is not None:
+            self._on_spend(account_id, request, pricing.price_usd(request))
+
+    def _error(self, request: Request, answer: HttpResponse) -> ResponseError:
+        return read_error(
+            request.name,
+            answer.status,
+            answer.headers,
+            answer.body,
+            now=self._around.clock.now(),
+        )
+
+
+def _http_of(request: Request, url: str, authorization: str) -> HttpRequest:
+    reads = request.method == "GET"
+    proof = ("Authorization", authorization)
+    return HttpRequest(
+        method=request.method,
+        url=url,
+        name=request.name,
+        headers=(proof,) if request.json is None else (proof, _JSON),
+        body=request.json,
+        timeout_s=_TIMEOUT_S,
+        writes=not reads,
+        follow_same_origin=reads,
+    )
+
+
+def _count(data: object) -> int:
+    """How many resources came: what a read is billed by."""
+    if isinstance(data, list):
+        return len(cast("list[object]", data))
+    return int(data is not None)
+
+
+def _may_be_spelling(request: Request, answer: HttpResponse) -> bool:
+    """Whether a read was refused for a name that X may spell otherwise by now."""
+    if request.method != "GET" or not any(name.endswith(".fields") for name, _ in request.query):
+        return False
+    return b".fields" in answer.body or b"expansions" in answer.body
+
+
+def _whole(stream: HttpStream, body: bytes) -> HttpResponse:
+    return HttpResponse(status=stream.status, headers=dict(stream.headers), body=body)

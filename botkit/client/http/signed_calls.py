@@ -1,0 +1,96 @@
+"""Signed calls outside of the API proper: the legs of an OAuth 1.0a login, and its end.
+
+X's clock is taken over once when it says that ours is off: what was refused for that reason was
+not carried out. Source: docs/explanation/requirements.md, C14; RFC 5849 section 3.3.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from botkit.errors import ConfigError
+from botkit.model.tokens import Secret
+from botkit.protocol.oauth import oauth1_flow
+from botkit.protocol.oauth.oauth1 import SigningTemplate, new_nonce
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from botkit.client.logins.context import Surroundings
+    from botkit.client.logins.endpoints import AppKeys
+    from botkit.model.tokens import TokenPair
+    from botkit.ports.io import HttpRequest, HttpResponse
+
+__all__ = ["SignedCalls"]
+
+_log = structlog.get_logger("botkit.login")
+
+_CLOCK_OFF = timedelta(seconds=60)
+_NO_EXTRA: Mapping[str, Secret | str] = MappingProxyType({})
+
+
+class SignedCalls:
+    """Signs and sends with one app's api key and secret. Raises `ConfigError` without them."""
+
+    def __init__(self, around: Surroundings, app: str) -> None:
+        self._around = around
+        self._keys = _keys_of(around, app)
+        self._clock_off = timedelta(0)
+
+    async def send(
+        self,
+        request: HttpRequest,
+        pair: TokenPair | None = None,
+        *,
+        extra: Mapping[str, Secret | str] = _NO_EXTRA,
+    ) -> HttpResponse:
+        """Send a call without a form body; `extra` are further protocol parameters, signed.
+
+        Raises as `ports.Transport.send`.
+        """
+        clock = self._around.clock
+        template = SigningTemplate(self._keys.api_key, self._keys.api_secret, pair)
+        answer = await self._send(template, request, extra)
+        off = oauth1_flow.read_clock_off(answer, now=clock.now())
+        if off is None or abs(off - self._clock_off) < _CLOCK_OFF:
+            return answer
+        self._clock_off = off
+        _log.warning("our clock is not X's", off_s=round(off.total_seconds()))
+        return await self._send(template, request, extra)
+
+    async def _send(
+        self, template: SigningTemplate, request: HttpRequest, extra: Mapping[str, Secret | str]
+    ) -> HttpResponse:
+        return await self._around.transport.send(self._signed(template, request, extra))
+
+    def _signed(
+        self, template: SigningTemplate, request: HttpRequest, extra: Mapping[str, Secret | str]
+    ) -> HttpRequest:
+        authorization = template.authorization(
+            request.method,
+            request.url,
+            nonce=new_nonce(self._around.entropy.token_bytes(16)),
+            timestamp=int((self._around.clock.now() + self._clock_off).timestamp()),
+            extra={name: _text(value) for name, value in extra.items()},
+        )
+        headers = (*request.headers, ("Authorization", authorization))
+        return msgspec.structs.replace(request, headers=headers)
+
+
+def _text(value: Secret | str) -> str:
+    return value.reveal() if isinstance(value, Secret) else value
+
+
+def _keys_of(around: Surroundings, app: str) -> AppKeys:
+    keys = around.apps.get(app)
+    if keys is None or not keys.can_sign:
+        raise ConfigError(
+            f"The app {app!r} has no api key and api secret.",
+            hint="Set api_key and api_secret (or BOTKIT_APP__API_SECRET_FILE).",
+        )
+    return keys

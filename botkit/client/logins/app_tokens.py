@@ -1,0 +1,281 @@
+"""The app's own bearer token: configured, kept sealed, or fetched with the app's key and secret.
+
+Fetching it again gives the same one and harms nobody, so that no intent is needed.
+Source: X API docs, "Application-only"; docs/explanation/requirements.md, C15.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from botkit.client.logins.endpoints import AppKeys
+from botkit.client.logins.given_app_token import GIVEN
+from botkit.client.logins.grants import fingerprint
+from botkit.client.logins.login_states import tell_state
+from botkit.errors import InvalidClient, StateError, WrongCredential
+from botkit.model.records import CredentialRow
+from botkit.model.tokens import CredentialKind, LoginState, Secret
+from botkit.ports.io import HttpRequest
+from botkit.protocol.oauth import oauth2, token_answers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from botkit.client.logins.context import Surroundings
+
+__all__ = ["BearerKeeper"]
+
+_log = structlog.get_logger("botkit.tokens")
+
+_APART_S = 30.0
+_GAP_S = 60.0
+_TIMEOUT_S = 30.0
+
+
+class _State(Struct, frozen=True, kw_only=True):
+    """How an app's bearer token is. `refused_s` is when X refused it first."""
+
+    status: LoginState = LoginState.OK
+    reason: str = ""
+    refused_s: float | None = None
+
+
+class BearerKeeper:
+    """Gives out one bearer token for each app.
+
+    What was fetched is fetched again when X does not take it any more. One that a person gave
+    is CONFIG after two refusals that are half a minute apart; calls are tried all the same, so
+    that it is OK again as soon as X takes it.
+
+    Args:
+        on_change: Told of each change of an app's state.
+    """
+
+    def __init__(
+        self, around: Surroundings, *, on_change: Callable[[CredentialRow], None] | None = None
+    ) -> None:
+        self._around = around
+        self._on_change = on_change
+        self._tokens: dict[str, Secret] = {}
+        self._given: dict[str, Secret] = {}
+        self._gens: dict[str, int] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._fetched_s: dict[str, float] = {}
+        self._states: dict[str, _State] = {}
+        self._fine: set[str] = set()
+
+    async def read(self) -> None:
+        """Read what the store has; what a setup has put there meanwhile is used from now on."""
+        rows = await self._around.store.credentials.listing("")
+        for row in (row for row in rows if row.app in self._around.apps):
+            is_news = self._gens.get(row.app) != row.gen
+            self._gens[row.app] = row.gen
+            keys = self._around.apps[row.app]
+            if not is_news or keys.bearer_token:
+                continue
+            if row.config_fingerprint == GIVEN and not keys.can_act_as_app:
+                self._tokens[row.app] = self._given[row.app] = self._open(row)
+            elif row.config_fingerprint == _fingerprint(keys):
+                self._tokens[row.app] = self._open(row)
+            else:
+                continue
+            await self._mark(row.app, row.status, row.reason, since=row.since)
+        for gone in self._given.keys() - {row.app for row in rows}:
+            del self._given[gone]
+            self._tokens.pop(gone, None)
+
+    def can_serve(self, app: str) -> bool:
+        """Whether the app has a bearer token or the keys to fetch one."""
+        keys = self._around.apps.get(app)
+        return keys is not None and (keys.can_act_as_app or app in self._given)
+
+    def is_fine(self, app: str) -> bool:
+        """Whether X has taken it, and has not refused it since."""
+        return app in self._fine
+
+    async def bearer(self, app: str) -> Secret:
+        """The app's bearer token.
+
+        Raises:
+            WrongCredential: Nothing is configured to make one of.
+            InvalidClient: X does not accept the app's key and secret.
+            XError: X could not be asked.
+        """
+        found = self._tokens.get(app)
+        if found is not None:
+            return found
+        async with self._locks.setdefault(app, asyncio.Lock()):
+            if app not in self._tokens:
+                self._tokens[app] = await self._find(app)
+            return self._tokens[app]
+
+    async def report_unauthorized(self, app: str, used: Secret) -> Secret | None:
+        """X said 401 to that token: gives another one to try once, None when there is none.
+
+        Only a fetched token is fetched again, at least 60 s apart.
+
+        Raises:
+            InvalidClient: X does not accept the app's key and secret.
+            XError: X could not be asked.
+        """
+        keys = self._around.apps.get(app, AppKeys())
+        async with self._locks.setdefault(app, asyncio.Lock()):
+            held = self._tokens.get(app)
+            if held is not None and held != used:
+                return held
+            now_s = self._around.clock.monotonic()
+            if keys.bearer_token or not keys.can_act_as_app:
+                await self._doubt(app, now_s)
+                return None
+            if now_s - self._fetched_s.get(app, float("-inf")) < _GAP_S:
+                return None
+            self._tokens.pop(app, None)
+            self._tokens[app] = fetched = await self._fetch(app, keys)
+            return fetched
+
+    async def works(self, app: str) -> None:
+        """X took it: said at the first time, and after it had been refused."""
+        if app not in self._fine:
+            self._fine.add(app)
+            await self._mark(app, LoginState.OK, "")
+
+    async def _doubt(self, app: str, now_s: float) -> None:
+        """A given token was refused; the second time, half a minute later, it is said."""
+        self._fine.discard(app)
+        state = self._states.setdefault(app, _State(refused_s=now_s))
+        if state.refused_s is not None and now_s - state.refused_s >= _APART_S:
+            await self._mark(app, LoginState.CONFIG, "X does not take the bearer token of the app")
+
+    async def _mark(
+        self, app: str, status: LoginState, reason: str, *, since: datetime | None = None
+    ) -> None:
+        """Take over a state, and tell it: who hears of it knows what it heard last."""
+        before = self._states.get(app, _State())
+        if status is LoginState.OK:
+            self._states.pop(app, None)
+        else:
+            self._fine.discard(app)
+            self._states[app] = _State(status=status, reason=reason, refused_s=before.refused_s)
+        now = self._around.clock.now()
+        row = CredentialRow(
+            account_id="",
+            app=app,
+            kind=CredentialKind.APP_ONLY,
+            gen=self._gens.get(app, 0),
+            sealed=b"",
+            status=status,
+            reason=reason,
+            since=since or now,
+            granted_at=now,
+        )
+        if (before.status, before.reason) != (status, reason):
+            await self._store_state(row)
+            tell_state(
+                row, msgspec.structs.replace(row, status=before.status, reason=before.reason)
+            )
+        if self._on_change is not None:
+            self._on_change(row)
+
+    async def _store_state(self, row: CredentialRow) -> None:
+        """Only of the token that is in use: the store may have one of other keys."""
+        store = self._around.store.credentials
+        about = _fingerprint(self._around.apps.get(row.app, AppKeys()))
+        try:
+            kept = await store.get("", row.app, row.kind)
+            if kept is None or kept.config_fingerprint not in {GIVEN, about}:
+                return
+            await store.set_status(
+                kept,
+                row.status,
+                reason=row.reason,
+                now=row.since,
+                config_fingerprint=kept.config_fingerprint,
+            )
+        except StateError as error:
+            _log.error("login state not stored", app=row.app, why=str(error))
+
+    def _open(self, row: CredentialRow) -> Secret:
+        tokens = self._around.vault.open(
+            row.sealed, account_id="", app=row.app, kind=row.kind, gen=row.gen
+        )
+        return tokens["bearer_token"]
+
+    async def _find(self, app: str) -> Secret:
+        keys = self._around.apps.get(app, AppKeys())
+        if keys.bearer_token:
+            return keys.bearer_token
+        if app in self._given:
+            return self._given[app]
+        if not keys.can_act_as_app:
+            raise WrongCredential(
+                f"The app {app!r} has no bearer token, and no api_key and api_secret to fetch it.",
+                operation="app-only",
+                have=(),
+                need=(str(CredentialKind.APP_ONLY),),
+                cure="Set bearer_token, or api_key and api_secret, of the app in the settings.",
+            )
+        kept = await self._around.store.credentials.get("", app, CredentialKind.APP_ONLY)
+        if kept is not None and kept.config_fingerprint == _fingerprint(keys):
+            self._gens[app] = kept.gen
+            return self._open(kept)
+        return await self._fetch(app, keys)
+
+    async def _fetch(self, app: str, keys: AppKeys) -> Secret:
+        around = self._around
+        self._fetched_s[app] = around.clock.monotonic()
+        request = HttpRequest(
+            method="POST",
+            url=around.endpoints.app_token_url,
+            name="POST /oauth2/token",
+            headers=(
+                ("Authorization", oauth2.basic_authorization(keys.api_key, keys.api_secret)),
+                ("Content-Type", f"{oauth2.FORM_TYPE};charset=UTF-8"),
+            ),
+            body=oauth2.client_credentials_form(),
+            timeout_s=_TIMEOUT_S,
+        )
+        answer = await around.transport.send(request)
+        try:
+            token = token_answers.read_bearer_answer(answer, now=around.clock.now())
+        except InvalidClient as error:
+            await self._mark(app, LoginState.CONFIG, error.message)
+            raise
+        try:
+            await self._keep(app, keys, token)
+        except StateError as error:
+            # It can be fetched again: that it is not kept costs one call at the next start.
+            _log.warning("bearer token not kept", app=app, why=str(error))
+        return token
+
+    async def _keep(self, app: str, keys: AppKeys, token: Secret) -> None:
+        around = self._around
+        known = await around.store.credentials.get("", app, CredentialKind.APP_ONLY)
+        gen = 1 if known is None else known.gen + 1
+        now = around.clock.now()
+        row = CredentialRow(
+            account_id="",
+            app=app,
+            kind=CredentialKind.APP_ONLY,
+            gen=gen,
+            sealed=b"",
+            since=now,
+            granted_at=now,
+            last_success=now,
+            config_fingerprint=_fingerprint(keys),
+        )
+        sealed = around.vault.seal(
+            {"bearer_token": token}, account_id="", app=app, kind=row.kind, gen=gen
+        )
+        await around.store.credentials.replace(msgspec.structs.replace(row, sealed=sealed))
+        self._gens[app] = gen
+
+
+def _fingerprint(keys: AppKeys) -> str:
+    """Another key is another app: its bearer must not be used for this one."""
+    return fingerprint(Secret(f"{keys.api_key}\0{keys.api_secret.reveal()}"))

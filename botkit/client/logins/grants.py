@@ -1,0 +1,210 @@
+"""One OAuth 2.0 login in memory: its access token, how long it lives, when to do what.
+
+Spans are on the clock that never goes back; the wall clock counts only across restarts.
+Source: docs/explanation/requirements.md, "The refresh of a login" and F17.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, structs
+
+from botkit.client.logins.rescue_file import Rescued
+from botkit.model.records import CredentialRow
+from botkit.model.tokens import CredentialKind, LoginState, Secret
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from botkit.ports.io import Clock, Entropy
+
+__all__ = ["HANDED_OVER", "Grant", "LoginStatus", "Outcome", "fingerprint", "life_s"]
+
+HANDED_OVER = "handed over"
+"""How the reason of a login begins that lives on another machine now."""
+_FULL_LIFE_S = 7200.0
+_MARGIN = (1 / 6, 1 / 3)
+"""30 minutes +- 10 of X's two hours; the same share of a shorter life."""
+_URGENT_S = 60.0
+_LATE_S = 120.0
+_GAP_S = 60.0
+_LONGEST_GAP_S = 900.0
+
+
+def fingerprint(secret: Secret) -> str:
+    """A short name for a secret, for logs and comparison; it does not give the secret away."""
+    return hashlib.sha256(secret.reveal().encode()).hexdigest()[:16]
+
+
+def life_s(row: CredentialRow, now: datetime) -> float:
+    """How long the row's access token lives from now, by the wall clock.
+
+    Never longer than it was granted for, so that a clock that is behind does not stretch it.
+    """
+    if row.access_until is None:
+        return 0.0
+    whole = row.access_until - (row.last_success or row.granted_at)
+    left = min(row.access_until - now, whole)
+    return max(left, timedelta(0)).total_seconds()
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """How one attempt to refresh ended.
+
+    `kind` is `renewed`, `adopted` (somebody else had), `kept` (not touched), `uncertain`, `dead`,
+    `config`, `later` (surely not carried out), `blocked` (the store, nothing was sent), `unsaved`
+    (renewed, but the store could not take it) or `gone`. `row` is the login after it. With
+    `wait_s` there is no sense in another attempt before.
+    """
+
+    kind: str
+    row: CredentialRow
+    access: Secret | None = None
+    reason: str = ""
+    wait_s: float | None = None
+    error: Exception | None = None
+    unsaved: Rescued | None = None
+
+
+class LoginStatus(Struct, frozen=True, kw_only=True):
+    """What the operator sees of one login.
+
+    `left_s` is the life of the access token in hand, 0 when it is over, None for what has no end.
+    `saved` is False while the newest token is only in memory and in the rescue file. `next_step`
+    is the exact command, "" when there is nothing to do. An app's own bearer token has no
+    account: `account_id` is "".
+    """
+
+    account_id: str
+    username: str
+    app: str
+    status: LoginState
+    since: datetime
+    gen: int
+    left_s: float | None
+    last_success: datetime | None
+    reason: str = ""
+    saved: bool = True
+    next_step: str = ""
+    kind: CredentialKind = CredentialKind.OAUTH2
+    is_gone: bool = False
+    """Whether it was removed from the store: `status` is DEAD then."""
+
+
+class Grant:
+    """The record of one login; ten thousand of them fit into one small process."""
+
+    __slots__ = (
+        "access",
+        "doubt",
+        "error",
+        "flight",
+        "fresh_until_s",
+        "gap_s",
+        "is_gone",
+        "last_flight_s",
+        "late_s",
+        "margin_s",
+        "next_try_s",
+        "row",
+        "tries",
+        "unsaved",
+        "until_s",
+        "urgent_s",
+        "waited",
+    )
+
+    def __init__(self, row: CredentialRow) -> None:
+        self.row = _without_secrets(row)
+        self.access = Secret("")
+        self.until_s = self.fresh_until_s = 0.0
+        self.margin_s = self.late_s = self.urgent_s = 0.0
+        self.gap_s = _GAP_S
+        self.next_try_s = 0.0
+        self.last_flight_s = float("-inf")
+        self.tries = 0
+        self.waited = False
+        self.error: Exception | None = None
+        self.flight: asyncio.Task[None] | None = None
+        self.unsaved: Rescued | None = None
+        self.is_gone = False
+        self.doubt = False
+        """Whether another process was refreshing it when it was read last."""
+
+    def take(
+        self, row: CredentialRow, access: Secret, *, left_s: float, clock: Clock, entropy: Entropy
+    ) -> None:
+        """Go on with this generation; its margin is drawn here, once."""
+        whole_s = _FULL_LIFE_S
+        if row.access_until is not None:
+            span = row.access_until - (row.last_success or row.granted_at)
+            whole_s = min(max(span.total_seconds(), 1.0), _FULL_LIFE_S)
+        self.keep(row)
+        self.access = access
+        self.until_s = clock.monotonic() + left_s
+        self.margin_s = whole_s * entropy.uniform(*_MARGIN)
+        self.urgent_s = min(_URGENT_S, whole_s / 20)
+        self.late_s = min(_LATE_S, whole_s / 10)
+        self.fresh_until_s = self._fresh_until_s()
+        self.tries = 0
+        self.waited = False
+        self.next_try_s = 0.0
+        self.error = None
+
+    def keep(self, row: CredentialRow) -> None:
+        """Another state of the login; the sealed tokens stay in the store."""
+        self.row = _without_secrets(row)
+        self.fresh_until_s = self._fresh_until_s()
+
+    def shorten(self, left_s: float, clock: Clock) -> None:
+        """The access token is over before its time."""
+        self.until_s = min(self.until_s, clock.monotonic() + left_s)
+        self.fresh_until_s = self._fresh_until_s()
+
+    def _fresh_until_s(self) -> float:
+        """Until when the access token is given out without any further thought."""
+        is_ok = self.row.status is LoginState.OK
+        return self.until_s - max(self.margin_s, self.urgent_s) if is_ok else 0.0
+
+    def left_s(self, clock: Clock) -> float:
+        """How long the access token in hand still lives."""
+        return max(self.until_s - clock.monotonic(), 0.0)
+
+    def due_s(self) -> float | None:
+        """When to try next, on the steady clock; None when only a person can help."""
+        if self.unsaved is not None:
+            return self.next_try_s
+        status = self.row.status
+        if status is LoginState.OK:
+            due_s = self.until_s - self.margin_s
+        elif status is LoginState.UNCERTAIN:
+            due_s = self.until_s - self.late_s
+        else:
+            return None
+        next_s = self.next_try_s
+        return due_s if due_s > next_s else next_s  # noqa: FURB136 - max() takes twice as long
+
+    def can_act(self, clock: Clock) -> bool:
+        """Whether calls can be made by it: its access token lives, or may be renewed now."""
+        if self.row.status is LoginState.DEAD or self.is_gone:
+            return False
+        if self.left_s(clock) > 0 or self.flight is not None:
+            return True
+        return self.row.status is not LoginState.CONFIG and self.next_try_s <= clock.monotonic()
+
+    def may_follow_401(self, now_s: float) -> bool:
+        """Whether a 401 may start a refresh now: 60 s apart, doubling while they go on."""
+        since_s = now_s - self.last_flight_s
+        if since_s < self.gap_s:
+            return False
+        self.gap_s = (
+            _GAP_S if since_s > 4 * _LONGEST_GAP_S else min(2 * self.gap_s, _LONGEST_GAP_S)
+        )
+        return True
+
+
+def _without_secrets(row: CredentialRow) -> CredentialRow:
+    return structs.replace(row, sealed=b"") if row.sealed else row

@@ -1,0 +1,269 @@
+"""The logins of the store, opened and in memory, and what is said of them.
+
+A newer generation in the store (setup ran beside us, another process refreshed) replaces the one
+in memory; an older one never does. Source:
+docs/explanation/requirements.md, "The refresh of a login", F14 and G5.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+from msgspec import structs
+
+from botkit.client.logins.grants import Grant, LoginStatus, fingerprint, life_s
+from botkit.client.logins.login_states import next_step, tell_state
+from botkit.client.logins.oauth1_logins import Pairs
+from botkit.errors import StoreUnavailable
+from botkit.model.tokens import CredentialKind, LoginState, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from botkit.client.logins.context import Surroundings
+    from botkit.client.logins.rescue_file import Rescued
+    from botkit.client.refresh.refresh_leader import KeeperRole
+    from botkit.client.refresh.refresher import Refresher
+    from botkit.model.records import CredentialRow
+
+__all__ = ["LoginBook", "status_of"]
+
+_log = structlog.get_logger("botkit.tokens")
+
+_REMOVED = "it was removed here"
+
+
+class LoginBook:
+    """Reads logins once and again when told to; tells `on_change` of each and of each change.
+
+    The keeper may change their states: an intent that is marked as sent, and whose lock nobody
+    holds, is one whose process has ended.
+
+    Attributes:
+        pairs: The OAuth 1.0a tokens.
+        version: Grows whenever what anybody holds may have changed.
+    """
+
+    def __init__(
+        self,
+        around: Surroundings,
+        refresher: Refresher,
+        *,
+        role: KeeperRole,
+        on_change: Callable[[LoginStatus], None] | None = None,
+        on_asked: Callable[[str], None] | None = None,
+    ) -> None:
+        self._around = around
+        self._refresher = refresher
+        self._on_change = on_change
+        self._role = role
+        self._apps: dict[str, str] = {}
+        self.grants: dict[str, Grant] = {}
+        self.pairs = Pairs(
+            around,
+            open_row=refresher.open_row,
+            on_change=self._pair_changed,
+            on_asked=on_asked,
+            judges=role.can_be_had,
+        )
+        self.version = 0
+        self._left: set[str] = set()
+
+    async def load(self, account_id: str) -> None:
+        """Read one account's logins, unless they are here."""
+        if account_id not in self._apps:
+            rows = await self._around.store.credentials.listing(account_id)
+            account = await self._around.store.accounts.get(account_id)
+            if account is not None:
+                self._apps[account_id] = account.app
+                self.version += 1
+                await self._take_all(rows)
+
+    async def load_all(self) -> None:
+        """Read everything again."""
+        accounts = await self._around.store.accounts.listing()
+        rows = await self._around.store.credentials.listing()
+        self._apps = {account.id: account.app for account in accounts}
+        self.version += 1
+        self._leave_apps()
+        await self._take_all(rows)
+        mine = [row for row in rows if row.app == self._apps.get(row.account_id)]
+        held = {row.account_id for row in mine if row.kind is CredentialKind.OAUTH2}
+        for gone in self.grants.keys() - held:
+            _log.info("login removed", account=gone)
+            self.drop(self.grants[gone])
+        signing = {row.account_id for row in mine if row.kind is CredentialKind.OAUTH1}
+        for gone in set(self.pairs.accounts) - signing:
+            row = self.pairs.drop(gone)
+            if row is not None:
+                self._tell_gone(row)
+
+    async def look_again(self, grant: Grant) -> None:
+        """Another process was refreshing it: has that come to an end?"""
+        seen = grant.row
+        row = await self._around.store.credentials.get(seen.account_id, seen.app, seen.kind)
+        if row is not None:
+            await self._take_grant(row)
+
+    async def take_rescued(self, entry: Rescued) -> None:
+        """Go on with a generation that the store could not take yet."""
+        await self.load(entry.row.account_id)
+        grant = self.grants.get(entry.row.account_id)
+        if grant is not None and entry.row.gen == grant.row.gen + 1:
+            grant.unsaved = entry
+            self.renew(grant, entry.row, self._refresher.access_of(entry.row))
+
+    def drop(self, grant: Grant) -> None:
+        """The login is no more."""
+        grant.is_gone = True
+        self.grants.pop(grant.row.account_id, None)
+        self._tell_gone(grant.row)
+
+    def app_of(self, account_id: str) -> str | None:
+        """The app that an account acts through; None for an account that is not known."""
+        return self._apps.get(account_id)
+
+    def has_left(self, account_id: str) -> bool:
+        """Whether all logins of an account that is still here were removed while this ran."""
+        if account_id not in self._left or account_id not in self._apps:
+            return False
+        return account_id not in self.grants and self.pairs.get(account_id) is None
+
+    def renew(self, grant: Grant, row: CredentialRow, access: Secret) -> None:
+        """Give out this generation from now on."""
+        before = grant.row
+        grant.take(
+            row,
+            access,
+            left_s=life_s(row, self._around.clock.now()),
+            clock=self._around.clock,
+            entropy=self._around.entropy,
+        )
+        if row.gen > before.gen:
+            _log.info(
+                "login renewed",
+                account=row.account_id,
+                gen=row.gen,
+                token=fingerprint(access),
+                good_for_s=round(grant.left_s(self._around.clock)),
+            )
+        self.announce(grant, before)
+
+    def change(self, grant: Grant, row: CredentialRow) -> None:
+        """Take over another state of the same generation."""
+        before = grant.row
+        grant.keep(row)
+        self.announce(grant, before)
+
+    def announce(self, grant: Grant, before: CredentialRow | None) -> None:
+        """One line for each change of state, and the callback."""
+        self.version += 1
+        tell_state(grant.row, before)
+        if self._on_change is not None:
+            self._on_change(self.status(grant))
+
+    def status(self, grant: Grant) -> LoginStatus:
+        """What the operator sees."""
+        return status_of(
+            grant.row, left_s=grant.left_s(self._around.clock), saved=grant.unsaved is None
+        )
+
+    def _pair_changed(self, row: CredentialRow, before: CredentialRow | None) -> None:
+        self.version += 1
+        tell_state(row, before)
+        if self._on_change is not None:
+            self._on_change(status_of(row))
+
+    def _tell_gone(self, row: CredentialRow) -> None:
+        """It was removed from the store, by a person."""
+        self.version += 1
+        self._left.add(row.account_id)
+        now = self._around.clock.now()
+        row = structs.replace(row, status=LoginState.DEAD, reason=_REMOVED, since=now)
+        if self._on_change is not None:
+            self._on_change(status_of(row, is_gone=True))
+
+    def _leave_apps(self) -> None:
+        """An account that moved to another app acts by its logins there; those here just rest."""
+        for grant in [*self.grants.values()]:
+            row = grant.row
+            if self._apps.get(row.account_id, row.app) != row.app:
+                _log.info("login left with its app", account=row.account_id, app=row.app)
+                grant.is_gone = True
+                del self.grants[row.account_id]
+        for account_id in [*self.pairs.accounts]:
+            pair = self.pairs.get(account_id)
+            if pair is not None and self._apps.get(account_id, pair.row.app) != pair.row.app:
+                self.pairs.drop(account_id)
+
+    async def _take_all(self, rows: Iterable[CredentialRow]) -> None:
+        for row in rows:
+            if row.app != self._apps.get(row.account_id):
+                continue
+            if row.kind is CredentialKind.OAUTH1:
+                await self.pairs.take(row)
+            elif row.kind is CredentialKind.OAUTH2:
+                await self._take_grant(row)
+
+    async def _take_grant(self, row: CredentialRow) -> None:
+        grant = self.grants.get(row.account_id)
+        doubt = False
+        if grant is None or grant.flight is None:
+            first = grant is None or grant.row.gen < row.gen
+            judged = await self._judge(row, first=first)
+            doubt = judged is None
+            row = judged or row
+        grant = self.grants.get(row.account_id)
+        if grant is None:
+            grant = self.grants[row.account_id] = Grant(row)
+            grant.take(
+                row,
+                self._refresher.access_of(row),
+                left_s=life_s(row, self._around.clock.now()),
+                clock=self._around.clock,
+                entropy=self._around.entropy,
+            )
+            self.announce(grant, None)
+        elif row.gen > grant.row.gen:
+            self.renew(grant, row, self._refresher.access_of(row))
+        elif row.gen == grant.row.gen and grant.flight is None and _differs(row, grant.row):
+            if row.access_until != grant.row.access_until:  # X refuses it to another process
+                grant.shorten(life_s(row, self._around.clock.now()), self._around.clock)
+            self.change(grant, row)
+        grant.doubt = doubt
+
+    async def _judge(self, row: CredentialRow, *, first: bool) -> CredentialRow | None:
+        """The row in the state that it is really in, as the keeper sees it; None: look again."""
+        try:
+            async with self._role() as is_keeper:
+                return await self._refresher.judge(row, first=first) if is_keeper else row
+        except StoreUnavailable:
+            return None
+
+
+def _differs(one: CredentialRow, other: CredentialRow) -> bool:
+    pair = (one, other)
+    first, second = ((row.status, row.reason, row.access_until) for row in pair)
+    return first != second
+
+
+def status_of(
+    row: CredentialRow, *, left_s: float | None = None, saved: bool = True, is_gone: bool = False
+) -> LoginStatus:
+    """A row as the operator sees it."""
+    return LoginStatus(
+        account_id=row.account_id,
+        username=row.username,
+        app=row.app,
+        status=row.status,
+        since=row.since,
+        gen=row.gen,
+        left_s=left_s,
+        last_success=row.last_success,
+        reason=row.reason,
+        saved=saved,
+        next_step=next_step(row),
+        kind=row.kind,
+        is_gone=is_gone,
+    )

@@ -1,0 +1,67 @@
+"""What is said of a login's state: one line for each change, and the exact next step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from botkit.client.logins.grants import HANDED_OVER
+from botkit.model.tokens import CredentialKind, LoginState
+
+if TYPE_CHECKING:
+    from botkit.model.records import CredentialRow
+
+__all__ = ["next_step", "setup_command", "tell_state"]
+
+_log = structlog.get_logger("botkit.tokens")
+
+_KEYS = {
+    CredentialKind.OAUTH2: "client_id and client_secret",
+    CredentialKind.OAUTH1: "api_key and api_secret",
+    CredentialKind.APP_ONLY: "bearer_token, or api_key and api_secret,",
+}
+
+
+def setup_command(row: CredentialRow) -> str:
+    """The command that makes this login anew."""
+    app = "" if row.app == "default" else f" --app {row.app}"
+    if row.kind is CredentialKind.APP_ONLY:
+        return f"botkit setup --app-only{app}"
+    way = " --oauth1" if row.kind is CredentialKind.OAUTH1 else ""
+    return f"botkit setup{way}{app} --account {row.username or row.account_id}"
+
+
+def next_step(row: CredentialRow) -> str:
+    """What a person has to do about the state, "" for nothing."""
+    match row.status:
+        case LoginState.OK:
+            return ""
+        case LoginState.UNCERTAIN if row.kind is CredentialKind.OAUTH2:
+            return f"{setup_command(row)} (the bot goes on with the old access token until then)"
+        case LoginState.UNCERTAIN:
+            return f"botkit accounts check {row.username or row.account_id}"
+        case LoginState.DEAD:
+            return "" if row.reason.startswith(HANDED_OVER) else setup_command(row)
+        case LoginState.CONFIG:
+            return f"correct {_KEYS[row.kind]} of app {row.app!r}, then restart"
+
+
+def tell_state(row: CredentialRow, before: CredentialRow | None) -> None:
+    """One line for a change of state; none for a login that is loaded and fine."""
+    if before is not None and (before.status, before.reason) == (row.status, row.reason):
+        return
+    if before is None and row.status is LoginState.OK:
+        return
+    say = {LoginState.OK: _log.info, LoginState.UNCERTAIN: _log.warning}.get(
+        row.status, _log.error
+    )
+    say(
+        "login state",
+        account=row.account_id,
+        username=row.username,
+        credential=row.kind.value,
+        status=row.status.value,
+        reason=row.reason,
+        next_step=next_step(row),
+    )

@@ -1,0 +1,123 @@
+"""When an account's OAuth 1.0a token goes on in place of its dead OAuth 2.0 login.
+
+The operator decides by `[run] fallback`. A login that was handed over lives on elsewhere, and
+there another process acts for the account: nothing stands in for it here.
+Source: docs/explanation/requirements.md, "The refresh of a login", Fallback.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+from msgspec import Struct
+
+from botkit.client.logins.grants import HANDED_OVER, life_s
+from botkit.model.tokens import CredentialKind, LoginState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from botkit.client.logins.grants import Grant
+    from botkit.client.logins.login_book import LoginBook
+    from botkit.model.records import CredentialRow
+    from botkit.ports import Clock
+
+__all__ = ["Fallback", "StandIn", "stand_in_of"]
+
+_log = structlog.get_logger("botkit.tokens")
+
+_ENDED = frozenset({LoginState.DEAD, LoginState.CONFIG})
+_NONE: frozenset[CredentialKind] = frozenset()
+
+
+class StandIn(Struct, frozen=True, kw_only=True):
+    """Whether the OAuth 1.0a token stands in for the OAuth 2.0 login of an account, and why."""
+
+    account_id: str
+    username: str
+    is_on: bool
+    why: str = ""
+
+
+class Fallback:
+    """Knows which kinds rest, and says once when the other one begins and when it ends.
+
+    `on_change` is told of both.
+    """
+
+    def __init__(
+        self,
+        book: LoginBook,
+        clock: Clock,
+        *,
+        allowed: bool,
+        on_change: Callable[[StandIn], None] | None = None,
+    ) -> None:
+        self._book = book
+        self._clock = clock
+        self._allowed = allowed
+        self._on_change = on_change
+        self._on: dict[str, StandIn] = {}
+
+    def resting(self, account_id: str) -> frozenset[CredentialKind]:
+        """The kinds of credentials that the account holds and that cannot act now."""
+        pair = self._book.pairs.get(account_id)
+        if pair is None:
+            return _NONE
+        kinds: set[CredentialKind] = set()
+        if pair.row.status is not LoginState.OK:
+            kinds.add(CredentialKind.OAUTH1)
+        grant = self._book.grants.get(account_id)
+        if grant is not None and self._allowed and self._has_ended(grant):
+            kinds.add(CredentialKind.OAUTH2)
+        return frozenset(kinds)
+
+    def look(self, account_id: str) -> bool:
+        """Say it when it has begun or ended; gives whether the OAuth 1.0a token stands in."""
+        resting = self.resting(account_id)
+        is_on = CredentialKind.OAUTH2 in resting and CredentialKind.OAUTH1 not in resting
+        was = self._on.get(account_id)
+        if is_on and was is None:
+            self._begin(self._book.grants[account_id].row)
+        elif not is_on and was is not None:
+            del self._on[account_id]
+            _log.info("fallback ends", account=account_id, username=was.username)
+            self._tell(StandIn(account_id=account_id, username=was.username, is_on=False))
+        return is_on
+
+    def _begin(self, row: CredentialRow) -> None:
+        why = row.reason or "the access token is over and cannot be renewed now"
+        now = StandIn(account_id=row.account_id, username=row.username, is_on=True, why=why)
+        self._on[row.account_id] = now
+        _log.warning(
+            "fallback begins: the OAuth 1.0a token goes on for the OAuth 2.0 login",
+            account=row.account_id,
+            username=row.username,
+            why=why,
+        )
+        self._tell(now)
+
+    def _tell(self, change: StandIn) -> None:
+        if self._on_change is not None:
+            self._on_change(change)
+
+    def _has_ended(self, grant: Grant) -> bool:
+        handed_over = grant.row.reason.startswith(HANDED_OVER)
+        return not handed_over and not grant.can_act(self._clock)
+
+
+def stand_in_of(rows: Sequence[CredentialRow], *, allowed: bool, now: datetime) -> str:
+    """What is to be said of an account's logins beside a running bot: "" when nothing is."""
+    by_kind = {row.kind: row for row in rows}
+    grant, pair = by_kind.get(CredentialKind.OAUTH2), by_kind.get(CredentialKind.OAUTH1)
+    if grant is None or pair is None or grant.reason.startswith(HANDED_OVER):
+        return ""
+    if grant.status not in _ENDED or pair.status is not LoginState.OK:
+        return ""
+    if grant.status is LoginState.CONFIG and life_s(grant, now) > 0:
+        return ""
+    if allowed:
+        return "on: what X accepts with OAuth 1.0a goes on by that token"
+    return "off by [run] fallback = false: all waits, though the OAuth 1.0a token works"

@@ -1,0 +1,397 @@
+"""The OAuth 1.0a tokens of all accounts in memory, and how each is.
+
+They do not expire, so X's refusal is all there is to go by, and one refusal proves nothing: X has
+refused good tokens for hours. What was refused once is UNCERTAIN and is looked at again half a
+minute later. Then X's own word counts (code 89: the token; 32, 99, 215: the app's keys); where it
+says nothing, as its newer routes do, a call that the keys alone sign tells which of them it is.
+Source: X API docs, "Authentication" (API reference); docs/explanation/x-facts.md, 2.14 and 10.5.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from botkit.client.http.signed_calls import SignedCalls
+from botkit.client.logins.grants import fingerprint
+from botkit.client.logins.identity import read_user
+from botkit.errors import BotkitError, Parked, StateError, Unauthorized
+from botkit.model.tokens import LoginState, Secret, TokenPair
+from botkit.ports.io import HttpRequest
+from botkit.protocol.api import requests
+from botkit.protocol.oauth import oauth1_flow
+from botkit.protocol.oauth.oauth1_flow import PIN_CALLBACK, REQUEST_TOKEN, Blame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from botkit.client.logins.context import Surroundings
+    from botkit.client.logins.endpoints import AppKeys
+    from botkit.model.records import CredentialRow
+    from botkit.model.users import User
+
+__all__ = ["Pair", "Pairs", "ask_owner", "blame_for", "keys_fingerprint", "verdict_of"]
+
+_log = structlog.get_logger("botkit.tokens")
+
+_TIMEOUT_S = 20.0
+_APART_S = 30.0
+"""How long after a refusal a second one counts."""
+_LONGEST_GAP_S = 900.0
+_CALM_S = 3600.0
+_DEAD_GAP_S = 3600.0
+"""How often a dead token is tried all the same: X's fault may have been all that was wrong."""
+_LOOK_S = 60.0
+
+_FIRST = {
+    Blame.TOKEN: "X says that the token is invalid or expired (code 89)",
+    Blame.KEYS: "X does not take what the app's keys sign",
+    Blame.CLOCK: "X refuses the time in the signature",
+    Blame.UNSAID: "X refuses the token without a reason",
+}
+_AGAIN = "; it is looked at again soon"
+_DEAD = "X refused the token twice, and takes the app's keys"
+_DEAD_BY_CODE = "X said twice that the token is invalid or expired (code 89)"
+_CONFIG = "X does not accept the api_key and api_secret of the app"
+_NO_KEYS = "the app has no api_key and api_secret"
+
+
+def keys_fingerprint(keys: AppKeys) -> str:
+    """Which api key and secret a CONFIG is about: others clear it."""
+    return fingerprint(Secret(f"{keys.api_key}\0{keys.api_secret.reveal()}"))
+
+
+async def ask_owner(around: Surroundings, row: CredentialRow, pair: TokenPair) -> tuple[User, str]:
+    """Whose the token is, and the access level that the answer shows.
+
+    Raises:
+        ConfigError: The app has no key and secret.
+        XError: X could not be asked, or refused.
+    """
+    ask = requests.get_me()
+    url = around.endpoints.url_of(ask)
+    request = HttpRequest(method=ask.method, url=url, name=ask.name, timeout_s=_TIMEOUT_S)
+    return read_user(around, ask, await SignedCalls(around, row.app).send(request, pair))
+
+
+async def blame_for(around: Surroundings, app: str, error: Unauthorized) -> Blame:
+    """What X's refusal is about; where X does not say, the app's keys are tried alone.
+
+    Raises:
+        ConfigError: The app has no key and secret.
+        XError: X could not be asked.
+    """
+    said = oauth1_flow.blame_of(error.codes)
+    if said is not Blame.UNSAID:
+        return said
+    request = HttpRequest(
+        method="POST",
+        url=around.endpoints.request_token_url,
+        name=REQUEST_TOKEN,
+        timeout_s=_TIMEOUT_S,
+    )
+    answer = await SignedCalls(around, app).send(request, extra={"oauth_callback": PIN_CALLBACK})
+    return oauth1_flow.blame_by_keys(answer, now=around.clock.now())
+
+
+def verdict_of(blame: Blame, error: Unauthorized) -> tuple[LoginState, str]:
+    """The state and the reason that a second refusal leads to."""
+    if blame is Blame.KEYS:
+        return LoginState.CONFIG, _CONFIG
+    if blame is Blame.TOKEN:
+        by_code = oauth1_flow.blame_of(error.codes) is Blame.TOKEN
+        return LoginState.DEAD, _DEAD_BY_CODE if by_code else _DEAD
+    return LoginState.UNCERTAIN, _FIRST[blame] + _AGAIN
+
+
+class Pair:
+    """One account's token. `row` is without the sealed bytes."""
+
+    __slots__ = ("asked", "calm_s", "gap_s", "next_look_s", "row", "suspicion", "tokens")
+
+    def __init__(self, row: CredentialRow, tokens: TokenPair) -> None:
+        self.row = msgspec.structs.replace(row, sealed=b"")
+        self.tokens = tokens
+        self.suspicion: Blame | None = None
+        self.gap_s = _APART_S
+        self.calm_s = float("-inf")
+        self.next_look_s = float("inf")
+        self.asked = False
+
+
+class Pairs:
+    """Reads them from rows, hears of refusals, and tells `on_change` of each change.
+
+    `judges` says that this process may change their states. `on_asked` is told of each account
+    that X was asked about.
+    """
+
+    def __init__(
+        self,
+        around: Surroundings,
+        *,
+        open_row: Callable[[CredentialRow], dict[str, Secret]],
+        on_change: Callable[[CredentialRow, CredentialRow | None], None],
+        on_asked: Callable[[str], None] | None = None,
+        judges: bool = True,
+    ) -> None:
+        self._around = around
+        self._clock = around.clock
+        self._open_row = open_row
+        self._on_change = on_change
+        self._on_asked = on_asked
+        self._judges = judges
+        self._held: dict[str, Pair] = {}
+        self._due: dict[str, Pair] = {}
+        self._wake = asyncio.Event()
+
+    def get(self, account_id: str) -> Pair | None:
+        """The account's token, None when it has none."""
+        return self._held.get(account_id)
+
+    @property
+    def accounts(self) -> Iterable[str]:
+        """Who holds one."""
+        return self._held.keys()
+
+    @property
+    def any_doubt(self) -> bool:
+        """Whether one of them is to be looked at again."""
+        return bool(self._due)
+
+    async def take(self, row: CredentialRow) -> None:
+        """Take over what the store has: a newer token, or another state of this one."""
+        known = self._held.get(row.account_id)
+        if known is not None and (known.row.gen > row.gen or _same(known.row, row)):
+            return
+        opened = self._open_row(row)
+        tokens = TokenPair(token=opened["token"], token_secret=opened["token_secret"])
+        pair = Pair(row, tokens)
+        before = None
+        if known is not None:
+            before = known.row
+            pair.calm_s, pair.gap_s, pair.asked = known.calm_s, known.gap_s, known.asked
+            if known.row.gen == row.gen:
+                pair.tokens = known.tokens  # the same object: what is signed with it stays known
+        self._held[row.account_id] = pair
+        self._plan(pair)
+        self._on_change(pair.row, before)
+        if self._judges:
+            await self._look_at_keys(pair)
+
+    def drop(self, account_id: str) -> CredentialRow | None:
+        """It is no more."""
+        pair = self._held.pop(account_id, None)
+        self._due.pop(account_id, None)
+        return None if pair is None else pair.row
+
+    def check_usable(self, account_id: str) -> Pair:
+        """The token, when it may be tried now.
+
+        Raises:
+            Parked: `login`: there is none, a person must act, or it is looked at again first.
+        """
+        pair = self._held.get(account_id)
+        if pair is None or pair.row.status in {LoginState.DEAD, LoginState.CONFIG}:
+            raise Parked("login")
+        wait_s = pair.next_look_s - self._clock.monotonic()
+        if pair.row.status is LoginState.UNCERTAIN and wait_s > 0:
+            raise Parked("login", until=self._clock.now() + timedelta(seconds=wait_s + 1))
+        return pair
+
+    async def note_level(self, account_id: str, level: str) -> None:
+        """Keep the access level that an answer showed, when it is a new one."""
+        pair = self._held.get(account_id)
+        if pair is None or not level or pair.row.level == level:
+            return
+        before = pair.row
+        pair.row = msgspec.structs.replace(before, level=level)
+        self._on_change(pair.row, before)
+        await self._around.store.credentials.note_level(pair.row, level)
+
+    async def learn_level(self, account_id: str) -> None:
+        """Ask X once for an access level that nobody knows. What X does not say stays unknown."""
+        pair = self._held.get(account_id)
+        if pair is None or pair.row.level or pair.asked or pair.row.status is not LoginState.OK:
+            return
+        pair.asked = True
+        await self._look(pair)
+        if not pair.row.level:
+            _log.warning(
+                "access level not known: X judges each write",
+                account=account_id,
+                username=pair.row.username,
+            )
+
+    async def refused(self, account_id: str, used: TokenPair, error: Unauthorized) -> None:
+        """X said 401 to a call that this token signed."""
+        pair = self._held.get(account_id)
+        if pair is not None and pair.tokens is used and self._judges:
+            await self._judge(pair, error)
+
+    async def suspect(self, account_id: str, reason: str) -> None:
+        """X says that the token may have ended: look now, and count what is seen."""
+        pair = self._held.get(account_id)
+        if pair is None or pair.row.status is not LoginState.OK:
+            return
+        pair.suspicion = Blame.TOKEN
+        pair.next_look_s = self._clock.monotonic()
+        await self._mark(pair, LoginState.UNCERTAIN, reason)
+        self._plan_at(pair, pair.next_look_s)
+
+    async def works(self, account_id: str) -> None:
+        """X took a call that it signed."""
+        pair = self._held.get(account_id)
+        if pair is not None and pair.row.status is not LoginState.OK:
+            await self._calm(pair)
+
+    async def run(self) -> None:
+        """Look again at what was refused, until cancelled."""
+        while True:
+            self._wake.clear()
+            now_s = self._clock.monotonic()
+            for pair in [pair for pair in self._due.values() if pair.next_look_s <= now_s]:
+                await self._look(pair)
+            next_s = min((pair.next_look_s for pair in self._due.values()), default=None)
+            if next_s is None:
+                await self._wake.wait()
+                continue
+            # Short looks: the machine may sleep, and the loop's clock stands still meanwhile.
+            wait_s = min(max(next_s - self._clock.monotonic(), 0.0), _LOOK_S)
+            with suppress(TimeoutError):
+                async with self._clock.timeout(wait_s):
+                    await self._wake.wait()
+
+    async def _look(self, pair: Pair) -> None:
+        """Ask X whose it is; what comes of it is the state."""
+        account_id = pair.row.account_id
+        try:
+            owner, level = await ask_owner(self._around, pair.row, pair.tokens)
+        except Unauthorized as error:
+            if self._held.get(account_id) is pair:
+                await self._judge(pair, error, looked=True)
+        except BotkitError as trouble:
+            _log.warning("login not looked at", account=account_id, why=str(trouble))
+        else:
+            await self._seen(pair, owner, level)
+        finally:
+            if self._held.get(account_id) is pair:
+                self._plan(pair)
+
+    async def _seen(self, pair: Pair, owner: User, level: str) -> None:
+        account_id = pair.row.account_id
+        if self._on_asked is not None:
+            self._on_asked(account_id)
+        if self._held.get(account_id) is not pair:
+            return
+        if owner.id != account_id:
+            reason = f"X says the token is of another user, @{owner.username} ({owner.id})"
+            await self._mark(pair, LoginState.DEAD, reason)
+            return
+        await self.note_level(account_id, level)
+        if pair.row.status is not LoginState.OK:
+            await self._calm(pair)
+
+    async def _judge(self, pair: Pair, error: Unauthorized, *, looked: bool = False) -> None:
+        """One more refusal: the first, one that comes too soon, or the one that tells."""
+        now_s = self._clock.monotonic()
+        if pair.row.status in {LoginState.DEAD, LoginState.CONFIG}:
+            return
+        said = oauth1_flow.blame_of(error.codes)
+        first = pair.row.status is LoginState.OK or pair.suspicion is None
+        if first:
+            pair.gap_s = _APART_S if now_s - pair.calm_s > _CALM_S else self._longer(pair)
+            pair.suspicion = said
+            await self._mark(pair, LoginState.UNCERTAIN, _FIRST[said] + _AGAIN)
+            self._plan_at(pair, now_s + pair.gap_s)
+        elif looked or now_s >= pair.next_look_s:
+            await self._conclude(pair, error)
+
+    async def _conclude(self, pair: Pair, error: Unauthorized) -> None:
+        try:
+            blame = await blame_for(self._around, pair.row.app, error)
+        except BotkitError as trouble:
+            _log.warning("login not looked at", account=pair.row.account_id, why=str(trouble))
+            blame = Blame.UNSAID
+        status, reason = verdict_of(blame, error)
+        if status is LoginState.UNCERTAIN:
+            pair.gap_s = self._longer(pair)
+        await self._mark(pair, status, reason)
+        self._plan(pair)
+
+    async def _calm(self, pair: Pair) -> None:
+        pair.suspicion = None
+        pair.calm_s = self._clock.monotonic()
+        self._due.pop(pair.row.account_id, None)
+        await self._mark(pair, LoginState.OK, "")
+
+    async def _look_at_keys(self, pair: Pair) -> None:
+        """CONFIG under other keys than those of now is over; without keys it begins."""
+        keys = self._around.apps.get(pair.row.app)
+        if keys is None or not keys.can_sign:
+            if pair.row.status is not LoginState.DEAD:
+                await self._mark(pair, LoginState.CONFIG, _NO_KEYS)
+        elif (
+            pair.row.status is LoginState.CONFIG
+            and pair.row.config_fingerprint != keys_fingerprint(keys)
+        ):
+            await self._mark(pair, LoginState.OK, "")
+        self._plan(pair)
+
+    async def _mark(self, pair: Pair, status: LoginState, reason: str) -> None:
+        """Record a state; when the store cannot, memory knows it, and X says it again."""
+        before = pair.row
+        if (before.status, before.reason) == (status, reason):
+            return
+        now = self._clock.now()
+        keys = self._around.apps.get(before.app)
+        about = keys_fingerprint(keys) if status is LoginState.CONFIG and keys else ""
+        try:
+            await self._around.store.credentials.set_status(
+                before, status, reason=reason, now=now, config_fingerprint=about
+            )
+        except StateError as error:
+            _log.error("login state not stored", account=before.account_id, why=str(error))
+        pair.row = msgspec.structs.replace(
+            before,
+            status=status,
+            reason=reason,
+            since=before.since if before.status is status else now,
+            config_fingerprint=about,
+        )
+        self._on_change(pair.row, before)
+
+    def _plan(self, pair: Pair) -> None:
+        """When to look at it next, by its state."""
+        now_s = self._clock.monotonic()
+        match pair.row.status:
+            case LoginState.UNCERTAIN:
+                self._plan_at(pair, now_s + pair.gap_s)
+            case LoginState.DEAD | LoginState.CONFIG:
+                self._plan_at(pair, now_s + _DEAD_GAP_S)
+            case LoginState.OK:
+                self._due.pop(pair.row.account_id, None)
+
+    def _plan_at(self, pair: Pair, when_s: float) -> None:
+        pair.next_look_s = when_s
+        if self._judges:
+            self._due[pair.row.account_id] = pair
+            self._wake.set()
+
+    @staticmethod
+    def _longer(pair: Pair) -> float:
+        return min(2 * pair.gap_s, _LONGEST_GAP_S)
+
+
+def _same(one: CredentialRow, other: CredentialRow) -> bool:
+    return (one.gen, one.status, one.reason, one.level) == (
+        other.gen,
+        other.status,
+        other.reason,
+        other.level,
+    )

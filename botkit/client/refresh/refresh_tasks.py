@@ -1,0 +1,326 @@
+"""Refreshes in the air: one a login, counted, timed, and never cut between bytes and answer.
+
+Source: docs/explanation/requirements.md, F2, F4, F5, F7, F8.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import structlog
+
+from botkit.client.logins.grants import Outcome
+from botkit.client.logins.identity import who_am_i
+from botkit.client.refresh.timer_heap import DueHeap
+from botkit.errors import RateLimited, ServerError, StateError, XError
+from botkit.model.tokens import LoginState
+from botkit.protocol.api import rate_limits
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+    from typing import Any
+
+    from botkit.client.logins.context import Surroundings
+    from botkit.client.logins.grants import Grant
+    from botkit.client.logins.login_book import LoginBook
+    from botkit.client.refresh.refresh_leader import KeeperRole
+    from botkit.client.refresh.refresher import Refresher
+    from botkit.client.refresh.rescue import Salvager
+    from botkit.model.tokens import Secret
+
+__all__ = ["Flights"]
+
+_log = structlog.get_logger("botkit.tokens")
+
+_MOST_FLIGHTS = 64
+_LOOK_AGAIN_S = 60.0
+_APART_S = 0.1
+"""Between two looks at what is due: one wake-up serves all that falls into it."""
+_SOON_S = 1.0
+_NETWORK_S = (1.0, 60.0)
+_STORE_S = (2.0, 60.0)
+_DOUBT_S = (60.0, 900.0)
+_FOLLOW_S = 30.0
+"""How long one who is not the keeper waits for the next access token when there is none left."""
+_FOLLOW_LOOK_S = (0.2, 0.5)
+_FOLLOW_AGAIN_S = 15.0
+
+
+class Flights:
+    """Starts refreshes when they are due or asked for, and takes over what they come to.
+
+    `prepare` is awaited as the keeper before a refresh; `on_asked` is told of each account that X
+    was asked about after one, None asks nothing.
+    """
+
+    def __init__(
+        self,
+        around: Surroundings,
+        *,
+        book: LoginBook,
+        refresher: Refresher,
+        salvager: Salvager,
+        role: KeeperRole,
+        prepare: Callable[[], Awaitable[None]],
+        on_asked: Callable[[str], None] | None,
+    ) -> None:
+        self._around = around
+        self._clock = around.clock
+        self._book = book
+        self._refresher = refresher
+        self._salvager = salvager
+        self._role = role
+        self._prepare = prepare
+        self._on_asked = on_asked
+        self._grounded = False
+        self._heap: DueHeap[Grant] = DueHeap()
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Start what is due, until cancelled."""
+        while True:
+            self._wake.clear()
+            self._start_due()
+            next_s = self._heap.next_s()
+            # Short looks: the machine may sleep, and the loop's clock stands still meanwhile.
+            wait_s = _LOOK_AGAIN_S
+            if next_s is not None and len(self._tasks) < _MOST_FLIGHTS:
+                wait_s = min(max(next_s - self._clock.monotonic(), _APART_S), _LOOK_AGAIN_S)
+            with suppress(TimeoutError):
+                async with self._clock.timeout(wait_s):
+                    await self._wake.wait()
+
+    def stop(self) -> None:
+        """Start none any more; those in the air go on."""
+        self._grounded = True
+
+    async def close(self, *, deadline_s: float) -> None:
+        """Wait for what is in the air; try every place for a token that is not stored."""
+        self.stop()
+        with suppress(TimeoutError):
+            async with self._clock.timeout(deadline_s):
+                while self._tasks:
+                    await asyncio.wait(tuple(self._tasks))
+        for grant in self._book.grants.values():
+            if grant.flight is not None:
+                _log.error("refresh cut off by the end", account=grant.row.account_id)
+            elif grant.unsaved is not None:
+                await self._save(grant)
+
+    def schedule(self, grant: Grant) -> None:
+        """Set when the login is due next."""
+        due_s = None if grant.is_gone or self._grounded else grant.due_s()
+        if due_s is not None and grant.doubt:
+            due_s = self._clock.monotonic() + _SOON_S
+        if self._heap.set(grant, due_s):
+            self._wake.set()
+
+    def start(self, grant: Grant, *, rejected: bool = False) -> asyncio.Task[None] | None:
+        """The flight of this login: the one in the air, or a new one if there may be one."""
+        if grant.flight is not None:
+            return grant.flight
+        now_s = self._clock.monotonic()
+        final = grant.row.status in {LoginState.DEAD, LoginState.CONFIG} or grant.is_gone
+        if self._grounded or final or grant.unsaved is not None:
+            return None
+        if now_s < grant.next_try_s and not rejected:
+            return None
+        late = rejected or grant.left_s(self._clock) <= grant.late_s
+        if grant.row.status is LoginState.UNCERTAIN and not late:
+            return None
+        grant.last_flight_s = now_s
+        grant.flight = self._spawn(self._fly(grant, late=late, rejected=rejected))
+        return grant.flight
+
+    def _start_due(self) -> None:
+        now_s = self._clock.monotonic()
+        while due := self._heap.take(now_s, _MOST_FLIGHTS - len(self._tasks)):
+            for grant in due:
+                if grant.doubt and grant.flight is None:
+                    _ = self._spawn(self._look_again(grant))
+                elif grant.unsaved is not None and grant.flight is None:
+                    grant.flight = self._spawn(self._fly_home(grant))
+                elif self.start(grant) is None and (due_s := grant.due_s()) is not None:
+                    # Some hair's breadth early, or grounded: not lost, looked at again.
+                    self._heap.set(grant, max(due_s, now_s + _SOON_S))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        # Not of a task group: what cancels the group would cut a refresh between its bytes and
+        # its answer. `close` waits for every one of them.
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._landed)
+        return task
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._wake.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("refresh failed by a fault of ours", error=type(error).__name__)
+
+    async def _fly(self, grant: Grant, *, late: bool, rejected: bool) -> None:
+        grant.next_try_s = self._clock.monotonic() + _LOOK_AGAIN_S  # should the flight crash
+        try:
+            try:
+                outcome = await self._attempt(grant, late=late, rejected=rejected)
+            except StateError as error:
+                outcome = Outcome(kind="blocked", row=grant.row, error=error)
+            await self._settle(grant, outcome, late=late)
+        finally:
+            grant.flight = None
+            self.schedule(grant)
+
+    async def _attempt(self, grant: Grant, *, late: bool, rejected: bool) -> Outcome:
+        """Refresh as the keeper; as another, wait for what the keeper gets."""
+        needed = late or grant.left_s(self._clock) <= grant.urgent_s
+        ends_s = self._clock.monotonic() + (_FOLLOW_S if needed else 0.0)
+        while True:
+            async with self._role() as is_keeper:
+                if is_keeper:
+                    await self._prepare()
+                    if grant.unsaved is not None:  # a token that was rescued is newer
+                        return Outcome(kind="kept", row=grant.row)
+                    return await self._refresher.refresh(grant.row, late=late, waited=grant.waited)
+            if (found := await self._refresher.follow(grant.row)) is not None:
+                return found
+            if rejected:
+                await self._refresher.expire(grant.row)
+                rejected = False
+            if self._clock.monotonic() >= ends_s:
+                return Outcome(kind="kept", row=grant.row, wait_s=_FOLLOW_AGAIN_S)
+            await self._clock.sleep(self._around.entropy.uniform(*_FOLLOW_LOOK_S))
+
+    async def _settle(self, grant: Grant, outcome: Outcome, *, late: bool) -> None:
+        """Take over what a refresh has come to."""
+        grant.next_try_s = 0.0
+        match outcome.kind:
+            case "renewed" | "adopted" | "unsaved":
+                await self._take(grant, outcome)
+            case "later":
+                self._put_off(grant, outcome)
+            case "blocked":
+                grant.error = outcome.error
+                self._back_off(grant, _STORE_S)
+                _log.error(
+                    "refresh waits for the store",
+                    account=grant.row.account_id,
+                    why=str(outcome.error),
+                )
+            case "gone":
+                self._book.drop(grant)
+            case _:
+                if outcome.unsaved is not None:
+                    await self._salvager.keep(outcome.unsaved)
+                if outcome.wait_s is not None:
+                    grant.next_try_s = self._clock.monotonic() + outcome.wait_s
+                    if not late:  # it only looked: a 401 that comes now is not the second one
+                        grant.last_flight_s = float("-inf")
+                elif late and outcome.row.status is LoginState.UNCERTAIN:
+                    self._back_off(grant, _DOUBT_S)
+                if outcome.row is not grant.row:
+                    self._book.change(grant, outcome.row)
+
+    async def _take(self, grant: Grant, outcome: Outcome) -> None:
+        assert outcome.access is not None
+        if outcome.unsaved is not None:
+            grant.unsaved = outcome.unsaved
+            kept = await self._salvager.keep(outcome.unsaved)
+            _log.critical(
+                "new token not stored",
+                account=grant.row.account_id,
+                why=outcome.reason,
+                rescued=kept,
+            )
+        self._book.renew(grant, outcome.row, outcome.access)
+        if grant.unsaved is not None:
+            self._back_off(grant, _STORE_S)
+        if outcome.kind == "renewed" and self._on_asked is not None:
+            _ = self._spawn(self._verify(grant, outcome.access))
+
+    def _put_off(self, grant: Grant, outcome: Outcome) -> None:
+        """Surely not carried out: try again, later and later."""
+        grant.error = outcome.error
+        if not isinstance(outcome.error, RateLimited | ServerError):
+            self._back_off(grant, _NETWORK_S)
+            _log.warning("refresh not sent", account=grant.row.account_id, why=outcome.reason)
+            return
+        grant.waited = grant.waited or isinstance(outcome.error, ServerError)
+        grant.tries += 1
+        wait_s = outcome.wait_s
+        if wait_s is None:
+            wait_s = rate_limits.penalty(grant.tries).total_seconds()
+        spare_s = grant.left_s(self._clock) - grant.late_s
+        if spare_s > 0:
+            wait_s = min(wait_s, spare_s)
+        wait_s += self._around.entropy.uniform(0.0, 2.0)
+        grant.next_try_s = self._clock.monotonic() + wait_s
+        _log.warning(
+            "refresh put off", account=grant.row.account_id, why=outcome.reason, wait_s=wait_s
+        )
+
+    def _back_off(self, grant: Grant, bounds: tuple[float, float]) -> None:
+        first_s, most_s = bounds
+        wait_s = min(first_s * 2 ** min(grant.tries, 16), most_s)
+        grant.tries += 1
+        wait_s *= self._around.entropy.uniform(0.75, 1.25)
+        grant.next_try_s = self._clock.monotonic() + wait_s
+
+    async def _look_again(self, grant: Grant) -> None:
+        """Another process had sent the token: has it an answer, or has it died of it?"""
+        try:
+            await self._book.look_again(grant)
+        except StateError as error:
+            _log.warning("login not read", account=grant.row.account_id, why=str(error))
+        finally:
+            self.schedule(grant)
+
+    async def _fly_home(self, grant: Grant) -> None:
+        try:
+            await self._save(grant)
+        finally:
+            grant.flight = None
+            self.schedule(grant)
+
+    async def _save(self, grant: Grant) -> None:
+        """Try again to give the store a token that it could not take."""
+        assert grant.unsaved is not None
+        row = await self._salvager.store(grant.unsaved)
+        if row is None:
+            self._back_off(grant, _STORE_S)
+            return
+        grant.unsaved = None
+        grant.tries = 0
+        grant.next_try_s = 0.0
+        _log.info("rescued login stored", account=row.account_id, gen=row.gen)
+        await self._refresher.note(row)
+        if row.gen > grant.row.gen:
+            self._book.renew(grant, row, self._refresher.access_of(row))
+        else:
+            self._book.announce(grant, grant.row)
+
+    async def _verify(self, grant: Grant, access: Secret) -> None:
+        """After a refresh: is it still the same user?
+
+        Source: docs/explanation/requirements.md, C8 and F16.
+        """
+        account_id = grant.row.account_id
+        try:
+            user = await who_am_i(self._around, access)
+        except XError as error:
+            _log.warning(
+                "owner of the new token not confirmed", account=account_id, why=str(error)
+            )
+            return
+        if self._on_asked is not None:
+            self._on_asked(account_id)
+        if user.id != grant.row.user_id:
+            await self.ground(grant, f"X gave a token of another user, {user.id}")
+
+    async def ground(self, grant: Grant, reason: str) -> None:
+        """The login is dead: nothing is refreshed or given out any more."""
+        row = await self._refresher.mark(grant.row, LoginState.DEAD, reason)
+        self._book.change(grant, row)
+        self.schedule(grant)

@@ -1,0 +1,1 @@
+"""One login attempt from the address to open to the sealed tokens."""

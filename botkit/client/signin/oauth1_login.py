@@ -1,0 +1,297 @@
+"""One OAuth 1.0a login attempt: the address to open, and what to do with redirect or PIN.
+
+The request token stands for this one attempt: a redirect must name it, its secret is kept until
+the exchange, and the first redirect or PIN that fits uses it up, whatever comes of it. A token
+pair from X's console is proven and stored in the same way.
+
+Source: docs/explanation/requirements.md, C8 and C14; RFC 5849 section 2; X API docs, "Log in
+with X".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+import structlog
+
+from botkit.client.http.signed_calls import SignedCalls
+from botkit.client.logins.identity import check_owner, read_user
+from botkit.client.signin.oauth2_login import Login, LoginWish, keep_in
+from botkit.client.signin.retry import NOTHING_STORED, exchange, persist
+from botkit.client.signin.single_use import Once
+from botkit.errors import (
+    AuthorizationDenied,
+    Conflict,
+    InvalidGrant,
+    ServerError,
+    StateMismatch,
+    StoreUnavailable,
+    TransportError,
+    Unauthorized,
+    WrongAccount,
+    XError,
+)
+from botkit.model.records import CredentialRow
+from botkit.model.tokens import CredentialKind, LoginState, Secret
+from botkit.model.users import Account, User
+from botkit.ports.io import HttpRequest
+from botkit.protocol.api import requests
+from botkit.protocol.oauth import oauth1_flow
+from botkit.protocol.oauth.oauth1_flow import ACCESS_TOKEN, PIN_CALLBACK, REQUEST_TOKEN
+
+if TYPE_CHECKING:
+    from botkit.client.logins.context import Surroundings
+    from botkit.client.signin.oauth2_login import Keep
+    from botkit.model.tokens import TokenPair
+    from botkit.protocol.oauth.oauth1_flow import Granted
+
+__all__ = ["OAuth1Attempt", "adopt_pair"]
+
+_log = structlog.get_logger("botkit.login")
+
+_TIMEOUT_S = 20.0
+
+
+class OAuth1Attempt:
+    """One attempt; begin a new one for each.
+
+    Attributes:
+        url: What the person opens in the browser.
+    """
+
+    url: str
+
+    def __init__(
+        self,
+        around: Surroundings,
+        wish: LoginWish,
+        calls: SignedCalls,
+        token: TokenPair,
+        keep: Keep | None,
+    ) -> None:
+        self._around = around
+        self._wish = wish
+        self._keep = keep
+        self._calls = calls
+        self._token = token
+        self._once = Once(around.clock)
+        named = wish.account.removeprefix("@")
+        self.url = oauth1_flow.authorize_url(
+            around.endpoints.authorize_url,
+            token,
+            username="" if named.isdigit() else named,
+        )
+
+    @classmethod
+    async def begin(
+        cls, around: Surroundings, wish: LoginWish, *, keep: Keep | None = None
+    ) -> Self:
+        """Ask X for a request token. `wish.redirect_uri` of `oob` is a login that ends by PIN.
+
+        `keep` stores account and login, and what belongs to them; `keep_in` by default.
+
+        Raises:
+            ConfigError: The app has no api key and secret, X does not take the callback URL, or
+                refuses our clock; nothing was begun.
+            AuthError: X does not accept the key and secret, or does not confirm the callback.
+            XError: X could not be asked, or answered nonsense.
+        """
+        calls = SignedCalls(around, wish.app)
+        request = _leg(around.endpoints.request_token_url, REQUEST_TOKEN)
+        callback = {"oauth_callback": wish.redirect_uri}
+        answer = await persist(
+            around.clock, lambda: calls.send(request, extra=callback), TransportError
+        )
+        now = around.clock.now()
+        token = oauth1_flow.read_request_token(answer, callback=wish.redirect_uri, now=now)
+        return cls(around, wish, calls, token, keep)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing can end it any more."""
+        return self._once.is_over
+
+    async def finish(self, query: Secret | str) -> Login:
+        """End the attempt with the redirect's query (what follows the `?`).
+
+        As a `Secret` it shows itself in no frame of a traceback.
+
+        Returns only when the login is stored, synced.
+
+        Raises:
+            StateMismatch: Not this attempt's redirect, or it came twice. A right one may yet come
+                unless `is_over`.
+            AuthorizationDenied: The person declined.
+            WrongAccount: Somebody else than the wished account consented; nothing was stored.
+            AuthError: X refused the verifier or the keys, or the answer was lost: start again.
+            XError: X could not be asked, or answered nonsense: start again.
+            StateError: The login could not be stored.
+        """
+        if self._wish.redirect_uri == PIN_CALLBACK:
+            raise StateMismatch("This login ends with a PIN, not with a redirect.")
+        query = query if isinstance(query, Secret) else Secret(query)
+        try:
+            verifier = Secret(oauth1_flow.read_callback(query.reveal(), request_token=self._token))
+        except AuthorizationDenied:
+            self._once.use_up("redirect or PIN")
+            raise
+        return await self._exchange(verifier)
+
+    async def finish_pin(self, text: Secret | str) -> Login:
+        """End the attempt with the PIN that the person read on X's page; it is tried once.
+
+        Raises:
+            StateMismatch: What was typed is no PIN (or the attempt is over); nothing was sent.
+            AuthError: X does not take the PIN, or as `finish`.
+            XError: As `finish`.
+            StateError: As `finish`.
+        """
+        text = text if isinstance(text, Secret) else Secret(text)
+        return await self._exchange(Secret(oauth1_flow.read_pin(text.reveal())))
+
+    async def _exchange(self, verifier: Secret) -> Login:
+        self._once.use_up("redirect or PIN")
+        around = self._around
+        await persist(around.clock, around.make_ready, StoreUnavailable)
+        request = _leg(around.endpoints.access_token_url, ACCESS_TOKEN)
+        given = {"oauth_verifier": verifier}
+        try:
+            answer = await exchange(
+                around.clock,
+                lambda: self._calls.send(request, self._token, extra=given),
+                lost="The answer to the exchange was lost; a verifier or PIN works only once.",
+            )
+            granted = oauth1_flow.read_access_token(answer, now=around.clock.now())
+            return await _prove_and_store(
+                around, self._wish, self._calls, granted.pair, said=granted, keep=self._keep
+            )
+        except XError as error:
+            error.hint = error.hint or NOTHING_STORED
+            raise
+
+
+async def adopt_pair(
+    around: Surroundings, wish: LoginWish, pair: TokenPair, *, keep: Keep | None = None
+) -> Login:
+    """Prove an access token and secret from X's console by `users/me`, and store them.
+
+    `keep` stores account and login, and what belongs to them; `keep_in` by default.
+
+    Raises:
+        ConfigError: The app has no api key and secret.
+        InvalidGrant: X does not take the token with this app's key and secret; nothing was stored.
+        WrongAccount: It is another account's than the wished one; nothing was stored.
+        XError: X could not be asked.
+        StateError: The login could not be stored.
+    """
+    calls = SignedCalls(around, wish.app)
+    try:
+        return await _prove_and_store(around, wish, calls, pair, keep=keep)
+    except WrongAccount as error:
+        error.hint = f"Give the access token and secret of @{wish.account.removeprefix('@')}."
+        raise
+    except Unauthorized as error:
+        raise InvalidGrant(
+            f"X does not take this access token and secret with the key and secret of app"
+            f" {wish.app!r} ({error.status} {error.detail or error.title}); nothing was stored.",
+            hint="All four come from one app's Keys and tokens page: compare them, generate the"
+            " access token anew if in doubt, and check this machine's clock.",
+        ) from error
+
+
+async def _prove_and_store(
+    around: Surroundings,
+    wish: LoginWish,
+    calls: SignedCalls,
+    pair: TokenPair,
+    *,
+    keep: Keep | None,
+    said: Granted | None = None,
+) -> Login:
+    """Ask X whose token it is and what it allows; keep it when it is the wished account's."""
+    user, level = await persist(
+        around.clock, lambda: _who(around, calls, pair), TransportError, ServerError
+    )
+    if said is not None and said.user_id != user.id:
+        raise WrongAccount(
+            f"X granted a token of the user {said.user_id}, and it is @{user.username}'s"
+            f" (id {user.id}); nothing was stored.",
+            hint="Start again.",
+        )
+    if not wish.confirmed:
+        await check_owner(around.store, user, wanted=wish.account)
+    account = Account(id=user.id, username=user.username, name=user.name, app=wish.app)
+
+    stored = keep or keep_in(around.store)
+
+    async def store() -> CredentialRow:
+        return await stored(account, await _row(around, account, pair, level))
+
+    row = await persist(around.clock, store, Conflict, StoreUnavailable)
+    _log.info(
+        "authorized",
+        account=account.id,
+        username=account.username,
+        gen=row.gen,
+        level=row.level,
+        kind=row.kind.value,
+    )
+    return Login(account=account, row=row, scopes=(), missing=())
+
+
+async def _who(around: Surroundings, calls: SignedCalls, pair: TokenPair) -> tuple[User, str]:
+    ask = requests.get_me()
+    request = HttpRequest(
+        method=ask.method,
+        url=around.endpoints.url_of(ask),
+        name=ask.name,
+        timeout_s=_TIMEOUT_S,
+    )
+    return read_user(around, ask, await calls.send(request, pair))
+
+
+async def _row(
+    around: Surroundings, account: Account, pair: TokenPair, level: str
+) -> CredentialRow:
+    await around.renew_key()
+    kind = CredentialKind.OAUTH1
+    known = await around.store.credentials.get(account.id, account.app, kind)
+    gen = 1 if known is None else known.gen + 1
+    now = around.clock.now()
+    sealed = around.vault.seal(
+        {
+            "token": pair.token.reveal().strip(),
+            "token_secret": pair.token_secret.reveal().strip(),
+        },
+        account_id=account.id,
+        app=account.app,
+        kind=kind,
+        gen=gen,
+    )
+    row = CredentialRow(
+        account_id=account.id,
+        app=account.app,
+        kind=kind,
+        gen=gen,
+        sealed=b"",
+        user_id=account.id,
+        username=account.username,
+        level=level,
+        status=LoginState.OK,
+        since=now,
+        granted_at=now,
+        last_success=now,
+    )
+    return msgspec.structs.replace(row, sealed=sealed)
+
+
+def _leg(url: str, name: str) -> HttpRequest:
+    """A call of the login: its parameters stand in the header, it has no body."""
+    return HttpRequest(
+        method="POST",
+        url=url,
+        name=name,
+        timeout_s=_TIMEOUT_S,
+        writes=name != REQUEST_TOKEN,
+    )

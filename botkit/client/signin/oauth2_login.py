@@ -1,0 +1,276 @@
+"""One OAuth 2.0 login attempt: the address to open, and what to do with the redirect. No server.
+
+State, verifier, redirect URI and the wished account belong to this one attempt. The first redirect
+with the right state uses it up, whatever comes of it; its code is exchanged at once and once.
+Source: docs/explanation/requirements.md, C1 to C8; RFC 6749 section 4.1, RFC 7636.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from botkit.client.logins.identity import check_owner, who_am_i
+from botkit.client.logins.rollback_guard import remember
+from botkit.client.signin.retry import NOTHING_STORED, exchange, persist
+from botkit.client.signin.single_use import Once
+from botkit.errors import (
+    AuthorizationDenied,
+    ConfigError,
+    Conflict,
+    RateLimited,
+    ServerError,
+    StoreUnavailable,
+    TransportError,
+    Unauthorized,
+    WrongAccount,
+    XError,
+)
+from botkit.model.records import CredentialRow
+from botkit.model.tokens import CredentialKind, LoginState, Secret, TokenSet
+from botkit.model.users import Account, User
+from botkit.ports.io import HttpRequest
+from botkit.protocol.oauth import oauth2, token_answers
+
+if TYPE_CHECKING:
+    from botkit.client.logins.context import Surroundings
+    from botkit.client.logins.endpoints import AppKeys
+    from botkit.ports import Store
+
+__all__ = ["Keep", "Login", "LoginAttempt", "LoginWish", "keep_in"]
+
+_log = structlog.get_logger("botkit.login")
+
+_EXCHANGE_TIMEOUT_S = 20.0
+_NOT_KEPT = (
+    "X had granted the login by then, which ended the one before it through this app:"
+    " authorize again."
+)
+
+
+Keep = Callable[[Account, CredentialRow], Awaitable[CredentialRow]]
+"""Stores an account and its login; a `Conflict` when the login's generation is not the next."""
+
+
+def keep_in(store: Store) -> Keep:
+    """Stores both in one transaction, and nothing else."""
+
+    async def keep(account: Account, row: CredentialRow) -> CredentialRow:
+        return await store.credentials.replace(row, account=account)
+
+    return keep
+
+
+class LoginWish(Struct, frozen=True, kw_only=True):
+    """What is wanted of a login.
+
+    `account` is the id or the username that must have consented, "" for whoever did. `confirmed`
+    says that a person knows that another account than the stored one may come, and wants it.
+    """
+
+    redirect_uri: str
+    scopes: tuple[str, ...]
+    app: str = "default"
+    account: str = ""
+    confirmed: bool = False
+
+
+class Login(Struct, frozen=True, kw_only=True):
+    """A login that is stored. `missing` are the scopes that were asked for and not granted."""
+
+    account: Account
+    row: CredentialRow
+    scopes: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+class LoginAttempt:
+    """One attempt; make a new one for each.
+
+    Args:
+        keep: Stores account and login, and what belongs to them; `keep_in` by default.
+
+    Attributes:
+        url: What the person opens in the browser.
+        state: What the redirect must carry; tells it from those of other attempts.
+    """
+
+    url: str
+    state: str
+
+    def __init__(self, around: Surroundings, wish: LoginWish, *, keep: Keep | None = None) -> None:
+        self._around = around
+        self._wish = wish
+        self._keep = keep or keep_in(around.store)
+        self._keys = _keys_of(around, wish.app)
+        self.state = oauth2.new_state(around.entropy.token_bytes(32))
+        self._verifier = Secret(oauth2.new_code_verifier(around.entropy.token_bytes(32)))
+        self._once = Once(around.clock)
+        self.url = oauth2.authorize_url(
+            around.endpoints.consent_url,
+            client_id=self._keys.client_id,
+            redirect_uri=wish.redirect_uri,
+            scopes=wish.scopes,
+            state=self.state,
+            code_verifier=self._verifier.reveal(),
+        )
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no redirect can end it any more."""
+        return self._once.is_over
+
+    async def finish(self, query: Secret | str) -> Login:
+        """End the attempt with the redirect's query (what follows the `?`).
+
+        As a `Secret` it shows itself in no frame of a traceback.
+
+        Returns only when the login is stored, synced.
+
+        Raises:
+            StateMismatch: Not this attempt's redirect, or it came twice. A right one may yet come
+                unless `is_over`.
+            AuthorizationDenied: The person declined.
+            WrongAccount: Somebody else than the wished account consented; nothing was stored.
+            LoginExpired: It came too late; nothing was sent.
+            AuthError: X refused the code or the client, or the answer was lost: start again.
+            XError: X could not be asked, or answered nonsense: start again.
+            StateError: The login could not be stored.
+        """
+        query = query if isinstance(query, Secret) else Secret(query)
+        try:
+            code = Secret(
+                oauth2.read_callback(
+                    query.reveal(), state=self.state, issuer=self._around.endpoints.issuer
+                )
+            )
+        except AuthorizationDenied:
+            self._once.use_up("redirect")
+            raise
+        self._once.use_up("redirect")
+        await persist(self._around.clock, self._around.make_ready, StoreUnavailable)
+        try:
+            granted = await self._exchange(code)
+        except XError as error:
+            error.hint = error.hint or NOTHING_STORED
+            raise
+        user = await self._who(granted)
+        await self._check_wish(user)
+        return await self._store(user, granted)
+
+    async def _exchange(self, code: Secret) -> TokenSet:
+        keys = self._keys
+        request = HttpRequest(
+            method="POST",
+            url=self._around.endpoints.token_url,
+            name="POST /2/oauth2/token",
+            headers=oauth2.client_headers(keys.client_id, keys.client_secret),
+            body=oauth2.code_form(
+                code=code, redirect_uri=self._wish.redirect_uri, code_verifier=self._verifier
+            ),
+            timeout_s=_EXCHANGE_TIMEOUT_S,
+            writes=True,
+            reads_late=True,
+        )
+        answer = await exchange(
+            self._around.clock,
+            lambda: self._around.transport.send(request),
+            lost="The answer to the code's exchange was lost; a code works only once.",
+        )
+        now = self._around.clock.now()
+        granted = token_answers.read_token_answer(answer, asked=self._wish.scopes, now=now)
+        if granted.refresh_token is not None:
+            return granted
+        # Whatever X says: without a refresh token nobody acts for the account for long.
+        scopes = tuple(scope for scope in granted.scopes if scope != "offline.access")
+        return msgspec.structs.replace(granted, scopes=scopes)
+
+    async def _who(self, granted: TokenSet) -> User:
+        """Ask X whose token it is: a few times, because the grant before it has ended."""
+        token = granted.access_token
+        passing = (TransportError, ServerError, RateLimited, Unauthorized)
+        try:
+            return await persist(
+                self._around.clock, lambda: who_am_i(self._around, token), *passing
+            )
+        except XError as error:
+            error.hint = f"{error.hint} {_NOT_KEPT}".strip()
+            raise
+
+    async def _check_wish(self, user: User) -> None:
+        if self._wish.confirmed:
+            return
+        store = self._around.store
+        try:
+            await check_owner(store, user, wanted=self._wish.account)
+        except WrongAccount as error:
+            known = await store.credentials.get(user.id, self._wish.app, CredentialKind.OAUTH2)
+            if known is not None:
+                error.hint += (
+                    f" X ended the login of @{user.username} that is stored here: authorize it"
+                    " again, too."
+                )
+            raise
+
+    async def _store(self, user: User, granted: TokenSet) -> Login:
+        account = Account(id=user.id, username=user.username, name=user.name, app=self._wish.app)
+
+        async def store() -> CredentialRow:
+            return await self._keep(account, await self._row(account, granted))
+
+        row = await persist(self._around.clock, store, Conflict, StoreUnavailable)
+        tokens = granted.refresh_token or granted.access_token
+        await remember(self._around.witness, row, {"refresh_token": tokens})
+        _log.info(
+            "authorized",
+            account=account.id,
+            username=account.username,
+            gen=row.gen,
+            scopes=" ".join(row.scopes),
+        )
+        missing = tuple(scope for scope in self._wish.scopes if scope not in granted.scopes)
+        return Login(account=account, row=row, scopes=granted.scopes, missing=missing)
+
+    async def _row(self, account: Account, granted: TokenSet) -> CredentialRow:
+        await self._around.renew_key()
+        kind = CredentialKind.OAUTH2
+        known = await self._around.store.credentials.get(account.id, account.app, kind)
+        gen = 1 if known is None else known.gen + 1
+        now = self._around.clock.now()
+        tokens = {"access_token": granted.access_token}
+        if granted.refresh_token is not None:
+            tokens["refresh_token"] = granted.refresh_token
+        row = CredentialRow(
+            account_id=account.id,
+            app=account.app,
+            kind=kind,
+            gen=gen,
+            sealed=b"",
+            user_id=account.id,
+            username=account.username,
+            scopes=granted.scopes,
+            status=LoginState.OK,
+            since=now,
+            granted_at=now,
+            access_until=now + timedelta(seconds=granted.expires_in_s),
+            last_success=now,
+        )
+        sealed = self._around.vault.seal(
+            tokens, account_id=account.id, app=account.app, kind=kind, gen=gen
+        )
+        return msgspec.structs.replace(row, sealed=sealed)
+
+
+def _keys_of(around: Surroundings, app: str) -> AppKeys:
+    keys = around.apps.get(app)
+    if keys is None or not keys.client_id or not keys.client_secret:
+        raise ConfigError(
+            f"The app {app!r} has no client id and client secret.",
+            hint="Set client_id and client_secret (or BOTKIT_APP__CLIENT_SECRET_FILE).",
+        )
+    return keys

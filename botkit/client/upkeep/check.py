@@ -1,0 +1,202 @@
+"""Asks X whose a login is, refreshing first when that is due.
+
+Source: docs/explanation/requirements.md, C8 and "The refresh of a login".
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import structlog
+from msgspec import Struct
+
+from botkit.client.logins.identity import who_am_i
+from botkit.client.logins.oauth1_logins import ask_owner, blame_for, keys_fingerprint, verdict_of
+from botkit.errors import (
+    BotkitError,
+    ConfigError,
+    InvalidClient,
+    InvalidGrant,
+    Parked,
+    Unauthorized,
+)
+from botkit.model.tokens import CredentialKind, LoginState, TokenPair
+from botkit.model.users import User
+from botkit.protocol.oauth.oauth1_flow import Blame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from botkit.client.refresh.token_keeper import TokenKeeper
+    from botkit.model.records import CredentialRow
+    from botkit.model.users import Account
+
+__all__ = ["REFUSED_FRESH", "Checked", "check_logins"]
+
+_log = structlog.get_logger("botkit.login")
+
+REFUSED_FRESH = "X refuses a fresh access token"
+"""The reason of a login of which X says 401 although its token is good by all that is known."""
+
+_APART_S = 5.0
+"""Between the two questions about a token that X refuses."""
+
+
+class Checked(Struct, frozen=True, kw_only=True):
+    """One login after the question.
+
+    `owner` is whose it is, as X says; None when X did not say, and `error` is why. `left_s` is
+    the life of the access token, None for one that does not end.
+    """
+
+    kind: CredentialKind
+    status: LoginState
+    reason: str
+    since: datetime
+    gen: int
+    left_s: float | None = None
+    owner: User | None = None
+    error: BotkitError | None = None
+
+
+async def check_logins(
+    keeper: TokenKeeper, account: Account, *, on_asked: Callable[[], None]
+) -> list[Checked]:
+    """Check each login of the account through its app; empty when it has none.
+
+    `on_asked` is told of each question that X answered: it costs what a look at oneself costs.
+
+    Raises:
+        StateError: The store or the vault cannot be used.
+    """
+    rows = await keeper.around.store.credentials.listing(account.id)
+    # A level that X shows is noted for a token that is loaded.
+    await keeper.holdings(account.id)
+    checked: list[Checked] = []
+    for row in (row for row in rows if row.app == account.app):
+        if row.kind is CredentialKind.OAUTH2:
+            checked.append(await _check_grant(keeper, account, on_asked))
+        elif row.kind is CredentialKind.OAUTH1:
+            checked.append(await _check_pair(keeper, account, row, on_asked))
+    return checked
+
+
+async def _check_grant(
+    keeper: TokenKeeper, account: Account, on_asked: Callable[[], None]
+) -> Checked:
+    owner: User | None = None
+    error: BotkitError | None = None
+    status = await keeper.settled(account.id)
+    if status.status is not LoginState.DEAD:
+        try:
+            owner = await _ask(keeper, account.id)
+            on_asked()
+        except Parked as parked:
+            until = f" until {parked.until:%H:%M:%S} UTC" if parked.until else ""
+            error = BotkitError(f"the access token is over and cannot be renewed{until}")
+        except BotkitError as trouble:
+            error = trouble
+    if owner is not None and owner.id != account.id:
+        await keeper.mark_dead(
+            account.id, f"X says the token is of another user, @{owner.username} ({owner.id})"
+        )
+    status = await keeper.settled(account.id)
+    refused = isinstance(error, Unauthorized) and status.status is LoginState.OK
+    return Checked(
+        kind=CredentialKind.OAUTH2,
+        # X refuses what should be good: not dead by our knowledge, and not fine either.
+        status=LoginState.UNCERTAIN if refused else status.status,
+        reason=REFUSED_FRESH if refused else status.reason,
+        since=status.since,
+        gen=status.gen,
+        left_s=status.left_s,
+        owner=owner,
+        error=None if isinstance(error, InvalidGrant | InvalidClient) else error,
+    )
+
+
+async def _ask(keeper: TokenKeeper, account_id: str) -> User:
+    token = await keeper.access_token(account_id)
+    try:
+        return await who_am_i(keeper.around, token)
+    except Unauthorized:
+        fresh = await keeper.report_unauthorized(account_id, token)
+        if fresh is None:
+            raise
+        return await who_am_i(keeper.around, fresh)
+
+
+async def _check_pair(
+    keeper: TokenKeeper, account: Account, row: CredentialRow, on_asked: Callable[[], None]
+) -> Checked:
+    """An OAuth 1.0a token: it has no life that ends, so X's answer is all there is to know.
+
+    A first refusal is looked at again some seconds later before it counts.
+    """
+    status, reason = row.status, row.reason
+    owner: User | None = None
+    error: BotkitError | None = None
+    try:
+        owner, level = await _ask_twice(keeper, row)
+        on_asked()
+        await keeper.pairs.note_level(account.id, level)
+        status, reason = LoginState.OK, ""
+    except Unauthorized as refused:
+        status, reason, error = await _verdict(keeper, row, refused)
+    except ConfigError as wrong:
+        status, reason = LoginState.CONFIG, wrong.message
+    except BotkitError as trouble:
+        error = trouble
+    if owner is not None and owner.id != account.id:
+        status, reason = LoginState.DEAD, f"the token is of another user, @{owner.username}"
+    since = row.since
+    if (status, reason) != (row.status, row.reason):
+        since = await _note(keeper, row, status, reason)
+    return Checked(
+        kind=row.kind,
+        status=status,
+        reason=reason,
+        since=since,
+        gen=row.gen,
+        owner=owner,
+        error=error,
+    )
+
+
+async def _ask_twice(keeper: TokenKeeper, row: CredentialRow) -> tuple[User, str]:
+    around = keeper.around
+    tokens = around.vault.open(
+        row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
+    )
+    pair = TokenPair(token=tokens["token"], token_secret=tokens["token_secret"])
+    try:
+        return await ask_owner(around, row, pair)
+    except Unauthorized:
+        await around.clock.sleep(_APART_S)
+        return await ask_owner(around, row, pair)
+
+
+async def _verdict(
+    keeper: TokenKeeper, row: CredentialRow, refused: Unauthorized
+) -> tuple[LoginState, str, BotkitError | None]:
+    """What the second refusal means."""
+    try:
+        blame = await blame_for(keeper.around, row.app, refused)
+    except BotkitError as trouble:
+        return (*verdict_of(Blame.UNSAID, refused), trouble)
+    return (*verdict_of(blame, refused), None)
+
+
+async def _note(
+    keeper: TokenKeeper, row: CredentialRow, status: LoginState, reason: str
+) -> datetime:
+    """Store the state; gives since when it is so."""
+    now = keeper.around.clock.now()
+    keys = keeper.around.apps.get(row.app)
+    about = keys_fingerprint(keys) if status is LoginState.CONFIG and keys else ""
+    await keeper.around.store.credentials.set_status(
+        row, status, reason=reason, now=now, config_fingerprint=about
+    )
+    _log.warning("login state", account=row.account_id, status=status.value, reason=reason)
+    return row.since if row.status is status else now

@@ -1,0 +1,100 @@
+"""Ends what never expires by itself: an OAuth 1.0a access token, an app's bearer token.
+
+At X first, here after.
+Source: X API docs, "Authentication" (API reference); docs/explanation/requirements.md, C13.
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+from typing import TYPE_CHECKING
+
+import structlog
+
+from botkit.client.http.signed_calls import SignedCalls
+from botkit.errors import ConfigError
+from botkit.model.tokens import CredentialKind, TokenPair
+from botkit.ports.io import HttpRequest
+from botkit.protocol.oauth import oauth1_flow, oauth2
+from botkit.protocol.oauth.oauth1_flow import INVALIDATE
+
+if TYPE_CHECKING:
+    from botkit.client.logins.context import Surroundings
+    from botkit.model.records import CredentialRow
+
+__all__ = ["invalidate_bearer", "invalidate_pair"]
+
+_log = structlog.get_logger("botkit.login")
+
+_TIMEOUT_S = 30.0
+_BEARER = "POST /oauth2/invalidate_token"
+
+
+async def invalidate_pair(around: Surroundings, row: CredentialRow) -> None:
+    """Make an account's OAuth 1.0a access token dead at X; the store is not touched.
+
+    Returns too when it was dead already.
+
+    Raises:
+        AuthError: X does not accept the app's key and secret; the token lives on.
+        XError: X could not be asked or did not do it; the token may live on.
+        ConfigError: The app has no key and secret.
+    """
+    tokens = around.vault.open(
+        row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
+    )
+    pair = TokenPair(token=tokens["token"], token_secret=tokens["token_secret"])
+    answer = await SignedCalls(around, row.app).send(
+        HttpRequest(
+            method="POST",
+            url=around.endpoints.invalidate_url,
+            name=INVALIDATE,
+            timeout_s=_TIMEOUT_S,
+            writes=True,
+        ),
+        pair,
+    )
+    oauth1_flow.read_invalidated(answer, now=around.clock.now())
+
+
+async def invalidate_bearer(around: Surroundings, app: str) -> bool:
+    """Make an app's bearer token dead at X and remove it here; False when none is known here.
+
+    Every other process of the app has to fetch the new one, which it does by itself after a 401.
+
+    Raises:
+        AuthError: X does not accept the app's key and secret; nothing was changed.
+        XError: X could not be asked or did not do it; nothing was removed.
+        ConfigError: The app has no key and secret to prove itself with.
+    """
+    keys = around.apps.get(app)
+    if keys is None or not keys.can_sign:
+        raise ConfigError(
+            f"The app {app!r} has no api key and api secret: X takes no other proof for this.",
+            hint="Set api_key and api_secret, or regenerate the bearer token in X's console.",
+        )
+    row = await around.store.credentials.get("", app, CredentialKind.APP_ONLY)
+    token = keys.bearer_token
+    if row is not None:
+        tokens = around.vault.open(row.sealed, account_id="", app=app, kind=row.kind, gen=row.gen)
+        token = token or tokens["bearer_token"]
+    if not token:
+        return False
+    answer = await around.transport.send(
+        HttpRequest(
+            method="POST",
+            url=around.endpoints.app_invalidate_url,
+            name=_BEARER,
+            headers=(
+                ("Authorization", oauth2.basic_authorization(keys.api_key, keys.api_secret)),
+                ("Content-Type", f"{oauth2.FORM_TYPE};charset=UTF-8"),
+            ),
+            body=urllib.parse.urlencode({"access_token": token.reveal()}).encode("ascii"),
+            timeout_s=_TIMEOUT_S,
+            writes=True,
+        )
+    )
+    oauth1_flow.read_invalidated(answer, request_name=_BEARER, now=around.clock.now())
+    await around.store.credentials.remove("", app, CredentialKind.APP_ONLY)
+    _log.info("bearer token invalidated", app=app)
+    return True

@@ -1,0 +1,260 @@
+"""A login that moves to another machine: one copy of a rotating token may live, never two.
+
+Here it is marked as handed over before its copy leaves; there it is stored and proven. A login
+that was handed over refreshes nothing and sends nothing. Source:
+docs/explanation/requirements.md, S9.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from botkit.client.logins.endpoints import AppKeys
+from botkit.client.logins.grants import HANDED_OVER
+from botkit.client.logins.rollback_guard import remember
+from botkit.errors import ConfigError, Conflict, Corrupt, VaultKeyError
+from botkit.model.records import CredentialRow
+from botkit.model.tokens import CredentialKind, LoginState, Secret
+from botkit.model.users import Account
+
+if TYPE_CHECKING:
+    from botkit.client.refresh.token_keeper import TokenKeeper
+    from botkit.ports import Vault
+
+__all__ = ["Parcel", "hand_over", "pack", "read_parcel", "take_back", "take_over"]
+
+_log = structlog.get_logger("botkit.login")
+
+_ENDED = frozenset({LoginState.DEAD, LoginState.CONFIG})
+
+
+class PackedLogin(Struct, frozen=True, kw_only=True):
+    """One login in the open: for the inside of a sealed parcel only."""
+
+    kind: CredentialKind
+    tokens: dict[str, str]
+    scopes: tuple[str, ...]
+    level: str
+    status: LoginState
+    reason: str
+    granted_at: datetime
+    access_until: datetime | None
+    last_success: datetime | None
+
+    def __repr__(self) -> str:
+        return f"PackedLogin({self.kind.value})"
+
+
+class Parcel(Struct, frozen=True, kw_only=True):
+    """An account with its logins. `client_id` and `api_key` say which app they are of."""
+
+    account: Account
+    client_id: str
+    api_key: str
+    at: datetime
+    logins: tuple[PackedLogin, ...]
+
+
+def read_parcel(content: bytes) -> Parcel:
+    """A parcel from its bytes. Raises `ConfigError` when they are none."""
+    try:
+        return msgspec.json.decode(content, type=Parcel)
+    except msgspec.MsgspecError as fault:
+        raise ConfigError("The file was made by another version of botkit.") from fault
+
+
+async def pack(keeper: TokenKeeper, account: Account, rows: list[CredentialRow]) -> Parcel:
+    """The logins as they leave."""
+    around = keeper.around
+    keys = around.apps.get(account.app, AppKeys())
+    logins = [
+        PackedLogin(
+            kind=row.kind,
+            tokens=_in_the_open(around.vault, row),
+            scopes=row.scopes,
+            level=row.level,
+            status=LoginState.OK if row.reason.startswith(HANDED_OVER) else row.status,
+            reason="" if row.reason.startswith(HANDED_OVER) else row.reason,
+            granted_at=row.granted_at,
+            access_until=row.access_until,
+            last_success=row.last_success,
+        )
+        for row in rows
+    ]
+    return Parcel(
+        account=account,
+        client_id=keys.client_id,
+        api_key=keys.api_key,
+        at=around.clock.now(),
+        logins=tuple(logins),
+    )
+
+
+def _in_the_open(vault: Vault, row: CredentialRow) -> dict[str, str]:
+    opened = vault.open(
+        row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
+    )
+    return {name: token.reveal() for name, token in opened.items()}
+
+
+async def hand_over(
+    keeper: TokenKeeper, account: Account, *, again: bool = False
+) -> list[CredentialRow]:
+    """Mark the account's OAuth 2.0 login as handed over; gives all that leave, as they were.
+
+    With `again` one that was handed over already leaves once more: its file was lost.
+
+    Raises:
+        ConfigError: There is nothing that could leave.
+        StoreUnavailable: Another process refreshes it and does not end.
+    """
+    store = keeper.around.store.credentials
+    leaving: list[CredentialRow] = []
+    for seen in await store.listing(account.id):
+        if seen.app != account.app or seen.kind is CredentialKind.APP_ONLY:
+            continue
+        async with keeper.lock(seen) as held:
+            row = await store.get(seen.account_id, seen.app, seen.kind)
+            if row is None:
+                continue
+            _refuse_dead(row, again=again)
+            if row.kind is CredentialKind.OAUTH2:
+                reason = f"{HANDED_OVER} on {keeper.around.clock.now():%Y-%m-%d %H:%M} UTC"
+                now = keeper.around.clock.now()
+                await store.set_status(
+                    row, LoginState.DEAD, reason=reason, now=now, fence=held.fence
+                )
+                _log.info("login handed over", account=row.account_id, gen=row.gen)
+            leaving.append(row)
+    if not leaving:
+        raise ConfigError(f"@{account.username} has no login that could leave.")
+    return leaving
+
+
+def _refuse_dead(row: CredentialRow, *, again: bool) -> None:
+    if row.reason.startswith(HANDED_OVER):
+        if not again:
+            raise ConfigError(
+                f"The login of @{row.username} was {row.reason}; a second copy would end it.",
+                hint="If that copy was never imported: --again.",
+            )
+    elif row.status in _ENDED or (row.intent is not None and row.intent.sent):
+        why = row.reason or "the answer to a refresh was lost"
+        raise ConfigError(
+            f"The {row.kind.value} login of @{row.username} is not fit to travel: {why}.",
+            hint=f"Cure it first: botkit accounts check {row.username}",
+        )
+
+
+async def take_back(keeper: TokenKeeper, rows: list[CredentialRow]) -> None:
+    """The copy did not leave after all: be as before."""
+    store, now = keeper.around.store.credentials, keeper.around.clock.now()
+    for row in rows:
+        if row.kind is CredentialKind.OAUTH2:
+            await store.set_status(row, row.status, reason=row.reason, now=now)
+
+
+async def take_over(keeper: TokenKeeper, parcel: Parcel, *, app: str) -> Account:
+    """Store the logins of a parcel as the account's newest; they are not proven yet.
+
+    Raises:
+        ConfigError: The app here is another one than the logins are of.
+        Conflict: The login here is newer than the one of the parcel.
+    """
+    account = msgspec.structs.replace(parcel.account, app=app, alias="")
+    _refuse_other_app(keeper.around.apps.get(app, AppKeys()), parcel, app)
+    store = keeper.around.store
+    for login in parcel.logins:
+        _refuse_older(await store.credentials.get(account.id, app, login.kind), login, account)
+    await store.accounts.put(account)
+    for login in parcel.logins:
+        await _take_in(keeper, account, login)
+    if parcel.account.alias:
+        try:
+            await store.accounts.rename(account.id, parcel.account.alias)
+        except Conflict as taken:
+            _log.warning("alias not taken over", account=account.id, why=taken.message)
+    return account
+
+
+def _refuse_other_app(keys: AppKeys, parcel: Parcel, app: str) -> None:
+    kinds = {login.kind for login in parcel.logins}
+    named = {CredentialKind.OAUTH2: "client_id", CredentialKind.OAUTH1: "api_key"}
+    theirs = {CredentialKind.OAUTH2: parcel.client_id, CredentialKind.OAUTH1: parcel.api_key}
+    ours = {CredentialKind.OAUTH2: keys.client_id, CredentialKind.OAUTH1: keys.api_key}
+    for kind in sorted(kinds & named.keys()):
+        if ours[kind] != theirs[kind]:
+            raise ConfigError(
+                f"The login is of another app: its {named[kind]} is {theirs[kind] or 'not set'}, "
+                f"that of app {app!r} here is {ours[kind] or 'not set'}.",
+                hint="Set the same app here, or name it by --app.",
+            )
+
+
+def _refuse_older(known: CredentialRow | None, login: PackedLogin, account: Account) -> None:
+    """A token from before what is here, or from before what left here, is spent."""
+    if known is None or _has_ended(known):
+        return
+    if (known.last_success or known.granted_at) > (login.last_success or login.granted_at):
+        raise Conflict(
+            f"The {known.kind.value} login of @{account.username} here is newer than the one of "
+            "the file, which has ended therefore; nothing was changed."
+        )
+
+
+def _has_ended(row: CredentialRow) -> bool:
+    """Whether nothing of it lives any more, neither here nor elsewhere."""
+    return row.status is LoginState.DEAD and not row.reason.startswith(HANDED_OVER)
+
+
+def _is_here(vault: Vault, known: CredentialRow | None, login: PackedLogin) -> bool:
+    """Whether this very token came before: its refresh may be under way, or have no answer."""
+    if known is None or known.status is LoginState.DEAD or known.kind is CredentialKind.OAUTH1:
+        return False
+    with suppress(Corrupt, VaultKeyError):  # then the file's is the only one that opens
+        return _in_the_open(vault, known) == login.tokens
+    return False
+
+
+async def _take_in(keeper: TokenKeeper, account: Account, login: PackedLogin) -> None:
+    around = keeper.around
+    now = around.clock.now()
+    row = CredentialRow(
+        account_id=account.id,
+        app=account.app,
+        kind=login.kind,
+        gen=1,
+        sealed=b"",
+        user_id=account.id,
+        username=account.username,
+        scopes=login.scopes,
+        level=login.level,
+        status=login.status,
+        reason=login.reason,
+        since=now,
+        granted_at=login.granted_at,
+        access_until=login.access_until,
+        last_success=login.last_success,
+    )
+    async with keeper.lock(row):
+        known = await around.store.credentials.get(account.id, account.app, login.kind)
+        _refuse_older(known, login, account)
+        if _is_here(around.vault, known, login):
+            _log.info("login is here already", account=account.id, kind=login.kind.value)
+            return
+        gen = 1 if known is None else known.gen + 1
+        sealed = around.vault.seal(
+            login.tokens, account_id=account.id, app=account.app, kind=login.kind, gen=gen
+        )
+        row = msgspec.structs.replace(row, gen=gen, sealed=sealed)
+        await around.store.credentials.replace(row)
+        if login.kind is CredentialKind.OAUTH2:
+            tokens = {name: Secret(token) for name, token in login.tokens.items()}
+            await remember(around.witness, row, tokens)
+    _log.info("login taken over", account=account.id, gen=gen, kind=login.kind.value)

@@ -1,0 +1,96 @@
+"""Takes a login back: at X first, here after.
+
+Source: RFC 7009; docs/explanation/requirements.md, C13.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from botkit.client.refresh.refresh_lock import in_process
+from botkit.client.upkeep.invalidate import invalidate_pair
+from botkit.errors import AuthError, ConfigError, XError
+from botkit.model.tokens import CredentialKind
+from botkit.ports.io import HttpRequest
+from botkit.protocol.oauth import oauth2, token_answers
+
+if TYPE_CHECKING:
+    from botkit.client.logins.context import Surroundings
+    from botkit.client.refresh.refresh_lock import GrantLock
+    from botkit.model.records import CredentialRow
+
+__all__ = ["revoke_login"]
+
+_log = structlog.get_logger("botkit.login")
+
+_TIMEOUT_S = 30.0
+
+
+async def revoke_login(
+    around: Surroundings,
+    row: CredentialRow,
+    *,
+    force: bool = False,
+    lock: GrantLock = in_process,
+) -> bool:
+    """Revoke the grant of an OAuth 2.0 login, or the token of a 1.0a one, and remove it here.
+
+    Waits for a refresh that another process has under way, and revokes what that got. Gives
+    whether X confirmed it. With `force` it is removed here even when X did not.
+
+    Raises:
+        AuthError: X does not accept the client; nothing was removed.
+        XError: X could not be asked or did not do it; nothing was removed.
+        ConfigError: The app has no keys for it; nothing was removed.
+    """
+    async with lock(row):
+        found = await around.store.credentials.get(row.account_id, row.app, row.kind)
+        return found is None or await _revoke_and_remove(around, found, force=force)
+
+
+async def _revoke_and_remove(around: Surroundings, row: CredentialRow, *, force: bool) -> bool:
+    confirmed = True
+    if row.kind is not CredentialKind.APP_ONLY:
+        try:
+            await (_revoke if row.kind is CredentialKind.OAUTH2 else invalidate_pair)(around, row)
+        except (AuthError, XError, ConfigError) as error:
+            if not force:
+                raise
+            confirmed = False
+            _log.warning("removed without X's word", account=row.account_id, why=str(error))
+    await around.store.credentials.remove(row.account_id, row.app, row.kind)
+    if around.witness is not None:
+        await around.witness.forget(row)
+    _log.info("login removed", account=row.account_id, confirmed=confirmed)
+    return confirmed
+
+
+async def _revoke(around: Surroundings, row: CredentialRow) -> None:
+    keys = around.apps.get(row.app)
+    if keys is None or not keys.client_id:
+        raise ConfigError(f"The app {row.app!r} has no client id and secret.")
+    tokens = around.vault.open(
+        row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
+    )
+    # The refresh token stands for the whole grant; without one the access token is all there is.
+    hint = "refresh_token" if "refresh_token" in tokens else "access_token"
+    answer = await around.transport.send(
+        HttpRequest(
+            method="POST",
+            url=around.endpoints.revoke_url,
+            name="POST /2/oauth2/revoke",
+            headers=(
+                (
+                    "Authorization",
+                    oauth2.basic_authorization(keys.client_id, keys.client_secret),
+                ),
+                ("Content-Type", oauth2.FORM_TYPE),
+            ),
+            body=oauth2.revoke_form(tokens[hint], hint=hint),
+            timeout_s=_TIMEOUT_S,
+            writes=True,
+        )
+    )
+    token_answers.read_revoke_answer(answer, now=around.clock.now())

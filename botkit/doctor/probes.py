@@ -1,0 +1,225 @@
+"""Questions to X that change nothing: is it there, what time has it, whose are these keys.
+
+Each is one call with a time limit, to a configured address. What an answer says beyond its own
+question (credits, enrolment, suspension) is kept as evidence for `standing`.
+
+Source: docs/explanation/x-facts.md, 2.16, 3.3, 3.5, 5.5 and 7.8.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from botkit.errors import BotkitError, InvalidClient, InvalidGrant, MalformedAnswer, ResponseError
+from botkit.model.tokens import Secret
+from botkit.ports.io import HttpRequest
+from botkit.protocol.api import requests
+from botkit.protocol.api.problems import json_object
+from botkit.protocol.api.rate_limits import read_date
+from botkit.protocol.api.responses import read_response
+from botkit.protocol.oauth import oauth1_flow, oauth2, token_answers
+from botkit.protocol.oauth.oauth1 import SigningTemplate, new_nonce
+
+if TYPE_CHECKING:
+    from botkit.client.logins.endpoints import Endpoints
+    from botkit.ports import Clock, Entropy, Transport
+    from botkit.ports.io import HttpResponse
+
+__all__ = ["Asking", "Evidence", "Pair"]
+
+_TIMEOUT_S = 10.0
+
+
+class Pair(Struct, frozen=True, kw_only=True):
+    """An id or key with its secret."""
+
+    name: str
+    secret: Secret
+
+    def swapped(self) -> Pair:
+        """The two in each other's place."""
+        return Pair(name=self.secret.reveal(), secret=Secret(self.name))
+
+
+class Evidence(Struct, frozen=True, kw_only=True):
+    """What X answered to a call of the API: to which app, for which account, and the error.
+
+    `billed` says that the call costs something, so that an answer means that X takes the money.
+    """
+
+    app: str
+    account_id: str = ""
+    error: BotkitError | None = None
+    billed: bool = False
+
+
+class Asking:
+    """Asks X.
+
+    Attributes:
+        clock_off: How far X's clock is ahead of ours, once it is known.
+        evidence: What the calls of the API said beside their answer.
+        posts_read: By app, how many posts it has read in this cycle, and how many it may.
+    """
+
+    def __init__(
+        self, transport: Transport, endpoints: Endpoints, clock: Clock, entropy: Entropy
+    ) -> None:
+        self._transport = transport
+        self._endpoints = endpoints
+        self._clock = clock
+        self._entropy = entropy
+        self.clock_off: timedelta | None = None
+        self.evidence: list[Evidence] = []
+        self.posts_read: dict[str, tuple[int, int]] = {}
+
+    def note(self, app: str, error: BotkitError) -> None:
+        """Keep what a refusal says of an app beside the question that met it."""
+        self.evidence.append(Evidence(app=app, error=error))
+
+    async def whether_there(self) -> int:
+        """Call X without any credential; gives the status and learns X's time.
+
+        Raises:
+            TransportError: It cannot be reached.
+        """
+        ask = requests.get_me()
+        before = self._clock.now()
+        answer = await self._send("GET", self._endpoints.url_of(ask), ask.name)
+        theirs = read_date(answer.headers)
+        if theirs is not None:
+            # X's time is cut to the second; half a second is its middle.
+            ours = before + (self._clock.now() - before) / 2
+            self.clock_off = theirs + timedelta(seconds=0.5) - ours
+        return answer.status
+
+    async def takes_client(self, pair: Pair) -> bool:
+        """Whether X knows this client id with this secret. Raises as `client_refusal`."""
+        return await self.client_refusal(pair) is None
+
+    async def client_refusal(self, pair: Pair) -> InvalidClient | None:
+        """Why X does not take this client id with this secret; None when it does.
+
+        Asked with a refresh token that nobody ever had: of a known client X refuses the token,
+        of an unknown one the client. No real token is spent.
+
+        Raises:
+            ResponseError: X's answer tells neither.
+            TransportError: X could not be asked.
+        """
+        made_up = Secret(f"made-up-by-botkit-doctor-{self._entropy.token_bytes(16).hex()}")
+        answer = await self._post(
+            self._endpoints.token_url,
+            "POST /2/oauth2/token",
+            authorization=oauth2.basic_authorization(pair.name, pair.secret),
+            body=oauth2.refresh_form(made_up),
+        )
+        try:
+            token_answers.read_token_answer(answer, now=self._clock.now())
+        except InvalidGrant:
+            return None
+        except InvalidClient as refused:
+            return refused
+        raise MalformedAnswer(
+            "X gave tokens for a refresh token that does not exist.",
+            request="POST /2/oauth2/token",
+            status=answer.status,
+            hint="Check token_url in [x]: this server is not X.",
+        )
+
+    async def bearer_of(self, pair: Pair) -> Secret | None:
+        """As `fetch_bearer`, None when X does not take key and secret."""
+        try:
+            return await self.fetch_bearer(pair)
+        except InvalidClient:
+            return None
+
+    async def fetch_bearer(self, pair: Pair) -> Secret:
+        """The app's bearer token for its key and secret.
+
+        X gives the same token each time, so that asking harms nobody; it is not kept.
+
+        Raises:
+            InvalidClient: X does not take them.
+            ResponseError: X's answer tells neither.
+            TransportError: X could not be asked.
+        """
+        answer = await self._post(
+            self._endpoints.app_token_url,
+            "POST /oauth2/token",
+            authorization=oauth2.basic_authorization(pair.name, pair.secret),
+            body=oauth2.client_credentials_form(),
+        )
+        return token_answers.read_bearer_answer(answer, now=self._clock.now())
+
+    async def check_callback(self, pair: Pair, callback: str) -> None:
+        """Return when the app has this callback URL: X gives a request token, which nobody uses.
+
+        Raises:
+            ConfigError: It has not.
+            AuthError: X does not take the key and secret.
+            ResponseError: X's answer tells neither.
+            TransportError: X could not be asked.
+        """
+        url, name = self._endpoints.request_token_url, oauth1_flow.REQUEST_TOKEN
+        now = self._clock.now()
+        signed = SigningTemplate(pair.name.strip(), pair.secret).authorization(
+            "POST",
+            url,
+            nonce=new_nonce(self._entropy.token_bytes(16)),
+            timestamp=int((now + (self.clock_off or timedelta(0))).timestamp()),
+            extra={"oauth_callback": callback},
+        )
+        answer = await self._send("POST", url, name, ("Authorization", signed))
+        oauth1_flow.read_request_token(answer, callback=callback, now=now)
+
+    async def usage(self, app: str, bearer: Secret) -> None:
+        """Ask what the app has read this month: a call for a bearer token only, and free.
+
+        Raises:
+            ResponseError: X refused.
+            TransportError: X could not be asked.
+        """
+        ask = requests.get_usage()
+        proof = ("Authorization", f"Bearer {bearer.reveal().strip()}")
+        answer = await self._send("GET", self._endpoints.url_of(ask), ask.name, proof)
+        try:
+            found = read_response(
+                ask.name, answer.status, answer.headers, answer.body, now=self._clock.now()
+            )
+        except ResponseError as error:
+            self.note(app, error)
+            raise
+        self.evidence.append(Evidence(app=app))
+        usage = json_object(found.data) or {}
+        read, most = str(usage.get("project_usage", "")), str(usage.get("project_cap", ""))
+        if read.isdecimal() and most.isdecimal():
+            self.posts_read[app] = int(read), int(most)
+
+    async def _post(self, url: str, name: str, *, authorization: str, body: bytes) -> HttpResponse:
+        form = ("Content-Type", f"{oauth2.FORM_TYPE};charset=UTF-8")
+        return await self._send(
+            "POST", url, name, ("Authorization", authorization), form, body=body
+        )
+
+    async def _send(
+        self,
+        method: str,
+        url: str,
+        name: str,
+        *headers: tuple[str, str],
+        body: bytes | None = None,
+    ) -> HttpResponse:
+        request = HttpRequest(
+            method=method,
+            url=url,
+            name=name,
+            headers=headers,
+            body=body,
+            timeout_s=_TIMEOUT_S,
+            follow_same_origin=method == "GET",
+        )
+        return await self._transport.send(request)

@@ -1,0 +1,1 @@
+"""Requests to X's API, the operations table, and how to read the answers."""

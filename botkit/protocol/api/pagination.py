@@ -1,0 +1,57 @@
+"""Following pages to their end, and not for ever.
+
+Source: X API docs, "Pagination"; a token that repeats, or pages without end, are a fault of X or
+of something before it, and reading on would cost money for nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from botkit.errors import MalformedAnswer
+
+if TYPE_CHECKING:
+    from botkit.protocol.api.responses import Response
+
+__all__ = ["PageTrail"]
+
+
+class PageTrail:
+    """Remembers the page tokens of one read, and gives the next one.
+
+    One trail serves one read from its first page; it is not a value and is not shared.
+    """
+
+    __slots__ = ("_most", "_name", "_seen")
+
+    def __init__(self, request_name: str, *, most_pages: int = 100) -> None:
+        self._name = request_name
+        self._most = most_pages
+        self._seen: set[str] = set()
+
+    def next_token(self, response: Response) -> str | None:
+        """The token of the page after this one, None when this is the last.
+
+        Raises:
+            MalformedAnswer: The token has come before, is no text, or there are more pages than
+                `most_pages`. What was read until then is good.
+        """
+        token = response.meta.get("next_token")
+        if token is None or token == "":
+            return None
+        if not isinstance(token, str):
+            raise self._stop(response, "a page token that is no text")
+        if token in self._seen:
+            raise self._stop(response, "a page token that came before")
+        self._seen.add(token)
+        if len(self._seen) >= self._most:
+            raise self._stop(response, f"more than {self._most} pages")
+        return token
+
+    def _stop(self, response: Response, what: str) -> MalformedAnswer:
+        return MalformedAnswer(
+            f"X answered {self._name} with {what}; stopped reading on.",
+            request=self._name,
+            status=response.status,
+            detail=what,
+        )

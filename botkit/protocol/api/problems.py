@@ -1,0 +1,227 @@
+"""What an error body of X means: which class of error, in which words, with which cure.
+
+X sends problems, v1 error lists, OAuth errors, HTML and nothing at all. The status decides first,
+then the problem type by its last path segment (its host varies), then the v1 codes; wording only
+where nothing else tells cases apart.
+
+Source: X API docs, "Response codes and errors", and bodies seen on the wire.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from msgspec import Struct
+
+from botkit.errors import (
+    BadRequest,
+    Forbidden,
+    MalformedAnswer,
+    NotFound,
+    PaymentRequired,
+    RateLimited,
+    ResponseError,
+    ServerError,
+    Unauthorized,
+)
+from botkit.protocol.api import rate_limits
+from botkit.protocol.refusals.refusals import diagnose
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+__all__ = ["Facts", "error_of", "excerpt", "json_object", "json_objects", "read_facts"]
+
+_LONGEST_TEXT = 500
+_LONGEST_EXCERPT = 200
+_LONGEST_RETRY_AFTER = timedelta(minutes=15)
+
+_OUT_OF_MONEY = frozenset({"credits", "usage-capped"})
+_OUT_OF_MONEY_TITLES = frozenset({"CreditsDepleted", "SpendCapReached", "UsageCapExceeded"})
+_USED_UP_CODES = frozenset({88, 185})
+"""88 rate limit, 185 daily post limit: both pass by themselves. Source: seen on the wire."""
+
+_HIDDEN = "not-authorized-for-resource"
+
+_BY_STATUS: Mapping[int, type[ResponseError]] = {
+    401: Unauthorized,
+    402: PaymentRequired,
+    403: Forbidden,
+    404: NotFound,
+    408: ServerError,
+    425: ServerError,
+    429: RateLimited,
+}
+
+_BY_SEGMENT: Mapping[str, type[ResponseError]] = {
+    "invalid-request": BadRequest,
+    "rule-cap": BadRequest,
+    "invalid-rules": BadRequest,
+    "duplicate-rules": BadRequest,
+    "noncompliant-rules": BadRequest,
+    "resource-not-found": NotFound,
+    _HIDDEN: Forbidden,
+    "not-authorized-for-field": Forbidden,
+    "field-unauthorized": Forbidden,
+    "resource-unavailable": Forbidden,
+    "disallowed-resource": Forbidden,
+    "client-forbidden": Forbidden,
+    "unsupported-authentication": Forbidden,
+    "oauth1-permissions": Forbidden,
+    "field-hydration-failure": ServerError,
+    "internal-error": ServerError,
+    "rate-limit-exceeded": RateLimited,
+}
+"""For a success status that carries errors alone. Source: X API docs, "Response codes"."""
+
+_REASONS = ("reason", "connection_issue", "disconnect_type")
+"""Fields that say more than the type. Source: X API docs, "Response codes and errors"."""
+
+_BY_TITLE: Mapping[str, type[ResponseError]] = {
+    "Not Found Error": NotFound,
+    "Authorization Error": Forbidden,
+}
+
+
+class Facts(Struct, frozen=True, kw_only=True, gc=False):
+    """What an error body says, whatever its shape."""
+
+    title: str = ""
+    detail: str = ""
+    segment: str = ""
+    codes: tuple[int, ...] = ()
+    reason: str = ""
+    status: int = 0
+    """The status inside the body, 0 when it names none."""
+
+
+def read_facts(body: Mapping[str, Any]) -> Facts:
+    """Read a problem, a v1 error list or an OAuth error."""
+    errors = json_objects(body.get("errors"))
+    messages = [text for entry in errors if (text := _text(entry.get("message")))]
+    detail = _text(body.get("detail")) or _text(body.get("error_description"))
+    said = dict.fromkeys([detail, *messages] if detail else messages)  # both may say the same
+    return Facts(
+        title=_text(body.get("title")) or _text(body.get("error")),
+        detail=_cut(" ".join(said), _LONGEST_TEXT),
+        segment=_segment(body.get("type")),
+        codes=tuple(code for entry in errors if (code := _code(entry.get("code"))) is not None),
+        reason=next((text for name in _REASONS if (text := _text(body.get(name)))), ""),
+        status=_code(body.get("status")) or 0,
+    )
+
+
+def error_of(
+    request_name: str,
+    status: int,
+    body: Mapping[str, Any],
+    headers: Mapping[str, str],
+    *,
+    now: datetime,
+) -> ResponseError:
+    """The error that a status and a decoded body mean."""
+    facts = read_facts(body)
+    kind = _class_of(status, facts)
+    said = ": ".join(part for part in (facts.title, facts.detail) if part)
+    error = kind(
+        f"X answered {request_name} with {status}" + (f", {said}" if said else "."),
+        request=request_name,
+        status=status,
+        title=facts.title,
+        detail=facts.detail,
+        problem_type=facts.segment,
+        codes=facts.codes,
+        reason=facts.reason,
+        hint=_hint(status, facts),
+    )
+    if isinstance(error, RateLimited):
+        error.retry_at = rate_limits.retry_at(headers, now=now)
+    if isinstance(error, ServerError):
+        asked = rate_limits.read_retry_after(headers, now=now)
+        error.retry_at = None if asked is None else now + min(asked, _LONGEST_RETRY_AFTER)
+    return error
+
+
+def is_about_resource(error: Forbidden) -> bool:
+    """Whether it is what was asked for that X does not show, and the call as such was allowed.
+
+    Its owner is protected, suspended, or has blocked the account.
+    Source: X API docs, "Response codes and errors": a partial error, or the type alone.
+    """
+    return error.status < 300 or error.problem_type == _HIDDEN  # noqa: PLR2004 - 2xx
+
+
+def json_object(value: object) -> dict[str, Any] | None:
+    """The decoded JSON object that the value is, None for any other value."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def json_objects(value: object) -> list[dict[str, Any]]:
+    """The objects of a decoded JSON array; empty for any other value."""
+    if not isinstance(value, list):
+        return []
+    items = cast("Sequence[object]", value)
+    return [found for item in items if (found := json_object(item)) is not None]
+
+
+def excerpt(body: bytes) -> str:
+    """The beginning of a body that is no JSON, on one line, for a person to read."""
+    return _cut(body[: 4 * _LONGEST_EXCERPT].decode("utf-8", "replace"), _LONGEST_EXCERPT)
+
+
+def _class_of(status: int, facts: Facts) -> type[ResponseError]:
+    if status >= 500:  # noqa: PLR2004 - the class of statuses
+        return ServerError
+    if facts.segment in _OUT_OF_MONEY or facts.title in _OUT_OF_MONEY_TITLES:
+        return PaymentRequired
+    if _USED_UP_CODES.intersection(facts.codes):
+        return RateLimited
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if status >= 400:  # noqa: PLR2004 - the class of statuses
+        return BadRequest
+    return (
+        _BY_SEGMENT.get(facts.segment)
+        or _BY_STATUS.get(facts.status)
+        or _BY_TITLE.get(facts.title)
+        or MalformedAnswer
+    )
+
+
+def _hint(status: int, facts: Facts) -> str:
+    """Cause and cure, where more than the status tells them."""
+    found = diagnose(
+        status,
+        title=facts.title,
+        segment=facts.segment,
+        codes=facts.codes,
+        reason=facts.reason,
+        detail=facts.detail,
+    )
+    says_more = found.is_named and (found.cure or found.codes)
+    return f"{found.cause} {found.cure}".strip() if says_more else ""
+
+
+def _segment(value: object) -> str:
+    """The last path segment of a problem type; `about:blank` has one only."""
+    return _text(value).rstrip("/").rsplit("/", 1)[-1]
+
+
+def _code(value: object) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:  # noqa: PLR2004 - no code is longer
+        return int(value)
+    return None
+
+
+def _text(value: object) -> str:
+    return _cut(value, _LONGEST_TEXT) if isinstance(value, str) else ""
+
+
+def _cut(value: str, most: int) -> str:
+    """One line, without control characters, not longer than that."""
+    words = " ".join("".join(c if c.isprintable() else " " for c in value).split())
+    return words if len(words) <= most else words[: most - 1] + "…"

@@ -1,0 +1,1 @@
+"""From the bytes X delivers to typed events, and back for the store."""

@@ -1,0 +1,447 @@
+"""The three-legged OAuth 1.0a login, and its PIN form: what to send, how to read what comes back.
+
+Three calls (request token, access token, invalidate) and one redirect. Their answers are forms,
+their refusals JSON error lists, XML or plain text; codes and status decide what a refusal means,
+and X's words, which can be localised, are quoted and never relied on.
+
+Source: RFC 5849 section 2; X API docs, "Log in with X", "PIN-based authorization" and
+"Authentication" (API reference); refusals as seen on the wire.
+"""
+
+from __future__ import annotations
+
+import enum
+import hmac
+import re
+import urllib.parse
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from msgspec import Struct
+
+from botkit.errors import (
+    AuthError,
+    AuthorizationDenied,
+    ConfigError,
+    InvalidClient,
+    InvalidGrant,
+    MalformedAnswer,
+    PaymentRequired,
+    RateLimited,
+    ServerError,
+    StateMismatch,
+)
+from botkit.model.tokens import Secret, TokenPair
+from botkit.protocol.api import problems
+from botkit.protocol.api.rate_limits import read_date
+from botkit.protocol.api.responses import parse_body
+from botkit.protocol.oauth.oauth1 import escape
+from botkit.protocol.refusals.login_refusals import XML_HASH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from botkit.errors import ResponseError
+    from botkit.protocol.oauth.token_answers import Answer
+
+__all__ = [
+    "ACCESS_TOKEN",
+    "INVALIDATE",
+    "PIN_CALLBACK",
+    "REQUEST_TOKEN",
+    "Blame",
+    "Granted",
+    "authorize_url",
+    "blame_by_keys",
+    "blame_of",
+    "read_access_token",
+    "read_callback",
+    "read_clock_off",
+    "read_given_pair",
+    "read_invalidated",
+    "read_pin",
+    "read_refusal",
+    "read_request_token",
+]
+
+REQUEST_TOKEN = "POST /oauth/request_token"  # noqa: S105 - a name, no secret
+ACCESS_TOKEN = "POST /oauth/access_token"  # noqa: S105 - a name, no secret
+INVALIDATE = "POST /1.1/oauth/invalidate_token"
+
+PIN_CALLBACK = "oob"
+"""The callback of a login that ends with a PIN. Source: RFC 5849 section 2.1."""
+
+_OK = 200
+_FORBIDDEN = 403
+_UNAUTHORIZED = 401
+_LARGEST_BODY_BYTES = 64 * 1024
+_LONGEST_PIN = 32
+_LONGEST_TOKEN = 4096
+_PAIR = ("oauth_token", "oauth_token_secret")
+_PIN = re.compile(r"[0-9]+", re.ASCII)
+_ID = re.compile(r"[0-9]{1,19}", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_XML_ERROR = re.compile(r"<error(?:\s+code=[\"']?([0-9]{1,9})[\"']?)?\s*>(.*?)</error>", re.DOTALL)
+_HASH = re.compile(r"<hash>")
+
+_CLOCK_OFF = timedelta(seconds=60)
+_SIGNATURE, _DEAD, _BAD_APP, _CLOCK, _BAD_DATA = 32, 89, 99, 135, 215
+_KEYS = frozenset({_SIGNATURE, _BAD_APP, _BAD_DATA})
+_CALLBACK_REFUSED, _CALLBACK_OF_OTHER_KIND = 415, 417
+_CONSOLE = "X's console (console.x.com), User authentication settings of the app"
+
+
+class Blame(enum.Enum):
+    """What X's refusal of a signed call is about."""
+
+    TOKEN = "token"  # noqa: S105 - a word, no secret
+    KEYS = "keys"
+    CLOCK = "clock"
+    UNSAID = "unsaid"
+
+
+class Granted(Struct, frozen=True, kw_only=True, gc=False):
+    """An access token and whose it is, as X says in the same answer."""
+
+    pair: TokenPair
+    user_id: str
+    username: str
+
+
+def authorize_url(authorize_address: str, request_token: TokenPair, *, username: str = "") -> str:
+    """The address to open in the browser. `username` fills in X's log-in form.
+
+    Source: RFC 5849 section 2.2.
+    """
+    query = f"oauth_token={escape(request_token.token.reveal())}"
+    if username:
+        query += f"&screen_name={escape(username)}"
+    return f"{authorize_address}{'&' if '?' in authorize_address else '?'}{query}"
+
+
+def read_callback(query: str, *, request_token: TokenPair) -> str:
+    """The verifier of a redirect that belongs to this login attempt.
+
+    `query` is the raw query of the redirect, without the question mark.
+
+    Raises:
+        StateMismatch: The redirect is not this attempt's, or not one that can be trusted: another
+            or no `oauth_token`, any parameter twice, both a verifier and a refusal, neither. The
+            attempt is still open: the true redirect may yet come.
+        AuthorizationDenied: The redirect is this attempt's, and the person declined.
+
+    Source: RFC 5849 sections 2.2 and 4.13; `denied` as seen on the wire.
+    """
+    given = _callback_parameters(query)
+    verifier, denied = given.get("oauth_verifier", ""), given.get("denied", "")
+    if verifier and denied:
+        raise StateMismatch("The redirect carries both a verifier and a refusal.")
+    named = given.get("oauth_token") or denied
+    token = request_token.token.reveal()
+    if not _same(named, token) or (denied and not _same(denied, token)):
+        raise StateMismatch("The redirect carries no oauth_token, or not the one of this login.")
+    if denied:
+        raise AuthorizationDenied(
+            "The person declined on X's consent page.",
+            hint="Start again, and choose to authorize the app.",
+        )
+    if not verifier:
+        raise StateMismatch("The redirect carries no oauth_verifier.")
+    return verifier
+
+
+def read_pin(text: str) -> str:
+    """The PIN that a person typed, without white space around it.
+
+    Raises:
+        StateMismatch: It is none: a PIN is digits only. Nothing was sent, the login waits on.
+
+    Source: X API docs, "PIN-based authorization".
+    """
+    pin = text.strip()
+    if not _PIN.fullmatch(pin) or len(pin) > _LONGEST_PIN:
+        raise StateMismatch("That is not a PIN: X shows one of digits only, about seven.")
+    return pin
+
+
+def read_given_pair(text: str) -> TokenPair:
+    """An access token and its secret as a person or a program hands them over.
+
+    Two lines, the token first, or a JSON object with `oauth_token` and `oauth_token_secret`.
+
+    Raises:
+        ConfigError: It is neither; nothing of it is quoted.
+    """
+    lines = [line for part in text.removeprefix("\ufeff").splitlines() if (line := part.strip())]
+    if lines and lines[0].startswith("{"):
+        try:
+            given = problems.json_object(parse_body(text.strip().encode())) or {}
+        except ValueError:
+            given = {}
+        found = [given.get("oauth_token"), given.get("oauth_token_secret")]
+        lines = [value.strip() for value in found if isinstance(value, str)]
+    pair = [line for line in lines if line and " " not in line and not _CONTROL.search(line)]
+    if len(lines) != len(_PAIR) or pair != lines:
+        raise ConfigError(
+            "What was given is no access token with its secret.",
+            hint="Give two lines, the access token and then its secret, as the app's Keys and"
+            " tokens page in X's console shows them; or a JSON object with oauth_token and"
+            " oauth_token_secret.",
+        )
+    return TokenPair(token=Secret(pair[0]), token_secret=Secret(pair[1]))
+
+
+def read_request_token(answer: Answer, *, callback: str, now: datetime | None = None) -> TokenPair:
+    """The request token, for the callback that was sent.
+
+    Raises:
+        ConfigError: X does not take the callback, or refuses our clock; names the rule.
+        AuthError: X does not confirm that it knows the callback, so that the redirect could not
+            be trusted; or, as `InvalidClient`, X does not accept the app's key and secret.
+        ResponseError: Any other refusal; `MalformedAnswer` for a success without a token.
+
+    Source: RFC 5849 section 2.1.
+    """
+    given = _form(answer, REQUEST_TOKEN, callback=callback, now=now)
+    if given.get("oauth_callback_confirmed") != "true":
+        raise AuthError(
+            "X did not confirm the callback (oauth_callback_confirmed is not true), so that a"
+            " redirect could not be trusted; the login was not begun.",
+            hint="Check request_token_url in [x]: this server does not speak OAuth 1.0a.",
+        )
+    return _pair(given, REQUEST_TOKEN)
+
+
+def read_access_token(answer: Answer, *, now: datetime | None = None) -> Granted:
+    """The access token for a verifier or PIN. It does not expire.
+
+    Raises:
+        InvalidGrant: X does not take the verifier or PIN, or the request token is over: start
+            again. Each is tried once.
+        InvalidClient: X does not accept the app's key and secret.
+        ConfigError: X refuses our clock.
+        ResponseError: Any other refusal; `MalformedAnswer` for a success without a token.
+
+    Source: RFC 5849 section 2.3; X adds `user_id` and `screen_name`.
+    """
+    given = _form(answer, ACCESS_TOKEN, now=now)
+    user_id = given.get("user_id", "")
+    if not _ID.fullmatch(user_id):
+        _malformed(ACCESS_TOKEN, "user_id")
+    return Granted(
+        pair=_pair(given, ACCESS_TOKEN), user_id=user_id, username=given.get("screen_name", "")
+    )
+
+
+def read_invalidated(
+    answer: Answer, *, request_name: str = INVALIDATE, now: datetime | None = None
+) -> None:
+    """Return when the token is dead, by this call or already before; an app's bearer token too.
+
+    Raises:
+        InvalidClient: X does not accept the app's key and secret; the token lives on.
+        ResponseError: Not done; try again later.
+    """
+    if answer.status == _OK:
+        return
+    error = read_refusal(answer, request_name, now=now)
+    if not isinstance(error, InvalidGrant):
+        raise error
+
+
+def read_clock_off(answer: Answer, *, now: datetime) -> timedelta | None:
+    """How far X's clock is ahead of ours, when that is or may be why X refused a signed call.
+
+    None when it is not, or X does not say what its clock shows. Sign once more with it, not twice.
+    Source: RFC 5849 section 3.3; X's code 135, "timestamp out of bounds".
+    """
+    theirs = read_date(answer.headers)
+    if answer.status < _UNAUTHORIZED or theirs is None:
+        return None
+    codes = _error(answer, "", now).codes
+    off = theirs - now
+    unexplained = answer.status == _UNAUTHORIZED and not codes
+    return off if _CLOCK in codes or (unexplained and abs(off) > _CLOCK_OFF) else None
+
+
+def blame_of(codes: Iterable[int]) -> Blame:
+    """What the codes of a 401 say. X's newer routes send none.
+
+    Source: X API docs, "Authentication" (API reference); docs/explanation/x-facts.md, 10.5.
+    """
+    said = frozenset(codes)
+    if _DEAD in said:
+        return Blame.TOKEN
+    if _CLOCK in said:
+        return Blame.CLOCK
+    return Blame.KEYS if said & _KEYS else Blame.UNSAID
+
+
+def blame_by_keys(answer: Answer, *, now: datetime) -> Blame:
+    """What an unexplained refusal was about, told by a request token that the keys alone sign.
+
+    A refused callback is a signature that X took.
+    """
+    if answer.status == _OK:
+        return Blame.TOKEN
+    error = _error(answer, REQUEST_TOKEN, now)
+    codes = frozenset(error.codes)
+    if codes & {_CALLBACK_REFUSED, _CALLBACK_OF_OTHER_KIND}:
+        return Blame.TOKEN
+    if error.status == _FORBIDDEN and error.reason == XML_HASH:
+        return Blame.TOKEN
+    said = blame_of(codes)
+    return said if said is not Blame.TOKEN else Blame.UNSAID
+
+
+def read_refusal(
+    answer: Answer, request_name: str, *, callback: str = "", now: datetime | None = None
+) -> AuthError | ConfigError | ResponseError:
+    """What a refusal of one of the three calls means. `callback` is the one that was sent."""
+    error = _error(answer, request_name, now)
+    found = _meaning(error, request_name, callback)
+    if found is not error:
+        found.__cause__ = error
+    return found
+
+
+def _meaning(
+    error: ResponseError, request_name: str, callback: str
+) -> AuthError | ConfigError | ResponseError:
+    if isinstance(error, ServerError | RateLimited | PaymentRequired):
+        return error
+    codes = frozenset(error.codes)
+    if codes & {_CALLBACK_REFUSED, _CALLBACK_OF_OTHER_KIND}:
+        return _callback_refused(error, callback, codes)
+    if _CLOCK in codes:
+        return ConfigError(
+            f"X refuses the time in the signature ({_said(error)}), also by its own clock.",
+            hint="Set the clock of this machine by NTP.",
+        )
+    if codes & _KEYS:
+        return InvalidClient(
+            f"X does not accept what signed {request_name} ({_said(error)}).",
+            hint="Compare api_key and api_secret with the app's API Key and Secret in X's"
+            " console; they are not the client id and client secret.",
+        )
+    if _DEAD in codes or (request_name == ACCESS_TOKEN and error.status == _UNAUTHORIZED):
+        return InvalidGrant(
+            f"X does not take the token or the PIN any more ({_said(error)}).",
+            hint="Start again: each is good for one try.",
+        )
+    if request_name == REQUEST_TOKEN and error.status == _FORBIDDEN and error.reason == XML_HASH:
+        # The other form of code 415, without the code. Source: X API docs, "Apps".
+        return _callback_refused(error, callback, frozenset({_CALLBACK_REFUSED}))
+    if not isinstance(error, MalformedAnswer):
+        error.hint = error.hint or "Why X refused could not be told; these are its own words."
+    return error
+
+
+def _callback_refused(error: ResponseError, callback: str, codes: frozenset[int]) -> ConfigError:
+    said = _said(error)
+    if callback == PIN_CALLBACK:
+        return ConfigError(
+            f"X does not let this app log in by PIN [pin-needs-callback] ({said}).",
+            hint=f"A callback URL must be registered for PIN too: add one in {_CONSOLE}; or use"
+            " `botkit setup --oauth1`.",
+        )
+    if _CALLBACK_REFUSED not in codes:
+        return ConfigError(
+            f"X lets this app log in by PIN only [pin-only] ({said}).",
+            hint="Use `botkit setup --pin`, or make it a Web App or Automated App in X's console.",
+        )
+    return ConfigError(
+        f"X does not take the callback URL {callback} [exact-match] ({said}).",
+        hint=f"Register it letter by letter, trailing slash included, in {_CONSOLE}.",
+    )
+
+
+def _error(answer: Answer, request_name: str, now: datetime | None) -> ResponseError:
+    body = answer.body[:_LARGEST_BODY_BYTES]
+    moment = now or read_date(answer.headers) or datetime.fromtimestamp(0, UTC)
+    return problems.error_of(request_name, answer.status, _facts(body), answer.headers, now=moment)
+
+
+def _facts(body: bytes) -> dict[str, Any]:
+    """The body of a refusal as an error list: JSON, XML with or without codes, or text."""
+    import html  # its table of names costs a start, and few answers are in XML
+
+    try:
+        parsed = problems.json_object(parse_body(body))
+    except ValueError:
+        parsed = None
+    if parsed is not None:
+        return parsed
+    text = body.decode("utf-8", "replace")
+    found = _XML_ERROR.findall(text)
+    if not found:
+        return {"detail": problems.excerpt(body)}
+    errors = [{"code": code, "message": html.unescape(said)} for code, said in found]
+    return {"errors": errors} | ({"reason": XML_HASH} if _HASH.search(text) else {})
+
+
+def _form(
+    answer: Answer, request_name: str, *, callback: str = "", now: datetime | None
+) -> dict[str, str]:
+    """The fields of a success, whatever content type X gives it; each may stand there once."""
+    if answer.status != _OK:
+        raise read_refusal(answer, request_name, callback=callback, now=now)
+    if len(answer.body) > _LARGEST_BODY_BYTES:
+        _malformed(request_name, "size")
+    try:
+        text = answer.body.decode("ascii").strip()
+        pairs = urllib.parse.parse_qsl(
+            text, keep_blank_values=True, errors="strict", max_num_fields=64
+        )
+    except ValueError:
+        _malformed(request_name, "body")
+    given = dict(pairs)
+    if len(given) != len(pairs):
+        _malformed(request_name, "body")
+    return given
+
+
+def _pair(given: dict[str, str], request_name: str) -> TokenPair:
+    for name in _PAIR:
+        value = given.get(name, "")
+        if not value.strip() or len(value) > _LONGEST_TOKEN or _CONTROL.search(value):
+            _malformed(request_name, name)
+    return TokenPair(
+        token=Secret(given["oauth_token"]), token_secret=Secret(given["oauth_token_secret"])
+    )
+
+
+def _malformed(request_name: str, part: str) -> NoReturn:
+    """Names the part that is wrong and quotes nothing: the rest may hold a live token."""
+    raise MalformedAnswer(
+        f"X answered {request_name} with a success, but its {part} is not usable.",
+        request=request_name,
+        status=_OK,
+        detail=part,
+    )
+
+
+def _callback_parameters(query: str) -> dict[str, str]:
+    try:
+        pairs = urllib.parse.parse_qsl(
+            query, keep_blank_values=True, errors="strict", max_num_fields=64
+        )
+    except ValueError:
+        raise StateMismatch("The redirect's query cannot be read.") from None
+    given = dict(pairs)
+    if len(given) != len(pairs):
+        raise StateMismatch("The redirect carries a parameter twice.")
+    return given
+
+
+def _same(given: str, expected: str) -> bool:
+    """Compared in constant time: the request token stands in for a state."""
+    return hmac.compare_digest(
+        given.encode("utf-8", "surrogatepass"), expected.encode("utf-8", "surrogatepass")
+    )
+
+
+def _said(error: ResponseError) -> str:
+    codes = " ".join(str(code) for code in error.codes)
+    parts = (f"{error.status}{', code ' + codes if codes else ''}", error.title, error.detail)
+    return ": ".join(part for part in parts if part)

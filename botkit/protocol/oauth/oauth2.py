@@ -1,0 +1,239 @@
+"""OAuth 2.0 as X speaks it: what to send, and how to read what comes back.
+
+No I/O, no chance, no clock: randomness is given in as bytes, answers as whatever has `status`,
+`headers` (names in lower case) and `body`. PKCE is S256 only, and a confidential client proves
+itself by HTTP Basic only: there is no way to ask for anything else.
+
+Source: RFC 6749, RFC 7636, RFC 9207; X API docs, "OAuth 2.0 Authorization Code Flow with PKCE"
+and "App-only authentication".
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import urllib.parse
+from typing import TYPE_CHECKING
+
+from botkit.errors import AuthorizationDenied, StateMismatch
+from botkit.protocol.api.problems import excerpt
+from botkit.protocol.oauth import rfc
+from botkit.protocol.oauth.token_answers import (
+    read_bearer_answer,
+    read_revoke_answer,
+    read_token_answer,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from botkit.model.tokens import Secret
+
+__all__ = [
+    "FORM_TYPE",
+    "STATE_LIMIT",
+    "authorize_url",
+    "basic_authorization",
+    "client_credentials_form",
+    "code_challenge",
+    "code_form",
+    "new_code_verifier",
+    "new_state",
+    "read_bearer_answer",
+    "read_callback",
+    "read_revoke_answer",
+    "read_token_answer",
+    "refresh_form",
+    "revoke_form",
+]
+
+FORM_TYPE = "application/x-www-form-urlencoded"
+"""The content type of every form that this module makes."""
+
+STATE_LIMIT = 500
+"""The longest `state` that X takes, in characters. Source: X API docs, "OAuth 2.0"."""
+
+_LEAST_RANDOM_BYTES = 32
+
+
+def new_state(random: bytes) -> str:
+    """A `state` of these random bytes, 32 at the least; new for each login attempt.
+
+    Source: RFC 6749 section 10.12.
+    """
+    return _url_safe(random)
+
+
+def new_code_verifier(random: bytes) -> str:
+    """A code verifier of these random bytes, 32 at the least; new for each login attempt.
+
+    Source: RFC 7636 section 4.1: 43 to 128 unreserved characters.
+    """
+    return _url_safe(random)
+
+
+def code_challenge(verifier: str) -> str:
+    """The S256 challenge of a verifier. Source: RFC 7636 section 4.2."""
+    return rfc.s256_challenge(verifier)
+
+
+def authorize_url(
+    consent_url: str,
+    *,
+    client_id: str,
+    redirect_uri: str,
+    scopes: Iterable[str],
+    state: str,
+    code_verifier: str,
+) -> str:
+    """The address to open in the browser, where the person consents.
+
+    Scopes are joined by `%20`; a query that `consent_url` has already is kept.
+
+    Source: RFC 6749 section 4.1.1, RFC 7636 section 4.3.
+    """
+    url = rfc.grant_uri(
+        consent_url,
+        client_id=client_id.strip(),
+        redirect_uri=redirect_uri,
+        scopes=list(scopes),
+        state=state,
+        code_challenge=code_challenge(code_verifier),
+        code_challenge_method="S256",
+    )
+    head, _, query = url.partition("?")
+    # What is a space is a plus here, and what is a plus is %2B. X wants %20.
+    return f"{head}?{query.replace('+', '%20')}"
+
+
+def basic_authorization(client_id: str, client_secret: Secret) -> str:
+    """The value of the `Authorization` header that proves the client.
+
+    White space around either is dropped, as it comes from a stray newline in a file; then each is
+    form-encoded by itself. Serves the app's key and secret for the bearer token as well.
+
+    Source: RFC 6749 section 2.3.1; X takes a secret in the body from nobody.
+    """
+    pair = ":".join(
+        # %20 for a blank: some decoders take a plus for itself, all of them know %20.
+        urllib.parse.quote(part.strip(), safe="")
+        for part in (client_id, client_secret.reveal())
+    )
+    return "Basic " + base64.b64encode(pair.encode("ascii")).decode("ascii")
+
+
+def client_headers(client_id: str, client_secret: Secret) -> tuple[tuple[str, str], ...]:
+    """The headers of a token call: the proof of the client, and that the body is a form."""
+    return (
+        ("Authorization", basic_authorization(client_id, client_secret)),
+        ("Content-Type", FORM_TYPE),
+    )
+
+
+def code_form(*, code: Secret, redirect_uri: str, code_verifier: Secret) -> bytes:
+    """The form that exchanges a code, with the redirect URI of the consent, letter by letter.
+
+    X takes a code once and within 30 seconds. Source: RFC 6749 section 4.1.3.
+    """
+    return _form(
+        "authorization_code",
+        redirect_uri=redirect_uri,
+        code=code.reveal(),
+        code_verifier=code_verifier.reveal(),
+    )
+
+
+def refresh_form(refresh_token: Secret) -> bytes:
+    """The form that spends a refresh token. Source: RFC 6749 section 6."""
+    return _form("refresh_token", refresh_token=refresh_token.reveal())
+
+
+def revoke_form(token: Secret, *, hint: str) -> bytes:
+    """The form that revokes a token; `hint` is `access_token` or `refresh_token`.
+
+    Source: RFC 7009 section 2.1.
+    """
+    return urllib.parse.urlencode({"token": token.reveal(), "token_type_hint": hint}).encode(
+        "ascii"
+    )
+
+
+def client_credentials_form() -> bytes:
+    """The form that asks for the app's bearer token. Source: RFC 6749 section 4.4."""
+    return _form("client_credentials")
+
+
+def read_callback(query: str, *, state: str, issuer: str | None = None) -> str:
+    """The authorization code of a redirect that belongs to this login attempt.
+
+    `query` is the raw query of the redirect, without the question mark. `issuer` is the one that
+    is configured, for a server that says who it is: the redirect must name this one, letter by
+    letter. Without one a named issuer is not looked at: X names none.
+
+    Raises:
+        StateMismatch: The redirect is not this attempt's, or not one that can be trusted: wrong,
+            missing or doubled `state`, any parameter twice, both `code` and `error`, neither,
+            another issuer or none. The attempt is still open: the true redirect may yet come.
+        AuthorizationDenied: The redirect is this attempt's, and says that X refused: the person
+            declined, or X did not like the request. The attempt is over.
+
+    Source: RFC 6749 sections 4.1.2 and 10.12, RFC 9207 section 2.4.
+    """
+    given = _callback_parameters(query)
+    if not state or not _same(given.get("state", ""), state):
+        raise StateMismatch("The redirect carries no state, or not the one of this login.")
+    if issuer is not None and given.get("iss") != issuer:
+        which = "from another issuer than" if "iss" in given else "without the issuer, unlike"
+        raise StateMismatch(f"The redirect comes {which} the configured one.")
+    if "error" in given:
+        if "code" in given:
+            raise StateMismatch("The redirect carries both a code and an error.")
+        raise _denied(given["error"], given.get("error_description", ""))
+    code = given.get("code", "")
+    if not code:
+        raise StateMismatch("The redirect carries no code.")
+    return code
+
+
+def _callback_parameters(query: str) -> dict[str, str]:
+    try:
+        pairs = urllib.parse.parse_qsl(
+            query, keep_blank_values=True, errors="strict", max_num_fields=64
+        )
+    except ValueError:
+        raise StateMismatch("The redirect's query cannot be read.") from None
+    given = dict(pairs)
+    if len(given) != len(pairs):
+        raise StateMismatch("The redirect carries a parameter twice.")
+    return given
+
+
+def _same(given: str, expected: str) -> bool:
+    """Compared in constant time. Source: RFC 9700 section 4.7."""
+    return hmac.compare_digest(
+        given.encode("utf-8", "surrogatepass"), expected.encode("utf-8", "surrogatepass")
+    )
+
+
+def _denied(error: str, description: str) -> AuthorizationDenied:
+    said = excerpt(f"{error} {description}".encode())
+    if error == "access_denied":
+        return AuthorizationDenied(
+            f"The person declined on X's consent page ({said}).",
+            hint="Start again, and choose to authorize the app.",
+        )
+    return AuthorizationDenied(
+        f"X refused the authorization request: {said}.",
+        hint="Compare client id, callback URL and scopes with the app's settings in X's console.",
+    )
+
+
+def _url_safe(random: bytes) -> str:
+    if len(random) < _LEAST_RANDOM_BYTES:
+        raise ValueError(f"at least {_LEAST_RANDOM_BYTES} random bytes are needed")
+    text = base64.urlsafe_b64encode(random).rstrip(b"=").decode("ascii")
+    return text[:128]
+
+
+def _form(grant_type: str, **fields: str) -> bytes:
+    return rfc.token_request(grant_type, **fields).encode("ascii")

@@ -1,0 +1,261 @@
+"""What X's token endpoints answer: tokens, or why there are none.
+
+A refusal is classified by what has to be done about it: `InvalidGrant` is "a person logs in
+again", `InvalidClient` is "the client id and secret in the settings are wrong", any
+`ResponseError` is "keep the tokens". X's texts can be localised, so status and `error` decide, and
+wording only between the meanings of one `error`; a text that is not known proves nothing against
+a token.
+
+Source: RFC 6749 sections 5 and 6; RFC 7009; bodies of X seen on the wire, as X documents none.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
+
+from botkit.errors import (
+    InvalidClient,
+    InvalidGrant,
+    MalformedAnswer,
+    PaymentRequired,
+    RateLimited,
+    ResponseError,
+    ServerError,
+)
+from botkit.model.tokens import Secret, TokenSet
+from botkit.protocol.api.problems import json_object
+from botkit.protocol.api.rate_limits import read_date
+from botkit.protocol.api.responses import parse_body, read_error
+from botkit.protocol.refusals.refusals import diagnose_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["Answer", "read_bearer_answer", "read_revoke_answer", "read_token_answer"]
+
+E = TypeVar("E", InvalidGrant, InvalidClient)
+
+_OK = 200
+_OTHER_SUCCESS = range(201, 300)
+_LARGEST_BODY_BYTES = 64 * 1024
+_ASSUMED_LIFE_S = 7200.0
+"""Assumed when X does not say. Source: X API docs, "OAuth 2.0": tokens live two hours."""
+_LONGEST_LIFE_S = 365 * 24 * 3600.0
+_NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,6})?", re.ASCII)
+_TOKEN = re.compile(r"[\x21-\x7e]+", re.ASCII)
+"""What can stand in a header without ending it. Source: RFC 6749 appendix A.12 and A.17."""
+
+_CLIENT_ERRORS = frozenset({"invalid_client", "unauthorized_client"})
+_BAD_APP_CODES = frozenset({32, 99, 215})
+_CLIENT_KEYS = (
+    "client id and secret",
+    "Compare them with the app's keys in X's console; the tokens are untouched.",
+)
+_API_KEYS = (
+    "API key and secret",
+    "Compare api_key and api_secret with the app's keys in X's console (not the client's).",
+)
+
+
+class Answer(Protocol):
+    """An HTTP answer, read whole; header names in lower case."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers."""
+        ...
+
+    @property
+    def body(self) -> bytes:
+        """The body."""
+        ...
+
+
+def read_token_answer(
+    answer: Answer,
+    *,
+    asked: Iterable[str] = (),
+    now: datetime | None = None,
+    request_name: str = "POST /2/oauth2/token",
+) -> TokenSet:
+    """The tokens that X granted, for a code or for a refresh token.
+
+    `asked` are the scopes that hold when the answer names none. A life of the access token that is
+    not said is two hours; a longer one than a year is a year.
+
+    Raises:
+        InvalidGrant: The code or the refresh token is dead: authorize again.
+        InvalidClient: X does not accept the client id and secret.
+        RateLimited: 429.
+        ServerError: 5xx.
+        MalformedAnswer: A success without a usable token, or a redirect; it never quotes the body.
+        BadRequest: A refusal whose meaning could not be told; its `detail` is X's text.
+        ResponseError: Any other refusal, for instance a 401 that names no error.
+    """
+    granted = _granted(answer, request_name, now)
+    scope = granted.get("scope")
+    if scope is not None and not isinstance(scope, str):
+        _malformed(request_name, "scope")
+    refresh_token = granted.get("refresh_token")
+    return TokenSet(
+        access_token=_token(granted, "access_token", request_name),
+        refresh_token=None
+        if refresh_token is None
+        else _token(granted, "refresh_token", request_name),
+        scopes=tuple(dict.fromkeys(asked if scope is None else scope.split())),
+        expires_in_s=_life(granted.get("expires_in"), request_name),
+    )
+
+
+def read_bearer_answer(
+    answer: Answer, *, now: datetime | None = None, request_name: str = "POST /oauth2/token"
+) -> Secret:
+    """The app's bearer token. Fetching it again gives the same one and harms nobody.
+
+    Raises:
+        InvalidClient: X does not accept the app's key and secret.
+        ResponseError: As `read_token_answer`.
+    """
+    granted = _granted(answer, request_name, now, asks=_API_KEYS)
+    return _token(granted, "access_token", request_name)
+
+
+def read_revoke_answer(
+    answer: Answer, *, now: datetime | None = None, request_name: str = "POST /2/oauth2/revoke"
+) -> None:
+    """Return when the token is revoked, or was none any more.
+
+    Raises:
+        InvalidClient: X does not accept the client id and secret; nothing was revoked.
+        ResponseError: Not done; try again later.
+
+    Source: RFC 7009 section 2.2: a 200 whatever its body.
+    """
+    if answer.status == _OK:
+        return
+    error = _refusal(answer, request_name, now)
+    if not isinstance(error, InvalidGrant):
+        raise error
+
+
+def _granted(
+    answer: Answer,
+    request_name: str,
+    now: datetime | None,
+    *,
+    asks: tuple[str, str] = _CLIENT_KEYS,
+) -> dict[str, Any]:
+    if answer.status in _OTHER_SUCCESS:
+        _malformed(request_name, "status")
+    if answer.status != _OK:
+        raise _refusal(answer, request_name, now, asks=asks)
+    if len(answer.body) > _LARGEST_BODY_BYTES:
+        _malformed(request_name, "size")
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        _malformed(request_name, "content type")
+    try:
+        granted = json_object(parse_body(answer.body))
+    except ValueError:
+        granted = None
+    if granted is None:
+        _malformed(request_name, "body")
+    token_type = granted.get("token_type")
+    if not isinstance(token_type, str) or token_type.lower() != "bearer":
+        _malformed(request_name, "token_type")
+    return granted
+
+
+def _token(granted: Mapping[str, Any], name: str, request_name: str) -> Secret:
+    value = granted.get(name)
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+        _malformed(request_name, name)
+    return Secret(value)
+
+
+def _life(value: object, request_name: str) -> float:
+    if value is None:
+        return _ASSUMED_LIFE_S
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
+        _malformed(request_name, "expires_in")
+    return float(min(value, _LONGEST_LIFE_S))
+
+
+def _malformed(request_name: str, part: str) -> NoReturn:
+    """Names the part that is wrong and quotes nothing: the rest may hold a live token."""
+    raise MalformedAnswer(
+        f"X answered {request_name} with a success, but its {part} is not usable.",
+        request=request_name,
+        status=_OK,
+        detail=part,
+    )
+
+
+def _refusal(
+    answer: Answer,
+    request_name: str,
+    now: datetime | None,
+    *,
+    asks: tuple[str, str] = _CLIENT_KEYS,
+) -> InvalidGrant | InvalidClient | ResponseError:
+    moment = now or read_date(answer.headers) or datetime.fromtimestamp(0, UTC)
+    error = read_error(
+        request_name, answer.status, answer.headers, answer.body[:_LARGEST_BODY_BYTES], now=moment
+    )
+    if isinstance(error, ServerError | RateLimited | PaymentRequired | MalformedAnswer):
+        return error
+    if error.title in _CLIENT_ERRORS or _BAD_APP_CODES.intersection(error.codes):
+        keys, hint = asks
+        refused = InvalidClient(f"X does not accept this {keys} ({_said(error)}).", hint=hint)
+        return _caused(refused, error)
+    if error.title == "invalid_grant":
+        return _caused(_dead(error), error)
+    if error.title == "invalid_request":
+        return _invalid_request(error)
+    return error
+
+
+def _invalid_request(error: ResponseError) -> InvalidGrant | ResponseError:
+    """One `error` with four meanings: only X's words tell them apart."""
+    found = diagnose_error(error)
+    match found.id:
+        case "redirect-mismatch":
+            refused = InvalidGrant(
+                f"X refused the code: the redirect URI is another one ({_said(error)}).",
+                hint=found.cure,
+            )
+            return _caused(refused, error)
+        case "code-dead" | "token-dead":
+            return _caused(_dead(error), error)
+        case "field-missing":
+            error.hint = found.cause
+        case _:
+            error.hint = (
+                "It could not be told whether the token or the request is at fault; it is kept."
+            )
+    return error
+
+
+def _dead(error: ResponseError) -> InvalidGrant:
+    return InvalidGrant(
+        f"X refused the code or token for good ({_said(error)}).", hint="Authorize again."
+    )
+
+
+def _said(error: ResponseError) -> str:
+    parts = (f"{error.status} {error.title}".rstrip(), error.detail)
+    return ": ".join(part for part in parts if part)
+
+
+def _caused(error: E, cause: ResponseError) -> E:
+    error.__cause__ = cause
+    return error

@@ -1,0 +1,1 @@
+"""The meaning and cure of each refusal X sends."""

@@ -1,0 +1,1 @@
+"""What X allows an automated account: policy, access, prices, the label."""

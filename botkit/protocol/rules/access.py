@@ -1,0 +1,309 @@
+"""Who may do what: from what a bot may do to scopes, from credentials held to the one to use.
+
+OAuth 2.0 is judged by the scopes that X granted, OAuth 1.0a by the access level that X said. A
+level that is not known is no reason to refuse: X judges it then.
+
+Source: X API docs, "OAuth 2.0 scopes" and "App permissions"; X's OpenAPI document.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from botkit.errors import LevelTooLow, MissingScope, WrongCredential
+from botkit.model.tokens import CredentialKind
+from botkit.protocol.api.operations import operation
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Mapping
+    from datetime import datetime
+
+    from botkit.errors import AccessDenied
+    from botkit.protocol.api.operations import Operation
+
+__all__ = [
+    "ALWAYS",
+    "CAPABILITIES",
+    "DEFAULT_MAY",
+    "choose_credential",
+    "dated",
+    "is_known_level",
+    "is_level_refusal",
+    "kind_of",
+    "level_hint",
+    "level_needed",
+    "named",
+    "operations_for",
+    "scopes_for",
+]
+
+DEFAULT_MAY = ("post", "reply")
+"""What a bot may do that does not say more."""
+
+ALWAYS = ("getUsersMe", "getPostsById", "getUsersPosts")
+"""What every bot calls: who it is, and whether a write of unknown outcome happened."""
+
+CAPABILITIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "post": ("createPosts",),
+        "reply": ("createPosts",),
+        "message": (
+            "createDirectMessagesByParticipantId",
+            "createDirectMessagesByConversationId",
+            # Hearing the answers, and finding out whether a message of unknown outcome was sent.
+            "getDirectMessagesEvents",
+            "getDirectMessagesEventsByParticipantId",
+            "getDirectMessagesEventsByConversationId",
+        ),
+        "media": (
+            "mediaUpload",
+            "initializeMediaUpload",
+            "appendMediaUpload",
+            "finalizeMediaUpload",
+            "getMediaUploadStatus",
+            "createMediaMetadata",
+        ),
+        "repost": ("repostPost", "unrepostPost"),
+        "delete": ("deletePosts",),
+        "hide": ("hidePostsReply",),
+        "bookmark": ("createUsersBookmark", "deleteUsersBookmark"),
+        "list": (
+            "createLists",
+            "updateLists",
+            "deleteLists",
+            "addListsMember",
+            "removeListsMemberByUserId",
+        ),
+        "mute": ("muteUser", "unmuteUser"),
+    }
+)
+"""What each word of a bot's `may` calls. There is none for likes and follows: X forbids automated
+ones, and the account would be suspended."""
+
+_SCOPES_IN_ORDER = (
+    "tweet.read",
+    "tweet.write",
+    "tweet.moderate.write",
+    "users.read",
+    "users.email",
+    "follows.read",
+    "follows.write",
+    "offline.access",
+    "space.read",
+    "mute.read",
+    "mute.write",
+    "like.read",
+    "like.write",
+    "list.read",
+    "list.write",
+    "block.read",
+    "block.write",
+    "bookmark.read",
+    "bookmark.write",
+    "dm.read",
+    "dm.write",
+    "media.write",
+    "timeline.read",
+    "broadcast.read",
+    "broadcast.write",
+)
+"""X's own order, so that two lists of scopes can be compared by eye."""
+
+_RANK = MappingProxyType({scope: rank for rank, scope in enumerate(_SCOPES_IN_ORDER)})
+
+_OFFLINE = "offline.access"
+"""Without it there is no refresh token, and the login ends after two hours."""
+
+_PREFERRED = (CredentialKind.OAUTH2, CredentialKind.OAUTH1, CredentialKind.APP_ONLY)
+
+_LEVEL_PROBLEM = "oauth1-permissions"
+_LEVEL_CODES = frozenset({93, 261})
+
+_LEVELS = MappingProxyType(
+    {
+        "read": 0,
+        "read-write": 1,
+        "read-write-directmessages": 2,
+        "read-write-privatemessages": 2,
+    }
+)
+_LEVEL_NAMES = ("read", "read-write", "read-write-directmessages")
+_CONSOLE_LEVELS = ("Read", "Read and write", "Read, write, and Direct Messages")
+
+
+def operations_for(may: Iterable[str]) -> tuple[str, ...]:
+    """The operation ids that these words of `may` call.
+
+    Raises:
+        KeyError: A word that is none of `CAPABILITIES`.
+    """
+    return tuple(dict.fromkeys(found for word in may for found in CAPABILITIES[word]))
+
+
+def scopes_for(may: Iterable[str], *, source_operations: Iterable[str] = ()) -> tuple[str, ...]:
+    """The fewest scopes with which the bot can do what it may and hear what it listens to.
+
+    In X's order; always with what `users/me`, reading posts and a refresh token need.
+
+    Raises:
+        KeyError: A word that is none of `CAPABILITIES`, or an operation that X does not have.
+    """
+    wanted = {_OFFLINE}
+    for operation_id in (*ALWAYS, *operations_for(may), *source_operations):
+        wanted.update(operation(operation_id).scopes)
+    return tuple(sorted(wanted, key=lambda scope: (_RANK.get(scope, len(_RANK)), scope)))
+
+
+def choose_credential(
+    operation_id: str,
+    holdings: Mapping[CredentialKind, tuple[str, ...]],
+    *,
+    resting: Container[CredentialKind] = (),
+) -> CredentialKind:
+    """The credential to use for an operation: OAuth 2.0 before OAuth 1.0a before the app's bearer.
+
+    `holdings` maps what is held to the granted scopes (OAuth 2.0), to `(level,)` as X sent it in
+    `x-access-level` (OAuth 1.0a; `()` and unknown levels pass), or to `()` (bearer). A credential
+    that does not reach is passed over when another one does; so is one of `resting`, which cannot
+    be used now, for another one of the account's own; the app does not speak in their place.
+
+    Raises:
+        MissingScope: The OAuth 2.0 grant lacks a scope, and nothing else is held that would do.
+        LevelTooLow: The OAuth 1.0a level is too low, and nothing else is held that would do.
+        WrongCredential: Nothing of a kind that the operation takes is held.
+        KeyError: X has no such operation.
+    """
+    needed = operation(operation_id)
+    refusals: list[AccessDenied] = []
+    reaches: list[CredentialKind] = []
+    for kind in _PREFERRED:
+        if kind not in holdings or (needed.kinds and kind not in needed.kinds):
+            continue
+        refusal = _refusal(needed, kind, holdings[kind])
+        if refusal is not None:
+            refusals.append(refusal)
+        elif kind in resting or (reaches and kind is CredentialKind.APP_ONLY):
+            reaches.append(kind)
+        else:
+            return kind
+    if reaches:
+        return reaches[0]
+    raise refusals[0] if refusals else _wrong_credential(needed, holdings)
+
+
+def kind_of(denied: AccessDenied) -> CredentialKind | None:
+    """Which kind of credential a refusal is about; None when none of a fit kind is held."""
+    if isinstance(denied, MissingScope):
+        return CredentialKind.OAUTH2
+    return CredentialKind.OAUTH1 if isinstance(denied, LevelTooLow) else None
+
+
+def dated(denied: AccessDenied, *, granted_at: datetime, command: str) -> AccessDenied:
+    """The refusal with the time of the grant, since when it has not changed, and the command."""
+    told = type(denied)(
+        f"{denied.message} It was authorized on {granted_at:%Y-%m-%d %H:%M} UTC.",
+        operation=denied.operation,
+        have=denied.have,
+        need=denied.need,
+        cure=denied.cure.replace("`botkit setup`", f"`{command}`"),
+    )
+    told.granted_at = granted_at
+    return told
+
+
+def named(denied: AccessDenied, username: str) -> AccessDenied:
+    """The refusal of one that is not about a login, with the very command."""
+    return type(denied)(
+        denied.message,
+        operation=denied.operation,
+        have=denied.have,
+        need=denied.need,
+        cure=denied.cure.replace("`botkit setup`", f"`botkit setup --account {username}`"),
+    )
+
+
+def is_level_refusal(problem_type: str, codes: Iterable[int]) -> bool:
+    """Whether X's 403 says that the OAuth 1.0a access level is too low.
+
+    Source: X API docs, "App permissions"; docs/explanation/x-facts.md, 5.8 (codes 93 and 261).
+    """
+    return problem_type == _LEVEL_PROBLEM or not _LEVEL_CODES.isdisjoint(codes)
+
+
+def is_known_level(level: str) -> bool:
+    """Whether this is one of X's words for an access level, so that it tells something."""
+    return level in _LEVELS
+
+
+def level_hint(granted_at: datetime, command: str) -> str:
+    """What helps against such a refusal: a token keeps the level that it was made with."""
+    return (
+        f"The token was authorized on {granted_at:%Y-%m-%d %H:%M} UTC and keeps the permissions"
+        " that the app had then, whatever X's console says now. Raise them there if that is not"
+        f" done, then authorize again: `{command}`."
+    )
+
+
+def level_needed(needed: Operation) -> str:
+    """The least OAuth 1.0a level for an operation, as `x-access-level` spells it.
+
+    Source: X API docs, "App permissions": direct messages need the third level, even to read.
+    """
+    if any(scope.startswith("dm.") for scope in needed.scopes):
+        return _LEVEL_NAMES[2]
+    writes = any(scope.endswith(".write") for scope in needed.scopes)
+    return _LEVEL_NAMES[1 if writes else 0]
+
+
+def _refusal(
+    needed: Operation, kind: CredentialKind, held: tuple[str, ...]
+) -> AccessDenied | None:
+    if kind is CredentialKind.OAUTH2:
+        return _missing_scope(needed, held)
+    if kind is CredentialKind.OAUTH1:
+        return _level_too_low(needed, held)
+    return None
+
+
+def _missing_scope(needed: Operation, granted: tuple[str, ...]) -> MissingScope | None:
+    missing = [scope for scope in needed.scopes if scope not in granted]
+    if not missing:
+        return None
+    return MissingScope(
+        f"{needed.id} ({needed.name}) needs the scope {' '.join(missing)},"
+        f" the login has {' '.join(granted) or 'none'}.",
+        operation=needed.id,
+        have=granted,
+        need=needed.scopes,
+        cure="Say in the bot's `may` what it does, then run `botkit setup` and authorize again.",
+    )
+
+
+def _level_too_low(needed: Operation, held: tuple[str, ...]) -> LevelTooLow | None:
+    level = held[0].strip().lower() if held else ""
+    least = level_needed(needed)
+    if _LEVELS.get(level, len(_LEVELS)) >= _LEVELS[least]:
+        return None
+    return LevelTooLow(
+        operation=needed.id,
+        have=(level,),
+        need=(least,),
+        cure=f"Set the app's permissions to \"{_CONSOLE_LEVELS[_LEVELS[least]]}\" in X's console,"
+        " then run `botkit setup` again: tokens keep the level they were made with.",
+    )
+
+
+def _wrong_credential(
+    needed: Operation, holdings: Mapping[CredentialKind, tuple[str, ...]]
+) -> WrongCredential:
+    if CredentialKind.APP_ONLY in needed.kinds:
+        cure = "Set bearer_token, or api_key and api_secret, of the app in the settings."
+    else:
+        cure = "Run `botkit setup` and authorize the account."
+    return WrongCredential(
+        operation=needed.id,
+        have=tuple(str(kind) for kind in _PREFERRED if kind in holdings),
+        need=tuple(str(kind) for kind in needed.kinds),
+        cure=cure,
+    )

@@ -1,0 +1,322 @@
+"""X's rules for what an automated account may send, checked before sending; and what proves it.
+
+Pure: the same code guards the runtime and plays X in the sandbox. A rule that forbids raises a
+`PolicyError` with the reason and the cure.
+
+Source: X developer guidelines; X API docs, "Manage Posts" and changelog 2026-02-23, read
+2026-08-22.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from msgspec import Struct
+
+from botkit.errors import (
+    LinkNotAllowed,
+    NotSummoned,
+    TextTooLong,
+    TooManyCashtags,
+    UnsolicitedMention,
+)
+from botkit.protocol.api.wire import Fields, parse_json
+from botkit.protocol.events.post_events import mentions_account
+from botkit.protocol.text.links import link_spans, links_in
+from botkit.protocol.text.weighted_length import (
+    cashtags_in,
+    normalise,
+    text_hash,
+    usernames_in,
+    weighted_length,
+    without_leading_names,
+)
+
+if TYPE_CHECKING:
+    from botkit.model.events import PostEvent
+    from botkit.model.posts import Post
+    from botkit.model.records import StoredWrite
+
+__all__ = [
+    "PostRules",
+    "cashtags_in",
+    "check_post",
+    "is_stop_word",
+    "links_in",
+    "normalise",
+    "shows_write",
+    "summons_of",
+    "text_hash",
+    "usernames_in",
+    "weighted_length",
+]
+
+_MOST_CASHTAGS = 1
+_TRUNCATED_FROM = 100
+"""X cuts the text of a long post at about 275 characters when the full text was not asked for."""
+
+_STOP_WORDS = frozenset(
+    """
+    stop|stop it|stop that|stop please|please stop|stopall|stop all|unsubscribe|opt out|optout
+    quit|cancel|end|leave me alone|go away|no more|no bots|do not reply|don't reply|dont reply
+    do not contact me|don't contact me|do not message me|don't message me
+    stopp|aufhören|aufhoeren|hör auf|bitte aufhören|abmelden|abbestellen|lass mich in ruhe
+    arrêt|arrêter|arrête|arrêtez|désabonner|désinscription|laisse-moi tranquille
+    para|parar|pare|detente|alto|basta|baja|darse de baja|cancelar|cancelar suscripción
+    sair|descadastrar|pare com isso|me deixe em paz
+    ferma|fermati|smetti|smettila|annulla|disiscrivimi
+    stop maar|afmelden|hou op|ophouden|sluta|avsluta|avregistrera|lopeta|slutt|hold op|afmeld
+    przestań|wypisz|rezygnuję|dość|dur|durdur|iptal
+    стоп|хватит|отписаться|отстань|зупинись|відписатися
+    停止|やめて|やめてください|ストップ|配信停止|停止して|退订|退訂|取消订阅|别发了|停止發送
+    그만|중지|구독취소|수신거부|berhenti|dừng lại|หยุด
+    توقف|إلغاء|الغاء|إلغاء الاشتراك|עצור|הסר|रोकें|बंद करो|बंद करें
+    """.strip()
+    .replace("\n", "|")
+    .split("|")
+)
+
+_ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
+"""What X escapes in a text; the ampersand last."""
+_SHORT_LINK = re.compile(r"https?://t\.co/\w+", re.IGNORECASE | re.ASCII)
+_STATUS_LINK = re.compile(
+    r"(?:www\.|mobile\.)?(?:twitter|x)\.com/[^/]+/status/[0-9]+(?:/(?:photo|video)/[0-9]+)?"
+)
+_ANY_LINK = "*"
+
+
+class PostRules(Struct, frozen=True, kw_only=True, gc=False):
+    """What of the rules depends on the account and its operator.
+
+    `limit` is the weighted length that X takes: 280, or more with Premium. `links` says whether
+    the bot may send links (each costs). `may_mention` are usernames that agreed to be named.
+    """
+
+    limit: int = 280
+    links: bool = True
+    may_mention: frozenset[str] = frozenset()
+
+
+_USUAL = PostRules()
+
+
+def check_post(
+    text: str,
+    *,
+    account_id: str,
+    answers: Post | None = None,
+    event: PostEvent | None = None,
+    rules: PostRules = _USUAL,
+) -> str:
+    """Check a post against X's rules; gives who summoned it, as `summons_of` does, "" for none.
+
+    `answers` is the post that it replies to, `event` the event which brought that post, if one
+    did.
+
+    Raises:
+        NotSummoned: It replies to someone who neither mentioned nor quoted the account there.
+        TextTooLong: It weighs more than X takes.
+        TooManyCashtags: X takes one.
+        UnsolicitedMention: It names someone who did not write to the account first.
+        LinkNotAllowed: It holds a link and the bot does not allow links.
+    """
+    if event is not None:
+        answers = event.post
+    summons = ""
+    if answers is not None:
+        summons = summons_of(answers, account_id=account_id, event=event)
+        if not summons:
+            raise NotSummoned(
+                f"The author of post {answers.id} neither mentioned nor quoted the account in it.",
+                hint="X lets an app reply only when summoned in that very post: answer a Mention,"
+                " a Quote or a direct Reply, or publish a post of its own.",
+            )
+    _check_length(text, answers, event, rules)
+    _check_cashtags(text)
+    _check_mentions(text, answers, event, rules)
+    if not rules.links and (links := links_in(text)):
+        raise LinkNotAllowed(
+            f"The text holds the link {links[0]}, and links are switched off for this bot.",
+            hint="Take it out (bare domains count too), or allow links: such a post costs more.",
+        )
+    return summons
+
+
+def summons_of(post: Post, *, account_id: str, event: PostEvent | None = None) -> str:
+    """Whether an app may reply to a post: `yes`, `own`, `assumed` or "" for no.
+
+    `yes` when its author mentioned or quoted the account in it; `own` for the account's own post
+    (a thread); `assumed` for a direct reply to the account that names it only by itself, which X
+    neither allows nor forbids in words.
+
+    Source: X API docs, changelog 2026-02-23; docs/explanation/x-facts.md, 8.1 to 8.3.
+    """
+    if post.author_id == account_id:
+        return "own"
+    if event is not None and (event.mentions_me or event.quotes_me):
+        return "yes"
+    if post.quoted_user_id == account_id or mentions_account(post, account_id):
+        return "yes"
+    return "assumed" if post.in_reply_to_user_id == account_id else ""
+
+
+def is_stop_word(text: str) -> bool:
+    """Whether a message says nothing but that the account should stop.
+
+    Leading names, case and punctuation do not count. Source: X developer guidelines: honour an
+    opt-out at once, match common stop words.
+    """
+    most = _MOST_WORDS + text.count("@") + text.count("\uff20")
+    if len(_bare(text).split(None, most)) > most:
+        return False  # asked of every event's text: most have too many words whatever they say
+    words = without_leading_names(normalise(text)).casefold().replace("\u2019", "'")
+    return _bare(words) in _STOPS
+
+
+def _bare(words: str) -> str:
+    """Words without what stands around them; of every event's text, so without a pattern."""
+    start, end = 0, len(words)
+    while end and not words[end - 1].isalnum():
+        end -= 1
+    while start < end and not words[start].isalnum():
+        start += 1
+    return words[start:end]
+
+
+_STOPS = frozenset(_bare(normalise(word).casefold()) for word in _STOP_WORDS)
+_MOST_WORDS = max(len(stop.split()) for stop in _STOPS)
+
+
+def shows_write(write: StoredWrite, post: Post) -> bool:
+    """Whether a post of the account's timeline is what that write made.
+
+    The reply target decides first, the text second, because X rewrites text: it is compared
+    normalised, entities decoded, links in their expanded form, the leading names of a reply left
+    out.
+
+    Source: docs/explanation/requirements.md, "Writes" (Reconcile).
+    """
+    if post.author_id not in {None, write.account_id} or post.reposted_post_id is not None:
+        return False
+    if (write.target or None) != post.in_reply_to_post_id:
+        return False
+    body = _body(write.body)
+    quoted = body.id("quote_tweet_id")
+    if quoted is not None and quoted != post.quoted_post_id:
+        return False
+    if post.media_count and post.media_count != len(body.inner("media").items("media_ids")):
+        return False
+    text = body.text("text")
+    return _same_text(write.text if text is None else text, post)
+
+
+def _check_length(
+    text: str, answers: Post | None, event: PostEvent | None, rules: PostRules
+) -> None:
+    names = _names_of_answered(answers, event)
+    weight = weighted_length(text, auto_mentions=names)
+    if weight > rules.limit:
+        raise TextTooLong(
+            f"The text weighs {weight}, X takes {rules.limit}.",
+            hint="Shorten it: a link counts 23, an emoji 2, a CJK character 2.",
+        )
+
+
+def _check_cashtags(text: str) -> None:
+    tags = cashtags_in(text)
+    if len(tags) > _MOST_CASHTAGS:
+        named = " ".join(f"${tag}" for tag in tags)
+        raise TooManyCashtags(
+            f"The text has {len(tags)} cashtags ({named}), X takes one in a post.",
+            hint="Keep one, or write the others without the $.",
+        )
+
+
+def _check_mentions(
+    text: str, answers: Post | None, event: PostEvent | None, rules: PostRules
+) -> None:
+    """Names may be those who agreed, the account itself and the author who is answered.
+
+    A bare post does not say its author's username; then one name is taken for it.
+    """
+    allowed = {name.casefold() for name in rules.may_mention}
+    allowed |= {name.casefold() for name in _names_of_answered(answers, event)}
+    strangers = [name for name in usernames_in(text) if name.casefold() not in allowed]
+    if answers is not None and event is None:
+        strangers = strangers[1:]
+    if strangers:
+        raise UnsolicitedMention(
+            f"The text mentions @{strangers[0]}, who did not write to the account first.",
+            hint="Write the name without the @, or list the user as one who agreed to be named.",
+        )
+
+
+def _names_of_answered(answers: Post | None, event: PostEvent | None) -> tuple[str, ...]:
+    """The author who is answered, and the account itself where the post names it."""
+    if answers is None or event is None:
+        return ()
+    own = [name.username for name in answers.mentions if name.id == event.account_id]
+    return (*([event.author.username] if event.author.username else []), *own)
+
+
+def _body(body: bytes) -> Fields:
+    try:
+        return Fields(parse_json(body))
+    except ValueError:
+        return Fields({})
+
+
+def _same_text(written: str, post: Post) -> bool:
+    shown = post.text
+    for escaped, plain in _ENTITIES:
+        shown = shown.replace(escaped, plain)
+    if post.in_reply_to_post_id is not None:
+        written, shown = without_leading_names(written), without_leading_names(shown)
+    wanted_words, wanted_links = _parts(written, ())
+    found_words, found_links = _parts(shown, post.links)
+    while len(found_links) > len(wanted_links) and _is_added(found_links[-1], found_words[-1]):
+        found_links.pop()
+        found_words.pop()
+    wanted, found = _joined(wanted_words), _joined(found_words)
+    if found.endswith("\u2026") and len(found) >= _TRUNCATED_FROM:
+        return wanted.startswith(found[:-1].rstrip())
+    return (wanted, len(wanted_links)) == (found, len(found_links)) and all(
+        _ANY_LINK in {one, other} or one == other
+        for one, other in zip(wanted_links, found_links, strict=True)
+    )
+
+
+def _parts(text: str, expanded: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """The words around the links, always one more than links; and the links as compared."""
+    words: list[str] = []
+    links: list[str] = []
+    done = short = 0
+    for span in link_spans(text):
+        words.append(text[done : span.start])
+        if _SHORT_LINK.fullmatch(span.url):
+            links.append(_link(expanded[short]) if short < len(expanded) else _ANY_LINK)
+            short += 1
+        else:
+            links.append(_link(span.url))
+        done = span.end
+    return [*words, text[done:]], links
+
+
+def _joined(words: list[str]) -> str:
+    return normalise("\N{OBJECT REPLACEMENT CHARACTER}".join(words))
+
+
+def _link(url: str) -> str:
+    """A link without what X adds or changes: scheme, case of the host, percent-encoding."""
+    bare = re.sub(r"^https?://", "", unquote(url).strip(), flags=re.IGNORECASE)
+    host, slash, path = bare.partition("/")
+    return f"{host.casefold()}{slash}{path}".rstrip("/")
+
+
+def _is_added(link: str, words_after: str) -> bool:
+    """Whether X put the link at the text's end: of media or of a quoted post."""
+    if words_after.strip():
+        return False
+    return link == _ANY_LINK or _STATUS_LINK.fullmatch(link) is not None

@@ -1,0 +1,108 @@
+"""What calls and events cost, before they are made. All figures in USD, read on 2026-08-22.
+
+The prices of operations stand in the operations table; here are the variants that a table row
+cannot hold, and the prices of activity events. Prices change: X's console is the authority, and
+the answer to "what was spent" is X's, not ours.
+
+Source: X API docs, "Pricing"; X API changelog of 2026-04-16.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from botkit.protocol.api.operations import operation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from botkit.protocol.api.requests import Request
+
+__all__ = [
+    "EVENT_PRICES_USD",
+    "LINK_POST_USD",
+    "PRICES_READ_ON",
+    "SUMMONED_REPLY_USD",
+    "event_price_usd",
+    "price_usd",
+]
+
+PRICES_READ_ON = "2026-08-22"
+
+SUMMONED_REPLY_USD = Decimal("0.010")
+"""A reply to a post whose author mentioned or quoted the account."""
+
+LINK_POST_USD = Decimal("0.200")
+"""A post with a link. The changelog can be read so that a summoned reply with a link costs less;
+a budget assumes that it does not."""
+
+_FREE = Decimal(0)
+_POST = Decimal("0.005")
+_USER = Decimal("0.010")
+_RELATION = Decimal("0.001")
+
+EVENT_PRICES_USD: Mapping[str, Decimal] = MappingProxyType(
+    {
+        "post.create": _POST,
+        "post.mention.create": _POST,
+        "post.reply.create": _POST,
+        "post.quote.create": _POST,
+        "post.repost.create": _POST,
+        "post.delete": _FREE,
+        "follow.follow": _USER,
+        "follow.unfollow": _USER,
+        "profile.update": Decimal("0.005"),
+        "mute": _RELATION,
+        "block": _RELATION,
+        "news.new": Decimal("0.005"),
+        "spaces.start": Decimal("0.005"),
+        "spaces.end": Decimal("0.005"),
+        "chat.received": Decimal("0.010"),
+        "chat.sent": _FREE,
+        "chat.conversation_join": _FREE,
+        "chat.conversation.join": _FREE,
+        "dm.received": Decimal("0.010"),
+        "dm.sent": _FREE,
+        "dm.read": _FREE,
+        "dm.indicate_typing": _FREE,
+    }
+)
+"""For each delivered event, by its kind or by the group that the kind belongs to."""
+
+
+def price_usd(request: Request, *, owned: bool = False) -> Decimal:
+    """The most that a call costs; 0 for what X names no price for.
+
+    A read costs for each resource, so `request.resources` counts; what X charged the same UTC day
+    already it does not charge again, so this is the upper end. `owned` says that the account reads
+    about itself and owns the app, which is cheaper where the table says so.
+
+    Raises:
+        KeyError: The request's operation is not in the table.
+    """
+    called = operation(request.operation)
+    if called.id == "createPosts":
+        if request.has_link:
+            return LINK_POST_USD
+        if request.summoned:
+            return SUMMONED_REPLY_USD
+    price = called.price_usd
+    if owned and called.owned_read_usd is not None:
+        price = called.owned_read_usd
+    if price is None:
+        return _FREE
+    return price * request.resources if called.price_per == "resource" else price
+
+
+def event_price_usd(kind: str) -> Decimal | None:
+    """What one delivered activity event costs; None when X lists no price for the kind.
+
+    X prices events that come by webhook and says nothing of the stream: the same is assumed there.
+    """
+    while kind:
+        if kind in EVENT_PRICES_USD:
+            return EVENT_PRICES_USD[kind]
+        kind = kind.rpartition(".")[0]
+    return None

@@ -1,0 +1,1 @@
+"""How X reads the text of a post: its weighted length and its links."""

@@ -1,0 +1,158 @@
+"""How X reads a text: what it weighs, whom it names, what is the same text.
+
+Source: twitter-text 3.1 with its configuration v3, read 2026-11-21; X API docs, "Counting
+characters".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from functools import cache
+from typing import TYPE_CHECKING
+
+from botkit.model.posts import MentionEntity
+from botkit.protocol.text.links import link_spans
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+__all__ = [
+    "cashtags_in",
+    "leading_names",
+    "mentions_in",
+    "normalise",
+    "text_hash",
+    "usernames_in",
+    "weighted_length",
+    "without_leading_names",
+]
+
+_LINK_WEIGHT = 23
+_EMOJI_WEIGHT = 2
+_LIGHT = ((0x0000, 0x10FF), (0x2000, 0x200D), (0x2010, 0x201F), (0x2032, 0x2037))
+"""Code points of weight 1; all others weigh 2."""
+
+_NAME = re.compile(
+    r"(?<![a-zA-Z0-9_!#$%&*@\uff20])[@\uff20]([a-zA-Z0-9_]{1,20})"
+    r"(?![a-zA-Z0-9_@\uff20\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f]|://)"
+)
+_LEADING_NAMES = re.compile(r"\s*(?:[@\uff20][a-zA-Z0-9_]{1,20}(?![a-zA-Z0-9_@\uff20])\s*)+")
+_LEADING_NAME = re.compile(r"\s*[@\uff20]([a-zA-Z0-9_]{1,20})(?![a-zA-Z0-9_@\uff20])\s*")
+_CASHTAG = re.compile(
+    r"(?<!\S)\$([a-zA-Z]{1,6}(?:[._][a-zA-Z]{1,2})?)(?=$|\s|[!'#%&\"()*+,\\\-./:;<=>?@\[\]^_{|}~$])"
+)
+
+_TEXT_OR_EMOJI = (
+    "\u203c\u2049\u2139\u2194-\u2199\u21a9\u21aa\u231a\u231b\u2328\u23cf\u23e9-\u23f3\u23f8-\u23fa"
+    "\u24c2\u25aa\u25ab\u25b6\u25c0\u25fb-\u25fe\u2600-\u2604\u260e\u2611\u2614\u2615\u2618\u261d"
+    "\u2620\u2622\u2623\u2626\u262a\u262e\u262f\u2638-\u263a\u2640\u2642\u2648-\u2653\u265f\u2660"
+    "\u2663\u2665\u2666\u2668\u267b\u267e\u267f\u2692-\u2697\u2699\u269b\u269c\u26a0\u26a1\u26a7"
+    "\u26aa\u26ab\u26b0\u26b1\u26bd\u26be\u26c4\u26c5\u26c8\u26ce\u26cf\u26d1\u26d3\u26d4\u26e9"
+    "\u26ea\u26f0-\u26f5\u26f7-\u26fa\u26fd\u2702\u2705\u2708-\u270d\u270f\u2712\u2714\u2716\u271d"
+    "\u2721\u2728\u2733\u2734\u2744\u2747\u274c\u274e\u2753-\u2755\u2757\u2763\u2764\u2795-\u2797"
+    "\u27a1\u27b0\u27bf\u2934\u2935\u2b05-\u2b07\u2b1b\u2b1c\u2b50\u2b55\u3030\u303d\u3297\u3299"
+)
+_PICTURES = (
+    "\U0001f004\U0001f0cf\U0001f170\U0001f171\U0001f17e\U0001f17f\U0001f18e\U0001f191-\U0001f19a"
+    "\U0001f201\U0001f202\U0001f21a\U0001f22f\U0001f232-\U0001f23a\U0001f250\U0001f251"
+    "\U0001f300-\U0001f64f\U0001f680-\U0001f6ff\U0001f7e0-\U0001f7f0\U0001f900-\U0001f9ff"
+    "\U0001fa70-\U0001faff"
+)
+_ONE = (
+    rf"(?:[\u00a9\u00ae\u2122]\ufe0f|[{_TEXT_OR_EMOJI}{_PICTURES}](?!\ufe0e)\ufe0f?)"
+    r"[\U0001f3fb-\U0001f3ff]?(?:[\U000e0020-\U000e007e]+\U000e007f)?"
+)
+
+
+@cache
+def _emoji() -> re.Pattern[str]:
+    """An emoji, sequences included; compiled when a text is first weighed: it takes a while."""
+    return re.compile(
+        rf"[\U0001f1e6-\U0001f1ff]{{2}}|[0-9#*]\ufe0f?\u20e3|{_ONE}(?:\u200d{_ONE})*"
+    )
+
+
+def weighted_length(text: str, *, auto_mentions: Collection[str] = ()) -> int:
+    """What X counts: at most 280 for an account without Premium.
+
+    Counted after NFC: a link is 23, an emoji 2 whatever its sequence, Latin and common
+    punctuation 1, all else 2. The names in `auto_mentions` weigh nothing at the start: X puts
+    them there in a reply.
+    """
+    text = unicodedata.normalize("NFC", text)
+    text = text[leading_names(text, among=auto_mentions) :] if auto_mentions else text
+    weight = done = 0
+    for span in link_spans(text):
+        weight += _plain_weight(text[done : span.start]) + _LINK_WEIGHT
+        done = span.end
+    return weight + _plain_weight(text[done:])
+
+
+def normalise(text: str) -> str:
+    """The text as it is compared: NFC, trimmed, every run of white space one blank."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def text_hash(text: str) -> str:
+    """A short name of the normalised text, the same for the same text."""
+    return hashlib.sha256(normalise(text).encode("utf-8", "replace")).hexdigest()
+
+
+def mentions_in(text: str) -> tuple[MentionEntity, ...]:
+    """The @names that X would take as mentions, in order; those inside links are none."""
+    links = link_spans(text)
+    return tuple(
+        MentionEntity(username=found[1], start=found.start(), end=found.end())
+        for found in _NAME.finditer(text)
+        if not any(link.start <= found.start() < link.end for link in links)
+    )
+
+
+def usernames_in(text: str) -> tuple[str, ...]:
+    """The usernames that a text mentions, without the @, each once, in order."""
+    found: dict[str, str] = {}
+    for mention in mentions_in(text):
+        found.setdefault(mention.username.casefold(), mention.username)
+    return tuple(found.values())
+
+
+def cashtags_in(text: str) -> tuple[str, ...]:
+    """The cashtags of a text, without the $, in order."""
+    return tuple(found[1] for found in _CASHTAG.finditer(text))
+
+
+def leading_names(text: str, *, among: Collection[str] | None = None) -> int:
+    """Where the unbroken run of @names at the start ends, blanks after it included; 0 for none.
+
+    With `among`, the run ends before the first name that is not one of those.
+    """
+    if among is None:
+        run = _LEADING_NAMES.match(text)
+        return run.end() if run else 0
+    known = {name.casefold() for name in among}
+    end = 0
+    while (found := _LEADING_NAME.match(text, end)) and found[1].casefold() in known:
+        end = found.end()
+    return end
+
+
+def without_leading_names(text: str) -> str:
+    """The text without the @names that start it."""
+    return text[leading_names(text) :]
+
+
+def _plain_weight(text: str) -> int:
+    weight = done = 0
+    for found in _emoji().finditer(text):
+        weight += _characters_weight(text[done : found.start()]) + _EMOJI_WEIGHT
+        done = found.end()
+    return weight + _characters_weight(text[done:])
+
+
+def _characters_weight(text: str) -> int:
+    return sum(
+        1 if any(low <= ord(character) <= high for low, high in _LIGHT) else 2
+        for character in text
+    )

@@ -1,0 +1,374 @@
+"""The dispatcher: events from the inbox into their lanes, and from there into handlers.
+
+In order within a lane, parallel across lanes, in a bounded number of slots. Before handlers
+start, the store is told which (a batch at a time), so that an event that takes the process down
+is found out. An event that waits, or is tried again later, leaves its lane, which goes on.
+Source: docs/explanation/requirements.md, "Intake".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from botkit.errors import StateError, UndecodableEvent
+from botkit.runtime.dispatch.done_batch import Rides
+from botkit.runtime.dispatch.inbox_reader import Feeder
+from botkit.runtime.dispatch.poison_throttle import Suspects
+from botkit.runtime.dispatch.runs import Runs
+from botkit.runtime.dispatch.workers import Deadlines, Slot
+from botkit.runtime.intake.enrichment import Completion, is_incomplete
+from botkit.runtime.intake.lanes import Lanes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+
+    from botkit.model.records import Finish
+    from botkit.ports import Entropy
+    from botkit.routing.wiring import Wiring
+    from botkit.runtime.dispatch.runs import Ended
+    from botkit.runtime.intake.enrichment import Lookup
+    from botkit.runtime.intake.lanes import Job
+    from botkit.runtime.writes.actions import Services
+
+__all__ = ["Dispatcher"]
+
+_log = structlog.get_logger("botkit.dispatcher")
+
+_UNCLEAN_ENDS = 2
+_SUSPECTS = 4
+"""So many events run at a time of which one may have ended the process."""
+_HELD_SLOTS = 3
+"""So many times the slots are held before a source waits: more only fill the processor's cache."""
+_TURNS = 2
+"""After so many turns of the loop the handlers that were about to start have started."""
+_GRACE_S = 1.0
+"""How long a cancelled handler may take to end."""
+
+
+class Dispatcher:
+    """Runs the handlers of what is due.
+
+    Args:
+        given: For an account, the values that handlers may ask for by exact type.
+        lookup: Looks up what a delivery lacked.
+        spawn: Starts a worker: a task that runs author's code and need not end when cancelled.
+        slots: How many handlers run at the same time at most.
+        capacity: How many events are held in memory at most.
+    """
+
+    def __init__(
+        self,
+        *,
+        wiring: Wiring,
+        services: Services,
+        entropy: Entropy,
+        given: Callable[[str], Mapping[Any, Any]],
+        lookup: Lookup,
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        redact: Callable[[str], str],
+        on_ended: Callable[[Ended], None] | None = None,
+        slots: int = 128,
+        capacity: int = 2000,
+    ) -> None:
+        self._store = services.store
+        self._clock = services.clock
+        self._fence = services.fence
+        self._spawn = spawn
+        self._free = slots
+        self._lanes = Lanes()
+        self._suspects = Suspects(_SUSPECTS)
+        self._marking: list[Job] = []
+        self._marked: deque[Job] = deque()
+        self._slots: list[Slot] = []
+        self._resting: list[asyncio.Future[None]] = []
+        self._waking = False
+        self._unfinished: list[Job] = []
+        self._lost: list[Slot] = []
+        self._stopping = False
+        self._ready = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._deadlines = Deadlines(services.clock, on_lost=self._replace)
+        self.feeder = Feeder(
+            store=services.store,
+            clock=services.clock,
+            take=self._take,
+            capacity=capacity,
+            crowd=slots * _HELD_SLOTS,
+        )
+        self.rides = self._rides()
+        self.completion = self._completion(services, lookup, entropy)
+        self._runs = Runs(
+            wiring=wiring,
+            services=services,
+            entropy=entropy,
+            given=given,
+            deadlines=self._deadlines,
+            ride=self.rides.add,
+            later=self.feeder.later,
+            redact=redact,
+            on_ended=on_ended,
+        )
+
+    def _rides(self) -> Rides:
+        return Rides(
+            clock=self._clock,
+            commit=self._store_ends,
+            held=lambda: 0 if self._stopping else self.feeder.held,
+            stored=self.feeder.release,
+            settled=self._check_settled,
+        )
+
+    def _completion(self, services: Services, lookup: Lookup, entropy: Entropy) -> Completion:
+        return Completion(
+            lookup=lookup,
+            store=services.store,
+            clock=services.clock,
+            entropy=entropy,
+            fence=services.fence,
+            ready=self._completed,
+            gone=self._gone,
+            later=self.feeder.later,
+        )
+
+    @property
+    def running(self) -> list[Slot]:
+        """The slots in which a handler runs now."""
+        return [slot for slot in self._slots if slot.job is not None]
+
+    @property
+    def tasks(self) -> list[Coroutine[Any, Any, None]]:
+        """What must run beside the workers for the dispatcher to work."""
+        return [
+            self.feeder.run(),
+            self.completion.run(),
+            self._start_handlers(),
+            self.rides.run(),
+            self._deadlines.run(self._slots),
+        ]
+
+    def offer(self, jobs: Iterable[Job]) -> None:
+        """Handle these, or leave them in the store until there is room."""
+        self.feeder.offer(jobs)
+
+    def starts_at_once(self, account_id: str, lanes: Sequence[str]) -> Sequence[bool]:
+        """For new events in these lanes: whether the handler would start right away."""
+        if self._stopping or self.feeder.overflowed:
+            return [False] * len(lanes)
+        room = self._free - self._lanes.ready
+        taken: set[str] = set()
+        answers: list[bool] = []
+        for lane in lanes:
+            starts = (
+                room > len(taken) and lane not in taken and not self._lanes.holds(account_id, lane)
+            )
+            if starts:
+                taken.add(lane)
+            answers.append(starts)
+        return answers
+
+    async def let_catch_up(self) -> None:
+        """Return when there is room again, after a moment at the latest.
+
+        Handlers that are about to start go first: the ends of those that do not wait for anything
+        ride in the commit that comes next.
+        """
+        if self._free and self._lanes.ready:
+            for _ in range(_TURNS):
+                await self._clock.sleep(0)
+        await self.feeder.let_catch_up()
+
+    async def stop(self, drain_s: float) -> list[str]:
+        """Start nothing more, let handlers run for that long, then cancel them.
+
+        Gives the names of handlers that do not end although they were cancelled. Events whose
+        handler did not finish are due again at the next start.
+        """
+        self._stopping = True
+        self.rides.hurry()
+        await self._until_settled(drain_s)
+        self._runs.stopping = True
+        for slot in self.running:
+            _log.warning("handler cancelled, its event runs again", handler=slot.handler)
+            slot.worker.cancel()
+        await self._until_settled(_GRACE_S)
+        stubborn = self.running
+        self._unfinished += [slot.job for slot in stubborn if slot.job is not None]
+        never_started = [job for job in self._lanes.take(self._lanes.ready) if job.marked]
+        about_to_run = [*never_started, *self._marking, *self._marked]
+        await self._give_back([*about_to_run, *self._unfinished])
+        return [slot.handler for slot in [*stubborn, *self._lost]]
+
+    def abandon(self) -> None:
+        """Record nothing more: the process is dying, or another one runs the store."""
+        self._stopping = True
+        self._runs.stopping = True
+
+    def _take(self, job: Job) -> None:
+        """Put a job that is held from now on into its lane."""
+        if job.event is None:
+            with contextlib.suppress(UndecodableEvent):  # said when it is its turn
+                self._runs.decode(job)
+        job.blocked = not job.marked and job.event is not None and is_incomplete(job.event)
+        self._lanes.put(job)
+        if job.blocked:
+            self.completion.add(job)
+        else:
+            self._ready.set()
+
+    def _completed(self, job: Job) -> None:
+        self._lanes.unblock(job)
+        self._ready.set()
+
+    def _gone(self, job: Job) -> None:
+        """The job waits in the store, or has ended, without having been run."""
+        self._lanes.leave(job)
+        self.feeder.release(job)
+        self._ready.set()
+        self.rides.hurry()
+
+    async def _start_handlers(self) -> None:
+        while True:
+            jobs = [] if self._stopping else self._next_jobs()
+            if not jobs:
+                self._ready.clear()
+                await self._ready.wait()
+                continue
+            self._free -= len(jobs)
+            if any(job.unclean >= _UNCLEAN_ENDS for job in jobs):
+                jobs = [job for job in jobs if not await self._is_poison(job)]
+            self._marking = jobs
+            await self._mark([job.seq for job in jobs if not job.marked])
+            self._marking = []
+            self._marked.extend(jobs)
+            self._wake_one()
+
+    def _next_jobs(self) -> list[Job]:
+        """Those that start now, each the first of its lane."""
+        jobs = self._suspects.let_go(self._free)
+        while self._lanes.ready and len(jobs) < self._free:
+            jobs += self._suspects.screen(self._lanes.take(self._free - len(jobs)))
+        return jobs
+
+    async def _mark(self, seqs: list[int]) -> None:
+        if not seqs:
+            return
+        self.rides.hurry()
+        await self._runs.persist(
+            lambda: self._store.events.mark_running(seqs, fence=self._fence())
+        )
+
+    async def _is_poison(self, job: Job) -> bool:
+        """Whether it took the process down twice: then it is given up before it runs again."""
+        if job.unclean < _UNCLEAN_ENDS:
+            return False
+        await self._runs.bury(job, reason="crashed")
+        self._free += 1
+        self._suspects.leave(job)
+        self._gone(job)
+        return True
+
+    async def _work(self, slot: Slot) -> None:
+        self._waking = False
+        while not self._stopping:
+            if not self._marked:
+                await self._rest()
+                continue
+            job = self._marked.popleft()
+            if self._marked:
+                self._wake_one()
+            slot.job = job
+            try:
+                rides = await self._runs.run(job, slot)
+            except asyncio.CancelledError:
+                if slot.lost:
+                    return
+                self._unfinished.append(job)
+                slot.job = None
+                self._check_settled()
+                raise
+            slot.job = None
+            self._leave(job, rides=rides)
+
+    async def _rest(self) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._resting.append(future)
+        try:
+            await future
+        finally:
+            self._waking = False
+
+    def _wake_one(self) -> None:
+        """Have one more worker look for a job: one that rests, else a new one.
+
+        One at a time: it wakes the next when there is more than it takes. So handlers that never
+        wait run one after the other in one worker, without waking all the others for nothing.
+        """
+        if self._waking:
+            return
+        self._waking = True
+        while self._resting:
+            future = self._resting.pop()
+            if not future.done():
+                future.set_result(None)
+                return
+        # No more are marked than slots are free: there are never more workers than slots.
+        self._slots.append(slot := Slot())
+        slot.task = self._spawn(self._work(slot))
+
+    def _leave(self, job: Job, *, rides: bool) -> None:
+        self._free += 1
+        self._lanes.leave(job)
+        self._suspects.leave(job)
+        if not rides:
+            self.feeder.release(job)
+        if self._lanes.ready or self._suspects.can_go:
+            self._ready.set()
+        if not self._marked:
+            self.rides.hurry_if_due()
+        if self._stopping:
+            self._check_settled()
+
+    async def _replace(self, slot: Slot) -> None:
+        """Give up on a handler that does not end: its slot is for others, its event failed."""
+        self._slots.remove(slot)
+        self._lost.append(slot)
+        job, slot.job = slot.job, None
+        assert job is not None
+        await self._runs.time_out(job, slot)
+        self._leave(job, rides=False)
+
+    async def _store_ends(self, finishes: Sequence[Finish]) -> None:
+        await self._runs.persist(
+            lambda: self._store.events.finish_many(finishes, fence=self._fence())
+        )
+
+    def _check_settled(self) -> None:
+        if not (self.running or self.rides.busy):
+            self._settled.set()
+
+    async def _until_settled(self, seconds: float) -> None:
+        """Wait until no handler runs and every end is stored, but not longer than that."""
+        self._settled.clear()
+        self._check_settled()
+        if seconds > 0 and not self._settled.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with self._clock.timeout(seconds):
+                    await self._settled.wait()
+
+    async def _give_back(self, jobs: Iterable[Job]) -> None:
+        """Events that were about to run, or ran, are due at the next start; no try is counted."""
+        for job in jobs:
+            try:
+                await self._store.events.park(
+                    job.seq,
+                    waiting_for="restart",
+                    until=self._clock.now(),
+                    fence=self._fence(),
+                )
+            except StateError as error:
+                _log.warning("event not given back", key=job.key, why=str(error))

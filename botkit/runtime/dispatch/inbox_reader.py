@@ -1,0 +1,226 @@
+"""What of the inbox is held in memory: new events as they come, the rest read from the store.
+
+Memory is bounded. Once an event was left in the store for lack of room, all later ones are left
+there too until it has been read, so that the order within a lane stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+
+from botkit.errors import StoreUnavailable
+from botkit.runtime.intake.lanes import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from botkit.model.records import InboxItem
+    from botkit.ports import Clock, Store
+
+__all__ = ["Feeder"]
+
+_log = structlog.get_logger("botkit.dispatcher")
+
+_PAGE = 500
+_LONGEST_WAIT_S = 60.0
+"""However long nothing is due: the wall clock may jump, so it is looked at again."""
+_STORE_WAIT_S = 1.0
+_FEW = 64
+_MOMENT_S = 0.05
+
+
+class Feeder:
+    """Gives the dispatcher what is due, each event once at a time.
+
+    Args:
+        take: Called with each job that is held from now on, in order of `seq`.
+        capacity: How many events are held at most.
+        crowd: With how many a source is let wait a moment.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        take: Callable[[Job], None],
+        capacity: int = 2000,
+        crowd: int = 1500,
+    ) -> None:
+        self._events = store.events
+        self._clock = clock
+        self._take = take
+        self._capacity = capacity
+        self._held: set[int] = set()
+        self._released: set[int] | None = None
+        self._unread_after: int | None = 0
+        self._overflowed = True
+        self._next: datetime | None = None
+        self._look = True
+        self._woken = asyncio.Event()
+        self._calm = asyncio.Event()
+        self._crowded = max(min(capacity * 3 // 4, crowd), 2)
+        self._room = asyncio.Event()
+        self._in_vain = False
+
+    @property
+    def held(self) -> int:
+        """How many events are in memory: waiting, running or about to be stored as done."""
+        return len(self._held)
+
+    @property
+    def overflowed(self) -> bool:
+        """Whether events were left in the store for lack of room."""
+        return self._overflowed
+
+    @property
+    def has_room(self) -> bool:
+        """Whether so little is held that looking into the store costs little."""
+        return len(self._held) < _FEW
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is held and nothing that is due is left in the store."""
+        return not self._held and self._unread_after is None and self._released is None
+
+    async def wait_idle(self) -> None:
+        """Return when nothing is held and nothing that is due is left in the store."""
+        while not self.idle:
+            self._calm.clear()
+            await self._calm.wait()
+
+    def offer(self, jobs: Iterable[Job]) -> None:
+        """Hold these, which have just been recorded, or leave them in the store."""
+        held = self._held
+        for job in jobs:
+            if job.seq in held:
+                continue
+            if self._overflowed or len(held) >= self._capacity:
+                self._leave_unread(job.seq - 1)
+                self._overflowed = True
+                continue
+            held.add(job.seq)
+            self._take(job)
+
+    async def let_catch_up(self) -> None:
+        """Return when there is room again, after a moment at the latest.
+
+        What is held costs less than what has to be read again from the store; but a source never
+        waits for slow handlers: after a moment in vain not again until there was room.
+        """
+        if len(self._held) < self._crowded or self._in_vain:
+            return
+        self._room.clear()
+        try:
+            async with self._clock.timeout(_MOMENT_S):
+                await self._room.wait()
+        except TimeoutError:
+            self._in_vain = True
+
+    def release(self, job: Job) -> None:
+        """The event is done, or waits in the store: it is not held any more."""
+        self._held.discard(job.seq)
+        if self._released is not None:
+            self._released.add(job.seq)
+        if self._overflowed and len(self._held) <= self._capacity // 2:
+            self._woken.set()
+        if len(self._held) < self._crowded // 2:
+            self._room.set()
+            self._in_vain = False
+            if not self._held:
+                self._calm.set()
+
+    def rescan(self) -> None:
+        """Something in the store may have become due: read it again from the start."""
+        self._leave_unread(0)
+        self._look = True
+        self._woken.set()
+
+    def later(self, when: datetime) -> None:
+        """Something in the store becomes due then."""
+        if when <= self._clock.now():
+            self.rescan()
+        else:
+            self._wake_at(when)
+            self._woken.set()
+
+    async def run(self) -> None:
+        """Read what is due as it becomes due and as there is room, until cancelled."""
+        while True:
+            self._woken.clear()
+            try:
+                await self._read()
+                if self._look and self._unread_after is None:
+                    await self._look_ahead()
+            except StoreUnavailable as error:
+                _log.error("the inbox cannot be read", why=str(error))
+                self.rescan()
+                await self._clock.sleep(_STORE_WAIT_S)
+                continue
+            if self.idle:
+                self._calm.set()
+            try:
+                async with self._clock.timeout(self._patience()):
+                    await self._woken.wait()
+            except TimeoutError:
+                self._on_time()
+
+    async def _look_ahead(self) -> None:
+        """Learn when something in the store becomes due; `later` may know of more meanwhile."""
+        self._look = False
+        self._next = None
+        found = await self._events.next_due(self._clock.now())
+        if found is not None:
+            self._wake_at(found)
+
+    def _wake_at(self, when: datetime) -> None:
+        self._next = when if self._next is None else min(when, self._next)
+
+    def _patience(self) -> float:
+        if self._next is None:
+            return _LONGEST_WAIT_S
+        wait_s = (self._next - self._clock.now()) / timedelta(seconds=1)
+        return min(max(wait_s, 0.0), _LONGEST_WAIT_S)
+
+    def _on_time(self) -> None:
+        self._look = True
+        if self._next is not None and self._next <= self._clock.now():
+            self._next = None
+            self.rescan()
+
+    def _leave_unread(self, after: int) -> None:
+        unread = self._unread_after
+        self._unread_after = after if unread is None else min(unread, after)
+
+    async def _read(self) -> None:
+        while self._unread_after is not None and len(self._held) < self._capacity:
+            after, self._unread_after = self._unread_after, None
+            self._released = set()
+            try:
+                items = await self._events.due(self._clock.now(), after_seq=after, limit=_PAGE)
+            except BaseException:
+                self._leave_unread(after)
+                raise
+            finally:
+                released, self._released = self._released, None
+            self._hold(items, released)
+        if self._unread_after is None:
+            self._overflowed = False
+
+    def _hold(self, items: list[InboxItem], released: set[int]) -> None:
+        for item in items:
+            if item.seq in self._held or item.seq in released:
+                continue  # what was released meanwhile is not what this reading shows any more
+            if len(self._held) >= self._capacity:
+                self._leave_unread(item.seq - 1)
+                self._overflowed = True
+                return
+            self._held.add(item.seq)
+            self._take(Job.from_item(item))
+        if len(items) == _PAGE:
+            self._leave_unread(items[-1].seq)

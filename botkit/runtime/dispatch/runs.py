@@ -1,0 +1,461 @@
+"""One run of one event: the first matching handler, and what its end means.
+
+`Runs.run` is the worker's edge: whatever a handler raises, or ends with, is caught here. Done
+mark, state and emitted events are one transaction; a final no goes to the dead letters at once;
+a no for now parks the event; whatever else is raised is tried three times.
+Source: docs/explanation/requirements.md, "Intake".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from botkit.errors import (
+    AccessDenied,
+    BadRequest,
+    Conflict,
+    Drop,
+    Forbidden,
+    LeaseLost,
+    NotFound,
+    OutcomeUnknown,
+    Parked,
+    PolicyError,
+    RateLimited,
+    Retry,
+    Skip,
+    StoreUnavailable,
+    TransportError,
+    UndecodableEvent,
+)
+from botkit.model.events import DirectMessage, Event, Mention, Quote, Reply
+from botkit.model.records import DeadLetter, EventState, Finish
+from botkit.ports import Actions
+from botkit.protocol.events.activity import decode_event
+from botkit.runtime.dispatch.exception_groups import leaves_of
+from botkit.runtime.dispatch.memory import NOTHING, Memory, recall
+from botkit.runtime.dispatch.workers import Slot
+from botkit.runtime.intake.lanes import Job
+from botkit.runtime.writes.actions import EventActions
+from botkit.runtime.writes.causes import origin_of
+from botkit.runtime.writes.opt_outs import who_opts_out
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from botkit.ports import Entropy
+    from botkit.routing.state import StateParam
+    from botkit.routing.wiring import Candidate, Wiring
+    from botkit.runtime.dispatch.workers import Deadlines
+    from botkit.runtime.writes.actions import Services
+
+__all__ = ["Ended", "Runs"]
+
+_log = structlog.get_logger("botkit.dispatcher")
+
+_TRIES = 3
+_BACKOFF_S = (2.0, 15.0)
+_STORE_WAIT_S = (0.5, 1.0, 2.0, 5.0, 15.0)
+_CONFLICTS = 20
+_NETWORK_S = 30.0
+"""How long an event waits whose handler could not reach X."""
+_RATE_S = 60.0
+_MAX_TRACE = 16_000
+_FINAL = (PolicyError, AccessDenied, BadRequest, Forbidden, NotFound)
+"""Uncaught in a handler these are a no for good: trying again would change nothing."""
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that ended, for whoever watches: transcript, setup, metrics.
+
+    `outcome` is `done`, `dropped`, `dead`, `retry` or `parked`; `note` says more of it.
+    """
+
+    account_id: str
+    key: str
+    event: Event | None
+    outcome: str
+    handler: str = ""
+    note: str = ""
+    returned: Any = None
+    error: BaseException | None = None
+
+
+class Runs:
+    """Runs events, and records how each ended.
+
+    Args:
+        given: For an account, the values that handlers may ask for by exact type.
+        ride: Takes the end of an event that changed nothing else; it is stored with others.
+        later: Told when something in the store becomes due.
+        redact: Takes secrets out of a trace.
+        on_ended: Told of every run that ended.
+    """
+
+    def __init__(
+        self,
+        *,
+        wiring: Wiring,
+        services: Services,
+        entropy: Entropy,
+        given: Callable[[str], Mapping[Any, Any]],
+        deadlines: Deadlines,
+        ride: Callable[[Job, Finish], None],
+        later: Callable[[datetime], None],
+        redact: Callable[[str], str],
+        on_ended: Callable[[Ended], None] | None = None,
+    ) -> None:
+        self._wiring = wiring
+        self._services = services
+        self._events = services.store.events
+        self._clock = services.clock
+        self._fence = services.fence
+        self._entropy = entropy
+        self._given = given
+        self._deadlines = deadlines
+        self._ride = ride
+        self._later = later
+        self._redact = redact
+        self._on_ended = on_ended
+        self.stopping = False
+        """Set when cancellations are the runtime's, not a handler's own."""
+
+    async def run(self, job: Job, slot: Slot) -> bool:
+        """Handle the event and record how that ended; True when its end rides with others.
+
+        Raises:
+            CancelledError: The runtime stops, or gave the slot up; nothing was recorded.
+            LeaseLost: Another process runs this store now; nothing was recorded.
+        """
+        again = 0
+        while True:
+            try:
+                return await self._handle(job, slot)
+            except LeaseLost:
+                raise
+            except (Conflict, StoreUnavailable) as problem:
+                slot.settle()
+                if isinstance(problem, Conflict) and again >= _CONFLICTS:
+                    await self._fail(job, slot, problem)
+                    return False
+                await self._before_again(job, problem, again)
+                again += 1
+            except BaseException as error:  # noqa: BLE001 - the worker's edge
+                await self._judge(job, slot, error)
+                return False
+
+    async def bury(
+        self, job: Job, *, reason: str, handler: str = "", error: BaseException | None = None
+    ) -> None:
+        """Move the event to the dead letters."""
+        letter = DeadLetter(
+            account_id=job.account_id,
+            key=job.key,
+            kind=job.kind,
+            reason=reason,
+            error=self._redact(_said(error)) if error is not None else "",
+            trace=self._redact(_trace(error)) if error is not None else "",
+            handler=handler,
+            attempts=job.attempts + 1,
+            at=self._clock.now(),
+        )
+        await self.persist(lambda: self._events.bury(job.seq, letter, fence=self._fence()))
+        _log.error("dead letter", key=job.key, handler=handler, reason=reason, error=letter.error)
+        self._tell(job, "dead", handler=handler, note=reason, error=error)
+
+    async def time_out(self, job: Job, slot: Slot) -> None:
+        """Record that the handler ran over its time."""
+        await self._fail(job, slot, TimeoutError(f"{slot.handler} took too long"), "timeout")
+
+    async def persist(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Store it; wait as long as the store cannot be used."""
+        waits = 0
+        while True:
+            try:
+                return await call()
+            except StoreUnavailable as error:
+                _log.error("the store cannot be used", why=str(error))
+                await self._clock.sleep(_STORE_WAIT_S[min(waits, len(_STORE_WAIT_S) - 1)])
+                waits += 1
+
+    async def _handle(self, job: Job, slot: Slot) -> bool:
+        event = job.event or self.decode(job)
+        if _is_own(event):
+            return self._finished(job, "own post")
+        leaver = who_opts_out(event)
+        if leaver:
+            return await self._opt_out(job, leaver)
+        for candidate in self._wiring.candidates(event):
+            rides = await self._give(job, event, candidate, slot)
+            if rides is not None:
+                return rides
+        return self._finished(job, "no handler")
+
+    async def _opt_out(self, job: Job, user_id: str) -> bool:
+        """Remember that the user wants nothing more; no handler sees it."""
+        now = self._clock.now()
+        await self._services.store.accounts.set_opt_out(job.account_id, user_id, out=True, now=now)
+        _log.info("user opted out", account=job.account_id, user=user_id, key=job.key)
+        return self._finished(job, "opted out")
+
+    async def _give(self, job: Job, event: Event, candidate: Candidate, slot: Slot) -> bool | None:
+        """Give the event to a handler; None when it passed it on."""
+        route = candidate.route
+        slot.begin(route.name)
+        memory = NOTHING
+        if route.states:
+            memory = await self._recall(job, event, route.states)
+        values = _Values(self, job, event, slot, memory)
+        self._deadlines.start(slot, route.timeout_s)
+        try:
+            returned = await candidate(values)
+            passed_on = False
+        except Skip:
+            returned, passed_on = None, True
+        finally:
+            actions = slot.end_actions()
+        if slot.lost:
+            raise asyncio.CancelledError
+        slot.settle()
+        if slot.parked is not None:
+            raise slot.parked
+        if passed_on:
+            return None
+        if actions is None and memory is NOTHING:
+            return self._finished(job, slot.handler, handler=slot.handler, returned=returned)
+        return await self._commit(job, memory, actions, slot, returned)
+
+    async def _recall(self, job: Job, event: Event, params: Sequence[StateParam]) -> Memory:
+        store = self._services.store
+        subject = await origin_of(job, event, store, self._wiring.signals)
+        return await recall(store.states, params, subject=subject, account_id=job.account_id)
+
+    async def _commit(
+        self,
+        job: Job,
+        memory: Memory,
+        actions: EventActions | None,
+        slot: Slot,
+        returned: object,
+    ) -> bool:
+        changes = memory.changes()
+        emitted = tuple(actions.emitted) if actions is not None else ()
+        if not changes and not emitted:
+            return self._finished(job, slot.handler, handler=slot.handler, returned=returned)
+        finish = Finish(
+            seq=job.seq,
+            account_id=job.account_id,
+            key=job.key,
+            note=slot.handler,
+            changes=changes,
+            emitted=emitted,
+        )
+        await self.persist(lambda: self._events.finish(finish, fence=self._fence()))
+        if emitted:
+            now = self._clock.now()
+            self._later(min(new.not_before or now for new in emitted))
+        self._tell(job, "done", handler=slot.handler, note=slot.handler, returned=returned)
+        return False
+
+    def _finished(
+        self, job: Job, note: str, *, handler: str = "", returned: object = None
+    ) -> bool:
+        finish = Finish(seq=job.seq, account_id=job.account_id, key=job.key, note=note)
+        self._ride(job, finish)
+        if self._on_ended is not None:
+            self._tell(job, "done", handler=handler, note=note, returned=returned)
+        return True
+
+    async def _judge(self, job: Job, slot: Slot, error: BaseException) -> None:
+        """Record what the end of the handler means."""
+        if slot.lost:
+            raise asyncio.CancelledError from None
+        timed_out = slot.settle()
+        if isinstance(error, asyncio.CancelledError) and self.stopping:
+            raise error
+        error = self._as_wait(_essence(error))
+        if slot.parked is not None:
+            error = slot.parked
+        if isinstance(error, Parked):
+            await self._park(job, slot, error)
+        elif isinstance(error, Drop):
+            await self._drop(job, slot, error)
+        elif isinstance(error, _FINAL):
+            await self.bury(job, reason="refused", handler=slot.handler, error=error)
+        elif isinstance(error, UndecodableEvent):
+            await self.bury(job, reason="undecodable", error=error)
+        elif timed_out:
+            await self.time_out(job, slot)
+        else:
+            _forget_own_cancel(slot, error)
+            reason = "failed" if isinstance(error, Exception) else "crashed"
+            await self._fail(job, slot, error, reason)
+
+    def _as_wait(self, error: BaseException) -> BaseException:
+        """What the handler let through although it only says "not now" is a wait, no failure."""
+        now = self._clock.now()
+        if isinstance(error, RateLimited):
+            return Parked("rate", until=error.retry_at or now + timedelta(seconds=_RATE_S))
+        if isinstance(error, TransportError) and not isinstance(error, OutcomeUnknown):
+            wait_s = _NETWORK_S * self._entropy.uniform(0.75, 1.25)
+            return Parked("network", until=now + timedelta(seconds=wait_s))
+        return error
+
+    async def _park(self, job: Job, slot: Slot, parked: Parked) -> None:
+        until = parked.until
+        await self.persist(
+            lambda: self._events.park(
+                job.seq, waiting_for=parked.waiting_for, until=until, fence=self._fence()
+            )
+        )
+        _log.info(
+            "event waits",
+            key=job.key,
+            handler=slot.handler,
+            waiting_for=parked.waiting_for,
+            until=until.isoformat() if until is not None else None,
+        )
+        if until is not None:
+            self._later(until)
+        self._tell(job, "parked", handler=slot.handler, note=parked.waiting_for, error=parked)
+
+    async def _drop(self, job: Job, slot: Slot, drop: Drop) -> None:
+        finish = Finish(
+            seq=job.seq,
+            account_id=job.account_id,
+            key=job.key,
+            state=EventState.DROPPED,
+            note=drop.reason,
+        )
+        await self.persist(lambda: self._events.finish(finish, fence=self._fence()))
+        _log.info("event dropped", key=job.key, handler=slot.handler, reason=drop.reason)
+        self._tell(job, "dropped", handler=slot.handler, note=drop.reason)
+
+    async def _fail(
+        self, job: Job, slot: Slot, error: BaseException, reason: str = "failed"
+    ) -> None:
+        """Count a failed try: again later, or the dead letters."""
+        tried = job.attempts + 1
+        if tried >= _TRIES:
+            await self.bury(job, reason=reason, handler=slot.handler, error=error)
+            return
+        if isinstance(error, Retry) and error.after is not None:
+            wait = error.after
+        else:
+            wait = timedelta(seconds=_BACKOFF_S[tried - 1] * self._entropy.uniform(0.75, 1.25))
+        not_before = self._clock.now() + wait
+        why = self._redact(_said(error))
+        await self.persist(
+            lambda: self._events.retry_later(
+                job.seq, not_before=not_before, reason=why, fence=self._fence()
+            )
+        )
+        first = tried == 1 and not isinstance(error, Retry)
+        _log.warning(
+            "handler failed",
+            key=job.key,
+            handler=slot.handler,
+            tried=tried,
+            again_at=not_before.isoformat(),
+            error=why,
+            **({"exception": self._redact(_trace(error))} if first else {}),
+        )
+        self._later(not_before)
+        self._tell(job, "retry", handler=slot.handler, note=why, error=error)
+
+    async def _before_again(self, job: Job, problem: Exception, again: int) -> None:
+        if isinstance(problem, Conflict):
+            _log.info("state has moved on, the event runs again", key=job.key)
+            return
+        _log.error("the store cannot be used", key=job.key, why=str(problem))
+        await self._clock.sleep(_STORE_WAIT_S[min(again, len(_STORE_WAIT_S) - 1)])
+
+    def decode(self, job: Job) -> Event:
+        """The job's event.
+
+        Raises:
+            UndecodableEvent: This version, or this bot, cannot read it.
+        """
+        event = job.event = decode_event(job.kind, job.body, self._wiring.signals)
+        return event
+
+    def _tell(self, job: Job, outcome: str, **more: Any) -> None:
+        if self._on_ended is not None:
+            self._on_ended(
+                Ended(
+                    account_id=job.account_id,
+                    key=job.key,
+                    event=job.event,
+                    outcome=outcome,
+                    **more,
+                )
+            )
+
+    def actions_of(self, job: Job, event: Event, slot: Slot) -> EventActions:
+        """The actions for the run that is under way in the slot."""
+        actions = slot.actions
+        if actions is None:
+            actions = EventActions(self._services, job, event, handler=slot.handler)
+            slot.actions = actions
+        return actions
+
+    def value_of(self, job: Job, wanted: Any) -> Any:
+        """A value that handlers for the job's account may ask for; `KeyError` for others."""
+        return self._given(job.account_id)[wanted]
+
+
+class _Values(Struct, frozen=True):
+    """`ports.Scope` for one run of one handler."""
+
+    runs: Runs
+    job: Job
+    event: Event
+    slot: Slot
+    memory: Memory
+
+    def resolve(self, wanted: Any) -> Any:
+        if wanted is Actions:
+            return self.runs.actions_of(self.job, self.event, self.slot)
+        if wanted in self.memory.values:
+            return self.memory.values[wanted]
+        return self.runs.value_of(self.job, wanted)
+
+
+def _is_own(event: Event) -> bool:
+    """Whether the account itself did it: answering its own words would never end."""
+    if isinstance(event, (Mention, Reply, Quote)):
+        return event.author.id == event.account_id
+    return isinstance(event, DirectMessage) and event.sent_by_me
+
+
+def _essence(error: BaseException) -> BaseException:
+    """What a group of errors comes down to: a wait before a refusal before the first error."""
+    leaves = leaves_of(error)
+    for kinds in ((Parked,), (Drop,), _FINAL, (RateLimited, TransportError), (Retry,)):
+        for leaf in leaves:
+            if isinstance(leaf, kinds):
+                return leaf
+    return error
+
+
+def _forget_own_cancel(slot: Slot, error: BaseException) -> None:
+    """A handler that cancelled its own task has not cancelled the worker."""
+    if isinstance(error, asyncio.CancelledError):
+        while slot.worker.uncancel():
+            continue
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _trace(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))[-_MAX_TRACE:]

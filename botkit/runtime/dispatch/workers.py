@@ -1,0 +1,129 @@
+"""A slot is where one handler runs; deadlines end the handlers that take too long.
+
+One task watches all deadlines, so that a handler that is done quickly costs no timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from botkit.errors import Parked
+    from botkit.ports import Clock
+    from botkit.runtime.intake.lanes import Job
+    from botkit.runtime.writes.actions import EventActions
+
+__all__ = ["Deadlines", "Slot"]
+
+_log = structlog.get_logger("botkit.dispatcher")
+
+_INSIST_S = 1.0
+_INSISTS = 3
+"""A handler that swallows its cancellation is told so often, then its slot is replaced."""
+
+
+class Slot:
+    """A worker's place: what runs there now, and until when it may.
+
+    Attributes:
+        cancels: How often the deadline cancelled the task of this run.
+        lost: The handler did not end when it had to; nobody waits for it any more.
+        parked: Why one of its steps has to wait, even when it caught that.
+    """
+
+    __slots__ = ("actions", "cancels", "deadline", "handler", "job", "lost", "parked", "task")
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[None] | None = None
+        self.job: Job | None = None
+        self.handler = ""
+        self.actions: EventActions | None = None
+        self.deadline = math.inf
+        self.cancels = 0
+        self.lost = False
+        self.parked: Parked | None = None
+
+    @property
+    def worker(self) -> asyncio.Task[None]:
+        """The task that runs the handler."""
+        assert self.task is not None
+        return self.task
+
+    def begin(self, handler: str) -> None:
+        """A handler starts here."""
+        self.handler = handler
+        self.actions = None
+        self.parked = None
+
+    def end_actions(self) -> EventActions | None:
+        """The handler has returned or raised: its actions are closed; None if it had none."""
+        actions, self.actions = self.actions, None
+        if actions is not None:
+            actions.close()
+            self.parked = actions.parked
+        return actions
+
+    def settle(self) -> bool:
+        """The handler has ended: take the deadline's cancels back; whether there were any."""
+        self.deadline = math.inf
+        cancels, self.cancels = self.cancels, 0
+        for _ in range(cancels):
+            self.worker.uncancel()
+        return bool(cancels)
+
+
+class Deadlines:
+    """Cancels the handlers that run over their time.
+
+    Args:
+        on_lost: Awaited with a slot whose handler did not end although it was cancelled.
+    """
+
+    def __init__(self, clock: Clock, *, on_lost: Callable[[Slot], Awaitable[None]]) -> None:
+        self._clock = clock
+        self._on_lost = on_lost
+        self._next = math.inf
+        self._woken = asyncio.Event()
+
+    def start(self, slot: Slot, timeout_s: float | None) -> None:
+        """From now on the slot's handler has that many seconds; None is for ever."""
+        if timeout_s is None:
+            return
+        slot.deadline = self._clock.monotonic() + timeout_s
+        if slot.deadline < self._next:
+            self._next = slot.deadline
+            self._woken.set()
+
+    async def run(self, slots: Iterable[Slot]) -> None:
+        """Watch these slots until cancelled; the collection may change meanwhile."""
+        while True:
+            self._woken.clear()
+            now = self._clock.monotonic()
+            if now >= self._next:  # not before: handlers that end in time cost nothing here
+                for slot in [slot for slot in slots if slot.deadline <= now]:
+                    await self._expire(slot, now)
+                self._next = min((slot.deadline for slot in slots), default=math.inf)
+            wait_s = None if self._next == math.inf else self._next - now
+            try:
+                async with self._clock.timeout(wait_s):
+                    await self._woken.wait()
+            except TimeoutError:
+                continue
+
+    async def _expire(self, slot: Slot, now: float) -> None:
+        if slot.cancels >= _INSISTS:
+            slot.deadline = math.inf
+            slot.lost = True
+            slot.end_actions()
+            _log.error("handler does not end when it is cancelled", handler=slot.handler)
+            await self._on_lost(slot)
+        else:
+            slot.cancels += 1
+            slot.deadline = now + _INSIST_S
+            slot.worker.cancel("its time is over")

@@ -1,0 +1,1 @@
+"""From a delivery to the committed event in its lane."""

@@ -1,0 +1,1 @@
+"""Start, schedules, status and stop of the running process."""

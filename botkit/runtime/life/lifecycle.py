@@ -1,0 +1,339 @@
+"""The life of the running bot: the only file that creates tasks, and how they start and end.
+
+Start: count what an unclean end left, settle sends, plan schedules, then run. Stop: intake first,
+handlers to a deadline, the sends that are under way, then the lease. Source:
+docs/explanation/requirements.md, "Intake" (Shutdown).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import traceback
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import msgspec
+import structlog
+
+from botkit.errors import LeaseLost, StateError
+from botkit.runtime.dispatch.exception_groups import leaves_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from types import TracebackType
+
+    from botkit.leases.lease import Lease
+    from botkit.ports import Clock, Entropy, Store
+    from botkit.runtime.dispatch.dispatcher import Dispatcher
+    from botkit.runtime.intake.inbox import Inbox
+    from botkit.runtime.life.status import Reports
+    from botkit.runtime.life.ticks import Scheduler
+
+__all__ = ["Pace", "Runtime", "Tasks"]
+
+_log = structlog.get_logger("botkit.runtime")
+
+T = TypeVar("T")
+
+_RESTART_S = (1.0, 5.0, 15.0, 60.0)
+_KEEP_EVENTS = timedelta(days=7)
+_KEEP_WRITES = timedelta(days=90)
+_KEEP_INVITATIONS = timedelta(days=30)
+"""After their end: to say what became of a link."""
+_KEEP_RECORDS = timedelta(days=90)
+"""Gaps, and what was spent by the hour."""
+_KEEP_USERS = timedelta(days=2)
+"""Nobody looks at a user that was fetched more than a day ago."""
+_PRUNE_EVERY_S = 3600.0
+_COUNT_EVERY_S = 10.0
+_PRUNE_AT_ONCE = 1000
+_CLOSING_S = 1.0
+_LOOK_AGAIN_S = 900.0
+_CAUSES = ("login", "credits", "account", "budget")
+"""What an event may wait for without a time: looked at again at the start and now and then."""
+
+
+class Tasks:
+    """Owns every task of a running bot: botkit's own in a task group, and the author's beside it.
+
+    A task of botkit's own that fails ends the bot. The tasks in which author's code runs (the
+    crew) may refuse to end when they are cancelled; the end of the process does not wait for them.
+    """
+
+    def __init__(self) -> None:
+        self._group = asyncio.TaskGroup()
+        self._own: set[asyncio.Task[Any]] = set()
+        self._crew: set[asyncio.Task[Any]] = set()
+        self._ending = False
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.cancel()
+        self._ending = True
+        try:
+            await self._group.__aexit__(kind, error, trace)
+        except BaseExceptionGroup as group:
+            leaves = leaves_of(group)
+            raise (leaves[0] if len(leaves) == 1 else group) from None
+
+    def spawn(self, work: Coroutine[Any, Any, T], name: str = "") -> asyncio.Task[T]:
+        """Start a task of botkit's own."""
+        task = self._group.create_task(work, name=name or None)
+        self._own.add(task)
+        task.add_done_callback(self._own.discard)
+        return task
+
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Start a task of botkit's own that nobody asks for again; not when all is ending."""
+        if self._ending:
+            work.close()
+        else:
+            self._own.add(self.spawn(work, name))
+
+    def hire(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start a task in which author's code runs."""
+        task = asyncio.create_task(work)
+        self._crew.add(task)
+        task.add_done_callback(self._crew_ended)
+        return task
+
+    def cancel(self) -> None:
+        """Cancel all of them; leaving the block waits for botkit's own."""
+        for task in [*self._crew, *self._own]:
+            task.cancel()
+
+    def _crew_ended(self, task: asyncio.Task[None]) -> None:
+        self._crew.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.start(_raise(error), "crew")
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """How often the runtime looks after itself.
+
+    `poll_s` is how soon a change by another process is seen; a simulated world with long spans of
+    virtual time takes a slow one.
+    """
+
+    poll_s: float = 1.0
+    drain_s: float = 8.0
+    lease_ttl_s: float = 10.0
+    lease_renew_s: float = 3.0
+    keeper_ttl_s: float = 60.0
+    keeper_renew_s: float = 15.0
+
+
+class Runtime:
+    """Starts, watches over and stops the parts of a running bot.
+
+    Args:
+        recover: Settles the sends that an unclean end left; gives how many.
+        parts: What runs beside the dispatcher (sources, keepers), by name; started again when it
+            fails.
+        on_changed: Awaited when another process has changed the store.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        entropy: Entropy,
+        lease: Lease,
+        tasks: Tasks,
+        dispatcher: Dispatcher,
+        inbox: Inbox,
+        scheduler: Scheduler,
+        reports: Reports,
+        recover: Callable[[], Awaitable[int]],
+        parts: Mapping[str, Callable[[], Awaitable[None]]],
+        on_changed: Callable[[], Awaitable[None]] | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._entropy = entropy
+        self._lease = lease
+        self._tasks = tasks
+        self._dispatcher = dispatcher
+        self._inbox = inbox
+        self._scheduler = scheduler
+        self._reports = reports
+        self._recover = recover
+        self._parts = parts
+        self._on_changed = on_changed
+        self._pace = pace or Pace()
+        self._sources: list[asyncio.Task[None]] = []
+        self._sends: set[asyncio.Task[Any]] = set()
+        self._crashed = False
+        self._stubborn: list[str] | None = None
+
+    @property
+    def drain_s(self) -> float:
+        """How long a stop lets handlers finish, if nobody says otherwise."""
+        return self._pace.drain_s
+
+    def send(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start a send: it outlives its handler, and the end of the process waits for it."""
+        task = self._tasks.spawn(work, name="send")
+        self._sends.add(task)
+        task.add_done_callback(self._sends.discard)
+        return task
+
+    def add_part(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Start one part more beside those that run, and stop it with them."""
+        self._sources.append(self._tasks.spawn(self._supervise(name, run), name))
+
+    async def remove_part(self, name: str) -> None:
+        """End one of the parts beside the dispatcher; returns when it has ended."""
+        ending = [task for task in self._sources if task.get_name() == name]
+        for task in ending:
+            self._sources.remove(task)
+            task.cancel()
+        if ending:
+            await asyncio.wait(ending)
+
+    async def start(self) -> None:
+        """Recover, then start everything. The lease must be held."""
+        await self._reports.begin()
+        await self._store.events.count_unclean(fence=self._lease.fence())
+        uncertain = await self._recover()
+        await self._scheduler.load()
+        await self._try_causes()
+        tasks = self._tasks
+        tasks.start(self._lease.keep(), "lease")
+        for work in self._dispatcher.tasks:
+            tasks.start(work, "dispatcher")
+        self._sources = [
+            tasks.spawn(self._supervise(name, run), name) for name, run in self._parts.items()
+        ]
+        self._sources.append(tasks.spawn(self._scheduler.run(), "schedules"))
+        tasks.start(self._keep_house(), "housekeeping")
+        self._reports("runner", "running")
+        _log.info("running", parts=list(self._parts), uncertain_writes=uncertain)
+
+    async def stop(self, drain_s: float | None = None) -> list[str]:
+        """Stop in order; gives the names of handlers that do not end when they are cancelled."""
+        if self._stubborn is None:
+            self._stubborn = [] if self._crashed else await self._stop(drain_s)
+        return self._stubborn
+
+    async def _stop(self, drain_s: float | None) -> list[str]:
+        drain_s = self.drain_s if drain_s is None else drain_s
+        deadline = self._clock.monotonic() + drain_s
+        self._inbox.close()
+        for task in self._sources:
+            task.cancel()
+        stubborn = await self._dispatcher.stop(max(drain_s - _CLOSING_S, 0.0))
+        await self._finish_sends(max(deadline - self._clock.monotonic(), _CLOSING_S / 2))
+        self._dispatcher.abandon()
+        with contextlib.suppress(StateError):
+            await self._reports.clear()
+            await self._lease.release()
+        self._tasks.cancel()
+        _log.info("stopped", still_running=stubborn)
+        return stubborn
+
+    def crash(self) -> None:
+        """Abandon everything as a killed process does: nothing more is written."""
+        self._crashed = True
+        self._inbox.close()
+        self._dispatcher.abandon()
+        self._lease.abandon()
+        self._tasks.cancel()
+
+    async def _finish_sends(self, seconds: float) -> None:
+        if self._sends:
+            with contextlib.suppress(TimeoutError):
+                async with self._clock.timeout(seconds):
+                    await asyncio.wait(self._sends)
+        for task in self._sends:
+            _log.warning("send cut off, settled at the next start")
+            task.cancel()
+
+    async def _supervise(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Keep a part running: one part's fault must not take the others down."""
+        failures = 0
+        while True:
+            started = self._clock.monotonic()
+            try:
+                await run()
+            except LeaseLost:
+                raise
+            except Exception as error:  # noqa: BLE001 - a part's fault must not end the others
+                trace = "".join(traceback.format_exception(error))
+                _log.error("a part failed and starts again", part=name, exception=trace)
+                self._reports(name, "wrong", "failed, starts again")
+            else:
+                return
+            if self._clock.monotonic() - started > _RESTART_S[-1]:
+                failures = 0
+            wait_s = _RESTART_S[min(failures, len(_RESTART_S) - 1)]
+            failures += 1
+            await self._clock.sleep(wait_s * self._entropy.uniform(0.75, 1.25))
+
+    async def _keep_house(self) -> None:
+        """See what others changed, tell how it is, and forget what is old."""
+        count_at = prune_at = self._clock.monotonic()
+        look_at = count_at + _LOOK_AGAIN_S
+        while True:
+            now = self._clock.monotonic()
+            try:
+                await self._look_around()
+                if now >= count_at or self._dispatcher.feeder.overflowed:
+                    count_at = now + _COUNT_EVERY_S
+                    await self._count()
+                if now >= look_at:
+                    look_at = now + _LOOK_AGAIN_S
+                    await self._try_causes()
+                if now >= prune_at:
+                    prune_at = now + _PRUNE_EVERY_S
+                    await self._prune()
+                await self._reports.flush()
+            except LeaseLost:
+                raise
+            except StateError as error:
+                _log.error("housekeeping waits for the store", why=str(error))
+            await self._clock.sleep(self._pace.poll_s)
+
+    async def _look_around(self) -> None:
+        if await self._store.changed() and self._on_changed is not None:
+            await self._on_changed()
+        if self._dispatcher.feeder.has_room:
+            self._dispatcher.feeder.rescan()
+
+    async def _try_causes(self) -> None:
+        for cause in _CAUSES:
+            await self._store.events.unpark(cause)
+        self._dispatcher.feeder.rescan()
+
+    async def _count(self) -> None:
+        counts = await self._store.events.counts()
+        self._inbox.note_waiting(counts.get("waiting", 0) + counts.get("parked", 0))
+        self._reports(
+            "runner", "running", data={state: str(count) for state, count in counts.items()}
+        )
+
+    async def _prune(self) -> None:
+        now = self._clock.now()
+        while await self._store.events.prune(before=now - _KEEP_EVENTS) >= _PRUNE_AT_ONCE:
+            continue
+        await self._store.invitations.prune(before=now - _KEEP_INVITATIONS)
+        await self._store.accounts.forget_users(before=now - _KEEP_USERS)
+        await self._store.progress.prune_gaps(before=now - _KEEP_RECORDS)
+        await self._store.ledger.prune(before=now - _KEEP_RECORDS)
+        while await self._store.writes.prune(before=now - _KEEP_WRITES) >= _PRUNE_AT_ONCE:
+            continue
+
+
+async def _raise(error: BaseException) -> None:
+    raise error

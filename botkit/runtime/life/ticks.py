@@ -1,0 +1,149 @@
+"""Ticks: each schedule fires once for each account, however often the process starts.
+
+The next time stands in the store and moves in the same transaction that records the tick.
+`routing.schedules` has the rules for missed times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+
+from botkit.errors import StoreUnavailable
+from botkit.model.records import ScheduleRow
+from botkit.runtime.intake.inbox import job_of, row_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from botkit.model.records import Fence
+    from botkit.ports import Clock, Store
+    from botkit.routing.schedules import Schedule
+    from botkit.runtime.intake.inbox import Taker
+
+__all__ = ["Scheduler"]
+
+_log = structlog.get_logger("botkit.schedules")
+
+_SOURCE = "schedule"
+_LONGEST_WAIT_S = 60.0
+"""However far the next time is: the wall clock may jump, so it is looked at again."""
+_STORE_WAIT_S = 1.0
+_SLACK = timedelta(seconds=1)
+
+
+class Scheduler:
+    """Fires the schedules of all accounts."""
+
+    def __init__(
+        self,
+        schedules: Sequence[Schedule],
+        accounts: Sequence[str],
+        *,
+        store: Store,
+        clock: Clock,
+        taker: Taker,
+        fence: Callable[[], Fence],
+    ) -> None:
+        self._schedules = schedules
+        self._accounts = list(accounts)
+        self._progress = store.progress
+        self._clock = clock
+        self._taker = taker
+        self._fence = fence
+        self._next: dict[tuple[str, str], datetime] = {}
+        self._added = asyncio.Event()
+
+    async def load(self) -> None:
+        """Read the planned times; a schedule that is new, or says something else now, starts now.
+
+        Raises:
+            StoreUnavailable: Nothing is known yet.
+        """
+        for account_id in self._accounts:
+            await self._load(account_id)
+
+    async def add(self, account_id: str) -> None:
+        """Fire the schedules for one account more from now on.
+
+        Raises:
+            StoreUnavailable: They are not fired for it.
+        """
+        if account_id not in self._accounts:
+            await self._load(account_id)
+            self._accounts.append(account_id)
+            self._added.set()
+
+    async def _load(self, account_id: str) -> None:
+        now = self._clock.now()
+        rows = {row.id: row for row in await self._progress.schedules(account_id)}
+        for schedule in self._schedules:
+            row = rows.get(schedule.name)
+            if row is None or row.spec != schedule.spec:
+                row = _planned(schedule, account_id, schedule.first_after(now))
+                await self._progress.fire(row, (), fence=self._fence())
+            self._next[account_id, schedule.name] = row.next_at
+
+    async def run(self) -> None:
+        """Fire what is due as it becomes due, until cancelled. Needs `load` first."""
+        while True:
+            self._added.clear()
+            try:
+                for account_id in self._accounts:
+                    for schedule in self._schedules:
+                        await self._look_at(schedule, account_id)
+            except StoreUnavailable as error:
+                _log.error("ticks wait for the store", why=str(error))
+                await self._clock.sleep(_STORE_WAIT_S)
+            else:
+                with suppress(TimeoutError):
+                    async with self._clock.timeout(self._patience()):
+                        await self._added.wait()
+
+    async def _look_at(self, schedule: Schedule, account_id: str) -> None:
+        now = self._clock.now()
+        planned = self._next[account_id, schedule.name]
+        if planned > now:
+            # The wall clock went back: go by what it says now. A time that was fired already
+            # falls out as a duplicate.
+            soonest = schedule.first_after(now)
+            if planned > soonest + _SLACK:
+                self._next[account_id, schedule.name] = soonest
+            return
+        while planned <= now:
+            due = schedule.due(planned, now=now)
+            await self._fire(schedule, account_id, due.times, due.next_at)
+            planned = due.next_at
+
+    async def _fire(
+        self, schedule: Schedule, account_id: str, times: Sequence[datetime], next_at: datetime
+    ) -> None:
+        ticks = [schedule.tick(at, account_id=account_id) for at in times]
+        rows = [row_of(tick, account_id, _SOURCE) for tick in ticks]
+        plan = _planned(schedule, account_id, next_at)
+        seqs = await self._progress.fire(plan, rows, fence=self._fence())
+        self._next[account_id, schedule.name] = next_at
+        if not times:
+            _log.warning("missed times are not caught up", schedule=schedule.name)
+        self._taker.offer(
+            job_of(row, tick, seq)
+            for row, tick, seq in zip(rows, ticks, seqs, strict=True)
+            if seq is not None
+        )
+
+    def _patience(self) -> float:
+        if not self._next:
+            return _LONGEST_WAIT_S
+        wait_s = (min(self._next.values()) - self._clock.now()) / timedelta(seconds=1)
+        return min(max(wait_s, 0.0), _LONGEST_WAIT_S)
+
+
+def _planned(schedule: Schedule, account_id: str, next_at: datetime) -> ScheduleRow:
+    return ScheduleRow(
+        id=schedule.name, account_id=account_id, spec=schedule.spec, next_at=next_at
+    )

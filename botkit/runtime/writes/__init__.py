@@ -1,0 +1,1 @@
+"""From an awaited action to the settled write."""

@@ -1,0 +1,307 @@
+"""What a handler does, as durable steps of one run of one handler.
+
+Each call gets a key that a second run of the same handler finds again: event, run, handler,
+operation, target and the how-manieth of these; never the text.
+Source: docs/explanation/requirements.md, "Writes".
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_type_hints
+
+import msgspec
+
+from botkit.errors import Parked, StateError
+from botkit.model.events import DirectMessage, PostEvent, Signal
+from botkit.model.messages import Message
+from botkit.model.posts import Post
+from botkit.model.records import Fence, MemoKey, NewEvent, WritePolicy
+from botkit.model.users import User
+from botkit.ports import Clock, Store
+from botkit.protocol.api import requests
+from botkit.protocol.events.activity import encode_event
+from botkit.protocol.rules import policy
+from botkit.runtime.writes.causes import causes_of
+from botkit.runtime.writes.steps import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from datetime import datetime
+
+    from botkit.model.events import Event
+    from botkit.model.records import StoredWrite
+    from botkit.ports import MessageThread
+    from botkit.protocol.api.requests import Request
+    from botkit.runtime.intake.lanes import Job
+
+__all__ = ["EventActions", "Services", "Steps", "new_signal"]
+
+T = TypeVar("T")
+
+
+class Steps(Protocol):
+    """Sends durable steps: the outbox."""
+
+    async def perform(self, step: Step) -> StoredWrite:
+        """Give the write of this step, CONFIRMED; raise what keeps it from being that."""
+        ...
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """What the actions of all events share."""
+
+    steps: Steps
+    store: Store
+    clock: Clock
+    fence: Callable[[], Fence]
+    signals: Mapping[str, type[Signal]]
+    policy: WritePolicy = WritePolicy.RECONCILE
+
+
+class EventActions:
+    """`ports.Actions` for one run of one handler on one event.
+
+    Attributes:
+        emitted: The events to be stored with the handler's commit.
+        parked: Why a step has to wait, even when the handler caught it.
+    """
+
+    __slots__ = ("_closed", "_counts", "_event", "_handler", "_job", "_on", "emitted", "parked")
+
+    def __init__(self, on: Services, job: Job, event: Event, *, handler: str) -> None:
+        self._on = on
+        self._job = job
+        self._event = event
+        self._handler = handler
+        self._counts: dict[tuple[str, ...], int] = {}
+        self._closed = False
+        self.emitted: list[NewEvent] = []
+        self.parked: Parked | None = None
+
+    def close(self) -> None:
+        """The run is over: what a forgotten task of it still asks for is refused."""
+        self._closed = True
+
+    async def reply(self, to: PostEvent | Post, text: str) -> Post:
+        """Answer a post; gives the post that X made. See `ports.Actions`."""
+        self._check_open()
+        post = to.post if isinstance(to, PostEvent) else to
+        n = self._count("createPosts", post.id)
+        answers = await self._summons(to)
+        summoned = isinstance(answers, PostEvent) and answers.is_summoned
+        mine = post.author_id == self._job.account_id
+        request = requests.create_post(
+            text,
+            in_reply_to=post.id,
+            summoned=summoned,
+            has_link=bool(policy.links_in(text)),
+        )
+        step = self._step(
+            request,
+            capability="reply",
+            target=post.id,
+            n=n,
+            text=text,
+            interaction="" if mine else post.original_id,
+            user_id="" if mine else _author_of(to),
+            answers=answers,
+        )
+        return await self._perform(step, Post)
+
+    async def post(self, text: str) -> Post:
+        """Publish a post; gives the post that X made. See `ports.Actions`."""
+        self._check_open()
+        request = requests.create_post(text, has_link=bool(policy.links_in(text)))
+        step = self._step(request, capability="post", n=self._count("createPosts", ""), text=text)
+        return await self._perform(step, Post)
+
+    async def message(self, to: DirectMessage | User | MessageThread, text: str) -> Message:
+        """Send a direct message; gives the message that X made. See `ports.Actions`."""
+        self._check_open()
+        if isinstance(to, User):
+            target = user_id = to.id
+            request = requests.send_message(participant_id=target, text=text)
+        else:
+            target, user_id = _thread_of(to, self._job.account_id)
+            request = requests.send_message(conversation_id=target, text=text)
+        step = self._step(
+            request,
+            capability="message",
+            target=target,
+            n=self._count(request.operation, target),
+            text=text,
+            user_id=user_id,
+        )
+        return await self._perform(step, Message)
+
+    async def emit(self, signal: Signal, *, at: datetime | None = None) -> None:
+        """Put an event of the author's own into the inbox with the handler's commit."""
+        self._check_open()
+        job = self._job
+        n = self._count("emit", signal.signal_name)
+        run = f"#{job.run}" if job.run else ""
+        row = new_signal(
+            signal,
+            account_id=job.account_id,
+            key=f"signal/{job.key}{run}/{signal.signal_name}/{n}",
+            cause=job,
+            now=self._on.clock.now(),
+            at=at,
+        )
+        self.emitted.append(row)
+
+    async def once(
+        self, name: str, call: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any
+    ) -> T:
+        """Run a coroutine once per event and keep its result, whatever happens to the process.
+
+        The result is kept as JSON and comes back as the type that `call` is annotated to return:
+        a Struct, a dataclass or plain JSON values.
+
+        Raises:
+            TypeError: The result cannot be kept as JSON, or does not come back as it was.
+        """
+        self._check_open()
+        job = self._job
+        key = MemoKey(
+            account_id=job.account_id,
+            event_key=job.key,
+            run=job.run,
+            handler=self._handler,
+            name=name,
+            n=self._count("once", name),
+        )
+        kind = _result_type(call)
+        kept = await self._on.store.states.memo(key)
+        if kept is None:
+            kept = _as_json(name, await call(*args, **kwargs), kind)
+            self._check_open()
+            await self._on.store.states.keep(key, kept, fence=self._on.fence())
+        result: T = msgspec.json.decode(kept, type=kind)
+        return result
+
+    def _count(self, *what: str) -> int:
+        n = self._counts.get(what, 0)
+        self._counts[what] = n + 1
+        return n
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StateError(
+                f"{self._handler} has ended; a task that it left behind may not act any more.",
+                hint="Await what the handler starts before it returns, or emit a signal.",
+            )
+
+    def _step(self, request: Request, *, capability: str, n: int, **rest: Any) -> Step:
+        job = self._job
+        return Step(
+            policy=self._on.policy,
+            account_id=job.account_id,
+            event_key=job.key,
+            run=job.run,
+            handler=self._handler,
+            operation=request.operation,
+            capability=capability,
+            request=request,
+            n=n,
+            **rest,
+        )
+
+    async def _perform(self, step: Step, kind: type[T]) -> T:
+        try:
+            write = await self._on.steps.perform(step)
+        except Parked as parked:
+            self.parked = parked
+            raise
+        return msgspec.json.decode(write.result or b"", type=kind)
+
+    async def _summons(self, to: PostEvent | Post) -> PostEvent | Post:
+        """The event in which the post's author summoned the account, as far as it is known."""
+        if isinstance(to, PostEvent) or to.author_id == self._job.account_id:
+            return to
+        if isinstance(self._event, PostEvent):
+            return self._event if self._event.post.id == to.id else to
+        async for cause in causes_of(self._job, self._on.store, self._on.signals):
+            if isinstance(cause, PostEvent) and cause.post.id == to.id:
+                return cause
+        return to
+
+
+def new_signal(
+    signal: Signal,
+    *,
+    account_id: str,
+    key: str,
+    cause: Job | None,
+    now: datetime,
+    at: datetime | None,
+) -> NewEvent:
+    """A signal on its way into the inbox, in the lane of the event that caused it.
+
+    Raises:
+        ValueError: `at` has no time zone.
+    """
+    if at is not None and at.tzinfo is None:
+        raise ValueError("emit(at=...) needs a time with a time zone")
+    kind, body = encode_event(signal)
+    return NewEvent(
+        account_id=account_id,
+        key=key,
+        kind=kind,
+        lane=cause.lane if cause is not None else key,
+        body=body,
+        at=now,
+        source="emit",
+        cause=cause.key if cause is not None else "",
+        not_before=at,
+    )
+
+
+def _author_of(to: PostEvent | Post) -> str:
+    return to.author.id if isinstance(to, PostEvent) else to.author_id or ""
+
+
+def _thread_of(to: DirectMessage | MessageThread, account_id: str) -> tuple[str, str]:
+    """The conversation's id, and the user at its other end: "" when there is no single one."""
+    if isinstance(to, DirectMessage):
+        return to.conversation_id, "" if to.sent_by_me else to.sender.id
+    thread = to.dm_conversation_id
+    if thread is None:
+        raise TypeError("act.message(...): a conversation of posts takes no direct message.")
+    others = [user_id for user_id in thread.split("-") if user_id != account_id]
+    return thread, others[0] if "-" in thread and len(others) == 1 else ""
+
+
+def _result_type(call: Callable[..., Awaitable[Any]]) -> Any:
+    """What the coroutine function says that it returns; `Any` when it does not say."""
+    target = inspect.unwrap(call)
+    while hasattr(target, "func"):
+        target = target.func
+    if not inspect.isroutine(target):
+        target = type(target).__call__
+    try:
+        kind = get_type_hints(target).get("return", Any)
+    except (NameError, TypeError):
+        return Any
+    return Any if isinstance(kind, TypeVar) else kind
+
+
+def _as_json(name: str, result: object, kind: Any) -> bytes:
+    try:
+        kept = msgspec.json.encode(result)
+        same = msgspec.json.decode(kept, type=kind) == result
+    except (TypeError, ValueError, msgspec.MsgspecError) as error:
+        raise _not_json(name, result) from error
+    if not same:
+        raise _not_json(name, result)
+    return kept
+
+
+def _not_json(name: str, result: object) -> TypeError:
+    return TypeError(
+        f"act.once({name!r}, ...) got a {type(result).__name__}, which cannot be kept as JSON and "
+        "come back the same: return plain JSON values, or annotate what the coroutine function "
+        "returns (a msgspec Struct, a dataclass)."
+    )

@@ -1,0 +1,181 @@
+"""Every write is checked here first, in one order, and refused with the reason and the cure.
+
+Declared capability, then credential and scope or access level, then X's rules, then duplicate
+text, then the account's health, the budget and the rate window. The first four say a final no
+(`PolicyError`, `AccessDenied`); the others only a no for now (`Parked`).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from botkit.errors import AlreadyReplied, DuplicateText, NotDeclared, OptedOut, Parked
+from botkit.model.events import PostEvent
+from botkit.protocol.api import operations
+from botkit.protocol.rules import policy, pricing
+from botkit.protocol.rules.policy import PostRules
+from botkit.runtime.writes.account_health import AccountHealth
+from botkit.runtime.writes.steps import Step, Verdict
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from botkit.model.posts import Post
+    from botkit.ports import Clock, Sender, Store
+    from botkit.runtime.writes.budget import Budget
+
+__all__ = ["Guard", "Rules"]
+
+_TEXT_OPERATIONS = frozenset({"createPosts"})
+
+
+class Rules(Struct, frozen=True, kw_only=True):
+    """What of X's rules an operator may tune.
+
+    `duplicate_window` is ours: X does not document how long it remembers a text.
+    """
+
+    duplicate_window: timedelta = timedelta(hours=24)
+    post: PostRules = PostRules()
+
+
+class Guard:
+    """Decides whether a step may be sent now.
+
+    Attributes:
+        budget: Where a step's price is reserved while it is under way.
+        health: Which accounts X has stopped.
+    """
+
+    def __init__(
+        self,
+        *,
+        may: frozenset[str],
+        store: Store,
+        sender: Sender,
+        clock: Clock,
+        budget: Budget,
+        rules: Rules | None = None,
+        health: AccountHealth | None = None,
+    ) -> None:
+        self._may = may
+        self._store = store
+        self._sender = sender
+        self._clock = clock
+        self._rules = rules or Rules()
+        self.budget = budget
+        self.health = health or AccountHealth(clock)
+
+    async def check(self, step: Step) -> Verdict:
+        """Pass the step, or say no.
+
+        Raises:
+            NotDeclared: The bot's `may` does not name the capability.
+            AccessDenied: No credential of the account allows the operation.
+            PolicyError: One of X's rules, an opt-out or a duplicate text forbids it.
+            Parked: Not now: `login`, `account`, `credits`, `budget` or `rate`.
+        """
+        self._declared(step)
+        credential = await self._sender.credential(step.operation, account_id=step.account_id)
+        summons = await self._rules_of_x(step)
+        await self._not_twice(step)
+        stops = self.health.stops_of(step.account_id)
+        cost_usd = pricing.price_usd(step.request)
+        await self._possible_now(step, cost_usd)
+        return Verdict(
+            credential=credential,
+            need=operations.operation(step.operation).scopes,
+            cost_usd=cost_usd,
+            summons=summons,
+            stops=stops,
+        )
+
+    def turns(self, step: Step) -> tuple[str, ...]:
+        """What the step must be alone with between `look_again` and the journal."""
+        if step.operation not in _TEXT_OPERATIONS:
+            return ()
+        text = f"text/{step.account_id}/{step.target}/{policy.text_hash(step.text)}"
+        if not step.interaction:
+            return (text,)
+        return (f"interaction/{step.account_id}/{step.interaction}", text)
+
+    async def look_again(self, step: Step) -> None:
+        """Check once more what another write may have changed meanwhile.
+
+        Raises:
+            AlreadyReplied: The interaction has its reply.
+            DuplicateText: The text was sent.
+        """
+        if step.interaction:
+            await self._one_reply(step)
+        await self._not_twice(step)
+
+    def _declared(self, step: Step) -> None:
+        if step.capability not in self._may:
+            have = ", ".join(sorted(self._may)) or "nothing"
+            raise NotDeclared(
+                f"{step.handler} wants to {step.capability}, the bot may {have}.",
+                hint=f'Say Bot(..., may={{"{step.capability}"}}) and run `botkit setup` again.',
+            )
+
+    async def _possible_now(self, step: Step, cost_usd: Decimal) -> None:
+        """The account's health, then the budget, then the rate window."""
+        self.health.check(step.account_id)
+        try:
+            await self._sender.ready(step.request, account_id=step.account_id)
+        except Parked as parked:
+            if parked.waiting_for == "rate":
+                await self.budget.check(step.account_id, cost_usd)
+            raise
+        await self.budget.check(step.account_id, cost_usd)
+
+    async def _rules_of_x(self, step: Step) -> str:
+        if step.user_id and await self._store.accounts.opted_out(step.account_id, step.user_id):
+            raise OptedOut(
+                f"User {step.user_id} asked this account to stop.",
+                hint="Nothing to do: X's automation rules ask for an immediate opt-out.",
+            )
+        if step.operation not in _TEXT_OPERATIONS:
+            return ""
+        summons = policy.check_post(
+            step.text,
+            account_id=step.account_id,
+            answers=_post_of(step),
+            event=step.answers if isinstance(step.answers, PostEvent) else None,
+            rules=self._rules.post,
+        )
+        if step.interaction:
+            await self._one_reply(step)
+        return summons
+
+    async def _one_reply(self, step: Step) -> None:
+        answered = await self._store.writes.answered(step.account_id, step.interaction)
+        others = [write for write in answered if write.id != step.id]
+        if others:
+            raise AlreadyReplied(
+                f"Post {step.interaction} has its reply already (write {others[0].id}).",
+                hint="X allows one automated reply for one interaction; answer in one post.",
+            )
+
+    async def _not_twice(self, step: Step) -> None:
+        if step.operation not in _TEXT_OPERATIONS or not step.text:
+            return
+        since = self._clock.now() - self._rules.duplicate_window
+        target = step.target
+        same = await self._store.writes.same_text(
+            step.account_id, policy.text_hash(step.text), target, since=since
+        )
+        others = [write for write in same if write.id != step.id]
+        if others:
+            where = f"in answer to post {target}" if target else "as a post"
+            raise DuplicateText(
+                f"The same text was sent {where} on {others[0].created_at:%Y-%m-%d %H:%M} UTC.",
+                hint="X refuses duplicate content: change the text, or wait a day.",
+            )
+
+
+def _post_of(step: Step) -> Post | None:
+    return step.answers.post if isinstance(step.answers, PostEvent) else step.answers

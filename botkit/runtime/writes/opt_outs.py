@@ -1,0 +1,27 @@
+"""People who tell the account to stop: heard before any handler, and remembered.
+
+From then on the guard refuses every reply and message to them. Source: X developer guidelines,
+"Requirements for automated accounts": an opt-out is honoured at once.
+"""
+
+from __future__ import annotations
+
+from botkit.model.events import DirectMessage, Event, Mention, Reply
+from botkit.protocol.rules.policy import is_stop_word
+
+__all__ = ["who_opts_out"]
+
+_LONGEST = 200
+"""A stop word with the names before it is short; longer texts are not worth the look."""
+
+
+def who_opts_out(event: Event) -> str:
+    """The id of the user who says nothing but that the account should stop; "" for all else."""
+    if isinstance(event, DirectMessage):
+        user_id = event.sender.id
+    elif isinstance(event, (Mention, Reply)):
+        user_id = event.author.id
+    else:
+        return ""
+    text = event.text
+    return user_id if len(text) <= _LONGEST and is_stop_word(text) else ""

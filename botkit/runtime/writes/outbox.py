@@ -1,0 +1,410 @@
+"""Durable steps: a write is in the journal before its bytes leave and after its answer came.
+
+`perform` gives what the step returned, now or in an earlier run; it raises when the answer is a
+final no, and `Parked` when the write has to wait.
+Source: docs/explanation/requirements.md, "Writes".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import timedelta
+from typing import TYPE_CHECKING, NoReturn
+
+import msgspec
+import structlog
+
+from botkit.errors import (
+    AccessDenied,
+    AuthError,
+    BotkitError,
+    NotFound,
+    Parked,
+    PaymentRequired,
+    PolicyError,
+    RateLimited,
+    StateError,
+    StoreUnavailable,
+    Unauthorized,
+)
+from botkit.model.messages import Message
+from botkit.model.posts import Post
+from botkit.model.records import StoredWrite, WritePolicy, WriteState
+from botkit.protocol.api import rate_limits
+from botkit.runtime.writes.keyed_lock import Turns
+from botkit.runtime.writes.steps import Step, Verdict, Wrote
+from botkit.runtime.writes.write_outcomes import (
+    DUPLICATE,
+    REPEATABLE,
+    Meaning,
+    made_by,
+    made_up,
+    meaning_of,
+    rebuild_refusal,
+    write_refusal,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+    from datetime import datetime
+    from typing import Any
+
+    from botkit.model.records import Fence
+    from botkit.ports import Clock, Entropy, Sender, Store
+    from botkit.runtime.writes.guard import Guard
+    from botkit.runtime.writes.reconcile import Reconciler
+
+__all__ = ["Outbox"]
+
+_log = structlog.get_logger("botkit.outbox")
+
+_FIRST_READ_S = 5.0
+_RECHECK_S = 30.0
+"""How long an event that waits for a write sleeps at most before it looks again."""
+_RETRY_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
+_STORE_WAIT_S = (0.5, 1.0, 2.0, 5.0, 15.0)
+_HOLD_S = 3600.0
+
+_Made = Post | Message
+
+
+class Outbox:
+    """Sends the steps of handlers, each at most once for all that can be known.
+
+    Args:
+        spawn: Starts a task that outlives the handler: a handler's timeout must not cut a write
+            between its bytes and its answer. The task never raises, except when it is cancelled.
+        fence: Gives the runner's lease at the time of the call.
+        on_wrote: Told of each write that X confirmed.
+        dry_run: Stop before the request; record what would have been sent.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        sender: Sender,
+        guard: Guard,
+        reconciler: Reconciler,
+        clock: Clock,
+        entropy: Entropy,
+        fence: Callable[[], Fence],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        on_wrote: Callable[[Wrote], None] | None = None,
+        dry_run: bool = False,
+    ) -> None:
+        self._store = store
+        self._sender = sender
+        self._guard = guard
+        self._reconciler = reconciler
+        self._clock = clock
+        self._entropy = entropy
+        self._fence = fence
+        self._spawn = spawn
+        self._on_wrote = on_wrote
+        self._dry_run = dry_run
+        self._turns = Turns()
+        self._flights: dict[str, asyncio.Future[StoredWrite | BaseException]] = {}
+
+    async def perform(self, step: Step) -> StoredWrite:
+        """Give the write of this step, CONFIRMED: sent now, or in an earlier run.
+
+        A handler that is cancelled meanwhile does not cut it off; run again, it gets the same.
+
+        Raises:
+            PolicyError: A rule forbids it, now or in an earlier run; nothing was sent.
+            AccessDenied: The credentials do not allow it; nothing was sent.
+            ResponseError: X refused it for good, now or in an earlier run.
+            Parked: It has to wait; `write/ID` while its outcome is being settled.
+        """
+        if self._dry_run:
+            return await self._pretend(step)
+        if step.id not in self._flights:
+            known = await self._store.writes.get(step.id)
+            if known is not None and known.state is WriteState.ABSENT:
+                await self._again(known, known.reason)
+            elif known is not None and known.state is not WriteState.QUEUED:
+                return await self._known(known)
+            verdict = await self._allowed(step)
+            if step.id not in self._flights:
+                self._launch(step, verdict)
+        outcome = await asyncio.shield(self._flights[step.id])
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    async def recover(self) -> int:
+        """At start: what was being sent when the process ended is uncertain; gives how many."""
+        now = self._clock.now()
+        rows = await self._store.writes.recover(now=now, fence=self._fence())
+        for row in rows:
+            _log.warning("write uncertain", write=row.id, reason=row.reason)
+            if row.attempts and row.attempts[-1].ended == now:
+                self._guard.budget.charge(row.account_id, row.cost_usd)
+        for row in await self._store.writes.listing(states=[WriteState.ABSENT], limit=10_000):
+            await self._again(row, row.reason)
+        await self._guard.budget.flush()
+        self._reconciler.wake()
+        return len(rows)
+
+    async def _known(self, write: StoredWrite) -> StoredWrite:
+        match write.state:
+            case WriteState.CONFIRMED:
+                return write
+            case WriteState.REJECTED | WriteState.EXPIRED:
+                raise rebuild_refusal(write.reason)
+            case WriteState.UNRESOLVED:
+                raise Parked(_waiting(write.id), until=self._in(_HOLD_S))
+            case WriteState.SENDING if write.id not in self._flights:
+                await self._doubt(write, "its answer could not be recorded")
+            case _:
+                pass
+        until = self._in(_RECHECK_S)
+        if write.next_read_at is not None:
+            until = max(until, write.next_read_at + timedelta(seconds=_FIRST_READ_S))
+        raise Parked(_waiting(write.id), until=until)
+
+    async def _allowed(self, step: Step) -> Verdict:
+        """The guard's verdict; a final no is put on record, so that a second run gets the same."""
+        try:
+            return await self._guard.check(step)
+        except (PolicyError, AccessDenied) as no:
+            await self._refuse(step, no)
+            raise
+
+    async def _refuse(self, step: Step, no: BotkitError) -> None:
+        _log.warning("write refused", write=step.id, why=str(no))
+        await self._store.writes.put_aside(
+            step.to_write(),
+            WriteState.REJECTED,
+            reason=write_refusal(no),
+            now=self._clock.now(),
+            fence=self._fence(),
+        )
+
+    def _launch(self, step: Step, verdict: Verdict) -> None:
+        self._flights[step.id] = asyncio.get_running_loop().create_future()
+        flight = self._fly(step, verdict)
+        try:
+            self._spawn(flight)
+        except BaseException:
+            flight.close()
+            del self._flights[step.id]
+            raise
+
+    async def _fly(self, step: Step, verdict: Verdict) -> None:
+        """Send, and give the outcome to whoever awaits the step; errors, too, are an outcome."""
+        try:
+            outcome: StoredWrite | BaseException = await self._send(step, verdict)
+        except asyncio.CancelledError:
+            self._flights.pop(step.id).cancel()
+            raise
+        except BaseException as error:  # noqa: BLE001 - it is raised where the step is awaited
+            outcome = error
+        self._flights.pop(step.id).set_result(outcome)
+
+    async def _send(self, step: Step, verdict: Verdict) -> StoredWrite:
+        started = self._clock.monotonic()
+        budget = self._guard.budget
+        async with budget.reserved(step.account_id, verdict.cost_usd):
+            write = await self._begin(step, verdict)
+            if not write.fresh:
+                return await self._known(write)
+            answer = await self._ask(step, write, verdict)
+            if not isinstance(answer, BaseException) or _may_cost(answer):
+                budget.charge(step.account_id, verdict.cost_usd)
+        if isinstance(answer, BaseException):
+            await self._not_confirmed(step, write, answer)
+        return await self._confirmed(step, write, answer, verdict, started)
+
+    async def _begin(self, step: Step, verdict: Verdict) -> StoredWrite:
+        """Journal it as SENDING, unless another step of the account came first."""
+        # Between the last look and the journal no such step may come: two replies to one post
+        # that are sent side by side would each see that there is none yet.
+        async with self._turns.take(self._guard.turns(step)):
+            try:
+                await self._guard.look_again(step)
+            except PolicyError as no:
+                await self._refuse(step, no)
+                raise
+            return await self._store.writes.begin(
+                step.to_write(verdict.cost_usd), now=self._clock.now(), fence=self._fence()
+            )
+
+    async def _ask(
+        self, step: Step, write: StoredWrite, verdict: Verdict
+    ) -> _Made | BotkitError | Parked:
+        """Send the request; what keeps it from being confirmed is given back, not raised.
+
+        Right before the bytes leave, the sender looks at the credential once more.
+        """
+        try:
+            self._guard.health.check_again(step.account_id, stops=verdict.stops)
+            response = await self._sender.send(step.request, account_id=step.account_id)
+            return made_by(step, response)
+        except NotFound as gone:
+            return Post(id=step.target, text="") if step.operation == "deletePosts" else gone
+        except (BotkitError, Parked) as no:
+            return no
+        except BaseException:
+            # Cut off, or a fault of our own: the bytes may have left. What cannot be written
+            # down now is found at the next start, or when the step is asked for again.
+            with contextlib.suppress(StateError):
+                await self._doubt(write, "cut off while it was being sent")
+            raise
+
+    async def _confirmed(
+        self, step: Step, write: StoredWrite, made: _Made, verdict: Verdict, started: float
+    ) -> StoredWrite:
+        result = msgspec.json.encode(made)
+        await self._persist(
+            lambda: self._store.writes.confirm(
+                write.id, result_id=made.id, result=result, now=self._clock.now(), fence=None
+            )
+        )
+        took_s = self._clock.monotonic() - started
+        _log.info(
+            "write confirmed",
+            write=write.id,
+            operation=step.operation,
+            result=made.id,
+            cost_usd=str(verdict.cost_usd),
+            took_ms=round(took_s * 1000),
+        )
+        await self._guard.budget.flush()
+        if self._guard.health.works(step.account_id):
+            await self._reconciler.unpark("account", account_id=step.account_id)
+        if self._on_wrote is not None:
+            self._on_wrote(Wrote(step=step, verdict=verdict, result_id=made.id, took_s=took_s))
+        return msgspec.structs.replace(
+            write, state=WriteState.CONFIRMED, result_id=made.id, result=result, fresh=False
+        )
+
+    async def _not_confirmed(
+        self, step: Step, write: StoredWrite, no: BotkitError | Parked
+    ) -> NoReturn:
+        """Record what the answer means, then raise what the handler is to see."""
+        if isinstance(no, Parked):
+            await self._again(write, f"waits for {no.waiting_for}")
+            raise no
+        meaning = meaning_of(no)
+        if meaning is Meaning.UNKNOWN and _may_repeat(step):
+            meaning = Meaning.NOT_SENT
+        _log.warning("write not confirmed", write=write.id, meaning=meaning.value, why=str(no))
+        await self._guard.budget.flush()
+        why = f"{type(no).__name__}: {no}"
+        match meaning:
+            case Meaning.REFUSED:
+                await self._reject(write, no)
+                raise no
+            case Meaning.HELD:
+                parked = self._guard.health.stop(step.account_id, str(no))
+                await self._again(write, why)
+                raise parked from no
+            case Meaning.NOT_SENT:
+                await self._again(write, why)
+                raise self._later(write, no) from no
+            case _:  # unknown, or a duplicate that may be ours
+                reason = DUPLICATE if meaning is Meaning.DUPLICATE else why
+                await self._persist(lambda: self._doubt(write, reason))
+                raise Parked(_waiting(write.id), until=self._in(_RECHECK_S)) from no
+
+    def _later(self, write: StoredWrite, no: BotkitError) -> Parked:
+        """What the event waits for when the write surely was not carried out."""
+        if isinstance(no, PaymentRequired):
+            return Parked("credits")
+        if isinstance(no, Unauthorized | AuthError):
+            return Parked("login")
+        if isinstance(no, RateLimited):
+            if no.retry_at is not None:
+                return Parked("rate", until=no.retry_at)
+            times = 1 + _in_a_row(write, "RateLimited")
+            return Parked("rate", until=self._clock.now() + rate_limits.penalty(times))
+        tries = min(len(write.attempts), len(_RETRY_S))
+        wait_s = _RETRY_S[tries - 1] * self._entropy.uniform(0.75, 1.25)
+        return Parked("network", until=self._in(wait_s))
+
+    async def _reject(self, write: StoredWrite, no: BotkitError) -> None:
+        await self._persist(
+            lambda: self._store.writes.reject(
+                write.id, reason=write_refusal(no), now=self._clock.now(), fence=self._fence()
+            )
+        )
+
+    async def _doubt(self, write: StoredWrite, reason: str) -> None:
+        now = self._clock.now()
+        await self._store.writes.uncertain(
+            write.id,
+            reason=reason,
+            now=now,
+            next_read_at=now + timedelta(seconds=_FIRST_READ_S),
+            fence=self._fence(),
+        )
+        self._reconciler.wake()
+
+    async def _again(self, write: StoredWrite, reason: str) -> None:
+        await self._persist(
+            lambda: self._store.writes.requeue(
+                write.id, reason=reason, now=self._clock.now(), fence=self._fence()
+            )
+        )
+
+    async def _persist(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Record it; wait as long as the store cannot be used: X's answer does not come again."""
+        waits = 0
+        while True:
+            try:
+                return await call()
+            except StoreUnavailable as error:
+                _log.error("an answer of X cannot be stored yet", why=str(error))
+                await self._clock.sleep(_STORE_WAIT_S[min(waits, len(_STORE_WAIT_S) - 1)])
+                waits += 1
+
+    async def _pretend(self, step: Step) -> StoredWrite:
+        """A dry run: everything but the request."""
+        verdict = await self._guard.check(step)
+        row = step.to_write(verdict.cost_usd, prefix="dry-run/")
+        await self._store.writes.put_aside(
+            row,
+            WriteState.EXPIRED,
+            reason="dry run: not sent",
+            now=self._clock.now(),
+            fence=self._fence(),
+        )
+        made = made_up(step)
+        _log.info("dry run: would have sent", write=step.id, operation=step.operation)
+        write = await self._store.writes.get(row.id)
+        assert write is not None
+        return msgspec.structs.replace(
+            write,
+            state=WriteState.CONFIRMED,
+            result_id=made.id,
+            result=msgspec.json.encode(made),
+        )
+
+    def _in(self, seconds: float) -> datetime:
+        return self._clock.now() + timedelta(seconds=seconds)
+
+
+def _waiting(write_id: str) -> str:
+    return f"write/{write_id}"
+
+
+def _may_repeat(step: Step) -> bool:
+    return step.operation in REPEATABLE or step.policy is WritePolicy.RESEND
+
+
+def _may_cost(no: BotkitError | Parked) -> bool:
+    """X may have carried it out, and then it costs."""
+    return isinstance(no, BotkitError) and meaning_of(no) is Meaning.UNKNOWN
+
+
+def _in_a_row(write: StoredWrite, outcome: str) -> int:
+    """How many sendings before this one ended like that, without another end between."""
+    count = 0
+    for attempt in reversed(write.attempts[:-1]):
+        if not attempt.outcome.startswith(outcome):
+            break
+        count += 1
+    return count

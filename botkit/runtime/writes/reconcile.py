@@ -1,0 +1,334 @@
+"""Settles writes whose outcome is unknown, by reading the account's own timeline.
+
+One read an account serves all its rows. Times of the next reads stand in the rows, so that a
+restart continues the count. Source: docs/explanation/requirements.md, "Writes".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from botkit.errors import StateError
+from botkit.model.messages import Message
+from botkit.model.records import StoredWrite, WritePolicy, WriteState
+from botkit.protocol.rules import policy
+from botkit.runtime.writes.write_lookup import Reading, Timeline
+from botkit.runtime.writes.write_outcomes import (
+    DUPLICATE,
+    MESSAGE_OPERATIONS,
+    REPEATABLE,
+    duplicate_refusal,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from botkit.model.posts import Post
+    from botkit.model.records import Fence
+    from botkit.ports import Clock, Sender, Store
+
+__all__ = ["Reconciler"]
+
+_log = structlog.get_logger("botkit.reconcile")
+
+_READS_AFTER_S = (5.0, 15.0, 60.0, 180.0)
+_SOONEST_S = 5.0
+_FAILING_S = (180.0, 360.0, 720.0, 900.0)
+_CLEAN_READS = 2
+_CLEAN_APART = timedelta(seconds=60)
+_LAST_AFTER_SEND = timedelta(minutes=2)
+_LOOK_BACK = timedelta(minutes=2)
+_LOOK_FAR_BACK = timedelta(hours=24)
+"""When the clock was set back since the sending, whose true time nobody knows then."""
+_GIVE_UP_AFTER = timedelta(hours=24)
+_GIVE_UP_READS = 8
+_FAR = timedelta(hours=1)
+"""No read is planned that far ahead: the wall clock was set back, and the plan is void."""
+_AT_ONCE = 8
+_STORE_WAIT_S = 5.0
+_LONGEST_WAIT_S = 300.0
+
+
+class Reconciler:
+    """Reads until each UNCERTAIN write is CONFIRMED, REJECTED, QUEUED again or UNRESOLVED.
+
+    Args:
+        fence: Gives the runner's lease at the time of the call.
+        on_settled: Called when an event may run again that waited for a write.
+        report: Told part, state and detail, for `botkit status` and `/readyz`.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        sender: Sender,
+        clock: Clock,
+        fence: Callable[[], Fence],
+        on_settled: Callable[[], None] | None = None,
+        report: Callable[[str, str, str], None] | None = None,
+    ) -> None:
+        self._store = store
+        self._timeline = Timeline(sender)
+        self._clock = clock
+        self._fence = fence
+        self._on_settled = on_settled
+        self._report = report
+        self._woken = asyncio.Event()
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
+
+    def wake(self) -> None:
+        """Look again: a write became uncertain."""
+        self._woken.set()
+
+    async def unpark(self, waiting_for: str, *, account_id: str) -> None:
+        """What these events waited for is over: they run again, now."""
+        await self._store.events.unpark(waiting_for, account_id=account_id)
+        if self._on_settled is not None:
+            self._on_settled()
+
+    async def run(self) -> None:
+        """Settle what becomes due, until cancelled."""
+        while True:
+            self._woken.clear()
+            try:
+                wait_s = await self.settle_due()
+            except StateError as error:
+                _log.error("uncertain writes wait for the store", why=str(error))
+                await self._clock.sleep(_STORE_WAIT_S)
+                continue
+            try:
+                async with self._clock.timeout(wait_s):
+                    await self._woken.wait()
+            except TimeoutError:
+                continue
+
+    async def settle_due(self) -> float | None:
+        """Settle the rows whose time has come; gives the seconds until the next one's.
+
+        Raises:
+            StateError: The store cannot be used now, or the lease is gone.
+        """
+        now = self._clock.now()
+        groups: dict[tuple[str, str, str], list[StoredWrite]] = {}
+        uncertain = await self._store.writes.listing(states=[WriteState.UNCERTAIN], limit=10_000)
+        for row in uncertain:
+            groups.setdefault(_place(row), []).append(row)
+        due = [rows for rows in groups.values() if any(_is_due(row, now) for row in rows)]
+        if not due:
+            times = [row.next_read_at for row in uncertain if row.next_read_at is not None]
+            return min((min(times) - now).total_seconds(), _LONGEST_WAIT_S) if times else None
+        troubles: list[StateError] = []
+        async with asyncio.TaskGroup() as group:
+            for rows in due:
+                group.create_task(self._settle(rows, troubles))
+        if troubles:
+            raise troubles[0]
+        return 0.0
+
+    async def _settle(self, rows: Sequence[StoredWrite], troubles: list[StateError]) -> None:
+        async with self._at_once:
+            try:
+                left = [row for row in rows if not await self._needs_no_reading(row)]
+                if left:
+                    now = self._clock.now()
+                    since = min(_earliest(row, now) for row in left)
+                    reading = await self._timeline.read(left[0], since, at=now)
+                    await self._judge(left, reading)
+            except StateError as error:
+                troubles.append(error)
+
+    async def _needs_no_reading(self, row: StoredWrite) -> bool:
+        """Whether it may simply be sent again; what X called a duplicate may not."""
+        repeats = row.operation in REPEATABLE or row.policy is WritePolicy.RESEND
+        if not repeats or row.reason == DUPLICATE:
+            return False
+        await self._send_again(row, "may be sent twice")
+        return True
+
+    async def _judge(self, rows: Sequence[StoredWrite], reading: Reading) -> None:
+        """Give each row what shows it: the oldest row the oldest post, no post to two rows."""
+        shown: dict[str, list[Post]] = {}
+        taken: set[str] = set()
+        confirmed: list[StoredWrite] = []
+        for row in sorted(rows, key=_sent_first):
+            matches = shown[row.id] = await self._matches(row, reading)
+            free = [post for post in matches if post.id not in taken]
+            if not free:
+                await self._not_shown(row, reading)
+            elif await self._has_rival(row):
+                _log.info("another write of the same text is under way", write=row.id)
+                await self._plan(row, reading, clean=False)
+            else:
+                taken.add(free[0].id)
+                confirmed.append(row)
+                await self._confirm(row, free[0])
+        for row in confirmed:
+            self._report_twice(row, [post for post in shown[row.id] if post.id not in taken])
+
+    async def _matches(self, row: StoredWrite, reading: Reading) -> list[Post]:
+        """Posts that may be what the row made and that are no other row's, oldest first."""
+        earliest = _earliest(row, reading.at) - reading.ahead
+        found: list[Post] = []
+        for post in reading.posts:
+            if post.created_at is not None and post.created_at < earliest:
+                continue
+            if policy.shows_write(row, post):
+                owner = await self._store.writes.owner_of(row.account_id, post.id)
+                if owner in {None, row.id}:
+                    found.append(post)
+        return sorted(found, key=lambda post: (len(post.id), post.id))
+
+    async def _has_rival(self, row: StoredWrite) -> bool:
+        """Whether what is shown may be of a write whose answer is still on its way."""
+        sending = await self._store.writes.listing(
+            states=[WriteState.SENDING], account_id=row.account_id, limit=1_000
+        )
+        return any(
+            other.text_hash == row.text_hash and _place(other) == _place(row) for other in sending
+        )
+
+    async def _confirm(self, row: StoredWrite, post: Post) -> None:
+        await self._store.writes.confirm(
+            row.id,
+            result_id=post.id,
+            result=msgspec.json.encode(_result(row, post)),
+            now=self._clock.now(),
+            fence=self._fence(),
+        )
+        _log.info("write found on the timeline", write=row.id, result=post.id)
+        await self._release(row)
+
+    def _report_twice(self, row: StoredWrite, others: Sequence[Post]) -> None:
+        if not others:
+            return
+        ids = " ".join(post.id for post in others)
+        _log.error("write carried out more than once", write=row.id, also=ids)
+        if self._report is not None:
+            self._report(
+                f"write/{row.id}", "twice", f"X also shows {ids}: delete what is too much"
+            )
+
+    async def _not_shown(self, row: StoredWrite, reading: Reading) -> None:
+        if reading.clean and _proves_absence(row, reading.at):
+            await self._absent(row)
+        elif reading.at - _sent_last(row) >= _GIVE_UP_AFTER and row.reads >= _GIVE_UP_READS:
+            await self._unresolved(row, f"could not be read: {reading.trouble or 'not clean'}")
+        else:
+            await self._plan(row, reading, clean=reading.clean)
+
+    async def _plan(self, row: StoredWrite, reading: Reading, *, clean: bool) -> None:
+        """Count the reading, and write down when the next one is due."""
+        now = self._clock.now()
+        next_read_at = max(_next_read(row, now, clean=clean), now + timedelta(seconds=_SOONEST_S))
+        if reading.retry_at is not None:
+            next_read_at = max(next_read_at, min(reading.retry_at, now + _FAR))
+        await self._store.writes.record_read(
+            row.id, clean=clean, now=reading.at, next_read_at=next_read_at
+        )
+
+    async def _absent(self, row: StoredWrite) -> None:
+        now = self._clock.now()
+        if row.reason == DUPLICATE:
+            _log.warning("write rejected as a duplicate of an unknown post", write=row.id)
+            await self._store.writes.reject(
+                row.id, reason=duplicate_refusal(), now=now, fence=self._fence()
+            )
+            await self._release(row)
+        elif row.policy is WritePolicy.HOLD:
+            await self._unresolved(row, "not on the timeline")
+        else:
+            await self._send_again(row, "absent: two clean reads did not show it")
+
+    async def _unresolved(self, row: StoredWrite, reason: str) -> None:
+        _log.error(
+            "write unresolved, a person decides: botkit writes settle", write=row.id, why=reason
+        )
+        await self._store.writes.set_state(
+            row.id,
+            WriteState.UNRESOLVED,
+            reason=reason,
+            now=self._clock.now(),
+            fence=self._fence(),
+        )
+
+    async def _send_again(self, row: StoredWrite, reason: str) -> None:
+        _log.info("write is sent again", write=row.id, why=reason)
+        await self._store.writes.requeue(
+            row.id, reason=reason, now=self._clock.now(), fence=self._fence()
+        )
+        await self._release(row)
+
+    async def _release(self, row: StoredWrite) -> None:
+        await self.unpark(f"write/{row.id}", account_id=row.account_id)
+
+
+def _place(row: StoredWrite) -> tuple[str, str, str]:
+    """What is read for it: the account's posts, or one conversation."""
+    if row.operation in MESSAGE_OPERATIONS:
+        return row.account_id, row.operation, row.target
+    return row.account_id, "", ""
+
+
+def _sent_first(row: StoredWrite) -> datetime:
+    return row.first_sent_at or row.created_at
+
+
+def _sent_last(row: StoredWrite) -> datetime:
+    return row.last_sent_at or row.created_at
+
+
+def _sent_by(row: StoredWrite, now: datetime) -> datetime:
+    """By when it was surely sent; a time to come says that the clock was set back since."""
+    sent, clean_at = _sent_last(row), row.first_clean_at
+    if sent <= now:
+        return sent
+    return now if clean_at is None else min(clean_at, now)
+
+
+def _earliest(row: StoredWrite, now: datetime) -> datetime:
+    """What X made before cannot be it."""
+    sent = _sent_first(row)
+    return sent - _LOOK_BACK if sent <= now else now - _LOOK_FAR_BACK
+
+
+def _is_due(row: StoredWrite, now: datetime) -> bool:
+    return row.next_read_at is None or not now < row.next_read_at <= now + _FAR
+
+
+def _proves_absence(row: StoredWrite, now: datetime) -> bool:
+    """Two clean reads 60 s apart, this one at least 2 minutes after the last sending."""
+    if row.clean_reads + 1 < _CLEAN_READS or row.first_clean_at is None:
+        return False
+    sent = _sent_by(row, now)
+    return now - row.first_clean_at >= _CLEAN_APART and now - sent >= _LAST_AFTER_SEND
+
+
+def _next_read(row: StoredWrite, now: datetime, *, clean: bool) -> datetime:
+    """5, 15, 60, 180 s after the sending; then as soon as a reading can prove something."""
+    sent = _sent_by(row, now)
+    for after_s in _READS_AFTER_S if clean or sent < now else ():
+        if sent + timedelta(seconds=after_s) > now:
+            return sent + timedelta(seconds=after_s)
+    if clean:
+        return (row.first_clean_at or now) + _CLEAN_APART
+    failures = max(row.reads - row.clean_reads - len(_READS_AFTER_S), 0)
+    return now + timedelta(seconds=_FAILING_S[min(failures, len(_FAILING_S) - 1)])
+
+
+def _result(row: StoredWrite, post: Post) -> Post | Message:
+    if row.operation not in MESSAGE_OPERATIONS:
+        return post
+    return Message(
+        id=post.id,
+        conversation_id=post.conversation_id or "",
+        text=post.text,
+        sender_id=row.account_id,
+        created_at=post.created_at,
+    )

@@ -1,0 +1,92 @@
+"""A durable step: one write that a handler awaits, by a key that a second run finds again."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+from botkit.model.events import PostEvent
+from botkit.model.posts import Post
+from botkit.model.records import NewWrite, WritePolicy
+from botkit.model.tokens import CredentialKind
+from botkit.protocol.api.requests import Request
+from botkit.protocol.rules.policy import text_hash
+
+__all__ = ["Step", "Verdict", "Wrote"]
+
+
+class Step(Struct, frozen=True, kw_only=True, gc=False):
+    """A write on its way through guard and outbox.
+
+    Attributes:
+        capability: The word of `may` that allows it: `post`, `reply`, `message`, ...
+        target: What it is aimed at: a post's or a user's id, "" for none. Part of the key.
+        n: Which one of these the handler makes in this run, from 0. Part of the key.
+        interaction: The first version's id of the post that is answered, "" when the write
+            answers nobody else's post. One reply for one interaction.
+        user_id: Whom it is aimed at, "" for nobody; an opt-out of that user refuses it.
+        answers: The event or post that a reply answers: the guard looks for the summons there.
+    """
+
+    account_id: str
+    event_key: str
+    run: int
+    handler: str
+    operation: str
+    capability: str
+    request: Request
+    target: str = ""
+    n: int = 0
+    text: str = ""
+    interaction: str = ""
+    user_id: str = ""
+    answers: PostEvent | Post | None = None
+    policy: WritePolicy = WritePolicy.RECONCILE
+
+    @property
+    def id(self) -> str:
+        """The key, unique in the store: event, run, handler, operation, target, n-th; no text."""
+        return (
+            f"{self.account_id}/{self.event_key}#{self.run}/{self.handler}"
+            f"/{self.operation}/{self.target}/{self.n}"
+        )
+
+    def to_write(self, cost_usd: Decimal = Decimal(0), *, prefix: str = "") -> NewWrite:
+        """The journal's row for it."""
+        return NewWrite(
+            id=prefix + self.id,
+            account_id=self.account_id,
+            operation=self.operation,
+            target=self.target,
+            body=self.request.json or b"",
+            event_key=self.event_key,
+            run=self.run,
+            handler=self.handler,
+            text=self.text,
+            text_hash=text_hash(self.text) if self.text else "",
+            interaction=self.interaction,
+            policy=self.policy,
+            cost_usd=cost_usd,
+        )
+
+
+class Verdict(Struct, frozen=True, kw_only=True, gc=False):
+    """What the guard found when it let a step pass."""
+
+    credential: CredentialKind
+    need: tuple[str, ...]
+    cost_usd: Decimal
+    summons: str = ""
+    """`yes`, `assumed`, `own` (a thread of our own), or "" when nobody had to summon."""
+    stops: int = 0
+    """How often X had stopped the account by then: once more, and the step is not sent."""
+
+
+class Wrote(Struct, frozen=True, kw_only=True, gc=False):
+    """A write that ended, for whoever watches: transcript, metrics."""
+
+    step: Step
+    verdict: Verdict
+    result_id: str
+    took_s: float

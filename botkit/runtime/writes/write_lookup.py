@@ -1,0 +1,151 @@
+"""What an account itself posted or wrote since a time, and whether the reading has no hole."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+from msgspec import Struct
+
+from botkit.errors import BotkitError, Parked, RateLimited, ServerError, StateError
+from botkit.model.posts import Post
+from botkit.protocol.api import objects, requests
+from botkit.protocol.api.pagination import PageTrail
+from botkit.runtime.writes.write_outcomes import MESSAGE_OPERATIONS
+
+if TYPE_CHECKING:
+    from botkit.model.records import StoredWrite
+    from botkit.ports import Sender
+    from botkit.protocol.api.requests import Request
+
+__all__ = ["Reading", "Timeline"]
+
+_UNEVEN = timedelta(seconds=30)
+"""A clock may be that far ahead of X's before it matters: more is looked back for."""
+
+_log = structlog.get_logger("botkit.reconcile")
+
+
+class Reading(Struct, frozen=True, kw_only=True):
+    """What was read. `at` is when the reading began, `ahead` how far our clock is before X's.
+
+    `clean` says that the absence of a post means something: every page was a success without
+    `errors`, and the pages cover the time. What a reading that is not clean does show is there.
+    """
+
+    at: datetime
+    ahead: timedelta = timedelta(0)
+    posts: tuple[Post, ...] = ()
+    clean: bool = True
+    trouble: str = ""
+    retry_at: datetime | None = None
+
+
+class Timeline:
+    """Reads what shows an account's own writes.
+
+    Source: docs/explanation/requirements.md, "Writes".
+    """
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+
+    async def read(self, write: StoredWrite, since: datetime, *, at: datetime) -> Reading:
+        """The account's posts since then, or its messages in the write's conversation.
+
+        `since` and `at` are by our clock. What X made bears X's time: when ours is ahead of it,
+        X is asked for what is older by as much.
+
+        Raises:
+            StateError: The store cannot be used now, or the lease is gone.
+        """
+        read = self._messages if write.operation in MESSAGE_OPERATIONS else self._posts
+        posts: list[Post] = []
+        ahead = timedelta(0)
+        try:
+            clean, theirs = await read(write, since, posts)
+            if theirs is not None and at - theirs > _UNEVEN:
+                ahead = at - theirs
+                posts.clear()
+                clean, _ = await read(write, since - ahead, posts)
+        except StateError:
+            raise
+        except (BotkitError, Parked) as problem:
+            _log.warning("reading the timeline failed", account=write.account_id, why=str(problem))
+            return Reading(
+                at=at,
+                ahead=ahead,
+                posts=tuple(posts),
+                clean=False,
+                trouble=str(problem),
+                retry_at=_until(problem),
+            )
+        return Reading(at=at, ahead=ahead, posts=tuple(posts), clean=clean)
+
+    async def _posts(
+        self, write: StoredWrite, since: datetime, posts: list[Post]
+    ) -> tuple[bool, datetime | None]:
+        """Read into `posts`; gives whether that has no hole, and the time by X's clock."""
+
+        def page(token: str | None) -> Request:
+            return requests.get_user_posts(
+                write.account_id, start_time=since, pagination_token=token
+            )
+
+        clean = True
+        trail = PageTrail(page(None).name)
+        token: str | None = None
+        while True:
+            response = await self._sender.send(page(token), account_id=write.account_id)
+            found = objects.read_posts(response)
+            posts.extend(found.posts)
+            clean = clean and not response.errors and not found.skipped
+            token = trail.next_token(response)
+            if token is None:
+                return clean, response.date
+
+    async def _messages(
+        self, write: StoredWrite, since: datetime, posts: list[Post]
+    ) -> tuple[bool, datetime | None]:
+        """Own messages of that conversation as posts, for the same comparison of texts."""
+        by_peer = write.operation == "createDirectMessagesByParticipantId"
+
+        def page(token: str | None) -> Request:
+            return requests.get_dm_events(
+                participant_id=write.target if by_peer else None,
+                conversation_id=None if by_peer else write.target,
+                pagination_token=token,
+            )
+
+        clean = True
+        trail = PageTrail(page(None).name)
+        token: str | None = None
+        while True:
+            response = await self._sender.send(page(token), account_id=write.account_id)
+            clean = clean and not response.errors
+            for message in objects.read_messages(response):
+                if message.created_at is not None and message.created_at < since:
+                    return clean, response.date  # newest first: the pages cover the time
+                if message.sender_id is None:
+                    clean = False  # may be ours, may be theirs
+                elif message.sender_id == write.account_id:
+                    posts.append(
+                        Post(
+                            id=message.id,
+                            text=message.text,
+                            author_id=message.sender_id,
+                            conversation_id=message.conversation_id,
+                            created_at=message.created_at,
+                            in_reply_to_post_id=write.target,
+                        )
+                    )
+            token = trail.next_token(response)
+            if token is None:
+                return clean, response.date
+
+
+def _until(problem: BotkitError | Parked) -> datetime | None:
+    if isinstance(problem, Parked):
+        return problem.until
+    return problem.retry_at if isinstance(problem, RateLimited | ServerError) else None

@@ -1,0 +1,1 @@
+"""What a test holds: the sandbox, its virtual time, and bots running in it."""

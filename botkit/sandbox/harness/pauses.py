@@ -1,0 +1,138 @@
+"""What stands between a bot in the sandbox and its store and network: the switch of a crash.
+
+A process that is killed writes nothing more and sends nothing more, whatever its cleaning-up code
+would like to. And while the store works in its threads, virtual time stands still.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, cast
+
+from botkit.errors import StoreUnavailable, TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+
+    from botkit.ports.io import HttpRequest, HttpResponse, HttpStream, Transport
+    from botkit.ports.store import Store
+    from botkit.sandbox.harness.clock import VirtualClock
+
+__all__ = ["GatedTransport", "Life", "gated_store", "threads_counted"]
+
+_RUN = "run_in_executor"
+_GROUPS = frozenset(
+    {
+        "events",
+        "states",
+        "writes",
+        "credentials",
+        "accounts",
+        "invitations",
+        "leases",
+        "progress",
+        "ledger",
+    }
+)
+
+
+class Life:
+    """Whether the process is alive."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.clock = clock
+        self.over = False
+
+
+def gated_store(store: Store, life: Life) -> Store:
+    """The store as a process that can be killed sees it."""
+    return cast("Store", _Gated(store, life))
+
+
+class _Gated:
+    """Passes everything on while the process lives; a dead one finds no store."""
+
+    def __init__(self, inner: object, life: Life) -> None:
+        self._inner = inner
+        self._life = life
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if name in _GROUPS:
+            found = _Gated(found, self._life)
+        elif callable(found):
+            found = _through(cast("Callable[..., Awaitable[Any]]", found), self._life)
+        else:
+            return found
+        setattr(self, name, found)
+        return found
+
+
+def _through(call: Callable[..., Awaitable[Any]], life: Life) -> Callable[..., Awaitable[Any]]:
+    async def passed(*args: Any, **kwargs: Any) -> Any:
+        _check(life)
+        with life.clock.working():
+            result = await call(*args, **kwargs)
+        _check(life)
+        return result
+
+    return passed
+
+
+def _check(life: Life) -> None:
+    if life.over:
+        raise StoreUnavailable("The process was killed.")
+
+
+class GatedTransport:
+    """The network as a process that can be killed sees it."""
+
+    def __init__(self, inner: Transport, life: Life) -> None:
+        self._inner = inner
+        self._life = life
+
+    async def send(
+        self,
+        request: HttpRequest,
+        *,
+        before_bytes: Callable[[], Awaitable[None]] | None = None,
+    ) -> HttpResponse:
+        """See `ports.Transport.send`."""
+        self._check(request)
+        return await self._inner.send(request, before_bytes=before_bytes)
+
+    @asynccontextmanager
+    async def stream(self, request: HttpRequest) -> AsyncGenerator[HttpStream]:
+        """See `ports.Transport.stream`."""
+        self._check(request)
+        async with self._inner.stream(request) as opened:
+            yield opened
+
+    def _check(self, request: HttpRequest) -> None:
+        if self._life.over:
+            raise TransportError("The process was killed.", request=request.name)
+
+
+@contextmanager
+def threads_counted(clock: VirtualClock) -> Generator[None]:
+    """Let virtual time stand still while a thread works that a task of the loop waits for."""
+    loop = asyncio.get_running_loop()
+    plain = loop.run_in_executor
+
+    def counted(executor: Any, call: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        working = clock.working()
+        working.__enter__()
+        # Added before anybody awaits it: whoever waits runs right after time may move again.
+        future = plain(executor, call, *args)
+        future.add_done_callback(lambda _: working.__exit__(None, None, None))
+        return future
+
+    # Set by name: a loop that does not allow it (uvloop) goes without.
+    with suppress(AttributeError):
+        setattr(loop, _RUN, counted)
+    try:
+        yield
+    finally:
+        with suppress(AttributeError):
+            setattr(loop, _RUN, plain)

@@ -1,0 +1,253 @@
+"""A bot that runs in the sandbox: with a real store in a folder, the in-process X, virtual time.
+
+It is authorized as an operator would do it: consent page, code, token endpoint, vault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from botkit.bot import open_runtime
+from botkit.bot.compose_client import apps_of, open_the_vault
+from botkit.client.logins.context import Surroundings
+from botkit.client.signin.oauth1_login import OAuth1Attempt
+from botkit.client.signin.oauth2_login import LoginAttempt, LoginWish
+from botkit.config import Settings, load_settings
+from botkit.runtime.life.lifecycle import Pace
+from botkit.sandbox.harness.clock import SeededEntropy
+from botkit.sandbox.harness.pauses import GatedTransport, Life, gated_store, threads_counted
+from botkit.sandbox.wire.exchange import Call
+from botkit.sandbox.x.transport import SandboxTransport
+from botkit.storage import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+    from pathlib import Path
+
+    from botkit.bot import Bot
+    from botkit.ports.store import Store
+    from botkit.sandbox.harness.clock import VirtualClock
+    from botkit.sandbox.world.grants import App
+    from botkit.sandbox.world.world import UserRecord
+    from botkit.sandbox.x.server import XServer
+
+__all__ = ["Home", "Process", "Stuck", "run_bot"]
+
+_PACE = Pace(
+    poll_s=60.0, lease_ttl_s=60.0, lease_renew_s=20.0, keeper_ttl_s=180.0, keeper_renew_s=60.0
+)
+"""Slower than in service, because hours of virtual time pass in a test."""
+_TRIES = 5000
+"""Real milliseconds in which nothing moves."""
+
+
+class Stuck(AssertionError):
+    """What a test waits for does not come, however far time moves."""
+
+
+class Home:
+    """What outlives a process: the account, its app, the folder with its store, the vault key."""
+
+    def __init__(self, server: XServer, folder: Path, *, username: str) -> None:
+        self.server = server
+        self.folder = folder
+        self.user: UserRecord = server.world.add_user(username)
+        self.app: App = server.world.grants.add_app(username)
+        self.starts = 0
+        self.heard_from: str | None = None
+        self.signs = False
+        """Whether the settings hold the app's key and secret, for OAuth 1.0a."""
+        self._key = server.world.entropy.token_bytes(32)
+
+    @property
+    def store_url(self) -> str:
+        """Where the store is."""
+        return f"sqlite:///{self.folder / 'botkit.db'}"
+
+    def settings(self) -> Settings:
+        """The bot's settings, read as always. Blocks."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        environ = {
+            "BOTKIT_APP__CLIENT_ID": self.app.client_id,
+            "BOTKIT_APP__CLIENT_SECRET": self.app.client_secret or "",
+            "BOTKIT_APP__BEARER_TOKEN": self.app.bearer,
+            "BOTKIT_APP__REDIRECT_URI": self.app.redirect_uris[0],
+            "BOTKIT_BOT__ACCOUNT": self.user.username,
+            "BOTKIT_STORE__URL": self.store_url,
+            "BOTKIT_STORE__KEY": base64.urlsafe_b64encode(self._key).decode(),
+        }
+        if self.signs:
+            environ |= {
+                "BOTKIT_APP__API_KEY": self.app.api_key,
+                "BOTKIT_APP__API_SECRET": self.app.api_secret,
+            }
+        return load_settings(environ=environ, folder=self.folder)
+
+    async def authorize(self, around: Surroundings, scopes: Sequence[str]) -> None:
+        """Log the account in, as a person with a browser does. Raises what a login raises."""
+        wish = LoginWish(redirect_uri=self.app.redirect_uris[0], scopes=tuple(scopes))
+        attempt = LoginAttempt(around, wish)
+        await attempt.finish(await self._consent(attempt.url))
+
+    async def authorize_oauth1(self, around: Surroundings) -> None:
+        """The same by OAuth 1.0a."""
+        wish = LoginWish(redirect_uri=self.app.redirect_uris[0], scopes=())
+        attempt = await OAuth1Attempt.begin(around, wish)
+        await attempt.finish(await self._consent(attempt.url))
+
+    async def _consent(self, url: str) -> str:
+        """What X's page sends the browser back with."""
+        page = Call.of("GET", url)
+        fields = {"as": self.user.username, "decision": "authorize"}
+        answer = await self.server.handle(
+            Call(method="POST", path=page.path, query=(*page.query, *fields.items()))
+        )
+        return urlsplit(answer.headers["location"]).query
+
+
+class Process:
+    """One life of a bot in the sandbox."""
+
+    def __init__(self, home: Home, life: Life, store: Store) -> None:
+        self.home = home
+        self.store = store
+        self._life = life
+        self._stop = asyncio.Event()
+        self._started = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._runtime: Any = None
+
+    @property
+    def account_id(self) -> str:
+        """The account that the bot acts for."""
+        return self.home.user.id
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has neither crashed nor ended."""
+        return self._task is not None and not self._task.done() and not self._life.over
+
+    async def crash(self) -> None:
+        """Kill it, as `kill -9` does: nothing more is written or sent, no lease given back."""
+        self._life.over = True
+        abandon = getattr(self._runtime, "crash", None)
+        if abandon is not None:
+            abandon()
+        if self._task is not None:
+            self._task.cancel()
+            await self._drive(self._task)
+
+    async def start(self, bot: Bot, settings: Settings, transport: GatedTransport) -> None:
+        """Start the bot; returns when it hears events. Raises what its start raised."""
+        loop = asyncio.get_running_loop()
+        # A process of its own: its end must not cancel the test, so no task group holds it.
+        task = self._task = loop.create_task(self._live(bot, settings, transport))
+        starting = loop.create_task(self._started.wait())
+        try:
+            await self._drive(task, starting)
+        finally:
+            starting.cancel()
+        self.check()
+
+    async def stop(self) -> None:
+        """End it as SIGTERM does. Raises what ended it before, if something did."""
+        self._stop.set()
+        if self._task is not None:
+            await self._drive(self._task)
+        self.check()
+
+    def check(self) -> None:
+        """Raise what ended the process, if something did that was no crash."""
+        task = self._task
+        if task is None or not task.done() or self._life.over or task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            raise error
+
+    async def _live(self, bot: Bot, settings: Settings, transport: GatedTransport) -> None:
+        clock = self._life.clock
+        entropy = SeededEntropy(f"{self.home.user.username} {self.home.starts}")
+        async with open_runtime(
+            bot,
+            settings,
+            store=self.store,
+            transport=transport,
+            clock=clock,
+            entropy=entropy,
+            pace=_PACE,
+        ) as self._runtime:
+            self._started.set()
+            await self._stop.wait()
+
+    async def _drive(self, *tasks: asyncio.Task[Any]) -> None:
+        """Move time until one of the tasks is done."""
+        clock = self._life.clock
+        tries = _TRIES
+        while not any(task.done() for task in tasks):
+            await clock.at_rest()
+            if any(task.done() for task in tasks):
+                break
+            if not await clock.move(tries=tries):
+                raise Stuck("the bot neither starts nor ends, and waits for nothing")
+            tries -= clock.next_timer() is None
+
+
+@asynccontextmanager
+async def run_bot(
+    home: Home, bot: Bot, *, scopes: Sequence[str] | None = None, oauth1: bool = False
+) -> AsyncGenerator[Process]:
+    """Run a bot until the block ends; see `Sandbox.running`."""
+    clock: VirtualClock = home.server.world.clock  # type: ignore[assignment]
+    life = Life(clock)
+    transport = GatedTransport(SandboxTransport(home.server, clock), life)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(threads_counted(clock))
+        home.signs = home.signs or oauth1
+        settings = await asyncio.to_thread(home.settings)
+        inner = await stack.enter_async_context(open_store(home.store_url, clock=clock))
+        store = gated_store(inner, life)
+        process = Process(home, life, store)
+        home.starts += 1
+        wanted = bot.scopes if scopes is None else scopes
+        if home.heard_from is None:
+            await _authorize(home, settings, store, transport, scopes=wanted, oauth1=oauth1)
+        home.heard_from = home.heard_from or home.server.world.next_id()
+        await process.start(bot, settings, transport)
+        try:
+            yield process
+        except BaseException:
+            await process.crash()
+            raise
+        if process.is_running:
+            await process.stop()
+        process.check()
+
+
+async def _authorize(
+    home: Home,
+    settings: Settings,
+    store: Store,
+    transport: GatedTransport,
+    *,
+    scopes: Sequence[str],
+    oauth1: bool,
+) -> None:
+    if not scopes and not oauth1:
+        return
+    around = Surroundings(
+        store=store,
+        vault=await open_the_vault(settings, store),
+        transport=transport,
+        clock=home.server.world.clock,
+        entropy=SeededEntropy(f"{home.user.username} login"),
+        apps=apps_of(settings),
+    )
+    if scopes:
+        await home.authorize(around, scopes)
+    if oauth1:
+        await home.authorize_oauth1(around)

@@ -1,0 +1,158 @@
+"""`Sandbox`: what a test of a bot holds. See the how-to on testing.
+
+    async def test_greets(sandbox: Sandbox) -> None:
+        ada = sandbox.user("ada")
+        async with sandbox.running(bot):
+            await ada.posts("@greeter hello")
+            await sandbox.settle()
+        assert sandbox.replies_to(ada) == ["Hello @ada!"]
+
+Time is virtual: nothing waits for real. What an actor does is worked off, as far as it can be
+without moving time, before the verb returns; `settle` and `advance` move time.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
+from botkit.sandbox.harness.process import Home, Process, Stuck, run_bot
+from botkit.sandbox.harness.settling import unsettled
+from botkit.sandbox.world.actors import Actor
+from botkit.sandbox.world.world import World
+from botkit.sandbox.x.server import XServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+    from pathlib import Path
+
+    from botkit.bot import Bot
+    from botkit.sandbox.world.rules import WorldRules
+    from botkit.sandbox.world.world import PostRecord
+    from botkit.sandbox.x.faults import Faults
+
+__all__ = ["Sandbox"]
+
+_TRIES = 5000
+"""Real milliseconds in which nothing moves."""
+_DAY = timedelta(days=1)
+
+
+class Sandbox:
+    """A simulated X for one test.
+
+    Attributes:
+        clock: Virtual time.
+        world: Users, posts, messages, apps and grants.
+        server: X's API over that world.
+        faults: What shall go wrong.
+    """
+
+    def __init__(
+        self, folder: Path, *, rules: WorldRules | None = None, seed: str = "sandbox"
+    ) -> None:
+        self.clock = VirtualClock()
+        self.world = World(self.clock, SeededEntropy(seed), rules=rules)
+        self.server = XServer(self.world)
+        self.faults: Faults = self.server.faults
+        self._folder = folder
+        self._homes: dict[str, Home] = {}
+        self._processes: list[Process] = []
+
+    def user(self, username: str) -> Actor:
+        """A user to act as; made when there is none of that name."""
+        return Actor(self.world, self.world.add_user(username), self.clock.at_rest)
+
+    @asynccontextmanager
+    async def running(
+        self,
+        bot: Bot,
+        *,
+        account: str = "",
+        scopes: Sequence[str] | None = None,
+        oauth1: bool = False,
+    ) -> AsyncGenerator[Process]:
+        """Run a bot until the block ends, as the account of the bot's name or another one.
+
+        The first time the account is authorized, for the scopes that setup would ask for or for
+        `scopes` (none at all: it is not), with `oauth1` by OAuth 1.0a too; later runs find store
+        and logins as they were left.
+        Starting may move time, as after a crash, when the dead process's lease has to run out.
+        """
+        username = account or bot.name
+        home = self._homes.get(username)
+        if home is None:
+            home = Home(self.server, self._folder / username, username=username)
+            self._homes[username] = home
+        async with run_bot(home, bot, scopes=scopes, oauth1=oauth1) as process:
+            self._processes.append(process)
+            try:
+                await self.clock.at_rest()
+                yield process
+            finally:
+                self._processes.remove(process)
+
+    async def settle(self, *, within: timedelta = _DAY) -> None:
+        """Move time until no event is due and every write is final.
+
+        What an author put into the future (`emit(at=...)`) is not due; `advance` goes there.
+
+        Raises:
+            Stuck: It does not settle within that much virtual time; says what is open.
+        """
+        end = self.clock.now() + within
+        tries = _TRIES
+        while True:
+            await self.clock.at_rest()
+            todo = await self._todo()
+            if not todo:
+                return
+            if self.clock.now() > end:
+                raise Stuck(f"not settled after {within}: {'; '.join(todo)}")
+            if not await self.clock.move(tries=tries):
+                raise Stuck(f"nothing moves any more: {'; '.join(todo)}")
+            tries -= self.clock.next_timer() is None
+
+    async def advance(self, span: timedelta | float) -> None:
+        """Move time on by that much (seconds, when it is a number)."""
+        await self.clock.advance(span)
+        for process in self._processes:
+            process.check()
+
+    def replies_to(self, who: Actor | PostRecord) -> list[str]:
+        """What others answered a user, or a post, as they wrote it, oldest first."""
+        posts = [post for post in self.world.posts.values() if not post.deleted]
+        if isinstance(who, Actor):
+            found = [post for post in posts if post.reply_to_user_id == who.id != post.author_id]
+        else:
+            found = [post for post in posts if post.reply_to_id == who.id]
+        return [post.written for post in found]
+
+    def posts_by(self, username: str) -> list[str]:
+        """What a user posted, replies too, as written, oldest first."""
+        return [post.written for post in self.world.posts_by(self.world.user(username).id)]
+
+    def messages_to(self, who: Actor) -> list[str]:
+        """The direct messages that a user got, oldest first."""
+        return [
+            message.text
+            for message in self.world.messages_of(who.id)
+            if message.recipient_id == who.id
+        ]
+
+    @property
+    def spent_usd(self) -> Decimal:
+        """What all apps have spent."""
+        apps = self.world.grants.apps.values()
+        return sum((app.spent_usd for app in apps), start=Decimal(0))
+
+    async def _todo(self) -> list[str]:
+        todo: list[str] = []
+        for process in self._processes:
+            process.check()
+            if process.is_running:
+                todo += [what async for what in unsettled(self.world, process)]
+        return todo

@@ -1,0 +1,58 @@
+"""When a sandbox has settled: no event is due, every write is final, nothing owed is unheard."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from botkit.model.records import EventState, WriteState
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from botkit.model.records import StoredEvent
+    from botkit.sandbox.harness.process import Process
+    from botkit.sandbox.world.world import World
+
+__all__ = ["unsettled"]
+
+_OPEN_WRITES = (
+    WriteState.QUEUED,
+    WriteState.SENDING,
+    WriteState.UNCERTAIN,
+    WriteState.ABSENT,
+)
+_HEARD_WITHIN = timedelta(minutes=15)
+"""A mention that no source has brought by then will not come; the slow poll takes five minutes."""
+
+
+async def unsettled(world: World, process: Process) -> AsyncIterator[str]:
+    """What a process has yet to do, in words."""
+    for write in await process.store.writes.listing(states=_OPEN_WRITES):
+        yield f"write {write.id} is {write.state}: {write.reason or 'not sent yet'}"
+    for event in await process.store.events.listing(state=EventState.WAITING, limit=10_000):
+        if _is_under_way(world, event):
+            yield f"event {event.key} waits: {event.waiting_for or event.note or 'its turn'}"
+    for key in _owed(world, process):
+        if not await process.store.events.get(key, account_id=process.account_id):
+            yield f"event {key} has not been heard"
+
+
+def _is_under_way(world: World, event: StoredEvent) -> bool:
+    """Not so: what its author put into the future, and what waits for a cause without a time."""
+    if event.waiting_for:
+        return event.not_before is not None
+    if event.not_before is None or event.not_before <= world.clock.now():
+        return True
+    return event.attempts > 0
+
+
+def _owed(world: World, process: Process) -> list[str]:
+    """The keys of posts that the mentions timeline shows since the bot has been running."""
+    since = int(process.home.heard_from or 0)
+    oldest = world.clock.now() - _HEARD_WITHIN
+    return [
+        f"post/{post.id}/0"
+        for post in world.posts_naming(process.account_id)
+        if int(post.id) > since and post.created_at >= oldest
+    ]

@@ -1,0 +1,1 @@
+"""Requests and responses of the simulated X, and X's error bodies."""

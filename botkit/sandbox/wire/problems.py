@@ -1,0 +1,229 @@
+"""X's error bodies, word by word.
+
+Source: X API docs, "Response codes and errors" and "Rate limits"; recorded bodies where X's pages
+show none.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from botkit.sandbox.wire.exchange import Answer, Refused
+
+if TYPE_CHECKING:
+    from datetime import date
+
+__all__ = [
+    "bad_request",
+    "bad_signature",
+    "bad_timestamp",
+    "blank",
+    "credits_depleted",
+    "duplicate_content",
+    "forbidden",
+    "invalid_request",
+    "level_too_low",
+    "missing",
+    "not_enrolled",
+    "oauth_error",
+    "rate_limited",
+    "spend_cap_reached",
+    "suspended",
+    "too_many_connections",
+    "unauthorized",
+    "unsummoned",
+    "usage_capped",
+    "v1_error",
+    "wrong_kind",
+]
+
+_TYPES = "https://api.twitter.com/2/problems/"
+
+
+def blank(status: int, title: str, *, detail: str = "") -> Refused:
+    """A problem of the generic type."""
+    body = {"title": title, "type": "about:blank", "status": status, "detail": detail or title}
+    return Refused(Answer.json(status, body))
+
+
+def unauthorized() -> Refused:
+    """401: the token is missing, expired or revoked."""
+    return blank(401, "Unauthorized")
+
+
+def forbidden(detail: str = "Forbidden") -> Refused:
+    """403 in X's generic form; a missing OAuth 2.0 scope looks like this too."""
+    body = {"detail": detail, "type": "about:blank", "title": "Forbidden", "status": 403}
+    return Refused(Answer.json(403, body))
+
+
+def duplicate_content() -> Refused:
+    """403: the same text again."""
+    return forbidden("You are not allowed to create a Tweet with duplicate content.")
+
+
+def unsummoned() -> Refused:
+    """403: the author of the post did not summon the account."""
+    return forbidden(
+        "Reply to this conversation is not allowed because you have not been mentioned or"
+        " otherwise engaged by the author of the post you are replying to."
+    )
+
+
+def wrong_kind(used: str, supported: list[str]) -> Refused:
+    """403: the route does not take this kind of token."""
+    body = {
+        "title": "Unsupported Authentication",
+        "detail": f"Authenticating with {used} is forbidden for this endpoint."
+        f"  Supported authentication types are [{', '.join(supported)}].",
+        "type": _TYPES + "unsupported-authentication",
+        "status": 403,
+    }
+    return Refused(Answer.json(403, body))
+
+
+def not_enrolled(client_id: str) -> Refused:
+    """403: the app does not stand in a package with API access."""
+    body = {
+        "client_id": client_id,
+        "detail": "When authenticating requests to the Twitter API v2 endpoints, you must use keys"
+        " and tokens from a Twitter developer App that is attached to a Project. You can create a"
+        " project via the developer portal.",
+        "registration_url": "https://developer.twitter.com/en/docs/projects/overview",
+        "title": "Client Forbidden",
+        "required_enrollment": "Appropriate Level of API Access",
+        "reason": "client-not-enrolled",
+        "type": _TYPES + "client-forbidden",
+    }
+    return Refused(Answer.json(403, body))
+
+
+def suspended() -> Refused:
+    """403: the user's account is suspended (code 64)."""
+    message = "Your account is suspended and is not permitted to access this feature."
+    return Refused(Answer.json(403, {"errors": [{"code": 64, "message": message}]}))
+
+
+def credits_depleted(account_id: int) -> Refused:
+    """402: the app's prepaid credits are used up."""
+    body = {
+        "account_id": account_id,
+        "title": "CreditsDepleted",
+        "detail": f"Your enrolled account [{account_id}] does not have any credits to fulfill this"
+        " request.",
+        "type": _TYPES + "credits",
+    }
+    return Refused(Answer.json(402, body))
+
+
+def spend_cap_reached(today: date) -> Refused:
+    """403: the spending limit of the cycle is reached. X's exact detail is not known."""
+    reset = (today.replace(day=28) + timedelta(days=4)).replace(day=1)
+    body = {
+        "title": "SpendCapReached",
+        "detail": f"The spending limit of this billing cycle is reached. It resets on {reset}.",
+    }
+    return Refused(Answer.json(403, body))
+
+
+def usage_capped(account_id: int) -> Refused:
+    """429: as many posts were read as the app may read in a month."""
+    body = {
+        "account_id": account_id,
+        "product_name": "pay-per-use",
+        "title": "UsageCapExceeded",
+        "period": "Monthly",
+        "scope": "Product",
+        "detail": "Usage cap exceeded: Monthly product cap",
+        "type": _TYPES + "usage-capped",
+    }
+    return Refused(Answer.json(429, body))
+
+
+def rate_limited() -> Refused:
+    """429 of a rate window."""
+    body = {
+        "title": "Too Many Requests",
+        "detail": "Too Many Requests",
+        "type": "about:blank",
+        "status": 429,
+    }
+    return Refused(Answer.json(429, body))
+
+
+def too_many_connections() -> Refused:
+    """429: the app's streams are all open."""
+    body = {
+        "title": "ConnectionException",
+        "detail": "This stream is currently at the maximum allowed connection limit.",
+        "connection_issue": "TooManyConnections",
+        "type": "https://api.x.com/2/problems/streaming-connection",
+    }
+    return Refused(Answer.json(429, body))
+
+
+def bad_request(message: str, **parameters: list[str]) -> Refused:
+    """400 with the parameters that are wrong."""
+    body = {
+        "errors": [{"parameters": parameters, "message": message}],
+        "title": "Invalid Request",
+        "detail": "One or more parameters to your request was invalid.",
+        "type": _TYPES + "invalid-request",
+    }
+    return Refused(Answer.json(400, body))
+
+
+def invalid_request(message: str) -> Refused:
+    """400: the body breaks the schema."""
+    return bad_request(message)
+
+
+def missing(kind: str, value: str, *, parameter: str) -> dict[str, Any]:
+    """An entry of `errors`: a resource that is not there.
+
+    With the newer host of X's own sample, which X's SDK insists on.
+    Source: X API docs, "Response codes and errors".
+    """
+    return {
+        "value": value,
+        "detail": f"Could not find {kind} with {parameter}: [{value}].",
+        "title": "Not Found Error",
+        "resource_type": kind,
+        "parameter": parameter,
+        "resource_id": value,
+        "type": "https://api.x.com/2/problems/resource-not-found",
+    }
+
+
+def v1_error(status: int, code: int, message: str) -> Refused:
+    """An error list with one code, as the OAuth 1.0a routes answer."""
+    return Refused(Answer.json(status, {"errors": [{"code": code, "message": message}]}))
+
+
+def bad_signature() -> Refused:
+    """401: the signature, the keys or the nonce are wrong (code 32)."""
+    return v1_error(401, 32, "Could not authenticate you.")
+
+
+def bad_timestamp() -> Refused:
+    """401: the time that was signed is too far from X's (code 135)."""
+    return v1_error(401, 135, "Timestamp out of bounds.")
+
+
+def level_too_low() -> Refused:
+    """403: the OAuth 1.0a token's permission level does not allow it."""
+    body = {
+        "title": "Forbidden",
+        "status": 403,
+        "detail": "Your client app is not configured with the appropriate oauth1 app permissions"
+        " for this endpoint.",
+        "type": _TYPES + "oauth1-permissions",
+    }
+    return Refused(Answer.json(403, body))
+
+
+def oauth_error(status: int, error: str, description: str) -> Refused:
+    """An error of the token endpoint."""
+    body = {"error": error, "error_description": description}
+    return Refused(Answer.json(status, body, cache_control="no-store"))

@@ -1,0 +1,1 @@
+"""The simulated world: users, posts, apps, tokens, limits, and the users' actions."""

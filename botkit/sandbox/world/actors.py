@@ -1,0 +1,79 @@
+"""What a test, or a person at the page, makes the users of the simulated X do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from botkit.sandbox.world.world import MessageRecord, PostRecord, UserRecord, World
+
+__all__ = ["Actor"]
+
+T = TypeVar("T")
+
+
+class Actor:
+    """A user of the simulated X who does things.
+
+    Each verb returns when all that runs has come to rest again; time does not move.
+    """
+
+    def __init__(
+        self, world: World, user: UserRecord, at_rest: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._world = world
+        self._user = user
+        self._at_rest = at_rest
+
+    @property
+    def id(self) -> str:
+        """The user's id."""
+        return self._user.id
+
+    @property
+    def username(self) -> str:
+        """The user's name, without the @."""
+        return self._user.username
+
+    async def posts(self, text: str) -> PostRecord:
+        """Publish a post."""
+        return await self._done(self._world.add_post(self.id, text))
+
+    async def replies(self, to: PostRecord | str, text: str) -> PostRecord:
+        """Answer a post."""
+        return await self._done(self._world.add_post(self.id, text, reply_to=_id(to)))
+
+    async def quotes(self, post: PostRecord | str, text: str) -> PostRecord:
+        """Quote a post."""
+        return await self._done(self._world.add_post(self.id, text, quoting=_id(post)))
+
+    async def messages(self, to: Actor | str, text: str) -> MessageRecord:
+        """Send a direct message."""
+        other = to.id if isinstance(to, Actor) else self._world.user(to).id
+        return await self._done(self._world.add_message(self.id, other, text))
+
+    async def follows(self, other: Actor | str, *, on: bool = True) -> None:
+        """Follow someone, or stop."""
+        followed = other.id if isinstance(other, Actor) else self._world.user(other).id
+        self._world.follow(self.id, followed, on=on)
+        await self._at_rest()
+
+    async def deletes(self, post: PostRecord | str) -> None:
+        """Delete a post of the user's own."""
+        self._world.delete_post(_id(post))
+        await self._at_rest()
+
+    async def revokes(self) -> None:
+        """Take back, on X's page of connected apps, what the user allowed."""
+        self._world.revoke(self.id)
+        await self._at_rest()
+
+    async def _done(self, result: T) -> T:
+        await self._at_rest()
+        return result
+
+
+def _id(post: PostRecord | str) -> str:
+    return post if isinstance(post, str) else post.id

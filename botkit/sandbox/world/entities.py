@@ -1,0 +1,97 @@
+"""How X reads a post's text: who is mentioned, which links are in it.
+
+Source: twitter-text configuration v3; X API docs, "Counting characters" (a reply starts with the
+names of those it answers, which `display_text_range` leaves out).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from botkit.protocol.text.links import link_spans
+from botkit.protocol.text.weighted_length import mentions_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+__all__ = ["LinkEntity", "NameEntity", "Reading", "read_text"]
+
+
+class NameEntity(Struct, frozen=True):
+    """An @name in the text; positions count code points, the end is exclusive."""
+
+    start: int
+    end: int
+    user_id: str
+    username: str
+
+
+class LinkEntity(Struct, frozen=True):
+    """A link in the text, which X shortened."""
+
+    start: int
+    end: int
+    url: str
+    expanded_url: str
+
+
+class Reading(Struct, frozen=True, kw_only=True):
+    """A text as X keeps it: `display_start` is where the author's own words begin."""
+
+    text: str
+    display_start: int
+    names: tuple[NameEntity, ...]
+    links: tuple[LinkEntity, ...]
+
+
+def read_text(
+    written: str,
+    *,
+    answered: Iterable[str],
+    find_user: Callable[[str], tuple[str, str] | None],
+) -> Reading:
+    """The text as X keeps it.
+
+    `answered` are the usernames that a reply starts with; `find_user` gives id and username of a
+    name, whatever its case, or None.
+    """
+    prefix = "".join(f"@{name} " for name in answered)
+    shortened = _shorten(prefix + written)
+    text = shortened[0]
+    names: list[NameEntity] = []
+    for found in mentions_in(text):
+        known = find_user(found.username)
+        if known is not None:
+            names.append(NameEntity(found.start, found.end, *known))
+    return Reading(
+        text=text, display_start=len(prefix), names=tuple(names), links=tuple(shortened[1])
+    )
+
+
+def _shorten(text: str) -> tuple[str, Sequence[LinkEntity]]:
+    parts: list[str] = []
+    links: list[LinkEntity] = []
+    length = last = 0
+    for found in link_spans(text):
+        before = text[last : found.start]
+        length += len(before)
+        short = _short_link(found.url)
+        links.append(LinkEntity(length, length + len(short), short, _whole(found.url)))
+        parts += [before, short]
+        length += len(short)
+        last = found.end
+    parts.append(text[last:])
+    return "".join(parts), links
+
+
+def _whole(url: str) -> str:
+    return url if "://" in url else f"http://{url}"
+
+
+def _short_link(url: str) -> str:
+    if url.startswith("https://t.co/"):
+        return url
+    return "https://t.co/" + hashlib.sha256(url.encode()).hexdigest()[:10]

@@ -1,0 +1,111 @@
+"""The rate windows of the simulated X: fixed windows that start with their first call.
+
+Source: X API docs, "Rate limits"; the figures come from the operations table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botkit.model.tokens import CredentialKind
+from botkit.sandbox.wire import problems
+from botkit.sandbox.world.grants import App
+from botkit.sandbox.world.world import UserRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from botkit.ports.io import Clock
+    from botkit.protocol.api.operations import Operation
+
+__all__ = ["Caller", "Limits"]
+
+_DAY_S = 24 * 3600
+
+
+@dataclass(slots=True, frozen=True)
+class Caller:
+    """Who calls: the app, and the user when it calls for one.
+
+    `granted_level` is that of an OAuth 1.0a token.
+    """
+
+    app: App
+    kind: CredentialKind
+    user: UserRecord | None = None
+    scopes: tuple[str, ...] = ()
+    granted_level: str = ""
+
+    @property
+    def level(self) -> str:
+        """The value of `x-access-level`. Source: X API docs, "Apps"; recorded traffic."""
+        if self.kind is CredentialKind.OAUTH1:
+            return self.granted_level
+        return "read" if self.kind is CredentialKind.APP_ONLY else "read-write"
+
+
+@dataclass(slots=True)
+class _Window:
+    opened: float
+    used: int = 0
+
+
+class Limits:
+    """Counts calls by operation and by user or app; switched off it says and enforces nothing."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._windows: dict[tuple[str, str, float], _Window] = {}
+        self.enforced = True
+
+    def take(self, operation: Operation, caller: Caller) -> dict[str, str]:
+        """Count one call; gives the rate headers.
+
+        Raises:
+            Refused: 429, with the headers: a window is used up.
+        """
+        if not self.enforced:
+            return {}
+        headers: dict[str, str] = {}
+        exhausted = False
+        for subject, limit, span_s, prefix in _windows(operation, caller):
+            window = self._window(operation.id, subject, span_s)
+            if window.used >= limit:
+                exhausted = True
+            else:
+                window.used += 1
+            now = self._clock.now().timestamp()
+            left_s = window.opened + span_s - self._clock.monotonic()
+            headers |= {
+                f"{prefix}-limit": str(limit),
+                f"{prefix}-remaining": str(limit - window.used),
+                f"{prefix}-reset": str(int(now + left_s) + 1),
+            }
+        if exhausted:
+            refused = problems.rate_limited()
+            refused.answer.headers |= headers
+            raise refused
+        return headers
+
+    def _window(self, operation_id: str, subject: str, span_s: float) -> _Window:
+        key = (operation_id, subject, span_s)
+        now = self._clock.monotonic()
+        window = self._windows.get(key)
+        if window is None or now >= window.opened + span_s:
+            window = self._windows[key] = _Window(opened=now)
+        return window
+
+
+def _windows(operation: Operation, caller: Caller) -> Iterator[tuple[str, int, float, str]]:
+    """Whose window, its limit, its length and the prefix of its headers."""
+    by_user = caller.user is not None
+    if caller.user is not None:
+        for window in operation.user_windows:
+            prefix = "x-user-limit-24hour" if window.seconds == _DAY_S else "x-rate-limit"
+            yield f"user {caller.app.id} {caller.user.id}", window.limit, window.seconds, prefix
+    for window in operation.app_windows:
+        if window.seconds == _DAY_S:
+            yield f"app {caller.app.id}", window.limit, window.seconds, "x-app-limit-24hour"
+        elif not by_user or not operation.user_windows:
+            yield f"app {caller.app.id}", window.limit, window.seconds, "x-rate-limit"

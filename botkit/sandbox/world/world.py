@@ -1,0 +1,306 @@
+"""The simulated world: users, posts, conversations, direct messages and follows.
+
+It knows what happened and tells whoever listens; what an app may see or do of it is decided in
+`server.py` and `routes/`. Ids have the shape of X's snowflakes and are made from the clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from botkit.sandbox.world.entities import LinkEntity, NameEntity, read_text
+from botkit.sandbox.world.grants import Grants
+from botkit.sandbox.world.oauth1_tokens import Pairs
+from botkit.sandbox.world.rules import WorldRules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from botkit.ports.io import Clock, Entropy
+
+__all__ = [
+    "Happening",
+    "MessageRecord",
+    "PostRecord",
+    "UnknownThingError",
+    "UserRecord",
+    "World",
+]
+
+_SNOWFLAKE_EPOCH_MS = 1288834974657
+
+
+class UnknownThingError(LookupError):
+    """A user, post or app that this world does not have."""
+
+
+@dataclass(slots=True, eq=False)
+class UserRecord:
+    """A user. `automated` is the automated-account label."""
+
+    id: str
+    username: str
+    name: str
+    created_at: datetime
+    description: str = ""
+    automated: bool = False
+    protected: bool = False
+    suspended: bool = False
+    following: set[str] = field(default_factory=set[str])
+
+
+@dataclass(slots=True, eq=False)
+class PostRecord:
+    """A post. `written` is what its author wrote, `text` what X made of it."""
+
+    id: str
+    author_id: str
+    written: str
+    text: str
+    display_start: int
+    created_at: datetime
+    conversation_id: str
+    names: tuple[NameEntity, ...] = ()
+    links: tuple[LinkEntity, ...] = ()
+    reply_to_id: str | None = None
+    reply_to_user_id: str | None = None
+    quoted_id: str | None = None
+    quoted_user_id: str | None = None
+    reply_settings: str = "everyone"
+    app_id: str | None = None
+    deleted: bool = False
+
+    def mentions(self, user_id: str, *, explicit: bool = False) -> bool:
+        """Whether the user is named; `explicit` leaves out the names that a reply starts with."""
+        least = self.display_start if explicit else 0
+        return any(name.user_id == user_id and name.start >= least for name in self.names)
+
+
+@dataclass(slots=True, eq=False)
+class MessageRecord:
+    """A direct message between two users."""
+
+    id: str
+    conversation_id: str
+    sender_id: str
+    recipient_id: str
+    text: str
+    created_at: datetime
+    deleted_for: set[str] = field(default_factory=set[str])
+
+
+class Happening(Struct, frozen=True, kw_only=True):
+    """Something happened: `post`, `delete`, `message`, `follow`, `unfollow` or `revoke`."""
+
+    kind: str
+    post: PostRecord | None = None
+    message: MessageRecord | None = None
+    actor_id: str = ""
+    target_id: str = ""
+    app_id: str = ""
+
+
+class World:
+    """Everything that is on this X. One event loop; nothing in here waits."""
+
+    def __init__(self, clock: Clock, entropy: Entropy, *, rules: WorldRules | None = None) -> None:
+        self.clock = clock
+        self.entropy = entropy
+        self.rules = rules or WorldRules()
+        self.users: dict[str, UserRecord] = {}
+        self.posts: dict[str, PostRecord] = {}
+        self.messages: dict[str, MessageRecord] = {}
+        self.listeners: list[Callable[[Happening], None]] = []
+        self.logged_in: str | None = None
+        self._usernames: dict[str, str] = {}
+        self._posts_by: dict[str, list[PostRecord]] = {}
+        self._naming: dict[str, list[PostRecord]] = {}
+        self._last_id = 0
+        self.grants = Grants(clock, entropy, rules=self.rules, next_id=self.next_id)
+        self.clock_off = timedelta(0)
+        self.pairs = Pairs(self.time_on_x, entropy)
+
+    def time_on_x(self) -> datetime:
+        """What X's own clock shows: the world's, and as far ahead as was planned."""
+        return self.clock.now() + self.clock_off
+
+    def next_id(self) -> str:
+        """A new id, greater than all before it."""
+        elapsed = self.clock.now() - datetime.fromtimestamp(0, UTC)
+        stamp = elapsed // timedelta(milliseconds=1) - _SNOWFLAKE_EPOCH_MS
+        self._last_id = max(self._last_id + 1, stamp << 22)
+        return str(self._last_id)
+
+    def add_user(
+        self, username: str, *, name: str | None = None, automated: bool = False
+    ) -> UserRecord:
+        """A new user; the one that is there when the name is taken."""
+        known = self.find_user(username)
+        if known is not None:
+            return known
+        user = UserRecord(
+            id=self.next_id(),
+            username=username,
+            name=name if name is not None else username.capitalize(),
+            created_at=self.clock.now(),
+            automated=automated,
+        )
+        self.users[user.id] = user
+        self._usernames[username.lower()] = user.id
+        return user
+
+    def find_user(self, user: str) -> UserRecord | None:
+        """A user by id or by username (with or without the @, in any case)."""
+        by_name = self._usernames.get(user.removeprefix("@").lower())
+        return self.users.get(by_name or user)
+
+    def user(self, user: str) -> UserRecord:
+        """As `find_user`. Raises `UnknownThingError`."""
+        found = self.find_user(user)
+        if found is None:
+            raise UnknownThingError(f"there is no user {user!r}")
+        return found
+
+    def post(self, post_id: str) -> PostRecord:
+        """A post that is not deleted. Raises `UnknownThingError`."""
+        found = self.posts.get(post_id)
+        if found is None or found.deleted:
+            raise UnknownThingError(f"there is no post {post_id!r}")
+        return found
+
+    def add_post(
+        self,
+        author_id: str,
+        written: str,
+        *,
+        reply_to: str | None = None,
+        quoting: str | None = None,
+        leave_out: Sequence[str] = (),
+        app_id: str | None = None,
+    ) -> PostRecord:
+        """The author publishes a post, and all who listen are told.
+
+        `leave_out` are ids of users whose names the reply shall not start with.
+        """
+        parent = self.post(reply_to) if reply_to else None
+        quoted = self.post(quoting) if quoting else None
+        answered = self._answered(author_id, parent, leave_out) if parent else []
+        reading = read_text(written, answered=answered, find_user=self._naming_of)
+        post_id = self.next_id()
+        post = PostRecord(
+            id=post_id,
+            author_id=self.users[author_id].id,
+            written=written,
+            text=reading.text,
+            display_start=reading.display_start,
+            created_at=self.clock.now(),
+            conversation_id=parent.conversation_id if parent else post_id,
+            names=reading.names,
+            links=reading.links,
+            reply_to_id=parent.id if parent else None,
+            reply_to_user_id=parent.author_id if parent else None,
+            quoted_id=quoted.id if quoted else None,
+            quoted_user_id=quoted.author_id if quoted else None,
+            app_id=app_id,
+        )
+        self._file(post)
+        self.tell(Happening(kind="post", post=post, actor_id=author_id))
+        return post
+
+    def delete_post(self, post_id: str) -> None:
+        """The author deletes a post. Raises `UnknownThingError`."""
+        post = self.post(post_id)
+        post.deleted = True
+        self.tell(Happening(kind="delete", post=post, actor_id=post.author_id))
+
+    def add_message(self, sender_id: str, recipient_id: str, text: str) -> MessageRecord:
+        """A direct message is sent, and all who listen are told."""
+        pair = sorted((sender_id, recipient_id), key=int)
+        message = MessageRecord(
+            id=self.next_id(),
+            conversation_id="-".join(pair),
+            sender_id=sender_id,
+            recipient_id=recipient_id,
+            text=text,
+            created_at=self.clock.now(),
+        )
+        self.messages[message.id] = message
+        self.tell(Happening(kind="message", message=message, actor_id=sender_id))
+        return message
+
+    def follow(self, follower_id: str, followed_id: str, *, on: bool = True) -> None:
+        """One user follows another, or stops."""
+        following = self.users[follower_id].following
+        if on:
+            following.add(followed_id)
+        else:
+            following.discard(followed_id)
+        kind = "follow" if on else "unfollow"
+        self.tell(Happening(kind=kind, actor_id=follower_id, target_id=followed_id))
+
+    def revoke(self, user_id: str, *, app_id: str | None = None) -> None:
+        """The user takes back the grants given to one app, or to all."""
+        ended: set[str] = set()
+        for grant in self.grants.of_user(user_id):
+            if app_id in {None, grant.app.id}:
+                self.grants.end(grant)
+                ended.add(grant.app.id)
+        for pair in self.pairs.of_user(user_id):
+            if app_id in {None, pair.app.id}:
+                self.pairs.end(pair)
+                ended.add(pair.app.id)
+        for app in sorted(ended):
+            self.tell(Happening(kind="revoke", actor_id=user_id, app_id=app))
+
+    def posts_by(self, user_id: str) -> list[PostRecord]:
+        """The user's posts that are there, oldest first."""
+        return [post for post in self._posts_by.get(user_id, ()) if not post.deleted]
+
+    def newest_by(self, user_id: str) -> Iterator[PostRecord]:
+        """The user's posts that are there, newest first."""
+        return (post for post in reversed(self._posts_by.get(user_id, ())) if not post.deleted)
+
+    def posts_naming(self, user_id: str) -> list[PostRecord]:
+        """The user's mentions timeline: others' posts, replies too, oldest first."""
+        return [
+            post
+            for post in self._naming.get(user_id, ())
+            if not post.deleted and post.author_id != user_id
+        ]
+
+    def messages_of(
+        self, user_id: str, *, conversation_id: str | None = None
+    ) -> list[MessageRecord]:
+        """The direct messages that the user can see, oldest first."""
+        return [
+            message
+            for message in self.messages.values()
+            if user_id in {message.sender_id, message.recipient_id}
+            and user_id not in message.deleted_for
+            and conversation_id in {None, message.conversation_id}
+        ]
+
+    def tell(self, happening: Happening) -> None:
+        """Tell all who listen."""
+        for listener in tuple(self.listeners):
+            listener(happening)
+
+    def _file(self, post: PostRecord) -> None:
+        self.posts[post.id] = post
+        self._posts_by.setdefault(post.author_id, []).append(post)
+        for user_id in dict.fromkeys(name.user_id for name in post.names):
+            self._naming.setdefault(user_id, []).append(post)
+
+    def _naming_of(self, username: str) -> tuple[str, str] | None:
+        user = self.find_user(username) if not username.isdigit() else None
+        return (user.id, user.username) if user else None
+
+    def _answered(self, author_id: str, parent: PostRecord, leave_out: Iterable[str]) -> list[str]:
+        """The names a reply starts with: the author of the post, then those it names."""
+        skipped = {author_id, *leave_out}
+        ids = dict.fromkeys([parent.author_id, *(name.user_id for name in parent.names)])
+        return [self.users[user_id].username for user_id in ids if user_id not in skipped]

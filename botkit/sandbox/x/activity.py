@@ -1,0 +1,127 @@
+"""X's Activity API: who subscribed to what, and the open streams that carry it.
+
+Source: X API docs, "X Activity API" and "Event payloads" (calls, events, envelopes), "Consuming
+streaming data" and "Handling disconnections" (lines, keep-alives, connections).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Self
+
+from botkit.sandbox.wire.exchange import encode
+from botkit.sandbox.x.envelopes import envelopes_of
+
+if TYPE_CHECKING:
+    from botkit.sandbox.world.grants import App
+    from botkit.sandbox.world.world import Happening, World
+    from botkit.sandbox.x.faults import Faults
+    from botkit.sandbox.x.subscriptions import Subscription
+
+__all__ = ["Activity", "Connection"]
+
+_BUFFER_LINES = 10_000
+
+
+class Connection:
+    """One open stream: an async iterator over its lines; `aclose` gives its place back."""
+
+    def __init__(self, activity: Activity, app_id: str) -> None:
+        self._activity = activity
+        self.app_id = app_id
+        self.lines: asyncio.Queue[bytes | None] = asyncio.Queue(_BUFFER_LINES)
+
+    def push(self, line: bytes | None) -> None:
+        """Put a line into the buffer; None ends the stream."""
+        # A reader that is too slow loses its connection without notice.
+        if self.lines.full():
+            while not self.lines.empty():
+                self.lines.get_nowait()
+            line = None
+        self.lines.put_nowait(line)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        line = await self._activity.next_line(self)
+        if line is None:
+            await self.aclose()
+            raise StopAsyncIteration
+        return line
+
+    async def aclose(self) -> None:
+        """Close the stream."""
+        self._activity.forget(self)
+
+
+class Activity:
+    """Subscriptions and streams of all apps."""
+
+    def __init__(self, world: World, faults: Faults) -> None:
+        self._world = world
+        self._faults = faults
+        self.subscriptions: dict[str, Subscription] = {}
+        self._connections: list[Connection] = []
+        world.listeners.append(self._on_happening)
+
+    def of_app(self, app_id: str) -> list[Subscription]:
+        """The app's subscriptions, oldest first."""
+        return [one for one in self.subscriptions.values() if one.app_id == app_id]
+
+    def open_streams(self, app_id: str) -> int:
+        """How many streams the app holds open."""
+        return sum(connection.app_id == app_id for connection in self._connections)
+
+    def connect(self, app: App) -> Connection:
+        """A new stream; its place is taken at once."""
+        connection = Connection(self, app.id)
+        self._connections.append(connection)
+        return connection
+
+    def forget(self, connection: Connection) -> None:
+        """A stream is closed."""
+        if connection in self._connections:
+            self._connections.remove(connection)
+
+    def cut(self) -> None:
+        """Close every stream."""
+        for connection in self._connections:
+            connection.push(None)
+
+    async def next_line(self, connection: Connection) -> bytes | None:
+        """The stream's next line, or a keep-alive; None at its end."""
+        while True:
+            try:
+                async with self._world.clock.timeout(self._world.rules.keep_alive_s):
+                    return await connection.lines.get()
+            except TimeoutError:
+                if not self._faults.stream.silent:
+                    return b"\r\n"
+
+    def _on_happening(self, happening: Happening) -> None:
+        for subscription in tuple(self.subscriptions.values()):
+            for envelope in envelopes_of(self._world, happening, subscription):
+                self._deliver(subscription.app_id, encode(envelope) + b"\r\n")
+
+    def _deliver(self, app_id: str, line: bytes) -> None:
+        plan = self._faults.stream
+        if plan.silent:
+            return
+        if plan.drop:
+            plan.drop -= 1
+            return
+        if plan.reorder:
+            plan.held.insert(0, line)
+            if len(plan.held) < plan.reorder:
+                return
+            lines, plan.held, plan.reorder = plan.held, [], 0
+        else:
+            lines = [line]
+        if plan.duplicate:
+            plan.duplicate -= 1
+            lines = [each for each in lines for _ in range(2)]
+        for connection in self._connections:
+            if connection.app_id == app_id:
+                for each in lines:
+                    connection.push(each)

@@ -1,0 +1,286 @@
+"""Planned faults: what goes wrong, for which calls, how often.
+
+A call is named by method and path, `POST /2/tweets` or `GET /2/users/*/mentions`; a `*` or a
+`{name}` stands for one segment, and a last segment `**` for all that follows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
+
+from botkit.sandbox.wire.exchange import Answer, Call, Delivery, encode
+
+if TYPE_CHECKING:
+    from botkit.sandbox.world.world import World
+
+__all__ = ["Fault", "Faults", "Kind"]
+
+Kind = Literal["lose", "cut", "stall", "reset", "repeat", "answer"]
+
+
+@dataclass(slots=True, eq=False)
+class Fault:
+    """One planned fault. `times` counts down; None is for ever."""
+
+    kind: Kind
+    method: str
+    path: re.Pattern[str]
+    times: int | None
+    answer: Callable[[], Answer] | None = None
+    hits: int = 0
+
+    def matches(self, call: Call) -> bool:
+        """Whether it strikes this call."""
+        return (
+            self.times != 0
+            and self.method in {"*", call.method}
+            and self.path.fullmatch(call.path) is not None
+        )
+
+    def strike(self) -> None:
+        """Count one."""
+        self.hits += 1
+        if self.times is not None:
+            self.times -= 1
+
+
+@dataclass(slots=True, eq=False)
+class _StreamPlan:
+    """What the activity streams do to the next events."""
+
+    duplicate: int = 0
+    drop: int = 0
+    reorder: int = 0
+    held: list[bytes] = field(default_factory=list[bytes])
+    silent: bool = False
+
+
+class Faults:
+    """What a test plans. Each verb plans one fault; `clear` forgets them all."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._planned: list[Fault] = []
+        self.stream = _StreamPlan()
+        self.cut_streams: Callable[[], None] = lambda: None
+
+    def lose_answer(self, call: str, *, times: int | None = 1) -> Fault:
+        """X carries it out, and the connection dies before the answer."""
+        return self._plan("lose", call, times)
+
+    def cut_answer(self, call: str, *, times: int | None = 1) -> Fault:
+        """X carries it out, and the answer breaks off in the middle."""
+        return self._plan("cut", call, times)
+
+    def stall(self, call: str, *, times: int | None = 1) -> Fault:
+        """X carries it out, and the answer never comes."""
+        return self._plan("stall", call, times)
+
+    def reset(self, call: str, *, times: int | None = 1) -> Fault:
+        """X does nothing, and the connection dies: to the client as a lost answer."""
+        return self._plan("reset", call, times)
+
+    def repeat(self, call: str, *, times: int | None = 1) -> Fault:
+        """Something on the way sends it twice; the second answer comes back."""
+        return self._plan("repeat", call, times)
+
+    def rate_limit(
+        self, call: str, *, times: int | None = 1, reset_in_s: float | None = 30
+    ) -> Fault:
+        """429; with `reset_in_s` None without any rate header."""
+
+        def limited() -> Answer:
+            body = {
+                "title": "Too Many Requests",
+                "detail": "Too Many Requests",
+                "type": "about:blank",
+                "status": 429,
+            }
+            answer = Answer.json(429, body)
+            if reset_in_s is not None:
+                reset = int(self._world.clock.now().timestamp() + reset_in_s)
+                answer.headers |= {
+                    "x-rate-limit-limit": "100",
+                    "x-rate-limit-remaining": "0",
+                    "x-rate-limit-reset": str(reset),
+                }
+            return answer
+
+        return self._plan("answer", call, times, answer=limited)
+
+    def unavailable(
+        self,
+        call: str,
+        *,
+        times: int | None = 1,
+        status: int = 503,
+        retry_after_s: int | None = None,
+    ) -> Fault:
+        """A 5xx; X does nothing."""
+        headers = {"retry-after": str(retry_after_s)} if retry_after_s is not None else {}
+        body = {"title": "Service Unavailable", "type": "about:blank", "status": status}
+        return self.answer(call, status=status, body=body, headers=headers, times=times)
+
+    def answer(
+        self,
+        call: str,
+        *,
+        status: int,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        times: int | None = 1,
+    ) -> Fault:
+        """A canned answer; X does nothing. `body` is sent as it is when it is bytes."""
+        raw = body if isinstance(body, bytes) else encode(body) if body is not None else b""
+        named = {"content-type": "application/json; charset=utf-8", **(headers or {})}
+
+        def canned() -> Answer:
+            return Answer(status=status, headers=dict(named), body=raw)
+
+        return self._plan("answer", call, times, answer=canned)
+
+    def duplicate_events(self, count: int = 1) -> None:
+        """The next events come twice on the stream."""
+        self.stream.duplicate += count
+
+    def drop_events(self, count: int = 1) -> None:
+        """The next events do not come on the stream."""
+        self.stream.drop += count
+
+    def reorder_events(self, count: int = 2) -> None:
+        """The next events come all at once, the last one first."""
+        self.stream.reorder = count
+
+    def silence_streams(self, *, on: bool = True) -> None:
+        """Streams stay open and send nothing, not even keep-alives."""
+        self.stream.silent = on
+
+    def revoke(self, user: str, *, only: Literal["", "oauth2", "oauth1"] = "") -> None:
+        """The user takes back what the user allowed, on X's page of connected apps.
+
+        With `only` that kind of login ends, and X tells nobody.
+        """
+        user_id = self._world.user(user).id
+        if not only:
+            self._world.revoke(user_id)
+        elif only == "oauth2":
+            for grant in self._world.grants.of_user(user_id):
+                self._world.grants.end(grant)
+        else:
+            for pair in self._world.pairs.of_user(user_id):
+                self._world.pairs.end(pair)
+
+    def suspend(self, user: str, *, on: bool = True) -> None:
+        """X suspends the user's account."""
+        self._world.user(user).suspended = on
+
+    def out_of_credit(self, *, on: bool = True) -> None:
+        """Every app's prepaid credits are used up."""
+        for app in self._world.grants.apps.values():
+            app.credits_usd = Decimal(0) if on else None
+
+    def spend_cap(self, *, on: bool = True) -> None:
+        """Every app has reached its spending limit."""
+        for app in self._world.grants.apps.values():
+            app.spend_capped = on
+
+    def usage_cap(self, *, on: bool = True) -> None:
+        """Every app has read as many posts as it may in a month."""
+        for app in self._world.grants.apps.values():
+            app.usage_capped = on
+
+    def not_enrolled(self, *, on: bool = True) -> None:
+        """No app stands in a package with API access."""
+        for app in self._world.grants.apps.values():
+            app.enrolled = not on
+
+    def renew_keys(self) -> None:
+        """The operator makes every app's keys anew in X's console; those in use are wrong."""
+        for app in self._world.grants.apps.values():
+            self._world.grants.renew_keys(app)
+
+    def clock_off(self, seconds: float = 1200) -> None:
+        """X's clock is that far ahead of the machine's: `Date` says so, signatures are judged."""
+        self._world.clock_off = timedelta(seconds=seconds)
+
+    def clear(self) -> None:
+        """Forget what is planned; X's clock is right again."""
+        self._planned.clear()
+        self.clock_off(0)
+        self.stream = _StreamPlan()
+
+    def plan(self, kind: str, options: dict[str, Any]) -> None:
+        """Plan by name, for the admin API. Raises `ValueError` for a name it does not know."""
+        if kind not in _BY_NAME:
+            raise ValueError(f"no such fault: {kind!r}; there are {', '.join(sorted(_BY_NAME))}")
+        getattr(self, kind)(**options)
+
+    def due(self, call: Call) -> Fault | None:
+        """The fault that strikes this call; counts it."""
+        for fault in self._planned:
+            if fault.matches(call):
+                fault.strike()
+                return fault
+        return None
+
+    def _plan(
+        self,
+        kind: Kind,
+        call: str,
+        times: int | None,
+        *,
+        answer: Callable[[], Answer] | None = None,
+    ) -> Fault:
+        method, _, path = call.partition(" ")
+        if not path.startswith("/"):
+            raise ValueError(f"name the call as METHOD /path, not {call!r}")
+        fault = Fault(kind, method.upper(), _pattern(path), times, answer)
+        self._planned.append(fault)
+        return fault
+
+
+DELIVERIES = {"lose": Delivery.LOST, "cut": Delivery.CUT, "stall": Delivery.STALLED}
+
+_BY_NAME = frozenset(
+    {
+        "lose_answer",
+        "cut_answer",
+        "stall",
+        "reset",
+        "repeat",
+        "rate_limit",
+        "unavailable",
+        "answer",
+        "duplicate_events",
+        "drop_events",
+        "reorder_events",
+        "silence_streams",
+        "cut_streams",
+        "revoke",
+        "suspend",
+        "out_of_credit",
+        "spend_cap",
+        "usage_cap",
+        "not_enrolled",
+        "renew_keys",
+        "clock_off",
+        "clear",
+    }
+)
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    parts: list[str] = []
+    for segment in path.split("/"):
+        if segment == "**":
+            parts.append(".*")
+        elif segment == "*" or (segment.startswith("{") and segment.endswith("}")):
+            parts.append("[^/]+")
+        else:
+            parts.append(re.escape(segment))
+    return re.compile("/".join(parts))

@@ -1,0 +1,127 @@
+"""The simulated X on a socket, over aiohttp: for other processes and any client."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from botkit.client.system import SystemClock, SystemEntropy
+from botkit.sandbox.wire.exchange import Answer, Call, Delivery
+from botkit.sandbox.world.world import World
+from botkit.sandbox.x.server import XServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+__all__ = ["OpenServer", "open_server", "serve"]
+
+_BODY_LIMIT_BYTES = 1024 * 1024
+
+
+class OpenServer:
+    """A simulated X that listens.
+
+    Attributes:
+        url: Its base, for instance `http://127.0.0.1:41873`; X's paths are under it.
+        server: The simulated X itself, with its world, faults and limits.
+    """
+
+    def __init__(self, url: str, server: XServer) -> None:
+        self.url = url
+        self.server = server
+
+    @property
+    def world(self) -> World:
+        """The world that is served."""
+        return self.server.world
+
+
+@asynccontextmanager
+async def open_server(
+    world: World | None = None, *, host: str = "127.0.0.1", port: int = 0
+) -> AsyncGenerator[OpenServer]:
+    """Serve a world, a new one in real time if none is given, until the block ends.
+
+    Port 0 takes a free one; `url` of what is yielded says which.
+
+    Raises:
+        OSError: The port is taken, or the address is not one of this machine.
+    """
+    served = world or World(SystemClock(), SystemEntropy())
+    server = await asyncio.to_thread(XServer, served)
+    app = web.Application(client_max_size=_BODY_LIMIT_BYTES)
+    app.router.add_route("*", "/{path:.*}", _handler(server))
+    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        await site.start()
+        bound = runner.addresses[0]
+        shown = f"[{host}]" if ":" in host else host
+        yield OpenServer(f"http://{shown}:{bound[1]}", server)
+    finally:
+        server.activity.cut()
+        await runner.cleanup()
+
+
+async def serve(
+    host: str = "127.0.0.1", port: int = 0, *, ready: Callable[[OpenServer], None] | None = None
+) -> None:
+    """Serve a new world until cancelled; `ready` is told when it listens."""
+    async with open_server(host=host, port=port) as opened:
+        if ready is not None:
+            ready(opened)
+        await asyncio.Event().wait()
+
+
+def _handler(server: XServer) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        call = Call.of(
+            request.method,
+            request.raw_path,
+            headers=dict(request.headers),
+            body=await request.read(),
+        )
+        answer = await server.handle(call)
+        if answer.delivery is not Delivery.WHOLE:
+            return await _fail(request, answer)
+        if answer.stream is not None:
+            return await _stream(request, answer)
+        return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+
+    return handle
+
+
+async def _stream(request: web.Request, answer: Answer) -> web.StreamResponse:
+    response = web.StreamResponse(status=answer.status, headers=answer.headers)
+    response.enable_chunked_encoding()
+    assert answer.stream is not None
+    try:
+        await response.prepare(request)
+        async for line in answer.stream:
+            await response.write(line)
+    except ConnectionResetError:
+        return response
+    finally:
+        await answer.stream.aclose()
+    await response.write_eof()
+    return response
+
+
+async def _fail(request: web.Request, answer: Answer) -> web.StreamResponse:
+    """Let the client see what a broken network shows."""
+    if answer.stream is not None:
+        await answer.stream.aclose()
+    if answer.delivery is Delivery.STALLED:
+        await asyncio.Event().wait()
+    response = web.StreamResponse(status=answer.status or 200, headers=answer.headers)
+    if answer.delivery is Delivery.CUT:
+        response.content_length = len(answer.body)
+        await response.prepare(request)
+        await response.write(answer.body[: len(answer.body) // 2])
+    if request.transport is not None:
+        request.transport.abort()
+    return response

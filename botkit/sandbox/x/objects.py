@@ -1,0 +1,243 @@
+"""Users, posts and messages as X's JSON, with the fields and expansions that were asked for.
+
+The `tweet.*` spelling, as live traffic has it; `post.fields` is understood too. Ids and texts are
+always there. Source: X's OpenAPI document; X API docs, "Data dictionary".
+"""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from botkit.sandbox.wire.exchange import Call
+    from botkit.sandbox.world.world import MessageRecord, PostRecord, UserRecord, World
+
+__all__ = [
+    "ALL_POST_FIELDS",
+    "Wanted",
+    "message_json",
+    "post_json",
+    "posts_body",
+    "timestamp",
+    "user_json",
+]
+
+_AUTOMATED = {
+    "badge_url": "https://pbs.twimg.com/semantic_core_img/1428827730364096519/4ZXpTBhS"
+    "?format=png&name=orig",
+    "description": "Automated",
+}
+
+ALL_POST_FIELDS = frozenset(
+    {
+        "author_id",
+        "conversation_id",
+        "created_at",
+        "display_text_range",
+        "edit_controls",
+        "entities",
+        "in_reply_to_user_id",
+        "lang",
+        "possibly_sensitive",
+        "public_metrics",
+        "referenced_tweets",
+        "reply_settings",
+    }
+)
+ALL_USER_FIELDS = frozenset(
+    {
+        "affiliation",
+        "created_at",
+        "description",
+        "protected",
+        "public_metrics",
+        "verified",
+        "verified_type",
+    }
+)
+
+
+class Wanted:
+    """Which fields and expansions a call asks for."""
+
+    def __init__(self, call: Call) -> None:
+        self.post_fields = _listed(call, "tweet.fields", "post.fields")
+        self.user_fields = _listed(call, "user.fields")
+        self.message_fields = _listed(call, "dm_event.fields")
+        self.expansions = _listed(call, "expansions")
+
+
+def timestamp(at: datetime) -> str:
+    """A time as X writes it."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
+def user_json(user: UserRecord, fields: Iterable[str] = ()) -> dict[str, Any]:
+    """A user."""
+    asked = set(fields)
+    whole: dict[str, Any] = {
+        "created_at": timestamp(user.created_at),
+        "description": user.description,
+        "protected": user.protected,
+        "verified": False,
+        "verified_type": "none",
+        "public_metrics": {
+            "followers_count": 0,
+            "following_count": len(user.following),
+            # The old name of live traffic, and the new one, which X's own client insists on.
+            "tweet_count": 0,
+            "post_count": 0,
+            "listed_count": 0,
+            "like_count": 0,
+        },
+    }
+    if user.automated:
+        whole["affiliation"] = dict(_AUTOMATED)
+    body: dict[str, Any] = {"id": user.id, "name": user.name, "username": user.username}
+    return body | {name: whole[name] for name in sorted(asked & whole.keys())}
+
+
+def post_json(post: PostRecord, fields: Iterable[str] = ()) -> dict[str, Any]:
+    """A post."""
+    asked = set(fields)
+    whole: dict[str, Any] = {
+        "author_id": post.author_id,
+        "conversation_id": post.conversation_id,
+        "created_at": timestamp(post.created_at),
+        "display_text_range": [post.display_start, len(post.text)],
+        "edit_controls": {"edits_remaining": 5, "is_edit_eligible": not post.reply_to_id},
+        "lang": "en",
+        "possibly_sensitive": False,
+        "public_metrics": {
+            "retweet_count": 0,
+            "reply_count": 0,
+            "like_count": 0,
+            "quote_count": 0,
+        },
+        "reply_settings": post.reply_settings,
+    }
+    if entities := _entities(post):
+        whole["entities"] = entities
+    if post.reply_to_user_id:
+        whole["in_reply_to_user_id"] = post.reply_to_user_id
+    if references := _references(post):
+        whole["referenced_tweets"] = references
+    body: dict[str, Any] = {
+        "id": post.id,
+        "text": post.text,
+        "edit_history_tweet_ids": [post.id],
+    }
+    return body | {name: whole[name] for name in sorted(asked & whole.keys())}
+
+
+def message_json(message: MessageRecord, fields: Iterable[str] = ()) -> dict[str, Any]:
+    """A direct message as an event of its conversation."""
+    asked = set(fields)
+    whole = {
+        "created_at": timestamp(message.created_at),
+        "dm_conversation_id": message.conversation_id,
+        "sender_id": message.sender_id,
+    }
+    body: dict[str, Any] = {"event_type": "MessageCreate", "id": message.id, "text": message.text}
+    return body | {name: whole[name] for name in sorted(asked & whole.keys())}
+
+
+def posts_body(
+    world: World, posts: Sequence[PostRecord], wanted: Wanted, *, single: bool = False
+) -> dict[str, Any]:
+    """`data` and `includes` of an answer with posts."""
+    fields = set(wanted.post_fields)
+    if "author_id" in wanted.expansions:
+        fields.add("author_id")
+    if "referenced_tweets.id" in wanted.expansions:
+        fields.add("referenced_tweets")
+    if "in_reply_to_user_id" in wanted.expansions:
+        fields.add("in_reply_to_user_id")
+    body: dict[str, Any] = {}
+    if posts:
+        listed = [post_json(post, fields) for post in posts]
+        body["data"] = listed[0] if single else listed
+    includes = _includes(world, posts, wanted, fields)
+    if includes:
+        body["includes"] = includes
+    return body
+
+
+def _includes(
+    world: World, posts: Sequence[PostRecord], wanted: Wanted, fields: set[str]
+) -> dict[str, Any]:
+    referenced = _referenced(world, posts, wanted)
+    user_ids: dict[str, None] = {}
+    for post in posts:
+        user_ids |= dict.fromkeys(_shown_users(post, wanted))
+    if "referenced_tweets.id.author_id" in wanted.expansions:
+        user_ids |= dict.fromkeys(post.author_id for post in referenced)
+    includes: dict[str, Any] = {}
+    if user_ids:
+        includes["users"] = [user_json(world.users[one], wanted.user_fields) for one in user_ids]
+    if referenced and "referenced_tweets.id" in wanted.expansions:
+        includes["tweets"] = [post_json(post, fields) for post in referenced]
+    return includes
+
+
+def _referenced(world: World, posts: Sequence[PostRecord], wanted: Wanted) -> Sequence[PostRecord]:
+    if not wanted.expansions & {"referenced_tweets.id", "referenced_tweets.id.author_id"}:
+        return ()
+    ids = [one for post in posts for one in (post.reply_to_id, post.quoted_id) if one]
+    return [world.posts[one] for one in dict.fromkeys(ids) if not world.posts[one].deleted]
+
+
+def _shown_users(post: PostRecord, wanted: Wanted) -> Iterator[str]:
+    if "author_id" in wanted.expansions:
+        yield post.author_id
+    if "in_reply_to_user_id" in wanted.expansions and post.reply_to_user_id:
+        yield post.reply_to_user_id
+    if "entities.mentions.username" in wanted.expansions:
+        yield from (name.user_id for name in post.names)
+
+
+def _entities(post: PostRecord) -> dict[str, Any]:
+    entities: dict[str, Any] = {}
+    if post.names:
+        entities["mentions"] = [
+            {"start": name.start, "end": name.end, "username": name.username, "id": name.user_id}
+            for name in post.names
+        ]
+    if post.links:
+        entities["urls"] = [
+            {
+                "start": link.start,
+                "end": link.end,
+                "url": link.url,
+                "expanded_url": link.expanded_url,
+                "display_url": link.expanded_url.partition("://")[2],
+            }
+            for link in post.links
+        ]
+    return entities
+
+
+def _references(post: PostRecord) -> list[dict[str, str]]:
+    references: list[dict[str, str]] = []
+    if post.reply_to_id:
+        references.append({"type": "replied_to", "id": post.reply_to_id})
+    if post.quoted_id:
+        references.append({"type": "quoted", "id": post.quoted_id})
+    return references
+
+
+def _listed(call: Call, *names: str) -> frozenset[str]:
+    found: set[str] = set()
+    for key, value in call.query:
+        if key in names:
+            found |= {part.strip() for part in value.split(",") if part.strip()}
+    # The newer spelling asks for the same things.
+    renamed = {
+        "referenced_posts": "referenced_tweets",
+        "referenced_posts.id": "referenced_tweets.id",
+    }
+    return frozenset(renamed.get(name, name) for name in found)

@@ -1,0 +1,152 @@
+"""Subscriptions of the Activity API, and its stream. Source: X API docs, "X Activity API"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from botkit.model.tokens import CredentialKind
+from botkit.sandbox.wire import problems
+from botkit.sandbox.wire.exchange import Answer, Refused, as_object
+from botkit.sandbox.x.context import Route, Visit
+from botkit.sandbox.x.envelopes import EVENT_TYPES, PRIVATE_SCOPES
+from botkit.sandbox.x.objects import timestamp
+from botkit.sandbox.x.routes.users import listed
+from botkit.sandbox.x.subscriptions import Subscription
+
+__all__ = ["ROUTES"]
+
+_KEYS = frozenset({"event_type", "filter", "tag", "webhook_id"})
+_FILTER_KEYS = frozenset({"user_id", "keyword", "direction"})
+_MOST = 1500
+
+
+def _create(visit: Visit) -> Answer:
+    body = as_object(visit.call.body)
+    if body is None or set(body) - _KEYS:
+        raise problems.invalid_request("the body is not a subscription")
+    event_type = str(body.get("event_type"))
+    if event_type not in EVENT_TYPES:
+        raise problems.bad_request("unknown event type", event_type=[event_type])
+    wanted = _filter(body.get("filter", {}))
+    _check_right(visit, event_type, wanted)
+    activity, app = visit.activity, visit.caller.app
+    mine = activity.of_app(app.id)
+    if any(one.event_type == event_type and one.filter == wanted for one in mine):
+        raise problems.blank(409, "Conflict", detail="This subscription exists already.")
+    if len(mine) >= _MOST:
+        raise problems.forbidden("The app has too many subscriptions.")
+    subscription = Subscription(
+        id=visit.world.next_id(),
+        app_id=app.id,
+        event_type=event_type,
+        filter=wanted,
+        tag=str(body["tag"]) if body.get("tag") else None,
+        created_at=timestamp(visit.world.clock.now()),
+    )
+    activity.subscriptions[subscription.id] = subscription
+    data = {"subscription": subscription.to_wire()}
+    return Answer.json(200, {"data": data, "meta": {"total_subscriptions": len(mine) + 1}})
+
+
+def _filter(chosen: Any) -> dict[str, str]:
+    try:
+        wanted = msgspec.convert(chosen, dict[str, str])
+    except msgspec.ValidationError:
+        wanted = {"": ""}
+    if set(wanted) - _FILTER_KEYS:
+        raise problems.bad_request("unknown filter", filter=[str(chosen)])
+    return wanted
+
+
+def _check_right(visit: Visit, event_type: str, chosen: dict[str, str]) -> None:
+    """A private event needs the token of the very user, with the event's scope."""
+    who = visit.caller
+    scope = PRIVATE_SCOPES.get(event_type)
+    if event_type != "oauth.revoke" and chosen.get("user_id") not in visit.world.users:
+        raise problems.bad_request("no such user", filter=[str(chosen)])
+    if scope is None:
+        return
+    if who.kind is CredentialKind.APP_ONLY:
+        supported = ["OAuth 1.0a User Context", "OAuth 2.0 User Context"]
+        raise problems.wrong_kind("OAuth 2.0 Application-Only", supported)
+    if who.user is None or who.user.id != chosen.get("user_id") or scope not in who.scopes:
+        raise problems.forbidden()
+
+
+def _list(visit: Visit) -> Answer:
+    mine = visit.activity.of_app(visit.caller.app.id)
+    body: dict[str, Any] = {"meta": {"total_subscriptions": len(mine), "result_count": len(mine)}}
+    if mine:
+        body["data"] = [one.to_wire() for one in mine]
+    return Answer.json(200, body)
+
+
+def _update(visit: Visit) -> Answer:
+    subscription = _mine(visit, visit.path["subscription_id"])
+    if subscription is None:
+        raise _not_there(visit.path["subscription_id"])
+    body = as_object(visit.call.body)
+    if body is None or set(body) - {"tag", "webhook_id"}:
+        raise problems.invalid_request("only the tag and the webhook can change")
+    if body.get("tag"):
+        subscription.tag = str(body["tag"])
+    return Answer.json(200, {"data": {"subscription": subscription.to_wire()}})
+
+
+def _delete(visit: Visit) -> Answer:
+    subscription_id = visit.path["subscription_id"]
+    if _mine(visit, subscription_id) is None:
+        raise _not_there(subscription_id)
+    del visit.activity.subscriptions[subscription_id]
+    return Answer.json(200, {"data": {"deleted": True}, "meta": _total(visit)})
+
+
+def _delete_many(visit: Visit) -> Answer:
+    done: list[dict[str, Any]] = []
+    errors: list[dict[str, Any]] = []
+    for subscription_id in listed(visit, "ids"):
+        if _mine(visit, subscription_id) is None:
+            reason = {"message": "Subscription not found", "reason": "NotFound"}
+            errors.append({"subscription_id": subscription_id, **reason})
+        else:
+            del visit.activity.subscriptions[subscription_id]
+            done.append({"subscription_id": subscription_id, "deleted": True})
+    body: dict[str, Any] = {"data": done, "meta": _total(visit)}
+    return Answer.json(200, body | ({"errors": errors} if errors else {}))
+
+
+def _stream(visit: Visit) -> Answer:
+    activity, app = visit.activity, visit.caller.app
+    if visit.call.param("backfill_minutes") not in {None, "0"} and not app.enterprise:
+        raise problems.bad_request("backfill is for Enterprise", backfill_minutes=["1"])
+    if activity.open_streams(app.id) >= visit.world.rules.stream_connections:
+        raise problems.too_many_connections()
+    headers = {"content-type": "application/json; charset=utf-8"}
+    return Answer(status=200, headers=headers, stream=activity.connect(app))
+
+
+def _mine(visit: Visit, subscription_id: str) -> Subscription | None:
+    found = visit.activity.subscriptions.get(subscription_id)
+    return found if found is not None and found.app_id == visit.caller.app.id else None
+
+
+def _not_there(subscription_id: str) -> Refused:
+    problem = problems.missing("subscription", subscription_id, parameter="subscription_id")
+    return Refused(Answer.json(404, problem | {"status": 404}))
+
+
+def _total(visit: Visit) -> dict[str, int]:
+    return {"total_subscriptions": len(visit.activity.of_app(visit.caller.app.id))}
+
+
+_ONE = "/2/activity/subscriptions/{subscription_id}"
+ROUTES = (
+    Route("POST", "/2/activity/subscriptions", _create, "createActivitySubscription"),
+    Route("GET", "/2/activity/subscriptions", _list, "getActivitySubscriptions"),
+    Route("DELETE", "/2/activity/subscriptions", _delete_many, "deleteActivitySubscriptionsByIds"),
+    Route("PUT", _ONE, _update, "updateActivitySubscription"),
+    Route("DELETE", _ONE, _delete, "deleteActivitySubscription"),
+    Route("GET", "/2/activity/stream", _stream, "activityStream"),
+)

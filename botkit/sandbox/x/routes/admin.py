@@ -1,0 +1,242 @@
+"""The sandbox's own small API under `/sandbox/`: it lets another process play the users.
+
+    POST /sandbox/users    {"username", "name"?, "automated"?}     -> the user
+    POST /sandbox/apps     {"name"?, "client_id"?, "client_secret"?, "api_key"?, "api_secret"?,
+                            "redirect_uris"?, "owner"?, "level"?, "takes_pin"?}
+                                                                   -> the app with its secrets
+    POST /sandbox/login    {"as"}          who is logged in on the consent page
+    POST /sandbox/grants   {"as", "client_id", "scopes"}           -> tokens, without a page
+    POST /sandbox/pairs    {"as", "client_id", "level"?}           -> an OAuth 1.0a access token
+    POST /sandbox/posts    {"as", "text", "reply_to"?, "quote"?}   -> the post
+    POST /sandbox/messages {"as", "to", "text"}                    -> the message
+    POST /sandbox/delete   {"id"}          the author deletes a post
+    POST /sandbox/revoke   {"as"}          the user takes back what it allowed
+    POST /sandbox/faults   {"kind", ...}   a verb of `Faults` with its options
+    GET  /sandbox/posts?by=NAME&to=NAME&limit=N   posts, oldest first
+    GET  /sandbox/messages?of=NAME                direct messages, oldest first
+    GET  /sandbox/state                           counts, spending, the token endpoint's log
+
+It has no password: it is for a sandbox on this machine. A body must be JSON, so that a web page
+of somebody else cannot send one unasked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from botkit.sandbox.wire import problems
+from botkit.sandbox.wire.exchange import Answer, as_object
+from botkit.sandbox.world.world import UnknownThingError
+from botkit.sandbox.x.context import Route, Visit
+from botkit.sandbox.x.objects import timestamp
+from botkit.sandbox.x.routes.consent_pages import SESSION_COOKIE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from botkit.sandbox.world.world import MessageRecord, PostRecord, UserRecord
+
+__all__ = ["ROUTES"]
+
+
+def _admin(act: Callable[[Visit, dict[str, Any]], Any]) -> Callable[[Visit], Answer]:
+    """A route that takes a JSON object and says what is wrong with it."""
+
+    def run(visit: Visit) -> Answer:
+        body: dict[str, Any] | None = {}
+        if visit.call.method == "POST":
+            body = as_object(visit.call.body)
+            if visit.call.media_type != "application/json" or body is None:
+                raise problems.invalid_request("send a JSON object as application/json")
+        try:
+            return Answer.json(200, act(visit, body or {}))
+        except (UnknownThingError, ValueError, TypeError) as wrong:
+            raise problems.invalid_request(str(wrong)) from wrong
+        except KeyError as missing:
+            raise problems.invalid_request(f"missing: {missing.args[0]}") from missing
+
+    return run
+
+
+def _add_user(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
+    username = str(body["username"])
+    if visit.world.logged_in is None:
+        visit.world.logged_in = username
+    user = visit.world.add_user(
+        username, name=body.get("name"), automated=bool(body.get("automated", False))
+    )
+    return _user(user)
+
+
+def _add_app(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
+    known = ("client_id", "client_secret", "api_key", "api_secret", "redirect_uris")
+    options = {name: body[name] for name in known if name in body}
+    app = visit.world.grants.add_app(str(body.get("name", "botkit sandbox")), **options)
+    app.level = str(body.get("level", app.level))
+    app.takes_pin = bool(body.get("takes_pin", app.takes_pin))
+    if body.get("owner"):
+        app.owner_id = visit.world.user(str(body["owner"])).id
+    return {
+        "id": app.id,
+        "name": app.name,
+        "client_id": app.client_id,
+        "client_secret": app.client_secret,
+        "api_key": app.api_key,
+        "api_secret": app.api_secret,
+        "bearer_token": app.bearer,
+        "redirect_uris": app.redirect_uris,
+    }
+
+
+def _log_in(visit: Visit) -> Answer:
+    body = as_object(visit.call.body) or {}
+    user = visit.world.find_user(str(body.get("as")))
+    if user is None:
+        raise problems.invalid_request("there is no such user")
+    visit.world.logged_in = user.username
+    answer = Answer.json(200, _user(user))
+    cookie = f"{SESSION_COOKIE}={user.username}; Path=/; HttpOnly; SameSite=Lax"
+    answer.headers["set-cookie"] = cookie
+    return answer
+
+
+def _grant(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
+    app = visit.world.grants.apps.get(str(body["client_id"]))
+    if app is None:
+        raise UnknownThingError("there is no app with this client_id")
+    scopes = body["scopes"].split() if isinstance(body["scopes"], str) else body["scopes"]
+    grant = visit.world.grants.grant(app, visit.world.user(str(body["as"])).id, scopes)
+    return {
+        "access_token": visit.world.grants.newest_access(grant),
+        "refresh_token": grant.refresh,
+        "scope": " ".join(grant.scopes),
+        "expires_in": int(visit.world.rules.access_ttl_s),
+    }
+
+
+def _pair(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
+    app = visit.world.grants.apps.get(str(body["client_id"]))
+    if app is None:
+        raise UnknownThingError("there is no app with this client_id")
+    user = visit.world.user(str(body["as"]))
+    pair = visit.world.pairs.issue(app, user.id, level=str(body.get("level", "")))
+    return {"oauth_token": pair.token, "oauth_token_secret": pair.secret, "level": pair.level}
+
+
+def _add_post(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
+    author = visit.world.user(str(body["as"]))
+    post = visit.world.add_post(
+        author.id, str(body["text"]), reply_to=body.get("reply_to"), quoting=body.get("quote")
+    )
+    return _post(visit, post)
+
+
+def _add_message(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
+    sender, other = visit.world.user(str(body["as"])), visit.world.user(str(body["to"]))
+    return _message(visit, visit.world.add_message(sender.id, other.id, str(body["text"])))
+
+
+def _delete(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
+    visit.world.delete_post(str(body["id"]))
+    return {"deleted": True}
+
+
+def _revoke(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
+    visit.world.revoke(visit.world.user(str(body["as"])).id)
+    return {"revoked": True}
+
+
+def _plan(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
+    options = {name: value for name, value in body.items() if name != "kind"}
+    visit.faults.plan(str(body["kind"]), options)
+    return {"planned": body["kind"]}
+
+
+def _posts(visit: Visit, _: dict[str, Any]) -> dict[str, Any]:
+    world, by, to = visit.world, visit.call.param("by"), visit.call.param("to")
+    posts = [post for post in world.posts.values() if not post.deleted]
+    if by:
+        posts = world.posts_by(world.user(by).id)
+    if to:
+        wanted = world.user(to).id
+        posts = [post for post in posts if post.reply_to_user_id == wanted]
+    limit = int(visit.call.param("limit") or 1000)
+    return {"posts": [_post(visit, post) for post in posts[-limit:]]}
+
+
+def _messages(visit: Visit, _: dict[str, Any]) -> dict[str, Any]:
+    of = visit.call.param("of")
+    messages = list(visit.world.messages.values())
+    if of:
+        messages = visit.world.messages_of(visit.world.user(of).id)
+    return {"messages": [_message(visit, message) for message in messages]}
+
+
+def _state(visit: Visit, _: dict[str, Any]) -> dict[str, Any]:
+    world, activity = visit.world, visit.activity
+    return {
+        "now": timestamp(world.clock.now()),
+        "logged_in": world.logged_in,
+        "users": [_user(user) for user in world.users.values()],
+        "posts": sum(not post.deleted for post in world.posts.values()),
+        "messages": len(world.messages),
+        "spent_usd": {app.client_id: str(app.spent_usd) for app in world.grants.apps.values()},
+        "subscriptions": [one.to_wire() for one in activity.subscriptions.values()],
+        "open_streams": {
+            app.client_id: activity.open_streams(app.id) for app in world.grants.apps.values()
+        },
+        "token_log": [
+            {
+                "at": timestamp(use.at),
+                "grant_type": use.grant_type,
+                "outcome": use.outcome,
+                "token_hash": use.token_hash,
+            }
+            for use in world.grants.log
+        ],
+    }
+
+
+def _user(user: UserRecord) -> dict[str, Any]:
+    return {"id": user.id, "username": user.username, "name": user.name}
+
+
+def _post(visit: Visit, post: PostRecord) -> dict[str, Any]:
+    return {
+        "id": post.id,
+        "by": visit.world.users[post.author_id].username,
+        "text": post.written,
+        "full_text": post.text,
+        "reply_to": post.reply_to_id,
+        "quote": post.quoted_id,
+        "conversation_id": post.conversation_id,
+        "created_at": timestamp(post.created_at),
+    }
+
+
+def _message(visit: Visit, message: MessageRecord) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "conversation_id": message.conversation_id,
+        "by": visit.world.users[message.sender_id].username,
+        "to": visit.world.users[message.recipient_id].username,
+        "text": message.text,
+        "created_at": timestamp(message.created_at),
+    }
+
+
+ROUTES = (
+    Route("POST", "/sandbox/users", _admin(_add_user)),
+    Route("POST", "/sandbox/apps", _admin(_add_app)),
+    Route("POST", "/sandbox/login", _log_in),
+    Route("POST", "/sandbox/grants", _admin(_grant)),
+    Route("POST", "/sandbox/pairs", _admin(_pair)),
+    Route("POST", "/sandbox/posts", _admin(_add_post)),
+    Route("GET", "/sandbox/posts", _admin(_posts)),
+    Route("POST", "/sandbox/messages", _admin(_add_message)),
+    Route("GET", "/sandbox/messages", _admin(_messages)),
+    Route("POST", "/sandbox/delete", _admin(_delete)),
+    Route("POST", "/sandbox/revoke", _admin(_revoke)),
+    Route("POST", "/sandbox/faults", _admin(_plan)),
+    Route("GET", "/sandbox/state", _admin(_state)),
+)

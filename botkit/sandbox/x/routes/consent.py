@@ -1,0 +1,146 @@
+"""X's consent page: who is logged in, what the app asks for, Authorize or Cancel.
+
+Without a browser: POST the page's fields (the query's, and `as` with a username and `decision`
+with `authorize` or `cancel`) to the page's address; the answer is the redirect to the app.
+Nothing is loaded from elsewhere, and no script runs.
+
+Source: X API docs, "Authorization code".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from botkit.sandbox.x.context import Route, Visit
+from botkit.sandbox.x.routes import consent_pages
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from botkit.sandbox.wire.exchange import Answer
+    from botkit.sandbox.world.grants import App
+
+__all__ = ["CONSENT_ROUTES", "SCOPES"]
+
+_MAX_STATE = 500
+_ASKED = (
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+)
+_METHODS = frozenset({"s256", "plain"})
+_CHALLENGE = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
+
+SCOPES: Mapping[str, str] = {
+    "tweet.read": "See posts you can see",
+    "tweet.write": "Post, delete and repost for you",
+    "tweet.moderate.write": "Hide and unhide replies to your posts",
+    "users.read": "See profiles you can see",
+    "users.email": "See your e-mail address",
+    "follows.read": "See who follows you and whom you follow",
+    "follows.write": "Follow and unfollow for you",
+    "offline.access": "Stay connected until you revoke access",
+    "space.read": "See Spaces you can see",
+    "mute.read": "See whom you muted",
+    "mute.write": "Mute and unmute for you",
+    "like.read": "See what you liked",
+    "like.write": "Like and unlike for you",
+    "list.read": "See your lists",
+    "list.write": "Create and manage lists for you",
+    "block.read": "See whom you blocked",
+    "block.write": "Block and unblock for you",
+    "bookmark.read": "See your bookmarks",
+    "bookmark.write": "Bookmark for you",
+    "dm.read": "Read your direct messages",
+    "dm.write": "Send and manage direct messages for you",
+    "media.write": "Upload media for you",
+    "timeline.read": "See your timelines",
+    "broadcast.read": "See live broadcasts and their chat",
+    "broadcast.write": "Manage live broadcasts for you",
+    "ads.read": "See your ads",
+    "ads.write": "Manage your ads",
+}
+"""The scopes that X knows, in words. Source: X API docs, "OAuth 2.0 scopes"."""
+
+
+def _show(visit: Visit) -> Answer:
+    asked = dict(visit.call.query)
+    app, scopes = _checked(visit, asked)
+    return consent_pages.ask(
+        visit,
+        app=app.name,
+        heading=f"{app.name} wants to access an X account",
+        action="/i/oauth2/authorize",
+        asked={name: asked[name] for name in _ASKED if name in asked},
+        lead="Things this app can do",
+        things=[(SCOPES[scope], scope) for scope in scopes],
+        callback=asked["redirect_uri"],
+    )
+
+
+def _decide(visit: Visit) -> Answer:
+    asked = dict(visit.call.query) | visit.call.fields()
+    app, scopes = _checked(visit, asked)
+    user = consent_pages.who_decides(visit, asked)
+    if asked.get("decision") == "authorize":
+        code = visit.world.grants.issue_code(
+            app,
+            user.id,
+            redirect_uri=asked["redirect_uri"],
+            scopes=scopes,
+            challenge=asked["code_challenge"],
+            method=asked["code_challenge_method"],
+        )
+        result = {"state": asked["state"], "code": code}
+    else:
+        result = {"error": "access_denied", "state": asked["state"]}
+    return consent_pages.back(asked["redirect_uri"], user, result)
+
+
+def _checked(visit: Visit, asked: dict[str, str]) -> tuple[App, list[str]]:
+    """The app and the scopes of a well-formed request. Raises `Refused`."""
+    app = visit.world.grants.apps.get(asked.get("client_id", ""))
+    if app is None:
+        raise consent_pages.refusal(visit, "no app has this client_id.")
+    if asked.get("redirect_uri") not in app.redirect_uris:
+        raise consent_pages.refusal(
+            visit,
+            "the redirect uri does not match any callback URL that is registered for the app.",
+        )
+    fault = _fault(asked)
+    if fault:
+        raise consent_pages.refusal(visit, fault)
+    scopes = asked["scope"].split()
+    return app, list(dict.fromkeys(scopes))
+
+
+def _fault(asked: dict[str, str]) -> str:
+    scopes = asked.get("scope", "").split()
+    unknown = [scope for scope in scopes if scope not in SCOPES]
+    rules = (
+        (asked.get("response_type") == "code", "response_type must be code."),
+        (bool(scopes) and not unknown, f"scope: not known to X: {' '.join(unknown) or 'nothing'}"),
+        (0 < len(asked.get("state", "")) <= _MAX_STATE, "state must have 1 to 500 characters."),
+        (
+            asked.get("code_challenge_method", "").lower() in _METHODS,
+            "code_challenge_method must be S256 or plain.",
+        ),
+        (
+            _CHALLENGE.fullmatch(asked.get("code_challenge", "")) is not None,
+            "code_challenge must have 43 to 128 unreserved characters.",
+        ),
+    )
+    return next((text for holds, text in rules if not holds), "")
+
+
+CONSENT_ROUTES = (
+    Route("GET", "/i/oauth2/authorize", _show),
+    Route("POST", "/i/oauth2/authorize", _decide),
+    Route("GET", "/2/oauth2/authorize", _show),
+    Route("POST", "/2/oauth2/authorize", _decide),
+)

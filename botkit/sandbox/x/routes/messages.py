@@ -1,0 +1,131 @@
+"""Direct messages: sending and reading. Source: X API docs, "Direct Messages"."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from botkit.sandbox.wire import problems
+from botkit.sandbox.wire.exchange import Answer, Refused, as_object
+from botkit.sandbox.wire.timeline_pages import page_of
+from botkit.sandbox.x.context import Route, Visit
+from botkit.sandbox.x.objects import Wanted, message_json, user_json
+
+if TYPE_CHECKING:
+    from botkit.sandbox.world.world import UserRecord
+
+__all__ = ["ROUTES"]
+
+_KEYS = frozenset({"text", "attachments"})
+_REACH = timedelta(days=30)
+
+
+def _to_participant(visit: Visit) -> Answer:
+    other = visit.world.users.get(visit.path["participant_id"])
+    return _send(visit, other)
+
+
+def _to_conversation(visit: Visit) -> Answer:
+    me = _user(visit)
+    pair = visit.path["dm_conversation_id"].split("-")
+    if me.id not in pair:
+        raise problems.forbidden()
+    other = next((one for one in pair if one != me.id), me.id)
+    return _send(visit, visit.world.users.get(other))
+
+
+def _send(visit: Visit, other: UserRecord | None) -> Answer:
+    me = _user(visit)
+    body = as_object(visit.call.body)
+    if body is None or set(body) - _KEYS:
+        raise problems.invalid_request("the body is not a message")
+    text = body.get("text")
+    if not isinstance(text, str) or not text.strip():
+        raise problems.invalid_request("$.text: is missing but it is required")
+    if other is None or other.suspended or other is me:
+        message = "You cannot send messages to this user."
+        raise Refused(Answer.json(403, {"errors": [{"code": 349, "message": message}]}))
+    sent = visit.world.add_message(me.id, other.id, text)
+    data = {"dm_conversation_id": sent.conversation_id, "dm_event_id": sent.id}
+    return Answer.json(201, {"data": data})
+
+
+def _all_events(visit: Visit) -> Answer:
+    return _events(visit, None)
+
+
+def _with_participant(visit: Visit) -> Answer:
+    pair = sorted((_user(visit).id, visit.path["participant_id"]), key=int)
+    return _events(visit, "-".join(pair))
+
+
+def _of_conversation(visit: Visit) -> Answer:
+    return _events(visit, visit.path["id"])
+
+
+def _events(visit: Visit, conversation_id: str | None) -> Answer:
+    since = visit.world.clock.now() - _REACH
+    messages = [
+        message
+        for message in visit.world.messages_of(_user(visit).id, conversation_id=conversation_id)
+        if message.created_at >= since
+    ]
+    page, meta = page_of(messages, visit.call, least=1, most=100, default=100, reach=10**6)
+    wanted = Wanted(visit.call)
+    fields = wanted.message_fields | (wanted.expansions & {"sender_id"})
+    body: dict[str, object] = {"meta": meta}
+    if page:
+        body["data"] = [message_json(message, fields) for message in page]
+    if page and "sender_id" in wanted.expansions:
+        senders = dict.fromkeys(message.sender_id for message in page)
+        users = [user_json(visit.world.users[one], wanted.user_fields) for one in senders]
+        body["includes"] = {"users": users}
+    return Answer.json(200, body)
+
+
+def _event(visit: Visit) -> Answer:
+    event_id = visit.path["event_id"]
+    message = visit.world.messages.get(event_id)
+    me = _user(visit)
+    if message is None or me.id not in {message.sender_id, message.recipient_id}:
+        problem = problems.missing("dm_event", event_id, parameter="event_id")
+        return Answer.json(200, {"errors": [problem]})
+    return Answer.json(200, {"data": message_json(message, Wanted(visit.call).message_fields)})
+
+
+def _delete(visit: Visit) -> Answer:
+    message = visit.world.messages.get(visit.path["event_id"])
+    if message is not None:
+        message.deleted_for.add(_user(visit).id)
+    return Answer.json(200, {"data": {"deleted": True}})
+
+
+def _user(visit: Visit) -> UserRecord:
+    user = visit.caller.user
+    if user is None:
+        raise problems.unauthorized()
+    return user
+
+
+_WITH = "/2/dm_conversations/with/{participant_id}"
+ROUTES = (
+    Route("POST", f"{_WITH}/messages", _to_participant, "createDirectMessagesByParticipantId"),
+    Route(
+        "GET", f"{_WITH}/dm_events", _with_participant, "getDirectMessagesEventsByParticipantId"
+    ),
+    Route(
+        "POST",
+        "/2/dm_conversations/{dm_conversation_id}/messages",
+        _to_conversation,
+        "createDirectMessagesByConversationId",
+    ),
+    Route(
+        "GET",
+        "/2/dm_conversations/{id}/dm_events",
+        _of_conversation,
+        "getDirectMessagesEventsByConversationId",
+    ),
+    Route("GET", "/2/dm_events", _all_events, "getDirectMessagesEvents"),
+    Route("GET", "/2/dm_events/{event_id}", _event, "getDirectMessagesEventsById"),
+    Route("DELETE", "/2/dm_events/{event_id}", _delete, "deleteDirectMessagesEvents"),
+)

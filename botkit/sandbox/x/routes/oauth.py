@@ -1,0 +1,194 @@
+"""X's authorization server: the token endpoints. The consent page stands in `consent.py`.
+
+Source: X API docs, "User access token" and "Application-only authentication". X also takes what
+clients in the wild send: JSON bodies, a secret in the body beside a valid Basic header.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_plus
+
+from botkit.sandbox.wire import problems
+from botkit.sandbox.wire.exchange import Answer, Refused
+from botkit.sandbox.x.context import Route, Visit
+from botkit.sandbox.x.routes.consent import CONSENT_ROUTES
+from botkit.sandbox.x.routes.oauth1 import OAUTH1_ROUTES, signing_pair
+
+if TYPE_CHECKING:
+    from botkit.sandbox.world.grants import App, Code, Grant
+
+__all__ = ["ROUTES"]
+
+_WRONG_CODE = "Value passed for the authorization code was invalid."
+_WRONG_REDIRECT = (
+    "Value passed for the redirect uri did not match the uri of the authorization code."
+)
+_WRONG_TOKEN = "Value passed for the token was invalid."  # noqa: S105 - X's words, no secret
+_NO_BASIC = "Missing valid authorization header"
+
+
+def _token(visit: Visit) -> Answer:
+    fields = visit.call.fields()
+    grants = visit.world.grants
+    kind = fields.get("grant_type", "")
+    app = _client(visit, fields)
+    if kind == "authorization_code":
+        return _exchange(visit, fields, app)
+    if kind == "refresh_token":
+        token = _needed(fields, "refresh_token")
+        grant = grants.rotate(token, app)
+        grants.note(kind, "taken" if grant else "refused", token=token)
+        if grant is None:
+            raise problems.oauth_error(400, "invalid_request", _WRONG_TOKEN)
+        return _tokens(visit, grant)
+    if not kind:
+        _needed(fields, "grant_type")
+    raise problems.oauth_error(
+        400, "unsupported_grant_type", "Value passed for the grant type was invalid."
+    )
+
+
+def _exchange(visit: Visit, fields: dict[str, str], app: App) -> Answer:
+    grants = visit.world.grants
+    value = _needed(fields, "code")
+    redirect_uri = _needed(fields, "redirect_uri")
+    verifier = _needed(fields, "code_verifier")
+    code = grants.take_code(value, app)
+    grants.note("authorization_code", "taken" if code else "refused", token=value)
+    if code is None or not _proves(code, verifier):
+        raise problems.oauth_error(400, "invalid_request", _WRONG_CODE)
+    if code.redirect_uri != redirect_uri:
+        raise problems.oauth_error(400, "invalid_request", _WRONG_REDIRECT)
+    return _tokens(visit, grants.grant(app, code.user_id, code.scopes))
+
+
+def _proves(code: Code, verifier: str) -> bool:
+    """Whether the verifier belongs to the challenge. Source: RFC 7636 section 4.6."""
+    if code.method == "plain":
+        return hmac.compare_digest(code.challenge.encode(), verifier.encode())
+    digest = hashlib.sha256(verifier.encode()).digest()
+    challenge = base64.urlsafe_b64encode(digest).rstrip(b"=")
+    return hmac.compare_digest(code.challenge.encode(), challenge)
+
+
+def _tokens(visit: Visit, grant: Grant) -> Answer:
+    body: dict[str, object] = {
+        "token_type": "bearer",
+        "expires_in": int(visit.world.rules.access_ttl_s),
+        "access_token": visit.world.grants.newest_access(grant),
+        "scope": " ".join(grant.scopes),
+    }
+    if grant.refresh:
+        body["refresh_token"] = grant.refresh
+    return Answer.json(200, body, cache_control="no-store", pragma="no-cache")
+
+
+def _revoke(visit: Visit) -> Answer:
+    fields = visit.call.fields()
+    app = _client(visit, fields)
+    token = _needed(fields, "token")
+    grant = visit.world.grants.by_token(token)
+    # An unknown token is no error. Source: RFC 7009 section 2.2.
+    if grant is not None and grant.app is app:
+        visit.world.grants.end(grant)
+    visit.world.grants.note("revoke", "taken", token=token)
+    return Answer.json(200, {"revoked": True})
+
+
+def _bearer(visit: Visit) -> Answer:
+    app = _app_by_basic(visit)
+    if visit.call.fields().get("grant_type") != "client_credentials":
+        _needed({}, "grant_type")
+    return Answer.json(200, {"token_type": "bearer", "access_token": app.bearer})
+
+
+def _invalidate_bearer(visit: Visit) -> Answer:
+    """By Basic with a form, or by a call that the app's owner signed.
+
+    Source: docs/explanation/x-facts.md, 3.4.
+    """
+    pair = signing_pair(visit)
+    app = _app_by_basic(visit) if pair is None else pair.app
+    token = visit.call.fields().get("access_token") or visit.call.param("access_token") or ""
+    if not _same(app.bearer, token) or (pair is not None and pair.user_id != app.owner_id):
+        raise problems.v1_error(401, 89, "Invalid or expired token")
+    visit.world.grants.renew_bearer(app)
+    return Answer.json(200, {"access_token": token})
+
+
+def _app_by_basic(visit: Visit) -> App:
+    """The app whose key and secret stand in the header."""
+    pair = _basic(visit)
+    app = visit.world.grants.app_by_key(pair[0]) if pair else None
+    if pair is None or app is None or not _same(app.api_secret, pair[1]):
+        error = {
+            "code": 99,
+            "label": "authenticity_token_error",
+            "message": "Unable to verify your credentials",
+        }
+        raise Refused(Answer.json(403, {"errors": [error]}))
+    return app
+
+
+def _client(visit: Visit, fields: dict[str, str]) -> App:
+    """The app that calls. A confidential one shows its secret by HTTP Basic, and only so."""
+    apps = visit.world.grants.apps
+    pair = _basic(visit)
+    if pair is not None:
+        app = apps.get(pair[0])
+        if app is None or app.client_secret is None or not _same(app.client_secret, pair[1]):
+            raise problems.oauth_error(401, "unauthorized_client", _NO_BASIC)
+        if fields.get("client_id", app.client_id) != app.client_id:
+            raise problems.oauth_error(401, "unauthorized_client", _NO_BASIC)
+        return app
+    if "client_id" not in fields:
+        raise problems.oauth_error(
+            400, "invalid_request", "Missing required parameter [client_id]."
+        )
+    app = apps.get(fields["client_id"])
+    if app is None:
+        raise problems.oauth_error(
+            400, "invalid_client", "Value passed for the client id was invalid."
+        )
+    if app.client_secret is not None:
+        raise problems.oauth_error(401, "unauthorized_client", _NO_BASIC)
+    return app
+
+
+def _basic(visit: Visit) -> tuple[str, str] | None:
+    """Id and secret of a Basic header, form-decoded. Source: RFC 6749 section 2.3.1."""
+    scheme, _, encoded = visit.call.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        decoded = base64.b64decode(encoded.strip(), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return ("", "")
+    user, _, password = decoded.partition(":")
+    return unquote_plus(user), unquote_plus(password)
+
+
+def _same(known: str, given: str) -> bool:
+    return hmac.compare_digest(known.encode(), given.encode())
+
+
+def _needed(fields: dict[str, str], name: str) -> str:
+    value = fields.get(name, "")
+    if not value:
+        raise problems.oauth_error(400, "invalid_request", f"Missing required parameter [{name}].")
+    return value
+
+
+ROUTES = (
+    *CONSENT_ROUTES,
+    *OAUTH1_ROUTES,
+    Route("POST", "/2/oauth2/token", _token),
+    Route("POST", "/2/oauth2/revoke", _revoke),
+    Route("POST", "/oauth2/token", _bearer),
+    Route("POST", "/oauth2/invalidate_token", _invalidate_bearer),
+)

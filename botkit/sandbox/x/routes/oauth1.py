@@ -1,0 +1,200 @@
+"""OAuth 1.0a as X has it: request token, consent page, PIN, access token, invalidation.
+
+Without a browser: POST `oauth_token`, `as` with a username and `decision` with `authorize` or
+`cancel` to the page's address; the answer is the redirect to the app, or the page with the PIN.
+
+Source: X API docs, "Log in with X" and "PIN-based authorization"; answers are forms.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from botkit.sandbox.wire import problems
+from botkit.sandbox.wire.exchange import Answer
+from botkit.sandbox.world.oauth1_tokens import PIN_CALLBACK, Signed, read_signed
+from botkit.sandbox.x.context import Route, Visit
+from botkit.sandbox.x.routes import consent_pages
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from botkit.sandbox.world.grants import App
+    from botkit.sandbox.world.oauth1_tokens import Pair, RequestToken
+    from botkit.sandbox.world.world import UserRecord
+
+__all__ = ["OAUTH1_ROUTES", "signing_pair"]
+
+_FORM = "application/x-www-form-urlencoded; charset=utf-8"
+_LEVELS: Mapping[str, tuple[str, ...]] = {
+    "read": ("See posts and profiles you can see",),
+    "read-write": (
+        "See posts and profiles you can see",
+        "Post, delete, follow and update your profile for you",
+    ),
+    "read-write-directmessages": (
+        "See posts and profiles you can see",
+        "Post, delete, follow and update your profile for you",
+        "Read and send direct messages for you",
+    ),
+}
+
+
+def signing_pair(visit: Visit) -> Pair | None:
+    """The living access token that signed a call; None when the call is not signed at all.
+
+    Raises:
+        Refused: It is signed, and not as it must be; 89: the token is dead.
+    """
+    signed = read_signed(visit.call)
+    if signed is None:
+        return None
+    app = _app(visit, signed)
+    pair = visit.world.pairs.by_token(signed.get("oauth_token"))
+    if pair is None or pair.app is not app:
+        raise problems.v1_error(401, 89, "Invalid or expired token.")
+    visit.world.pairs.check(visit.call, signed, app, pair.secret)
+    return pair
+
+
+def _request_token(visit: Visit) -> Answer:
+    signed = _signed(visit)
+    app = _app(visit, signed)
+    visit.world.pairs.check(visit.call, signed, app)
+    callback = signed.get("oauth_callback")
+    if not callback:
+        raise problems.v1_error(400, 215, "Bad Authentication data.")
+    if callback == PIN_CALLBACK and not (app.takes_pin and app.redirect_uris):
+        words = "Desktop applications only support the oauth_callback value 'oob'"
+        raise problems.v1_error(403, 417, words)
+    if callback not in {PIN_CALLBACK, *app.redirect_uris}:
+        words = (
+            "Callback URL not approved for this client application. Approved callback URLs can be"
+            " adjusted in your application settings"
+        )
+        raise problems.v1_error(403, 415, words)
+    token = visit.world.pairs.begin(app, callback)
+    return _form(
+        oauth_token=token.token,
+        oauth_token_secret=token.secret,
+        oauth_callback_confirmed="true",
+    )
+
+
+def _show(visit: Visit) -> Answer:
+    token = _asked(visit, visit.call.param("oauth_token") or "")
+    wanted = visit.world.find_user(visit.call.param("screen_name") or "")
+    return consent_pages.ask(
+        visit,
+        app=token.app.name,
+        heading=f"Authorize {token.app.name} to access an account?",
+        action="/oauth/authorize",
+        asked={"oauth_token": token.token},
+        lead="This app will be able to",
+        things=[(words, "") for words in _LEVELS[token.app.level]],
+        callback="" if token.callback == PIN_CALLBACK else token.callback,
+        current=wanted.username if wanted else None,
+    )
+
+
+def _sign_in(visit: Visit) -> Answer:
+    """As the consent page, but straight back when the user agreed before."""
+    token = _asked(visit, visit.call.param("oauth_token") or "")
+    name = consent_pages.current_user(visit)
+    user = visit.world.find_user(name) if name else None
+    if user is None or visit.call.param("force_login") == "true":
+        return _show(visit)
+    known = any(pair.app is token.app for pair in visit.world.pairs.of_user(user.id))
+    return _agreed(visit, token, user) if known else _show(visit)
+
+
+def _decide(visit: Visit) -> Answer:
+    asked = dict(visit.call.query) | visit.call.fields()
+    token = _asked(visit, asked.get("oauth_token", ""))
+    user = consent_pages.who_decides(visit, asked)
+    if asked.get("decision") == "authorize":
+        return _agreed(visit, token, user)
+    visit.world.pairs.drop(token)
+    if token.callback == PIN_CALLBACK:
+        raise consent_pages.refusal(visit, "the person declined.")
+    return consent_pages.back(token.callback, user, {"denied": token.token})
+
+
+def _agreed(visit: Visit, token: RequestToken, user: UserRecord) -> Answer:
+    verifier = visit.world.pairs.agree(token, user.id)
+    if token.callback == PIN_CALLBACK:
+        return consent_pages.show_pin(token.app.name, verifier)
+    result = {"oauth_token": token.token, "oauth_verifier": verifier}
+    return consent_pages.back(token.callback, user, result)
+
+
+def _access_token(visit: Visit) -> Answer:
+    signed = _signed(visit)
+    app = _app(visit, signed)
+    pairs = visit.world.pairs
+    token = pairs.request_token(signed.get("oauth_token"))
+    if token is None or token.app is not app:
+        raise problems.v1_error(401, 89, "Invalid or expired token.")
+    pairs.check(visit.call, signed, app, token.secret)
+    verifier = signed.get("oauth_verifier")
+    pair = pairs.exchange(token, verifier)
+    visit.world.grants.note("oauth_verifier", "taken" if pair else "refused", token=verifier)
+    if pair is None:
+        text = "Error processing your OAuth request: Invalid oauth_verifier parameter"
+        return Answer(status=401, headers={"content-type": "text/plain"}, body=text.encode())
+    user = visit.world.users[pair.user_id]
+    return _form(
+        oauth_token=pair.token,
+        oauth_token_secret=pair.secret,
+        user_id=user.id,
+        screen_name=user.username,
+    )
+
+
+def _invalidate(visit: Visit) -> Answer:
+    pair = signing_pair(visit)
+    if pair is None:
+        raise problems.v1_error(400, 215, "Bad Authentication data.")
+    visit.world.pairs.end(pair)
+    return Answer.json(200, {"access_token": pair.token})
+
+
+def _signed(visit: Visit) -> Signed:
+    signed = read_signed(visit.call)
+    if signed is None:
+        raise problems.v1_error(400, 215, "Bad Authentication data.")
+    return signed
+
+
+def _app(visit: Visit, signed: Signed) -> App:
+    app = visit.world.grants.app_by_key(signed.get("oauth_consumer_key"))
+    if app is None:
+        raise problems.bad_signature()
+    return app
+
+
+def _asked(visit: Visit, value: str) -> RequestToken:
+    token = visit.world.pairs.request_token(value)
+    if token is None or token.verifier:
+        raise consent_pages.refusal(
+            visit, "the request token for this page is unknown, used or over."
+        )
+    return token
+
+
+def _form(**fields: str) -> Answer:
+    headers = {"content-type": _FORM, "cache-control": "no-store"}
+    return Answer(status=200, headers=headers, body=urlencode(fields).encode())
+
+
+OAUTH1_ROUTES = (
+    Route("POST", "/oauth/request_token", _request_token),
+    Route("GET", "/oauth/authorize", _show),
+    Route("POST", "/oauth/authorize", _decide),
+    Route("GET", "/oauth/authenticate", _sign_in),
+    Route("POST", "/oauth/authenticate", _decide),
+    Route("POST", "/oauth/access_token", _access_token),
+    Route("POST", "/1.1/oauth/invalidate_token", _invalidate),
+    Route("POST", "/1.1/oauth/invalidate_token.json", _invalidate),
+)

@@ -1,0 +1,237 @@
+"""Making, reading and deleting posts, and the two timelines.
+
+Source: X API docs, "Manage Posts" (who may be answered: changelog 2026-02-23), "Timelines" and
+"Response codes and errors".
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import Struct
+
+from botkit.protocol.rules import policy
+from botkit.sandbox.wire import problems
+from botkit.sandbox.wire.exchange import Answer, Refused, as_object
+from botkit.sandbox.wire.timeline_pages import page_of
+from botkit.sandbox.x.context import Route, Visit
+from botkit.sandbox.x.objects import Wanted, posts_body
+from botkit.sandbox.x.routes.users import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from botkit.sandbox.world.world import PostRecord, UserRecord
+
+__all__ = ["ROUTES"]
+
+_BODY_KEYS = frozenset(
+    {
+        "text",
+        "reply",
+        "quote_tweet_id",
+        "media",
+        "poll",
+        "reply_settings",
+        "made_with_ai",
+        "paid_partnership",
+        "edit_options",
+        "community_id",
+        "share_with_followers",
+        "geo",
+        "for_super_followers_only",
+        "nullcast",
+        "direct_message_deep_link",
+        "card_uri",
+    }
+)
+_REPLY_SETTINGS = frozenset({"following", "mentionedUsers", "subscribers", "verified"})
+
+
+class _Reply(Struct, frozen=True, forbid_unknown_fields=True):
+    """The `reply` of a new post."""
+
+    in_reply_to_tweet_id: Annotated[str, msgspec.Meta(pattern="^[0-9]{1,19}$")]
+    exclude_reply_user_ids: tuple[str, ...] = ()
+    auto_populate_reply_metadata: bool = False
+
+
+def _create(visit: Visit) -> Answer:
+    body = _body(visit)
+    author = _user(visit)
+    text = body.get("text")
+    if not isinstance(text, str) or not text.strip():
+        raise problems.invalid_request("$.text: is missing but it is required")
+    _check_text(visit, text)
+    reply = _reply(body)
+    target = _target(visit, author, reply) if reply else None
+    _check_quote(visit, author, body.get("quote_tweet_id"))
+    _check_duplicate(visit, author, text, target)
+    settings = body.get("reply_settings")
+    if settings is not None and settings not in _REPLY_SETTINGS:
+        raise problems.invalid_request(f"$.reply_settings: [{settings}] is not one of the values")
+    post = visit.world.add_post(
+        author.id,
+        text,
+        reply_to=target.id if target else None,
+        quoting=body.get("quote_tweet_id"),
+        leave_out=reply.exclude_reply_user_ids if reply else (),
+        app_id=visit.caller.app.id,
+    )
+    post.reply_settings = settings or post.reply_settings
+    data = {"id": post.id, "text": post.text, "edit_history_tweet_ids": [post.id]}
+    return Answer.json(201, {"data": data})
+
+
+def _body(visit: Visit) -> dict[str, Any]:
+    body = as_object(visit.call.body)
+    if visit.call.media_type != "application/json" or body is None:
+        raise problems.invalid_request(
+            "Requests with bodies must have content-type of application/json."
+        )
+    for key in body:
+        if key not in _BODY_KEYS:
+            raise problems.invalid_request(
+                f"$.{key}: is not defined in the schema and the schema does not allow"
+                " additional properties"
+            )
+    return body
+
+
+def _user(visit: Visit) -> UserRecord:
+    user = visit.caller.user
+    if user is None:
+        raise problems.unauthorized()
+    return user
+
+
+def _check_text(visit: Visit, text: str) -> None:
+    if policy.weighted_length(text) > visit.world.rules.max_text_weight:
+        # Code 186 of the older API.
+        raise problems.forbidden("Your Tweet text is too long.")
+    if len(policy.cashtags_in(text)) > 1:
+        raise problems.forbidden("Posts are limited to one cashtag.")
+
+
+def _reply(body: dict[str, Any]) -> _Reply | None:
+    try:
+        return msgspec.convert(body.get("reply"), _Reply | None)
+    except msgspec.ValidationError as wrong:
+        raise problems.invalid_request(f"$.reply: {wrong}") from wrong
+
+
+def _target(visit: Visit, author: UserRecord, reply: _Reply) -> PostRecord:
+    """The post to be answered, if the account may answer it."""
+    target = visit.world.posts.get(reply.in_reply_to_tweet_id)
+    if target is None or target.deleted:
+        raise problems.forbidden(
+            "You attempted to reply to a Tweet that is deleted or not visible to you."
+        )
+    if not visit.caller.app.enterprise and not _summons(visit, target, author):
+        raise problems.unsummoned()
+    return target
+
+
+def _summons(visit: Visit, target: PostRecord, author: UserRecord) -> bool:
+    """Whether that very post's author mentioned or quoted the account, or is the account."""
+    if author.id in {target.author_id, target.quoted_user_id}:
+        return True
+    return target.mentions(author.id, explicit=not visit.world.rules.implicit_summons)
+
+
+def _check_quote(visit: Visit, author: UserRecord, quoted_id: Any) -> None:
+    if quoted_id is None:
+        return
+    quoted = visit.world.posts.get(str(quoted_id))
+    if quoted is None or quoted.deleted:
+        raise problems.forbidden("You attempted to quote a Tweet that is deleted or not visible.")
+    if not visit.caller.app.enterprise and not _summons(visit, quoted, author):
+        raise problems.blank(
+            403,
+            "Authorization Error",
+            detail="You can only reply to or quote posts where you are mentioned or are the"
+            " author.",
+        )
+
+
+def _check_duplicate(
+    visit: Visit, author: UserRecord, text: str, target: PostRecord | None
+) -> None:
+    # The same normalised text and reply target. Source: docs/explanation/x-facts.md, 12.3.
+    since = visit.world.clock.now() - timedelta(seconds=visit.world.rules.duplicate_window_s)
+    wanted = policy.normalise(text)
+    for post in visit.world.newest_by(author.id):
+        if post.created_at < since:
+            break
+        if post.reply_to_id == (target.id if target else None) and (
+            policy.normalise(post.written) == wanted
+        ):
+            raise problems.duplicate_content()
+
+
+def _delete(visit: Visit) -> Answer:
+    post = visit.world.posts.get(visit.path["id"])
+    author = _user(visit)
+    if post is not None and post.author_id != author.id:
+        raise problems.forbidden("You are not authorized to delete this Tweet.")
+    if post is not None and not post.deleted:
+        visit.world.delete_post(post.id)
+    return Answer.json(200, {"data": {"deleted": True}})
+
+
+def _by_id(visit: Visit) -> Answer:
+    post_id = visit.path["id"]
+    post = visit.world.posts.get(post_id)
+    if post is None or post.deleted:
+        return Answer.json(200, {"errors": [problems.missing("tweet", post_id, parameter="id")]})
+    return Answer.json(200, posts_body(visit.world, [post], Wanted(visit.call), single=True))
+
+
+def _by_ids(visit: Visit) -> Answer:
+    found: list[PostRecord] = []
+    errors: list[dict[str, Any]] = []
+    for post_id in listed(visit, "ids"):
+        post = visit.world.posts.get(post_id)
+        if post is None or post.deleted:
+            errors.append(problems.missing("tweet", post_id, parameter="ids"))
+        else:
+            found.append(post)
+    body = posts_body(visit.world, found, Wanted(visit.call))
+    return Answer.json(200, body | ({"errors": errors} if errors else {}))
+
+
+def _mentions(visit: Visit) -> Answer:
+    return _timeline(visit, visit.world.posts_naming(_reader_of(visit)), reach=800)
+
+
+def _posts_of(visit: Visit) -> Answer:
+    posts = visit.world.posts_by(_reader_of(visit))
+    if "replies" in (visit.call.param("exclude") or "").split(","):
+        return _timeline(visit, [post for post in posts if not post.reply_to_id], reach=800)
+    return _timeline(visit, posts, reach=3200)
+
+
+def _reader_of(visit: Visit) -> str:
+    user_id = visit.path["id"]
+    if user_id not in visit.world.users:
+        problem = problems.missing("user", user_id, parameter="id")
+        raise Refused(Answer.json(200, {"errors": [problem]}))
+    return user_id
+
+
+def _timeline(visit: Visit, posts: Sequence[PostRecord], *, reach: int) -> Answer:
+    page, meta = page_of(posts, visit.call, least=5, most=100, default=10, reach=reach)
+    body = posts_body(visit.world, page, Wanted(visit.call))
+    return Answer.json(200, body | {"meta": meta})
+
+
+ROUTES = (
+    Route("POST", "/2/tweets", _create, "createPosts"),
+    Route("GET", "/2/tweets", _by_ids, "getPostsByIds"),
+    Route("GET", "/2/tweets/{id}", _by_id, "getPostsById"),
+    Route("DELETE", "/2/tweets/{id}", _delete, "deletePosts"),
+    Route("GET", "/2/users/{id}/mentions", _mentions, "getUsersMentions"),
+    Route("GET", "/2/users/{id}/tweets", _posts_of, "getUsersPosts"),
+)

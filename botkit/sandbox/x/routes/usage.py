@@ -1,0 +1,25 @@
+"""What an app has read this month. Source: X API docs, "Usage"."""
+
+from __future__ import annotations
+
+from botkit.sandbox.wire.exchange import Answer
+from botkit.sandbox.x.context import Route, Visit
+
+__all__ = ["ROUTES"]
+
+_CAP = 3_000_000
+"""Posts that a self-serve app may read in a month. Source: X API docs, "Pricing"."""
+
+
+def _usage(visit: Visit) -> Answer:
+    app = visit.caller.app
+    usage = {
+        "cap_reset_day": 1,
+        "project_cap": str(_CAP),
+        "project_id": app.id,
+        "project_usage": str(len(app.billed)),
+    }
+    return Answer.json(200, {"data": usage})
+
+
+ROUTES = (Route("GET", "/2/usage/tweets", _usage, operation="getUsage"),)

@@ -1,0 +1,84 @@
+"""Looking users up. Source: X API docs, "Users lookup"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from botkit.sandbox.wire import problems
+from botkit.sandbox.wire.exchange import Answer
+from botkit.sandbox.x.context import Route, Visit
+from botkit.sandbox.x.objects import Wanted, user_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from botkit.sandbox.world.world import UserRecord
+
+__all__ = ["ROUTES", "listed"]
+
+
+def listed(visit: Visit, name: str, *, most: int = 100) -> list[str]:
+    """The values of a comma-separated parameter: 1 to `most`."""
+    values = [value for value in (visit.call.param(name) or "").split(",") if value]
+    if not 1 <= len(values) <= most:
+        size = f"The number of values in the `{name}` query parameter list [{len(values)}]"
+        raise problems.bad_request(f"{size} is not between 1 and {most}", **{name: values})
+    return values
+
+
+def _me(visit: Visit) -> Answer:
+    user = visit.caller.user
+    if user is None:
+        raise problems.unauthorized()
+    return Answer.json(200, {"data": user_json(user, _fields(visit))})
+
+
+def _by_ids(visit: Visit) -> Answer:
+    return _many(visit, "ids", visit.world.users.get)
+
+
+def _by_usernames(visit: Visit) -> Answer:
+    return _many(visit, "usernames", visit.world.find_user)
+
+
+def _by_id(visit: Visit) -> Answer:
+    return _one(visit, visit.world.users.get(visit.path["id"]), visit.path["id"], "id")
+
+
+def _by_username(visit: Visit) -> Answer:
+    username = visit.path["username"]
+    return _one(visit, visit.world.find_user(username), username, "username")
+
+
+def _many(visit: Visit, name: str, find: Callable[[str], UserRecord | None]) -> Answer:
+    found: list[dict[str, Any]] = []
+    errors: list[dict[str, Any]] = []
+    for value in listed(visit, name):
+        user = find(value)
+        if user is None:
+            errors.append(problems.missing("user", value, parameter=name))
+        else:
+            found.append(user_json(user, _fields(visit)))
+    body: dict[str, Any] = {"data": found} if found else {}
+    return Answer.json(200, body | ({"errors": errors} if errors else {}))
+
+
+def _one(visit: Visit, user: UserRecord | None, value: str, parameter: str) -> Answer:
+    if user is None:
+        return Answer.json(200, {"errors": [problems.missing("user", value, parameter=parameter)]})
+    return Answer.json(200, {"data": user_json(user, _fields(visit))})
+
+
+def _fields(visit: Visit) -> frozenset[str]:
+    wanted = Wanted(visit.call)
+    # The newest document has `affiliation` as an expansion.
+    return wanted.user_fields | (wanted.expansions & {"affiliation"})
+
+
+ROUTES = (
+    Route("GET", "/2/users/me", _me, "getUsersMe"),
+    Route("GET", "/2/users", _by_ids, "getUsersByIds"),
+    Route("GET", "/2/users/by", _by_usernames, "getUsersByUsernames"),
+    Route("GET", "/2/users/by/username/{username}", _by_username, "getUsersByUsername"),
+    Route("GET", "/2/users/{id}", _by_id, "getUsersById"),
+)

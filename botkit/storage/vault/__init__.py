@@ -1,0 +1,1 @@
+"""Sealed tokens, and the keys that open them."""

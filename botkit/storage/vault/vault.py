@@ -1,0 +1,282 @@
+"""Tokens sealed with AES-256-GCM, bound to the one row that they belong to.
+
+A sealed record: `BKV1`, 4 bytes that name the key, 12 bytes nonce, ciphertext with its tag.
+The header, the deployment and the row (account, app, kind, generation) are associated data, so a
+record that was moved, swapped or copied to another store does not open. The text is padded to
+half kilobytes: a new token never needs more room than the old one, which is what an intent
+reserves. A record with a refresh token is `BKV2` and has two such boxes, so that who only needs
+the access token leaves the other one shut; 4 bytes before them say how long the first one is.
+Source: NIST SP 800-38D (96-bit random nonces); docs/explanation/requirements.md, S4 and S10.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from botkit.errors import Corrupt, VaultKeyError
+from botkit.model.tokens import Secret
+from botkit.storage.sealed_header import HEADER_BYTES, KEY_NAME_BYTES, MAGIC, MAGIC_TWO
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    from botkit.model.records import CredentialRow
+    from botkit.model.tokens import CredentialKind
+
+__all__ = ["KEY_BYTES", "Vault", "open_vault"]
+
+KEY_BYTES = 32
+_REFRESHING = frozenset({"refresh_token", "spent"})
+"""What stands in the second box: nobody needs it but the keeper of the logins."""
+_SECOND = "/refresh"
+_LENGTH_BYTES = 4
+_NONCE_BYTES = 12
+_TAG_BYTES = 16
+_BLOCK_BYTES = 512
+_CHECK_KIND = "vault-check"
+_CURE = (
+    "Give this store's key by BOTKIT_STORE__KEY or BOTKIT_STORE__KEY_FILE, or put its key file "
+    "(or its entry in the keyring) back; a lost key cannot be replaced: then remove the accounts "
+    "and run botkit setup again."
+)
+
+
+class Vault:
+    """Seals and opens the tokens of one deployment.
+
+    `previous` is the key before a rotation: it opens what it sealed, new records take `key`.
+    """
+
+    def __init__(self, key: bytes, *, deployment: str, previous: bytes | None = None) -> None:
+        self._deployment = deployment.encode()
+        self._current = _name_of(key)
+        self._ciphers = {
+            _name_of(each): _cipher(each) for each in (previous, key) if each is not None
+        }
+        self._signers = {
+            _name_of(each): _signer(each) for each in (previous, key) if each is not None
+        }
+
+    def __repr__(self) -> str:
+        return "Vault(...)"
+
+    def seal(
+        self,
+        secrets: Mapping[str, Secret | str],
+        *,
+        account_id: str,
+        app: str,
+        kind: CredentialKind | str,
+        gen: int,
+    ) -> bytes:
+        """The secrets as bytes that only this deployment's key opens, for this row only."""
+        place = (account_id, app, str(kind), gen)
+        second = {name: secrets[name] for name in secrets.keys() & _REFRESHING}
+        if not second:
+            header = MAGIC + self._current
+            return header + self._shut(secrets, header, *place)
+        header = MAGIC_TWO + self._current
+        first = {name: secrets[name] for name in secrets.keys() - _REFRESHING}
+        box = self._shut(first, header, *place)
+        length = len(box).to_bytes(_LENGTH_BYTES, "big")
+        other = self._shut(second, header, account_id, app, f"{kind}{_SECOND}", gen)
+        return header + length + box + other
+
+    def open(
+        self, sealed: bytes, *, account_id: str, app: str, kind: CredentialKind | str, gen: int
+    ) -> dict[str, Secret]:
+        """What was sealed for this row.
+
+        Raises:
+            VaultKeyError: It was sealed with a key that we do not have.
+            Corrupt: It was damaged, cut, or belongs to another row or deployment.
+        """
+        header, boxes = _boxes_of(sealed, account_id, app, kind)
+        secrets: dict[str, Secret] = {}
+        for box, suffix in zip(boxes, ("", _SECOND), strict=False):
+            secrets |= self._opened(box, header, account_id, app, f"{kind}{suffix}", gen)
+        return secrets
+
+    def open_access(
+        self, sealed: bytes, *, account_id: str, app: str, kind: CredentialKind | str, gen: int
+    ) -> dict[str, Secret]:
+        """What was sealed for this row, without what is needed to refresh it, which stays shut.
+
+        Raises as `open`.
+        """
+        header, boxes = _boxes_of(sealed, account_id, app, kind)
+        secrets = self._opened(boxes[0], header, account_id, app, str(kind), gen)
+        return {name: secrets[name] for name in secrets.keys() - _REFRESHING}
+
+    def learn(self, key: bytes, *, previous: bytes | None = None) -> None:
+        """The key was rotated while we run: seal with this one from now on."""
+        self._ciphers |= {_name_of(each): _cipher(each) for each in (previous, key) if each}
+        self._signers |= {_name_of(each): _signer(each) for each in (previous, key) if each}
+        self._current = _name_of(key)
+
+    def sign(self, message: bytes, /, *, purpose: str) -> bytes:
+        """A tag of 32 bytes that only this deployment's key makes, for this purpose only."""
+        return self._tag(self._signers[self._current], message, purpose)
+
+    def verify(self, message: bytes, tag: bytes, /, *, purpose: str) -> bool:
+        """Whether the tag is one of `sign`, by any key that we have; in constant time."""
+        tags = [self._tag(signer, message, purpose) for signer in self._signers.values()]
+        return any([hmac.compare_digest(tag, each) for each in tags])  # noqa: C419 - all of them
+
+    def _tag(self, signer: bytes, message: bytes, purpose: str) -> bytes:
+        parts = (self._deployment, purpose.encode(), message)
+        bound = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+        return hmac.digest(signer, bound, "sha256")
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Whether it was sealed with the newest key; if not, seal it again when convenient."""
+        return bytes(sealed[4:HEADER_BYTES]) == self._current
+
+    def _shut(
+        self,
+        secrets: Mapping[str, Secret | str],
+        header: bytes,
+        account_id: str,
+        app: str,
+        kind: str,
+        gen: int,
+    ) -> bytes:
+        text = msgspec.json.encode({name: _text(secret) for name, secret in secrets.items()})
+        sized = len(text).to_bytes(_LENGTH_BYTES, "big") + text
+        padded = sized + bytes(-(len(sized) + _TAG_BYTES) % _BLOCK_BYTES)
+        nonce = os.urandom(_NONCE_BYTES)
+        bound = self._bound(header, account_id, app, kind, gen)
+        return nonce + self._ciphers[self._current].encrypt(nonce, padded, bound)
+
+    def _opened(
+        self, box: bytes, header: bytes, account_id: str, app: str, kind: str, gen: int
+    ) -> dict[str, Secret]:
+        cipher = self._ciphers.get(header[4:])
+        if cipher is None:
+            raise VaultKeyError(
+                f"The tokens of {account_id or 'the app'} were sealed with another key.",
+                hint=_CURE,
+            )
+        from cryptography.exceptions import InvalidTag
+
+        bound = self._bound(header, account_id, app, kind, gen)
+        try:
+            padded = cipher.decrypt(box[:_NONCE_BYTES], box[_NONCE_BYTES:], bound)
+        except InvalidTag as fault:
+            raise _damaged(account_id, app, kind) from fault
+        length = int.from_bytes(padded[:_LENGTH_BYTES], "big")
+        text = padded[_LENGTH_BYTES : _LENGTH_BYTES + length]
+        found = msgspec.json.decode(text, type=dict[str, str])
+        return {name: Secret(secret) for name, secret in found.items()}
+
+    def _bound(self, header: bytes, account_id: str, app: str, kind: str, gen: int) -> bytes:
+        parts = (header, self._deployment, account_id.encode(), app.encode(), kind.encode())
+        lengths = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+        return lengths + gen.to_bytes(8, "big")
+
+
+def _text(secret: Secret | str) -> str:
+    return secret.reveal() if isinstance(secret, Secret) else secret
+
+
+class _SealedRows(Protocol):
+    async def listing(self, account_id: str | None = None) -> Sequence[CredentialRow]: ...
+
+
+class VaultStore(Protocol):
+    """What `open_vault` asks of a store."""
+
+    @property
+    def store_id(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def credentials(self) -> _SealedRows: ...
+    async def vault_check(self) -> bytes | None: ...
+    async def set_vault_check(self, value: bytes, *, expected: bytes | None) -> bytes: ...
+
+
+async def open_vault(
+    store: VaultStore, key: bytes | None, *, previous: bytes | None = None
+) -> Vault:
+    """The store's vault, after the key was proven to be the store's.
+
+    A store without a proof takes this key as its own. Nothing else is written.
+
+    Raises:
+        VaultKeyError: There is no key, or it is not the one that the store was sealed with.
+    """
+    check = await store.vault_check()
+    if key is None:
+        raise VaultKeyError(_no_key(store, sealed=check is not None), hint=_CURE)
+    vault = Vault(key, deployment=store.store_id, previous=previous)
+    if check is None:
+        check = await store.set_vault_check(_proof(vault, store), expected=None)
+    try:
+        vault.open(check, account_id="", app="", kind=_CHECK_KIND, gen=0)
+    except VaultKeyError as fault:
+        raise VaultKeyError(
+            f"The vault key is not the key of the store {store.url}; nothing was changed.",
+            hint=_CURE,
+        ) from fault
+    if not vault.is_current(check):
+        await store.set_vault_check(_proof(vault, store), expected=check)
+    return vault
+
+
+def _proof(vault: Vault, store: VaultStore) -> bytes:
+    content = {"store": store.store_id}
+    return vault.seal(content, account_id="", app="", kind=_CHECK_KIND, gen=0)
+
+
+def _no_key(store: VaultStore, *, sealed: bool) -> str:
+    if sealed:
+        return f"The store {store.url} holds sealed tokens, and there is no key to open them."
+    return f"There is no vault key for the store {store.url}."
+
+
+def _boxes_of(sealed: bytes, account_id: str, app: str, kind: object) -> tuple[bytes, list[bytes]]:
+    """The header, and the one box or the two."""
+    header, rest = bytes(sealed[:HEADER_BYTES]), bytes(sealed[HEADER_BYTES:])
+    boxes: list[bytes] = []
+    if header[:4] == MAGIC:
+        boxes = [rest]
+    elif header[:4] == MAGIC_TWO:
+        end = _LENGTH_BYTES + int.from_bytes(rest[:_LENGTH_BYTES], "big")
+        boxes = [rest[_LENGTH_BYTES:end], rest[end:]]
+    if not boxes or any(len(box) < _NONCE_BYTES + _TAG_BYTES for box in boxes):
+        raise _damaged(account_id, app, kind)
+    return header, boxes
+
+
+def _damaged(account_id: str, app: str, kind: object) -> Corrupt:
+    return Corrupt(
+        f"The sealed tokens of {account_id or 'the app'} ({app}, {kind}) are damaged or belong to "
+        "another row; nothing was changed.",
+        hint=f"Authorize again: botkit setup{f' --account {account_id}' if account_id else ''}",
+    )
+
+
+def _name_of(key: bytes) -> bytes:
+    """Four bytes that tell keys apart and say nothing about them."""
+    if len(key) != KEY_BYTES:
+        raise VaultKeyError(f"A vault key has {KEY_BYTES} bytes, this one has {len(key)}.")
+    return hashlib.sha256(b"botkit vault key name\0" + key).digest()[:KEY_NAME_BYTES]
+
+
+def _signer(key: bytes) -> bytes:
+    """A key of its own for signing: one key, one use. Source: NIST SP 800-108r1."""
+    return hmac.digest(key, b"botkit vault signing key\0", "sha256")
+
+
+def _cipher(key: bytes) -> AESGCM:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(key)

@@ -1,0 +1,1 @@
+"""Logins by invitation at the running bot."""

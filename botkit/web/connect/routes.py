@@ -1,0 +1,364 @@
+"""Logins by invitation: `/connect` shows and begins one, `/connect/callback` ends it.
+
+Opening a link changes nothing, so that a preview of it costs nothing: the login begins with the
+page's button. From then on it is bound to that browser by a cookie, and the invitation is held
+for it; login, event and use are stored in one transaction.
+Source: docs/explanation/requirements.md, C1 to C8, L3 to L9 and "Invitations"; RFC 9700
+section 4.7.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import urllib.parse
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+from msgspec.structs import replace
+
+from botkit.client.signin.oauth2_login import Login, LoginAttempt, LoginWish
+from botkit.errors import (
+    AuthorizationDenied,
+    BotkitError,
+    InvitationRefused,
+    LoginExpired,
+    StateMismatch,
+    WrongAccount,
+)
+from botkit.model.invitations import Invitation, InvitationState
+from botkit.model.tokens import Secret
+from botkit.protocol.oauth import invitations as links
+from botkit.web.abuse_log import Complaints
+from botkit.web.connect.attempts import Attempts, Pending
+from botkit.web.connect.pages import PAGES, REFUSALS
+from botkit.web.request_checks import comes_from, is_ahead, is_for
+from botkit.web.server import Answer, Route, answer_of, read_form
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from botkit.client.logins.context import Surroundings
+    from botkit.model.records import CredentialRow
+    from botkit.model.users import Account
+    from botkit.web.pages import Page
+
+__all__ = ["Connect", "Connecting"]
+
+_log = structlog.get_logger("botkit.connect")
+
+_HOLD = timedelta(minutes=10)
+_COOKIE = "botkit-connect"
+_HTTPS = "https://"
+
+Redeem = Callable[[Invitation, str, "Account", "CredentialRow"], Awaitable["CredentialRow"]]
+"""Stores a login and uses the invitation up: invitation, who holds it, account, login."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Connecting:
+    """What the bot says about itself to `Connect`.
+
+    Attributes:
+        name: The bot's.
+        public_url: The server's public origin.
+        account: The only account that the bot acts for, "" for any.
+        scopes: What X is asked for.
+        redeem: Stores a login and uses the invitation up.
+        connected: Told of a stored login; says what the bot does with it.
+    """
+
+    name: str
+    public_url: str
+    scopes: tuple[str, ...]
+    redeem: Redeem
+    connected: Callable[[Login], Awaitable[str]]
+    account: str = ""
+
+
+class Connect:
+    """The pages of invitations, for one running bot."""
+
+    def __init__(self, around: Surroundings, bot: Connecting) -> None:
+        self._around = around
+        self._invitations = around.store.invitations
+        self._bot = bot
+        self._attempts = Attempts()
+        self._finishing: set[str] = set()
+        self._turn = asyncio.Lock()
+        """Who begins a login, and who ends one, look at both what is held and what is ending."""
+        self._complain = Complaints(around.clock)
+        self._is_https = bot.public_url.startswith(_HTTPS)
+        self._cookie = f"__Host-{_COOKIE}" if self._is_https else _COOKIE
+        self._authorities = {urllib.parse.urlsplit(bot.public_url).netloc}
+
+    @property
+    def routes(self) -> dict[str, Route]:
+        """The two paths."""
+        return {
+            links.CONNECT_PATH: Route(methods=("GET", "HEAD", "POST"), answer=self._connect),
+            links.CALLBACK_PATH: Route(methods=("GET",), answer=self._callback),
+        }
+
+    async def _connect(self, request: web.BaseRequest) -> Answer:
+        out_of_place = self._out_of_place(request)
+        if out_of_place is not None:
+            return answer_of(out_of_place)
+        if request.method != "POST":
+            return await self._show(request.raw_path.partition("?")[2])
+        if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+            self._complain("login not begun", reason="foreign page")
+            return answer_of(PAGES["foreign"])
+        form = await read_form(request)
+        if form is None:
+            return answer_of(PAGES["malformed"])
+        return await self._begin(form, self._browser_of(request))
+
+    async def _show(self, query: str) -> Answer:
+        try:
+            invitation, token = await self._read(query)
+            self._check_state(invitation)
+        except InvitationRefused as refused:
+            return answer_of(REFUSALS[refused.why])
+        return answer_of(await self._offer(invitation, token))
+
+    async def _offer(self, invitation: Invitation, token: str) -> Page:
+        """The page with the button."""
+        wanted = self._wanted(invitation)
+        known = await self._around.store.accounts.get(wanted) if wanted else None
+        replaced = "If the account has a login here already,"
+        if known is not None and await self._around.store.credentials.listing(known.id):
+            replaced = f"@{known.username} has a login here already:"
+        name = _called(known.username if known else wanted)
+        until = f"{invitation.expires_at:%Y-%m-%d %H:%M} UTC"
+        return replace(
+            PAGES["onward"],
+            title=f"Authorize an account for the bot {self._bot.name}",
+            text="You were invited to let this bot act for an account on X.",
+            facts=(
+                ("Account", name),
+                ("X will be asked for", " ".join(self._bot.scopes)),
+                ("Good until", until),
+            ),
+            notes=(
+                f"{replaced} the new one takes its place, and X ends the old one at once.",
+                "Go on only if you know who sent you this link.",
+            ),
+            next_step="X asks you next. Check there that you are logged in as the right account.",
+            button="Authorize with X",
+            fields=((links.INVITATION, token),),
+        )
+
+    async def _begin(self, form: str, before: str) -> Answer:
+        try:
+            invitation, _ = await self._read(form)
+            attempt, cookie = await self._hold(invitation, before)
+        except InvitationRefused as refused:
+            return answer_of(REFUSALS[refused.why])
+        _log.info("login begun", invitation=invitation.id)
+        return answer_of(replace(PAGES["onward"], onward=attempt.url), cookie=cookie)
+
+    async def _hold(self, invitation: Invitation, before: str) -> tuple[LoginAttempt, str]:
+        """Begin a login with the invitation, if it is free; gives it, and the browser's cookie."""
+        secret = self._around.entropy.token_bytes(32).hex()
+        browser = _hash(secret)
+        attempt = self._attempt(invitation, browser)
+        async with self._turn:
+            if invitation.id in self._finishing:
+                raise _refusal("in use")
+            now = self._around.clock.now()
+            held = await self._invitations.hold(
+                invitation.id, browser, before=before, until=now + _HOLD, now=now
+            )
+            if held is None:
+                fresh = await self._invitations.get(invitation.id)
+                self._check_state(fresh or invitation)
+                raise _refusal("in use")
+            self._attempts.add(
+                Pending(attempt=attempt, invitation_id=invitation.id, browser=browser)
+            )
+        return attempt, self._set_cookie(secret, int(_HOLD.total_seconds()))
+
+    def _attempt(self, invitation: Invitation, browser: str) -> LoginAttempt:
+        async def keep(account: Account, row: CredentialRow) -> CredentialRow:
+            return await self._bot.redeem(invitation, browser, account, row)
+
+        wish = LoginWish(
+            redirect_uri=links.callback_url(self._bot.public_url),
+            scopes=self._bot.scopes,
+            app=invitation.app,
+            account=self._wanted(invitation),
+        )
+        return LoginAttempt(self._around, wish, keep=keep)
+
+    async def _callback(self, request: web.BaseRequest) -> Answer:
+        out_of_place = self._out_of_place(request)
+        if out_of_place is not None:
+            return answer_of(out_of_place)
+        if is_ahead(request):
+            return answer_of(PAGES["prefetch"])
+        query = Secret(request.raw_path.partition("?")[2])
+        async with self._turn:
+            pending = self._attempts.find(_state_in(query))
+            if pending is None:
+                self._complain("callback refused", reason="no login waits for it")
+                return answer_of(PAGES["unknown"])
+            if not hmac.compare_digest(pending.browser, self._browser_of(request)):
+                self._complain(
+                    "callback refused", reason="other browser", invitation=pending.invitation_id
+                )
+                return answer_of(PAGES["other_browser"])
+            if pending.invitation_id in self._finishing:
+                return answer_of(REFUSALS["in use"])
+            self._finishing.add(pending.invitation_id)
+        try:
+            page = await self._finish(pending, query)
+        finally:
+            self._finishing.discard(pending.invitation_id)
+        if pending.attempt.is_over:
+            return answer_of(page, cookie=self._set_cookie("", 0))
+        return answer_of(page)
+
+    async def _finish(self, pending: Pending, query: Secret) -> Page:
+        """End the login; when it came to nothing, the invitation is free again."""
+        try:
+            await self._check_held(pending)
+            login = await pending.attempt.finish(query)
+        except BotkitError as error:
+            page = self._failure(error, pending)
+            if pending.attempt.is_over or isinstance(error, InvitationRefused):
+                self._attempts.drop(pending)
+                await self._free(pending)
+            return page
+        self._attempts.drop(pending)
+        _log.info(
+            "account connected", account=login.account.username, invitation=pending.invitation_id
+        )
+        facts = [
+            ("Account", f"@{login.account.username}"),
+            ("Scopes", " ".join(login.scopes)),
+            *([("Not granted", " ".join(login.missing))] if login.missing else []),
+            ("The bot", await self._bot.connected(login)),
+        ]
+        return replace(PAGES["success"], facts=tuple(facts))
+
+    async def _check_held(self, pending: Pending) -> None:
+        """Raise when it was taken back meanwhile: before X ends an older login of the account."""
+        invitation = await self._invitations.get(pending.invitation_id)
+        if invitation is None:
+            raise _refusal("unknown")
+        self._check_state(invitation)
+
+    def _failure(self, error: BotkitError, pending: Pending) -> Page:
+        """The page for what ended a login, and its log line."""
+        self._complain(
+            "login not finished",
+            invitation=pending.invitation_id,
+            kind=type(error).__name__,
+            why=str(error),
+        )
+        match error:
+            case StateMismatch():
+                return PAGES["unknown" if pending.attempt.is_over else "unfinished"]
+            case AuthorizationDenied():
+                return PAGES["declined"]
+            case LoginExpired():
+                return PAGES["expired"]
+            case WrongAccount():
+                return PAGES["wrong_account"]
+            case InvitationRefused():
+                return REFUSALS[error.why]
+            case _:
+                return PAGES["failed"]
+
+    async def _free(self, pending: Pending) -> None:
+        try:
+            await self._invitations.free(pending.invitation_id, pending.browser)
+        except BotkitError as error:  # it is free by itself in ten minutes
+            _log.warning("invitation not freed", why=str(error))
+
+    async def _read(self, query: str) -> tuple[Invitation, str]:
+        """The invitation that a link's query or a form names, and its token.
+
+        Raises:
+            InvitationRefused: It names none of ours.
+        """
+        token = ""
+        try:
+            token = links.read_query(query)
+            shown = links.read_token(token, self._signed)
+            invitation = await self._invitations.get(shown.id)
+            if invitation is None or not shown.opens(invitation.secret_hash):
+                raise _refusal("unknown")
+        except InvitationRefused as refused:
+            self._complain("invitation refused", reason=refused.why, link=links.fingerprint(token))
+            raise
+        return invitation, token
+
+    def _signed(self, payload: bytes, tag: bytes) -> bool:
+        return self._around.vault.verify(payload, tag, purpose=links.PURPOSE)
+
+    def _check_state(self, invitation: Invitation) -> None:
+        """Raise unless the invitation is open, or in the middle of a login."""
+        state = invitation.state(self._around.clock.now())
+        if state not in {InvitationState.OPEN, InvitationState.IN_USE}:
+            self._complain("invitation refused", reason=state.value, invitation=invitation.id)
+            raise _refusal(state.value)
+
+    def _wanted(self, invitation: Invitation) -> str:
+        return self._bot.account or invitation.account
+
+    def _out_of_place(self, request: web.BaseRequest) -> Page | None:
+        if not is_for(request, self._authorities):
+            return PAGES["misdirected"]
+        if not comes_from(request, {self._bot.public_url}):
+            self._complain("request refused", reason="foreign origin")
+            return PAGES["foreign"]
+        return None
+
+    def _set_cookie(self, value: str, max_age_s: int) -> str:
+        secure = "; Secure" if self._is_https else ""
+        return (
+            f"{self._cookie}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{secure}"
+        )
+
+    def _browser_of(self, request: web.BaseRequest) -> str:
+        """A hash of the browser's cookie; one that comes twice is none."""
+        pairs = [
+            pair.strip().partition("=")
+            for header in request.headers.getall("Cookie", [])
+            for pair in header.split(";")
+        ]
+        values = [value for name, _, value in pairs if name == self._cookie]
+        return _hash(values[0]) if len(values) == 1 and values[0] else ""
+
+
+def _called(wanted: str) -> str:
+    """Who may log in, for the page."""
+    if not wanted:
+        return "the one that you log in as"
+    return f"id {wanted}" if wanted.isdigit() else f"@{wanted}"
+
+
+def _hash(cookie: str) -> str:
+    return hashlib.sha256(cookie.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _state_in(query: Secret) -> str:
+    """The state that a redirect carries once, "" for anything else."""
+    try:
+        pairs: Sequence[tuple[str, str]] = urllib.parse.parse_qsl(
+            query.reveal(), max_num_fields=64
+        )
+    except ValueError:
+        return ""
+    states = [value for name, value in pairs if name == "state"]
+    return states[0] if len(states) == 1 else ""
+
+
+def _refusal(why: str) -> InvitationRefused:
+    return InvitationRefused(f"The invitation is {why}.", why=why)

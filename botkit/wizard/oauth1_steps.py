@@ -1,0 +1,95 @@
+"""The steps that only an OAuth 1.0a login has: the app's key and secret, and the PIN.
+
+Source: docs/explanation/requirements.md, C14; X API docs, "Log in with X" and "PIN-based
+authorization".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from botkit.client.signin.oauth1_login import OAuth1Attempt
+from botkit.errors import AuthError, ConfigError, StateMismatch
+from botkit.model.tokens import Secret
+from botkit.wizard.steps import check_callback
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from botkit.client.logins.context import Surroundings
+    from botkit.client.logins.endpoints import AppKeys
+    from botkit.client.signin.oauth2_login import Keep, Login, LoginWish
+    from botkit.wizard.steps import Attempt, Ways
+
+__all__ = ["begin_oauth1", "check_signing_app", "log_in_by_pin"]
+
+_MOST_TRIES = 5
+_CONSOLE = "X's console (console.x.com), the app's Keys and tokens page"
+
+
+async def begin_oauth1(around: Surroundings, wish: LoginWish, keep: Keep | None = None) -> Attempt:
+    """Begin an OAuth 1.0a login: X is asked for a request token. Raises as `OAuth1Attempt`."""
+    return await OAuth1Attempt.begin(around, wish, keep=keep)
+
+
+def check_signing_app(
+    keys: AppKeys, callback: str | None, *, name: str, listens: bool
+) -> list[str]:
+    """Check what an OAuth 1.0a login needs, before any network; gives warnings.
+
+    `callback` is None for a login that ends with a PIN.
+
+    Raises:
+        ConfigError: With everything that makes the login impossible.
+    """
+    section = "app" if name == "default" else f"apps.{name}"
+    prefix = "BOTKIT_APP" if name == "default" else f"BOTKIT_APPS__{name.upper()}"
+    problems: list[str] = []
+    if not keys.api_key:
+        problems.append(
+            f"[{section}] api_key is missing; it is the API Key on {_CONSOLE}."
+            f" Set {prefix}__API_KEY."
+        )
+    if not keys.api_secret:
+        problems.append(
+            f"[{section}] api_secret is missing; X shows the API Key Secret once, on the same"
+            f" page. Put it into a file and set {prefix}__API_SECRET_FILE."
+        )
+    if callback is not None:
+        return check_callback(callback, listens=listens, problems=problems)
+    if problems:
+        raise ConfigError(" ".join(problems), problems=problems)
+    return []
+
+
+async def log_in_by_pin(
+    around: Surroundings,
+    wish: LoginWish,
+    ways: Ways,
+    *,
+    ask: Callable[[str], Awaitable[str]],
+) -> Login:
+    """Log in with the PIN that X's page shows; `wish.redirect_uri` is `oob`.
+
+    A PIN is sent once. What is no PIN at all is asked for again.
+
+    Raises:
+        AuthError: X does not take the PIN, or no PIN was typed at all; nothing was stored.
+    """
+    attempt = await OAuth1Attempt.begin(around, wish, keep=ways.keep)
+    await ways.show(attempt.url)
+    for _ in range(_MOST_TRIES):
+        typed = Secret(await ask("The PIN that X shows after you authorized the app: "))
+        try:
+            login = await attempt.finish_pin(typed)
+        except StateMismatch as mismatch:
+            if attempt.is_over:
+                raise
+            await ways.show(mismatch.message)
+            continue
+        await ways.finished(login)
+        return login
+    raise AuthError(
+        "No PIN was typed; nothing was sent and nothing was stored.",
+        hint="Run botkit setup --pin again and type the digits that X shows.",
+    )

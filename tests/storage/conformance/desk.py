@@ -1,0 +1,177 @@
+"""The inbox as the operator sees it: list, revive, drop, count, forget."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from botkit.model.records import EventState, MemoKey
+from tests.storage.conformance.bench import (
+    ME,
+    T0,
+    Suite,
+    SuiteClock,
+    done,
+    event,
+    lease,
+    letter,
+    write,
+)
+
+if TYPE_CHECKING:
+    from botkit.model.records import Fence
+    from botkit.ports import Store
+
+__all__ = ["DeskConformance"]
+
+WEEK = timedelta(days=7)
+
+
+class DeskConformance(Suite):
+    """`store.events` as commands use it."""
+
+    async def test_the_record_shows_where_every_event_is(self, store: Store) -> None:
+        await _one_of_each(store)
+        everything = await store.events.listing()
+        assert [kept.key for kept in everything] == ["parked", "dropped", "dead", "done", "new"]
+        assert [kept.state.value for kept in everything] == [
+            "waiting",
+            "dropped",
+            "dead",
+            "done",
+            "waiting",
+        ]
+        assert [kept.waiting_for for kept in everything] == ["login", "", "", "", ""]
+        assert all(kept.recorded_at == T0 for kept in everything)
+        for state, keys in (
+            (EventState.WAITING, ["parked", "new"]),
+            (EventState.DONE, ["done"]),
+            (EventState.DEAD, ["dead"]),
+            (EventState.DROPPED, ["dropped"]),
+        ):
+            assert [kept.key for kept in await store.events.listing(state=state)] == keys
+        assert [kept.key for kept in await store.events.listing(limit=2)] == ["parked", "dropped"]
+        assert await store.events.listing(account_id="2") == []
+
+    async def test_the_counts_add_up(self, store: Store) -> None:
+        await _one_of_each(store)
+        assert dict(await store.events.counts()) == {
+            "waiting": 1,
+            "parked": 1,
+            "dead": 1,
+            "done": 1,
+            "dropped": 1,
+        }
+
+    async def test_an_event_is_found_by_its_key_for_each_account(self, store: Store) -> None:
+        await store.events.append([event("a"), event("a", account_id="2"), event("b")])
+        assert len(await store.events.get("a")) == 2
+        (kept,) = await store.events.get("a", account_id="2")
+        assert (kept.account_id, kept.body) == ("2", event().body)
+        assert await store.events.get("c") == []
+
+    async def test_a_dead_event_comes_back_as_new_with_the_same_run(self, store: Store) -> None:
+        await _one_of_each(store)
+        assert await store.events.revive(ME, "dead")
+        assert await store.events.dead() == []
+        item = next(item for item in await store.events.due(T0) if item.key == "dead")
+        assert (item.attempts, item.unclean, item.run) == (0, 0, 0)
+
+    async def test_a_replay_on_purpose_has_a_run_of_its_own(self, store: Store) -> None:
+        await _one_of_each(store)
+        for key in ("done", "dead", "dropped"):
+            assert await store.events.revive(ME, key, new_run=True)
+        runs = {item.key: item.run for item in await store.events.due(T0)}
+        assert runs == {"new": 0, "done": 1, "dead": 1, "dropped": 1}
+        assert await store.events.dead() == []
+
+    async def test_only_what_can_come_back_is_revived(self, store: Store) -> None:
+        await _one_of_each(store)
+        assert not await store.events.revive(ME, "done")
+        assert not await store.events.revive(ME, "dropped")
+        assert not await store.events.revive(ME, "new", new_run=True)
+        assert not await store.events.revive(ME, "nowhere")
+        assert not await store.events.revive("2", "dead")
+
+    async def test_a_waiting_or_dead_event_can_be_given_up(self, store: Store) -> None:
+        await _one_of_each(store)
+        for key in ("new", "parked", "dead"):
+            assert await store.events.drop(ME, key, "not wanted")
+        assert not await store.events.drop(ME, "done", "not wanted")
+        assert not await store.events.drop("2", "new", "not wanted")
+        assert await store.events.due(T0) == []
+        assert await store.events.dead() == []
+        dropped = await store.events.listing(state=EventState.DROPPED)
+        assert [kept.note for kept in dropped] == [
+            "not wanted",
+            "why not",
+            "not wanted",
+            "not wanted",
+        ]
+
+    async def test_an_event_dropped_while_it_ran_stays_dropped(self, store: Store) -> None:
+        fence = await lease(store)
+        await store.events.append([event("a")])
+        (item,) = await store.events.due(T0)
+        await store.events.mark_running([item.seq], fence=fence)
+        await store.events.drop(ME, "a", "stop it")
+        await store.events.finish(done(item, emitted=(event("signal/1"),)), fence=fence)
+        await store.events.retry_later(item.seq, not_before=T0, reason="x", fence=fence)
+        await store.events.park(item.seq, waiting_for="rate", until=None, fence=fence)
+        await store.events.bury(item.seq, letter(item), fence=fence)
+        (kept,) = await store.events.get("a")
+        assert (kept.state, kept.note) == (EventState.DROPPED, "stop it")
+        assert await store.events.listing(state=EventState.WAITING) == []
+        assert await store.events.dead() == []
+
+    async def test_only_finished_events_are_forgotten_and_only_old_ones(
+        self, store: Store, clock: SuiteClock
+    ) -> None:
+        await _one_of_each(store)
+        clock.move(WEEK)
+        await store.events.append([event("young")])
+        assert await store.events.prune(before=T0) == 0
+        assert await store.events.prune(before=T0 + WEEK, limit=1) == 1
+        assert await store.events.prune(before=T0 + WEEK) == 1
+        keys = {kept.key for kept in await store.events.listing()}
+        assert keys == {"new", "parked", "dead", "young"}
+        assert await store.events.append([event("done")]) != [None]
+
+    async def test_an_event_takes_its_kept_results_along(self, store: Store) -> None:
+        fence = await _one_of_each(store)
+        memo = MemoKey(account_id=ME, event_key="done", run=0, handler="h", name="model")
+        await store.states.keep(memo, b"1", fence=fence)
+        await store.events.prune(before=T0 + WEEK)
+        assert await store.states.memo(memo) is None
+
+    async def test_numbers_are_never_given_twice(self, store: Store) -> None:
+        fence = await lease(store)
+        (first,) = await store.events.append([event("a")])
+        assert first is not None
+        await store.events.finish(done(first), fence=fence)
+        await store.events.prune(before=T0 + WEEK)
+        (second,) = await store.events.append([event("b")])
+        assert second is not None
+        assert second > first
+
+    async def test_a_step_is_not_forgotten_while_its_event_can_still_run(
+        self, store: Store
+    ) -> None:
+        fence = await _one_of_each(store)
+        for key in ("new", "parked", "dead", "done", "gone"):
+            await store.writes.begin(write(key, event_key=key), now=T0, fence=fence)
+            await store.writes.confirm(key, result_id=key, result=b"{}", now=T0, fence=fence)
+        assert await store.writes.prune(before=T0 + WEEK) == 2
+        assert {kept.id for kept in await store.writes.listing()} == {"new", "parked", "dead"}
+
+
+async def _one_of_each(store: Store) -> Fence:
+    fence = await lease(store)
+    keys = ("new", "done", "dead", "dropped", "parked")
+    await store.events.append([event(key) for key in keys])
+    items = {item.key: item for item in await store.events.due(T0)}
+    await store.events.finish(done(items["done"]), fence=fence)
+    await store.events.bury(items["dead"].seq, letter(items["dead"]), fence=fence)
+    await store.events.drop(ME, "dropped", "why not")
+    await store.events.park(items["parked"].seq, waiting_for="login", until=None, fence=fence)
+    return fence

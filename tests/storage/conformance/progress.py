@@ -1,0 +1,177 @@
+"""Leases, checkpoints, gaps, schedules, reports and the ledger."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from botkit.errors import LeaseLost
+from botkit.model.records import BudgetEntry, Checkpoint, Fence, Gap, ScheduleRow, StatusReport
+from tests.storage.conformance.bench import ME, T0, Suite, event, lease, raised
+
+if TYPE_CHECKING:
+    from botkit.ports import Store
+    from tests.storage.conformance.bench import SuiteClock
+
+__all__ = ["ProgressConformance"]
+
+S = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
+TTL = timedelta(seconds=10)
+LOST = Fence("runner", "tester", 99)
+
+
+class ProgressConformance(Suite):
+    """`store.leases`, `store.progress` and `store.ledger`."""
+
+    async def test_a_lease_has_one_holder_and_epochs_only_grow(
+        self, store: Store, clock: SuiteClock
+    ) -> None:
+        leases = store.leases
+        first = await leases.acquire("runner", "a", ttl=TTL)
+        assert first is not None
+        assert first == Fence("runner", "a", 1)
+        clock.move(9 * S)
+        assert await leases.acquire("runner", "b", ttl=TTL) is None
+        assert await leases.holder("runner") == "a"
+        assert await leases.holder("other") is None
+        clock.move(S)
+        second = await leases.acquire("runner", "b", ttl=TTL)
+        assert second is not None
+        assert second == Fence("runner", "b", 2)
+        await raised(LeaseLost, leases.renew(first, ttl=TTL))
+        await leases.release(first)
+        assert await leases.holder("runner") == "b"
+        await leases.release(second)
+        assert await leases.holder("runner") is None
+        third = await leases.acquire("runner", "a", ttl=TTL)
+        assert third == Fence("runner", "a", 3)
+
+    async def test_a_renewed_lease_lasts_longer(self, store: Store, clock: SuiteClock) -> None:
+        fence = await store.leases.acquire("runner", "a", ttl=TTL)
+        assert fence is not None
+        clock.move(5 * S)
+        await store.leases.renew(fence, ttl=TTL)
+        clock.move(9 * S)
+        assert await store.leases.acquire("runner", "b", ttl=TTL) is None
+        clock.move(S)
+        assert await store.leases.holder("runner") is None
+
+    async def test_the_lease_of_a_holder_known_to_have_ended_is_free(self, store: Store) -> None:
+        fence = await store.leases.acquire("runner", "a", ttl=TTL)
+        assert fence is not None
+        assert await store.leases.acquire("runner", "b", ttl=TTL, ended="c") is None
+        taken = await store.leases.acquire("runner", "b", ttl=TTL, ended="a")
+        assert taken == Fence("runner", "b", 2)
+        await raised(LeaseLost, store.leases.renew(fence, ttl=TTL))
+        # Late news of a process that holds nothing any more takes nothing from who does.
+        assert await store.leases.acquire("runner", "c", ttl=TTL, ended="a") is None
+
+    async def test_a_released_lease_fences_its_holder_out(self, store: Store) -> None:
+        fence = await lease(store)
+        await store.leases.release(fence)
+        await raised(LeaseLost, store.events.append([event()], fence=fence))
+        assert await store.events.listing() == []
+
+    async def test_a_clock_that_went_back_does_not_lock_the_role_away(
+        self, store: Store, clock: SuiteClock
+    ) -> None:
+        clock.move(2 * HOUR)
+        await store.leases.acquire("runner", "dead", ttl=TTL)
+        clock.move(-2 * HOUR)
+        assert await store.leases.acquire("runner", "b", ttl=TTL) is None
+        clock.move(11 * S)
+        assert await store.leases.acquire("runner", "b", ttl=TTL) is not None
+
+    async def test_a_checkpoint_is_kept_for_each_source_and_account(self, store: Store) -> None:
+        progress = store.progress
+        assert await progress.checkpoint("mentions", ME) is None
+        for cursor in ("1", "2"):
+            here = Checkpoint(source="mentions", account_id=ME, cursor=cursor)
+            await progress.set_checkpoint(here)
+        assert await progress.checkpoint("mentions", ME) == "2"
+        assert await progress.checkpoint("mentions", "2") is None
+        assert await progress.checkpoint("messages", ME) is None
+        far = Checkpoint(source="mentions", account_id=ME, cursor="9")
+        await raised(LeaseLost, progress.set_checkpoint(far, fence=LOST))
+        assert await progress.checkpoint("mentions", ME) == "2"
+
+    async def test_a_gap_is_opened_and_closed(self, store: Store) -> None:
+        first = Gap(source="activity", account_id=ME, since=T0, reason="keep-alive missed")
+        number = await store.progress.open_gap(first)
+        other = await store.progress.open_gap(msgspec.structs.replace(first, since=T0 + S))
+        assert other != number
+        close = store.progress.close_gap
+        await close(number, until=T0 + HOUR, state="unfilled", reason="too long")
+        newest, oldest = await store.progress.gaps()
+        assert (newest.id, newest.state, newest.until) == (other, "open", None)
+        assert oldest == Gap(
+            source="activity",
+            account_id=ME,
+            since=T0,
+            until=T0 + HOUR,
+            state="unfilled",
+            reason="too long",
+            id=number,
+        )
+        assert await store.progress.gaps(limit=1) == [newest]
+        assert await store.progress.prune_gaps(before=T0 + HOUR) == 0
+        assert await store.progress.prune_gaps(before=T0 + HOUR + S) == 1
+        assert await store.progress.gaps() == [newest]
+
+    async def test_a_schedule_fires_once_for_each_time(self, store: Store) -> None:
+        fence = await lease(store)
+        row = ScheduleRow(id="weather", account_id=ME, spec="0 8 * * *", next_at=T0 + HOUR)
+        tick = event("tick/weather/1", kind="tick")
+        assert await store.progress.fire(row, [tick], fence=fence) != [None]
+        later = msgspec.structs.replace(row, next_at=T0 + 2 * HOUR)
+        assert await store.progress.fire(later, [tick], fence=fence) == [None]
+        assert await store.progress.schedules(ME) == [later]
+        assert await store.progress.schedules("2") == []
+        far = msgspec.structs.replace(row, next_at=T0 + 9 * HOUR)
+        await raised(LeaseLost, store.progress.fire(far, [event("tick/2")], fence=LOST))
+        assert await store.progress.schedules(ME) == [later]
+        assert len(await store.events.due(T0)) == 1
+
+    async def test_parts_say_the_latest_of_themselves(self, store: Store) -> None:
+        runner = StatusReport(part="runner", state="running", at=T0, data={"pid": "7"})
+        source = StatusReport(part="source/activity", state="open", detail="1 gap", at=T0)
+        await store.progress.report([source, runner])
+        assert await store.progress.reports() == [runner, source]
+        newer = msgspec.structs.replace(runner, state="draining", at=T0 + S, data={})
+        await store.progress.report([newer])
+        assert await store.progress.reports() == [newer, source]
+        await store.progress.clear_reports()
+        assert await store.progress.reports() == []
+
+    async def test_money_adds_up_exactly_by_the_hour(self, store: Store) -> None:
+        for minute in range(10):
+            await store.ledger.spend(
+                ME,
+                now=T0 + timedelta(minutes=10 * minute),
+                reads_usd=Decimal("0.001"),
+                writes_usd=Decimal("0.1"),
+            )
+        first = BudgetEntry(
+            account_id=ME,
+            hour=T0,
+            reads_usd=Decimal("0.006"),
+            writes_usd=Decimal("0.6"),
+            calls=6,
+        )
+        second = BudgetEntry(
+            account_id=ME,
+            hour=T0 + HOUR,
+            reads_usd=Decimal("0.004"),
+            writes_usd=Decimal("0.4"),
+            calls=4,
+        )
+        spent = store.ledger.spent
+        assert await spent(ME, since=T0 + timedelta(minutes=59)) == [first, second]
+        assert await spent(ME, since=T0 + HOUR) == [second]
+        assert await spent("2", since=T0) == []
+        assert await store.ledger.prune(before=T0 + HOUR + timedelta(minutes=5)) == 1
+        assert await spent(ME, since=T0) == [second]

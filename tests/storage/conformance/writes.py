@@ -1,0 +1,270 @@
+"""The journal of writes: every way from SENDING to an end."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from botkit.errors import Conflict, LeaseLost
+from botkit.model.records import Fence, WritePolicy, WriteState
+from tests.storage.conformance.bench import ME, T0, Suite, lease, raised, write
+
+if TYPE_CHECKING:
+    from botkit.model.records import StoredWrite
+    from botkit.ports import Store
+
+__all__ = ["WritesConformance"]
+
+S = timedelta(seconds=1)
+LOST = Fence("runner", "tester", 99)
+
+
+class WritesConformance(Suite):
+    """`store.writes`."""
+
+    async def test_a_write_begins_once_and_is_sending(self, store: Store) -> None:
+        fence = await lease(store)
+        new = write(
+            policy=WritePolicy.HOLD,
+            cost_usd=Decimal("0.010"),
+            expires_at=T0 + S,
+            run=2,
+            target="t",
+        )
+        begun = await store.writes.begin(new, now=T0, fence=fence)
+        assert begun.fresh
+        assert begun.state is WriteState.SENDING
+        for field in (
+            *("id", "account_id", "operation", "target", "body", "event_key", "run", "handler"),
+            *("text", "text_hash", "interaction", "policy", "cost_usd", "expires_at"),
+        ):
+            assert getattr(begun, field) == getattr(new, field)
+        assert (begun.created_at, begun.first_sent_at, begun.last_sent_at) == (T0, T0, T0)
+        (attempt,) = begun.attempts
+        assert (attempt.n, attempt.started, attempt.epoch) == (1, T0, fence.epoch)
+        again = await store.writes.begin(write(text="other"), now=T0 + S, fence=fence)
+        assert not again.fresh
+        assert (again.text, again.state, again.last_sent_at) == ("hi", WriteState.SENDING, T0)
+
+    async def test_a_write_does_not_begin_without_the_lease(self, store: Store) -> None:
+        await raised(LeaseLost, store.writes.begin(write(), now=T0, fence=LOST))
+        assert await store.writes.get("step/1") is None
+
+    async def test_a_write_put_aside_was_never_attempted(self, store: Store) -> None:
+        fence = await lease(store)
+        aside = store.writes.put_aside
+        await aside(write(), WriteState.REJECTED, reason="no", now=T0, fence=fence)
+        row = await _get(store)
+        assert (row.state, row.reason, row.created_at) == (WriteState.REJECTED, "no", T0)
+        assert (row.attempts, row.first_sent_at) == ((), None)
+        begun = await store.writes.begin(write(), now=T0 + S, fence=fence)
+        assert not begun.fresh
+        await raised(
+            LeaseLost,
+            aside(write("step/2"), WriteState.EXPIRED, reason="dry", now=T0, fence=LOST),
+        )
+        assert await store.writes.get("step/2") is None
+
+    async def test_putting_aside_changes_nothing_but_a_queued_write(self, store: Store) -> None:
+        fence = await lease(store)
+        aside = store.writes.put_aside
+        await store.writes.begin(write(), now=T0, fence=fence)
+        await aside(write(), WriteState.REJECTED, reason="no", now=T0 + S, fence=fence)
+        assert (await _get(store)).state is WriteState.SENDING
+        await store.writes.requeue("step/1", reason="429", now=T0 + S, fence=fence)
+        await aside(write(), WriteState.REJECTED, reason="no", now=T0 + S, fence=fence)
+        row = await _get(store)
+        assert (row.state, row.reason, len(row.attempts)) == (WriteState.REJECTED, "no", 1)
+
+    async def test_a_confirmed_write_returns_what_it_returned(self, store: Store) -> None:
+        fence = await lease(store)
+        await store.writes.begin(write(), now=T0, fence=fence)
+        confirm = store.writes.confirm
+        await confirm("step/1", result_id="77", result=b'{"id":"77"}', now=T0 + S, fence=fence)
+        await confirm("step/1", result_id="78", result=b"{}", now=T0 + S, fence=None)
+        again = await store.writes.begin(write(text="changed"), now=T0 + 2 * S, fence=fence)
+        assert not again.fresh
+        assert (again.state, again.result_id) == (WriteState.CONFIRMED, "77")
+        assert again.result == b'{"id":"77"}'
+        (attempt,) = again.attempts
+        assert (attempt.outcome, attempt.ended) == ("confirmed", T0 + S)
+        assert await store.writes.owner_of(ME, "77") == "step/1"
+        assert await store.writes.owner_of("2", "77") is None
+        assert await store.writes.owner_of(ME, "") is None
+
+    async def test_a_refused_write_stays_refused(self, store: Store) -> None:
+        fence = await lease(store)
+        await store.writes.begin(write(), now=T0, fence=fence)
+        await store.writes.reject("step/1", reason="403 duplicate", now=T0 + S, fence=fence)
+        again = await store.writes.begin(write(), now=T0 + S, fence=fence)
+        assert (again.fresh, again.state) == (False, WriteState.REJECTED)
+        assert again.reason == "403 duplicate"
+        await raised(Conflict, store.writes.requeue("step/1", reason="", now=T0 + S, fence=fence))
+
+    async def test_a_write_that_surely_did_not_happen_is_sent_again(self, store: Store) -> None:
+        fence = await lease(store)
+        await store.writes.begin(write(), now=T0, fence=fence)
+        await store.writes.requeue("step/1", reason="429", now=T0 + S, fence=fence)
+        queued = await _get(store)
+        assert (queued.state, queued.reason) == (WriteState.QUEUED, "429")
+        again = await store.writes.begin(write(text="newer"), now=T0 + 9 * S, fence=fence)
+        assert (again.fresh, again.state) == (True, WriteState.SENDING)
+        assert again.text == "newer"
+        assert (again.first_sent_at, again.last_sent_at) == (T0, T0 + 9 * S)
+        assert [(a.n, a.outcome) for a in again.attempts] == [(1, "429"), (2, "")]
+
+    async def test_reading_counts_stand_in_the_row(self, store: Store) -> None:
+        fence = await lease(store)
+        await store.writes.begin(write(), now=T0, fence=fence)
+        unsure = store.writes.uncertain
+        await unsure("step/1", reason="reset", now=T0, next_read_at=T0 + 5 * S, fence=fence)
+        uncertain = await _get(store)
+        assert (uncertain.state, uncertain.next_read_at) == (WriteState.UNCERTAIN, T0 + 5 * S)
+        read = store.writes.record_read
+        await read("step/1", clean=False, now=T0 + 5 * S, next_read_at=T0 + 15 * S)
+        await read("step/1", clean=True, now=T0 + 15 * S, next_read_at=T0 + 60 * S)
+        await read("step/1", clean=True, now=T0 + 60 * S, next_read_at=None)
+        counted = await _get(store)
+        assert (counted.reads, counted.clean_reads) == (3, 2)
+        assert counted.first_clean_at == T0 + 15 * S
+        assert counted.last_clean_at == T0 + 60 * S
+        assert counted.next_read_at is None
+
+    async def test_absent_is_sent_again_with_new_counts(self, store: Store) -> None:
+        fence = await lease(store)
+        await store.writes.begin(write(), now=T0, fence=fence)
+        unsure = store.writes.uncertain
+        await unsure("step/1", reason="reset", now=T0, next_read_at=T0 + S, fence=fence)
+        await store.writes.record_read("step/1", clean=True, now=T0 + S, next_read_at=T0)
+        await store.writes.set_state("step/1", WriteState.ABSENT, reason="not there", now=T0 + S)
+        await store.writes.requeue("step/1", reason="absent", now=T0 + S, fence=None)
+        again = await store.writes.begin(write(), now=T0 + 2 * S, fence=fence)
+        assert (again.reads, again.clean_reads, again.first_clean_at) == (0, 0, None)
+        assert again.next_read_at is None
+
+    async def test_a_read_that_comes_after_the_end_changes_nothing(self, store: Store) -> None:
+        fence = await lease(store)
+        await store.writes.begin(write(), now=T0, fence=fence)
+        await store.writes.confirm("step/1", result_id="7", result=b"{}", now=T0, fence=fence)
+        before = await _get(store)
+        await store.writes.record_read("step/1", clean=True, now=T0 + S, next_read_at=T0 + S)
+        assert await _get(store) == before
+
+    async def test_a_confirmed_write_cannot_become_anything_else(self, store: Store) -> None:
+        fence = await lease(store)
+        await store.writes.begin(write(), now=T0, fence=fence)
+        await store.writes.confirm("step/1", result_id="7", result=b"{}", now=T0, fence=fence)
+        writes = store.writes
+        for attempt in (
+            writes.reject("step/1", reason="x", now=T0, fence=fence),
+            writes.requeue("step/1", reason="x", now=T0, fence=fence),
+            writes.uncertain("step/1", reason="x", now=T0, next_read_at=T0, fence=fence),
+            writes.set_state("step/1", WriteState.UNRESOLVED, reason="x", now=T0),
+        ):
+            await raised(Conflict, attempt)
+        assert (await _get(store)).state is WriteState.CONFIRMED
+
+    async def test_a_write_that_is_not_on_record_is_a_conflict(self, store: Store) -> None:
+        writes = store.writes
+        for attempt in (
+            writes.confirm("none", result_id="7", result=b"{}", now=T0, fence=None),
+            writes.reject("none", reason="x", now=T0, fence=None),
+            writes.record_read("none", clean=True, now=T0, next_read_at=None),
+        ):
+            await raised(Conflict, attempt)
+
+    async def test_what_was_being_sent_when_the_process_ended_is_uncertain(
+        self, store: Store
+    ) -> None:
+        fence = await lease(store)
+        for name in ("a", "b", "c"):
+            await store.writes.begin(write(name), now=T0, fence=fence)
+        await store.writes.confirm("a", result_id="7", result=b"{}", now=T0, fence=fence)
+        unsure = store.writes.uncertain
+        await unsure("b", reason="reset", now=T0, next_read_at=T0 + 5 * S, fence=fence)
+        await raised(LeaseLost, store.writes.recover(now=T0 + S, fence=LOST))
+        found = await store.writes.recover(now=T0 + S, fence=fence)
+        assert [(row.id, row.state) for row in found] == [
+            ("b", WriteState.UNCERTAIN),
+            ("c", WriteState.UNCERTAIN),
+        ]
+        assert [row.next_read_at for row in found] == [T0 + 5 * S, T0 + S]
+        assert found[1].attempts[0].ended == T0 + S
+        assert (await store.writes.begin(write("c"), now=T0 + S, fence=fence)).fresh is False
+
+    async def test_a_person_can_decide(self, store: Store) -> None:
+        fence = await lease(store)
+        await store.writes.begin(write(), now=T0, fence=fence)
+        unsure = store.writes.uncertain
+        await unsure("step/1", reason="reset", now=T0, next_read_at=T0, fence=fence)
+        await store.writes.set_state("step/1", WriteState.UNRESOLVED, reason="hold", now=T0)
+        assert (await _get(store)).state is WriteState.UNRESOLVED
+        await store.writes.set_state("step/1", WriteState.EXPIRED, reason="gave up", now=T0)
+        row = await _get(store)
+        assert (row.state, row.reason, row.next_read_at) == (WriteState.EXPIRED, "gave up", None)
+
+    async def test_the_listing_is_newest_first_by_state_and_account(self, store: Store) -> None:
+        fence = await lease(store)
+        for name, account in (("a", ME), ("b", "2"), ("c", ME)):
+            await store.writes.begin(write(name, account_id=account), now=T0, fence=fence)
+        await store.writes.reject("a", reason="no", now=T0, fence=fence)
+        listing = store.writes.listing
+        assert [row.id for row in await listing()] == ["c", "b", "a"]
+        assert [row.id for row in await listing(account_id=ME)] == ["c", "a"]
+        assert [row.id for row in await listing(states=[WriteState.REJECTED])] == ["a"]
+        both = [WriteState.REJECTED, WriteState.SENDING]
+        assert [row.id for row in await listing(states=both, limit=2)] == ["c", "b"]
+
+    async def test_an_interaction_counts_as_answered_when_it_may_have_been(
+        self, store: Store
+    ) -> None:
+        fence = await lease(store)
+        await _one_of_each(store, fence)
+        answered = await store.writes.answered(ME, "1")
+        assert {row.id for row in answered} == {"sending", "confirmed", "uncertain", "unresolved"}
+        assert await store.writes.answered(ME, "2") == []
+        assert await store.writes.answered("2", "1") == []
+        assert await store.writes.answered(ME, "") == []
+
+    async def test_the_same_text_is_found_while_it_is_young(self, store: Store) -> None:
+        fence = await lease(store)
+        await _one_of_each(store, fence)
+        same = store.writes.same_text
+        found = await same(ME, "h1", "reply/1", since=T0)
+        assert {row.id for row in found} == {"sending", "confirmed", "uncertain", "unresolved"}
+        assert await same(ME, "h1", "reply/1", since=T0 + S) == []
+        assert await same(ME, "h1", "reply/2", since=T0) == []
+        assert await same(ME, "h2", "reply/1", since=T0) == []
+
+    async def test_only_final_writes_are_forgotten_and_only_old_ones(self, store: Store) -> None:
+        fence = await lease(store)
+        await _one_of_each(store, fence)
+        assert await store.writes.prune(before=T0) == 0
+        assert await store.writes.prune(before=T0 + S, limit=1) == 1
+        assert await store.writes.prune(before=T0 + S) == 2
+        left = {row.id for row in await store.writes.listing()}
+        assert left == {"sending", "uncertain", "unresolved", "queued", "absent"}
+
+
+async def _get(store: Store, write_id: str = "step/1") -> StoredWrite:
+    row = await store.writes.get(write_id)
+    assert row is not None
+    return row
+
+
+async def _one_of_each(store: Store, fence: Fence) -> None:
+    names = ("confirmed", "rejected", "uncertain", "unresolved", "queued", "absent", "expired")
+    writes = store.writes
+    for name in ("sending", *names):
+        await writes.begin(write(name), now=T0, fence=fence)
+    await writes.confirm("confirmed", result_id="7", result=b"{}", now=T0, fence=fence)
+    await writes.reject("rejected", reason="no", now=T0, fence=fence)
+    await writes.uncertain("uncertain", reason="?", now=T0, next_read_at=T0, fence=fence)
+    await writes.requeue("queued", reason="429", now=T0, fence=fence)
+    for name, state in (
+        ("unresolved", WriteState.UNRESOLVED),
+        ("absent", WriteState.ABSENT),
+        ("expired", WriteState.EXPIRED),
+    ):
+        await writes.set_state(name, state, reason="x", now=T0)

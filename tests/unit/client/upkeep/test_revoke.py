@@ -1,0 +1,82 @@
+"""A login is taken back at X first, here after."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from botkit.client.upkeep.revoke import revoke_login
+from botkit.errors import ConfigError, InvalidClient, OutcomeUnknown, ServerError
+from botkit.model.tokens import CredentialKind
+from botkit.protocol.oauth.oauth1_flow import INVALIDATE
+from tests.unit.client.fakes import World, json_answer
+from tests.unit.client.keeping import WRONG_SECRET
+from tests.unit.client.signin.test_oauth2_login import around
+
+REVOKE = "POST /2/oauth2/revoke"
+
+
+async def gone(world: World) -> bool:
+    return await world.real_store.credentials.listing() == []
+
+
+async def test_the_refresh_token_is_revoked_by_basic_and_then_removed(world: World) -> None:
+    row = await world.log_in()
+    assert await revoke_login(around(world), row)
+    assert world.peer.revoked == ["rt-1"]
+    [call] = world.peer.named(REVOKE)
+    assert dict(call.headers)["Authorization"].startswith("Basic ")
+    assert await gone(world)
+
+
+async def test_without_a_refresh_token_the_access_token_is_revoked(world: World) -> None:
+    row = await world.log_in(refresh_token="")
+    await revoke_login(around(world), row)
+    assert world.peer.revoked == ["at-1"]
+
+
+async def test_an_unknown_token_counts_as_done(world: World) -> None:
+    row = await world.log_in()
+    world.peer.plan[REVOKE] = [json_answer(200, {})]
+    assert await revoke_login(around(world), row)
+    assert await gone(world)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (json_answer(503, {}), ServerError),
+        (WRONG_SECRET, InvalidClient),
+        ("lost", OutcomeUnknown),
+    ],
+)
+async def test_what_x_did_not_confirm_stays_unless_forced(
+    world: World, fault: Any, error: type[Exception]
+) -> None:
+    row = await world.log_in()
+    world.peer.plan[REVOKE] = [fault, fault]
+    with pytest.raises(error):
+        await revoke_login(around(world), row)
+    assert not await gone(world)
+    assert not await revoke_login(around(world), row, force=True)
+    assert await gone(world)
+
+
+async def test_an_app_without_keys_removes_nothing(world: World) -> None:
+    row = await world.log_in()
+    with pytest.raises(ConfigError):
+        await revoke_login(around(world, apps={}), row)
+    assert not await gone(world)
+
+
+async def test_a_1a_token_is_made_dead_at_x_before_it_is_removed(world: World) -> None:
+    row = await world.log_in_1a()
+    world.peer.plan[INVALIDATE] = [json_answer(503, {}), json_answer(200, {"access_token": "t"})]
+    with pytest.raises(ServerError):
+        await revoke_login(around(world), row)
+    kept = world.real_store.credentials.get
+    assert await kept("1999", "default", CredentialKind.OAUTH1) == row
+    assert await revoke_login(around(world), row)
+    assert len(world.peer.named(INVALIDATE)) == 2
+    assert await kept("1999", "default", CredentialKind.OAUTH1) is None

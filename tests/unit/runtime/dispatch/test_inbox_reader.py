@@ -1,0 +1,277 @@
+"""What is held in memory is bounded, never twice, and never forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from botkit.model.records import Fence, InboxItem
+from botkit.runtime.dispatch.inbox_reader import Feeder
+from botkit.runtime.intake.lanes import Job
+from botkit.sandbox.harness.clock import VirtualClock
+from tests.unit.runtime.fakes import turns
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import pytest
+
+FENCE = Fence("runner", "test", 1)
+NOW = datetime(2025, 12, 11, tzinfo=UTC)
+
+
+class Shelf:
+    """An inbox that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, datetime | None] = {}
+        self.asked: list[int] = []
+        self.open = asyncio.Event()
+        self.open.set()
+        self.looking = asyncio.Event()
+        self.looking.set()
+
+    async def due(self, now: datetime, *, after_seq: int = 0, limit: int = 500) -> list[InboxItem]:
+        self.asked.append(after_seq)
+        found = [
+            item(seq)
+            for seq, at in sorted(self.rows.items())
+            if seq > after_seq and (at is None or at <= now)
+        ]
+        await self.open.wait()
+        return found[:limit]
+
+    async def next_due(self, now: datetime) -> datetime | None:
+        later = [at for at in self.rows.values() if at is not None and at > now]
+        await self.looking.wait()
+        return min(later, default=None)
+
+
+def item(seq: int) -> InboxItem:
+    return InboxItem(
+        seq=seq, account_id="1", key=str(seq), kind="k", lane=str(seq), body=b"", at=NOW
+    )
+
+
+def job(seq: int) -> Job:
+    return Job.from_item(item(seq))
+
+
+class Setting:
+    def __init__(self, capacity: int) -> None:
+        self.clock = VirtualClock()
+        self.shelf = Shelf()
+        self.taken: list[int] = []
+        store: Any = type("Store", (), {"events": self.shelf})
+        self.feeder = Feeder(
+            store=store,
+            clock=self.clock,
+            take=lambda one: self.taken.append(one.seq),
+            capacity=capacity,
+        )
+
+
+@asynccontextmanager
+async def fed(capacity: int = 10, *rows: int) -> AsyncIterator[Setting]:
+    setting = Setting(capacity)
+    setting.shelf.rows = dict.fromkeys(rows)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(setting.feeder.run())
+        await turns()
+        yield setting
+        running.cancel()
+
+
+async def test_what_was_there_at_the_start_is_read() -> None:
+    async with fed(10, 1, 2, 3) as on:
+        assert on.taken == [1, 2, 3]
+        assert on.feeder.held == 3
+        assert on.feeder.has_room
+        assert not on.feeder.idle
+
+
+async def test_what_is_offered_twice_is_held_once() -> None:
+    async with fed() as on:
+        on.feeder.offer([job(1), job(1)])
+        on.feeder.rescan()
+        on.shelf.rows[1] = None
+        await turns()
+    assert on.taken == [1]
+
+
+async def test_what_does_not_fit_is_read_in_order_when_there_is_room() -> None:
+    async with fed(4) as on:
+        on.shelf.rows = dict.fromkeys(range(1, 10))
+        on.feeder.offer([job(seq) for seq in range(1, 10)])
+        assert on.taken == [1, 2, 3, 4]
+        for seq in (1, 2):
+            on.feeder.release(job(seq))
+            del on.shelf.rows[seq]
+        await turns()
+        assert on.taken == [1, 2, 3, 4, 5, 6]
+        on.shelf.rows[10] = None
+        on.feeder.offer([job(10)])
+        for seq in range(3, 11):
+            on.feeder.release(job(seq))
+            on.shelf.rows.pop(seq, None)
+            await turns()
+    assert on.taken == list(range(1, 11))
+
+
+async def test_a_source_is_let_wait_a_moment_when_memory_is_nearly_full() -> None:
+    async with fed(8) as on:
+        on.feeder.offer([job(seq) for seq in range(1, 6)])
+        await on.feeder.let_catch_up()
+        on.feeder.offer([job(6)])
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(on.feeder.let_catch_up())
+            await turns()
+            for seq in range(1, 4):
+                on.feeder.release(job(seq))
+            await turns()
+            assert not waiting.done()
+            on.feeder.release(job(4))
+        assert on.clock.monotonic() == 0
+
+
+async def test_a_source_never_waits_for_slow_handlers() -> None:
+    async with fed(8) as on:
+        on.feeder.offer([job(seq) for seq in range(1, 9)])
+        async with asyncio.TaskGroup() as group:
+            group.create_task(on.feeder.let_catch_up())
+            await on.clock.advance(0.05)
+        assert on.feeder.held == 8
+        assert not on.feeder.overflowed
+        await on.feeder.let_catch_up()
+        for seq in range(1, 9):
+            on.feeder.release(job(seq))
+        on.feeder.offer([job(seq) for seq in range(9, 17)])
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(on.feeder.let_catch_up())
+            await turns()
+            assert not waiting.done()
+            await on.clock.advance(0.05)
+
+
+async def test_a_reading_of_many_pages_brings_everything_once() -> None:
+    async with fed(5000, *range(1, 1203)) as on:
+        await turns(10)
+        assert on.taken == list(range(1, 1203))
+        assert on.shelf.asked[:3] == [0, 500, 1000]
+
+
+async def test_what_ended_while_it_was_read_is_not_taken_again() -> None:
+    async with fed() as on:
+        on.shelf.rows[1] = None
+        on.feeder.offer([job(1)])
+        on.shelf.open.clear()
+        on.feeder.rescan()
+        await turns()
+        on.feeder.release(job(1))
+        del on.shelf.rows[1]
+        assert not on.feeder.idle
+        on.shelf.open.set()
+        await on.feeder.wait_idle()
+    assert on.taken == [1]
+
+
+async def test_what_comes_while_it_is_read_is_not_left_behind() -> None:
+    async with fed(1, 1, 2) as on:
+        assert on.taken == [1]
+        on.shelf.open.clear()
+        on.feeder.release(job(1))
+        del on.shelf.rows[1]
+        await turns()
+        on.feeder.offer([job(3)])
+        on.shelf.rows[3] = None
+        on.shelf.open.set()
+        await turns()
+        assert on.taken == [1, 2]
+        on.feeder.release(job(2))
+        del on.shelf.rows[2]
+        await turns()
+    assert on.taken == [1, 2, 3]
+
+
+async def test_a_reading_that_is_cut_off_is_made_again() -> None:
+    setting = Setting(10)
+    setting.shelf.rows[1] = None
+    setting.shelf.open.clear()
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(setting.feeder.run())
+        await turns()
+        running.cancel()
+    setting.shelf.open.set()
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(setting.feeder.run())
+        await turns()
+        running.cancel()
+    assert setting.taken == [1]
+
+
+async def test_what_becomes_due_later_is_read_at_its_time() -> None:
+    async with fed() as on:
+        soon = on.clock.now() + timedelta(seconds=5)
+        on.shelf.rows[1] = soon
+        on.feeder.later(soon)
+        on.feeder.later(soon + timedelta(seconds=50))
+        await on.clock.advance(4)
+        assert on.taken == []
+        await on.clock.advance(1)
+        assert on.taken == [1]
+
+
+async def test_what_is_due_already_is_read_at_once() -> None:
+    async with fed() as on:
+        on.shelf.rows[1] = None
+        on.feeder.later(on.clock.now())
+        await turns()
+    assert on.taken == [1]
+
+
+async def test_a_time_learned_while_the_next_is_looked_up_is_not_forgotten() -> None:
+    setting = Setting(10)
+    setting.shelf.looking.clear()
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(setting.feeder.run())
+        await turns()
+        soon = setting.clock.now() + timedelta(seconds=5)
+        setting.feeder.later(soon)
+        setting.shelf.rows[1] = soon
+        setting.shelf.looking.set()
+        await setting.clock.advance(6)
+        running.cancel()
+    assert setting.taken == [1]
+
+
+async def test_the_wall_clock_may_jump_over_a_time() -> None:
+    async with fed() as on:
+        far = on.clock.now() + timedelta(days=2)
+        on.shelf.rows[1] = far
+        on.feeder.later(far)
+        await turns()
+        on.clock.set(far)
+        await on.clock.advance(61)
+    assert on.taken == [1]
+
+
+async def test_another_processs_times_are_noticed() -> None:
+    async with fed() as on:
+        on.shelf.rows[1] = on.clock.now() + timedelta(seconds=90)
+        await on.clock.advance(100)
+    assert on.taken == [1]
+
+
+async def test_idle_is_told_to_all_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with fed(10, 1, 2) as on:
+        async with asyncio.TaskGroup() as group:
+            waiting = [group.create_task(on.feeder.wait_idle()) for _ in range(2)]
+            await turns()
+            on.feeder.release(job(1))
+            await turns()
+            assert not any(task.done() for task in waiting)
+            on.shelf.rows.clear()
+            on.feeder.release(job(2))
+        assert on.feeder.idle

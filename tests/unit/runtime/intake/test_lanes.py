@@ -1,0 +1,125 @@
+"""Order within a lane, independence between lanes."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from botkit.runtime.intake.lanes import Job, Lanes
+
+
+def job(seq: int, lane: str = "a", *, account: str = "1", blocked: bool = False) -> Job:
+    return Job(seq=seq, account_id=account, key=str(seq), kind="k", lane=lane, blocked=blocked)
+
+
+def seqs(jobs: list[Job]) -> list[int]:
+    return [one.seq for one in jobs]
+
+
+def test_only_the_first_of_a_lane_is_given_out() -> None:
+    lanes = Lanes()
+    for one in (first := job(1), job(2), job(3, "b")):
+        lanes.put(one)
+    assert seqs(lanes.take(10)) == [1, 3]
+    assert lanes.ready == 0
+    lanes.leave(first)
+    assert seqs(lanes.take(10)) == [2]
+
+
+def test_lanes_of_two_accounts_are_two_lanes() -> None:
+    lanes = Lanes()
+    lanes.put(job(1, "a", account="1"))
+    lanes.put(job(2, "a", account="2"))
+    assert seqs(lanes.take(10)) == [1, 2]
+
+
+def test_no_more_are_given_out_than_asked_for() -> None:
+    lanes = Lanes()
+    for seq in range(3):
+        lanes.put(job(seq, str(seq)))
+    assert seqs(lanes.take(0)) == []
+    assert seqs(lanes.take(2)) == [0, 1]
+    assert seqs(lanes.take(2)) == [2]
+
+
+def test_one_that_comes_back_stands_before_those_that_arrived_after_it() -> None:
+    lanes = Lanes()
+    running = job(5)
+    for one in (running, job(6), job(8), job(7), job(1)):
+        lanes.put(one)
+    order = seqs(lanes.take(1))
+    current = running
+    while list(lanes):
+        lanes.leave(current)
+        if taken := lanes.take(1):
+            current = taken[0]
+            order.append(current.seq)
+    assert order == [5, 1, 6, 7, 8]
+
+
+def test_a_blocked_job_holds_its_lane_until_it_is_unblocked() -> None:
+    lanes = Lanes()
+    blocked = job(1, blocked=True)
+    lanes.put(blocked)
+    lanes.put(job(2))
+    assert lanes.ready == 0
+    lanes.unblock(blocked)
+    assert seqs(lanes.take(10)) == [1]
+
+
+def test_a_blocked_job_that_leaves_lets_the_next_one_go() -> None:
+    lanes = Lanes()
+    blocked = job(1, blocked=True)
+    lanes.put(blocked)
+    lanes.put(job(2))
+    lanes.leave(blocked)
+    assert seqs(lanes.take(10)) == [2]
+
+
+def test_a_job_may_leave_from_the_middle_of_its_lane() -> None:
+    lanes = Lanes()
+    first, middle = job(1), job(2, blocked=True)
+    for one in (first, middle, job(3)):
+        lanes.put(one)
+    lanes.leave(middle)
+    assert seqs(lanes.take(1)) == [1]
+    lanes.leave(first)
+    assert seqs(lanes.take(1)) == [3]
+
+
+def test_a_job_unblocked_behind_another_waits_for_its_turn() -> None:
+    lanes = Lanes()
+    first, second = job(1), job(2, blocked=True)
+    lanes.put(first)
+    lanes.put(second)
+    lanes.unblock(second)
+    assert seqs(lanes.take(10)) == [1]
+    lanes.leave(first)
+    assert seqs(lanes.take(10)) == [2]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=40))
+def test_every_job_comes_out_once_and_in_order_within_its_lane(
+    plan: list[tuple[int, bool]],
+) -> None:
+    lanes = Lanes()
+    out: list[Job] = []
+    busy: list[Job] = []
+    for seq, (lane, go_on) in enumerate(plan):
+        lanes.put(job(seq, str(lane)))
+        if go_on:
+            busy += lanes.take(2)
+        if go_on and busy:
+            lanes.leave(busy[0])
+            out.append(busy.pop(0))
+    while True:
+        busy += lanes.take(3)
+        if not busy:
+            break
+        lanes.leave(busy[0])
+        out.append(busy.pop(0))
+    assert sorted(seqs(out)) == list(range(len(plan)))
+    for lane in {one.lane for one in out}:
+        own = [one.seq for one in out if one.lane == lane]
+        assert own == sorted(own)
+    assert list(lanes) == []

@@ -1,0 +1,94 @@
+"""What is old is forgotten, and what somebody may still ask for is not."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from botkit.model.records import Gap, StoredUser
+from botkit.runtime.life.lifecycle import Pace
+from botkit.sandbox.harness.clock import VirtualClock
+from tests.unit.runtime.fakes import BOT, Gate, mention, wired
+from tests.unit.runtime.living import greeting, running
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+async def test_old_events_are_forgotten_and_young_ones_kept(tmp_path: Path) -> None:
+    wiring, _ = greeting()
+    clock = VirtualClock()
+    calm = Pace(poll_s=60, lease_ttl_s=300, lease_renew_s=100)
+    async with running(tmp_path, wiring, clock=clock, pace=calm) as alive:
+        await alive.bench.handle(*(mention(str(n)) for n in range(1, 1200)))
+        clock.set(clock.now() + timedelta(days=6))
+        await alive.bench.handle(mention("9001"))
+        await clock.advance(3700)
+        assert len(await alive.bench.store.events.listing(limit=5000)) == 1200
+        clock.set(clock.now() + timedelta(days=1))
+        await clock.advance(3700)
+        left = await alive.bench.store.events.listing(limit=5000)
+    assert [one.key for one in left] == ["post/9001/0"]
+
+
+async def test_old_writes_are_forgotten_in_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wiring, _ = greeting()
+    pruned = [3, 1000, 1000]
+    asked: list[timedelta] = []
+
+    async def prune(*, before: Any) -> int:
+        asked.append(alive.clock.now() - before)
+        return pruned.pop() if pruned else 0
+
+    async with running(tmp_path, wiring) as alive:
+        monkeypatch.setattr(alive.bench.store.writes, "prune", prune)
+        await alive.clock.at_rest()
+        asked.clear()
+        pruned[:] = [3, 1000, 1000]
+        await alive.runtime._prune()
+    assert asked == [timedelta(days=90)] * 3
+
+
+async def test_users_gaps_and_spending_are_kept_as_long_as_somebody_asks(tmp_path: Path) -> None:
+    wiring, _ = greeting()
+    days = timedelta(days=1)
+    async with running(tmp_path, wiring) as alive:
+        store, now = alive.bench.store, alive.clock.now()
+        for age in (1, 3, 100):
+            at = now - age * days
+            user = StoredUser(id=str(age), username="u", body=b"{}", fetched_at=at)
+            await store.accounts.cache_users([user])
+            gap = await store.progress.open_gap(Gap(source="s", account_id=BOT, since=at))
+            await store.progress.close_gap(gap, until=at, state="polled", reason="")
+            await store.ledger.spend(BOT, now=at, reads_usd=Decimal(1), writes_usd=Decimal(0))
+        await alive.runtime._prune()
+        long_ago = now - 365 * days
+        users = await store.accounts.cached_users(["1", "3", "100"], since=long_ago)
+        gaps = await store.progress.gaps()
+        spent = await store.ledger.spent(BOT, since=long_ago)
+    assert [user.id for user in users] == ["1"]
+    assert [now - gap.since for gap in gaps] == [3 * days, 1 * days]
+    assert len(spent) == 2
+
+
+async def test_while_much_is_held_the_inbox_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[bool] = []
+    async with running(tmp_path, wired(Gate()), hears_changes=False) as alive:
+        feeder = alive.bench.dispatcher.feeder
+        monkeypatch.setattr(feeder, "rescan", lambda: looks.append(feeder.has_room))
+        await alive.clock.at_rest()
+        await alive.runtime._look_around()
+        assert looks[-1:] == [True]
+        await alive.bench.record(*(mention(str(n), conversation=str(n)) for n in range(70)))
+        await alive.clock.at_rest()
+        assert not feeder.has_room
+        looks.clear()
+        await alive.runtime._look_around()
+    assert looks == []

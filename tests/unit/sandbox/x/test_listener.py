@@ -1,0 +1,152 @@
+"""The front door on a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import aiohttp
+import pytest
+
+from botkit.sandbox.x.listener import open_server, serve
+
+
+@pytest.fixture
+async def opened():
+    async with open_server() as served:
+        yield served
+
+
+@pytest.fixture
+async def http(opened):
+    async with aiohttp.ClientSession(opened.url) as session:
+        yield session
+
+
+async def _ready(http):
+    for username in ("greeter", "ada"):
+        await http.post("/sandbox/users", json={"username": username})
+    app = await (await http.post("/sandbox/apps", json={})).json()
+    grant = {
+        "as": "greeter",
+        "client_id": app["client_id"],
+        "scopes": "tweet.read tweet.write users.read",
+    }
+    tokens = await (await http.post("/sandbox/grants", json=grant)).json()
+    return app, {"Authorization": f"Bearer {tokens['access_token']}"}
+
+
+async def test_it_listens_on_a_free_port_and_speaks_json(opened, http):
+    _, headers = await _ready(http)
+
+    async with http.get("/2/users/me", headers=headers) as answer:
+        assert answer.status == 200
+        assert (await answer.json())["data"]["username"] == "greeter"
+        assert answer.headers["x-access-level"] == "read-write"
+    assert opened.url.startswith("http://127.0.0.1:")
+    assert opened.world.user("ada").username == "ada"
+
+
+async def test_a_query_and_a_path_are_decoded_once(http):
+    _, headers = await _ready(http)
+
+    async with http.get("/2/users/by/username/a%64a", headers=headers) as answer:
+        assert (await answer.json())["data"]["username"] == "ada"
+    async with http.get("/2/users/by?usernames=ada%2Cgreeter", headers=headers) as answer:
+        assert len((await answer.json())["data"]) == 2
+
+
+async def test_the_stream_is_chunked_lines_that_end_in_crlf(opened, http):
+    app, _ = await _ready(http)
+    bearer = {"Authorization": f"Bearer {app['bearer_token']}"}
+    ada = opened.world.user("ada")
+    body = {"event_type": "post.create", "filter": {"user_id": ada.id}}
+    await http.post("/2/activity/subscriptions", json=body, headers=bearer)
+
+    async with http.get("/2/activity/stream", headers=bearer) as answer:
+        await http.post("/sandbox/posts", json={"as": "ada", "text": "hi"})
+        line = await answer.content.readline()
+        opened.server.faults.cut_streams()
+        assert await answer.content.read() == b""
+
+    assert line.endswith(b"\r\n")
+    assert json.loads(line)["data"]["payload"]["text"] == "hi"
+
+
+async def test_a_client_that_goes_away_gives_its_place_back(opened, http):
+    app, _ = await _ready(http)
+    bearer = {"Authorization": f"Bearer {app['bearer_token']}"}
+
+    async with http.get("/2/activity/stream", headers=bearer) as answer:
+        assert opened.server.activity.open_streams(app["id"]) == 1
+        answer.close()
+    async with asyncio.timeout(5):
+        while opened.server.activity.open_streams(app["id"]):
+            await http.get("/sandbox/state")
+
+
+@pytest.mark.parametrize(
+    ("verb", "error", "posts"),
+    [
+        ("lose_answer", aiohttp.ClientConnectionError, 1),
+        ("reset", aiohttp.ClientConnectionError, 0),
+        ("cut_answer", aiohttp.ClientPayloadError, 1),
+    ],
+)
+async def test_broken_answers_break_the_connection(opened, http, verb, error, posts):
+    _, headers = await _ready(http)
+    getattr(opened.server.faults, verb)("POST /2/tweets")
+
+    with pytest.raises(error):
+        async with http.post("/2/tweets", json={"text": "hi"}, headers=headers) as answer:
+            await answer.read()
+
+    assert len(opened.world.posts) == posts
+
+
+async def test_a_stalled_answer_never_comes(opened, http):
+    _, headers = await _ready(http)
+    opened.server.faults.stall("POST /2/tweets")
+
+    with pytest.raises(TimeoutError):
+        await http.post(
+            "/2/tweets",
+            json={"text": "hi"},
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(total=0.05),
+        )
+
+    assert len(opened.world.posts) == 1
+
+
+async def test_a_lost_stream_breaks_too(opened, http):
+    app, _ = await _ready(http)
+    # aiohttp sends a GET again by itself when a connection was used before.
+    opened.server.faults.lose_answer("GET /2/activity/stream", times=2)
+
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await http.get(
+            "/2/activity/stream", headers={"Authorization": f"Bearer {app['bearer_token']}"}
+        )
+
+    assert opened.server.activity.open_streams(app["id"]) == 0
+
+
+async def test_a_port_that_is_taken_is_an_error(opened):
+    port = int(opened.url.rpartition(":")[2])
+
+    with pytest.raises(OSError, match="address already in use"):
+        async with open_server(port=port):
+            pass
+
+
+async def test_serve_says_when_it_listens_and_runs_until_it_is_cancelled():
+    listening = asyncio.get_running_loop().create_future()
+    task = asyncio.get_running_loop().create_task(serve(ready=listening.set_result))
+
+    opened = await listening
+    async with aiohttp.ClientSession(opened.url) as session:
+        assert (await session.get("/sandbox/state")).status == 200
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

@@ -1,0 +1,139 @@
+"""A lease is free as soon as its holder has ended, and not before."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from botkit.errors import LeaseLost
+from botkit.storage.opening import open_store
+from botkit.storage.sqlite import process_locks
+from botkit.storage.sqlite.process_locks import Holder, HolderLocks
+from tests.storage.conformance.bench import SuiteClock, event, raised
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's locks of Linux")
+
+TTL = timedelta(seconds=10)
+HOLDER = """
+import asyncio, sys
+from datetime import timedelta
+from botkit.storage import open_store
+from tests.storage.conformance.bench import SuiteClock
+
+async def main():
+    async with open_store(sys.argv[1], clock=SuiteClock()) as store:
+        await store.leases.acquire("runner", "child", ttl=timedelta(seconds=10))
+        print("held", flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+asyncio.run(main())
+"""
+
+
+def _child(url: str) -> subprocess.Popen[str]:
+    child = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, url],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "held\n"
+    return child
+
+
+def _end(child: subprocess.Popen[str], number: int) -> None:
+    child.send_signal(number)
+    child.communicate()
+
+
+async def test_the_lease_of_a_killed_process_is_free_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/bot.db"
+    child = await asyncio.to_thread(_child, url)
+    async with open_store(url, clock=SuiteClock()) as store:
+        acquire = store.leases.acquire
+        assert await acquire("runner", "me", ttl=TTL) is None
+        assert await store.leases.holder("runner") == "child"
+        await asyncio.to_thread(_end, child, signal.SIGKILL)
+        assert await store.leases.holder("runner") is None
+        fence = await acquire("runner", "me", ttl=TTL)
+        assert fence is not None
+        assert fence.epoch == 2
+
+
+async def test_a_frozen_process_keeps_its_lease_until_its_time_is_over(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/bot.db"
+    child = await asyncio.to_thread(_child, url)
+    clock = SuiteClock()
+    async with open_store(url, clock=clock) as store:
+        child.send_signal(signal.SIGSTOP)
+        acquire = store.leases.acquire
+        clock.move(TTL / 2)
+        assert await acquire("runner", "me", ttl=TTL) is None
+        clock.move(TTL / 2)
+        fence = await acquire("runner", "me", ttl=TTL)
+        assert fence is not None
+        await asyncio.to_thread(_end, child, signal.SIGKILL)
+        assert await store.leases.holder("runner") == "me"
+        assert await store.events.append([event()], fence=fence) != [None]
+
+
+async def test_a_deleted_lock_file_frees_nothing(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/bot.db"
+    child = await asyncio.to_thread(_child, url)
+    await asyncio.to_thread(os.unlink, tmp_path / "bot.db-locks")
+    clock = SuiteClock()
+    async with open_store(url, clock=clock) as store:
+        assert await store.leases.acquire("runner", "me", ttl=TTL) is None
+        clock.move(TTL)
+        assert await store.leases.acquire("runner", "me", ttl=TTL) is not None
+    await asyncio.to_thread(_end, child, signal.SIGKILL)
+
+
+async def test_a_process_of_the_same_name_does_not_share_the_lease(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/bot.db"
+    async with (
+        open_store(url, clock=SuiteClock()) as one,
+        open_store(url, clock=SuiteClock()) as other,
+    ):
+        first = await one.leases.acquire("runner", "bot", ttl=TTL)
+        assert first is not None
+        assert await other.leases.acquire("runner", "bot", ttl=TTL) is None
+        again = await one.leases.acquire("runner", "bot", ttl=TTL)
+        assert again is not None
+        await raised(LeaseLost, one.leases.renew(first, ttl=TTL))
+
+
+def test_each_lease_and_epoch_has_a_lock_of_its_own(tmp_path: Path) -> None:
+    one, other = HolderLocks(tmp_path / "a"), HolderLocks(tmp_path / "a")
+    mark = one.take("runner", 1)
+    assert mark
+    assert one.judge("runner", 1, mark) is Holder.OURS
+    assert other.judge("runner", 1, mark) is Holder.ALIVE
+    assert other.judge("runner", 2, mark) is Holder.DEAD
+    assert other.judge("keeper", 1, mark) is Holder.DEAD
+    assert other.judge("runner", 1, 0) is Holder.UNKNOWN
+    assert other.take("runner", 1) == 0
+    assert other.take("runner", 2) == mark
+    one.drop("runner", 1)
+    assert other.judge("runner", 1, mark) is Holder.DEAD
+    one.close()
+    other.close()
+    other.drop("runner", 2)
+
+
+def test_without_the_kernels_help_only_time_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locks = HolderLocks(tmp_path / "missing" / "a")
+    assert locks.take("runner", 1) == 0
+    assert locks.judge("runner", 1, 7) is Holder.UNKNOWN
+    monkeypatch.setattr(process_locks.sys, "platform", "darwin")
+    assert HolderLocks(tmp_path / "a").take("runner", 1) == 0

@@ -1,0 +1,22 @@
+"""Strangers cannot fill the log."""
+
+from __future__ import annotations
+
+from structlog.testing import capture_logs
+
+from botkit.sandbox.harness.clock import VirtualClock
+from botkit.web.abuse_log import Complaints
+
+
+async def test_thirty_lines_a_minute_are_said_and_then_how_many_were_not() -> None:
+    clock = VirtualClock()
+    complain = Complaints(clock)
+    with capture_logs() as said:
+        for number in range(100):
+            complain("refused", number=number)
+    assert len(said) == 30
+    await clock.advance(60)
+    with capture_logs() as said:
+        complain("refused", number=100)
+    assert [line["event"] for line in said] == ["more was refused", "refused"]
+    assert said[0]["times"] == 70

@@ -1,0 +1,192 @@
+"""The bot's HTTP server on real sockets: exact paths, bounded input, headers on every answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from botkit.errors import ConfigError, StoreUnavailable
+from botkit.web import connections
+from botkit.web import server as app_module
+from botkit.web.pages import SECURITY_HEADERS, Page
+from botkit.web.server import Answer, Route, WebServer, answer_of, read_form
+from tests.unit.web.browsing import Answered, send
+
+PAGE = Page(status=200, title="Here", text="It is.", next_step="Go on.")
+NAMES = {name.lower() for name in SECURITY_HEADERS}
+
+
+async def here(request: web.BaseRequest) -> Answer:
+    return answer_of(PAGE, cookie="a=b; Path=/")
+
+
+async def form(request: web.BaseRequest) -> Answer:
+    read = await read_form(request)
+    return Answer(status=200, body=repr(read).encode(), headers={})
+
+
+async def broken(request: web.BaseRequest) -> Answer:
+    raise StoreUnavailable("disk full: /secret/path")
+
+
+async def wrong(request: web.BaseRequest) -> Answer:
+    raise ValueError("secret")
+
+
+ROUTES = {
+    "/here": Route(methods=("GET", "HEAD"), answer=here),
+    "/form": Route(methods=("POST",), answer=form),
+    "/broken": Route(methods=("GET",), answer=broken),
+    "/wrong": Route(methods=("GET",), answer=wrong),
+}
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[WebServer]:
+    async with WebServer("127.0.0.1", 0, ROUTES) as opened:
+        yield opened
+
+
+async def get(server: WebServer, target: str, *more: str, method: str = "GET") -> Answered:
+    return await send(server.port, f"{method} {target} HTTP/1.1", "Host: x", *more)
+
+
+async def test_a_route_answers_at_its_path_with_every_header(server: WebServer) -> None:
+    answer = await get(server, "/here?a=b")
+    assert (answer.status, answer.headers["set-cookie"]) == (200, "a=b; Path=/")
+    assert answer.headers.keys() >= NAMES
+    assert answer.headers["server"] == "botkit"
+    head = await get(server, "/here", method="HEAD")
+    assert (head.status, head.body) == (200, b"")
+
+
+@pytest.mark.parametrize(
+    ("target", "method", "status"),
+    [
+        ("/", "GET", 404),
+        ("/here/", "GET", 404),
+        ("/HERE", "GET", 404),
+        ("/%68ere", "GET", 404),
+        ("//here", "GET", 404),
+        ("/favicon.ico", "GET", 404),
+        ("http://evil.example/here", "GET", 400),
+        ("*", "OPTIONS", 400),
+        ("/here", "POST", 405),
+        ("/here", "DELETE", 405),
+        ("/form", "GET", 405),
+        ("/broken", "GET", 503),
+    ],
+)
+async def test_everything_else_is_refused_with_every_header_and_no_echo(
+    server: WebServer, target: str, method: str, status: int
+) -> None:
+    answer = await get(server, target, method=method)
+    assert answer.status == status
+    assert answer.headers.keys() >= NAMES
+    assert "secret" not in answer.text
+    assert target == "/" or target not in answer.text
+    if status == 405:
+        assert answer.headers["allow"] in {"GET, HEAD", "POST"}
+
+
+async def test_a_fault_of_ours_shows_nothing(
+    server: WebServer, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = await get(server, "/wrong")
+    assert answer.status >= 400
+    assert answer.headers.keys() >= NAMES
+    assert "secret" not in answer.text + caplog.text + "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("more", ["Content-Length: 3", "Transfer-Encoding: chunked"])
+async def test_a_get_with_a_body_is_refused(server: WebServer, more: str) -> None:
+    assert (await get(server, "/here", more)).status == 400
+
+
+FORM = "Content-Type: application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "read"),
+    [
+        ((FORM, "Content-Length: 3"), b"a=b", "'a=b'"),
+        ((FORM, "Content-Length: 0"), b"", "''"),
+        (("Content-Type: text/plain", "Content-Length: 3"), b"a=b", "None"),
+        (("Content-Type: application/json", "Content-Length: 2"), b"{}", "None"),
+        ((FORM, "Content-Length: 5000"), b"a" * 5000, "None"),
+        (
+            (FORM, "Transfer-Encoding: chunked"),
+            b"1388\r\n" + b"a" * 5000 + b"\r\n0\r\n\r\n",
+            "None",
+        ),
+        ((FORM, "Content-Length: 2"), "\u00e9".encode(), "None"),
+    ],
+    ids=range(7),
+)
+async def test_a_form_is_small_plain_text(
+    server: WebServer, headers: tuple[str, ...], body: bytes, read: str
+) -> None:
+    lines = ("POST /form HTTP/1.1", "Host: x", *headers)
+    assert (await send(server.port, *lines, body=body)).text == read
+
+
+async def test_a_form_that_takes_too_long_is_none(
+    server: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_module, "_BODY_TIMEOUT_S", 0.05)
+    lines = ("POST /form HTTP/1.1", "Host: x", FORM, "Content-Length: 10")
+    assert (await send(server.port, *lines, body=b"a=")).text == "None"
+
+
+async def test_silent_connections_do_not_keep_others_waiting(
+    server: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server._connections, "_most", 60)
+    idle = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(60)]
+    answer = await asyncio.wait_for(get(server, "/here"), 2)
+    assert answer.status == 200
+    for _, writer in idle:
+        writer.close()
+
+
+async def test_headers_that_take_too_long_are_cut_off(
+    server: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HEADER_TIMEOUT_S", 0.05)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"GET /here HTTP/1.1\r\nHost: ")
+    assert await asyncio.wait_for(reader.read(), 2) == b""
+    writer.close()
+
+
+async def test_what_is_being_answered_may_end_and_nothing_new_begins() -> None:
+    gate, reached = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: web.BaseRequest) -> Answer:
+        reached.set()
+        await gate.wait()
+        return answer_of(PAGE)
+
+    routes = {"/slow": Route(methods=("GET",), answer=slow)}
+    async with WebServer("127.0.0.1", 0, routes) as server:
+        loop = asyncio.get_running_loop()
+        waiting = loop.create_task(get(server, "/slow"))
+        await reached.wait()
+        stopping = loop.create_task(server.stop(5.0))
+        gate.set()
+        assert (await waiting).status == 200
+        await stopping
+        with pytest.raises(ConnectionRefusedError):
+            await get(server, "/slow")
+
+
+async def test_a_port_that_is_taken_and_a_strange_address_are_named(server: WebServer) -> None:
+    with pytest.raises(ConfigError, match=f"Port {server.port} on 127.0.0.1 is taken"):
+        async with WebServer("127.0.0.1", server.port, ROUTES):
+            pass
+    with pytest.raises(ConfigError, match=r"Cannot listen on 192\.0\.2\.1"):
+        async with WebServer("192.0.2.1", 0, ROUTES):
+            pass
