@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from botkit.bot.accounts.access_check import check_access
-from botkit.bot.accounts.account_joins import Newcomers
+from botkit.bot.accounts.account_joins import AccountJoins
 from botkit.bot.accounts.login_watch import LoginWatch
 from botkit.bot.compose_client import X, open_the_vault, open_x, renew_the_vault
 from botkit.bot.listening import Listening
@@ -25,7 +25,7 @@ from botkit.model.users import Account
 from botkit.ports import Clock, Reader
 from botkit.runtime.dispatch.dispatcher import Dispatcher
 from botkit.runtime.intake.inbox import Inbox
-from botkit.runtime.life.lifecycle import Pace, Runtime, Tasks
+from botkit.runtime.life.lifecycle import Runtime, RuntimePace, Tasks
 from botkit.runtime.life.status import Reports
 from botkit.runtime.life.ticks import Scheduler
 from botkit.runtime.writes.account_health import AccountHealth
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from botkit.bot.definition import Bot
     from botkit.config import Settings
-    from botkit.ports import Entropy, Source, Store, Transport, Vault
+    from botkit.ports import Entropy, Source, Store, Transport, VaultPort
     from botkit.routing.wiring import Wiring
 
 __all__ = ["TWO_WAYS", "open_runtime", "the_accounts"]
@@ -71,7 +71,7 @@ async def open_runtime(
     transport: Transport | None = None,
     clock: Clock | None = None,
     entropy: Entropy | None = None,
-    pace: Pace | None = None,
+    pace: RuntimePace | None = None,
     dry_run: bool = False,
     force: bool = False,
     watch: Watch | None = None,
@@ -101,7 +101,7 @@ async def open_runtime(
         store=store,
         clock=clock or SystemClock(),
         entropy=chance,
-        pace=pace or Pace(drain_s=settings.run.drain_s),
+        pace=pace or RuntimePace(drain_s=settings.run.drain_s),
         owner=await asyncio.to_thread(this_process, chance),
     )
     async with AsyncExitStack() as stack:
@@ -172,7 +172,7 @@ class _Joint:
         store: Store,
         clock: Clock,
         entropy: Entropy,
-        pace: Pace,
+        pace: RuntimePace,
         owner: str,
     ) -> None:
         self._bot = bot
@@ -208,10 +208,12 @@ class _Joint:
         self._given: dict[str, dict[Any, Any]] = {}
         self._dispatcher: Dispatcher | None = None
         self._runtime: Runtime | None = None
-        self._newcomers: Newcomers | None = None
+        self._newcomers: AccountJoins | None = None
         self._running_bot: RunningBot | None = None
 
-    def open_x(self, vault: Vault, transport: Transport | None) -> AbstractAsyncContextManager[X]:
+    def open_x(
+        self, vault: VaultPort, transport: Transport | None
+    ) -> AbstractAsyncContextManager[X]:
         """The way to X, whose logins are watched."""
         return open_x(
             self._settings,
@@ -290,7 +292,7 @@ class _Joint:
 
     def _welcoming(
         self, x: X, listening: Listening, scheduler: Scheduler, runtime: Runtime, *, force: bool
-    ) -> Newcomers:
+    ) -> AccountJoins:
         async def check(account: Account) -> None:
             await check_access(
                 x.sender,
@@ -301,7 +303,7 @@ class _Joint:
                 force=force,
             )
 
-        return Newcomers(
+        return AccountJoins(
             settings=self._settings,
             store=self._store,
             accounts=self._accounts,

@@ -20,16 +20,16 @@ from botkit.client.api.x_api import XApi
 from botkit.client.http.transport import AiohttpTransport
 from botkit.client.logins.endpoints import AppKeys, Endpoints
 from botkit.client.logins.rescue_file import RescueFile
-from botkit.client.logins.rollback_guard import FileWitness
-from botkit.client.refresh.refresh_leader import LeasedRole, NeverKeeper
-from botkit.client.refresh.refresh_lease import LeasedGrantLock, Tenure
-from botkit.client.refresh.refresh_lock import FileGrantLock, in_process
+from botkit.client.logins.rollback_guard import FileRollbackGuard
+from botkit.client.refresh.refresh_leader import LeasedRole, NeverLeader
+from botkit.client.refresh.refresh_lease import LeasedRefreshLock, Tenure
+from botkit.client.refresh.refresh_lock import FileRefreshLock, in_process
 from botkit.client.refresh.token_keeper import TokenKeeper
 from botkit.client.system import SystemClock, SystemEntropy
 from botkit.errors import ConfigError, VaultKeyError
 from botkit.leases.owner import lives, this_process
 from botkit.model.tokens import Secret
-from botkit.runtime.writes.budget import Budget, Limits
+from botkit.runtime.writes.budget import Budget, BudgetLimits
 from botkit.storage import find_key, find_previous_key, key_path, open_vault
 from botkit.storage.files import file_of
 
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from botkit.client.logins.grants import LoginStatus
     from botkit.client.logins.oauth1_fallback import StandIn
-    from botkit.client.refresh.refresh_leader import KeeperRole
-    from botkit.client.refresh.refresh_lock import GrantLock
+    from botkit.client.logins.oauth2_login import LoginStatus
+    from botkit.client.refresh.refresh_leader import LeaderRole
+    from botkit.client.refresh.refresh_lock import RefreshLock
     from botkit.config import AppSettings, Settings
-    from botkit.ports import Clock, Entropy, Store, Transport, Vault
+    from botkit.ports import Clock, Entropy, Store, Transport, VaultPort
 
 __all__ = [
     "X",
@@ -79,7 +79,7 @@ class X(msgspec.Struct, frozen=True, kw_only=True):
 async def open_x(
     settings: Settings,
     store: Store,
-    vault: Vault,
+    vault: VaultPort,
     *,
     transport: Transport | None = None,
     clock: Clock | None = None,
@@ -133,13 +133,13 @@ async def open_x(
 
 def _role_of(
     settings: Settings, store: Store, clock: Clock, *, owner: str, tenure: Tenure
-) -> KeeperRole:
+) -> LeaderRole:
     if settings.run.keeper == "never":
-        return NeverKeeper()
+        return NeverLeader()
     return LeasedRole(store, clock, owner=owner, lives=lives, tenure=tenure)
 
 
-async def open_the_vault(settings: Settings, store: Store) -> Vault:
+async def open_the_vault(settings: Settings, store: Store) -> VaultPort:
     """The store's vault, with the key of the settings or of its place.
 
     Raises:
@@ -156,7 +156,7 @@ async def open_the_vault(settings: Settings, store: Store) -> Vault:
         raise
 
 
-async def renew_the_vault(settings: Settings, store: Store, vault: Vault) -> None:
+async def renew_the_vault(settings: Settings, store: Store, vault: VaultPort) -> None:
     """After a change of the store: if its key was rotated, go on with the new one.
 
     Only where the key comes from its place; one from the settings is read at the start.
@@ -171,7 +171,7 @@ async def renew_the_vault(settings: Settings, store: Store, vault: Vault) -> Non
         _log.info("vault key renewed")
 
 
-async def _renew_key(settings: Settings, store: Store, vault: Vault) -> None:
+async def _renew_key(settings: Settings, store: Store, vault: VaultPort) -> None:
     """Seal with the key that the store has now.
 
     Raises:
@@ -186,9 +186,9 @@ async def _renew_key(settings: Settings, store: Store, vault: Vault) -> None:
         )
 
 
-def limits_of(settings: Settings) -> Limits:
+def limits_of(settings: Settings) -> BudgetLimits:
     """What may be spent, from the settings, where 0 stands for no limit."""
-    return Limits(
+    return BudgetLimits(
         hour_usd=settings.budget.hour_usd or None, day_usd=settings.budget.day_usd or None
     )
 
@@ -245,8 +245,8 @@ def _lock_of(
     *,
     owner: str,
     tenure: Tenure,
-) -> GrantLock:
-    return LeasedGrantLock(
+) -> RefreshLock:
+    return LeasedRefreshLock(
         _file_lock_of(settings, clock, entropy),
         store,
         clock=clock,
@@ -257,21 +257,21 @@ def _lock_of(
     )
 
 
-def _file_lock_of(settings: Settings, clock: Clock, entropy: Entropy) -> GrantLock:
+def _file_lock_of(settings: Settings, clock: Clock, entropy: Entropy) -> RefreshLock:
     folder = _beside_store(settings, _LOCKS_SUFFIX)
     if folder is None or sys.platform == "win32":
         return in_process
-    return FileGrantLock(folder, clock=clock, entropy=entropy)
+    return FileRefreshLock(folder, clock=clock, entropy=entropy)
 
 
-def _witness_of(settings: Settings, store: Store) -> FileWitness | None:
+def _witness_of(settings: Settings, store: Store) -> FileRollbackGuard | None:
     """With the vault key, which is not part of a copy of the store; beside it if that is given."""
     if settings.store.key is None:
         keys = key_path(store.store_id).parent
         if keys.is_dir():
-            return FileWitness(keys / f"{store.store_id}.witness")
+            return FileRollbackGuard(keys / f"{store.store_id}.witness")
     folder = _beside_store(settings, _WITNESS_SUFFIX)
-    return None if folder is None else FileWitness(folder)
+    return None if folder is None else FileRollbackGuard(folder)
 
 
 def _beside_store(settings: Settings, suffix: str) -> Path | None:

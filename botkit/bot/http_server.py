@@ -17,14 +17,14 @@ from botkit.protocol.oauth.invitations import callback_url
 from botkit.runtime.intake.inbox import row_of
 from botkit.web.connect.routes import Connect, Connecting
 from botkit.web.health import Health
-from botkit.web.server import Route, WebServer
+from botkit.web.server import WebRoute, WebServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from botkit.bot.definition import Bot
     from botkit.bot.running import RunningBot
-    from botkit.client.signin.oauth2_login import Login
+    from botkit.client.signin.oauth2_attempt import Login
     from botkit.config import Settings
     from botkit.model.invitations import Invitation
     from botkit.model.records import CredentialRow, Fence
@@ -126,7 +126,7 @@ def _logins(running: RunningBot) -> list[LoginState]:
 
 async def _connect_routes(
     bot: Bot, settings: Settings, running: RunningBot, fence: Callable[[], Fence]
-) -> dict[str, Route]:
+) -> dict[str, WebRoute]:
     around = running.x.keeper.around
     await around.store.invitations.free_all()
 

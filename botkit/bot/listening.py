@@ -14,7 +14,7 @@ from botkit.model.users import Account
 from botkit.ports import Clock, Entropy, Intake, Store
 from botkit.sources.mentions import MentionsPoll
 from botkit.sources.messages import MessagesPoll
-from botkit.sources.reporting import Report
+from botkit.sources.reporting import StatusReporter
 from botkit.sources.stream import ActivityStream
 from botkit.sources.subscriptions import MESSAGE_KINDS, Subscriptions
 
@@ -52,7 +52,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
     store: Store
     clock: Clock
     entropy: Entropy
-    report: Report
+    report: StatusReporter
     streams: dict[str, ActivityStream] = msgspec.field(default_factory=dict[str, ActivityStream])
     beside: dict[str, list[MentionsPoll | MessagesPoll]] = msgspec.field(
         default_factory=dict[str, list[MentionsPoll | MessagesPoll]]

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from botkit.bot.accounts.account_joins import Newcomers
+from botkit.bot.accounts.account_joins import AccountJoins
 from botkit.bot.compose_client import X
 from botkit.model.users import Account
 from botkit.runtime.dispatch.dispatcher import Dispatcher
@@ -62,7 +62,7 @@ class RunningBot(msgspec.Struct, kw_only=True):
     runtime: Runtime
     tasks: Tasks
     reports: Reports
-    newcomers: Newcomers
+    newcomers: AccountJoins
     http: Server | None = None
     stubborn: list[str] = msgspec.field(default_factory=list[str])
     stopped: bool = False

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from botkit import __version__
 
-__all__ = ["COMMANDS", "Entry", "help_page"]
+__all__ = ["COMMANDS", "CommandEntry", "help_page"]
 
 
-class Entry(NamedTuple):
+class CommandEntry(NamedTuple):
     """A command: where it lives, what it is for, and under which heading it is listed."""
 
     name: str
@@ -22,49 +22,55 @@ _START = "Start"
 _OPERATE = "Operate"
 _LOOK = "Look and repair"
 
-COMMANDS: tuple[Entry, ...] = (
-    Entry(
+COMMANDS: tuple[CommandEntry, ...] = (
+    CommandEntry(
         "demo",
         "botkit.cli.commands.demo",
         "Show a whole bot at work against the sandbox.",
         _START,
     ),
-    Entry("new", "botkit.cli.commands.new", "Write a new bot project.", _START),
-    Entry(
+    CommandEntry("new", "botkit.cli.commands.new", "Write a new bot project.", _START),
+    CommandEntry(
         "dev",
         "botkit.cli.commands.dev",
         "Run a bot against the sandbox; reload on change.",
         _START,
     ),
-    Entry("sandbox", "botkit.cli.commands.sandbox", "Serve the simulated X alone.", _START),
-    Entry("setup", "botkit.cli.accounts.setup", "Authorize the bot's account, once.", _OPERATE),
-    Entry(
+    CommandEntry("sandbox", "botkit.cli.commands.sandbox", "Serve the simulated X alone.", _START),
+    CommandEntry(
+        "setup", "botkit.cli.accounts.setup", "Authorize the bot's account, once.", _OPERATE
+    ),
+    CommandEntry(
         "checklist",
         "botkit.cli.commands.checklist",
         "Walk through the automated-account label.",
         _OPERATE,
     ),
-    Entry(
+    CommandEntry(
         "doctor",
         "botkit.cli.commands.doctor",
         "Say what would make the first write fail, and the cure.",
         _OPERATE,
     ),
-    Entry("run", "botkit.cli.commands.run", "Run a bot until it is told to stop.", _OPERATE),
-    Entry("status", "botkit.cli.commands.status", "Say what is alive and what waits.", _LOOK),
-    Entry(
+    CommandEntry(
+        "run", "botkit.cli.commands.run", "Run a bot until it is told to stop.", _OPERATE
+    ),
+    CommandEntry(
+        "status", "botkit.cli.commands.status", "Say what is alive and what waits.", _LOOK
+    ),
+    CommandEntry(
         "accounts",
         "botkit.cli.accounts.show",
         "List, check, move and end the accounts and logins.",
         _LOOK,
     ),
-    Entry(
+    CommandEntry(
         "events",
         "botkit.cli.commands.events",
         "Events and dead letters: list, retry, drop.",
         _LOOK,
     ),
-    Entry(
+    CommandEntry(
         "writes",
         "botkit.cli.commands.writes",
         "The journal of writes: list, show, settle.",

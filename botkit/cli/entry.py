@@ -17,7 +17,7 @@ from botkit import errors
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from botkit.cli.commands_table import Entry
+    from botkit.cli.commands_table import CommandEntry
 
 __all__ = ["EXIT_CODES", "exit_code_of", "invoke", "report"]
 
@@ -34,7 +34,7 @@ EXIT_CODES = {
 _NOT_DONE = EXIT_CODES["not done"]
 
 
-def invoke(arguments: Sequence[str], commands: Sequence[Entry]) -> int:
+def invoke(arguments: Sequence[str], commands: Sequence[CommandEntry]) -> int:
     """Run `botkit` with these arguments; gives the exit code."""
     group = _Group(commands)
     try:
@@ -125,7 +125,7 @@ def exit_code_of(error: errors.BotkitError) -> int:
 class _Group(click.Group):
     """Commands by name; a module is imported only when its command is named."""
 
-    def __init__(self, commands: Sequence[Entry]) -> None:
+    def __init__(self, commands: Sequence[CommandEntry]) -> None:
         super().__init__("botkit", help="botkit runs automated accounts on X.")
         self._entries = {entry.name: entry for entry in commands}
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-__all__ = ["Command", "Group"]
+__all__ = ["HelpCommand", "HelpGroup"]
 
 
-class Command(click.Command):
+class HelpCommand(click.Command):
     """A command that says first what it is for, then how it is called."""
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -15,10 +15,10 @@ class Command(click.Command):
         _purpose_first(self, ctx, formatter)
 
 
-class Group(click.Group):
+class HelpGroup(click.Group):
     """A command with commands of its own, which say it first as well."""
 
-    command_class = Command
+    command_class = HelpCommand
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from botkit.bot.compose_client import X
     from botkit.doctor.findings import Finding
     from botkit.doctor.logins import NextStep
-    from botkit.doctor.probes import Asking
+    from botkit.doctor.probes import Probes
     from botkit.doctor.report import Report
     from botkit.model.records import CredentialRow
     from botkit.model.users import Account, User
@@ -57,7 +57,7 @@ class AccountRound:
         self._next_step = next_step
         self._profile: User | None = None
 
-    async def make(self, report: Report, asking: Asking | None, x: X | None) -> None:
+    async def make(self, report: Report, asking: Probes | None, x: X | None) -> None:
         """Ask everything; X only with `asking`, and only if the logins can be opened."""
         account, about = self._account, f"@{self._account.username}"
         if asking is None or x is None:
@@ -75,7 +75,7 @@ class AccountRound:
         )
         await report.ask("label", self._labelled, about=about)
 
-    async def _ask_x(self, report: Report, asking: Asking, x: X) -> list[Finding]:
+    async def _ask_x(self, report: Report, asking: Probes, x: X) -> list[Finding]:
         account, ask = self._account, requests.get_me()
         price = pricing.price_usd(ask)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from botkit.doctor.findings import Finding
-    from botkit.doctor.probes import Asking, Evidence
+    from botkit.doctor.probes import Evidence, Probes
     from botkit.model.users import Account
 
 __all__ = ["judge_account", "judge_app"]
@@ -34,14 +34,14 @@ _MONEY = frozenset({Topic.CREDITS, Topic.SPEND_CAP, Topic.USAGE_CAP})
 _NO_ANSWER = "No call got an answer that would tell."
 
 
-def judge_app(app: str, asking: Asking) -> list[Finding]:
+def judge_app(app: str, asking: Probes) -> list[Finding]:
     """Enrolment, suspension, credits and caps of an app."""
     about = f"app {app}"
     seen = [one for one in asking.evidence if one.app == app]
     return [_of_app(topic, seen, about, asking.posts_read.get(app)) for topic in _OF_APPS]
 
 
-def judge_account(account: Account, asking: Asking) -> list[Finding]:
+def judge_account(account: Account, asking: Probes) -> list[Finding]:
     """Whether the account is suspended or locked."""
     about = f"@{account.username}"
     seen = [one for one in asking.evidence if one.account_id == account.id]

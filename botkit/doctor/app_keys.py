@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from botkit.client.logins.endpoints import AppKeys
 from botkit.doctor.findings import fine, of_error, response_of, untold, wrong
-from botkit.doctor.probes import Pair
+from botkit.doctor.probes import KeyAndSecret
 from botkit.errors import BotkitError, InvalidClient
 from botkit.model.tokens import CredentialKind
 from botkit.protocol.oauth.key_shapes import look_at
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from botkit.doctor.findings import Finding
-    from botkit.doctor.probes import Asking
+    from botkit.doctor.probes import Probes
     from botkit.model.tokens import Secret
 
-__all__ = ["App", "look", "prove_api", "prove_bearer", "prove_client"]
+__all__ = ["CheckedApp", "look", "prove_api", "prove_bearer", "prove_client"]
 
 _PAGE = "the app's Keys and tokens page in X's console"
 _CLIENT, _API, _BEARER = "keys.client", "keys.api", "keys.bearer"
 _COMPARE = f"Compare them with {_PAGE}."
 
 
-class App(Struct, frozen=True, kw_only=True):
+class CheckedApp(Struct, frozen=True, kw_only=True):
     """An app of the settings. `uses` are the kinds of login that its accounts have."""
 
     name: str
@@ -50,18 +50,18 @@ class App(Struct, frozen=True, kw_only=True):
         return f"app {self.name}"
 
     @property
-    def client(self) -> Pair | None:
+    def client(self) -> KeyAndSecret | None:
         """Its id and secret of OAuth 2.0, if both are there."""
         keys = self.keys
         if not keys.client_id or not keys.client_secret:
             return None
-        return Pair(name=keys.client_id, secret=keys.client_secret)
+        return KeyAndSecret(name=keys.client_id, secret=keys.client_secret)
 
     @property
-    def api(self) -> Pair | None:
+    def api(self) -> KeyAndSecret | None:
         """Its key and secret of OAuth 1.0a, if both are there."""
         return (
-            Pair(name=self.keys.api_key, secret=self.keys.api_secret)
+            KeyAndSecret(name=self.keys.api_key, secret=self.keys.api_secret)
             if self.keys.can_sign
             else None
         )
@@ -72,7 +72,7 @@ class App(Struct, frozen=True, kw_only=True):
         return "BOTKIT_APP__" if self.name == "default" else f"BOTKIT_APPS__{self.name.upper()}__"
 
 
-def look(app: App, *, hints: bool) -> list[Finding]:
+def look(app: CheckedApp, *, hints: bool) -> list[Finding]:
     """What can be seen without asking X: what is missing, and what cannot be so.
 
     With `hints` also what only looks odd, for when X is not asked.
@@ -89,7 +89,7 @@ def look(app: App, *, hints: bool) -> list[Finding]:
     return found
 
 
-async def prove_client(app: App, asking: Asking) -> list[Finding]:
+async def prove_client(app: CheckedApp, asking: Probes) -> list[Finding]:
     """Whether X takes client id and secret; no token is spent for it."""
     pair = app.client
     if pair is None:
@@ -108,7 +108,7 @@ async def prove_client(app: App, asking: Asking) -> list[Finding]:
     return [_not_taken(_CLIENT, refused, mixed_up, _hint(app, "client_"), app)]
 
 
-async def _mixed_up_client(app: App, pair: Pair, asking: Asking) -> str:
+async def _mixed_up_client(app: CheckedApp, pair: KeyAndSecret, asking: Probes) -> str:
     """How the keys are mixed up, as X proves it; "" when they are not."""
     if await asking.takes_client(pair.swapped()):
         return "client_id and client_secret are swapped: X takes them the other way round."
@@ -119,7 +119,7 @@ async def _mixed_up_client(app: App, pair: Pair, asking: Asking) -> str:
     return ""
 
 
-async def prove_api(app: App, asking: Asking) -> tuple[list[Finding], Secret | None]:
+async def prove_api(app: CheckedApp, asking: Probes) -> tuple[list[Finding], Secret | None]:
     """Whether X takes key and secret, and the bearer token that it gives for them."""
     pair = app.api
     if pair is None:
@@ -140,7 +140,7 @@ async def prove_api(app: App, asking: Asking) -> tuple[list[Finding], Secret | N
     return [_not_taken(_API, refused, mixed_up, _hint(app, "api_"), app)], None
 
 
-async def _mixed_up_api(app: App, pair: Pair, asking: Asking) -> str:
+async def _mixed_up_api(app: CheckedApp, pair: KeyAndSecret, asking: Probes) -> str:
     """How the keys are mixed up, as X proves it; "" when they are not."""
     if await asking.bearer_of(pair.swapped()) is not None:
         return "api_key and api_secret are swapped: X takes them the other way round."
@@ -152,7 +152,7 @@ async def _mixed_up_api(app: App, pair: Pair, asking: Asking) -> str:
 
 
 async def prove_bearer(
-    app: App, asking: Asking, *, given: Secret | None, fetched: Secret | None
+    app: CheckedApp, asking: Probes, *, given: Secret | None, fetched: Secret | None
 ) -> list[Finding]:
     """Whether X takes the app's bearer token, and whether it is this app's.
 
@@ -173,7 +173,7 @@ async def prove_bearer(
     return [fine(_BEARER, "X takes the app's bearer token", about=app.about)]
 
 
-def _refused(app: App, error: BotkitError, *, foreign: bool, is_given: bool) -> Finding:
+def _refused(app: CheckedApp, error: BotkitError, *, foreign: bool, is_given: bool) -> Finding:
     response = response_of(error)
     row = None if response is None else diagnose_error(response)
     if row is not None and row.id == "wrong-kind":
@@ -188,14 +188,16 @@ def _refused(app: App, error: BotkitError, *, foreign: bool, is_given: bool) -> 
     return wrong(_BEARER, found.cause, cure.strip(), about=app.about)
 
 
-def _not_taken(check: str, refused: InvalidClient, mixed_up: str, hint: str, app: App) -> Finding:
+def _not_taken(
+    check: str, refused: InvalidClient, mixed_up: str, hint: str, app: CheckedApp
+) -> Finding:
     """X refuses a pair: in the words of the table, unless X proved how it is mixed up."""
     found = of_error(check, refused, about=app.about)
     cure = mixed_up or f"{hint} {found.cure}".strip()
     return wrong(check, found.cause, cure, about=app.about)
 
 
-def _missing(app: App) -> Iterator[Finding]:
+def _missing(app: CheckedApp) -> Iterator[Finding]:
     keys = app.keys
     has_api = bool(keys.api_key or keys.api_secret)
     has_client = bool(keys.client_id or keys.client_secret)
@@ -205,7 +207,7 @@ def _missing(app: App) -> Iterator[Finding]:
         yield from _lacks(app, _API, api_key=keys.api_key, api_secret=keys.api_secret)
 
 
-def _lacks(app: App, check: str, **fields: object) -> Iterator[Finding]:
+def _lacks(app: CheckedApp, check: str, **fields: object) -> Iterator[Finding]:
     for name, value in fields.items():
         if not value:
             variable = f"{app.setting}{name.upper()}"
@@ -214,7 +216,7 @@ def _lacks(app: App, check: str, **fields: object) -> Iterator[Finding]:
             yield wrong(check, f"{name} is missing.", cure, about=app.about)
 
 
-def _hint(app: App, prefix: str) -> str:
+def _hint(app: CheckedApp, prefix: str) -> str:
     """What looks odd about the fields that begin so, as a hint in words."""
     odd = [
         oddity.text

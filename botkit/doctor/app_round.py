@@ -10,9 +10,9 @@ from botkit.protocol.refusals.diagnosis import Verdict
 
 if TYPE_CHECKING:
     from botkit.bot.compose_client import X
-    from botkit.doctor.app_keys import App
+    from botkit.doctor.app_keys import CheckedApp
     from botkit.doctor.findings import Finding
-    from botkit.doctor.probes import Asking
+    from botkit.doctor.probes import Probes
     from botkit.doctor.report import Report
     from botkit.model.tokens import Secret
 
@@ -29,14 +29,14 @@ class AppRound:
         needs_bearer: The settings want the activity stream, which only a bearer token opens.
     """
 
-    def __init__(self, app: App, x: X | None, *, needs_bearer: bool) -> None:
+    def __init__(self, app: CheckedApp, x: X | None, *, needs_bearer: bool) -> None:
         self._app = app
         self._x = x
         self._needs_bearer = needs_bearer
         self._fetched: Secret | None = None
         self._keys_work = True
 
-    async def make(self, report: Report, asking: Asking | None) -> None:
+    async def make(self, report: Report, asking: Probes | None) -> None:
         """Ask everything, X only with `asking`."""
         app, about = self._app, self._app.about
         report.findings += app_keys.look(app, hints=asking is None)
@@ -52,12 +52,12 @@ class AppRound:
             about=about,
         )
 
-    async def _prove_api(self, asking: Asking) -> list[Finding]:
+    async def _prove_api(self, asking: Probes) -> list[Finding]:
         found, self._fetched = await app_keys.prove_api(self._app, asking)
         self._keys_work = all(line.verdict is not Verdict.WRONG for line in found)
         return found
 
-    async def _prove_bearer(self, asking: Asking) -> list[Finding]:
+    async def _prove_bearer(self, asking: Probes) -> list[Finding]:
         app = self._app
         given = await self._given()
         if given or self._fetched:

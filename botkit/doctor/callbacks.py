@@ -14,16 +14,16 @@ from botkit.protocol.refusals.diagnosis import Topic
 from botkit.protocol.refusals.refusals import diagnose_error
 
 if TYPE_CHECKING:
-    from botkit.doctor.app_keys import App
+    from botkit.doctor.app_keys import CheckedApp
     from botkit.doctor.findings import Finding
-    from botkit.doctor.probes import Asking
+    from botkit.doctor.probes import Probes
 
 __all__ = ["check_rules", "prove_registered"]
 
 _RULES, _REGISTERED = "callback", "callback.registered"
 
 
-def check_rules(app: App) -> list[Finding]:
+def check_rules(app: CheckedApp) -> list[Finding]:
     """A line for each rule that the callback URL breaks; what often goes wrong is only said."""
     problems = check_redirect_uri(app.redirect_uri)
     broken = [
@@ -42,7 +42,7 @@ def check_rules(app: App) -> list[Finding]:
     return [fine(_RULES, f"{app.redirect_uri} keeps the rules{careful}", about=app.about)]
 
 
-async def prove_registered(app: App, asking: Asking, *, keys_work: bool) -> list[Finding]:
+async def prove_registered(app: CheckedApp, asking: Probes, *, keys_work: bool) -> list[Finding]:
     """Whether X has it, letter by letter; only the api key and secret can ask that.
 
     `keys_work`: X takes these, or did not say.
@@ -61,7 +61,7 @@ async def prove_registered(app: App, asking: Asking, *, keys_work: bool) -> list
     return [fine(_REGISTERED, f"X has {app.redirect_uri} for the app", about=app.about)]
 
 
-def _refused(app: App, error: BotkitError, *, keys_work: bool) -> Finding:
+def _refused(app: CheckedApp, error: BotkitError, *, keys_work: bool) -> Finding:
     response = response_of(error)
     row = None if response is None else diagnose_error(response)
     if row is not None and row.topic is Topic.API_KEYS and not keys_work:

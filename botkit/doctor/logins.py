@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from botkit.client.refresh.token_keeper import TokenKeeper
     from botkit.client.upkeep.check import Checked
-    from botkit.doctor.probes import Asking
+    from botkit.doctor.probes import Probes
     from botkit.model.records import CredentialRow
     from botkit.model.users import User
 
@@ -40,7 +40,7 @@ _NAMES = {
 async def ask_logins(
     keeper: TokenKeeper,
     account: Account,
-    asking: Asking,
+    asking: Probes,
     *,
     next_step: NextStep,
     on_asked: Callable[[], None],

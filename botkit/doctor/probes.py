@@ -28,20 +28,20 @@ if TYPE_CHECKING:
     from botkit.ports import Clock, Entropy, Transport
     from botkit.ports.io import HttpResponse
 
-__all__ = ["Asking", "Evidence", "Pair"]
+__all__ = ["Evidence", "KeyAndSecret", "Probes"]
 
 _TIMEOUT_S = 10.0
 
 
-class Pair(Struct, frozen=True, kw_only=True):
+class KeyAndSecret(Struct, frozen=True, kw_only=True):
     """An id or key with its secret."""
 
     name: str
     secret: Secret
 
-    def swapped(self) -> Pair:
+    def swapped(self) -> KeyAndSecret:
         """The two in each other's place."""
-        return Pair(name=self.secret.reveal(), secret=Secret(self.name))
+        return KeyAndSecret(name=self.secret.reveal(), secret=Secret(self.name))
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
@@ -56,7 +56,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     billed: bool = False
 
 
-class Asking:
+class Probes:
     """Asks X.
 
     Attributes:
@@ -96,11 +96,11 @@ class Asking:
             self.clock_off = theirs + timedelta(seconds=0.5) - ours
         return answer.status
 
-    async def takes_client(self, pair: Pair) -> bool:
+    async def takes_client(self, pair: KeyAndSecret) -> bool:
         """Whether X knows this client id with this secret. Raises as `client_refusal`."""
         return await self.client_refusal(pair) is None
 
-    async def client_refusal(self, pair: Pair) -> InvalidClient | None:
+    async def client_refusal(self, pair: KeyAndSecret) -> InvalidClient | None:
         """Why X does not take this client id with this secret; None when it does.
 
         Asked with a refresh token that nobody ever had: of a known client X refuses the token,
@@ -130,14 +130,14 @@ class Asking:
             hint="Check token_url in [x]: this server is not X.",
         )
 
-    async def bearer_of(self, pair: Pair) -> Secret | None:
+    async def bearer_of(self, pair: KeyAndSecret) -> Secret | None:
         """As `fetch_bearer`, None when X does not take key and secret."""
         try:
             return await self.fetch_bearer(pair)
         except InvalidClient:
             return None
 
-    async def fetch_bearer(self, pair: Pair) -> Secret:
+    async def fetch_bearer(self, pair: KeyAndSecret) -> Secret:
         """The app's bearer token for its key and secret.
 
         X gives the same token each time, so that asking harms nobody; it is not kept.
@@ -155,7 +155,7 @@ class Asking:
         )
         return token_answers.read_bearer_answer(answer, now=self._clock.now())
 
-    async def check_callback(self, pair: Pair, callback: str) -> None:
+    async def check_callback(self, pair: KeyAndSecret, callback: str) -> None:
         """Return when the app has this callback URL: X gives a request token, which nobody uses.
 
         Raises:

@@ -24,11 +24,11 @@ from botkit.client.logins.endpoints import AppKeys
 from botkit.client.system import SystemClock, SystemEntropy
 from botkit.doctor import account_standing
 from botkit.doctor.account_round import AccountRound
-from botkit.doctor.app_keys import App
+from botkit.doctor.app_keys import CheckedApp
 from botkit.doctor.app_round import AppRound
 from botkit.doctor.findings import fine, not_asked, of_error, untold, wrong
 from botkit.doctor.logins import NextStep
-from botkit.doctor.probes import Asking
+from botkit.doctor.probes import Probes
 from botkit.doctor.report import Report
 from botkit.errors import BotkitError, ConfigError
 from botkit.ports import Store
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from botkit.model.users import Account
     from botkit.ports import Clock, Entropy, Transport
 
-__all__ = ["Asked", "examine"]
+__all__ = ["DoctorOptions", "examine"]
 
 _CLOCK_OFF_S = 60.0
 _NOT_X = range(200, 400)
@@ -54,7 +54,7 @@ _UNREACHABLE = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
+class DoctorOptions:
     """What the operator asked for.
 
     Attributes:
@@ -74,7 +74,7 @@ class Asked:
 
 async def examine(
     settings: Settings,
-    asked: Asked,
+    asked: DoctorOptions,
     *,
     transport: Transport | None = None,
     clock: Clock | None = None,
@@ -87,8 +87,8 @@ async def examine(
     report.findings += _bot(asked.bot)
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(open_transport(settings, transport))
-        asking = Asking(opened, endpoints_of(settings), time, chance)
-        exam = _Exam(settings, asked, report, stack)
+        asking = Probes(opened, endpoints_of(settings), time, chance)
+        exam = _DoctorRun(settings, asked, report, stack)
         await exam.open_store()
         await exam.open_x(opened, chance)
         way = asking if await exam.reaches_x(asking) else None
@@ -105,11 +105,11 @@ async def examine(
     return report
 
 
-class _Exam:
+class _DoctorRun:
     """What is opened on the way: the store, who is in it, and what speaks to X for them."""
 
     def __init__(
-        self, settings: Settings, asked: Asked, report: Report, stack: AsyncExitStack
+        self, settings: Settings, asked: DoctorOptions, report: Report, stack: AsyncExitStack
     ) -> None:
         self._settings = settings
         self._asked = asked
@@ -178,7 +178,7 @@ class _Exam:
 
         await self._report.ask("vault", look)
 
-    async def reaches_x(self, asking: Asking) -> bool:
+    async def reaches_x(self, asking: Probes) -> bool:
         """Whether X is there and may be asked; with what time it has there."""
         url = self._settings.x.api_url
         if self._asked.offline:
@@ -202,14 +202,14 @@ class _Exam:
         await self._report.ask("x", look)
         return is_there
 
-    def apps(self) -> list[App]:
+    def apps(self) -> list[CheckedApp]:
         """The apps of these accounts; without a named account also all that have keys."""
         names = {account.app for account in self.accounts}
         if not self._asked.account:
             names |= set(self._settings.apps)
             if not names or keys_of(self._settings.app_named()) != AppKeys():
                 names.add("default")
-        found: list[App] = []
+        found: list[CheckedApp] = []
         for name in sorted(names):
             try:
                 found.append(self._app(name))
@@ -217,13 +217,13 @@ class _Exam:
                 self._report.findings.append(of_error("app", missing, about=f"app {name}"))
         return found
 
-    def _app(self, name: str) -> App:
+    def _app(self, name: str) -> CheckedApp:
         app = self._settings.app_named(name)
         mine = (account for account in self.accounts if account.app == name)
         uses = frozenset(row.kind for account in mine for row in self._rows_of(account))
-        return App(name=name, keys=keys_of(app), redirect_uri=app.redirect_uri, uses=uses)
+        return CheckedApp(name=name, keys=keys_of(app), redirect_uri=app.redirect_uri, uses=uses)
 
-    async def accounts_round(self, asking: Asking | None) -> None:
+    async def accounts_round(self, asking: Probes | None) -> None:
         """Every account's round."""
         if self._store is None:
             return

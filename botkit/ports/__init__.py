@@ -22,7 +22,7 @@ from botkit.ports.io import (
     HttpStream,
     Transport,
 )
-from botkit.ports.store import Store, Vault
+from botkit.ports.store import Store, VaultPort
 
 __all__ = [
     "Actions",
@@ -40,5 +40,5 @@ __all__ = [
     "Source",
     "Store",
     "Transport",
-    "Vault",
+    "VaultPort",
 ]

@@ -43,7 +43,7 @@ __all__ = [
     "Progress",
     "States",
     "Store",
-    "Vault",
+    "VaultPort",
     "Writes",
 ]
 
@@ -393,7 +393,7 @@ class Store(Protocol):
         ...
 
 
-class Vault(Protocol):
+class VaultPort(Protocol):
     """Seals tokens for the store. What is sealed for one row cannot be opened for another."""
 
     def seal(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 from botkit.errors import WiringError
 from botkit.model.events import Event
 from botkit.routing.middleware import Values
-from botkit.routing.signatures import NOTHING, Asked, Unreadable
+from botkit.routing.signatures import NOTHING, HandlerParameter, Unreadable
 from botkit.routing.state import BotState, Conversation, StateParam, UserState, state_param
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _STATES = tuple(f"{kind.__name__}[...]" for kind in (Conversation, UserState, Bo
 
 
 def values_of(
-    asked: Iterable[Asked],
+    asked: Iterable[HandlerParameter],
     *,
     available: Collection[Any],
     event_types: Sequence[type[Event]] = (),
@@ -57,7 +57,7 @@ def values_of(
     return Values(positional=tuple(positional), by_name=tuple(by_name)), states, faults
 
 
-def event_fault(asked: Sequence[Asked], event_types: Iterable[type[Event]]) -> str:
+def event_fault(asked: Sequence[HandlerParameter], event_types: Iterable[type[Event]]) -> str:
     """What is wrong with a handler's first parameter, "" when nothing is."""
     if not asked or not asked[0].positional or asked[0].gathers:
         return "takes no event: its first parameter is the event"
@@ -82,7 +82,7 @@ def shown(wanted: Any) -> str:
 
 
 def _value_of(
-    parameter: Asked, available: Collection[Any], event_types: Sequence[type[Event]]
+    parameter: HandlerParameter, available: Collection[Any], event_types: Sequence[type[Event]]
 ) -> Any:
     wanted = parameter.wanted
     if parameter.gathers:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NOTHING",
-    "Asked",
+    "HandlerParameter",
     "Unreadable",
     "asked_of",
     "is_async",
@@ -36,7 +36,7 @@ class Unreadable(Struct, frozen=True):
     why: str
 
 
-class Asked(Struct, frozen=True, kw_only=True):
+class HandlerParameter(Struct, frozen=True, kw_only=True):
     """One parameter.
 
     Attributes:
@@ -67,19 +67,19 @@ class Asked(Struct, frozen=True, kw_only=True):
         return self.kind in {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 
 
-def asked_of(function: Callable[..., Any]) -> tuple[Asked, ...]:
+def asked_of(function: Callable[..., Any]) -> tuple[HandlerParameter, ...]:
     """The parameters of a function, method, callable object or partial, in order."""
     plain = _plain(function)
     annotations, broken = _annotations(plain)
     bound = _bound(function)
-    found: list[Asked] = []
+    found: list[HandlerParameter] = []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.name in bound:
             continue
         wanted = broken or _resolve(annotations.get(parameter.name, NOTHING), plain)
         inner, optional = _without_none(wanted)
         found.append(
-            Asked(
+            HandlerParameter(
                 name=parameter.name,
                 wanted=inner,
                 optional=optional,

@@ -17,7 +17,7 @@ from botkit.protocol.api.pagination import PageTrail
 from botkit.protocol.api.wire import is_id
 from botkit.protocol.events import activity
 from botkit.protocol.events.envelopes import events_of
-from botkit.sources.polling import Pace, Poll
+from botkit.sources.polling import Poll, PollPace
 
 if TYPE_CHECKING:
     from botkit.model.events import XEvent
@@ -42,7 +42,7 @@ class MessagesPoll(Poll):
     """
 
     source = "messages"
-    pace = Pace(failures_s=(60.0, 120.0, 240.0, 320.0), jitter=(1.0, 1.1), least_s=60.0)
+    pace = PollPace(failures_s=(60.0, 120.0, 240.0, 320.0), jitter=(1.0, 1.1), least_s=60.0)
 
     async def poll(self) -> int:
         """Read back to what is known, then record messages and cursor; gives how many were new."""

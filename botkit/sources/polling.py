@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from botkit.ports import Clock, Entropy, Intake, Sender, Store
     from botkit.protocol.api.requests import Request
     from botkit.protocol.api.responses import Response
-    from botkit.sources.reporting import Report
+    from botkit.sources.reporting import StatusReporter
 
-__all__ = ["Pace", "Poll"]
+__all__ = ["Poll", "PollPace"]
 
 
 _PAUSES_S = (0.5, 2.0)
 
 
-class Pace(Struct, frozen=True, kw_only=True):
+class PollPace(Struct, frozen=True, kw_only=True):
     """How a poll waits.
 
     Attributes:
@@ -54,7 +54,7 @@ class Poll(abc.ABC):
     """
 
     source: ClassVar[str]
-    pace: ClassVar[Pace]
+    pace: ClassVar[PollPace]
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Poll(abc.ABC):
         clock: Clock,
         entropy: Entropy,
         interval: timedelta,
-        report: Report,
+        report: StatusReporter,
         why: str = "",
     ) -> None:
         self._account = account

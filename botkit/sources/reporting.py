@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Report"]
+__all__ = ["StatusReporter"]
 
 
-class Report(Protocol):
+class StatusReporter(Protocol):
     """Takes a source's state; logs and stores it when it has changed."""
 
     def __call__(

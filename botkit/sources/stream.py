@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from botkit.model.events import XEvent
     from botkit.model.users import Account
     from botkit.ports import Clock, Entropy, HttpStream, Intake, Sender, Store
-    from botkit.sources.reporting import Report
+    from botkit.sources.reporting import StatusReporter
     from botkit.sources.subscriptions import Subscriptions
 
 __all__ = ["ActivityStream"]
@@ -81,7 +81,7 @@ class ActivityStream:
         store: Store,
         clock: Clock,
         entropy: Entropy,
-        report: Report,
+        report: StatusReporter,
         on_connected: Callable[[], None],
         on_events: Callable[[str, Decimal], None] | None = None,
     ) -> None:

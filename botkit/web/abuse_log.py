@@ -9,7 +9,7 @@ import structlog
 if TYPE_CHECKING:
     from botkit.ports import Clock
 
-__all__ = ["Complaints"]
+__all__ = ["AbuseLog"]
 
 _log = structlog.get_logger("botkit.web")
 
@@ -17,7 +17,7 @@ _MOST = 30
 _SPAN_S = 60.0
 
 
-class Complaints:
+class AbuseLog:
     """At most 30 warnings a minute; then one says how many were left out."""
 
     def __init__(self, clock: Clock) -> None:

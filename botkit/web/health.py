@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from botkit.model.tokens import LoginState
 from botkit.web.pages import SECURITY_HEADERS
-from botkit.web.server import Answer, Route
+from botkit.web.server import WebResponse, WebRoute
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -85,11 +85,11 @@ class Health:
     phase: str = _STARTING
 
     @property
-    def routes(self) -> dict[str, Route]:
+    def routes(self) -> dict[str, WebRoute]:
         """The two paths."""
         return {
-            "/healthz": Route(methods=_READS, answer=self._alive),
-            "/readyz": Route(methods=_READS, answer=self._ready),
+            "/healthz": WebRoute(methods=_READS, answer=self._alive),
+            "/readyz": WebRoute(methods=_READS, answer=self._ready),
         }
 
     @property
@@ -102,20 +102,20 @@ class Health:
         )
         return judge(self.phase, self.logins(), heard, stopped=stopped)
 
-    async def _alive(self, request: web.BaseRequest) -> Answer:
+    async def _alive(self, request: web.BaseRequest) -> WebResponse:
         del request
         return _plain(200, {"status": "alive"})
 
-    async def _ready(self, request: web.BaseRequest) -> Answer:
+    async def _ready(self, request: web.BaseRequest) -> WebResponse:
         del request
         readiness = self.readiness
         return _plain(503 if readiness.status == "not ready" else 200, readiness)
 
 
-def _plain(status: int, value: object) -> Answer:
+def _plain(status: int, value: object) -> WebResponse:
     headers = {
         **SECURITY_HEADERS,
         "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
         "Content-Type": "application/json",
     }
-    return Answer(status=status, body=msgspec.json.encode(value) + b"\n", headers=headers)
+    return WebResponse(status=status, body=msgspec.json.encode(value) + b"\n", headers=headers)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["Answer", "Route", "WebServer", "answer_of", "read_form"]
+__all__ = ["WebResponse", "WebRoute", "WebServer", "answer_of", "read_form"]
 
 _log = structlog.get_logger("botkit.web")
 
@@ -60,7 +60,7 @@ _TROUBLE = Page(
 )
 
 
-class Answer(Struct, frozen=True, kw_only=True):
+class WebResponse(Struct, frozen=True, kw_only=True):
     """What goes back, with every header."""
 
     status: int
@@ -70,17 +70,17 @@ class Answer(Struct, frozen=True, kw_only=True):
     """The whole value of Set-Cookie, "" for none."""
 
 
-class Route(Struct, frozen=True, kw_only=True):
+class WebRoute(Struct, frozen=True, kw_only=True):
     """What answers at one path, and to which methods (HEAD goes with GET only if it is named)."""
 
     methods: tuple[str, ...]
-    answer: Callable[[web.BaseRequest], Awaitable[Answer]]
+    answer: Callable[[web.BaseRequest], Awaitable[WebResponse]]
 
 
-def answer_of(page: Page, *, cookie: str = "") -> Answer:
+def answer_of(page: Page, *, cookie: str = "") -> WebResponse:
     """A page as an answer."""
     body, headers = render(page)
-    return Answer(status=page.status, body=body, headers=headers, cookie=cookie)
+    return WebResponse(status=page.status, body=body, headers=headers, cookie=cookie)
 
 
 async def read_form(request: web.BaseRequest) -> str | None:
@@ -109,7 +109,7 @@ class WebServer:
         routes: By exact path.
     """
 
-    def __init__(self, host: str, port: int, routes: Mapping[str, Route]) -> None:
+    def __init__(self, host: str, port: int, routes: Mapping[str, WebRoute]) -> None:
         self._host = host
         self.port = port
         self._routes = routes
@@ -176,7 +176,7 @@ class WebServer:
         response.force_close()
         return response
 
-    async def _answer(self, request: web.BaseRequest) -> Answer:
+    async def _answer(self, request: web.BaseRequest) -> WebResponse:
         target = request.raw_path
         if not target.startswith("/"):
             return answer_of(_REFUSED)
@@ -186,7 +186,7 @@ class WebServer:
         if request.method not in route.methods:
             refused = answer_of(_NOT_SO)
             allowed = {**refused.headers, "Allow": ", ".join(route.methods)}
-            return Answer(status=refused.status, body=refused.body, headers=allowed)
+            return WebResponse(status=refused.status, body=refused.body, headers=allowed)
         if request.method != "POST" and has_body(request):
             return answer_of(_REFUSED)
         try:

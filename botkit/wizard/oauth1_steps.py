@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from botkit.client.signin.oauth1_login import OAuth1Attempt
+from botkit.client.signin.oauth1_attempt import OAuth1Attempt
 from botkit.errors import AuthError, ConfigError, StateMismatch
 from botkit.model.tokens import Secret
 from botkit.wizard.steps import check_callback
@@ -16,10 +16,10 @@ from botkit.wizard.steps import check_callback
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from botkit.client.logins.context import Surroundings
+    from botkit.client.logins.context import LoginContext
     from botkit.client.logins.endpoints import AppKeys
-    from botkit.client.signin.oauth2_login import Keep, Login, LoginWish
-    from botkit.wizard.steps import Attempt, Ways
+    from botkit.client.signin.oauth2_attempt import Keep, Login, LoginWish
+    from botkit.wizard.steps import BrowserLogin, Ways
 
 __all__ = ["begin_oauth1", "check_signing_app", "log_in_by_pin"]
 
@@ -27,7 +27,9 @@ _MOST_TRIES = 5
 _CONSOLE = "X's console (console.x.com), the app's Keys and tokens page"
 
 
-async def begin_oauth1(around: Surroundings, wish: LoginWish, keep: Keep | None = None) -> Attempt:
+async def begin_oauth1(
+    around: LoginContext, wish: LoginWish, keep: Keep | None = None
+) -> BrowserLogin:
     """Begin an OAuth 1.0a login: X is asked for a request token. Raises as `OAuth1Attempt`."""
     return await OAuth1Attempt.begin(around, wish, keep=keep)
 
@@ -63,7 +65,7 @@ def check_signing_app(
 
 
 async def log_in_by_pin(
-    around: Surroundings,
+    around: LoginContext,
     wish: LoginWish,
     ways: Ways,
     *,

@@ -14,8 +14,8 @@ from botkit.bot import Bot
 from botkit.bot.accounts.authorized import handles_authorized, keep_with_event, run_authorized
 from botkit.bot.compose_client import keys_of, open_the_vault, open_x
 from botkit.client.logins.given_app_token import forget_bearer, keep_bearer, with_kept_bearers
-from botkit.client.signin.oauth1_login import adopt_pair
-from botkit.client.signin.oauth2_login import Login, LoginWish
+from botkit.client.signin.oauth1_attempt import adopt_pair
+from botkit.client.signin.oauth2_attempt import Login, LoginWish
 from botkit.client.system import SystemClock
 from botkit.errors import StateError
 from botkit.model.records import WritePolicy
@@ -27,17 +27,17 @@ from botkit.wizard.steps import Ways, begin_oauth2, check_app, log_in, log_in_by
 
 if TYPE_CHECKING:
     from botkit.bot.compose_client import X
-    from botkit.client.logins.context import Surroundings
+    from botkit.client.logins.context import LoginContext
     from botkit.config import Settings
     from botkit.model.records import CredentialRow
     from botkit.model.tokens import TokenPair
-    from botkit.ports import Store, Transport, Vault
+    from botkit.ports import Store, Transport, VaultPort
 
-__all__ = ["Asked", "SetUp", "check_settings", "set_up", "set_up_from_pair"]
+__all__ = ["SetUp", "SetupOptions", "check_settings", "set_up", "set_up_from_pair"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
+class SetupOptions:
     """What the operator asked for.
 
     Attributes:
@@ -72,7 +72,7 @@ class SetUp:
         return not self.login.missing and self.proofs[0].fine
 
 
-def check_settings(settings: Settings, asked: Asked) -> list[str]:
+def check_settings(settings: Settings, asked: SetupOptions) -> list[str]:
     """Check what the login needs, before a store or a network; gives warnings.
 
     Raises:
@@ -90,7 +90,7 @@ async def set_up(
     settings: Settings,
     store: Store,
     bot: Bot | None,
-    asked: Asked,
+    asked: SetupOptions,
     *,
     show: Callable[[str], Awaitable[None]],
     tell: Callable[[str], None],
@@ -136,7 +136,7 @@ async def set_up_from_pair(
     settings: Settings,
     store: Store,
     bot: Bot | None,
-    asked: Asked,
+    asked: SetupOptions,
     pair: TokenPair,
     *,
     tell: Callable[[str], None],
@@ -167,10 +167,10 @@ async def set_up_from_pair(
 
 
 async def _log_in(
-    around: Surroundings,
+    around: LoginContext,
     wish: LoginWish,
     ways: Ways,
-    asked: Asked,
+    asked: SetupOptions,
     tell: Callable[[str], None],
 ) -> Login:
     """Say what happens next and meet the person in the way that was asked for."""
@@ -247,7 +247,11 @@ class _Flow:
 
 
 async def _take_bearer(
-    settings: Settings, store: Store, vault: Vault, asked: Asked, tell: Callable[[str], None]
+    settings: Settings,
+    store: Store,
+    vault: VaultPort,
+    asked: SetupOptions,
+    tell: Callable[[str], None],
 ) -> bool:
     """Ask for what the activity stream needs beside the login, if nothing has it yet."""
     keys = keys_of(settings.app_named(asked.app))

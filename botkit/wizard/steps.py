@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from botkit.client.signin.oauth2_login import Keep, Login, LoginAttempt
+from botkit.client.signin.oauth2_attempt import Keep, Login, OAuth2Attempt
 from botkit.errors import AuthError, ConfigError, StateMismatch
 from botkit.model.tokens import Secret
 from botkit.protocol.oauth.callback_urls import check_redirect_uri, is_callback
@@ -22,13 +22,13 @@ from botkit.wizard.callback_server import CallbackServer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from botkit.client.logins.context import Surroundings
+    from botkit.client.logins.context import LoginContext
     from botkit.client.logins.endpoints import AppKeys
-    from botkit.client.signin.oauth2_login import LoginWish
+    from botkit.client.signin.oauth2_attempt import LoginWish
 
 __all__ = [
-    "Attempt",
     "Begin",
+    "BrowserLogin",
     "Ways",
     "begin_oauth2",
     "check_app",
@@ -60,7 +60,7 @@ class Ways:
     timeout_s: float = 300.0
 
 
-class Attempt(Protocol):
+class BrowserLogin(Protocol):
     """A login that has begun, by whichever protocol."""
 
     @property
@@ -78,13 +78,15 @@ class Attempt(Protocol):
         ...
 
 
-Begin = Callable[["Surroundings", "LoginWish", "Keep | None"], Awaitable[Attempt]]
+Begin = Callable[["LoginContext", "LoginWish", "Keep | None"], Awaitable[BrowserLogin]]
 """How a login begins; it may ask X first."""
 
 
-async def begin_oauth2(around: Surroundings, wish: LoginWish, keep: Keep | None = None) -> Attempt:
+async def begin_oauth2(
+    around: LoginContext, wish: LoginWish, keep: Keep | None = None
+) -> BrowserLogin:
     """Begin an OAuth 2.0 login: nothing is asked of X before the person consents."""
-    return LoginAttempt(around, wish, keep=keep)
+    return OAuth2Attempt(around, wish, keep=keep)
 
 
 def check_app(keys: AppKeys, redirect_uri: str, *, name: str, listens: bool) -> list[str]:
@@ -132,7 +134,7 @@ def check_callback(redirect_uri: str, *, listens: bool, problems: Sequence[str] 
 
 
 async def log_in(
-    around: Surroundings,
+    around: LoginContext,
     wish: LoginWish,
     ways: Ways,
     *,
@@ -148,7 +150,7 @@ async def log_in(
         ConfigError: The port is taken; nothing was shown yet.
         AuthError: The person declined, nobody came in time, or X refused; nothing was stored.
     """
-    begun: list[Attempt] = []
+    begun: list[BrowserLogin] = []
     done: list[Login] = []
 
     async def finish(query: Secret) -> tuple[tuple[str, str], ...]:
@@ -182,7 +184,7 @@ def _span(seconds: float) -> str:
 
 
 async def log_in_by_paste(
-    around: Surroundings,
+    around: LoginContext,
     wish: LoginWish,
     ways: Ways,
     *,

@@ -186,19 +186,19 @@ def task_each_timers(order: Order) -> Sample:
 
 def botkit_timers(order: Order) -> Sample:
     """The real loop, heap and logins; instead of a flight a login is due again."""
-    from botkit.client.logins.context import Surroundings
-    from botkit.client.logins.grants import Grant
-    from botkit.client.refresh.refresh_tasks import Flights
+    from botkit.client.logins.context import LoginContext
+    from botkit.client.logins.oauth2_login import OAuth2Login
+    from botkit.client.refresh.refresh_tasks import RefreshTasks
     from botkit.client.system import SystemClock, SystemEntropy
 
     clock, entropy = SystemClock(), SystemEntropy()
     nothing: Any = None
     done = asyncio.Event()
 
-    class Timers(Flights):
+    class Timers(RefreshTasks):
         fired = 0
 
-        def start(self, grant: Grant, *, rejected: bool = False) -> Any:
+        def start(self, grant: OAuth2Login, *, rejected: bool = False) -> Any:
             del rejected
             self.fired += 1
             if self.fired >= order.size:
@@ -208,7 +208,7 @@ def botkit_timers(order: Order) -> Sample:
             return grant
 
     async def run() -> Sample:
-        around = Surroundings(
+        around = LoginContext(
             store=nothing, vault=nothing, transport=nothing, clock=clock, entropy=entropy, apps={}
         )
         timers = Timers(
@@ -222,7 +222,7 @@ def botkit_timers(order: Order) -> Sample:
         )
         began = clock.monotonic()
         for number, delay_s in enumerate(_first_s(order.size)):
-            grant = Grant(_row(str(number)))
+            grant = OAuth2Login(_row(str(number)))
             grant.until_s = began + delay_s
             timers.schedule(grant)
         with Meter() as meter:

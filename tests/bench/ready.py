@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from botkit.config import Settings
-    from botkit.ports import Store, Vault
+    from botkit.ports import Store, VaultPort
 
 __all__ = ["ACCOUNT_ID", "RUNNING", "prepare", "secret"]
 
@@ -85,7 +85,7 @@ async def _fill(settings: Settings, *, accounts: int, oauth1: bool) -> None:
 
 
 async def _log_in(
-    store: Store, vault: Vault, now: datetime, account_id: str, *, oauth1: bool
+    store: Store, vault: VaultPort, now: datetime, account_id: str, *, oauth1: bool
 ) -> None:
     from botkit.model.records import CredentialRow
     from botkit.model.tokens import CredentialKind

@@ -29,7 +29,7 @@ from botkit.sandbox.wire.exchange import Call
 from botkit.sandbox.x.listener import OpenServer
 from botkit.storage import open_store
 from botkit.wizard.app_only import set_up_app_only
-from botkit.wizard.setup import Asked, set_up, set_up_from_pair
+from botkit.wizard.setup import SetupOptions, set_up, set_up_from_pair
 
 __all__ = ["WAYS", "Scene", "scene"]
 
@@ -92,7 +92,12 @@ class Scene:
         by_browser = asked.pop("by_browser", False)
         show = self.show_and_visit if by_browser else self.show
         await set_up(
-            await self.settings(), self.store, self.bot, Asked(**asked), show=show, tell=_quiet
+            await self.settings(),
+            self.store,
+            self.bot,
+            SetupOptions(**asked),
+            show=show,
+            tell=_quiet,
         )
 
     @asynccontextmanager
@@ -137,7 +142,7 @@ async def by_pair(at: Scene) -> None:
     pair = at.world.pairs.issue(at.app, at.user.id)
     given = TokenPair(token=Secret(pair.token), token_secret=Secret(pair.secret))
     settings = await at.settings()
-    await set_up_from_pair(settings, at.store, at.bot, Asked(), given, tell=_quiet)
+    await set_up_from_pair(settings, at.store, at.bot, SetupOptions(), given, tell=_quiet)
 
 
 async def app_only(at: Scene) -> None:

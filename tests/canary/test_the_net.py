@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 SECRET = "0123456789" * 5
 LEAKS = """
 import logging, subprocess, sys
-from botkit.protocol import oauth2
+from botkit.protocol.oauth import oauth2
 
 def secret():
     return oauth2.new_code_verifier(bytes(range(32)))

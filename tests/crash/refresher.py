@@ -58,7 +58,7 @@ async def _token(keeper: Any, *, patient: bool) -> str:
 def _another_machine() -> dict[str, Any]:
     from botkit.bot import compose_client
     from botkit.client.refresh.refresh_lease import Tenure
-    from botkit.client.refresh.refresh_lock import FileGrantLock
+    from botkit.client.refresh.refresh_lock import FileRefreshLock
 
     host = os.environ.get("REFRESHER_HOST")  # noqa: TID251 - a test's own knob
     if host is None:
@@ -66,8 +66,8 @@ def _another_machine() -> dict[str, Any]:
     ttl_s = float(os.environ["REFRESHER_TTL_S"])  # noqa: TID251
     locks = Path(host)
 
-    def lock(_: Any, clock: Any, entropy: Any) -> FileGrantLock:
-        return FileGrantLock(locks, clock=clock, entropy=entropy)
+    def lock(_: Any, clock: Any, entropy: Any) -> FileRefreshLock:
+        return FileRefreshLock(locks, clock=clock, entropy=entropy)
 
     compose_client._file_lock_of = lock
     owner = f"{locks.name}/boot/{os.getpid()}/0/{os.urandom(4).hex()}"

@@ -22,7 +22,7 @@ from botkit.bot.accounts.invite import Invited, invite
 from botkit.bot.compose_client import open_the_vault
 from botkit.client.system import SystemClock, SystemEntropy
 from botkit.config import Settings, load_settings
-from botkit.runtime.life.lifecycle import Pace
+from botkit.runtime.life.lifecycle import RuntimePace
 from botkit.sandbox.x.listener import OpenServer
 from botkit.storage import open_store
 
@@ -140,7 +140,7 @@ class Stage:
         settings = await self.settings()
         async with (
             open_store(settings.store_url, clock=SystemClock()) as store,
-            open_runtime(bot, settings, store=store, pace=Pace(poll_s=0.05)) as running,
+            open_runtime(bot, settings, store=store, pace=RuntimePace(poll_s=0.05)) as running,
         ):
             yield running
 

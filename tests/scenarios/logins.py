@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from botkit.client.logins.context import Surroundings
+    from botkit.client.logins.context import LoginContext
     from botkit.sandbox import Process, Sandbox
 
 __all__ = ["surroundings_of", "write_settings"]
 
 
 @asynccontextmanager
-async def surroundings_of(sandbox: Sandbox, process: Process) -> AsyncIterator[Surroundings]:
+async def surroundings_of(sandbox: Sandbox, process: Process) -> AsyncIterator[LoginContext]:
     """The surroundings of a command beside the running bot, on a connection of its own."""
     home = process.home
     settings = await asyncio.to_thread(home.settings)

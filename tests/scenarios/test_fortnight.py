@@ -21,20 +21,20 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from structlog.testing import capture_logs
 
-from botkit.client.logins.context import Surroundings
+from botkit.client.logins.context import LoginContext
 from botkit.client.logins.endpoints import AppKeys
-from botkit.client.logins.grants import LoginStatus
+from botkit.client.logins.oauth2_login import LoginStatus
 from botkit.client.refresh.refresh_leader import LeasedRole
-from botkit.client.refresh.refresh_lease import LeasedGrantLock, Tenure
+from botkit.client.refresh.refresh_lease import LeasedRefreshLock, Tenure
 from botkit.client.refresh.refresh_lock import in_process
 from botkit.client.refresh.token_keeper import TokenKeeper
-from botkit.client.signin.oauth2_login import LoginAttempt, LoginWish
+from botkit.client.signin.oauth2_attempt import LoginWish, OAuth2Attempt
 from botkit.errors import InvalidGrant, Parked, StoreUnavailable, TransportError
 from botkit.model.tokens import LoginState, Secret
 from botkit.ports.io import HttpRequest, HttpResponse
 from botkit.sandbox import SandboxTransport, World
 from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
-from botkit.sandbox.harness.pauses import GatedTransport, Life, gated_store, threads_counted
+from botkit.sandbox.harness.pauses import GatedTransport, ProcessLife, gated_store, threads_counted
 from botkit.sandbox.wire.exchange import Call
 from botkit.sandbox.x.server import XServer
 from botkit.storage import Vault, open_store
@@ -116,7 +116,7 @@ class Disk:
 class Rescue(MemoryRescue):
     """The rescue file, whose room is reserved: a full disk does not touch it, a death does."""
 
-    def __init__(self, life: Life, file: MemoryRescue) -> None:
+    def __init__(self, life: ProcessLife, file: MemoryRescue) -> None:
         super().__init__()
         self._life = life
         self._file = file
@@ -150,7 +150,7 @@ class Fortnight:
         self.starts = 0
         self.keeper: TokenKeeper | None = None
         self.died = asyncio.Event()
-        self._life = Life(self.clock)
+        self._life = ProcessLife(self.clock)
         self._run: asyncio.Task[None] | None = None
         self._office: Any = None
 
@@ -170,7 +170,7 @@ class Fortnight:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         self.starts += 1
-        life = self._life = Life(self.clock)
+        life = self._life = ProcessLife(self.clock)
         name = self.alive = f"start-{self.starts}"
         opened = await stack.enter_async_context(open_store(self.url, clock=self.clock))
         store: Any = Disk(gated_store(opened, life), self.disk, self.clock)
@@ -194,7 +194,7 @@ class Fortnight:
             self.clock,
             entropy,
             self._apps(),
-            lock=LeasedGrantLock(in_process, store, clock=self.clock, entropy=entropy, **terms),
+            lock=LeasedRefreshLock(in_process, store, clock=self.clock, entropy=entropy, **terms),
             role=LeasedRole(store, self.clock, **terms),
             owner=name,
             lives=self._lives,
@@ -306,8 +306,8 @@ class Fortnight:
     async def authorize(self, username: str) -> None:
         """What `botkit setup` does, beside the bot, with a person who consents."""
         async with open_store(self.url, clock=self.clock) as plain:
-            store = gated_store(plain, Life(self.clock))
-            around = Surroundings(
+            store = gated_store(plain, ProcessLife(self.clock))
+            around = LoginContext(
                 store=store,
                 vault=Vault(bytes(32), deployment=store.store_id),
                 transport=self.x,
@@ -316,7 +316,7 @@ class Fortnight:
                 apps=self._apps(),
             )
             wish = LoginWish(redirect_uri=self.app.redirect_uris[0], scopes=SCOPES)
-            attempt = LoginAttempt(around, wish)
+            attempt = OAuth2Attempt(around, wish)
             page = Call.of("GET", attempt.url)
             fields = {"as": username, "decision": "authorize"}
             query = (*page.query, *fields.items())

@@ -19,7 +19,7 @@ from botkit.leases.owner import in_words
 from botkit.model.records import EventState, WriteState
 from botkit.sandbox import Process, Sandbox, SandboxTransport
 from botkit.sandbox.harness.clock import SeededEntropy
-from botkit.sandbox.harness.pauses import Life, gated_store, threads_counted
+from botkit.sandbox.harness.pauses import ProcessLife, gated_store, threads_counted
 from botkit.storage import open_store
 
 READ_ONLY = ("tweet.read", "users.read", "offline.access")
@@ -47,7 +47,7 @@ async def beside(
             open_runtime(
                 bot,
                 settings,
-                store=gated_store(store, Life(sandbox.clock)),
+                store=gated_store(store, ProcessLife(sandbox.clock)),
                 transport=SandboxTransport(sandbox.server, sandbox.clock),
                 clock=sandbox.clock,
                 entropy=SeededEntropy("beside"),

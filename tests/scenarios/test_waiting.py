@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from botkit import Actions, Bot, GrantRevoked, Mention
 from botkit.bot.compose_client import apps_of, open_the_vault
-from botkit.client.logins.context import Surroundings
+from botkit.client.logins.context import LoginContext
 from botkit.model.records import EventState
 from botkit.model.tokens import LoginState
 from botkit.sandbox import Process, Sandbox, SandboxTransport
@@ -31,7 +31,7 @@ async def authorize_anew(sandbox: Sandbox, process: Process, bot: Bot) -> None:
     home = process.home
     settings = await asyncio.to_thread(home.settings)
     async with open_store(home.store_url, clock=sandbox.clock, create=False) as store:
-        around = Surroundings(
+        around = LoginContext(
             store=store,
             vault=await open_the_vault(settings, store),
             transport=SandboxTransport(sandbox.server, sandbox.clock),

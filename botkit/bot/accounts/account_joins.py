@@ -22,12 +22,12 @@ from botkit.runtime.life.lifecycle import Runtime
 from botkit.runtime.life.status import Reports
 from botkit.runtime.life.ticks import Scheduler
 
-__all__ = ["Newcomers"]
+__all__ = ["AccountJoins"]
 
 _log = structlog.get_logger("botkit.bot")
 
 
-class Newcomers(msgspec.Struct, kw_only=True):
+class AccountJoins(msgspec.Struct, kw_only=True):
     """The accounts that a running bot acts for, and how one more joins them.
 
     Attributes:

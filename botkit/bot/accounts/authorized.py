@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from botkit.bot.compose_client import X
     from botkit.bot.definition import Bot
-    from botkit.client.signin.oauth2_login import Keep
+    from botkit.client.signin.oauth2_attempt import Keep
     from botkit.model.records import CredentialRow, Fence, Finish, NewEvent
     from botkit.ports import Store
     from botkit.runtime.intake.lanes import Job

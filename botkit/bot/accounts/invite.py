@@ -11,7 +11,7 @@ from botkit.protocol.oauth import invitations
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from botkit.ports import Clock, Entropy, Store, Vault
+    from botkit.ports import Clock, Entropy, Store, VaultPort
 
 __all__ = ["Invited", "invite"]
 
@@ -27,7 +27,7 @@ class Invited:
 
 async def invite(
     store: Store,
-    vault: Vault,
+    vault: VaultPort,
     *,
     public_url: str,
     app: str,

@@ -22,8 +22,8 @@ from botkit.model.tokens import CredentialKind, LoginState
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from botkit.client.logins.grants import LoginStatus
     from botkit.client.logins.oauth1_fallback import StandIn
+    from botkit.client.logins.oauth2_login import LoginStatus
     from botkit.model.users import Account
     from botkit.ports import Clock, Intake, Sender, Store
     from botkit.runtime.life.status import Reports

@@ -20,16 +20,18 @@ from botkit.storage import find_previous_key, key_place
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from botkit.client.refresh.refresh_lock import GrantLock
+    from botkit.client.refresh.refresh_lock import RefreshLock
     from botkit.config import Settings
-    from botkit.ports import Store, Vault
+    from botkit.ports import Store, VaultPort
 
 __all__ = ["begin_rekey", "finish_rekey"]
 
 _MOST_ROUNDS = 10
 
 
-async def begin_rekey(settings: Settings, store: Store, *, tell: Callable[[str], None]) -> Vault:
+async def begin_rekey(
+    settings: Settings, store: Store, *, tell: Callable[[str], None]
+) -> VaultPort:
     """Make the new key, or go on with the rotation that has begun; gives a vault with both.
 
     Raises:
@@ -53,8 +55,8 @@ async def begin_rekey(settings: Settings, store: Store, *, tell: Callable[[str],
 async def finish_rekey(
     settings: Settings,
     store: Store,
-    vault: Vault,
-    lock: GrantLock,
+    vault: VaultPort,
+    lock: RefreshLock,
     *,
     tell: Callable[[str], None],
 ) -> bool:
@@ -101,7 +103,7 @@ def _retire(settings: Settings, store_id: str) -> None:
 
 
 async def _reseal(
-    store: Store, vault: Vault, account_id: str, app: str, kind: CredentialKind
+    store: Store, vault: VaultPort, account_id: str, app: str, kind: CredentialKind
 ) -> bool:
     row = await store.credentials.get(account_id, app, kind)
     if row is None or vault.is_current(row.sealed):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from botkit.cli.help import Command
+from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
     done,
     echo_json,
@@ -35,7 +35,7 @@ _LONGEST_NAME = 64
 _NOT_DONE = 1
 
 
-@click.command(cls=Command, name="rename", help="Give an account a name of your own.")
+@click.command(cls=HelpCommand, name="rename", help="Give an account a name of your own.")
 @click.argument("account")
 @click.argument("name")
 @settings_options
@@ -68,7 +68,7 @@ def rename_command(
     run_async(run())
 
 
-@click.command(cls=Command, name="revoke", help="End a login at X, then forget it here.")
+@click.command(cls=HelpCommand, name="revoke", help="End a login at X, then forget it here.")
 @click.argument("account")
 @click.option("--app", help="Its login through this app. Default: the account's app.")
 @click.option("--force", is_flag=True, help="Remove them here even if X cannot be asked.")
@@ -120,7 +120,7 @@ async def _revoke(
     return _NOT_DONE
 
 
-@click.command(cls=Command, name="remove", help="Forget an account and its logins, here only.")
+@click.command(cls=HelpCommand, name="remove", help="Forget an account and its logins, here only.")
 @click.argument("account")
 @click.option("--force", is_flag=True, help="Although a login of it is alive at X.")
 @settings_options
@@ -176,7 +176,7 @@ def _ending(account: Account, row: CredentialRow) -> str:
 
 
 @click.command(
-    cls=Command, name="rekey", help="Seal all logins with a new vault key, while bots run."
+    cls=HelpCommand, name="rekey", help="Seal all logins with a new vault key, while bots run."
 )
 @settings_options
 @json_option

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from botkit.cli.entry import exit_code_of
-from botkit.cli.help import Command
+from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
     echo_json,
     json_option,
@@ -42,7 +42,7 @@ _CODES = {
 
 
 @click.command(
-    cls=Command,
+    cls=HelpCommand,
     name="check",
     help="Ask X whose the logins are, refreshing first when due; safe beside a running bot.",
 )
@@ -173,7 +173,7 @@ def next_step(
     kind: CredentialKind = CredentialKind.OAUTH2,
 ) -> str:
     """The exact next command, "" when there is nothing to do."""
-    from botkit.client.logins.grants import HANDED_OVER
+    from botkit.client.logins.oauth2_login import HANDED_OVER
     from botkit.client.upkeep.check import REFUSED_FRESH
 
     if status is LoginState.OK:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from botkit.cli.accounts.move import import_sealed, passphrase_option
-from botkit.cli.help import Command
+from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
     account_option,
     app_for,
@@ -41,7 +41,7 @@ __all__ = ["import_command", "invalidate_command"]
 _MOST_BYTES = 64 * 1024
 
 
-@click.command(cls=Command, name="import", help="Take over a login that was made elsewhere.")
+@click.command(cls=HelpCommand, name="import", help="Take over a login that was made elsewhere.")
 @click.argument("target", required=False, metavar="[MODULE:BOT]")
 @click.option(
     "--oauth1",
@@ -94,7 +94,7 @@ def import_command(
         )
     from botkit.cli.accounts.setup import say_proofs
     from botkit.cli.loading import load_bot
-    from botkit.wizard.setup import Asked, SetUp, set_up_from_pair
+    from botkit.wizard.setup import SetUp, SetupOptions, set_up_from_pair
 
     log_as(settings, level="warning")
     named = target or settings.bot.target
@@ -104,7 +104,7 @@ def import_command(
 
     async def run() -> SetUp:
         named = await app_for(settings, app, wanted)
-        asked = Asked(app=named, account=wanted, confirmed=switch_account)
+        asked = SetupOptions(app=named, account=wanted, confirmed=switch_account)
         async with open_store_with_key(settings, wish, tell=_say) as store:
             return await set_up_from_pair(settings, store, bot, asked, pair, tell=_say)
 
@@ -115,7 +115,7 @@ def import_command(
 
 
 @click.command(
-    cls=Command, name="invalidate", help="Make a token that never expires dead at X, and here."
+    cls=HelpCommand, name="invalidate", help="Make a token that never expires dead at X, and here."
 )
 @click.argument("account", required=False)
 @click.option("--oauth1", is_flag=True, help="The account's OAuth 1.0a access token.")

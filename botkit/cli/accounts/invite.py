@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from botkit.cli.help import Command
+from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
     echo_json,
     json_option,
@@ -57,7 +57,9 @@ class Span(click.ParamType[timedelta]):
 
 
 @click.command(
-    cls=Command, name="invite", help="Make a link by which an account logs in at the running bot."
+    cls=HelpCommand,
+    name="invite",
+    help="Make a link by which an account logs in at the running bot.",
 )
 @click.option("--account", metavar="NAME", help="Only this account may log in; username or id.")
 @click.option("--app", metavar="NAME", help="The app of the settings. Default: connect.app.")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from botkit.cli.help import Command
+from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
     done,
     json_option,
@@ -49,7 +49,7 @@ passphrase_option = click.option(
 
 
 @click.command(
-    cls=Command, name="export", help="Seal a login with a passphrase, for another machine."
+    cls=HelpCommand, name="export", help="Seal a login with a passphrase, for another machine."
 )
 @click.argument("account", required=False)
 @click.option(

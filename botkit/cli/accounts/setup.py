@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from botkit.cli.help import Command
+from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
     account_option,
     app_for,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from botkit.bot import Bot
     from botkit.bot.keys.key_making import KeyWish
     from botkit.config import Settings
-    from botkit.wizard.setup import Asked, SetUp
+    from botkit.wizard.setup import SetUp, SetupOptions
 
 __all__ = ["command", "say_proofs"]
 
@@ -41,7 +41,9 @@ _PERSON = 2
 _CONTAINER_SIGNS = ("/.dockerenv", "/run/.containerenv")
 
 
-@click.command(cls=Command, name="setup", help="Authorize the bot's account in a browser, once.")
+@click.command(
+    cls=HelpCommand, name="setup", help="Authorize the bot's account in a browser, once."
+)
 @click.argument("target", required=False, metavar="[MODULE:BOT]")
 @click.option("--no-browser", is_flag=True, help="Only print the address, alone on stdout.")
 @click.option(
@@ -86,7 +88,7 @@ def command(
     settings = read_settings(config_file, overrides)
     from botkit.bot.serving import log_as
     from botkit.cli.loading import load_bot
-    from botkit.wizard.setup import Asked
+    from botkit.wizard.setup import SetupOptions
 
     log_as(settings, level="warning")
     named = target or settings.bot.target
@@ -94,7 +96,7 @@ def command(
     wish = key_wish(make_key=make_key, key_beside_store=key_beside_store)
     if app_only:
         return run_async(_run_app_only(settings, bot, app or "default", wish))
-    asked = Asked(
+    asked = SetupOptions(
         account=account or settings.bot.account or "",
         confirmed=switch_account,
         timeout_s=timeout_s,
@@ -110,7 +112,7 @@ def command(
 async def _run(
     settings: Settings,
     bot: Bot | None,
-    asked: Asked,
+    asked: SetupOptions,
     wish: KeyWish,
     *,
     app: str | None,

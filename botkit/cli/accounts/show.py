@@ -16,7 +16,7 @@ from botkit.cli.accounts.check import check_command, next_step
 from botkit.cli.accounts.import_login import import_command, invalidate_command
 from botkit.cli.accounts.invite import invite_command
 from botkit.cli.accounts.move import export_command
-from botkit.cli.help import Group
+from botkit.cli.help import HelpGroup
 from botkit.cli.options import (
     echo_json,
     json_option,
@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.group(cls=Group, name="accounts", help="List, check, move and end the accounts and logins.")
+@click.group(
+    cls=HelpGroup, name="accounts", help="List, check, move and end the accounts and logins."
+)
 def command() -> None:
     """Group the account commands."""
 

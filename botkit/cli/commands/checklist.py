@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from botkit.cli.help import Command
+from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
     account_option,
     echo_json,
@@ -36,7 +36,9 @@ _IDS = click.Choice([step.id for step in STEPS])
 
 
 @click.command(
-    cls=Command, name="checklist", help="Walk through the automated-account label, step by step."
+    cls=HelpCommand,
+    name="checklist",
+    help="Walk through the automated-account label, step by step.",
 )
 @click.option("--done", multiple=True, type=_IDS, help="Confirm a step that you have done.")
 @click.option("--undo", multiple=True, type=_IDS, help="Take a confirmation back.")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import click
 
 from botkit import __version__
-from botkit.cli.help import Command
+from botkit.cli.help import HelpCommand
 from botkit.cli.options import run_async
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _HEAD, _TAIL = 4, 2
 """How much of an id is shown: it is long, and only its ends tell two apart."""
 
 
-@click.command(cls=Command, name="demo", help="Show a whole bot at work against the sandbox.")
+@click.command(cls=HelpCommand, name="demo", help="Show a whole bot at work against the sandbox.")
 def command() -> int:
     """Run the demonstration; needs nothing, asks nothing."""
     from botkit.telemetry.log import set_up_logging

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from botkit.cli.help import Command
+from botkit.cli.help import HelpCommand
 from botkit.cli.options import json_option, run_async
 from botkit.client.system import SystemClock
 from botkit.config import surroundings
@@ -58,7 +58,7 @@ the bot did not start, see above; it is tried again at the next change
 
 
 @click.command(
-    cls=Command,
+    cls=HelpCommand,
     name="dev",
     help="Run a bot against the sandbox; reload on change; play the users.",
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from botkit.cli.help import Command
+from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
     account_option,
     echo_json,
@@ -34,7 +34,7 @@ _WIDTH = 17
 
 
 @click.command(
-    cls=Command,
+    cls=HelpCommand,
     name="doctor",
     help="Say what would make the first write fail: keys, clock, access, credits; with the cure.",
 )
@@ -94,9 +94,9 @@ async def _examine(
     settings: Settings, bot: Bot | BotkitError | None, account: str | None, *, offline: bool
 ) -> Report:
     from botkit.cli.accounts.check import next_step
-    from botkit.doctor.run import Asked, examine
+    from botkit.doctor.run import DoctorOptions, examine
 
-    asked = Asked(
+    asked = DoctorOptions(
         bot=bot,
         account=account or "",
         offline=offline,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from botkit.cli.help import Group
+from botkit.cli.help import HelpGroup
 from botkit.cli.options import (
     account_option,
     echo_json,
@@ -38,7 +38,7 @@ _TEXT_WIDTH = 60
 
 
 @click.group(
-    cls=Group, name="events", help="Events and dead letters: list, show, retry, drop, decode."
+    cls=HelpGroup, name="events", help="Events and dead letters: list, show, retry, drop, decode."
 )
 def command() -> None:
     """Group the event commands."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from botkit import __version__
-from botkit.cli.help import Command
+from botkit.cli.help import HelpCommand
 from botkit.cli.options import echo_json, json_option
 from botkit.errors import ConfigError
 
@@ -35,7 +35,7 @@ _FILES: tuple[tuple[str, str], ...] = (
 )
 
 
-@click.command(cls=Command, name="new", help="Write a new bot project into the folder NAME.")
+@click.command(cls=HelpCommand, name="new", help="Write a new bot project into the folder NAME.")
 @click.argument("name")
 @json_option
 def command(*, name: str, as_json: bool) -> None:

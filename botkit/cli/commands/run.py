@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from botkit.cli.help import Command
+from botkit.cli.help import HelpCommand
 from botkit.cli.options import read_settings, run_async, settings_options
 from botkit.cli.startup import started
 from botkit.errors import ConfigError
@@ -19,7 +19,7 @@ __all__ = ["command"]
 
 
 @click.command(
-    cls=Command,
+    cls=HelpCommand,
     name="run",
     help="Run a bot until it is told to stop (SIGTERM drains, then exits).",
 )

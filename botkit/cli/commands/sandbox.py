@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from botkit.cli.help import Command
+from botkit.cli.help import HelpCommand
 from botkit.cli.options import echo_json, json_option, run_async
 from botkit.errors import ConfigError
 
@@ -25,7 +25,9 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 _USERNAME = re.compile(r"[A-Za-z0-9_]{1,15}")
 
 
-@click.command(cls=Command, name="sandbox", help="Serve the simulated X alone, for any client.")
+@click.command(
+    cls=HelpCommand, name="sandbox", help="Serve the simulated X alone, for any client."
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--port",

@@ -14,7 +14,7 @@ import aiohttp
 
 from botkit.config import load_settings
 from botkit.errors import BotkitError
-from botkit.wizard.setup import Asked, set_up
+from botkit.wizard.setup import SetupOptions, set_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +71,7 @@ async def authorize(
             clicks.append(group.create_task(consent(url)))
 
         clicks: list[asyncio.Task[None]] = []
-        done = await set_up(settings, store, bot, Asked(), show=show, tell=tell)
+        done = await set_up(settings, store, bot, SetupOptions(), show=show, tell=tell)
     for proof in done.proofs:
         if not proof.fine:
             raise BotkitError(f"{proof.what}: {proof.detail}", hint=proof.cure)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from botkit.cli.help import Command
+from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
     echo_json,
     json_option,
@@ -38,7 +38,9 @@ _UNSETTLED = (WriteState.SENDING, WriteState.UNCERTAIN, WriteState.UNRESOLVED)
 
 
 @click.command(
-    cls=Command, name="status", help="Say what is alive, what waits and why, and what was spent."
+    cls=HelpCommand,
+    name="status",
+    help="Say what is alive, what waits and why, and what was spent.",
 )
 @settings_options
 @json_option

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from botkit.cli.help import Group
+from botkit.cli.help import HelpGroup
 from botkit.cli.options import (
     echo_json,
     json_option,
@@ -39,7 +39,9 @@ _OPEN = frozenset({WriteState.UNCERTAIN, WriteState.UNRESOLVED})
 _CANCELLABLE = frozenset({WriteState.QUEUED, *_OPEN})
 
 
-@click.group(cls=Group, name="writes", help="The journal of writes: list, show, settle, cancel.")
+@click.group(
+    cls=HelpGroup, name="writes", help="The journal of writes: list, show, settle, cancel."
+)
 def command() -> None:
     """Group the write commands."""
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from botkit.ports.io import HttpResponse
     from botkit.protocol.api.requests import Request
 
-__all__ = ["Caller", "Callers"]
+__all__ = ["ChosenCredential", "CredentialChooser"]
 
 _log = structlog.get_logger("botkit.api")
 
@@ -42,7 +42,7 @@ _OUT_OF_BOUNDS = 135
 _CLOCK_OFF = timedelta(seconds=60)
 
 
-class Caller(Struct, frozen=True, gc=False):
+class ChosenCredential(Struct, frozen=True, gc=False):
     """Who calls. `owner` is whose rate window it is: the account id, or `app/NAME`."""
 
     kind: CredentialKind
@@ -51,7 +51,7 @@ class Caller(Struct, frozen=True, gc=False):
     owner: str
 
 
-class Callers:
+class CredentialChooser:
     """Chooses and makes credentials. `app` speaks when no account is given."""
 
     def __init__(self, keeper: TokenKeeper, *, app: str) -> None:
@@ -61,14 +61,14 @@ class Callers:
         self._app = app
         self._templates: dict[str, tuple[TokenPair, SigningTemplate]] = {}
         self._clock_off = timedelta(0)
-        self._chosen: dict[tuple[str, str, bool], tuple[int, Caller]] = {}
+        self._chosen: dict[tuple[str, str, bool], tuple[int, ChosenCredential]] = {}
 
-    def chosen(self, request: Request, account_id: str) -> Caller | None:
+    def chosen(self, request: Request, account_id: str) -> ChosenCredential | None:
         """The caller as it was chosen before, None when the logins have changed since."""
         known = self._chosen.get((request.operation, account_id, request.as_app))
         return known[1] if known is not None and known[0] == self._keeper.version else None
 
-    async def choose(self, request: Request, account_id: str) -> Caller:
+    async def choose(self, request: Request, account_id: str) -> ChosenCredential:
         """The caller for a request.
 
         Raises:
@@ -81,7 +81,7 @@ class Callers:
         self._chosen[key] = (self._keeper.version, caller)
         return caller
 
-    async def _choose(self, request: Request, account_id: str) -> Caller:
+    async def _choose(self, request: Request, account_id: str) -> ChosenCredential:
         if not account_id or request.as_app:
             app = await self._keeper.app_of(account_id) if account_id else self._app
             can_serve = self._keeper.app_can_serve(app)
@@ -89,11 +89,11 @@ class Callers:
             if can_serve:
                 held[CredentialKind.APP_ONLY] = ()
             kind = access.choose_credential(request.operation, held)
-            return Caller(kind, account_id, app, f"app/{app}")
+            return ChosenCredential(kind, account_id, app, f"app/{app}")
         kind = await self.kind_for(request.operation, account_id)
         app = await self._keeper.app_of(account_id)
         owner = f"app/{app}" if kind is CredentialKind.APP_ONLY else account_id
-        return Caller(kind, account_id, app, owner)
+        return ChosenCredential(kind, account_id, app, owner)
 
     async def kind_for(self, operation: str, account_id: str) -> CredentialKind:
         """The kind of credential with which the account does this now.
@@ -111,7 +111,9 @@ class Callers:
         except AccessDenied as denied:
             raise await self._explained(denied, account_id) from None
 
-    async def proof(self, request: Request, caller: Caller) -> tuple[Caller, Secret | None]:
+    async def proof(
+        self, request: Request, caller: ChosenCredential
+    ) -> tuple[ChosenCredential, Secret | None]:
         """As `token`; where an OAuth 2.0 login has none, the account's OAuth 1.0a token speaks."""
         try:
             return caller, await self.token(caller)
@@ -121,7 +123,7 @@ class Callers:
                 raise
         return other, await self.token(other)
 
-    def stand_in(self, request: Request, caller: Caller) -> Caller | None:
+    def stand_in(self, request: Request, caller: ChosenCredential) -> ChosenCredential | None:
         """The caller that goes on in the place of one whose login has ended; None for nobody."""
         if caller.kind is not CredentialKind.OAUTH2:
             return None
@@ -136,7 +138,9 @@ class Callers:
             return None
         return structs.replace(caller, kind=CredentialKind.OAUTH1)
 
-    async def check_again(self, request: Request, account_id: str, caller: Caller) -> bool:
+    async def check_again(
+        self, request: Request, account_id: str, caller: ChosenCredential
+    ) -> bool:
         """Right before the bytes: whether it is still this caller's to send, alive and allowed.
 
         Raises:
@@ -151,13 +155,13 @@ class Callers:
             await self._keeper.token_pair(account_id)
         return True
 
-    def fresh_token(self, caller: Caller) -> Secret | None:
+    def fresh_token(self, caller: ChosenCredential) -> Secret | None:
         """What the caller proves itself with, when there is nothing to think about."""
         if caller.kind is not CredentialKind.OAUTH2:
             return None
         return self._keeper.fresh_token(caller.account_id)
 
-    async def token(self, caller: Caller) -> Secret | None:
+    async def token(self, caller: ChosenCredential) -> Secret | None:
         """What the caller proves itself with; None for OAuth 1.0a, which signs each call.
 
         Raises:
@@ -179,7 +183,7 @@ class Callers:
                 f"The app's bearer token cannot be had: {error.message}", request=error.request
             ) from error
 
-    async def signature(self, caller: Caller, request: Request, url: str) -> str:
+    async def signature(self, caller: ChosenCredential, request: Request, url: str) -> str:
         """The value of the `Authorization` header of an OAuth 1.0a call."""
         template = await self._template(caller)
         return template.authorization(
@@ -190,7 +194,11 @@ class Callers:
         )
 
     async def renew(
-        self, caller: Caller, token: Secret | None, answer: HttpResponse, error: Unauthorized
+        self,
+        caller: ChosenCredential,
+        token: Secret | None,
+        answer: HttpResponse,
+        error: Unauthorized,
     ) -> bool:
         """After a 401: whether there is something else to try, once.
 
@@ -211,7 +219,7 @@ class Callers:
             return False
         return fresh is not None
 
-    async def _template(self, caller: Caller) -> SigningTemplate:
+    async def _template(self, caller: ChosenCredential) -> SigningTemplate:
         pair = await self._keeper.token_pair(caller.account_id)
         known = self._templates.get(caller.account_id)
         if known is None or known[0] is not pair:
@@ -229,14 +237,14 @@ class Callers:
             return denied if account is None else access.named(denied, account.username)
         return access.dated(denied, granted_at=row.granted_at, command=setup_command(row))
 
-    async def doubt(self, caller: Caller, error: Unauthorized) -> None:
+    async def doubt(self, caller: ChosenCredential, error: Unauthorized) -> None:
         """X refused what this caller signed, and there is nothing left to try."""
         known = self._templates.get(caller.account_id)
         if caller.kind is CredentialKind.OAUTH1 and known is not None:
             await self._keeper.pairs.refused(caller.account_id, known[0], error)
 
     async def _after_signed(
-        self, caller: Caller, answer: HttpResponse, error: Unauthorized
+        self, caller: ChosenCredential, answer: HttpResponse, error: Unauthorized
     ) -> bool:
         if self._correct_clock(answer, error):
             return True

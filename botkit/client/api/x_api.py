@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from botkit.client.api.credential_choice import Callers
+from botkit.client.api.credential_choice import CredentialChooser
 from botkit.client.logins.login_states import setup_command
 from botkit.errors import (
     BadRequest,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
     from decimal import Decimal
 
-    from botkit.client.api.credential_choice import Caller
+    from botkit.client.api.credential_choice import ChosenCredential
     from botkit.client.api.limiter import Limiter
     from botkit.client.refresh.token_keeper import TokenKeeper
     from botkit.model.tokens import Secret
@@ -57,7 +57,7 @@ class _Moved(Exception):
     """The credential is not the one to send this call any more; nothing was sent."""
 
 
-class _Call:
+class _ApiCall:
     """What has been tried for one call."""
 
     __slots__ = ("limited", "renewed", "request", "respelled")
@@ -90,7 +90,7 @@ class XApi:
         self._around = keeper.around
         self._transport = keeper.around.transport
         self._limiter = limiter
-        self._callers = Callers(keeper, app=app)
+        self._callers = CredentialChooser(keeper, app=app)
         self._on_spend = on_spend
         self._respelled = False
 
@@ -98,7 +98,7 @@ class XApi:
         """See `ports.Sender.send`."""
         callers, limiter = self._callers, self._limiter
         caller = callers.chosen(request, account_id) or await callers.choose(request, account_id)
-        call: _Call | None = None
+        call: _ApiCall | None = None
         while True:
             key = (request.operation, caller.owner)
             token = callers.fresh_token(caller)
@@ -129,7 +129,7 @@ class XApi:
                 await self._heard(caller, answer, outcome)
             if isinstance(outcome, Response):
                 return outcome
-            call = call or _Call(request)
+            call = call or _ApiCall(request)
             caller = await self._go_again(call, caller, token, answer, outcome)
 
     async def ready(self, request: Request, *, account_id: str = "") -> None:
@@ -191,7 +191,7 @@ class XApi:
         return response
 
     async def _look_again(
-        self, request: Request, account_id: str, caller: Caller, version: int
+        self, request: Request, account_id: str, caller: ChosenCredential, version: int
     ) -> None:
         """The last look at the credential: after all waiting, when the connection is there."""
         if self._keeper.version == version:
@@ -200,7 +200,7 @@ class XApi:
             raise _Moved
 
     async def _heard(
-        self, caller: Caller, answer: HttpResponse, outcome: Response | ResponseError
+        self, caller: ChosenCredential, answer: HttpResponse, outcome: Response | ResponseError
     ) -> None:
         """What an answer says, beside its matter, of a token that does not expire."""
         if caller.kind is CredentialKind.APP_ONLY:
@@ -223,12 +223,12 @@ class XApi:
 
     async def _go_again(
         self,
-        call: _Call,
-        caller: Caller,
+        call: _ApiCall,
+        caller: ChosenCredential,
         token: Secret | None,
         answer: HttpResponse,
         error: ResponseError,
-    ) -> Caller:
+    ) -> ChosenCredential:
         """Who sends once more what X has not carried out; raise what ends it otherwise."""
         match error:
             case Unauthorized() if caller.kind not in call.renewed:
@@ -257,11 +257,11 @@ class XApi:
     async def _after_401(
         self,
         request: Request,
-        caller: Caller,
+        caller: ChosenCredential,
         token: Secret | None,
         answer: HttpResponse,
         error: Unauthorized,
-    ) -> Caller | None:
+    ) -> ChosenCredential | None:
         """The caller with something else to try: another token, or another credential."""
         try:
             return caller if await self._callers.renew(caller, token, answer, error) else None
@@ -280,7 +280,7 @@ class XApi:
         url = self._around.endpoints.url_of(request)
         return _http_of(request, url, f"Bearer {token.reveal()}")
 
-    async def _signed(self, request: Request, caller: Caller) -> HttpRequest:
+    async def _signed(self, request: Request, caller: ChosenCredential) -> HttpRequest:
         if self._respelled and request.method == "GET":
             request = requests.respelled(request)
         url = self._around.endpoints.url_of(request)

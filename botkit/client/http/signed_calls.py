@@ -21,7 +21,7 @@ from botkit.protocol.oauth.oauth1 import SigningTemplate, new_nonce
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from botkit.client.logins.context import Surroundings
+    from botkit.client.logins.context import LoginContext
     from botkit.client.logins.endpoints import AppKeys
     from botkit.model.tokens import TokenPair
     from botkit.ports.io import HttpRequest, HttpResponse
@@ -37,7 +37,7 @@ _NO_EXTRA: Mapping[str, Secret | str] = MappingProxyType({})
 class SignedCalls:
     """Signs and sends with one app's api key and secret. Raises `ConfigError` without them."""
 
-    def __init__(self, around: Surroundings, app: str) -> None:
+    def __init__(self, around: LoginContext, app: str) -> None:
         self._around = around
         self._keys = _keys_of(around, app)
         self._clock_off = timedelta(0)
@@ -86,7 +86,7 @@ def _text(value: Secret | str) -> str:
     return value.reveal() if isinstance(value, Secret) else value
 
 
-def _keys_of(around: Surroundings, app: str) -> AppKeys:
+def _keys_of(around: LoginContext, app: str) -> AppKeys:
     keys = around.apps.get(app)
     if keys is None or not keys.can_sign:
         raise ConfigError(

@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from botkit.client.logins.endpoints import AppKeys
 from botkit.client.logins.given_app_token import GIVEN
-from botkit.client.logins.grants import fingerprint
 from botkit.client.logins.login_states import tell_state
+from botkit.client.logins.oauth2_login import fingerprint
 from botkit.errors import InvalidClient, StateError, WrongCredential
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, LoginState, Secret
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from botkit.client.logins.context import Surroundings
+    from botkit.client.logins.context import LoginContext
 
 __all__ = ["BearerKeeper"]
 
@@ -58,7 +58,7 @@ class BearerKeeper:
     """
 
     def __init__(
-        self, around: Surroundings, *, on_change: Callable[[CredentialRow], None] | None = None
+        self, around: LoginContext, *, on_change: Callable[[CredentialRow], None] | None = None
     ) -> None:
         self._around = around
         self._on_change = on_change

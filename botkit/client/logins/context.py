@@ -7,17 +7,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from msgspec import Struct
 
 from botkit.client.logins.endpoints import AppKeys, Endpoints
-from botkit.client.logins.rollback_guard import Witness
-from botkit.ports import Clock, Entropy, Store, Transport, Vault
+from botkit.client.logins.rollback_guard import RollbackGuard
+from botkit.ports import Clock, Entropy, Store, Transport, VaultPort
 
-__all__ = ["Surroundings", "same_key"]
+__all__ = ["LoginContext", "same_key"]
 
 
 async def same_key() -> None:
     """Nobody changes it."""
 
 
-class Surroundings(Struct, frozen=True, kw_only=True):
+class LoginContext(Struct, frozen=True, kw_only=True):
     """The ports, the apps by name, and where X is.
 
     `witness` remembers outside the store how far each login is; without one an old store that
@@ -26,13 +26,13 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     """
 
     store: Store
-    vault: Vault
+    vault: VaultPort
     transport: Transport
     clock: Clock
     entropy: Entropy
     apps: Mapping[str, AppKeys]
     endpoints: Endpoints = Endpoints()
-    witness: Witness | None = None
+    witness: RollbackGuard | None = None
     renew_key: Callable[[], Awaitable[None]] = same_key
 
     async def make_ready(self) -> None:

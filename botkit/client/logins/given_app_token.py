@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from botkit.client.logins.endpoints import AppKeys
-    from botkit.ports import Store, Vault
+    from botkit.ports import Store, VaultPort
 
 __all__ = ["GIVEN", "forget_bearer", "keep_bearer", "with_kept_bearers"]
 
@@ -27,7 +27,7 @@ _FIELD = "bearer_token"
 
 
 async def keep_bearer(
-    store: Store, vault: Vault, app: str, token: Secret, *, now: datetime
+    store: Store, vault: VaultPort, app: str, token: Secret, *, now: datetime
 ) -> None:
     """Seal and store an app's bearer token; replaces what was kept before."""
     kind = CredentialKind.APP_ONLY
@@ -55,7 +55,7 @@ async def forget_bearer(store: Store, app: str) -> None:
 
 
 async def with_kept_bearers(
-    apps: Mapping[str, AppKeys], store: Store, vault: Vault
+    apps: Mapping[str, AppKeys], store: Store, vault: VaultPort
 ) -> dict[str, AppKeys]:
     """The apps, those without any way to a bearer token with the one that was kept."""
     found: dict[str, AppKeys] = {}

@@ -13,7 +13,7 @@ from botkit.protocol.api import objects, requests
 from botkit.protocol.api.responses import read_response
 
 if TYPE_CHECKING:
-    from botkit.client.logins.context import Surroundings
+    from botkit.client.logins.context import LoginContext
     from botkit.model.tokens import Secret
     from botkit.model.users import User
     from botkit.ports import Store
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["check_owner", "read_user", "who_am_i"]
 
 
-async def who_am_i(around: Surroundings, access_token: Secret) -> User:
+async def who_am_i(around: LoginContext, access_token: Secret) -> User:
     """The user whose OAuth 2.0 access token it is.
 
     Raises:
@@ -42,7 +42,7 @@ async def who_am_i(around: Surroundings, access_token: Secret) -> User:
     return read_user(around, ask, answer)[0]
 
 
-def read_user(around: Surroundings, ask: Request, answer: HttpResponse) -> tuple[User, str]:
+def read_user(around: LoginContext, ask: Request, answer: HttpResponse) -> tuple[User, str]:
     """The user that an answer to `users/me` names, and the access level that it shows.
 
     Raises:

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 import structlog
 from msgspec import structs
 
-from botkit.client.logins.grants import Grant, LoginStatus, fingerprint, life_s
 from botkit.client.logins.login_states import next_step, tell_state
-from botkit.client.logins.oauth1_logins import Pairs
+from botkit.client.logins.oauth1_logins import OAuth1Logins
+from botkit.client.logins.oauth2_login import LoginStatus, OAuth2Login, fingerprint, life_s
 from botkit.errors import StoreUnavailable
 from botkit.model.tokens import CredentialKind, LoginState, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from botkit.client.logins.context import Surroundings
+    from botkit.client.logins.context import LoginContext
     from botkit.client.logins.rescue_file import Rescued
-    from botkit.client.refresh.refresh_leader import KeeperRole
+    from botkit.client.refresh.refresh_leader import LeaderRole
     from botkit.client.refresh.refresher import Refresher
     from botkit.model.records import CredentialRow
 
@@ -47,10 +47,10 @@ class LoginBook:
 
     def __init__(
         self,
-        around: Surroundings,
+        around: LoginContext,
         refresher: Refresher,
         *,
-        role: KeeperRole,
+        role: LeaderRole,
         on_change: Callable[[LoginStatus], None] | None = None,
         on_asked: Callable[[str], None] | None = None,
     ) -> None:
@@ -59,8 +59,8 @@ class LoginBook:
         self._on_change = on_change
         self._role = role
         self._apps: dict[str, str] = {}
-        self.grants: dict[str, Grant] = {}
-        self.pairs = Pairs(
+        self.grants: dict[str, OAuth2Login] = {}
+        self.pairs = OAuth1Logins(
             around,
             open_row=refresher.open_row,
             on_change=self._pair_changed,
@@ -99,7 +99,7 @@ class LoginBook:
             if row is not None:
                 self._tell_gone(row)
 
-    async def look_again(self, grant: Grant) -> None:
+    async def look_again(self, grant: OAuth2Login) -> None:
         """Another process was refreshing it: has that come to an end?"""
         seen = grant.row
         row = await self._around.store.credentials.get(seen.account_id, seen.app, seen.kind)
@@ -114,7 +114,7 @@ class LoginBook:
             grant.unsaved = entry
             self.renew(grant, entry.row, self._refresher.access_of(entry.row))
 
-    def drop(self, grant: Grant) -> None:
+    def drop(self, grant: OAuth2Login) -> None:
         """The login is no more."""
         grant.is_gone = True
         self.grants.pop(grant.row.account_id, None)
@@ -130,7 +130,7 @@ class LoginBook:
             return False
         return account_id not in self.grants and self.pairs.get(account_id) is None
 
-    def renew(self, grant: Grant, row: CredentialRow, access: Secret) -> None:
+    def renew(self, grant: OAuth2Login, row: CredentialRow, access: Secret) -> None:
         """Give out this generation from now on."""
         before = grant.row
         grant.take(
@@ -150,20 +150,20 @@ class LoginBook:
             )
         self.announce(grant, before)
 
-    def change(self, grant: Grant, row: CredentialRow) -> None:
+    def change(self, grant: OAuth2Login, row: CredentialRow) -> None:
         """Take over another state of the same generation."""
         before = grant.row
         grant.keep(row)
         self.announce(grant, before)
 
-    def announce(self, grant: Grant, before: CredentialRow | None) -> None:
+    def announce(self, grant: OAuth2Login, before: CredentialRow | None) -> None:
         """One line for each change of state, and the callback."""
         self.version += 1
         tell_state(grant.row, before)
         if self._on_change is not None:
             self._on_change(self.status(grant))
 
-    def status(self, grant: Grant) -> LoginStatus:
+    def status(self, grant: OAuth2Login) -> LoginStatus:
         """What the operator sees."""
         return status_of(
             grant.row, left_s=grant.left_s(self._around.clock), saved=grant.unsaved is None
@@ -216,7 +216,7 @@ class LoginBook:
             row = judged or row
         grant = self.grants.get(row.account_id)
         if grant is None:
-            grant = self.grants[row.account_id] = Grant(row)
+            grant = self.grants[row.account_id] = OAuth2Login(row)
             grant.take(
                 row,
                 self._refresher.access_of(row),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from botkit.client.logins.grants import HANDED_OVER
+from botkit.client.logins.oauth2_login import HANDED_OVER
 from botkit.model.tokens import CredentialKind, LoginState
 
 if TYPE_CHECKING:

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import structlog
 from msgspec import Struct
 
-from botkit.client.logins.grants import HANDED_OVER, life_s
+from botkit.client.logins.oauth2_login import HANDED_OVER, life_s
 from botkit.model.tokens import CredentialKind, LoginState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from botkit.client.logins.grants import Grant
     from botkit.client.logins.login_book import LoginBook
+    from botkit.client.logins.oauth2_login import OAuth2Login
     from botkit.model.records import CredentialRow
     from botkit.ports import Clock
 
@@ -103,7 +103,7 @@ class Fallback:
         if self._on_change is not None:
             self._on_change(change)
 
-    def _has_ended(self, grant: Grant) -> bool:
+    def _has_ended(self, grant: OAuth2Login) -> bool:
         handed_over = grant.row.reason.startswith(HANDED_OVER)
         return not handed_over and not grant.can_act(self._clock)
 

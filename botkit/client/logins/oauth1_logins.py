@@ -18,8 +18,8 @@ import msgspec
 import structlog
 
 from botkit.client.http.signed_calls import SignedCalls
-from botkit.client.logins.grants import fingerprint
 from botkit.client.logins.identity import read_user
+from botkit.client.logins.oauth2_login import fingerprint
 from botkit.errors import BotkitError, Parked, StateError, Unauthorized
 from botkit.model.tokens import LoginState, Secret, TokenPair
 from botkit.ports.io import HttpRequest
@@ -30,12 +30,19 @@ from botkit.protocol.oauth.oauth1_flow import PIN_CALLBACK, REQUEST_TOKEN, Blame
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from botkit.client.logins.context import Surroundings
+    from botkit.client.logins.context import LoginContext
     from botkit.client.logins.endpoints import AppKeys
     from botkit.model.records import CredentialRow
     from botkit.model.users import User
 
-__all__ = ["Pair", "Pairs", "ask_owner", "blame_for", "keys_fingerprint", "verdict_of"]
+__all__ = [
+    "OAuth1Login",
+    "OAuth1Logins",
+    "ask_owner",
+    "blame_for",
+    "keys_fingerprint",
+    "verdict_of",
+]
 
 _log = structlog.get_logger("botkit.tokens")
 
@@ -66,7 +73,7 @@ def keys_fingerprint(keys: AppKeys) -> str:
     return fingerprint(Secret(f"{keys.api_key}\0{keys.api_secret.reveal()}"))
 
 
-async def ask_owner(around: Surroundings, row: CredentialRow, pair: TokenPair) -> tuple[User, str]:
+async def ask_owner(around: LoginContext, row: CredentialRow, pair: TokenPair) -> tuple[User, str]:
     """Whose the token is, and the access level that the answer shows.
 
     Raises:
@@ -79,7 +86,7 @@ async def ask_owner(around: Surroundings, row: CredentialRow, pair: TokenPair) -
     return read_user(around, ask, await SignedCalls(around, row.app).send(request, pair))
 
 
-async def blame_for(around: Surroundings, app: str, error: Unauthorized) -> Blame:
+async def blame_for(around: LoginContext, app: str, error: Unauthorized) -> Blame:
     """What X's refusal is about; where X does not say, the app's keys are tried alone.
 
     Raises:
@@ -109,7 +116,7 @@ def verdict_of(blame: Blame, error: Unauthorized) -> tuple[LoginState, str]:
     return LoginState.UNCERTAIN, _FIRST[blame] + _AGAIN
 
 
-class Pair:
+class OAuth1Login:
     """One account's token. `row` is without the sealed bytes."""
 
     __slots__ = ("asked", "calm_s", "gap_s", "next_look_s", "row", "suspicion", "tokens")
@@ -124,7 +131,7 @@ class Pair:
         self.asked = False
 
 
-class Pairs:
+class OAuth1Logins:
     """Reads them from rows, hears of refusals, and tells `on_change` of each change.
 
     `judges` says that this process may change their states. `on_asked` is told of each account
@@ -133,7 +140,7 @@ class Pairs:
 
     def __init__(
         self,
-        around: Surroundings,
+        around: LoginContext,
         *,
         open_row: Callable[[CredentialRow], dict[str, Secret]],
         on_change: Callable[[CredentialRow, CredentialRow | None], None],
@@ -146,11 +153,11 @@ class Pairs:
         self._on_change = on_change
         self._on_asked = on_asked
         self._judges = judges
-        self._held: dict[str, Pair] = {}
-        self._due: dict[str, Pair] = {}
+        self._held: dict[str, OAuth1Login] = {}
+        self._due: dict[str, OAuth1Login] = {}
         self._wake = asyncio.Event()
 
-    def get(self, account_id: str) -> Pair | None:
+    def get(self, account_id: str) -> OAuth1Login | None:
         """The account's token, None when it has none."""
         return self._held.get(account_id)
 
@@ -171,7 +178,7 @@ class Pairs:
             return
         opened = self._open_row(row)
         tokens = TokenPair(token=opened["token"], token_secret=opened["token_secret"])
-        pair = Pair(row, tokens)
+        pair = OAuth1Login(row, tokens)
         before = None
         if known is not None:
             before = known.row
@@ -190,7 +197,7 @@ class Pairs:
         self._due.pop(account_id, None)
         return None if pair is None else pair.row
 
-    def check_usable(self, account_id: str) -> Pair:
+    def check_usable(self, account_id: str) -> OAuth1Login:
         """The token, when it may be tried now.
 
         Raises:
@@ -267,7 +274,7 @@ class Pairs:
                 async with self._clock.timeout(wait_s):
                     await self._wake.wait()
 
-    async def _look(self, pair: Pair) -> None:
+    async def _look(self, pair: OAuth1Login) -> None:
         """Ask X whose it is; what comes of it is the state."""
         account_id = pair.row.account_id
         try:
@@ -283,7 +290,7 @@ class Pairs:
             if self._held.get(account_id) is pair:
                 self._plan(pair)
 
-    async def _seen(self, pair: Pair, owner: User, level: str) -> None:
+    async def _seen(self, pair: OAuth1Login, owner: User, level: str) -> None:
         account_id = pair.row.account_id
         if self._on_asked is not None:
             self._on_asked(account_id)
@@ -297,7 +304,9 @@ class Pairs:
         if pair.row.status is not LoginState.OK:
             await self._calm(pair)
 
-    async def _judge(self, pair: Pair, error: Unauthorized, *, looked: bool = False) -> None:
+    async def _judge(
+        self, pair: OAuth1Login, error: Unauthorized, *, looked: bool = False
+    ) -> None:
         """One more refusal: the first, one that comes too soon, or the one that tells."""
         now_s = self._clock.monotonic()
         if pair.row.status in {LoginState.DEAD, LoginState.CONFIG}:
@@ -312,7 +321,7 @@ class Pairs:
         elif looked or now_s >= pair.next_look_s:
             await self._conclude(pair, error)
 
-    async def _conclude(self, pair: Pair, error: Unauthorized) -> None:
+    async def _conclude(self, pair: OAuth1Login, error: Unauthorized) -> None:
         try:
             blame = await blame_for(self._around, pair.row.app, error)
         except BotkitError as trouble:
@@ -324,13 +333,13 @@ class Pairs:
         await self._mark(pair, status, reason)
         self._plan(pair)
 
-    async def _calm(self, pair: Pair) -> None:
+    async def _calm(self, pair: OAuth1Login) -> None:
         pair.suspicion = None
         pair.calm_s = self._clock.monotonic()
         self._due.pop(pair.row.account_id, None)
         await self._mark(pair, LoginState.OK, "")
 
-    async def _look_at_keys(self, pair: Pair) -> None:
+    async def _look_at_keys(self, pair: OAuth1Login) -> None:
         """CONFIG under other keys than those of now is over; without keys it begins."""
         keys = self._around.apps.get(pair.row.app)
         if keys is None or not keys.can_sign:
@@ -343,7 +352,7 @@ class Pairs:
             await self._mark(pair, LoginState.OK, "")
         self._plan(pair)
 
-    async def _mark(self, pair: Pair, status: LoginState, reason: str) -> None:
+    async def _mark(self, pair: OAuth1Login, status: LoginState, reason: str) -> None:
         """Record a state; when the store cannot, memory knows it, and X says it again."""
         before = pair.row
         if (before.status, before.reason) == (status, reason):
@@ -366,7 +375,7 @@ class Pairs:
         )
         self._on_change(pair.row, before)
 
-    def _plan(self, pair: Pair) -> None:
+    def _plan(self, pair: OAuth1Login) -> None:
         """When to look at it next, by its state."""
         now_s = self._clock.monotonic()
         match pair.row.status:
@@ -377,14 +386,14 @@ class Pairs:
             case LoginState.OK:
                 self._due.pop(pair.row.account_id, None)
 
-    def _plan_at(self, pair: Pair, when_s: float) -> None:
+    def _plan_at(self, pair: OAuth1Login, when_s: float) -> None:
         pair.next_look_s = when_s
         if self._judges:
             self._due[pair.row.account_id] = pair
             self._wake.set()
 
     @staticmethod
-    def _longer(pair: Pair) -> float:
+    def _longer(pair: OAuth1Login) -> float:
         return min(2 * pair.gap_s, _LONGEST_GAP_S)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["Rescue", "RescueFile", "Rescued"]
+__all__ = ["RescueFile", "RescuePlace", "Rescued"]
 
 _MAGIC = b"botkit-rescue-1\n"
 _HEAD_BYTES = len(_MAGIC) + 16
@@ -41,7 +41,7 @@ class Rescued(Struct, frozen=True, kw_only=True):
     salvage: bool = False
 
 
-class Rescue(Protocol):
+class RescuePlace(Protocol):
     """Where such rows are kept until the store has them."""
 
     async def keep(self, entries: Sequence[Rescued]) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from botkit.model.records import CredentialRow
 
-__all__ = ["FileWitness", "Seen", "Witness", "remember", "seen_of", "verdict"]
+__all__ = ["FileRollbackGuard", "RollbackGuard", "Seen", "remember", "seen_of", "verdict"]
 
 _log = structlog.get_logger("botkit.tokens")
 
@@ -40,7 +40,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     hash: str
 
 
-class Witness(Protocol):
+class RollbackGuard(Protocol):
     """Where the newest generation of each login is kept beside the store."""
 
     async def recall(self, row: CredentialRow) -> Seen | None:
@@ -73,7 +73,7 @@ def verdict(row: CredentialRow, here: Seen, seen: Seen | None) -> str:
 
 
 async def remember(
-    witness: Witness | None, row: CredentialRow, tokens: Mapping[str, Secret]
+    witness: RollbackGuard | None, row: CredentialRow, tokens: Mapping[str, Secret]
 ) -> None:
     """Note what the store has now; that it cannot be noted costs a warning, not the login."""
     if witness is None:
@@ -84,7 +84,7 @@ async def remember(
         _log.warning("witness not written", account=row.account_id, why=str(error.strerror))
 
 
-class FileWitness:
+class FileRollbackGuard:
     """One small file a login, readable by this user only, in a folder outside the store."""
 
     def __init__(self, folder: Path) -> None:
@@ -92,16 +92,16 @@ class FileWitness:
         self._folder = folder
 
     async def recall(self, row: CredentialRow) -> Seen | None:
-        """See `Witness`."""
+        """See `RollbackGuard`."""
         return await asyncio.to_thread(_read, self._path(row))
 
     async def note(self, row: CredentialRow, seen: Seen) -> None:
-        """See `Witness`."""
+        """See `RollbackGuard`."""
         body = msgspec.json.encode(seen)
         await asyncio.to_thread(_write, self._path(row), body)
 
     async def forget(self, row: CredentialRow) -> None:
-        """See `Witness`."""
+        """See `RollbackGuard`."""
         await asyncio.to_thread(self._path(row).unlink, missing_ok=True)
 
     def _path(self, row: CredentialRow) -> Path:

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from botkit.leases.owner import Lives
     from botkit.ports import Clock, Store
 
-__all__ = ["Alone", "KeeperRole", "LeasedRole", "NeverKeeper"]
+__all__ = ["Alone", "LeaderRole", "LeasedRole", "NeverLeader"]
 
 _log = structlog.get_logger("botkit.tokens")
 
 _LOOK_AGAIN_S = 2.0
 
 
-class KeeperRole(Protocol):
+class LeaderRole(Protocol):
     """Whether this process is the keeper."""
 
     @property
@@ -64,24 +64,24 @@ class Alone:
 
     @asynccontextmanager
     async def __call__(self) -> AsyncGenerator[bool]:
-        """See `KeeperRole`."""
+        """See `LeaderRole`."""
         yield True
 
     async def stay(self, on_taken: Callable[[], Awaitable[None]]) -> None:
-        """See `KeeperRole`."""
+        """See `LeaderRole`."""
 
     async def close(self) -> None:
-        """See `KeeperRole`."""
+        """See `LeaderRole`."""
 
 
-class NeverKeeper(Alone):
+class NeverLeader(Alone):
     """The role of a process that shall not refresh."""
 
     can_be_had = False
 
     @asynccontextmanager
     async def __call__(self) -> AsyncGenerator[bool]:
-        """See `KeeperRole`."""
+        """See `LeaderRole`."""
         yield False
 
 
@@ -111,7 +111,7 @@ class LeasedRole:
 
     @asynccontextmanager
     async def __call__(self) -> AsyncGenerator[bool]:
-        """See `KeeperRole`."""
+        """See `LeaderRole`."""
         keeps = await self._enter()
         try:
             yield keeps
@@ -120,7 +120,7 @@ class LeasedRole:
                 await self._leave()
 
     async def stay(self, on_taken: Callable[[], Awaitable[None]]) -> None:
-        """See `KeeperRole`. What was taken before counts as known."""
+        """See `LeaderRole`. What was taken before counts as known."""
         if not self._tenure.stays:
             return  # taken for each refresh
         self._is_new = failing = False
@@ -148,7 +148,7 @@ class LeasedRole:
             await self._clock.sleep(self._tenure.renew_s if held else _LOOK_AGAIN_S)
 
     async def close(self) -> None:
-        """See `KeeperRole`."""
+        """See `LeaderRole`."""
         await self._kept.aclose()
         with suppress(StateError):  # then it runs out
             await self._lease.release()

@@ -20,12 +20,12 @@ from botkit.leases.lease import Lease
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from botkit.client.refresh.refresh_lock import GrantLock, Held
+    from botkit.client.refresh.refresh_lock import Held, RefreshLock
     from botkit.leases.owner import Lives
     from botkit.model.records import CredentialRow, Fence
     from botkit.ports import Clock, Entropy, Store
 
-__all__ = ["LeasedGrantLock", "Tenure"]
+__all__ = ["LeasedRefreshLock", "Tenure"]
 
 _WAIT_S = 90.0
 """Longer than a holder needs that waits for X's answer to the last second."""
@@ -45,12 +45,12 @@ class Tenure(Struct, frozen=True, kw_only=True):
     renew_s: float = 15.0
 
 
-class LeasedGrantLock:
-    """A `GrantLock`: another one first, then the lease `refresh:ACCOUNT/APP` in the store."""
+class LeasedRefreshLock:
+    """A `RefreshLock`: another one first, then the lease `refresh:ACCOUNT/APP` in the store."""
 
     def __init__(
         self,
-        inner: GrantLock,
+        inner: RefreshLock,
         store: Store,
         *,
         clock: Clock,
@@ -69,7 +69,7 @@ class LeasedGrantLock:
 
     @asynccontextmanager
     async def __call__(self, row: CredentialRow, /, *, wait: bool = True) -> AsyncGenerator[Held]:
-        """See `GrantLock`."""
+        """See `RefreshLock`."""
         lease = Lease(
             self._store,
             self._clock,

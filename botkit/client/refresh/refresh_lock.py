@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from botkit.model.records import CredentialRow, Fence
     from botkit.ports import Clock, Entropy
 
-__all__ = ["FileGrantLock", "GrantLock", "Held", "in_process"]
+__all__ = ["FileRefreshLock", "Held", "RefreshLock", "in_process"]
 
 _FILES = 64
 """Logins share files by their name: that many refreshes at a time are enough for thousands."""
@@ -58,7 +58,7 @@ class Held(Protocol):
         ...
 
 
-class GrantLock(Protocol):
+class RefreshLock(Protocol):
     """Takes the lock of one login across processes."""
 
     def __call__(
@@ -89,7 +89,7 @@ async def in_process(row: CredentialRow, /, *, wait: bool = True) -> AsyncGenera
     yield _Always()
 
 
-class FileGrantLock:
+class FileRefreshLock:
     """Locks beside a store, for all processes of this machine that use it."""
 
     def __init__(self, folder: Path, *, clock: Clock, entropy: Entropy) -> None:
@@ -100,7 +100,7 @@ class FileGrantLock:
 
     @asynccontextmanager
     async def __call__(self, row: CredentialRow, /, *, wait: bool = True) -> AsyncGenerator[Held]:
-        """See `GrantLock`."""
+        """See `RefreshLock`."""
         place = f"{row.account_id}\x00{row.app}\x00{row.kind.value}"
         path = self._folder / f"{zlib.crc32(place.encode()) % _FILES:02x}.lock"
         taken = await self._take(path, wait=wait)

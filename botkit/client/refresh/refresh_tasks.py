@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from botkit.client.logins.grants import Outcome
 from botkit.client.logins.identity import who_am_i
-from botkit.client.refresh.timer_heap import DueHeap
+from botkit.client.logins.oauth2_login import Outcome
+from botkit.client.refresh.timer_heap import TimerHeap
 from botkit.errors import RateLimited, ServerError, StateError, XError
 from botkit.model.tokens import LoginState
 from botkit.protocol.api import rate_limits
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
     from typing import Any
 
-    from botkit.client.logins.context import Surroundings
-    from botkit.client.logins.grants import Grant
+    from botkit.client.logins.context import LoginContext
     from botkit.client.logins.login_book import LoginBook
-    from botkit.client.refresh.refresh_leader import KeeperRole
+    from botkit.client.logins.oauth2_login import OAuth2Login
+    from botkit.client.refresh.refresh_leader import LeaderRole
     from botkit.client.refresh.refresher import Refresher
     from botkit.client.refresh.rescue import Salvager
     from botkit.model.tokens import Secret
 
-__all__ = ["Flights"]
+__all__ = ["RefreshTasks"]
 
 _log = structlog.get_logger("botkit.tokens")
 
@@ -48,7 +48,7 @@ _FOLLOW_LOOK_S = (0.2, 0.5)
 _FOLLOW_AGAIN_S = 15.0
 
 
-class Flights:
+class RefreshTasks:
     """Starts refreshes when they are due or asked for, and takes over what they come to.
 
     `prepare` is awaited as the keeper before a refresh; `on_asked` is told of each account that X
@@ -57,12 +57,12 @@ class Flights:
 
     def __init__(
         self,
-        around: Surroundings,
+        around: LoginContext,
         *,
         book: LoginBook,
         refresher: Refresher,
         salvager: Salvager,
-        role: KeeperRole,
+        role: LeaderRole,
         prepare: Callable[[], Awaitable[None]],
         on_asked: Callable[[str], None] | None,
     ) -> None:
@@ -75,7 +75,7 @@ class Flights:
         self._prepare = prepare
         self._on_asked = on_asked
         self._grounded = False
-        self._heap: DueHeap[Grant] = DueHeap()
+        self._heap: TimerHeap[OAuth2Login] = TimerHeap()
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -110,7 +110,7 @@ class Flights:
             elif grant.unsaved is not None:
                 await self._save(grant)
 
-    def schedule(self, grant: Grant) -> None:
+    def schedule(self, grant: OAuth2Login) -> None:
         """Set when the login is due next."""
         due_s = None if grant.is_gone or self._grounded else grant.due_s()
         if due_s is not None and grant.doubt:
@@ -118,7 +118,7 @@ class Flights:
         if self._heap.set(grant, due_s):
             self._wake.set()
 
-    def start(self, grant: Grant, *, rejected: bool = False) -> asyncio.Task[None] | None:
+    def start(self, grant: OAuth2Login, *, rejected: bool = False) -> asyncio.Task[None] | None:
         """The flight of this login: the one in the air, or a new one if there may be one."""
         if grant.flight is not None:
             return grant.flight
@@ -161,7 +161,7 @@ class Flights:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("refresh failed by a fault of ours", error=type(error).__name__)
 
-    async def _fly(self, grant: Grant, *, late: bool, rejected: bool) -> None:
+    async def _fly(self, grant: OAuth2Login, *, late: bool, rejected: bool) -> None:
         grant.next_try_s = self._clock.monotonic() + _LOOK_AGAIN_S  # should the flight crash
         try:
             try:
@@ -173,7 +173,7 @@ class Flights:
             grant.flight = None
             self.schedule(grant)
 
-    async def _attempt(self, grant: Grant, *, late: bool, rejected: bool) -> Outcome:
+    async def _attempt(self, grant: OAuth2Login, *, late: bool, rejected: bool) -> Outcome:
         """Refresh as the keeper; as another, wait for what the keeper gets."""
         needed = late or grant.left_s(self._clock) <= grant.urgent_s
         ends_s = self._clock.monotonic() + (_FOLLOW_S if needed else 0.0)
@@ -193,7 +193,7 @@ class Flights:
                 return Outcome(kind="kept", row=grant.row, wait_s=_FOLLOW_AGAIN_S)
             await self._clock.sleep(self._around.entropy.uniform(*_FOLLOW_LOOK_S))
 
-    async def _settle(self, grant: Grant, outcome: Outcome, *, late: bool) -> None:
+    async def _settle(self, grant: OAuth2Login, outcome: Outcome, *, late: bool) -> None:
         """Take over what a refresh has come to."""
         grant.next_try_s = 0.0
         match outcome.kind:
@@ -223,7 +223,7 @@ class Flights:
                 if outcome.row is not grant.row:
                     self._book.change(grant, outcome.row)
 
-    async def _take(self, grant: Grant, outcome: Outcome) -> None:
+    async def _take(self, grant: OAuth2Login, outcome: Outcome) -> None:
         assert outcome.access is not None
         if outcome.unsaved is not None:
             grant.unsaved = outcome.unsaved
@@ -240,7 +240,7 @@ class Flights:
         if outcome.kind == "renewed" and self._on_asked is not None:
             _ = self._spawn(self._verify(grant, outcome.access))
 
-    def _put_off(self, grant: Grant, outcome: Outcome) -> None:
+    def _put_off(self, grant: OAuth2Login, outcome: Outcome) -> None:
         """Surely not carried out: try again, later and later."""
         grant.error = outcome.error
         if not isinstance(outcome.error, RateLimited | ServerError):
@@ -261,14 +261,14 @@ class Flights:
             "refresh put off", account=grant.row.account_id, why=outcome.reason, wait_s=wait_s
         )
 
-    def _back_off(self, grant: Grant, bounds: tuple[float, float]) -> None:
+    def _back_off(self, grant: OAuth2Login, bounds: tuple[float, float]) -> None:
         first_s, most_s = bounds
         wait_s = min(first_s * 2 ** min(grant.tries, 16), most_s)
         grant.tries += 1
         wait_s *= self._around.entropy.uniform(0.75, 1.25)
         grant.next_try_s = self._clock.monotonic() + wait_s
 
-    async def _look_again(self, grant: Grant) -> None:
+    async def _look_again(self, grant: OAuth2Login) -> None:
         """Another process had sent the token: has it an answer, or has it died of it?"""
         try:
             await self._book.look_again(grant)
@@ -277,14 +277,14 @@ class Flights:
         finally:
             self.schedule(grant)
 
-    async def _fly_home(self, grant: Grant) -> None:
+    async def _fly_home(self, grant: OAuth2Login) -> None:
         try:
             await self._save(grant)
         finally:
             grant.flight = None
             self.schedule(grant)
 
-    async def _save(self, grant: Grant) -> None:
+    async def _save(self, grant: OAuth2Login) -> None:
         """Try again to give the store a token that it could not take."""
         assert grant.unsaved is not None
         row = await self._salvager.store(grant.unsaved)
@@ -301,7 +301,7 @@ class Flights:
         else:
             self._book.announce(grant, grant.row)
 
-    async def _verify(self, grant: Grant, access: Secret) -> None:
+    async def _verify(self, grant: OAuth2Login, access: Secret) -> None:
         """After a refresh: is it still the same user?
 
         Source: docs/explanation/requirements.md, C8 and F16.
@@ -319,7 +319,7 @@ class Flights:
         if user.id != grant.row.user_id:
             await self.ground(grant, f"X gave a token of another user, {user.id}")
 
-    async def ground(self, grant: Grant, reason: str) -> None:
+    async def ground(self, grant: OAuth2Login, reason: str) -> None:
         """The login is dead: nothing is refreshed or given out any more."""
         row = await self._refresher.mark(grant.row, LoginState.DEAD, reason)
         self._book.change(grant, row)

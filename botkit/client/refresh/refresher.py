@@ -16,7 +16,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from botkit.client.logins.grants import Outcome, fingerprint
+from botkit.client.logins.oauth2_login import Outcome, fingerprint
 from botkit.client.logins.rescue_file import Rescued
 from botkit.client.logins.rollback_guard import remember, seen_of, verdict
 from botkit.errors import (
@@ -41,9 +41,9 @@ from botkit.protocol.oauth import oauth2, token_answers
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from botkit.client.logins.context import Surroundings
+    from botkit.client.logins.context import LoginContext
     from botkit.client.logins.endpoints import AppKeys
-    from botkit.client.refresh.refresh_lock import GrantLock, Held
+    from botkit.client.refresh.refresh_lock import Held, RefreshLock
     from botkit.leases.owner import Lives
     from botkit.ports.io import HttpResponse
 
@@ -78,10 +78,10 @@ class Refresher:
 
     def __init__(
         self,
-        around: Surroundings,
+        around: LoginContext,
         *,
         owner: str,
-        lock: GrantLock,
+        lock: RefreshLock,
         lives: Lives,
         grace_s: float,
     ) -> None:

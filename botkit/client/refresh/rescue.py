@@ -9,7 +9,7 @@ import structlog
 from botkit.errors import Conflict, StateError
 
 if TYPE_CHECKING:
-    from botkit.client.logins.rescue_file import Rescue, Rescued
+    from botkit.client.logins.rescue_file import Rescued, RescuePlace
     from botkit.model.records import CredentialRow
     from botkit.ports.store import Credentials
 
@@ -23,7 +23,7 @@ _MOST_SALVAGES = 16
 class Salvager:
     """Writes the rescue file anew at each change; without one, memory is all there is."""
 
-    def __init__(self, rescue: Rescue | None, store: Credentials) -> None:
+    def __init__(self, rescue: RescuePlace | None, store: Credentials) -> None:
         self._rescue = rescue
         self._store = store
         self._entries: list[Rescued] = []

@@ -5,14 +5,14 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush
 from typing import Generic, TypeVar
 
-__all__ = ["DueHeap"]
+__all__ = ["TimerHeap"]
 
 T = TypeVar("T")
 
 _SPARE = 64
 
 
-class DueHeap(Generic[T]):
+class TimerHeap(Generic[T]):
     """Each thing stands in it once, at the time that it was set to last."""
 
     def __init__(self) -> None:

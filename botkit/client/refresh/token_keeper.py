@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Self
 import structlog
 
 from botkit.client.logins.app_tokens import BearerKeeper
-from botkit.client.logins.context import Surroundings, same_key
+from botkit.client.logins.context import LoginContext, same_key
 from botkit.client.logins.endpoints import Endpoints
 from botkit.client.logins.login_book import LoginBook, status_of
 from botkit.client.logins.oauth1_fallback import Fallback
 from botkit.client.refresh.refresh_leader import Alone
 from botkit.client.refresh.refresh_lock import in_process
-from botkit.client.refresh.refresh_tasks import Flights
+from botkit.client.refresh.refresh_tasks import RefreshTasks
 from botkit.client.refresh.refresher import Refresher
 from botkit.client.refresh.rescue import Salvager
 from botkit.errors import (
@@ -40,15 +40,15 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from botkit.client.logins.endpoints import AppKeys
-    from botkit.client.logins.grants import Grant, LoginStatus
     from botkit.client.logins.oauth1_fallback import StandIn
-    from botkit.client.logins.rescue_file import Rescue
-    from botkit.client.logins.rollback_guard import Witness
-    from botkit.client.refresh.refresh_leader import KeeperRole
-    from botkit.client.refresh.refresh_lock import GrantLock
+    from botkit.client.logins.oauth2_login import LoginStatus, OAuth2Login
+    from botkit.client.logins.rescue_file import RescuePlace
+    from botkit.client.logins.rollback_guard import RollbackGuard
+    from botkit.client.refresh.refresh_leader import LeaderRole
+    from botkit.client.refresh.refresh_lock import RefreshLock
     from botkit.leases.owner import Lives
     from botkit.model.records import CredentialRow
-    from botkit.ports import Clock, Entropy, Store, Transport, Vault
+    from botkit.ports import Clock, Entropy, Store, Transport, VaultPort
     from botkit.protocol.api.requests import Request
 
 __all__ = ["TokenKeeper"]
@@ -89,20 +89,20 @@ class TokenKeeper:
     def __init__(
         self,
         store: Store,
-        vault: Vault,
+        vault: VaultPort,
         transport: Transport,
         clock: Clock,
         entropy: Entropy,
         apps: Mapping[str, AppKeys],
         *,
         endpoints: Endpoints | None = None,
-        lock: GrantLock = in_process,
-        role: KeeperRole | None = None,
+        lock: RefreshLock = in_process,
+        role: LeaderRole | None = None,
         owner: str = "",
         lives: Lives = _nobody_else,
         grace_s: float = 120.0,
-        rescue: Rescue | None = None,
-        witness: Witness | None = None,
+        rescue: RescuePlace | None = None,
+        witness: RollbackGuard | None = None,
         renew_key: Callable[[], Awaitable[None]] = same_key,
         on_change: Callable[[LoginStatus], None] | None = None,
         on_spend: Callable[[str, Request, Decimal], None] | None = None,
@@ -110,7 +110,7 @@ class TokenKeeper:
         fallback: bool = True,
         check_owner: bool = True,
     ) -> None:
-        around = self.around = Surroundings(
+        around = self.around = LoginContext(
             store=store,
             vault=vault,
             transport=transport,
@@ -139,7 +139,7 @@ class TokenKeeper:
         self._on_spend = on_spend
         self._restoring = asyncio.Lock()
         self._is_restored = False
-        self._flights = Flights(
+        self._flights = RefreshTasks(
             around,
             book=self._book,
             refresher=refresher,
@@ -352,7 +352,7 @@ class TokenKeeper:
             await self._restore()
         await self._book.load(account_id)
 
-    async def _grant(self, account_id: str) -> Grant:
+    async def _grant(self, account_id: str) -> OAuth2Login:
         await self._restore()
         await self._book.load(account_id)
         grant = self._book.grants.get(account_id)
@@ -363,7 +363,7 @@ class TokenKeeper:
             )
         return grant
 
-    def _usable(self, grant: Grant) -> Secret:
+    def _usable(self, grant: OAuth2Login) -> Secret:
         """The access token in hand, or why there is none."""
         left_s = grant.left_s(self._clock)
         if left_s > 0 and grant.row.status is not LoginState.DEAD:
@@ -379,7 +379,7 @@ class TokenKeeper:
         wait_s = max(grant.next_try_s - self._clock.monotonic(), 1.0)
         raise Parked("login", until=self._clock.now() + timedelta(seconds=wait_s))
 
-    def _raise_final(self, grant: Grant) -> None:
+    def _raise_final(self, grant: OAuth2Login) -> None:
         status = self._book.status(grant)
         if status.status is LoginState.DEAD or grant.is_gone:
             raise InvalidGrant(

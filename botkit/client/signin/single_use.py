@@ -13,12 +13,12 @@ from botkit.errors import LoginExpired, StateMismatch
 if TYPE_CHECKING:
     from botkit.ports import Clock
 
-__all__ = ["Once"]
+__all__ = ["SingleUse"]
 
 _LIFE = timedelta(minutes=10)
 
 
-class Once:
+class SingleUse:
     """The one use of an attempt, whose time begins when it is made."""
 
     def __init__(self, clock: Clock) -> None:

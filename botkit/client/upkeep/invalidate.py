@@ -19,7 +19,7 @@ from botkit.protocol.oauth import oauth1_flow, oauth2
 from botkit.protocol.oauth.oauth1_flow import INVALIDATE
 
 if TYPE_CHECKING:
-    from botkit.client.logins.context import Surroundings
+    from botkit.client.logins.context import LoginContext
     from botkit.model.records import CredentialRow
 
 __all__ = ["invalidate_bearer", "invalidate_pair"]
@@ -30,7 +30,7 @@ _TIMEOUT_S = 30.0
 _BEARER = "POST /oauth2/invalidate_token"
 
 
-async def invalidate_pair(around: Surroundings, row: CredentialRow) -> None:
+async def invalidate_pair(around: LoginContext, row: CredentialRow) -> None:
     """Make an account's OAuth 1.0a access token dead at X; the store is not touched.
 
     Returns too when it was dead already.
@@ -57,7 +57,7 @@ async def invalidate_pair(around: Surroundings, row: CredentialRow) -> None:
     oauth1_flow.read_invalidated(answer, now=around.clock.now())
 
 
-async def invalidate_bearer(around: Surroundings, app: str) -> bool:
+async def invalidate_bearer(around: LoginContext, app: str) -> bool:
     """Make an app's bearer token dead at X and remove it here; False when none is known here.
 
     Every other process of the app has to fetch the new one, which it does by itself after a 401.

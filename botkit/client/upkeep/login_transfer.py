@@ -16,7 +16,7 @@ import structlog
 from msgspec import Struct
 
 from botkit.client.logins.endpoints import AppKeys
-from botkit.client.logins.grants import HANDED_OVER
+from botkit.client.logins.oauth2_login import HANDED_OVER
 from botkit.client.logins.rollback_guard import remember
 from botkit.errors import ConfigError, Conflict, Corrupt, VaultKeyError
 from botkit.model.records import CredentialRow
@@ -25,7 +25,7 @@ from botkit.model.users import Account
 
 if TYPE_CHECKING:
     from botkit.client.refresh.token_keeper import TokenKeeper
-    from botkit.ports import Vault
+    from botkit.ports import VaultPort
 
 __all__ = ["Parcel", "hand_over", "pack", "read_parcel", "take_back", "take_over"]
 
@@ -96,7 +96,7 @@ async def pack(keeper: TokenKeeper, account: Account, rows: list[CredentialRow])
     )
 
 
-def _in_the_open(vault: Vault, row: CredentialRow) -> dict[str, str]:
+def _in_the_open(vault: VaultPort, row: CredentialRow) -> dict[str, str]:
     opened = vault.open(
         row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
     )
@@ -213,7 +213,7 @@ def _has_ended(row: CredentialRow) -> bool:
     return row.status is LoginState.DEAD and not row.reason.startswith(HANDED_OVER)
 
 
-def _is_here(vault: Vault, known: CredentialRow | None, login: PackedLogin) -> bool:
+def _is_here(vault: VaultPort, known: CredentialRow | None, login: PackedLogin) -> bool:
     """Whether this very token came before: its refresh may be under way, or have no answer."""
     if known is None or known.status is LoginState.DEAD or known.kind is CredentialKind.OAUTH1:
         return False

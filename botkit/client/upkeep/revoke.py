@@ -17,8 +17,8 @@ from botkit.ports.io import HttpRequest
 from botkit.protocol.oauth import oauth2, token_answers
 
 if TYPE_CHECKING:
-    from botkit.client.logins.context import Surroundings
-    from botkit.client.refresh.refresh_lock import GrantLock
+    from botkit.client.logins.context import LoginContext
+    from botkit.client.refresh.refresh_lock import RefreshLock
     from botkit.model.records import CredentialRow
 
 __all__ = ["revoke_login"]
@@ -29,11 +29,11 @@ _TIMEOUT_S = 30.0
 
 
 async def revoke_login(
-    around: Surroundings,
+    around: LoginContext,
     row: CredentialRow,
     *,
     force: bool = False,
-    lock: GrantLock = in_process,
+    lock: RefreshLock = in_process,
 ) -> bool:
     """Revoke the grant of an OAuth 2.0 login, or the token of a 1.0a one, and remove it here.
 
@@ -50,7 +50,7 @@ async def revoke_login(
         return found is None or await _revoke_and_remove(around, found, force=force)
 
 
-async def _revoke_and_remove(around: Surroundings, row: CredentialRow, *, force: bool) -> bool:
+async def _revoke_and_remove(around: LoginContext, row: CredentialRow, *, force: bool) -> bool:
     confirmed = True
     if row.kind is not CredentialKind.APP_ONLY:
         try:
@@ -67,7 +67,7 @@ async def _revoke_and_remove(around: Surroundings, row: CredentialRow, *, force:
     return confirmed
 
 
-async def _revoke(around: Surroundings, row: CredentialRow) -> None:
+async def _revoke(around: LoginContext, row: CredentialRow) -> None:
     keys = around.apps.get(row.app)
     if keys is None or not keys.client_id:
         raise ConfigError(f"The app {row.app!r} has no client id and secret.")

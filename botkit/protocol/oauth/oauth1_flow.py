@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from botkit.errors import ResponseError
-    from botkit.protocol.oauth.token_answers import Answer
+    from botkit.protocol.oauth.token_answers import HttpAnswer
 
 __all__ = [
     "ACCESS_TOKEN",
@@ -191,7 +191,9 @@ def read_given_pair(text: str) -> TokenPair:
     return TokenPair(token=Secret(pair[0]), token_secret=Secret(pair[1]))
 
 
-def read_request_token(answer: Answer, *, callback: str, now: datetime | None = None) -> TokenPair:
+def read_request_token(
+    answer: HttpAnswer, *, callback: str, now: datetime | None = None
+) -> TokenPair:
     """The request token, for the callback that was sent.
 
     Raises:
@@ -212,7 +214,7 @@ def read_request_token(answer: Answer, *, callback: str, now: datetime | None = 
     return _pair(given, REQUEST_TOKEN)
 
 
-def read_access_token(answer: Answer, *, now: datetime | None = None) -> Granted:
+def read_access_token(answer: HttpAnswer, *, now: datetime | None = None) -> Granted:
     """The access token for a verifier or PIN. It does not expire.
 
     Raises:
@@ -234,7 +236,7 @@ def read_access_token(answer: Answer, *, now: datetime | None = None) -> Granted
 
 
 def read_invalidated(
-    answer: Answer, *, request_name: str = INVALIDATE, now: datetime | None = None
+    answer: HttpAnswer, *, request_name: str = INVALIDATE, now: datetime | None = None
 ) -> None:
     """Return when the token is dead, by this call or already before; an app's bearer token too.
 
@@ -249,7 +251,7 @@ def read_invalidated(
         raise error
 
 
-def read_clock_off(answer: Answer, *, now: datetime) -> timedelta | None:
+def read_clock_off(answer: HttpAnswer, *, now: datetime) -> timedelta | None:
     """How far X's clock is ahead of ours, when that is or may be why X refused a signed call.
 
     None when it is not, or X does not say what its clock shows. Sign once more with it, not twice.
@@ -277,7 +279,7 @@ def blame_of(codes: Iterable[int]) -> Blame:
     return Blame.KEYS if said & _KEYS else Blame.UNSAID
 
 
-def blame_by_keys(answer: Answer, *, now: datetime) -> Blame:
+def blame_by_keys(answer: HttpAnswer, *, now: datetime) -> Blame:
     """What an unexplained refusal was about, told by a request token that the keys alone sign.
 
     A refused callback is a signature that X took.
@@ -295,7 +297,7 @@ def blame_by_keys(answer: Answer, *, now: datetime) -> Blame:
 
 
 def read_refusal(
-    answer: Answer, request_name: str, *, callback: str = "", now: datetime | None = None
+    answer: HttpAnswer, request_name: str, *, callback: str = "", now: datetime | None = None
 ) -> AuthError | ConfigError | ResponseError:
     """What a refusal of one of the three calls means. `callback` is the one that was sent."""
     error = _error(answer, request_name, now)
@@ -356,7 +358,7 @@ def _callback_refused(error: ResponseError, callback: str, codes: frozenset[int]
     )
 
 
-def _error(answer: Answer, request_name: str, now: datetime | None) -> ResponseError:
+def _error(answer: HttpAnswer, request_name: str, now: datetime | None) -> ResponseError:
     body = answer.body[:_LARGEST_BODY_BYTES]
     moment = now or read_date(answer.headers) or datetime.fromtimestamp(0, UTC)
     return problems.error_of(request_name, answer.status, _facts(body), answer.headers, now=moment)
@@ -381,7 +383,7 @@ def _facts(body: bytes) -> dict[str, Any]:
 
 
 def _form(
-    answer: Answer, request_name: str, *, callback: str = "", now: datetime | None
+    answer: HttpAnswer, request_name: str, *, callback: str = "", now: datetime | None
 ) -> dict[str, str]:
     """The fields of a success, whatever content type X gives it; each may stand there once."""
     if answer.status != _OK:

@@ -33,7 +33,7 @@ from botkit.protocol.refusals.refusals import diagnose_error
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Answer", "read_bearer_answer", "read_revoke_answer", "read_token_answer"]
+__all__ = ["HttpAnswer", "read_bearer_answer", "read_revoke_answer", "read_token_answer"]
 
 E = TypeVar("E", InvalidGrant, InvalidClient)
 
@@ -59,7 +59,7 @@ _API_KEYS = (
 )
 
 
-class Answer(Protocol):
+class HttpAnswer(Protocol):
     """An HTTP answer, read whole; header names in lower case."""
 
     @property
@@ -79,7 +79,7 @@ class Answer(Protocol):
 
 
 def read_token_answer(
-    answer: Answer,
+    answer: HttpAnswer,
     *,
     asked: Iterable[str] = (),
     now: datetime | None = None,
@@ -115,7 +115,7 @@ def read_token_answer(
 
 
 def read_bearer_answer(
-    answer: Answer, *, now: datetime | None = None, request_name: str = "POST /oauth2/token"
+    answer: HttpAnswer, *, now: datetime | None = None, request_name: str = "POST /oauth2/token"
 ) -> Secret:
     """The app's bearer token. Fetching it again gives the same one and harms nobody.
 
@@ -128,7 +128,7 @@ def read_bearer_answer(
 
 
 def read_revoke_answer(
-    answer: Answer, *, now: datetime | None = None, request_name: str = "POST /2/oauth2/revoke"
+    answer: HttpAnswer, *, now: datetime | None = None, request_name: str = "POST /2/oauth2/revoke"
 ) -> None:
     """Return when the token is revoked, or was none any more.
 
@@ -146,7 +146,7 @@ def read_revoke_answer(
 
 
 def _granted(
-    answer: Answer,
+    answer: HttpAnswer,
     request_name: str,
     now: datetime | None,
     *,
@@ -201,7 +201,7 @@ def _malformed(request_name: str, part: str) -> NoReturn:
 
 
 def _refusal(
-    answer: Answer,
+    answer: HttpAnswer,
     request_name: str,
     now: datetime | None,
     *,

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from botkit.errors import StateError, UndecodableEvent
-from botkit.runtime.dispatch.done_batch import Rides
-from botkit.runtime.dispatch.inbox_reader import Feeder
-from botkit.runtime.dispatch.poison_throttle import Suspects
+from botkit.runtime.dispatch.done_batch import DoneBatch
+from botkit.runtime.dispatch.inbox_reader import InboxReader
+from botkit.runtime.dispatch.poison_throttle import PoisonThrottle
 from botkit.runtime.dispatch.runs import Runs
 from botkit.runtime.dispatch.workers import Deadlines, Slot
 from botkit.runtime.intake.enrichment import Completion, is_incomplete
@@ -81,7 +81,7 @@ class Dispatcher:
         self._spawn = spawn
         self._free = slots
         self._lanes = Lanes()
-        self._suspects = Suspects(_SUSPECTS)
+        self._suspects = PoisonThrottle(_SUSPECTS)
         self._marking: list[Job] = []
         self._marked: deque[Job] = deque()
         self._slots: list[Slot] = []
@@ -93,7 +93,7 @@ class Dispatcher:
         self._ready = asyncio.Event()
         self._settled = asyncio.Event()
         self._deadlines = Deadlines(services.clock, on_lost=self._replace)
-        self.feeder = Feeder(
+        self.feeder = InboxReader(
             store=services.store,
             clock=services.clock,
             take=self._take,
@@ -114,8 +114,8 @@ class Dispatcher:
             on_ended=on_ended,
         )
 
-    def _rides(self) -> Rides:
-        return Rides(
+    def _rides(self) -> DoneBatch:
+        return DoneBatch(
             clock=self._clock,
             commit=self._store_ends,
             held=lambda: 0 if self._stopping else self.feeder.held,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from botkit.ports import Clock
     from botkit.runtime.intake.lanes import Job
 
-__all__ = ["Rides"]
+__all__ = ["DoneBatch"]
 
 _LONGEST_S = 0.01
 """How long an end waits for another commit."""
@@ -26,7 +26,7 @@ _TURNS = 2
 """So many turns of the loop a source that has more in hand gets to take the ends along."""
 
 
-class Rides:
+class DoneBatch:
     """Gathers ends, and stores them many at a time.
 
     Args:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from botkit.model.records import InboxItem
     from botkit.ports import Clock, Store
 
-__all__ = ["Feeder"]
+__all__ = ["InboxReader"]
 
 _log = structlog.get_logger("botkit.dispatcher")
 
@@ -34,7 +34,7 @@ _FEW = 64
 _MOMENT_S = 0.05
 
 
-class Feeder:
+class InboxReader:
     """Gives the dispatcher what is due, each event once at a time.
 
     Args:

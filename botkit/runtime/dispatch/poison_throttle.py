@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from botkit.runtime.intake.lanes import Job
 
-__all__ = ["Suspects"]
+__all__ = ["PoisonThrottle"]
 
 
-class Suspects:
+class PoisonThrottle:
     """Lets suspects go a few at a time, in their order; others pass at once."""
 
     def __init__(self, most: int) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from botkit.model.events import Event
     from botkit.model.records import Checkpoint, Fence
     from botkit.ports import Store
-    from botkit.runtime.dispatch.done_batch import Rides
+    from botkit.runtime.dispatch.done_batch import DoneBatch
 
 __all__ = ["Inbox", "Taker", "job_of", "row_of"]
 
@@ -49,7 +49,7 @@ class Taker(Protocol):
         ...
 
     @property
-    def rides(self) -> Rides:
+    def rides(self) -> DoneBatch:
         """The ends that want to be stored with what is recorded."""
         ...
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from botkit.runtime.life.status import Reports
     from botkit.runtime.life.ticks import Scheduler
 
-__all__ = ["Pace", "Runtime", "Tasks"]
+__all__ = ["Runtime", "RuntimePace", "Tasks"]
 
 _log = structlog.get_logger("botkit.runtime")
 
@@ -117,7 +117,7 @@ class Tasks:
             self.start(_raise(error), "crew")
 
 
-class Pace(msgspec.Struct, frozen=True, kw_only=True):
+class RuntimePace(msgspec.Struct, frozen=True, kw_only=True):
     """How often the runtime looks after itself.
 
     `poll_s` is how soon a change by another process is seen; a simulated world with long spans of
@@ -157,7 +157,7 @@ class Runtime:
         recover: Callable[[], Awaitable[int]],
         parts: Mapping[str, Callable[[], Awaitable[None]]],
         on_changed: Callable[[], Awaitable[None]] | None = None,
-        pace: Pace | None = None,
+        pace: RuntimePace | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -171,7 +171,7 @@ class Runtime:
         self._recover = recover
         self._parts = parts
         self._on_changed = on_changed
-        self._pace = pace or Pace()
+        self._pace = pace or RuntimePace()
         self._sources: list[asyncio.Task[None]] = []
         self._sends: set[asyncio.Task[Any]] = set()
         self._crashed = False

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from botkit.ports import Clock, Store
     from botkit.protocol.api.requests import Request
 
-__all__ = ["Budget", "Limits"]
+__all__ = ["Budget", "BudgetLimits"]
 
 _log = structlog.get_logger("botkit.budget")
 
@@ -32,7 +32,7 @@ _NOTHING = Decimal(0)
 _FLUSH_S = 1.0
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class BudgetLimits(Struct, frozen=True, kw_only=True):
     """The most that may be spent, USD; None for no limit."""
 
     hour_usd: Decimal | None = None
@@ -45,7 +45,7 @@ class Budget:
     A refusal is one for now: the event waits for the next hour or day (UTC), or for a new limit.
     """
 
-    def __init__(self, store: Store, clock: Clock, limits: Limits) -> None:
+    def __init__(self, store: Store, clock: Clock, limits: BudgetLimits) -> None:
         self._store = store
         self._clock = clock
         self.limits = limits

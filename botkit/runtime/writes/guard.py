@@ -18,7 +18,7 @@ from botkit.protocol.api import operations
 from botkit.protocol.rules import policy, pricing
 from botkit.protocol.rules.policy import PostRules
 from botkit.runtime.writes.account_health import AccountHealth
-from botkit.runtime.writes.steps import Step, Verdict
+from botkit.runtime.writes.steps import GuardPass, Step
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -69,7 +69,7 @@ class Guard:
         self.budget = budget
         self.health = health or AccountHealth(clock)
 
-    async def check(self, step: Step) -> Verdict:
+    async def check(self, step: Step) -> GuardPass:
         """Pass the step, or say no.
 
         Raises:
@@ -85,7 +85,7 @@ class Guard:
         stops = self.health.stops_of(step.account_id)
         cost_usd = pricing.price_usd(step.request)
         await self._possible_now(step, cost_usd)
-        return Verdict(
+        return GuardPass(
             credential=credential,
             need=operations.operation(step.operation).scopes,
             cost_usd=cost_usd,

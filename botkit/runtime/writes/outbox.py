@@ -32,8 +32,8 @@ from botkit.model.messages import Message
 from botkit.model.posts import Post
 from botkit.model.records import StoredWrite, WritePolicy, WriteState
 from botkit.protocol.api import rate_limits
-from botkit.runtime.writes.keyed_lock import Turns
-from botkit.runtime.writes.steps import Step, Verdict, Wrote
+from botkit.runtime.writes.keyed_lock import KeyedLock
+from botkit.runtime.writes.steps import GuardPass, Step, Wrote
 from botkit.runtime.writes.write_outcomes import (
     DUPLICATE,
     REPEATABLE,
@@ -104,7 +104,7 @@ class Outbox:
         self._spawn = spawn
         self._on_wrote = on_wrote
         self._dry_run = dry_run
-        self._turns = Turns()
+        self._turns = KeyedLock()
         self._flights: dict[str, asyncio.Future[StoredWrite | BaseException]] = {}
 
     async def perform(self, step: Step) -> StoredWrite:
@@ -165,7 +165,7 @@ class Outbox:
             until = max(until, write.next_read_at + timedelta(seconds=_FIRST_READ_S))
         raise Parked(_waiting(write.id), until=until)
 
-    async def _allowed(self, step: Step) -> Verdict:
+    async def _allowed(self, step: Step) -> GuardPass:
         """The guard's verdict; a final no is put on record, so that a second run gets the same."""
         try:
             return await self._guard.check(step)
@@ -183,7 +183,7 @@ class Outbox:
             fence=self._fence(),
         )
 
-    def _launch(self, step: Step, verdict: Verdict) -> None:
+    def _launch(self, step: Step, verdict: GuardPass) -> None:
         self._flights[step.id] = asyncio.get_running_loop().create_future()
         flight = self._fly(step, verdict)
         try:
@@ -193,7 +193,7 @@ class Outbox:
             del self._flights[step.id]
             raise
 
-    async def _fly(self, step: Step, verdict: Verdict) -> None:
+    async def _fly(self, step: Step, verdict: GuardPass) -> None:
         """Send, and give the outcome to whoever awaits the step; errors, too, are an outcome."""
         try:
             outcome: StoredWrite | BaseException = await self._send(step, verdict)
@@ -204,7 +204,7 @@ class Outbox:
             outcome = error
         self._flights.pop(step.id).set_result(outcome)
 
-    async def _send(self, step: Step, verdict: Verdict) -> StoredWrite:
+    async def _send(self, step: Step, verdict: GuardPass) -> StoredWrite:
         started = self._clock.monotonic()
         budget = self._guard.budget
         async with budget.reserved(step.account_id, verdict.cost_usd):
@@ -218,7 +218,7 @@ class Outbox:
             await self._not_confirmed(step, write, answer)
         return await self._confirmed(step, write, answer, verdict, started)
 
-    async def _begin(self, step: Step, verdict: Verdict) -> StoredWrite:
+    async def _begin(self, step: Step, verdict: GuardPass) -> StoredWrite:
         """Journal it as SENDING, unless another step of the account came first."""
         # Between the last look and the journal no such step may come: two replies to one post
         # that are sent side by side would each see that there is none yet.
@@ -233,7 +233,7 @@ class Outbox:
             )
 
     async def _ask(
-        self, step: Step, write: StoredWrite, verdict: Verdict
+        self, step: Step, write: StoredWrite, verdict: GuardPass
     ) -> _Made | BotkitError | Parked:
         """Send the request; what keeps it from being confirmed is given back, not raised.
 
@@ -255,7 +255,7 @@ class Outbox:
             raise
 
     async def _confirmed(
-        self, step: Step, write: StoredWrite, made: _Made, verdict: Verdict, started: float
+        self, step: Step, write: StoredWrite, made: _Made, verdict: GuardPass, started: float
     ) -> StoredWrite:
         result = msgspec.json.encode(made)
         await self._persist(

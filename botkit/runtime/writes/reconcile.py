@@ -17,7 +17,7 @@ from botkit.errors import StateError
 from botkit.model.messages import Message
 from botkit.model.records import StoredWrite, WritePolicy, WriteState
 from botkit.protocol.rules import policy
-from botkit.runtime.writes.write_lookup import Reading, Timeline
+from botkit.runtime.writes.write_lookup import TimelineReading, WriteLookup
 from botkit.runtime.writes.write_outcomes import (
     DUPLICATE,
     MESSAGE_OPERATIONS,
@@ -75,7 +75,7 @@ class Reconciler:
         report: Callable[[str, str, str], None] | None = None,
     ) -> None:
         self._store = store
-        self._timeline = Timeline(sender)
+        self._timeline = WriteLookup(sender)
         self._clock = clock
         self._fence = fence
         self._on_settled = on_settled
@@ -152,7 +152,7 @@ class Reconciler:
         await self._send_again(row, "may be sent twice")
         return True
 
-    async def _judge(self, rows: Sequence[StoredWrite], reading: Reading) -> None:
+    async def _judge(self, rows: Sequence[StoredWrite], reading: TimelineReading) -> None:
         """Give each row what shows it: the oldest row the oldest post, no post to two rows."""
         shown: dict[str, list[Post]] = {}
         taken: set[str] = set()
@@ -172,7 +172,7 @@ class Reconciler:
         for row in confirmed:
             self._report_twice(row, [post for post in shown[row.id] if post.id not in taken])
 
-    async def _matches(self, row: StoredWrite, reading: Reading) -> list[Post]:
+    async def _matches(self, row: StoredWrite, reading: TimelineReading) -> list[Post]:
         """Posts that may be what the row made and that are no other row's, oldest first."""
         earliest = _earliest(row, reading.at) - reading.ahead
         found: list[Post] = []
@@ -215,7 +215,7 @@ class Reconciler:
                 f"write/{row.id}", "twice", f"X also shows {ids}: delete what is too much"
             )
 
-    async def _not_shown(self, row: StoredWrite, reading: Reading) -> None:
+    async def _not_shown(self, row: StoredWrite, reading: TimelineReading) -> None:
         if reading.clean and _proves_absence(row, reading.at):
             await self._absent(row)
         elif reading.at - _sent_last(row) >= _GIVE_UP_AFTER and row.reads >= _GIVE_UP_READS:
@@ -223,7 +223,7 @@ class Reconciler:
         else:
             await self._plan(row, reading, clean=reading.clean)
 
-    async def _plan(self, row: StoredWrite, reading: Reading, *, clean: bool) -> None:
+    async def _plan(self, row: StoredWrite, reading: TimelineReading, *, clean: bool) -> None:
         """Count the reading, and write down when the next one is due."""
         now = self._clock.now()
         next_read_at = max(_next_read(row, now, clean=clean), now + timedelta(seconds=_SOONEST_S))

@@ -13,7 +13,7 @@ from botkit.model.tokens import CredentialKind
 from botkit.protocol.api.requests import Request
 from botkit.protocol.rules.policy import text_hash
 
-__all__ = ["Step", "Verdict", "Wrote"]
+__all__ = ["GuardPass", "Step", "Wrote"]
 
 
 class Step(Struct, frozen=True, kw_only=True, gc=False):
@@ -71,7 +71,7 @@ class Step(Struct, frozen=True, kw_only=True, gc=False):
         )
 
 
-class Verdict(Struct, frozen=True, kw_only=True, gc=False):
+class GuardPass(Struct, frozen=True, kw_only=True, gc=False):
     """What the guard found when it let a step pass."""
 
     credential: CredentialKind
@@ -87,6 +87,6 @@ class Wrote(Struct, frozen=True, kw_only=True, gc=False):
     """A write that ended, for whoever watches: transcript, metrics."""
 
     step: Step
-    verdict: Verdict
+    verdict: GuardPass
     result_id: str
     took_s: float

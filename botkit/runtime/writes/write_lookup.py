@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from botkit.ports import Sender
     from botkit.protocol.api.requests import Request
 
-__all__ = ["Reading", "Timeline"]
+__all__ = ["TimelineReading", "WriteLookup"]
 
 _UNEVEN = timedelta(seconds=30)
 """A clock may be that far ahead of X's before it matters: more is looked back for."""
@@ -27,7 +27,7 @@ _UNEVEN = timedelta(seconds=30)
 _log = structlog.get_logger("botkit.reconcile")
 
 
-class Reading(Struct, frozen=True, kw_only=True):
+class TimelineReading(Struct, frozen=True, kw_only=True):
     """What was read. `at` is when the reading began, `ahead` how far our clock is before X's.
 
     `clean` says that the absence of a post means something: every page was a success without
@@ -42,7 +42,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     retry_at: datetime | None = None
 
 
-class Timeline:
+class WriteLookup:
     """Reads what shows an account's own writes.
 
     Source: docs/explanation/requirements.md, "Writes".
@@ -51,7 +51,7 @@ class Timeline:
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
 
-    async def read(self, write: StoredWrite, since: datetime, *, at: datetime) -> Reading:
+    async def read(self, write: StoredWrite, since: datetime, *, at: datetime) -> TimelineReading:
         """The account's posts since then, or its messages in the write's conversation.
 
         `since` and `at` are by our clock. What X made bears X's time: when ours is ahead of it,
@@ -73,7 +73,7 @@ class Timeline:
             raise
         except (BotkitError, Parked) as problem:
             _log.warning("reading the timeline failed", account=write.account_id, why=str(problem))
-            return Reading(
+            return TimelineReading(
                 at=at,
                 ahead=ahead,
                 posts=tuple(posts),
@@ -81,7 +81,7 @@ class Timeline:
                 trouble=str(problem),
                 retry_at=_until(problem),
             )
-        return Reading(at=at, ahead=ahead, posts=tuple(posts), clean=clean)
+        return TimelineReading(at=at, ahead=ahead, posts=tuple(posts), clean=clean)
 
     async def _posts(
         self, write: StoredWrite, since: datetime, posts: list[Post]

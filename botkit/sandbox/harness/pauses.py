@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from botkit.ports.store import Store
     from botkit.sandbox.harness.clock import VirtualClock
 
-__all__ = ["GatedTransport", "Life", "gated_store", "threads_counted"]
+__all__ = ["GatedTransport", "ProcessLife", "gated_store", "threads_counted"]
 
 _RUN = "run_in_executor"
 _GROUPS = frozenset(
@@ -37,7 +37,7 @@ _GROUPS = frozenset(
 )
 
 
-class Life:
+class ProcessLife:
     """Whether the process is alive."""
 
     def __init__(self, clock: VirtualClock) -> None:
@@ -45,7 +45,7 @@ class Life:
         self.over = False
 
 
-def gated_store(store: Store, life: Life) -> Store:
+def gated_store(store: Store, life: ProcessLife) -> Store:
     """The store as a process that can be killed sees it."""
     return cast("Store", _Gated(store, life))
 
@@ -53,7 +53,7 @@ def gated_store(store: Store, life: Life) -> Store:
 class _Gated:
     """Passes everything on while the process lives; a dead one finds no store."""
 
-    def __init__(self, inner: object, life: Life) -> None:
+    def __init__(self, inner: object, life: ProcessLife) -> None:
         self._inner = inner
         self._life = life
 
@@ -69,7 +69,9 @@ class _Gated:
         return found
 
 
-def _through(call: Callable[..., Awaitable[Any]], life: Life) -> Callable[..., Awaitable[Any]]:
+def _through(
+    call: Callable[..., Awaitable[Any]], life: ProcessLife
+) -> Callable[..., Awaitable[Any]]:
     async def passed(*args: Any, **kwargs: Any) -> Any:
         _check(life)
         with life.clock.working():
@@ -80,7 +82,7 @@ def _through(call: Callable[..., Awaitable[Any]], life: Life) -> Callable[..., A
     return passed
 
 
-def _check(life: Life) -> None:
+def _check(life: ProcessLife) -> None:
     if life.over:
         raise StoreUnavailable("The process was killed.")
 
@@ -88,7 +90,7 @@ def _check(life: Life) -> None:
 class GatedTransport:
     """The network as a process that can be killed sees it."""
 
-    def __init__(self, inner: Transport, life: Life) -> None:
+    def __init__(self, inner: Transport, life: ProcessLife) -> None:
         self._inner = inner
         self._life = life
 

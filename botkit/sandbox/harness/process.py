@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 
 from botkit.bot import open_runtime
 from botkit.bot.compose_client import apps_of, open_the_vault
-from botkit.client.logins.context import Surroundings
-from botkit.client.signin.oauth1_login import OAuth1Attempt
-from botkit.client.signin.oauth2_login import LoginAttempt, LoginWish
+from botkit.client.logins.context import LoginContext
+from botkit.client.signin.oauth1_attempt import OAuth1Attempt
+from botkit.client.signin.oauth2_attempt import LoginWish, OAuth2Attempt
 from botkit.config import Settings, load_settings
-from botkit.runtime.life.lifecycle import Pace
+from botkit.runtime.life.lifecycle import RuntimePace
 from botkit.sandbox.harness.clock import SeededEntropy
-from botkit.sandbox.harness.pauses import GatedTransport, Life, gated_store, threads_counted
+from botkit.sandbox.harness.pauses import GatedTransport, ProcessLife, gated_store, threads_counted
 from botkit.sandbox.wire.exchange import Call
 from botkit.sandbox.x.transport import SandboxTransport
 from botkit.storage import open_store
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Home", "Process", "Stuck", "run_bot"]
 
-_PACE = Pace(
+_PACE = RuntimePace(
     poll_s=60.0, lease_ttl_s=60.0, lease_renew_s=20.0, keeper_ttl_s=180.0, keeper_renew_s=60.0
 )
 """Slower than in service, because hours of virtual time pass in a test."""
@@ -87,13 +87,13 @@ class Home:
             }
         return load_settings(environ=environ, folder=self.folder)
 
-    async def authorize(self, around: Surroundings, scopes: Sequence[str]) -> None:
+    async def authorize(self, around: LoginContext, scopes: Sequence[str]) -> None:
         """Log the account in, as a person with a browser does. Raises what a login raises."""
         wish = LoginWish(redirect_uri=self.app.redirect_uris[0], scopes=tuple(scopes))
-        attempt = LoginAttempt(around, wish)
+        attempt = OAuth2Attempt(around, wish)
         await attempt.finish(await self._consent(attempt.url))
 
-    async def authorize_oauth1(self, around: Surroundings) -> None:
+    async def authorize_oauth1(self, around: LoginContext) -> None:
         """The same by OAuth 1.0a."""
         wish = LoginWish(redirect_uri=self.app.redirect_uris[0], scopes=())
         attempt = await OAuth1Attempt.begin(around, wish)
@@ -112,7 +112,7 @@ class Home:
 class Process:
     """One life of a bot in the sandbox."""
 
-    def __init__(self, home: Home, life: Life, store: Store) -> None:
+    def __init__(self, home: Home, life: ProcessLife, store: Store) -> None:
         self.home = home
         self.store = store
         self._life = life
@@ -203,7 +203,7 @@ async def run_bot(
 ) -> AsyncGenerator[Process]:
     """Run a bot until the block ends; see `Sandbox.running`."""
     clock: VirtualClock = home.server.world.clock  # type: ignore[assignment]
-    life = Life(clock)
+    life = ProcessLife(clock)
     transport = GatedTransport(SandboxTransport(home.server, clock), life)
     async with AsyncExitStack() as stack:
         stack.enter_context(threads_counted(clock))
@@ -239,7 +239,7 @@ async def _authorize(
 ) -> None:
     if not scopes and not oauth1:
         return
-    around = Surroundings(
+    around = LoginContext(
         store=store,
         vault=await open_the_vault(settings, store),
         transport=transport,

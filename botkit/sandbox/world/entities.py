@@ -17,7 +17,7 @@ from botkit.protocol.text.weighted_length import mentions_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["LinkEntity", "NameEntity", "Reading", "read_text"]
+__all__ = ["LinkEntity", "NameEntity", "ParsedText", "read_text"]
 
 
 class NameEntity(Struct, frozen=True):
@@ -38,7 +38,7 @@ class LinkEntity(Struct, frozen=True):
     expanded_url: str
 
 
-class Reading(Struct, frozen=True, kw_only=True):
+class ParsedText(Struct, frozen=True, kw_only=True):
     """A text as X keeps it: `display_start` is where the author's own words begin."""
 
     text: str
@@ -52,7 +52,7 @@ def read_text(
     *,
     answered: Iterable[str],
     find_user: Callable[[str], tuple[str, str] | None],
-) -> Reading:
+) -> ParsedText:
     """The text as X keeps it.
 
     `answered` are the usernames that a reply starts with; `find_user` gives id and username of a
@@ -66,7 +66,7 @@ def read_text(
         known = find_user(found.username)
         if known is not None:
             names.append(NameEntity(found.start, found.end, *known))
-    return Reading(
+    return ParsedText(
         text=text, display_start=len(prefix), names=tuple(names), links=tuple(shortened[1])
     )
 

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from botkit.ports.io import Clock
     from botkit.protocol.api.operations import Operation
 
-__all__ = ["Caller", "Limits"]
+__all__ = ["ApiCaller", "RateLimits"]
 
 _DAY_S = 24 * 3600
 
 
 @dataclass(slots=True, frozen=True)
-class Caller:
+class ApiCaller:
     """Who calls: the app, and the user when it calls for one.
 
     `granted_level` is that of an OAuth 1.0a token.
@@ -46,20 +46,20 @@ class Caller:
 
 
 @dataclass(slots=True)
-class _Window:
+class _RateWindow:
     opened: float
     used: int = 0
 
 
-class Limits:
+class RateLimits:
     """Counts calls by operation and by user or app; switched off it says and enforces nothing."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._windows: dict[tuple[str, str, float], _Window] = {}
+        self._windows: dict[tuple[str, str, float], _RateWindow] = {}
         self.enforced = True
 
-    def take(self, operation: Operation, caller: Caller) -> dict[str, str]:
+    def take(self, operation: Operation, caller: ApiCaller) -> dict[str, str]:
         """Count one call; gives the rate headers.
 
         Raises:
@@ -88,16 +88,16 @@ class Limits:
             raise refused
         return headers
 
-    def _window(self, operation_id: str, subject: str, span_s: float) -> _Window:
+    def _window(self, operation_id: str, subject: str, span_s: float) -> _RateWindow:
         key = (operation_id, subject, span_s)
         now = self._clock.monotonic()
         window = self._windows.get(key)
         if window is None or now >= window.opened + span_s:
-            window = self._windows[key] = _Window(opened=now)
+            window = self._windows[key] = _RateWindow(opened=now)
         return window
 
 
-def _windows(operation: Operation, caller: Caller) -> Iterator[tuple[str, int, float, str]]:
+def _windows(operation: Operation, caller: ApiCaller) -> Iterator[tuple[str, int, float, str]]:
     """Whose window, its limit, its length and the prefix of its headers."""
     by_user = caller.user is not None
     if caller.user is not None:

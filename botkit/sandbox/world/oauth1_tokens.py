@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from botkit.ports.io import Entropy
     from botkit.sandbox.wire.exchange import Call
 
-__all__ = ["PIN_CALLBACK", "Pair", "Pairs", "RequestToken", "Signed", "read_signed"]
+__all__ = ["PIN_CALLBACK", "OAuth1Token", "OAuth1Tokens", "RequestToken", "Signed", "read_signed"]
 
 PIN_CALLBACK = "oob"
 _CANONICAL = ("https://api.x.com", "https://api.twitter.com")
@@ -50,7 +50,7 @@ class RequestToken:
 
 
 @dataclass(slots=True, eq=False)
-class Pair:
+class OAuth1Token:
     """An access token and its secret; it keeps the level that it was made with."""
 
     token: str
@@ -72,14 +72,14 @@ class Signed:
         return self.oauth.get(name, "")
 
 
-class Pairs:
+class OAuth1Tokens:
     """The memory of the OAuth 1.0a routes."""
 
     def __init__(self, now: Callable[[], datetime], entropy: Entropy) -> None:
         self._now = now
         self._entropy = entropy
         self._requests: dict[str, RequestToken] = {}
-        self._pairs: dict[str, Pair] = {}
+        self._pairs: dict[str, OAuth1Token] = {}
         self._nonces: dict[str, int] = {}
 
     def begin(self, app: App, callback: str) -> RequestToken:
@@ -106,32 +106,32 @@ class Pairs:
         """The login is over."""
         self._requests.pop(token.token, None)
 
-    def exchange(self, token: RequestToken, verifier: str) -> Pair | None:
+    def exchange(self, token: RequestToken, verifier: str) -> OAuth1Token | None:
         """The access token for a verifier; None when it is not the one, or was used."""
         if not token.verifier or not _same(token.verifier, verifier):
             return None
         self.drop(token)
         return self.issue(token.app, token.user_id)
 
-    def issue(self, app: App, user_id: str, *, level: str = "") -> Pair:
+    def issue(self, app: App, user_id: str, *, level: str = "") -> OAuth1Token:
         """The user's access token for an app: the living one, unless the level differs."""
         wanted = level or app.level
         for pair in self.of_user(user_id):
             if pair.app is app and pair.level == wanted:
                 return pair
-        pair = Pair(f"{user_id}-{self._token(30)}", self._token(33), app, user_id, wanted)
+        pair = OAuth1Token(f"{user_id}-{self._token(30)}", self._token(33), app, user_id, wanted)
         self._pairs[pair.token] = pair
         return pair
 
-    def by_token(self, token: str) -> Pair | None:
+    def by_token(self, token: str) -> OAuth1Token | None:
         """A living access token."""
         return self._pairs.get(token)
 
-    def of_user(self, user_id: str) -> list[Pair]:
+    def of_user(self, user_id: str) -> list[OAuth1Token]:
         """All that are alive of a user."""
         return [pair for pair in self._pairs.values() if pair.user_id == user_id]
 
-    def end(self, pair: Pair) -> None:
+    def end(self, pair: OAuth1Token) -> None:
         """Make an access token dead."""
         self._pairs.pop(pair.token, None)
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from botkit.sandbox.world.entities import LinkEntity, NameEntity, read_text
 from botkit.sandbox.world.grants import Grants
-from botkit.sandbox.world.oauth1_tokens import Pairs
+from botkit.sandbox.world.oauth1_tokens import OAuth1Tokens
 from botkit.sandbox.world.rules import WorldRules
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class World:
         self._last_id = 0
         self.grants = Grants(clock, entropy, rules=self.rules, next_id=self.next_id)
         self.clock_off = timedelta(0)
-        self.pairs = Pairs(self.time_on_x, entropy)
+        self.pairs = OAuth1Tokens(self.time_on_x, entropy)
 
     def time_on_x(self) -> datetime:
         """What X's own clock shows: the world's, and as far ahead as was planned."""

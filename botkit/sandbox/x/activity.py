@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from botkit.sandbox.world.grants import App
     from botkit.sandbox.world.world import Happening, World
     from botkit.sandbox.x.faults import Faults
-    from botkit.sandbox.x.subscriptions import Subscription
+    from botkit.sandbox.x.subscriptions import StoredSubscription
 
 __all__ = ["Activity", "Connection"]
 
@@ -61,11 +61,11 @@ class Activity:
     def __init__(self, world: World, faults: Faults) -> None:
         self._world = world
         self._faults = faults
-        self.subscriptions: dict[str, Subscription] = {}
+        self.subscriptions: dict[str, StoredSubscription] = {}
         self._connections: list[Connection] = []
         world.listeners.append(self._on_happening)
 
-    def of_app(self, app_id: str) -> list[Subscription]:
+    def of_app(self, app_id: str) -> list[StoredSubscription]:
         """The app's subscriptions, oldest first."""
         return [one for one in self.subscriptions.values() if one.app_id == app_id]
 

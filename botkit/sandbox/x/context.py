@@ -7,26 +7,26 @@ from dataclasses import dataclass
 
 from botkit.sandbox.wire import problems
 from botkit.sandbox.wire.exchange import Answer, Call
-from botkit.sandbox.world.limits import Caller
+from botkit.sandbox.world.limits import ApiCaller
 from botkit.sandbox.world.world import World
 from botkit.sandbox.x.activity import Activity
 from botkit.sandbox.x.faults import Faults
 
-__all__ = ["Route", "Visit"]
+__all__ = ["ApiRoute", "RequestContext"]
 
 
 @dataclass(slots=True, frozen=True)
-class Route:
+class ApiRoute:
     """A method and a path template with what answers it; `operation` is "" outside the API."""
 
     method: str
     template: str
-    run: Callable[[Visit], Answer]
+    run: Callable[[RequestContext], Answer]
     operation: str = ""
 
 
 @dataclass(slots=True)
-class Visit:
+class RequestContext:
     """One call on its way through: what a route is given."""
 
     world: World
@@ -34,10 +34,10 @@ class Visit:
     faults: Faults
     call: Call
     path: dict[str, str]
-    who: Caller | None = None
+    who: ApiCaller | None = None
 
     @property
-    def caller(self) -> Caller:
+    def caller(self) -> ApiCaller:
         """Who calls; only routes of the API have one."""
         if self.who is None:
             raise problems.unauthorized()

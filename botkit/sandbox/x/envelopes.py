@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from botkit.sandbox.world.world import Happening, MessageRecord, PostRecord, World
-    from botkit.sandbox.x.subscriptions import Subscription
+    from botkit.sandbox.x.subscriptions import StoredSubscription
 
 __all__ = ["EVENT_TYPES", "PRIVATE_SCOPES", "envelopes_of"]
 
@@ -65,7 +65,7 @@ EVENT_TYPES = frozenset(
 
 
 def envelopes_of(
-    world: World, happening: Happening, subscription: Subscription
+    world: World, happening: Happening, subscription: StoredSubscription
 ) -> Iterator[dict[str, Any]]:
     """The envelopes, one or none, that the subscription gets for what happened."""
     make = _MAKERS.get(happening.kind)
@@ -84,7 +84,7 @@ def envelopes_of(
     yield {"data": envelope | found}
 
 
-def _of_post(world: World, happening: Happening, sub: Subscription) -> dict[str, Any] | None:
+def _of_post(world: World, happening: Happening, sub: StoredSubscription) -> dict[str, Any] | None:
     post = happening.post
     user_id = sub.filter.get("user_id", "")
     if post is None or not _concerns(world, post, sub.event_type, user_id):
@@ -118,7 +118,9 @@ def _answers_a_head(world: World, post: PostRecord) -> bool:
     return world.posts[post.reply_to_id].reply_to_id is None
 
 
-def _of_delete(world: World, happening: Happening, sub: Subscription) -> dict[str, Any] | None:
+def _of_delete(
+    world: World, happening: Happening, sub: StoredSubscription
+) -> dict[str, Any] | None:
     post = happening.post
     if post is None or sub.event_type != "post.delete":
         return None
@@ -129,7 +131,9 @@ def _of_delete(world: World, happening: Happening, sub: Subscription) -> dict[st
     return {"payload": payload, "includes": {"users": [author]}}
 
 
-def _of_message(world: World, happening: Happening, sub: Subscription) -> dict[str, Any] | None:
+def _of_message(
+    world: World, happening: Happening, sub: StoredSubscription
+) -> dict[str, Any] | None:
     message = happening.message
     if message is None:
         return None
@@ -162,7 +166,9 @@ def _v1_message(message: MessageRecord) -> dict[str, Any]:
     }
 
 
-def _of_follow(world: World, happening: Happening, sub: Subscription) -> dict[str, Any] | None:
+def _of_follow(
+    world: World, happening: Happening, sub: StoredSubscription
+) -> dict[str, Any] | None:
     if sub.event_type != f"follow.{happening.kind}":
         return None
     if sub.filter.get("user_id") not in {happening.actor_id, happening.target_id}:
@@ -176,7 +182,9 @@ def _of_follow(world: World, happening: Happening, sub: Subscription) -> dict[st
     }
 
 
-def _of_revoke(world: World, happening: Happening, sub: Subscription) -> dict[str, Any] | None:
+def _of_revoke(
+    world: World, happening: Happening, sub: StoredSubscription
+) -> dict[str, Any] | None:
     if sub.event_type != "oauth.revoke" or sub.app_id != happening.app_id:
         return None
     return {
@@ -188,7 +196,7 @@ def _of_revoke(world: World, happening: Happening, sub: Subscription) -> dict[st
     }
 
 
-_MAKERS: Mapping[str, Callable[[World, Happening, Subscription], dict[str, Any] | None]] = {
+_MAKERS: Mapping[str, Callable[[World, Happening, StoredSubscription], dict[str, Any] | None]] = {
     "post": _of_post,
     "delete": _of_delete,
     "message": _of_message,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from botkit.protocol.api.operations import Operation
     from botkit.sandbox.wire.exchange import Answer, Call
     from botkit.sandbox.world.grants import App
-    from botkit.sandbox.world.limits import Caller
+    from botkit.sandbox.world.limits import ApiCaller
     from botkit.sandbox.world.world import World
 
 __all__ = ["charge", "pay"]
@@ -25,7 +25,7 @@ _LINK_USD = Decimal("0.200")
 _SUMMONED_USD = Decimal("0.010")
 
 
-def charge(world: World, operation: Operation, who: Caller, call: Call, answer: Answer) -> None:
+def charge(world: World, operation: Operation, who: ApiCaller, call: Call, answer: Answer) -> None:
     """Take from the app's balance what a successful call costs."""
     if operation.price_usd is None or answer.status not in _SUCCESS or answer.stream is not None:
         return
@@ -55,7 +55,7 @@ def _post_price(world: World, post_id: str, price: Decimal) -> Decimal:
     return price
 
 
-def _read_price(operation: Operation, who: Caller, call: Call) -> Decimal:
+def _read_price(operation: Operation, who: ApiCaller, call: Call) -> Decimal:
     owned = operation.owned_read_usd
     own = who.user is not None and f"/users/{who.user.id}/" in call.path
     if owned is not None and own and who.user is not None and who.app.owner_id == who.user.id:

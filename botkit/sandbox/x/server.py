@@ -16,9 +16,9 @@ from botkit.protocol.api.operations import all_operations
 from botkit.protocol.rules.access import level_needed
 from botkit.sandbox.wire import problems
 from botkit.sandbox.wire.exchange import Answer, Call, Refused
-from botkit.sandbox.world.limits import Caller, Limits
+from botkit.sandbox.world.limits import ApiCaller, RateLimits
 from botkit.sandbox.x.activity import Activity
-from botkit.sandbox.x.context import Route, Visit
+from botkit.sandbox.x.context import ApiRoute, RequestContext
 from botkit.sandbox.x.faults import DELIVERIES, Faults
 from botkit.sandbox.x.pricing import charge
 from botkit.sandbox.x.routes import activity, admin, messages, oauth, posts, usage, users
@@ -47,7 +47,7 @@ class XServer:
     def __init__(self, world: World) -> None:
         self.world = world
         self.faults = Faults(world)
-        self.limits = Limits(world.clock)
+        self.limits = RateLimits(world.clock)
         self.activity = Activity(world, self.faults)
         self.faults.cut_streams = self.activity.cut
         # Read here, because a file is not read while the loop runs.
@@ -73,14 +73,14 @@ class XServer:
     def _answer(self, call: Call) -> Answer:
         try:
             route, path = self._route(call)
-            visit = Visit(self.world, self.activity, self.faults, call, path)
+            visit = RequestContext(self.world, self.activity, self.faults, call, path)
             if not route.operation:
                 return route.run(visit)
             return self._operate(route, visit)
         except Refused as refused:
             return refused.answer
 
-    def _operate(self, route: Route, visit: Visit) -> Answer:
+    def _operate(self, route: ApiRoute, visit: RequestContext) -> Answer:
         operation = self._operations[route.operation]
         visit.who = who = self._caller(visit)
         headers = {"x-access-level": who.level}
@@ -97,7 +97,7 @@ class XServer:
         answer.headers = headers | answer.headers
         return answer
 
-    def _admit(self, operation: Operation, who: Caller) -> None:
+    def _admit(self, operation: Operation, who: ApiCaller) -> None:
         if who.kind not in operation.kinds:
             supported = sorted(_KIND_NAMES[kind] for kind in operation.kinds)
             raise problems.wrong_kind(_KIND_NAMES[who.kind], supported)
@@ -106,7 +106,7 @@ class XServer:
         if who.user is not None and who.user.suspended:
             raise problems.suspended()
 
-    def _caller(self, visit: Visit) -> Caller:
+    def _caller(self, visit: RequestContext) -> ApiCaller:
         scheme, _, token = visit.call.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "oauth":
             return self._signer(visit)
@@ -115,13 +115,13 @@ class XServer:
         grant = self.world.grants.by_access(token.strip())
         if grant is not None:
             user = self.world.users[grant.user_id]
-            return Caller(grant.app, CredentialKind.OAUTH2, user, grant.scopes)
+            return ApiCaller(grant.app, CredentialKind.OAUTH2, user, grant.scopes)
         app = self.world.grants.by_bearer(token.strip())
         if app is None:
             raise problems.unauthorized()
-        return Caller(app, CredentialKind.APP_ONLY)
+        return ApiCaller(app, CredentialKind.APP_ONLY)
 
-    def _signer(self, visit: Visit) -> Caller:
+    def _signer(self, visit: RequestContext) -> ApiCaller:
         try:
             pair = signing_pair(visit)
         except Refused:
@@ -130,9 +130,9 @@ class XServer:
         if pair is None:
             raise problems.unauthorized()
         user = self.world.users[pair.user_id]
-        return Caller(pair.app, CredentialKind.OAUTH1, user, granted_level=pair.level)
+        return ApiCaller(pair.app, CredentialKind.OAUTH1, user, granted_level=pair.level)
 
-    def _route(self, call: Call) -> tuple[Route, dict[str, str]]:
+    def _route(self, call: Call) -> tuple[ApiRoute, dict[str, str]]:
         known_path = False
         for pattern, route in self._routes:
             found = pattern.fullmatch(call.path)
@@ -151,7 +151,7 @@ class XServer:
         return answer
 
 
-def _afford(who: Caller, now: datetime) -> None:
+def _afford(who: ApiCaller, now: datetime) -> None:
     """Whether the app can pay, and may spend and read that much. Raises `Refused`."""
     if who.app.credits_usd is not None and who.app.credits_usd <= 0:
         raise problems.credits_depleted(int(who.app.id))
@@ -161,7 +161,7 @@ def _afford(who: Caller, now: datetime) -> None:
         raise problems.usage_capped(int(who.app.id))
 
 
-def _permit(operation: Operation, who: Caller) -> None:
+def _permit(operation: Operation, who: ApiCaller) -> None:
     """OAuth 2.0 is judged by its scopes, OAuth 1.0a by its level. Raises `Refused`."""
     if who.kind is CredentialKind.OAUTH1:
         if _LEVELS.index(who.level) < _LEVELS.index(level_needed(operation)):

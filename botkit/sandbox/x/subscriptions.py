@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Subscription"]
+__all__ = ["StoredSubscription"]
 
 
 @dataclass(slots=True, eq=False)
-class Subscription:
+class StoredSubscription:
     """What an app wants to hear."""
 
     id: str

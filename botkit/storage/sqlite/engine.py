@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from botkit.errors import LeaseLost, StateError, StoreUnavailable
 from botkit.storage.sqlite.connection import connect, prepare_writer
 from botkit.storage.sqlite.faults import explain, explain_os, is_store_fault, of_row
-from botkit.storage.sqlite.wal import Log
+from botkit.storage.sqlite.wal import WriteAheadLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -79,7 +79,7 @@ class Transaction:
         self._held.clear()
 
 
-class _Call(Generic[T]):
+class _Job(Generic[T]):
     """One job in the queue, with where its answer goes.
 
     With `items` the job takes those of several calls at once, and gives a result for each.
@@ -101,7 +101,7 @@ class _Call(Generic[T]):
         self.error: BaseException | None = None
 
 
-_Calls = list["_Call[Any]"]
+_Calls = list["_Job[Any]"]
 
 
 class Engine:
@@ -161,7 +161,7 @@ class _Worker:
     def __init__(self, path: Path, store_id: str) -> None:
         self._path = path
         self._store_id = store_id
-        self._queue: queue.SimpleQueue[_Call[Any] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
         self._connection: sqlite3.Connection | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
@@ -172,7 +172,7 @@ class _Worker:
     async def call(self, job: Callable[..., Any] | None, *items: Any) -> Any:
         if self._closed:
             raise StoreUnavailable(f"The store {self._path} is closed.")
-        call: _Call[Any] = _Call(job, asyncio.get_running_loop(), items)
+        call: _Job[Any] = _Job(job, asyncio.get_running_loop(), items)
         self._queue.put(call)
         return await call.future
 
@@ -232,7 +232,7 @@ class _Worker:
             self._connection = self._open()
         return self._connection
 
-    def _fail(self, batch: Iterable[_Call[Any]], fault: Exception) -> None:
+    def _fail(self, batch: Iterable[_Job[Any]], fault: Exception) -> None:
         """The store is at fault: all of them failed, and the next batch opens the file anew.
 
         Source: PostgreSQL's note on fsync, 2018: after a failed sync the kernel may have dropped
@@ -290,7 +290,7 @@ class _Writer(_Worker):
 
     def __init__(self, path: Path, store_id: str) -> None:
         super().__init__(path, store_id)
-        self._log = Log(path)
+        self._log = WriteAheadLog(path)
         self._guard: sqlite3.Connection | None = None
         self._version: int | None = None
         self._foreign_change = False
@@ -316,7 +316,7 @@ class _Writer(_Worker):
         self._version = version
         return connection
 
-    def _fail(self, batch: Iterable[_Call[Any]], fault: Exception) -> None:
+    def _fail(self, batch: Iterable[_Job[Any]], fault: Exception) -> None:
         """As for every worker; and what a failed commit left in the log is overwritten.
 
         When the sync fails, the transaction may stand whole in the log, though it was not done

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from botkit.errors import Conflict
 from botkit.model.records import EventState, InboxItem
-from botkit.storage.sqlite.events_admin import EventDesk
+from botkit.storage.sqlite.events_admin import EventsAdmin
 from botkit.storage.sqlite.recording import event_rows, insert_checkpoint, insert_events
 from botkit.storage.sqlite.values import from_us, from_us_or_none, to_us, to_us_or_none
 
@@ -84,7 +84,7 @@ WHERE queue IN (0, 1) AND seq = ?1
 """
 
 
-class SqliteEvents(EventDesk):
+class SqliteEvents(EventsAdmin):
     """See `botkit.ports.store.Events`."""
 
     async def append(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from botkit.ports import Clock
     from botkit.storage.sqlite.engine import Engine, Transaction
 
-__all__ = ["EventDesk"]
+__all__ = ["EventsAdmin"]
 
 _EVENT = """
 SELECT e.seq, e.account_id, e.key, e.kind, e.lane, e.body, e.at, e.recorded_at, e.source, e.cause,
@@ -46,7 +46,7 @@ WHERE account_id = ? AND event_key = ? AND run = ? AND state = 'REJECTED' AND re
 _DEAD = "SELECT account_id, key, kind, reason, error, trace, handler, attempts, at FROM dead"
 
 
-class EventDesk:
+class EventsAdmin:
     """The half of `botkit.ports.store.Events` that commands use, in short transactions."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:

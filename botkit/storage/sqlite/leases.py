@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from botkit.ports import Clock
     from botkit.storage.sqlite.engine import Engine, Transaction
-    from botkit.storage.sqlite.process_locks import HolderLocks
+    from botkit.storage.sqlite.process_locks import ProcessLocks
 
 __all__ = ["SqliteLeases"]
 
@@ -35,7 +35,7 @@ ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch,
 class SqliteLeases:
     """See `botkit.ports.store.Leases`."""
 
-    def __init__(self, engine: Engine, locks: HolderLocks, clock: Clock) -> None:
+    def __init__(self, engine: Engine, locks: ProcessLocks, clock: Clock) -> None:
         self._engine = engine
         self._locks = locks
         self._clock = clock

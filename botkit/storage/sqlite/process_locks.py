@@ -25,7 +25,7 @@ if sys.platform != "win32":
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Holder", "HolderLocks"]
+__all__ = ["Holder", "ProcessLocks"]
 
 _EPOCHS = 1 << 20
 _FLOCK = "hhqqi4x"
@@ -41,7 +41,7 @@ class Holder(enum.Enum):
     UNKNOWN = "unknown"
 
 
-class HolderLocks:
+class ProcessLocks:
     """The locks of one handle on the store."""
 
     def __init__(self, path: Path) -> None:

@@ -11,7 +11,7 @@ from botkit.storage.sqlite.events import SqliteEvents
 from botkit.storage.sqlite.invitations import SqliteInvitations
 from botkit.storage.sqlite.leases import SqliteLeases
 from botkit.storage.sqlite.ledger import SqliteLedger
-from botkit.storage.sqlite.process_locks import HolderLocks
+from botkit.storage.sqlite.process_locks import ProcessLocks
 from botkit.storage.sqlite.progress import SqliteProgress
 from botkit.storage.sqlite.states import SqliteStates
 from botkit.storage.sqlite.writes import SqliteWrites
@@ -44,7 +44,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, *, store_id: str, clock: Clock) -> None:
         self._engine = Engine(path, store_id=store_id)
-        self._locks = HolderLocks(path)
+        self._locks = ProcessLocks(path)
         self.url = f"sqlite:///{path}"
         self.store_id = store_id
         self.events: Events = SqliteEvents(self._engine, clock)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
-__all__ = ["Log"]
+__all__ = ["WriteAheadLog"]
 
 IDLE_S = 0.25
 """How long nothing must be asked before the log is looked after."""
@@ -37,7 +37,7 @@ _PLENTY_BYTES = 16 * _AHEAD_BYTES
 """And only where that much is free."""
 
 
-class Log:
+class WriteAheadLog:
     """Looks after the log of one file. Used in the writer's thread only."""
 
     def __init__(self, path: Path) -> None:

@@ -14,16 +14,16 @@ from msgspec import Struct
 from botkit.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from botkit.client.signin.oauth2_login import Login
+    from botkit.client.signin.oauth2_attempt import Login
     from botkit.model.tokens import Secret
 
-__all__ = ["Attempt", "Attempts", "Pending"]
+__all__ = ["Attempts", "ConnectAttempt", "Pending"]
 
 _MOST = 1000
 
 
-class Attempt(Protocol):
-    """A login that has begun; `client.login.LoginAttempt` is one."""
+class ConnectAttempt(Protocol):
+    """A login that has begun; `client.signin.oauth2_attempt.OAuth2Attempt` is one."""
 
     url: str
     state: str
@@ -41,7 +41,7 @@ class Attempt(Protocol):
 class Pending(Struct, frozen=True, kw_only=True):
     """A login under way: by which invitation, and in which browser (a hash of its cookie)."""
 
-    attempt: Attempt
+    attempt: ConnectAttempt
     invitation_id: str
     browser: str
 

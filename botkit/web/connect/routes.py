@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import structlog
 from msgspec.structs import replace
 
-from botkit.client.signin.oauth2_login import Login, LoginAttempt, LoginWish
+from botkit.client.signin.oauth2_attempt import Login, LoginWish, OAuth2Attempt
 from botkit.errors import (
     AuthorizationDenied,
     BotkitError,
@@ -33,16 +33,16 @@ from botkit.errors import (
 from botkit.model.invitations import Invitation, InvitationState
 from botkit.model.tokens import Secret
 from botkit.protocol.oauth import invitations as links
-from botkit.web.abuse_log import Complaints
+from botkit.web.abuse_log import AbuseLog
 from botkit.web.connect.attempts import Attempts, Pending
 from botkit.web.connect.pages import PAGES, REFUSALS
 from botkit.web.request_checks import comes_from, is_ahead, is_for
-from botkit.web.server import Answer, Route, answer_of, read_form
+from botkit.web.server import WebResponse, WebRoute, answer_of, read_form
 
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from botkit.client.logins.context import Surroundings
+    from botkit.client.logins.context import LoginContext
     from botkit.model.records import CredentialRow
     from botkit.model.users import Account
     from botkit.web.pages import Page
@@ -83,7 +83,7 @@ class Connecting:
 class Connect:
     """The pages of invitations, for one running bot."""
 
-    def __init__(self, around: Surroundings, bot: Connecting) -> None:
+    def __init__(self, around: LoginContext, bot: Connecting) -> None:
         self._around = around
         self._invitations = around.store.invitations
         self._bot = bot
@@ -91,20 +91,20 @@ class Connect:
         self._finishing: set[str] = set()
         self._turn = asyncio.Lock()
         """Who begins a login, and who ends one, look at both what is held and what is ending."""
-        self._complain = Complaints(around.clock)
+        self._complain = AbuseLog(around.clock)
         self._is_https = bot.public_url.startswith(_HTTPS)
         self._cookie = f"__Host-{_COOKIE}" if self._is_https else _COOKIE
         self._authorities = {urllib.parse.urlsplit(bot.public_url).netloc}
 
     @property
-    def routes(self) -> dict[str, Route]:
+    def routes(self) -> dict[str, WebRoute]:
         """The two paths."""
         return {
-            links.CONNECT_PATH: Route(methods=("GET", "HEAD", "POST"), answer=self._connect),
-            links.CALLBACK_PATH: Route(methods=("GET",), answer=self._callback),
+            links.CONNECT_PATH: WebRoute(methods=("GET", "HEAD", "POST"), answer=self._connect),
+            links.CALLBACK_PATH: WebRoute(methods=("GET",), answer=self._callback),
         }
 
-    async def _connect(self, request: web.BaseRequest) -> Answer:
+    async def _connect(self, request: web.BaseRequest) -> WebResponse:
         out_of_place = self._out_of_place(request)
         if out_of_place is not None:
             return answer_of(out_of_place)
@@ -118,7 +118,7 @@ class Connect:
             return answer_of(PAGES["malformed"])
         return await self._begin(form, self._browser_of(request))
 
-    async def _show(self, query: str) -> Answer:
+    async def _show(self, query: str) -> WebResponse:
         try:
             invitation, token = await self._read(query)
             self._check_state(invitation)
@@ -153,7 +153,7 @@ class Connect:
             fields=((links.INVITATION, token),),
         )
 
-    async def _begin(self, form: str, before: str) -> Answer:
+    async def _begin(self, form: str, before: str) -> WebResponse:
         try:
             invitation, _ = await self._read(form)
             attempt, cookie = await self._hold(invitation, before)
@@ -162,7 +162,7 @@ class Connect:
         _log.info("login begun", invitation=invitation.id)
         return answer_of(replace(PAGES["onward"], onward=attempt.url), cookie=cookie)
 
-    async def _hold(self, invitation: Invitation, before: str) -> tuple[LoginAttempt, str]:
+    async def _hold(self, invitation: Invitation, before: str) -> tuple[OAuth2Attempt, str]:
         """Begin a login with the invitation, if it is free; gives it, and the browser's cookie."""
         secret = self._around.entropy.token_bytes(32).hex()
         browser = _hash(secret)
@@ -183,7 +183,7 @@ class Connect:
             )
         return attempt, self._set_cookie(secret, int(_HOLD.total_seconds()))
 
-    def _attempt(self, invitation: Invitation, browser: str) -> LoginAttempt:
+    def _attempt(self, invitation: Invitation, browser: str) -> OAuth2Attempt:
         async def keep(account: Account, row: CredentialRow) -> CredentialRow:
             return await self._bot.redeem(invitation, browser, account, row)
 
@@ -193,9 +193,9 @@ class Connect:
             app=invitation.app,
             account=self._wanted(invitation),
         )
-        return LoginAttempt(self._around, wish, keep=keep)
+        return OAuth2Attempt(self._around, wish, keep=keep)
 
-    async def _callback(self, request: web.BaseRequest) -> Answer:
+    async def _callback(self, request: web.BaseRequest) -> WebResponse:
         out_of_place = self._out_of_place(request)
         if out_of_place is not None:
             return answer_of(out_of_place)

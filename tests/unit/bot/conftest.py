@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from botkit.bot.compose_client import X, apps_of, open_the_vault, open_x
-from botkit.client.logins.context import Surroundings
-from botkit.client.signin.oauth2_login import Login, LoginAttempt, LoginWish
+from botkit.client.logins.context import LoginContext
+from botkit.client.signin.oauth2_attempt import Login, LoginWish, OAuth2Attempt
 from botkit.client.system import SystemClock, SystemEntropy
 from botkit.config import Settings, load_settings
 from botkit.ports import Store
@@ -55,7 +55,7 @@ class Place:
     async def authorize(self, *scopes: str, app: str = "default") -> Login:
         """Log the account in, as a person does."""
         settings = await self.settings()
-        around = Surroundings(
+        around = LoginContext(
             store=self.store,
             vault=await open_the_vault(settings, self.store),
             transport=self.transport,
@@ -65,7 +65,7 @@ class Place:
         )
         redirect_uri = self.app.redirect_uris[0]
         wish = LoginWish(redirect_uri=redirect_uri, scopes=scopes or SCOPES, app=app)
-        attempt = LoginAttempt(around, wish)
+        attempt = OAuth2Attempt(around, wish)
         page = Call.of("GET", attempt.url)
         fields = {"as": "greeter", "decision": "authorize"}
         answer = await self.server.handle(

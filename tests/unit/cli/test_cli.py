@@ -12,7 +12,7 @@ import pytest
 
 from botkit import errors
 from botkit.cli import main
-from botkit.cli.commands_table import COMMANDS, Entry, help_page
+from botkit.cli.commands_table import COMMANDS, CommandEntry, help_page
 from botkit.cli.entry import exit_code_of, invoke
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def test_the_one_error_of_a_commands_tasks_is_said_as_if_it_came_alone(
         raise ExceptionGroup("tasks", tasks)
 
     monkeypatch.setitem(sys.modules, "a_command_of_a_test", SimpleNamespace(command=command))
-    assert invoke(["fails"], [Entry("fails", "a_command_of_a_test", "", "")]) == code
+    assert invoke(["fails"], [CommandEntry("fails", "a_command_of_a_test", "", "")]) == code
     assert capsys.readouterr().err == said
 
 

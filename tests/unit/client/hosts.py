@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from botkit.client.refresh.refresh_leader import LeasedRole
-from botkit.client.refresh.refresh_lease import LeasedGrantLock, Tenure
+from botkit.client.refresh.refresh_lease import LeasedRefreshLock, Tenure
 from botkit.client.refresh.refresh_lock import in_process
 from botkit.errors import StoreUnavailable
 from tests.unit.client.keeping import Groups, Kept, keeper_in
@@ -63,8 +63,8 @@ class Host:
     async def lives(self, owner: str) -> bool | None:
         return False if owner in self.dead else None
 
-    def lock(self, tenure: Tenure | None = None) -> LeasedGrantLock:
-        return LeasedGrantLock(
+    def lock(self, tenure: Tenure | None = None) -> LeasedRefreshLock:
+        return LeasedRefreshLock(
             in_process,
             self.store,
             clock=self.world.clock,

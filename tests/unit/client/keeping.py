@@ -14,7 +14,7 @@ from tests.unit.client.fakes import APPS, GREETER, World, json_answer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from botkit.client.logins.grants import LoginStatus
+    from botkit.client.logins.oauth2_login import LoginStatus
     from botkit.model.tokens import LoginState
 
 __all__ = [

@@ -9,7 +9,7 @@ import pytest
 
 from botkit.client.upkeep.check import Checked
 from botkit.doctor import logins
-from botkit.doctor.probes import Asking
+from botkit.doctor.probes import Probes
 from botkit.errors import BotkitError, ServerError, TransportError
 from botkit.model.tokens import CredentialKind, LoginState
 from botkit.model.users import Account, User
@@ -24,13 +24,13 @@ def checked(**changes: Any) -> Checked:
     return Checked(**{**plain, "gen": 1, **changes})
 
 
-async def judge(monkeypatch: pytest.MonkeyPatch, *found: Checked) -> tuple[Any, Any, Asking]:
+async def judge(monkeypatch: pytest.MonkeyPatch, *found: Checked) -> tuple[Any, Any, Probes]:
     async def check(*_: object, **__: object) -> list[Checked]:
         return list(found)
 
     monkeypatch.setattr(logins, "check_logins", check)
     nothing: Any = None
-    asking = Asking(nothing, nothing, nothing, nothing)
+    asking = Probes(nothing, nothing, nothing, nothing)
     lines, owner = await logins.ask_logins(
         nothing, ME, asking, next_step=lambda *_: "do this", on_asked=lambda: None
     )

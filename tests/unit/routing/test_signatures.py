@@ -11,7 +11,7 @@ from botkit.model.events import Mention
 from botkit.ports import Actions, Clock
 from botkit.routing.signatures import (
     NOTHING,
-    Asked,
+    HandlerParameter,
     Unreadable,
     asked_of,
     is_async,
@@ -86,8 +86,10 @@ def test_annotations_are_read_as_types_written_as_text_or_not() -> None:
 def test_each_kind_of_parameter_is_told_apart() -> None:
     by_name = {asked.name: asked for asked in asked_of(odd)}
     assert by_name["mention"].wanted is NOTHING
-    assert by_name["act"] == Asked(name="act", wanted=Actions, optional=True)
-    assert by_name["other"] == Asked(name="other", wanted=Clock, optional=True, default=True)
+    assert by_name["act"] == HandlerParameter(name="act", wanted=Actions, optional=True)
+    assert by_name["other"] == HandlerParameter(
+        name="other", wanted=Clock, optional=True, default=True
+    )
     assert by_name["both"].wanted == int | str
     assert (by_name["either"].wanted, by_name["either"].optional) == (int | str, False)
     assert [name for name, asked in by_name.items() if asked.positional] == [

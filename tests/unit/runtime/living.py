@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botkit.leases.lease import Lease
 from botkit.model.events import Mention
-from botkit.runtime.life.lifecycle import Pace, Runtime
+from botkit.runtime.life.lifecycle import Runtime, RuntimePace
 from botkit.runtime.life.status import Reports
 from botkit.runtime.life.ticks import Scheduler
 from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
@@ -49,11 +49,11 @@ async def running(
     parts: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
     schedules: Any = (),
     hears_changes: bool = True,
-    pace: Pace | None = None,
+    pace: RuntimePace | None = None,
 ) -> AsyncIterator[Alive]:
     clock = clock or VirtualClock()
     async with opened(folder, clock) as store:
-        pace = pace or Pace()
+        pace = pace or RuntimePace()
         lease = Lease(
             store,
             clock,

@@ -25,7 +25,7 @@ from botkit.protocol.api.requests import Request
 from botkit.protocol.api.responses import Response
 from botkit.protocol.rules import access
 from botkit.runtime.writes.account_health import AccountHealth
-from botkit.runtime.writes.budget import Budget, Limits
+from botkit.runtime.writes.budget import Budget, BudgetLimits
 from botkit.runtime.writes.guard import Guard, Rules
 from botkit.runtime.writes.outbox import Outbox
 from botkit.runtime.writes.reconcile import Reconciler
@@ -211,7 +211,7 @@ class Office:
         self.wrote: list[Wrote] = []
         self.settled = 0
         self.said: list[tuple[str, str, str]] = []
-        self.limits = Limits()
+        self.limits = BudgetLimits()
         self.may = frozenset({"post", "reply", "message", "delete"})
         self.tasks: set[asyncio.Task[None]] = set()
         self.start()

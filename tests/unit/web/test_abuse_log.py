@@ -5,12 +5,12 @@ from __future__ import annotations
 from structlog.testing import capture_logs
 
 from botkit.sandbox.harness.clock import VirtualClock
-from botkit.web.abuse_log import Complaints
+from botkit.web.abuse_log import AbuseLog
 
 
 async def test_thirty_lines_a_minute_are_said_and_then_how_many_were_not() -> None:
     clock = VirtualClock()
-    complain = Complaints(clock)
+    complain = AbuseLog(clock)
     with capture_logs() as said:
         for number in range(100):
             complain("refused", number=number)

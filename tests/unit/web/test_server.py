@@ -12,35 +12,35 @@ from botkit.errors import ConfigError, StoreUnavailable
 from botkit.web import connections
 from botkit.web import server as app_module
 from botkit.web.pages import SECURITY_HEADERS, Page
-from botkit.web.server import Answer, Route, WebServer, answer_of, read_form
+from botkit.web.server import WebResponse, WebRoute, WebServer, answer_of, read_form
 from tests.unit.web.browsing import Answered, send
 
 PAGE = Page(status=200, title="Here", text="It is.", next_step="Go on.")
 NAMES = {name.lower() for name in SECURITY_HEADERS}
 
 
-async def here(request: web.BaseRequest) -> Answer:
+async def here(request: web.BaseRequest) -> WebResponse:
     return answer_of(PAGE, cookie="a=b; Path=/")
 
 
-async def form(request: web.BaseRequest) -> Answer:
+async def form(request: web.BaseRequest) -> WebResponse:
     read = await read_form(request)
-    return Answer(status=200, body=repr(read).encode(), headers={})
+    return WebResponse(status=200, body=repr(read).encode(), headers={})
 
 
-async def broken(request: web.BaseRequest) -> Answer:
+async def broken(request: web.BaseRequest) -> WebResponse:
     raise StoreUnavailable("disk full: /secret/path")
 
 
-async def wrong(request: web.BaseRequest) -> Answer:
+async def wrong(request: web.BaseRequest) -> WebResponse:
     raise ValueError("secret")
 
 
 ROUTES = {
-    "/here": Route(methods=("GET", "HEAD"), answer=here),
-    "/form": Route(methods=("POST",), answer=form),
-    "/broken": Route(methods=("GET",), answer=broken),
-    "/wrong": Route(methods=("GET",), answer=wrong),
+    "/here": WebRoute(methods=("GET", "HEAD"), answer=here),
+    "/form": WebRoute(methods=("POST",), answer=form),
+    "/broken": WebRoute(methods=("GET",), answer=broken),
+    "/wrong": WebRoute(methods=("GET",), answer=wrong),
 }
 
 
@@ -165,12 +165,12 @@ async def test_headers_that_take_too_long_are_cut_off(
 async def test_what_is_being_answered_may_end_and_nothing_new_begins() -> None:
     gate, reached = asyncio.Event(), asyncio.Event()
 
-    async def slow(request: web.BaseRequest) -> Answer:
+    async def slow(request: web.BaseRequest) -> WebResponse:
         reached.set()
         await gate.wait()
         return answer_of(PAGE)
 
-    routes = {"/slow": Route(methods=("GET",), answer=slow)}
+    routes = {"/slow": WebRoute(methods=("GET",), answer=slow)}
     async with WebServer("127.0.0.1", 0, routes) as server:
         loop = asyncio.get_running_loop()
         waiting = loop.create_task(get(server, "/slow"))

@@ -21,7 +21,7 @@ from botkit.errors import (
 from botkit.leases.lease import Lease
 from botkit.model.records import EventState
 from botkit.model.tokens import CredentialKind
-from botkit.wizard.setup import Asked, SetUp, check_settings, set_up
+from botkit.wizard.setup import SetUp, SetupOptions, check_settings, set_up
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ async def authorize(desk: Any, bot: Bot | None, **asked: Any) -> SetUp:
         settings,
         desk.store,
         bot,
-        Asked(**asked),
+        SetupOptions(**asked),
         show=desk.read if "paste" in asked else desk.show,
         tell=desk.told.append,
         transport=desk.transport,
@@ -335,11 +335,11 @@ def test_what_is_missing_is_said_before_a_store_or_a_network(desk):
     del desk.environ["BOTKIT_APP__CLIENT_SECRET"]
 
     with pytest.raises(ConfigError, match="client_secret is missing"):
-        check_settings(desk.settings(), Asked())
+        check_settings(desk.settings(), SetupOptions())
 
 
 def test_settings_that_will_do_pass(desk):
-    assert check_settings(desk.settings(), Asked()) == []
+    assert check_settings(desk.settings(), SetupOptions()) == []
 
 
 async def test_a_login_without_a_refresh_token_is_said(desk):

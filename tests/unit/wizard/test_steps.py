@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from botkit.bot.compose_client import apps_of, open_the_vault
-from botkit.client.logins.context import Surroundings
+from botkit.client.logins.context import LoginContext
 from botkit.client.logins.endpoints import AppKeys
-from botkit.client.signin.oauth2_login import Login, LoginWish
+from botkit.client.signin.oauth2_attempt import Login, LoginWish
 from botkit.client.system import SystemClock, SystemEntropy
 from botkit.errors import AuthError, ConfigError, StateMismatch
 from botkit.model.tokens import Secret
@@ -36,9 +36,9 @@ class Ended:
 
 
 @pytest.fixture
-async def around(desk) -> Surroundings:
+async def around(desk) -> LoginContext:
     settings = await asyncio.to_thread(desk.settings)
-    return Surroundings(
+    return LoginContext(
         store=desk.store,
         vault=await open_the_vault(settings, desk.store),
         transport=desk.transport,
@@ -256,13 +256,13 @@ async def test_after_five_wrong_addresses_it_gives_up_and_nothing_is_stored(desk
 
 
 async def test_an_address_that_was_used_up_is_not_asked_for_again(desk, around, wish, monkeypatch):
-    from botkit.client.signin.oauth2_login import LoginAttempt
+    from botkit.client.signin.oauth2_attempt import OAuth2Attempt
 
-    async def late(self: LoginAttempt, query: str) -> Login:
+    async def late(self: OAuth2Attempt, query: str) -> Login:
         self._once.use_up("redirect")
         raise StateMismatch("This login was ended by an earlier redirect.")
 
-    monkeypatch.setattr(LoginAttempt, "finish", late)
+    monkeypatch.setattr(OAuth2Attempt, "finish", late)
 
     with pytest.raises(StateMismatch, match="earlier redirect"):
         await log_in_by_paste(

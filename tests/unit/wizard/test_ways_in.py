@@ -23,7 +23,7 @@ from botkit.sandbox.x.server import XServer
 from botkit.sandbox.x.transport import SandboxTransport
 from botkit.storage import open_store
 from botkit.wizard.app_only import check_app_only, set_up_app_only
-from botkit.wizard.setup import Asked, SetUp, check_settings, set_up, set_up_from_pair
+from botkit.wizard.setup import SetUp, SetupOptions, check_settings, set_up, set_up_from_pair
 
 CLOCK = SystemClock()
 CALLBACK = "https://bot.example/callback"
@@ -79,7 +79,7 @@ class Desk:
             settings,
             self.store,
             self.bot,
-            Asked(**asked),
+            SetupOptions(**asked),
             show=self.show,
             tell=self.said.append,
             transport=self.transport,
@@ -90,7 +90,7 @@ class Desk:
             await self.settings(),
             self.store,
             self.bot,
-            Asked(),
+            SetupOptions(),
             pair,
             tell=self.said.append,
             transport=self.transport,
@@ -229,15 +229,15 @@ async def test_what_is_missing_is_named_before_any_network(desk: Desk) -> None:
     with pytest.raises(ConfigError, match="api_key and api_secret"):
         check_app_only(bare, "default")
     with pytest.raises(ConfigError) as missing:
-        check_settings(bare, Asked(way="pin"))
+        check_settings(bare, SetupOptions(way="pin"))
     assert len(missing.value.problems) == 2
     assert "BOTKIT_APP__API_SECRET_FILE" in str(missing.value)
     localhost = await desk.settings(BOTKIT_APP__REDIRECT_URI="http://localhost:1/callback")
     with pytest.raises(ConfigError, match="loopback-literal"):
-        check_settings(localhost, Asked(way="oauth1"))
-    assert check_settings(localhost, Asked(way="pin")) == []
+        check_settings(localhost, SetupOptions(way="oauth1"))
+    assert check_settings(localhost, SetupOptions(way="pin")) == []
     with pytest.raises(ConfigError, match="--headless"):
-        check_settings(await desk.settings(), Asked(way="oauth1"))
+        check_settings(await desk.settings(), SetupOptions(way="oauth1"))
 
 
 async def test_a_callback_that_is_not_registered_names_the_rule(desk: Desk) -> None:

@@ -9,11 +9,11 @@ import msgspec
 from botkit.model.tokens import CredentialKind
 from botkit.sandbox.wire import problems
 from botkit.sandbox.wire.exchange import Answer, Refused, as_object
-from botkit.sandbox.x.context import Route, Visit
+from botkit.sandbox.x.context import ApiRoute, RequestContext
 from botkit.sandbox.x.envelopes import EVENT_TYPES, PRIVATE_SCOPES
 from botkit.sandbox.x.objects import timestamp
 from botkit.sandbox.x.routes.users import listed
-from botkit.sandbox.x.subscriptions import Subscription
+from botkit.sandbox.x.subscriptions import StoredSubscription
 
 __all__ = ["ROUTES"]
 
@@ -22,7 +22,7 @@ _FILTER_KEYS = frozenset({"user_id", "keyword", "direction"})
 _MOST = 1500
 
 
-def _create(visit: Visit) -> Answer:
+def _create(visit: RequestContext) -> Answer:
     body = as_object(visit.call.body)
     if body is None or set(body) - _KEYS:
         raise problems.invalid_request("the body is not a subscription")
@@ -37,7 +37,7 @@ def _create(visit: Visit) -> Answer:
         raise problems.blank(409, "Conflict", detail="This subscription exists already.")
     if len(mine) >= _MOST:
         raise problems.forbidden("The app has too many subscriptions.")
-    subscription = Subscription(
+    subscription = StoredSubscription(
         id=visit.world.next_id(),
         app_id=app.id,
         event_type=event_type,
@@ -60,7 +60,7 @@ def _filter(chosen: Any) -> dict[str, str]:
     return wanted
 
 
-def _check_right(visit: Visit, event_type: str, chosen: dict[str, str]) -> None:
+def _check_right(visit: RequestContext, event_type: str, chosen: dict[str, str]) -> None:
     """A private event needs the token of the very user, with the event's scope."""
     who = visit.caller
     scope = PRIVATE_SCOPES.get(event_type)
@@ -75,7 +75,7 @@ def _check_right(visit: Visit, event_type: str, chosen: dict[str, str]) -> None:
         raise problems.forbidden()
 
 
-def _list(visit: Visit) -> Answer:
+def _list(visit: RequestContext) -> Answer:
     mine = visit.activity.of_app(visit.caller.app.id)
     body: dict[str, Any] = {"meta": {"total_subscriptions": len(mine), "result_count": len(mine)}}
     if mine:
@@ -83,7 +83,7 @@ def _list(visit: Visit) -> Answer:
     return Answer.json(200, body)
 
 
-def _update(visit: Visit) -> Answer:
+def _update(visit: RequestContext) -> Answer:
     subscription = _mine(visit, visit.path["subscription_id"])
     if subscription is None:
         raise _not_there(visit.path["subscription_id"])
@@ -95,7 +95,7 @@ def _update(visit: Visit) -> Answer:
     return Answer.json(200, {"data": {"subscription": subscription.to_wire()}})
 
 
-def _delete(visit: Visit) -> Answer:
+def _delete(visit: RequestContext) -> Answer:
     subscription_id = visit.path["subscription_id"]
     if _mine(visit, subscription_id) is None:
         raise _not_there(subscription_id)
@@ -103,7 +103,7 @@ def _delete(visit: Visit) -> Answer:
     return Answer.json(200, {"data": {"deleted": True}, "meta": _total(visit)})
 
 
-def _delete_many(visit: Visit) -> Answer:
+def _delete_many(visit: RequestContext) -> Answer:
     done: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
     for subscription_id in listed(visit, "ids"):
@@ -117,7 +117,7 @@ def _delete_many(visit: Visit) -> Answer:
     return Answer.json(200, body | ({"errors": errors} if errors else {}))
 
 
-def _stream(visit: Visit) -> Answer:
+def _stream(visit: RequestContext) -> Answer:
     activity, app = visit.activity, visit.caller.app
     if visit.call.param("backfill_minutes") not in {None, "0"} and not app.enterprise:
         raise problems.bad_request("backfill is for Enterprise", backfill_minutes=["1"])
@@ -127,7 +127,7 @@ def _stream(visit: Visit) -> Answer:
     return Answer(status=200, headers=headers, stream=activity.connect(app))
 
 
-def _mine(visit: Visit, subscription_id: str) -> Subscription | None:
+def _mine(visit: RequestContext, subscription_id: str) -> StoredSubscription | None:
     found = visit.activity.subscriptions.get(subscription_id)
     return found if found is not None and found.app_id == visit.caller.app.id else None
 
@@ -137,16 +137,18 @@ def _not_there(subscription_id: str) -> Refused:
     return Refused(Answer.json(404, problem | {"status": 404}))
 
 
-def _total(visit: Visit) -> dict[str, int]:
+def _total(visit: RequestContext) -> dict[str, int]:
     return {"total_subscriptions": len(visit.activity.of_app(visit.caller.app.id))}
 
 
 _ONE = "/2/activity/subscriptions/{subscription_id}"
 ROUTES = (
-    Route("POST", "/2/activity/subscriptions", _create, "createActivitySubscription"),
-    Route("GET", "/2/activity/subscriptions", _list, "getActivitySubscriptions"),
-    Route("DELETE", "/2/activity/subscriptions", _delete_many, "deleteActivitySubscriptionsByIds"),
-    Route("PUT", _ONE, _update, "updateActivitySubscription"),
-    Route("DELETE", _ONE, _delete, "deleteActivitySubscription"),
-    Route("GET", "/2/activity/stream", _stream, "activityStream"),
+    ApiRoute("POST", "/2/activity/subscriptions", _create, "createActivitySubscription"),
+    ApiRoute("GET", "/2/activity/subscriptions", _list, "getActivitySubscriptions"),
+    ApiRoute(
+        "DELETE", "/2/activity/subscriptions", _delete_many, "deleteActivitySubscriptionsByIds"
+    ),
+    ApiRoute("PUT", _ONE, _update, "updateActivitySubscription"),
+    ApiRoute("DELETE", _ONE, _delete, "deleteActivitySubscription"),
+    ApiRoute("GET", "/2/activity/stream", _stream, "activityStream"),
 )

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from botkit.sandbox.wire import problems
 from botkit.sandbox.wire.exchange import Answer, as_object
 from botkit.sandbox.world.world import UnknownThingError
-from botkit.sandbox.x.context import Route, Visit
+from botkit.sandbox.x.context import ApiRoute, RequestContext
 from botkit.sandbox.x.objects import timestamp
 from botkit.sandbox.x.routes.consent_pages import SESSION_COOKIE
 
@@ -39,10 +39,12 @@ if TYPE_CHECKING:
 __all__ = ["ROUTES"]
 
 
-def _admin(act: Callable[[Visit, dict[str, Any]], Any]) -> Callable[[Visit], Answer]:
+def _admin(
+    act: Callable[[RequestContext, dict[str, Any]], Any],
+) -> Callable[[RequestContext], Answer]:
     """A route that takes a JSON object and says what is wrong with it."""
 
-    def run(visit: Visit) -> Answer:
+    def run(visit: RequestContext) -> Answer:
         body: dict[str, Any] | None = {}
         if visit.call.method == "POST":
             body = as_object(visit.call.body)
@@ -58,7 +60,7 @@ def _admin(act: Callable[[Visit, dict[str, Any]], Any]) -> Callable[[Visit], Ans
     return run
 
 
-def _add_user(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
+def _add_user(visit: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
     username = str(body["username"])
     if visit.world.logged_in is None:
         visit.world.logged_in = username
@@ -68,7 +70,7 @@ def _add_user(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
     return _user(user)
 
 
-def _add_app(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
+def _add_app(visit: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
     known = ("client_id", "client_secret", "api_key", "api_secret", "redirect_uris")
     options = {name: body[name] for name in known if name in body}
     app = visit.world.grants.add_app(str(body.get("name", "botkit sandbox")), **options)
@@ -88,7 +90,7 @@ def _add_app(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _log_in(visit: Visit) -> Answer:
+def _log_in(visit: RequestContext) -> Answer:
     body = as_object(visit.call.body) or {}
     user = visit.world.find_user(str(body.get("as")))
     if user is None:
@@ -100,7 +102,7 @@ def _log_in(visit: Visit) -> Answer:
     return answer
 
 
-def _grant(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
+def _grant(visit: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
     app = visit.world.grants.apps.get(str(body["client_id"]))
     if app is None:
         raise UnknownThingError("there is no app with this client_id")
@@ -114,7 +116,7 @@ def _grant(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _pair(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
+def _pair(visit: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
     app = visit.world.grants.apps.get(str(body["client_id"]))
     if app is None:
         raise UnknownThingError("there is no app with this client_id")
@@ -123,7 +125,7 @@ def _pair(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
     return {"oauth_token": pair.token, "oauth_token_secret": pair.secret, "level": pair.level}
 
 
-def _add_post(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
+def _add_post(visit: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
     author = visit.world.user(str(body["as"]))
     post = visit.world.add_post(
         author.id, str(body["text"]), reply_to=body.get("reply_to"), quoting=body.get("quote")
@@ -131,28 +133,28 @@ def _add_post(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
     return _post(visit, post)
 
 
-def _add_message(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
+def _add_message(visit: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
     sender, other = visit.world.user(str(body["as"])), visit.world.user(str(body["to"]))
     return _message(visit, visit.world.add_message(sender.id, other.id, str(body["text"])))
 
 
-def _delete(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
+def _delete(visit: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
     visit.world.delete_post(str(body["id"]))
     return {"deleted": True}
 
 
-def _revoke(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
+def _revoke(visit: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
     visit.world.revoke(visit.world.user(str(body["as"])).id)
     return {"revoked": True}
 
 
-def _plan(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
+def _plan(visit: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
     options = {name: value for name, value in body.items() if name != "kind"}
     visit.faults.plan(str(body["kind"]), options)
     return {"planned": body["kind"]}
 
 
-def _posts(visit: Visit, _: dict[str, Any]) -> dict[str, Any]:
+def _posts(visit: RequestContext, _: dict[str, Any]) -> dict[str, Any]:
     world, by, to = visit.world, visit.call.param("by"), visit.call.param("to")
     posts = [post for post in world.posts.values() if not post.deleted]
     if by:
@@ -164,7 +166,7 @@ def _posts(visit: Visit, _: dict[str, Any]) -> dict[str, Any]:
     return {"posts": [_post(visit, post) for post in posts[-limit:]]}
 
 
-def _messages(visit: Visit, _: dict[str, Any]) -> dict[str, Any]:
+def _messages(visit: RequestContext, _: dict[str, Any]) -> dict[str, Any]:
     of = visit.call.param("of")
     messages = list(visit.world.messages.values())
     if of:
@@ -172,7 +174,7 @@ def _messages(visit: Visit, _: dict[str, Any]) -> dict[str, Any]:
     return {"messages": [_message(visit, message) for message in messages]}
 
 
-def _state(visit: Visit, _: dict[str, Any]) -> dict[str, Any]:
+def _state(visit: RequestContext, _: dict[str, Any]) -> dict[str, Any]:
     world, activity = visit.world, visit.activity
     return {
         "now": timestamp(world.clock.now()),
@@ -201,7 +203,7 @@ def _user(user: UserRecord) -> dict[str, Any]:
     return {"id": user.id, "username": user.username, "name": user.name}
 
 
-def _post(visit: Visit, post: PostRecord) -> dict[str, Any]:
+def _post(visit: RequestContext, post: PostRecord) -> dict[str, Any]:
     return {
         "id": post.id,
         "by": visit.world.users[post.author_id].username,
@@ -214,7 +216,7 @@ def _post(visit: Visit, post: PostRecord) -> dict[str, Any]:
     }
 
 
-def _message(visit: Visit, message: MessageRecord) -> dict[str, Any]:
+def _message(visit: RequestContext, message: MessageRecord) -> dict[str, Any]:
     return {
         "id": message.id,
         "conversation_id": message.conversation_id,
@@ -226,17 +228,17 @@ def _message(visit: Visit, message: MessageRecord) -> dict[str, Any]:
 
 
 ROUTES = (
-    Route("POST", "/sandbox/users", _admin(_add_user)),
-    Route("POST", "/sandbox/apps", _admin(_add_app)),
-    Route("POST", "/sandbox/login", _log_in),
-    Route("POST", "/sandbox/grants", _admin(_grant)),
-    Route("POST", "/sandbox/pairs", _admin(_pair)),
-    Route("POST", "/sandbox/posts", _admin(_add_post)),
-    Route("GET", "/sandbox/posts", _admin(_posts)),
-    Route("POST", "/sandbox/messages", _admin(_add_message)),
-    Route("GET", "/sandbox/messages", _admin(_messages)),
-    Route("POST", "/sandbox/delete", _admin(_delete)),
-    Route("POST", "/sandbox/revoke", _admin(_revoke)),
-    Route("POST", "/sandbox/faults", _admin(_plan)),
-    Route("GET", "/sandbox/state", _admin(_state)),
+    ApiRoute("POST", "/sandbox/users", _admin(_add_user)),
+    ApiRoute("POST", "/sandbox/apps", _admin(_add_app)),
+    ApiRoute("POST", "/sandbox/login", _log_in),
+    ApiRoute("POST", "/sandbox/grants", _admin(_grant)),
+    ApiRoute("POST", "/sandbox/pairs", _admin(_pair)),
+    ApiRoute("POST", "/sandbox/posts", _admin(_add_post)),
+    ApiRoute("GET", "/sandbox/posts", _admin(_posts)),
+    ApiRoute("POST", "/sandbox/messages", _admin(_add_message)),
+    ApiRoute("GET", "/sandbox/messages", _admin(_messages)),
+    ApiRoute("POST", "/sandbox/delete", _admin(_delete)),
+    ApiRoute("POST", "/sandbox/revoke", _admin(_revoke)),
+    ApiRoute("POST", "/sandbox/faults", _admin(_plan)),
+    ApiRoute("GET", "/sandbox/state", _admin(_state)),
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from botkit.sandbox.x.context import Route, Visit
+from botkit.sandbox.x.context import ApiRoute, RequestContext
 from botkit.sandbox.x.routes import consent_pages
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ SCOPES: Mapping[str, str] = {
 """The scopes that X knows, in words. Source: X API docs, "OAuth 2.0 scopes"."""
 
 
-def _show(visit: Visit) -> Answer:
+def _show(visit: RequestContext) -> Answer:
     asked = dict(visit.call.query)
     app, scopes = _checked(visit, asked)
     return consent_pages.ask(
@@ -83,7 +83,7 @@ def _show(visit: Visit) -> Answer:
     )
 
 
-def _decide(visit: Visit) -> Answer:
+def _decide(visit: RequestContext) -> Answer:
     asked = dict(visit.call.query) | visit.call.fields()
     app, scopes = _checked(visit, asked)
     user = consent_pages.who_decides(visit, asked)
@@ -102,7 +102,7 @@ def _decide(visit: Visit) -> Answer:
     return consent_pages.back(asked["redirect_uri"], user, result)
 
 
-def _checked(visit: Visit, asked: dict[str, str]) -> tuple[App, list[str]]:
+def _checked(visit: RequestContext, asked: dict[str, str]) -> tuple[App, list[str]]:
     """The app and the scopes of a well-formed request. Raises `Refused`."""
     app = visit.world.grants.apps.get(asked.get("client_id", ""))
     if app is None:
@@ -139,8 +139,8 @@ def _fault(asked: dict[str, str]) -> str:
 
 
 CONSENT_ROUTES = (
-    Route("GET", "/i/oauth2/authorize", _show),
-    Route("POST", "/i/oauth2/authorize", _decide),
-    Route("GET", "/2/oauth2/authorize", _show),
-    Route("POST", "/2/oauth2/authorize", _decide),
+    ApiRoute("GET", "/i/oauth2/authorize", _show),
+    ApiRoute("POST", "/i/oauth2/authorize", _decide),
+    ApiRoute("GET", "/2/oauth2/authorize", _show),
+    ApiRoute("POST", "/2/oauth2/authorize", _decide),
 )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from botkit.sandbox.world.world import UserRecord
-    from botkit.sandbox.x.context import Visit
+    from botkit.sandbox.x.context import RequestContext
 
 __all__ = ["SESSION_COOKIE", "ask", "back", "current_user", "refusal", "show_pin", "who_decides"]
 
@@ -114,7 +114,7 @@ _PAGES = jinja2.Environment(
 
 
 def ask(
-    visit: Visit,
+    visit: RequestContext,
     *,
     app: str,
     heading: str,
@@ -147,7 +147,7 @@ def ask(
     )
 
 
-def who_decides(visit: Visit, asked: Mapping[str, str]) -> UserRecord:
+def who_decides(visit: RequestContext, asked: Mapping[str, str]) -> UserRecord:
     """The user who pressed a button: the one of the field `as`, else who is logged in."""
     name = asked.get("as") or current_user(visit)
     user = visit.world.find_user(name) if name else None
@@ -173,7 +173,7 @@ def show_pin(app: str, pin: str) -> Answer:
     return _page("pin", app=app, pin=pin)
 
 
-def current_user(visit: Visit) -> str | None:
+def current_user(visit: RequestContext) -> str | None:
     """The username of the browser's session, else of whoever is logged in here."""
     session = visit.call.cookie(SESSION_COOKIE)
     if session and visit.world.find_user(session):
@@ -181,7 +181,7 @@ def current_user(visit: Visit) -> str | None:
     return visit.world.logged_in
 
 
-def refusal(visit: Visit, reason: str) -> Refused:
+def refusal(visit: RequestContext, reason: str) -> Refused:
     """A page for a browser, JSON for others, with the reason that X would not give."""
     if "text/html" in visit.call.headers.get("accept", ""):
         return Refused(_page("refusal", 400, reason=reason))

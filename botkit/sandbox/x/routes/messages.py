@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from botkit.sandbox.wire import problems
 from botkit.sandbox.wire.exchange import Answer, Refused, as_object
 from botkit.sandbox.wire.timeline_pages import page_of
-from botkit.sandbox.x.context import Route, Visit
+from botkit.sandbox.x.context import ApiRoute, RequestContext
 from botkit.sandbox.x.objects import Wanted, message_json, user_json
 
 if TYPE_CHECKING:
@@ -20,12 +20,12 @@ _KEYS = frozenset({"text", "attachments"})
 _REACH = timedelta(days=30)
 
 
-def _to_participant(visit: Visit) -> Answer:
+def _to_participant(visit: RequestContext) -> Answer:
     other = visit.world.users.get(visit.path["participant_id"])
     return _send(visit, other)
 
 
-def _to_conversation(visit: Visit) -> Answer:
+def _to_conversation(visit: RequestContext) -> Answer:
     me = _user(visit)
     pair = visit.path["dm_conversation_id"].split("-")
     if me.id not in pair:
@@ -34,7 +34,7 @@ def _to_conversation(visit: Visit) -> Answer:
     return _send(visit, visit.world.users.get(other))
 
 
-def _send(visit: Visit, other: UserRecord | None) -> Answer:
+def _send(visit: RequestContext, other: UserRecord | None) -> Answer:
     me = _user(visit)
     body = as_object(visit.call.body)
     if body is None or set(body) - _KEYS:
@@ -50,20 +50,20 @@ def _send(visit: Visit, other: UserRecord | None) -> Answer:
     return Answer.json(201, {"data": data})
 
 
-def _all_events(visit: Visit) -> Answer:
+def _all_events(visit: RequestContext) -> Answer:
     return _events(visit, None)
 
 
-def _with_participant(visit: Visit) -> Answer:
+def _with_participant(visit: RequestContext) -> Answer:
     pair = sorted((_user(visit).id, visit.path["participant_id"]), key=int)
     return _events(visit, "-".join(pair))
 
 
-def _of_conversation(visit: Visit) -> Answer:
+def _of_conversation(visit: RequestContext) -> Answer:
     return _events(visit, visit.path["id"])
 
 
-def _events(visit: Visit, conversation_id: str | None) -> Answer:
+def _events(visit: RequestContext, conversation_id: str | None) -> Answer:
     since = visit.world.clock.now() - _REACH
     messages = [
         message
@@ -83,7 +83,7 @@ def _events(visit: Visit, conversation_id: str | None) -> Answer:
     return Answer.json(200, body)
 
 
-def _event(visit: Visit) -> Answer:
+def _event(visit: RequestContext) -> Answer:
     event_id = visit.path["event_id"]
     message = visit.world.messages.get(event_id)
     me = _user(visit)
@@ -93,14 +93,14 @@ def _event(visit: Visit) -> Answer:
     return Answer.json(200, {"data": message_json(message, Wanted(visit.call).message_fields)})
 
 
-def _delete(visit: Visit) -> Answer:
+def _delete(visit: RequestContext) -> Answer:
     message = visit.world.messages.get(visit.path["event_id"])
     if message is not None:
         message.deleted_for.add(_user(visit).id)
     return Answer.json(200, {"data": {"deleted": True}})
 
 
-def _user(visit: Visit) -> UserRecord:
+def _user(visit: RequestContext) -> UserRecord:
     user = visit.caller.user
     if user is None:
         raise problems.unauthorized()
@@ -109,23 +109,23 @@ def _user(visit: Visit) -> UserRecord:
 
 _WITH = "/2/dm_conversations/with/{participant_id}"
 ROUTES = (
-    Route("POST", f"{_WITH}/messages", _to_participant, "createDirectMessagesByParticipantId"),
-    Route(
+    ApiRoute("POST", f"{_WITH}/messages", _to_participant, "createDirectMessagesByParticipantId"),
+    ApiRoute(
         "GET", f"{_WITH}/dm_events", _with_participant, "getDirectMessagesEventsByParticipantId"
     ),
-    Route(
+    ApiRoute(
         "POST",
         "/2/dm_conversations/{dm_conversation_id}/messages",
         _to_conversation,
         "createDirectMessagesByConversationId",
     ),
-    Route(
+    ApiRoute(
         "GET",
         "/2/dm_conversations/{id}/dm_events",
         _of_conversation,
         "getDirectMessagesEventsByConversationId",
     ),
-    Route("GET", "/2/dm_events", _all_events, "getDirectMessagesEvents"),
-    Route("GET", "/2/dm_events/{event_id}", _event, "getDirectMessagesEventsById"),
-    Route("DELETE", "/2/dm_events/{event_id}", _delete, "deleteDirectMessagesEvents"),
+    ApiRoute("GET", "/2/dm_events", _all_events, "getDirectMessagesEvents"),
+    ApiRoute("GET", "/2/dm_events/{event_id}", _event, "getDirectMessagesEventsById"),
+    ApiRoute("DELETE", "/2/dm_events/{event_id}", _delete, "deleteDirectMessagesEvents"),
 )

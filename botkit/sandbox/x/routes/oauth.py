@@ -15,7 +15,7 @@ from urllib.parse import unquote_plus
 
 from botkit.sandbox.wire import problems
 from botkit.sandbox.wire.exchange import Answer, Refused
-from botkit.sandbox.x.context import Route, Visit
+from botkit.sandbox.x.context import ApiRoute, RequestContext
 from botkit.sandbox.x.routes.consent import CONSENT_ROUTES
 from botkit.sandbox.x.routes.oauth1 import OAUTH1_ROUTES, signing_pair
 
@@ -32,7 +32,7 @@ _WRONG_TOKEN = "Value passed for the token was invalid."  # noqa: S105 - X's wor
 _NO_BASIC = "Missing valid authorization header"
 
 
-def _token(visit: Visit) -> Answer:
+def _token(visit: RequestContext) -> Answer:
     fields = visit.call.fields()
     grants = visit.world.grants
     kind = fields.get("grant_type", "")
@@ -53,7 +53,7 @@ def _token(visit: Visit) -> Answer:
     )
 
 
-def _exchange(visit: Visit, fields: dict[str, str], app: App) -> Answer:
+def _exchange(visit: RequestContext, fields: dict[str, str], app: App) -> Answer:
     grants = visit.world.grants
     value = _needed(fields, "code")
     redirect_uri = _needed(fields, "redirect_uri")
@@ -76,7 +76,7 @@ def _proves(code: Code, verifier: str) -> bool:
     return hmac.compare_digest(code.challenge.encode(), challenge)
 
 
-def _tokens(visit: Visit, grant: Grant) -> Answer:
+def _tokens(visit: RequestContext, grant: Grant) -> Answer:
     body: dict[str, object] = {
         "token_type": "bearer",
         "expires_in": int(visit.world.rules.access_ttl_s),
@@ -88,7 +88,7 @@ def _tokens(visit: Visit, grant: Grant) -> Answer:
     return Answer.json(200, body, cache_control="no-store", pragma="no-cache")
 
 
-def _revoke(visit: Visit) -> Answer:
+def _revoke(visit: RequestContext) -> Answer:
     fields = visit.call.fields()
     app = _client(visit, fields)
     token = _needed(fields, "token")
@@ -100,14 +100,14 @@ def _revoke(visit: Visit) -> Answer:
     return Answer.json(200, {"revoked": True})
 
 
-def _bearer(visit: Visit) -> Answer:
+def _bearer(visit: RequestContext) -> Answer:
     app = _app_by_basic(visit)
     if visit.call.fields().get("grant_type") != "client_credentials":
         _needed({}, "grant_type")
     return Answer.json(200, {"token_type": "bearer", "access_token": app.bearer})
 
 
-def _invalidate_bearer(visit: Visit) -> Answer:
+def _invalidate_bearer(visit: RequestContext) -> Answer:
     """By Basic with a form, or by a call that the app's owner signed.
 
     Source: docs/explanation/x-facts.md, 3.4.
@@ -121,7 +121,7 @@ def _invalidate_bearer(visit: Visit) -> Answer:
     return Answer.json(200, {"access_token": token})
 
 
-def _app_by_basic(visit: Visit) -> App:
+def _app_by_basic(visit: RequestContext) -> App:
     """The app whose key and secret stand in the header."""
     pair = _basic(visit)
     app = visit.world.grants.app_by_key(pair[0]) if pair else None
@@ -135,7 +135,7 @@ def _app_by_basic(visit: Visit) -> App:
     return app
 
 
-def _client(visit: Visit, fields: dict[str, str]) -> App:
+def _client(visit: RequestContext, fields: dict[str, str]) -> App:
     """The app that calls. A confidential one shows its secret by HTTP Basic, and only so."""
     apps = visit.world.grants.apps
     pair = _basic(visit)
@@ -160,7 +160,7 @@ def _client(visit: Visit, fields: dict[str, str]) -> App:
     return app
 
 
-def _basic(visit: Visit) -> tuple[str, str] | None:
+def _basic(visit: RequestContext) -> tuple[str, str] | None:
     """Id and secret of a Basic header, form-decoded. Source: RFC 6749 section 2.3.1."""
     scheme, _, encoded = visit.call.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
@@ -187,8 +187,8 @@ def _needed(fields: dict[str, str], name: str) -> str:
 ROUTES = (
     *CONSENT_ROUTES,
     *OAUTH1_ROUTES,
-    Route("POST", "/2/oauth2/token", _token),
-    Route("POST", "/2/oauth2/revoke", _revoke),
-    Route("POST", "/oauth2/token", _bearer),
-    Route("POST", "/oauth2/invalidate_token", _invalidate_bearer),
+    ApiRoute("POST", "/2/oauth2/token", _token),
+    ApiRoute("POST", "/2/oauth2/revoke", _revoke),
+    ApiRoute("POST", "/oauth2/token", _bearer),
+    ApiRoute("POST", "/oauth2/invalidate_token", _invalidate_bearer),
 )

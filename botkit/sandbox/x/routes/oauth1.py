@@ -14,14 +14,14 @@ from urllib.parse import urlencode
 from botkit.sandbox.wire import problems
 from botkit.sandbox.wire.exchange import Answer
 from botkit.sandbox.world.oauth1_tokens import PIN_CALLBACK, Signed, read_signed
-from botkit.sandbox.x.context import Route, Visit
+from botkit.sandbox.x.context import ApiRoute, RequestContext
 from botkit.sandbox.x.routes import consent_pages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from botkit.sandbox.world.grants import App
-    from botkit.sandbox.world.oauth1_tokens import Pair, RequestToken
+    from botkit.sandbox.world.oauth1_tokens import OAuth1Token, RequestToken
     from botkit.sandbox.world.world import UserRecord
 
 __all__ = ["OAUTH1_ROUTES", "signing_pair"]
@@ -41,7 +41,7 @@ _LEVELS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def signing_pair(visit: Visit) -> Pair | None:
+def signing_pair(visit: RequestContext) -> OAuth1Token | None:
     """The living access token that signed a call; None when the call is not signed at all.
 
     Raises:
@@ -58,7 +58,7 @@ def signing_pair(visit: Visit) -> Pair | None:
     return pair
 
 
-def _request_token(visit: Visit) -> Answer:
+def _request_token(visit: RequestContext) -> Answer:
     signed = _signed(visit)
     app = _app(visit, signed)
     visit.world.pairs.check(visit.call, signed, app)
@@ -82,7 +82,7 @@ def _request_token(visit: Visit) -> Answer:
     )
 
 
-def _show(visit: Visit) -> Answer:
+def _show(visit: RequestContext) -> Answer:
     token = _asked(visit, visit.call.param("oauth_token") or "")
     wanted = visit.world.find_user(visit.call.param("screen_name") or "")
     return consent_pages.ask(
@@ -98,7 +98,7 @@ def _show(visit: Visit) -> Answer:
     )
 
 
-def _sign_in(visit: Visit) -> Answer:
+def _sign_in(visit: RequestContext) -> Answer:
     """As the consent page, but straight back when the user agreed before."""
     token = _asked(visit, visit.call.param("oauth_token") or "")
     name = consent_pages.current_user(visit)
@@ -109,7 +109,7 @@ def _sign_in(visit: Visit) -> Answer:
     return _agreed(visit, token, user) if known else _show(visit)
 
 
-def _decide(visit: Visit) -> Answer:
+def _decide(visit: RequestContext) -> Answer:
     asked = dict(visit.call.query) | visit.call.fields()
     token = _asked(visit, asked.get("oauth_token", ""))
     user = consent_pages.who_decides(visit, asked)
@@ -121,7 +121,7 @@ def _decide(visit: Visit) -> Answer:
     return consent_pages.back(token.callback, user, {"denied": token.token})
 
 
-def _agreed(visit: Visit, token: RequestToken, user: UserRecord) -> Answer:
+def _agreed(visit: RequestContext, token: RequestToken, user: UserRecord) -> Answer:
     verifier = visit.world.pairs.agree(token, user.id)
     if token.callback == PIN_CALLBACK:
         return consent_pages.show_pin(token.app.name, verifier)
@@ -129,7 +129,7 @@ def _agreed(visit: Visit, token: RequestToken, user: UserRecord) -> Answer:
     return consent_pages.back(token.callback, user, result)
 
 
-def _access_token(visit: Visit) -> Answer:
+def _access_token(visit: RequestContext) -> Answer:
     signed = _signed(visit)
     app = _app(visit, signed)
     pairs = visit.world.pairs
@@ -152,7 +152,7 @@ def _access_token(visit: Visit) -> Answer:
     )
 
 
-def _invalidate(visit: Visit) -> Answer:
+def _invalidate(visit: RequestContext) -> Answer:
     pair = signing_pair(visit)
     if pair is None:
         raise problems.v1_error(400, 215, "Bad Authentication data.")
@@ -160,21 +160,21 @@ def _invalidate(visit: Visit) -> Answer:
     return Answer.json(200, {"access_token": pair.token})
 
 
-def _signed(visit: Visit) -> Signed:
+def _signed(visit: RequestContext) -> Signed:
     signed = read_signed(visit.call)
     if signed is None:
         raise problems.v1_error(400, 215, "Bad Authentication data.")
     return signed
 
 
-def _app(visit: Visit, signed: Signed) -> App:
+def _app(visit: RequestContext, signed: Signed) -> App:
     app = visit.world.grants.app_by_key(signed.get("oauth_consumer_key"))
     if app is None:
         raise problems.bad_signature()
     return app
 
 
-def _asked(visit: Visit, value: str) -> RequestToken:
+def _asked(visit: RequestContext, value: str) -> RequestToken:
     token = visit.world.pairs.request_token(value)
     if token is None or token.verifier:
         raise consent_pages.refusal(
@@ -189,12 +189,12 @@ def _form(**fields: str) -> Answer:
 
 
 OAUTH1_ROUTES = (
-    Route("POST", "/oauth/request_token", _request_token),
-    Route("GET", "/oauth/authorize", _show),
-    Route("POST", "/oauth/authorize", _decide),
-    Route("GET", "/oauth/authenticate", _sign_in),
-    Route("POST", "/oauth/authenticate", _decide),
-    Route("POST", "/oauth/access_token", _access_token),
-    Route("POST", "/1.1/oauth/invalidate_token", _invalidate),
-    Route("POST", "/1.1/oauth/invalidate_token.json", _invalidate),
+    ApiRoute("POST", "/oauth/request_token", _request_token),
+    ApiRoute("GET", "/oauth/authorize", _show),
+    ApiRoute("POST", "/oauth/authorize", _decide),
+    ApiRoute("GET", "/oauth/authenticate", _sign_in),
+    ApiRoute("POST", "/oauth/authenticate", _decide),
+    ApiRoute("POST", "/oauth/access_token", _access_token),
+    ApiRoute("POST", "/1.1/oauth/invalidate_token", _invalidate),
+    ApiRoute("POST", "/1.1/oauth/invalidate_token.json", _invalidate),
 )

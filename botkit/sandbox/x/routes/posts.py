@@ -16,7 +16,7 @@ from botkit.protocol.rules import policy
 from botkit.sandbox.wire import problems
 from botkit.sandbox.wire.exchange import Answer, Refused, as_object
 from botkit.sandbox.wire.timeline_pages import page_of
-from botkit.sandbox.x.context import Route, Visit
+from botkit.sandbox.x.context import ApiRoute, RequestContext
 from botkit.sandbox.x.objects import Wanted, posts_body
 from botkit.sandbox.x.routes.users import listed
 
@@ -58,7 +58,7 @@ class _Reply(Struct, frozen=True, forbid_unknown_fields=True):
     auto_populate_reply_metadata: bool = False
 
 
-def _create(visit: Visit) -> Answer:
+def _create(visit: RequestContext) -> Answer:
     body = _body(visit)
     author = _user(visit)
     text = body.get("text")
@@ -85,7 +85,7 @@ def _create(visit: Visit) -> Answer:
     return Answer.json(201, {"data": data})
 
 
-def _body(visit: Visit) -> dict[str, Any]:
+def _body(visit: RequestContext) -> dict[str, Any]:
     body = as_object(visit.call.body)
     if visit.call.media_type != "application/json" or body is None:
         raise problems.invalid_request(
@@ -100,14 +100,14 @@ def _body(visit: Visit) -> dict[str, Any]:
     return body
 
 
-def _user(visit: Visit) -> UserRecord:
+def _user(visit: RequestContext) -> UserRecord:
     user = visit.caller.user
     if user is None:
         raise problems.unauthorized()
     return user
 
 
-def _check_text(visit: Visit, text: str) -> None:
+def _check_text(visit: RequestContext, text: str) -> None:
     if policy.weighted_length(text) > visit.world.rules.max_text_weight:
         # Code 186 of the older API.
         raise problems.forbidden("Your Tweet text is too long.")
@@ -122,7 +122,7 @@ def _reply(body: dict[str, Any]) -> _Reply | None:
         raise problems.invalid_request(f"$.reply: {wrong}") from wrong
 
 
-def _target(visit: Visit, author: UserRecord, reply: _Reply) -> PostRecord:
+def _target(visit: RequestContext, author: UserRecord, reply: _Reply) -> PostRecord:
     """The post to be answered, if the account may answer it."""
     target = visit.world.posts.get(reply.in_reply_to_tweet_id)
     if target is None or target.deleted:
@@ -134,14 +134,14 @@ def _target(visit: Visit, author: UserRecord, reply: _Reply) -> PostRecord:
     return target
 
 
-def _summons(visit: Visit, target: PostRecord, author: UserRecord) -> bool:
+def _summons(visit: RequestContext, target: PostRecord, author: UserRecord) -> bool:
     """Whether that very post's author mentioned or quoted the account, or is the account."""
     if author.id in {target.author_id, target.quoted_user_id}:
         return True
     return target.mentions(author.id, explicit=not visit.world.rules.implicit_summons)
 
 
-def _check_quote(visit: Visit, author: UserRecord, quoted_id: Any) -> None:
+def _check_quote(visit: RequestContext, author: UserRecord, quoted_id: Any) -> None:
     if quoted_id is None:
         return
     quoted = visit.world.posts.get(str(quoted_id))
@@ -157,7 +157,7 @@ def _check_quote(visit: Visit, author: UserRecord, quoted_id: Any) -> None:
 
 
 def _check_duplicate(
-    visit: Visit, author: UserRecord, text: str, target: PostRecord | None
+    visit: RequestContext, author: UserRecord, text: str, target: PostRecord | None
 ) -> None:
     # The same normalised text and reply target. Source: docs/explanation/x-facts.md, 12.3.
     since = visit.world.clock.now() - timedelta(seconds=visit.world.rules.duplicate_window_s)
@@ -171,7 +171,7 @@ def _check_duplicate(
             raise problems.duplicate_content()
 
 
-def _delete(visit: Visit) -> Answer:
+def _delete(visit: RequestContext) -> Answer:
     post = visit.world.posts.get(visit.path["id"])
     author = _user(visit)
     if post is not None and post.author_id != author.id:
@@ -181,7 +181,7 @@ def _delete(visit: Visit) -> Answer:
     return Answer.json(200, {"data": {"deleted": True}})
 
 
-def _by_id(visit: Visit) -> Answer:
+def _by_id(visit: RequestContext) -> Answer:
     post_id = visit.path["id"]
     post = visit.world.posts.get(post_id)
     if post is None or post.deleted:
@@ -189,7 +189,7 @@ def _by_id(visit: Visit) -> Answer:
     return Answer.json(200, posts_body(visit.world, [post], Wanted(visit.call), single=True))
 
 
-def _by_ids(visit: Visit) -> Answer:
+def _by_ids(visit: RequestContext) -> Answer:
     found: list[PostRecord] = []
     errors: list[dict[str, Any]] = []
     for post_id in listed(visit, "ids"):
@@ -202,18 +202,18 @@ def _by_ids(visit: Visit) -> Answer:
     return Answer.json(200, body | ({"errors": errors} if errors else {}))
 
 
-def _mentions(visit: Visit) -> Answer:
+def _mentions(visit: RequestContext) -> Answer:
     return _timeline(visit, visit.world.posts_naming(_reader_of(visit)), reach=800)
 
 
-def _posts_of(visit: Visit) -> Answer:
+def _posts_of(visit: RequestContext) -> Answer:
     posts = visit.world.posts_by(_reader_of(visit))
     if "replies" in (visit.call.param("exclude") or "").split(","):
         return _timeline(visit, [post for post in posts if not post.reply_to_id], reach=800)
     return _timeline(visit, posts, reach=3200)
 
 
-def _reader_of(visit: Visit) -> str:
+def _reader_of(visit: RequestContext) -> str:
     user_id = visit.path["id"]
     if user_id not in visit.world.users:
         problem = problems.missing("user", user_id, parameter="id")
@@ -221,17 +221,17 @@ def _reader_of(visit: Visit) -> str:
     return user_id
 
 
-def _timeline(visit: Visit, posts: Sequence[PostRecord], *, reach: int) -> Answer:
+def _timeline(visit: RequestContext, posts: Sequence[PostRecord], *, reach: int) -> Answer:
     page, meta = page_of(posts, visit.call, least=5, most=100, default=10, reach=reach)
     body = posts_body(visit.world, page, Wanted(visit.call))
     return Answer.json(200, body | {"meta": meta})
 
 
 ROUTES = (
-    Route("POST", "/2/tweets", _create, "createPosts"),
-    Route("GET", "/2/tweets", _by_ids, "getPostsByIds"),
-    Route("GET", "/2/tweets/{id}", _by_id, "getPostsById"),
-    Route("DELETE", "/2/tweets/{id}", _delete, "deletePosts"),
-    Route("GET", "/2/users/{id}/mentions", _mentions, "getUsersMentions"),
-    Route("GET", "/2/users/{id}/tweets", _posts_of, "getUsersPosts"),
+    ApiRoute("POST", "/2/tweets", _create, "createPosts"),
+    ApiRoute("GET", "/2/tweets", _by_ids, "getPostsByIds"),
+    ApiRoute("GET", "/2/tweets/{id}", _by_id, "getPostsById"),
+    ApiRoute("DELETE", "/2/tweets/{id}", _delete, "deletePosts"),
+    ApiRoute("GET", "/2/users/{id}/mentions", _mentions, "getUsersMentions"),
+    ApiRoute("GET", "/2/users/{id}/tweets", _posts_of, "getUsersPosts"),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from botkit.sandbox.wire.exchange import Answer
-from botkit.sandbox.x.context import Route, Visit
+from botkit.sandbox.x.context import ApiRoute, RequestContext
 
 __all__ = ["ROUTES"]
 
@@ -11,7 +11,7 @@ _CAP = 3_000_000
 """Posts that a self-serve app may read in a month. Source: X API docs, "Pricing"."""
 
 
-def _usage(visit: Visit) -> Answer:
+def _usage(visit: RequestContext) -> Answer:
     app = visit.caller.app
     usage = {
         "cap_reset_day": 1,
@@ -22,4 +22,4 @@ def _usage(visit: Visit) -> Answer:
     return Answer.json(200, {"data": usage})
 
 
-ROUTES = (Route("GET", "/2/usage/tweets", _usage, operation="getUsage"),)
+ROUTES = (ApiRoute("GET", "/2/usage/tweets", _usage, operation="getUsage"),)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from botkit.sandbox.wire import problems
 from botkit.sandbox.wire.exchange import Answer
-from botkit.sandbox.x.context import Route, Visit
+from botkit.sandbox.x.context import ApiRoute, RequestContext
 from botkit.sandbox.x.objects import Wanted, user_json
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["ROUTES", "listed"]
 
 
-def listed(visit: Visit, name: str, *, most: int = 100) -> list[str]:
+def listed(visit: RequestContext, name: str, *, most: int = 100) -> list[str]:
     """The values of a comma-separated parameter: 1 to `most`."""
     values = [value for value in (visit.call.param(name) or "").split(",") if value]
     if not 1 <= len(values) <= most:
@@ -26,31 +26,31 @@ def listed(visit: Visit, name: str, *, most: int = 100) -> list[str]:
     return values
 
 
-def _me(visit: Visit) -> Answer:
+def _me(visit: RequestContext) -> Answer:
     user = visit.caller.user
     if user is None:
         raise problems.unauthorized()
     return Answer.json(200, {"data": user_json(user, _fields(visit))})
 
 
-def _by_ids(visit: Visit) -> Answer:
+def _by_ids(visit: RequestContext) -> Answer:
     return _many(visit, "ids", visit.world.users.get)
 
 
-def _by_usernames(visit: Visit) -> Answer:
+def _by_usernames(visit: RequestContext) -> Answer:
     return _many(visit, "usernames", visit.world.find_user)
 
 
-def _by_id(visit: Visit) -> Answer:
+def _by_id(visit: RequestContext) -> Answer:
     return _one(visit, visit.world.users.get(visit.path["id"]), visit.path["id"], "id")
 
 
-def _by_username(visit: Visit) -> Answer:
+def _by_username(visit: RequestContext) -> Answer:
     username = visit.path["username"]
     return _one(visit, visit.world.find_user(username), username, "username")
 
 
-def _many(visit: Visit, name: str, find: Callable[[str], UserRecord | None]) -> Answer:
+def _many(visit: RequestContext, name: str, find: Callable[[str], UserRecord | None]) -> Answer:
     found: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
     for value in listed(visit, name):
@@ -63,22 +63,22 @@ def _many(visit: Visit, name: str, find: Callable[[str], UserRecord | None]) -> 
     return Answer.json(200, body | ({"errors": errors} if errors else {}))
 
 
-def _one(visit: Visit, user: UserRecord | None, value: str, parameter: str) -> Answer:
+def _one(visit: RequestContext, user: UserRecord | None, value: str, parameter: str) -> Answer:
     if user is None:
         return Answer.json(200, {"errors": [problems.missing("user", value, parameter=parameter)]})
     return Answer.json(200, {"data": user_json(user, _fields(visit))})
 
 
-def _fields(visit: Visit) -> frozenset[str]:
+def _fields(visit: RequestContext) -> frozenset[str]:
     wanted = Wanted(visit.call)
     # The newest document has `affiliation` as an expansion.
     return wanted.user_fields | (wanted.expansions & {"affiliation"})
 
 
 ROUTES = (
-    Route("GET", "/2/users/me", _me, "getUsersMe"),
-    Route("GET", "/2/users", _by_ids, "getUsersByIds"),
-    Route("GET", "/2/users/by", _by_usernames, "getUsersByUsernames"),
-    Route("GET", "/2/users/by/username/{username}", _by_username, "getUsersByUsername"),
-    Route("GET", "/2/users/{id}", _by_id, "getUsersById"),
+    ApiRoute("GET", "/2/users/me", _me, "getUsersMe"),
+    ApiRoute("GET", "/2/users", _by_ids, "getUsersByIds"),
+    ApiRoute("GET", "/2/users/by", _by_usernames, "getUsersByUsernames"),
+    ApiRoute("GET", "/2/users/by/username/{username}", _by_username, "getUsersByUsername"),
+    ApiRoute("GET", "/2/users/{id}", _by_id, "getUsersById"),
 )

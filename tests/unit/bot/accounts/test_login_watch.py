@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from botkit.bot.accounts.login_watch import LoginWatch
-from botkit.client.logins.grants import LoginStatus
 from botkit.client.logins.oauth1_fallback import StandIn
+from botkit.client.logins.oauth2_login import LoginStatus
 from botkit.errors import MissingScope, StoreUnavailable
 from botkit.model.events import AccountState
 from botkit.model.tokens import CredentialKind, LoginState

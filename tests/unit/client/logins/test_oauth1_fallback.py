@@ -10,8 +10,8 @@ import pytest
 
 from botkit.client.api.limiter import Limiter
 from botkit.client.api.x_api import XApi
-from botkit.client.logins.grants import HANDED_OVER
 from botkit.client.logins.oauth1_fallback import StandIn, stand_in_of
+from botkit.client.logins.oauth2_login import HANDED_OVER
 from botkit.errors import MissingScope, OutcomeUnknown, Parked, TransportError, Unauthorized
 from botkit.model.tokens import CredentialKind, LoginState
 from botkit.protocol.api import requests

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from botkit.client.logins.oauth1_logins import Pairs, keys_fingerprint
-from botkit.client.refresh.refresh_leader import NeverKeeper
+from botkit.client.logins.oauth1_logins import OAuth1Logins, keys_fingerprint
+from botkit.client.refresh.refresh_leader import NeverLeader
 from botkit.errors import Parked, Unauthorized
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, LoginState, Secret, TokenPair
@@ -352,10 +352,10 @@ async def test_a_state_that_the_store_cannot_take_is_known_all_the_same(world: W
 
 
 async def test_a_process_that_judges_nothing_only_reads(world: World) -> None:
-    async with held_in(world, role=NeverKeeper()) as held:
+    async with held_in(world, role=NeverLeader()) as held:
         await held.refused(89)
         assert (await held.stored()).status is OK
-        assert isinstance(held.pairs, Pairs)
+        assert isinstance(held.pairs, OAuth1Logins)
 
 
 async def test_a_doubt_outlives_the_process(world: World) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from botkit.client.logins.context import Surroundings
-from botkit.client.logins.rollback_guard import FileWitness, Seen
-from botkit.client.signin.oauth2_login import LoginAttempt, LoginWish
+from botkit.client.logins.context import LoginContext
+from botkit.client.logins.rollback_guard import FileRollbackGuard, Seen
+from botkit.client.signin.oauth2_attempt import LoginWish, OAuth2Attempt
 from botkit.errors import InvalidGrant
 from botkit.model.tokens import LoginState
 from botkit.sandbox.harness.pauses import threads_counted
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def witness(world: World, tmp_path: Path) -> AsyncIterator[FileWitness]:
+async def witness(world: World, tmp_path: Path) -> AsyncIterator[FileRollbackGuard]:
     with threads_counted(world.clock):
-        yield FileWitness(tmp_path / "witness")
+        yield FileRollbackGuard(tmp_path / "witness")
 
 
-async def _refreshed(world: World, witness: FileWitness, tmp_path: Path) -> None:
+async def _refreshed(world: World, witness: FileRollbackGuard, tmp_path: Path) -> None:
     """A login of generation 2, whose first generation was copied before."""
     await world.log_in(left=EXPIRED)
     row, tokens = await world.row(), await world.tokens()
@@ -40,7 +40,7 @@ async def _refreshed(world: World, witness: FileWitness, tmp_path: Path) -> None
 
 
 async def test_an_old_store_refreshes_nothing_and_says_so(
-    world: World, witness: FileWitness, tmp_path: Path
+    world: World, witness: FileRollbackGuard, tmp_path: Path
 ) -> None:
     await _refreshed(world, witness, tmp_path)
     kept = keeper_in(world, witness=witness)
@@ -52,7 +52,7 @@ async def test_an_old_store_refreshes_nothing_and_says_so(
 
 
 async def test_it_is_said_at_the_start_though_the_access_token_lives(
-    world: World, witness: FileWitness
+    world: World, witness: FileRollbackGuard
 ) -> None:
     await world.log_in(left=LAST_MINUTE)
     row = await world.row()
@@ -63,7 +63,7 @@ async def test_it_is_said_at_the_start_though_the_access_token_lives(
 
 
 async def test_two_copies_that_went_different_ways_are_told_apart(
-    world: World, witness: FileWitness
+    world: World, witness: FileRollbackGuard
 ) -> None:
     await world.log_in(left=EXPIRED)
     await witness.note(await world.row(), Seen(gen=1, hash="of the other copy"))
@@ -73,12 +73,12 @@ async def test_two_copies_that_went_different_ways_are_told_apart(
 
 
 async def test_after_an_old_store_a_new_login_is_good(
-    world: World, witness: FileWitness, tmp_path: Path
+    world: World, witness: FileRollbackGuard, tmp_path: Path
 ) -> None:
     await _refreshed(world, witness, tmp_path)
     with pytest.raises(InvalidGrant):
         await keeper_in(world, witness=witness).access()
-    around = Surroundings(
+    around = LoginContext(
         store=world.real_store,
         vault=world.vault,
         transport=world.peer,
@@ -87,7 +87,7 @@ async def test_after_an_old_store_a_new_login_is_good(
         apps=APPS,
         witness=witness,
     )
-    attempt = LoginAttempt(
+    attempt = OAuth2Attempt(
         around, LoginWish(redirect_uri="http://127.0.0.1:8765/callback", scopes=SCOPES)
     )
     state = attempt.url.partition("state=")[2].partition("&")[0]
@@ -99,7 +99,7 @@ async def test_after_an_old_store_a_new_login_is_good(
 
 @pytest.mark.parametrize("known", [None, Seen(gen=1, hash="older")])
 async def test_a_witness_that_is_behind_is_made_whole_with_a_warning(
-    world: World, witness: FileWitness, known: Seen | None
+    world: World, witness: FileRollbackGuard, known: Seen | None
 ) -> None:
     await world.log_in(left=LAST_MINUTE, gen=1)
     first = await world.row()
@@ -122,13 +122,13 @@ async def test_a_witness_that_cannot_be_written_costs_a_warning_and_no_login(
     (tmp_path / "witness").write_text("a file where the folder belongs")
     await world.log_in(left=EXPIRED)
     with structlog.testing.capture_logs() as logs, threads_counted(world.clock):
-        kept = keeper_in(world, witness=FileWitness(tmp_path / "witness"))
+        kept = keeper_in(world, witness=FileRollbackGuard(tmp_path / "witness"))
         assert await kept.access() == "at-2"
     assert "witness not written" in [line["event"] for line in logs]
 
 
 async def test_it_names_no_token_and_is_for_this_user_only(
-    world: World, witness: FileWitness, tmp_path: Path
+    world: World, witness: FileRollbackGuard, tmp_path: Path
 ) -> None:
     await world.log_in(left=EXPIRED)
     await keeper_in(world, witness=witness).access()
@@ -141,7 +141,7 @@ async def test_it_names_no_token_and_is_for_this_user_only(
 
 
 async def test_what_is_cut_or_forgotten_is_as_if_it_were_not_there(
-    world: World, witness: FileWitness, tmp_path: Path
+    world: World, witness: FileRollbackGuard, tmp_path: Path
 ) -> None:
     row = await world.log_in()
     await witness.note(row, Seen(gen=1, hash="h"))

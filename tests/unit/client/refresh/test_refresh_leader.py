@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from botkit.client.refresh.refresh_leader import NeverKeeper
+from botkit.client.refresh.refresh_leader import NeverLeader
 from botkit.errors import LeaseLost, Parked
 from botkit.model.tokens import LoginState, Secret
 from tests.unit.client.fakes import GREETER, MemoryRescue, World
@@ -271,7 +271,7 @@ async def test_a_process_that_shall_never_refresh_follows_and_judges_nothing(
     await world.real_store.credentials.mark_sent(row, "i-1")
     whole = world.vault
     world.vault = _ShutVault(whole)
-    follower = keeper_in(world, role=NeverKeeper())
+    follower = keeper_in(world, role=NeverLeader())
     world.vault = whole
     assert await follower.access() == "at-1"
     await world.clock.advance(timedelta(minutes=6))

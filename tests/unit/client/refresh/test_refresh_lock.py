@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from botkit.client.refresh.refresh_lock import FileGrantLock
+from botkit.client.refresh.refresh_lock import FileRefreshLock
 from botkit.errors import Conflict, LeaseLost, StoreUnavailable
 from botkit.model.tokens import LoginState
 from botkit.sandbox.harness.pauses import threads_counted
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def lock(world: World, tmp_path: Path) -> AsyncIterator[FileGrantLock]:
+async def lock(world: World, tmp_path: Path) -> AsyncIterator[FileRefreshLock]:
     with threads_counted(world.clock):
-        yield FileGrantLock(tmp_path / "logins", clock=world.clock, entropy=world.entropy)
+        yield FileRefreshLock(tmp_path / "logins", clock=world.clock, entropy=world.entropy)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def _file(tmp_path: Path) -> Path:
 
 
 async def test_one_holds_it_at_a_time_and_the_next_waits(
-    world: World, lock: FileGrantLock, row: CredentialRow
+    world: World, lock: FileRefreshLock, row: CredentialRow
 ) -> None:
     seen: list[str] = []
 
@@ -68,7 +68,7 @@ async def test_one_holds_it_at_a_time_and_the_next_waits(
 
 
 async def test_without_waiting_a_held_one_is_refused_at_once_and_says_by_whom(
-    world: World, lock: FileGrantLock, row: CredentialRow
+    world: World, lock: FileRefreshLock, row: CredentialRow
 ) -> None:
     async with lock(row):
         before = world.clock.monotonic()
@@ -81,7 +81,7 @@ async def test_without_waiting_a_held_one_is_refused_at_once_and_says_by_whom(
 
 
 async def test_whoever_waits_too_long_gives_up_and_never_takes_it_as_free(
-    world: World, lock: FileGrantLock, row: CredentialRow
+    world: World, lock: FileRefreshLock, row: CredentialRow
 ) -> None:
     async def wait() -> None:
         async with lock(row):
@@ -97,7 +97,7 @@ async def test_whoever_waits_too_long_gives_up_and_never_takes_it_as_free(
 
 
 async def test_a_file_that_was_removed_while_it_is_held_still_keeps_others_out(
-    lock: FileGrantLock, row: CredentialRow, tmp_path: Path
+    lock: FileRefreshLock, row: CredentialRow, tmp_path: Path
 ) -> None:
     async with lock(row) as held:
         _file(tmp_path).unlink()
@@ -111,7 +111,7 @@ async def test_a_file_that_was_removed_while_it_is_held_still_keeps_others_out(
 
 
 async def test_a_file_that_was_replaced_while_it_is_held_is_noticed_before_the_bytes(
-    lock: FileGrantLock, row: CredentialRow, tmp_path: Path
+    lock: FileRefreshLock, row: CredentialRow, tmp_path: Path
 ) -> None:
     async with lock(row) as held:
         path = _file(tmp_path)
@@ -122,7 +122,7 @@ async def test_a_file_that_was_replaced_while_it_is_held_is_noticed_before_the_b
 
 
 async def test_a_process_that_stood_still_does_not_send(
-    world: World, lock: FileGrantLock, row: CredentialRow
+    world: World, lock: FileRefreshLock, row: CredentialRow
 ) -> None:
     async with lock(row) as held:
         await world.clock.advance(29.0)
@@ -135,7 +135,7 @@ async def test_a_process_that_stood_still_does_not_send(
 
 
 async def test_files_and_folder_are_for_this_user_only_whatever_the_umask(
-    lock: FileGrantLock, row: CredentialRow, tmp_path: Path
+    lock: FileRefreshLock, row: CredentialRow, tmp_path: Path
 ) -> None:
     before = os.umask(0)
     try:
@@ -149,7 +149,7 @@ async def test_files_and_folder_are_for_this_user_only_whatever_the_umask(
 
 
 async def test_a_link_in_its_place_is_not_followed(
-    lock: FileGrantLock, row: CredentialRow, tmp_path: Path
+    lock: FileRefreshLock, row: CredentialRow, tmp_path: Path
 ) -> None:
     async with lock(row):
         path = _file(tmp_path)
@@ -162,7 +162,7 @@ async def test_a_link_in_its_place_is_not_followed(
 
 
 async def test_a_wait_that_is_cancelled_leaves_nothing_locked(
-    world: World, lock: FileGrantLock, row: CredentialRow
+    world: World, lock: FileRefreshLock, row: CredentialRow
 ) -> None:
     async def take() -> None:
         async with lock(row):
@@ -179,7 +179,7 @@ async def test_a_wait_that_is_cancelled_leaves_nothing_locked(
 
 
 async def test_a_holder_that_is_killed_loses_it_at_once(
-    lock: FileGrantLock, row: CredentialRow, tmp_path: Path
+    lock: FileRefreshLock, row: CredentialRow, tmp_path: Path
 ) -> None:
     async with lock(row):
         path = _file(tmp_path)
@@ -202,7 +202,7 @@ async def test_a_holder_that_is_killed_loses_it_at_once(
 
 
 async def test_a_forked_child_does_not_keep_what_its_parent_gave_back(
-    lock: FileGrantLock, row: CredentialRow, tmp_path: Path
+    lock: FileRefreshLock, row: CredentialRow, tmp_path: Path
 ) -> None:
     async with lock(row):
         inherited = [_duplicate(path) for path in (_file(tmp_path), tmp_path)]
@@ -224,7 +224,7 @@ def _duplicate(path: Path) -> int:
 
 
 async def test_a_flock_that_others_hold_on_the_folder_alone_is_waited_for(
-    lock: FileGrantLock, row: CredentialRow, tmp_path: Path
+    lock: FileRefreshLock, row: CredentialRow, tmp_path: Path
 ) -> None:
     making = os.open(tmp_path, os.O_RDONLY)
     try:
@@ -240,7 +240,7 @@ async def test_a_flock_that_others_hold_on_the_folder_alone_is_waited_for(
 
 
 async def test_two_keepers_on_one_store_refresh_once_and_both_serve(
-    world: World, lock: FileGrantLock
+    world: World, lock: FileRefreshLock
 ) -> None:
     await world.log_in(left=EXPIRED)
     first, second = keeper_in(world, lock=lock), keeper_in(world, lock=lock)
@@ -309,7 +309,7 @@ async def test_a_lock_that_is_lost_before_the_bytes_sends_nothing(world: World, 
 
 
 async def test_a_refresh_of_a_living_process_is_not_taken_for_a_lost_one(
-    world: World, lock: FileGrantLock
+    world: World, lock: FileRefreshLock
 ) -> None:
     row = await world.log_in(left=timedelta(minutes=90))
     intent = sent_intent(row)
@@ -323,7 +323,7 @@ async def test_a_refresh_of_a_living_process_is_not_taken_for_a_lost_one(
 
 
 async def test_the_death_of_another_process_over_a_refresh_is_announced_within_five_seconds(
-    world: World, lock: FileGrantLock
+    world: World, lock: FileRefreshLock
 ) -> None:
     row = await world.log_in(left=timedelta(minutes=90))
     intent = sent_intent(row)
@@ -342,7 +342,7 @@ async def test_the_death_of_another_process_over_a_refresh_is_announced_within_f
 
 
 async def test_what_another_process_was_refreshing_is_taken_over_when_it_is_there(
-    world: World, lock: FileGrantLock
+    world: World, lock: FileRefreshLock
 ) -> None:
     await world.log_in(left=EXPIRED)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botkit.client.refresh.timer_heap import DueHeap
+from botkit.client.refresh.timer_heap import TimerHeap
 
 
 def test_the_earliest_comes_first_and_each_thing_once() -> None:
-    heap: DueHeap[str] = DueHeap()
+    heap: TimerHeap[str] = TimerHeap()
     assert heap.next_s() is None
     assert heap.take(100, 9) == []
     assert heap.set("late", 50)
@@ -24,7 +24,7 @@ def test_the_earliest_comes_first_and_each_thing_once() -> None:
 
 
 def test_a_thing_counts_at_the_time_it_was_set_to_last() -> None:
-    heap: DueHeap[str] = DueHeap()
+    heap: TimerHeap[str] = TimerHeap()
     heap.set("a", 10)
     heap.set("a", 30)
     heap.set("b", 20)
@@ -36,7 +36,7 @@ def test_a_thing_counts_at_the_time_it_was_set_to_last() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.one_of(st.none(), st.integers(0, 99)))))
 def test_it_gives_what_a_dict_would(moves: list[tuple[int, int | None]]) -> None:
-    heap: DueHeap[int] = DueHeap()
+    heap: TimerHeap[int] = TimerHeap()
     plain: dict[int, int] = {}
     for thing, due_s in moves:
         heap.set(thing, due_s)
@@ -50,7 +50,7 @@ def test_it_gives_what_a_dict_would(moves: list[tuple[int, int | None]]) -> None
 
 
 def test_old_entries_do_not_pile_up() -> None:
-    heap: DueHeap[str] = DueHeap()
+    heap: TimerHeap[str] = TimerHeap()
     for due_s in range(10_000):
         heap.set("a", due_s)
     assert len(heap._heap) < 100

@@ -12,7 +12,7 @@ from botkit.model.tokens import CredentialKind
 from botkit.protocol.oauth.oauth1_flow import INVALIDATE
 from tests.unit.client.fakes import World, json_answer
 from tests.unit.client.keeping import WRONG_SECRET
-from tests.unit.client.signin.test_oauth2_login import around
+from tests.unit.client.signin.test_oauth2_attempt import around
 
 REVOKE = "POST /2/oauth2/revoke"
 

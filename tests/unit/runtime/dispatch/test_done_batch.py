@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from botkit.model.records import Finish
-from botkit.runtime.dispatch.done_batch import Rides
+from botkit.runtime.dispatch.done_batch import DoneBatch
 from botkit.runtime.intake.lanes import Job
 from botkit.sandbox.harness.clock import VirtualClock
 from tests.unit.runtime.fakes import BOT, turns
@@ -24,7 +24,7 @@ class Commits:
         self.own: list[list[int]] = []
         self.stored: list[int] = []
         self.settled = 0
-        self.rides = Rides(
+        self.rides = DoneBatch(
             clock=self.clock,
             commit=self.commit,
             held=lambda: self.held,

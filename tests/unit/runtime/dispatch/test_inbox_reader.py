@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botkit.model.records import Fence, InboxItem
-from botkit.runtime.dispatch.inbox_reader import Feeder
+from botkit.runtime.dispatch.inbox_reader import InboxReader
 from botkit.runtime.intake.lanes import Job
 from botkit.sandbox.harness.clock import VirtualClock
 from tests.unit.runtime.fakes import turns
@@ -65,7 +65,7 @@ class Setting:
         self.shelf = Shelf()
         self.taken: list[int] = []
         store: Any = type("Store", (), {"events": self.shelf})
-        self.feeder = Feeder(
+        self.feeder = InboxReader(
             store=store,
             clock=self.clock,
             take=lambda one: self.taken.append(one.seq),

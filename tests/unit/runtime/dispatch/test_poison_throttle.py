@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from botkit.runtime.dispatch.poison_throttle import Suspects
+from botkit.runtime.dispatch.poison_throttle import PoisonThrottle
 from botkit.runtime.intake.lanes import Job
 
 
@@ -18,7 +18,7 @@ def job(seq: int, unclean: int = 1) -> Job:
 
 
 def test_those_that_are_no_suspects_pass_at_once() -> None:
-    suspects = Suspects(1)
+    suspects = PoisonThrottle(1)
     jobs = [job(1), job(2), job(3, unclean=0), job(4, unclean=0)]
     assert suspects.screen(jobs) == [jobs[0], jobs[2], jobs[3]]
     assert not suspects.can_go
@@ -27,7 +27,7 @@ def test_those_that_are_no_suspects_pass_at_once() -> None:
 
 
 def test_the_next_one_goes_when_one_has_left_as_far_as_there_are_slots() -> None:
-    suspects = Suspects(2)
+    suspects = PoisonThrottle(2)
     jobs = [job(seq) for seq in range(5)]
     assert suspects.screen(jobs) == jobs[:2]
     suspects.leave(jobs[0])

@@ -11,7 +11,7 @@ from botkit.errors import StoreUnavailable
 from botkit.leases.lease import Lease
 from botkit.model.events import GrantRevoked, Mention, Signal
 from botkit.model.records import Checkpoint
-from botkit.runtime.dispatch.done_batch import Rides
+from botkit.runtime.dispatch.done_batch import DoneBatch
 from botkit.runtime.intake.inbox import Inbox
 from botkit.sandbox.harness.clock import VirtualClock
 from botkit.storage import open_store
@@ -35,7 +35,7 @@ class Heap:
     def __init__(self) -> None:
         self.jobs: list[Job] = []
         self.stored: list[Job] = []
-        self.rides = Rides(
+        self.rides = DoneBatch(
             clock=VirtualClock(),
             commit=self.never,
             held=lambda: 0,

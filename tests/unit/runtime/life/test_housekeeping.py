@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from botkit.model.records import Gap, StoredUser
-from botkit.runtime.life.lifecycle import Pace
+from botkit.runtime.life.lifecycle import RuntimePace
 from botkit.sandbox.harness.clock import VirtualClock
 from tests.unit.runtime.fakes import BOT, Gate, mention, wired
 from tests.unit.runtime.living import greeting, running
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 async def test_old_events_are_forgotten_and_young_ones_kept(tmp_path: Path) -> None:
     wiring, _ = greeting()
     clock = VirtualClock()
-    calm = Pace(poll_s=60, lease_ttl_s=300, lease_renew_s=100)
+    calm = RuntimePace(poll_s=60, lease_ttl_s=300, lease_renew_s=100)
     async with running(tmp_path, wiring, clock=clock, pace=calm) as alive:
         await alive.bench.handle(*(mention(str(n)) for n in range(1, 1200)))
         clock.set(clock.now() + timedelta(days=6))

@@ -13,7 +13,7 @@ import pytest
 
 from botkit.errors import Parked, StoreUnavailable
 from botkit.protocol.api import requests
-from botkit.runtime.writes.budget import Budget, Limits
+from botkit.runtime.writes.budget import Budget, BudgetLimits
 from botkit.sandbox.harness.clock import VirtualClock
 from botkit.storage import open_store
 from tests.unit.runtime.writing import (
@@ -37,7 +37,7 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
 
 
 def limited(office: Office, **limits: Decimal | None) -> Budget:
-    office.limits = Limits(**limits)
+    office.limits = BudgetLimits(**limits)
     office.start()
     return office.budget
 
@@ -201,7 +201,7 @@ async def test_what_x_takes_for_events_is_booked_and_nothing_for_free_ones(
 ) -> None:
     clock = VirtualClock()
     async with open_store(f"sqlite:///{tmp_path}/bot.db", clock=clock) as store:
-        budget = Budget(store, clock, Limits())
+        budget = Budget(store, clock, BudgetLimits())
         budget.note_events("1", Decimal("0.010"))
         budget.note_events("1", Decimal(0))
         await budget.flush()

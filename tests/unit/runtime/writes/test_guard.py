@@ -30,7 +30,7 @@ from botkit.model.tokens import CredentialKind
 from botkit.model.users import User
 from botkit.protocol.api import requests
 from botkit.protocol.rules.policy import PostRules
-from botkit.runtime.writes.budget import Limits
+from botkit.runtime.writes.budget import BudgetLimits
 from botkit.runtime.writes.guard import Guard, Rules
 from tests.unit.runtime.writing import (
     ADA,
@@ -72,7 +72,7 @@ async def break_everything(office: Office) -> list[type[BaseException]]:
     office.may = frozenset()
     office.x.holdings = {CredentialKind.OAUTH2: ("tweet.read",)}
     await office.store.accounts.set_opt_out(ME, ADA, out=True, now=T0)
-    office.limits = Limits(day_usd=usd("0.001"))
+    office.limits = BudgetLimits(day_usd=usd("0.001"))
     office.x.not_ready = Parked("rate")
     office.start()
     office.guard.health.stop(ME, "code 64")
@@ -113,7 +113,7 @@ async def test_the_gates_stand_in_one_order(office: Office) -> None:
     later: list[str] = []
     for cure_now in (
         lambda: office.guard.health.works(ME),
-        lambda: setattr(office.budget, "limits", Limits()),
+        lambda: setattr(office.budget, "limits", BudgetLimits()),
         lambda: setattr(office.x, "not_ready", None),
     ):
         parked = await meet(reply_step("Hi", to=other))
@@ -128,7 +128,7 @@ async def test_the_gates_stand_in_one_order(office: Office) -> None:
 async def test_a_login_that_is_not_ready_comes_before_the_budget(
     office: Office, cause: str
 ) -> None:
-    office.limits = Limits(day_usd=usd("0.001"))
+    office.limits = BudgetLimits(day_usd=usd("0.001"))
     office.start()
     office.x.not_ready = Parked(cause)
     with pytest.raises(Parked, match=cause):
@@ -138,7 +138,7 @@ async def test_a_login_that_is_not_ready_comes_before_the_budget(
 async def test_a_budget_that_is_used_up_parks_though_the_rate_window_is_open(
     office: Office,
 ) -> None:
-    office.limits = Limits(day_usd=usd("0.001"))
+    office.limits = BudgetLimits(day_usd=usd("0.001"))
     office.start()
     with pytest.raises(Parked, match="budget"):
         await office.guard.check(post_step())

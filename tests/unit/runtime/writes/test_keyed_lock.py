@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from botkit.runtime.writes.keyed_lock import Turns
+from botkit.runtime.writes.keyed_lock import KeyedLock
 from tests.unit.runtime.writing import turn
 
 
 async def test_one_key_lets_one_in_at_a_time() -> None:
-    turns = Turns()
+    turns = KeyedLock()
     inside = 0
     most = 0
 
@@ -27,7 +27,7 @@ async def test_one_key_lets_one_in_at_a_time() -> None:
 
 
 async def test_different_keys_do_not_wait_for_each_other() -> None:
-    turns = Turns()
+    turns = KeyedLock()
     both = asyncio.Barrier(2)
 
     async def visit(key: str) -> None:
@@ -38,7 +38,7 @@ async def test_different_keys_do_not_wait_for_each_other() -> None:
 
 
 async def test_keys_in_any_order_do_not_block_for_ever() -> None:
-    turns = Turns()
+    turns = KeyedLock()
 
     async def visit(*keys: str) -> None:
         async with turns.take(keys):
@@ -49,7 +49,7 @@ async def test_keys_in_any_order_do_not_block_for_ever() -> None:
 
 
 async def test_who_stops_waiting_leaves_no_key_behind() -> None:
-    turns = Turns()
+    turns = KeyedLock()
     async with turns.take(("a",)):
         waiting = asyncio.get_running_loop().create_task(_enter(turns))
         await turn()
@@ -60,6 +60,6 @@ async def test_who_stops_waiting_leaves_no_key_behind() -> None:
     assert len(turns) == 0
 
 
-async def _enter(turns: Turns) -> None:
+async def _enter(turns: KeyedLock) -> None:
     async with turns.take(("a",)):
         raise AssertionError("the key is taken")

@@ -10,7 +10,7 @@ import pytest
 from botkit.errors import StoreUnavailable, TransportError
 from botkit.model.users import Account
 from botkit.ports.io import HttpRequest
-from botkit.sandbox.harness.pauses import GatedTransport, Life, gated_store, threads_counted
+from botkit.sandbox.harness.pauses import GatedTransport, ProcessLife, gated_store, threads_counted
 from botkit.sandbox.x.transport import SandboxTransport
 from botkit.storage import open_store
 
@@ -19,7 +19,7 @@ ADA = Account(id="1", username="ada")
 
 @pytest.fixture
 def life(peer):
-    return Life(peer.clock)
+    return ProcessLife(peer.clock)
 
 
 async def test_a_living_process_uses_the_store_and_a_dead_one_finds_none(peer, life, tmp_path):

@@ -15,7 +15,7 @@ import pytest
 from botkit.errors import LeaseLost
 from botkit.storage.opening import open_store
 from botkit.storage.sqlite import process_locks
-from botkit.storage.sqlite.process_locks import Holder, HolderLocks
+from botkit.storage.sqlite.process_locks import Holder, ProcessLocks
 from tests.storage.conformance.bench import SuiteClock, event, raised
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's locks of Linux")
@@ -112,7 +112,7 @@ async def test_a_process_of_the_same_name_does_not_share_the_lease(tmp_path: Pat
 
 
 def test_each_lease_and_epoch_has_a_lock_of_its_own(tmp_path: Path) -> None:
-    one, other = HolderLocks(tmp_path / "a"), HolderLocks(tmp_path / "a")
+    one, other = ProcessLocks(tmp_path / "a"), ProcessLocks(tmp_path / "a")
     mark = one.take("runner", 1)
     assert mark
     assert one.judge("runner", 1, mark) is Holder.OURS
@@ -132,8 +132,8 @@ def test_each_lease_and_epoch_has_a_lock_of_its_own(tmp_path: Path) -> None:
 def test_without_the_kernels_help_only_time_decides(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    locks = HolderLocks(tmp_path / "missing" / "a")
+    locks = ProcessLocks(tmp_path / "missing" / "a")
     assert locks.take("runner", 1) == 0
     assert locks.judge("runner", 1, 7) is Holder.UNKNOWN
     monkeypatch.setattr(process_locks.sys, "platform", "darwin")
-    assert HolderLocks(tmp_path / "a").take("runner", 1) == 0
+    assert ProcessLocks(tmp_path / "a").take("runner", 1) == 0

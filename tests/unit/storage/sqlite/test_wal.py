@@ -15,7 +15,7 @@ import pytest
 from botkit.ports import Store
 from botkit.storage.opening import open_store
 from botkit.storage.sqlite import wal
-from botkit.storage.sqlite.wal import Log
+from botkit.storage.sqlite.wal import WriteAheadLog
 from tests.storage.conformance.bench import T0, SuiteClock, event
 
 AHEAD = 4_096_000
@@ -100,7 +100,7 @@ async def test_a_log_that_cannot_be_looked_after_is_tried_again_later(
         return real(file, *args, **kwargs)
 
     async with open_store(f"sqlite:///{path}", clock=SuiteClock()) as store:
-        keeper: Log = store._engine._writer._log
+        keeper: WriteAheadLog = store._engine._writer._log
         monkeypatch.setattr(wal.os, "stat", stat)
         failing.set()
         await _commits(store, 3)
@@ -118,13 +118,13 @@ async def test_a_reader_that_stays_does_not_make_every_commit_copy_the_log(
 ) -> None:
     monkeypatch.setattr(wal, "BUSY_BYTES", 400_000)
     copies = list[int]()
-    real = Log._copy
+    real = WriteAheadLog._copy
 
-    def counted(self: Log, *connections: sqlite3.Connection) -> None:
+    def counted(self: WriteAheadLog, *connections: sqlite3.Connection) -> None:
         copies.append(1)
         real(self, *connections)
 
-    monkeypatch.setattr(Log, "_copy", counted)
+    monkeypatch.setattr(WriteAheadLog, "_copy", counted)
     monkeypatch.setattr(wal, "_AHEAD_COMMITS", 1_000_000)
     path = tmp_path / "bot.db"
     async with open_store(f"sqlite:///{path}", clock=SuiteClock()) as store:

@@ -13,9 +13,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from botkit.bot.accounts.invite import invite
-from botkit.client.logins.context import Surroundings
+from botkit.client.logins.context import LoginContext
 from botkit.client.logins.endpoints import AppKeys
-from botkit.client.signin.oauth2_login import Login
+from botkit.client.signin.oauth2_attempt import Login
 from botkit.client.system import SystemClock, SystemEntropy
 from botkit.errors import StoreUnavailable
 from botkit.model.invitations import InvitationState
@@ -64,7 +64,7 @@ class Place:
         self.clock = SystemClock()
         self.vault = Vault(bytes(32), deployment="d")
         self.x = FakeX()
-        self.around = Surroundings(
+        self.around = LoginContext(
             store=store,
             vault=self.vault,  # type: ignore[arg-type]
             transport=self.x,  # type: ignore[arg-type]

@@ -13,8 +13,8 @@ import pytest
 
 from botkit.client.logins.app_tokens import BearerKeeper
 from botkit.client.logins.endpoints import AppKeys
-from botkit.client.signin.oauth1_login import OAuth1Attempt, adopt_pair
-from botkit.client.signin.oauth2_login import LoginWish
+from botkit.client.signin.oauth1_attempt import OAuth1Attempt, adopt_pair
+from botkit.client.signin.oauth2_attempt import LoginWish
 from botkit.client.upkeep.invalidate import invalidate_bearer, invalidate_pair
 from botkit.errors import (
     AuthError,
@@ -33,7 +33,7 @@ from botkit.model.tokens import CredentialKind, LoginState, Secret, TokenPair
 from botkit.ports.io import HttpResponse
 from botkit.protocol.oauth.oauth1_flow import ACCESS_TOKEN, INVALIDATE, REQUEST_TOKEN
 from tests.unit.client.fakes import GREETER, World, json_answer
-from tests.unit.client.signin.test_oauth2_login import ME, REDIRECT, around, stored_nothing
+from tests.unit.client.signin.test_oauth2_attempt import ME, REDIRECT, around, stored_nothing
 
 if TYPE_CHECKING:
     from botkit.ports.io import HttpRequest

@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 import msgspec
 import pytest
 
-from botkit.client.logins.context import Surroundings
-from botkit.client.signin.oauth2_login import LoginAttempt, LoginWish
+from botkit.client.logins.context import LoginContext
+from botkit.client.signin.oauth2_attempt import LoginWish, OAuth2Attempt
 from botkit.errors import (
     AuthError,
     AuthorizationDenied,
@@ -49,8 +49,8 @@ class _Groups:
         self.accounts = world.accounts
 
 
-def around(world: World, *, apps: Mapping[str, AppKeys] = APPS) -> Surroundings:
-    return Surroundings(
+def around(world: World, *, apps: Mapping[str, AppKeys] = APPS) -> LoginContext:
+    return LoginContext(
         store=_Groups(world),  # type: ignore[arg-type]
         vault=world.vault,
         transport=world.peer,
@@ -60,16 +60,16 @@ def around(world: World, *, apps: Mapping[str, AppKeys] = APPS) -> Surroundings:
     )
 
 
-def attempt_in(world: World, **wish: Any) -> LoginAttempt:
+def attempt_in(world: World, **wish: Any) -> OAuth2Attempt:
     wish.setdefault("scopes", SCOPES)
-    return LoginAttempt(around(world), LoginWish(redirect_uri=REDIRECT, **wish))
+    return OAuth2Attempt(around(world), LoginWish(redirect_uri=REDIRECT, **wish))
 
 
-def asked(attempt: LoginAttempt) -> dict[str, str]:
+def asked(attempt: OAuth2Attempt) -> dict[str, str]:
     return dict(parse_qsl(urlsplit(attempt.url).query))
 
 
-def redirect(attempt: LoginAttempt, **other: str) -> str:
+def redirect(attempt: OAuth2Attempt, **other: str) -> str:
     return urlencode({"state": asked(attempt)["state"], "code": "code-1", **other})
 
 
@@ -397,7 +397,7 @@ async def test_a_key_that_was_changed_while_the_person_consented_is_the_one_it_i
 ) -> None:
     key, check = bytes(range(32)), {"account_id": "", "app": "", "kind": "check", "gen": 0}
     proof = Vault(key, deployment=world.real_store.store_id).seal({"k": "v"}, **check)
-    attempt = LoginAttempt(
+    attempt = OAuth2Attempt(
         msgspec.structs.replace(around(world), renew_key=_renewal(world, key)),
         LoginWish(redirect_uri=REDIRECT, scopes=SCOPES),
     )
@@ -445,7 +445,7 @@ async def test_an_app_without_keys_is_named_before_anything_is_shown(
     world: World, apps: dict[str, AppKeys]
 ) -> None:
     with pytest.raises(ConfigError, match="client id"):
-        LoginAttempt(around(world, apps=apps), LoginWish(redirect_uri=REDIRECT, scopes=SCOPES))
+        OAuth2Attempt(around(world, apps=apps), LoginWish(redirect_uri=REDIRECT, scopes=SCOPES))
 
 
 async def test_no_secret_of_a_login_is_logged(

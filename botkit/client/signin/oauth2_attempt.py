@@ -18,7 +18,7 @@ from msgspec import Struct
 from botkit.client.logins.identity import check_owner, who_am_i
 from botkit.client.logins.rollback_guard import remember
 from botkit.client.signin.retry import NOTHING_STORED, exchange, persist
-from botkit.client.signin.single_use import Once
+from botkit.client.signin.single_use import SingleUse
 from botkit.errors import (
     AuthorizationDenied,
     ConfigError,
@@ -38,11 +38,11 @@ from botkit.ports.io import HttpRequest
 from botkit.protocol.oauth import oauth2, token_answers
 
 if TYPE_CHECKING:
-    from botkit.client.logins.context import Surroundings
+    from botkit.client.logins.context import LoginContext
     from botkit.client.logins.endpoints import AppKeys
     from botkit.ports import Store
 
-__all__ = ["Keep", "Login", "LoginAttempt", "LoginWish", "keep_in"]
+__all__ = ["Keep", "Login", "LoginWish", "OAuth2Attempt", "keep_in"]
 
 _log = structlog.get_logger("botkit.login")
 
@@ -89,7 +89,7 @@ class Login(Struct, frozen=True, kw_only=True):
     missing: tuple[str, ...]
 
 
-class LoginAttempt:
+class OAuth2Attempt:
     """One attempt; make a new one for each.
 
     Args:
@@ -103,14 +103,14 @@ class LoginAttempt:
     url: str
     state: str
 
-    def __init__(self, around: Surroundings, wish: LoginWish, *, keep: Keep | None = None) -> None:
+    def __init__(self, around: LoginContext, wish: LoginWish, *, keep: Keep | None = None) -> None:
         self._around = around
         self._wish = wish
         self._keep = keep or keep_in(around.store)
         self._keys = _keys_of(around, wish.app)
         self.state = oauth2.new_state(around.entropy.token_bytes(32))
         self._verifier = Secret(oauth2.new_code_verifier(around.entropy.token_bytes(32)))
-        self._once = Once(around.clock)
+        self._once = SingleUse(around.clock)
         self.url = oauth2.authorize_url(
             around.endpoints.consent_url,
             client_id=self._keys.client_id,
@@ -266,7 +266,7 @@ class LoginAttempt:
         return msgspec.structs.replace(row, sealed=sealed)
 
 
-def _keys_of(around: Surroundings, app: str) -> AppKeys:
+def _keys_of(around: LoginContext, app: str) -> AppKeys:
     keys = around.apps.get(app)
     if keys is None or not keys.client_id or not keys.client_secret:
         raise ConfigError(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from botkit.ports.io import Clock, Entropy
 
-__all__ = ["HANDED_OVER", "Grant", "LoginStatus", "Outcome", "fingerprint", "life_s"]
+__all__ = ["HANDED_OVER", "LoginStatus", "OAuth2Login", "Outcome", "fingerprint", "life_s"]
 
 HANDED_OVER = "handed over"
 """How the reason of a login begins that lives on another machine now."""
@@ -94,7 +94,7 @@ class LoginStatus(Struct, frozen=True, kw_only=True):
     """Whether it was removed from the store: `status` is DEAD then."""
 
 
-class Grant:
+class OAuth2Login:
     """The record of one login; ten thousand of them fit into one small process."""
 
     __slots__ = (

@@ -17,9 +17,9 @@ import structlog
 
 from botkit.client.http.signed_calls import SignedCalls
 from botkit.client.logins.identity import check_owner, read_user
-from botkit.client.signin.oauth2_login import Login, LoginWish, keep_in
+from botkit.client.signin.oauth2_attempt import Login, LoginWish, keep_in
 from botkit.client.signin.retry import NOTHING_STORED, exchange, persist
-from botkit.client.signin.single_use import Once
+from botkit.client.signin.single_use import SingleUse
 from botkit.errors import (
     AuthorizationDenied,
     Conflict,
@@ -41,8 +41,8 @@ from botkit.protocol.oauth import oauth1_flow
 from botkit.protocol.oauth.oauth1_flow import ACCESS_TOKEN, PIN_CALLBACK, REQUEST_TOKEN
 
 if TYPE_CHECKING:
-    from botkit.client.logins.context import Surroundings
-    from botkit.client.signin.oauth2_login import Keep
+    from botkit.client.logins.context import LoginContext
+    from botkit.client.signin.oauth2_attempt import Keep
     from botkit.model.tokens import TokenPair
     from botkit.protocol.oauth.oauth1_flow import Granted
 
@@ -64,7 +64,7 @@ class OAuth1Attempt:
 
     def __init__(
         self,
-        around: Surroundings,
+        around: LoginContext,
         wish: LoginWish,
         calls: SignedCalls,
         token: TokenPair,
@@ -75,7 +75,7 @@ class OAuth1Attempt:
         self._keep = keep
         self._calls = calls
         self._token = token
-        self._once = Once(around.clock)
+        self._once = SingleUse(around.clock)
         named = wish.account.removeprefix("@")
         self.url = oauth1_flow.authorize_url(
             around.endpoints.authorize_url,
@@ -85,7 +85,7 @@ class OAuth1Attempt:
 
     @classmethod
     async def begin(
-        cls, around: Surroundings, wish: LoginWish, *, keep: Keep | None = None
+        cls, around: LoginContext, wish: LoginWish, *, keep: Keep | None = None
     ) -> Self:
         """Ask X for a request token. `wish.redirect_uri` of `oob` is a login that ends by PIN.
 
@@ -172,7 +172,7 @@ class OAuth1Attempt:
 
 
 async def adopt_pair(
-    around: Surroundings, wish: LoginWish, pair: TokenPair, *, keep: Keep | None = None
+    around: LoginContext, wish: LoginWish, pair: TokenPair, *, keep: Keep | None = None
 ) -> Login:
     """Prove an access token and secret from X's console by `users/me`, and store them.
 
@@ -201,7 +201,7 @@ async def adopt_pair(
 
 
 async def _prove_and_store(
-    around: Surroundings,
+    around: LoginContext,
     wish: LoginWish,
     calls: SignedCalls,
     pair: TokenPair,
@@ -240,7 +240,7 @@ async def _prove_and_store(
     return Login(account=account, row=row, scopes=(), missing=())
 
 
-async def _who(around: Surroundings, calls: SignedCalls, pair: TokenPair) -> tuple[User, str]:
+async def _who(around: LoginContext, calls: SignedCalls, pair: TokenPair) -> tuple[User, str]:
     ask = requests.get_me()
     request = HttpRequest(
         method=ask.method,
@@ -252,7 +252,7 @@ async def _who(around: Surroundings, calls: SignedCalls, pair: TokenPair) -> tup
 
 
 async def _row(
-    around: Surroundings, account: Account, pair: TokenPair, level: str
+    around: LoginContext, account: Account, pair: TokenPair, level: str
 ) -> CredentialRow:
     await around.renew_key()
     kind = CredentialKind.OAUTH1
