@@ -15,7 +15,7 @@ TESTS ?=
 # Branch coverage that must be there, in percent: of everything, and of the rooms that decide things.
 FLOOR ?= 90
 FLOOR_CORE ?= 100
-CORE := protocol routing model leases runtime
+CORE := protocol routing model waiting leases runtime
 
 # What says most: commands, logins, refreshes, whole bots, processes that are killed.
 SAYING := $(addprefix tests/unit/,bot cli client telemetry web wizard) tests/scenarios tests/conformance \

@@ -32,7 +32,6 @@ from botkit.model.messages import Message
 from botkit.model.posts import Post
 from botkit.model.records import StoredWrite, WritePolicy, WriteState
 from botkit.protocol.api import rate_limits
-from botkit.runtime.writes.keyed_lock import KeyedLock
 from botkit.runtime.writes.steps import GuardPass, Step, Wrote
 from botkit.runtime.writes.write_outcomes import (
     DUPLICATE,
@@ -44,6 +43,7 @@ from botkit.runtime.writes.write_outcomes import (
     rebuild_refusal,
     write_refusal,
 )
+from botkit.waiting.keyed_lock import KeyedLock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine

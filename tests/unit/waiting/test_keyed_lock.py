@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from botkit.runtime.writes.keyed_lock import KeyedLock
+from botkit.waiting.keyed_lock import KeyedLock
 from tests.unit.runtime.writing import turn
 
 

@@ -1,0 +1,1 @@
+"""How long to wait, and for what: backoff, retry, store outages, events with a time limit."""

@@ -1,0 +1,73 @@
+"""Backoff ladders as data, and the place of one caller on a ladder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from botkit.ports import Entropy
+
+__all__ = ["JITTER", "Backoff", "Ladder"]
+
+JITTER = (0.75, 1.25)
+"""The usual jitter: up to a quarter less or more."""
+
+
+class Ladder(Struct, frozen=True, kw_only=True):
+    """The waits after the first failure, the second, and so on.
+
+    Attributes:
+        steps_s: The waits in seconds. The last is the cap: it also follows all later failures.
+        jitter: `wait_s` multiplies a step by a random number between these two.
+    """
+
+    steps_s: tuple[float, ...]
+    jitter: tuple[float, float] = (1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if not self.steps_s:
+            raise ValueError("A ladder needs a step.")
+
+    @classmethod
+    def doubling(
+        cls, first_s: float, *, cap_s: float, jitter: tuple[float, float] = (1.0, 1.0)
+    ) -> Ladder:
+        """Return a ladder whose steps double from `first_s` up to `cap_s`, its last step."""
+        steps = []
+        while first_s < cap_s:
+            steps.append(first_s)
+            first_s *= 2
+        return cls(steps_s=(*steps, cap_s), jitter=jitter)
+
+    @property
+    def cap_s(self) -> float:
+        """The last step, without jitter."""
+        return self.steps_s[-1]
+
+    def step_s(self, failures: int) -> float:
+        """Return the wait without jitter for a call that had failed `failures` times before."""
+        return self.steps_s[min(failures, len(self.steps_s) - 1)]
+
+    def wait_s(self, failures: int, entropy: Entropy) -> float:
+        """Return the wait with jitter for a call that had failed `failures` times before."""
+        return self.step_s(failures) * entropy.uniform(*self.jitter)
+
+
+class Backoff:
+    """Counts the failures in a row of one caller, and says how long it waits after each."""
+
+    def __init__(self, ladder: Ladder, entropy: Entropy) -> None:
+        self._ladder = ladder
+        self._entropy = entropy
+        self.failures = 0
+
+    def next_s(self) -> float:
+        """Count a failure; return the wait that follows it."""
+        self.failures += 1
+        return self._ladder.wait_s(self.failures - 1, self._entropy)
+
+    def reset(self) -> None:
+        """Start at the first step again: a call succeeded."""
+        self.failures = 0
