@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from botkit.storage.files import path_of
+from botkit.storage.sql.values import to_us
 from botkit.storage.sqlite.database_file import prepare
 from botkit.storage.sqlite.store import SqliteStore
-from botkit.storage.sqlite.values import to_us
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -19,18 +19,18 @@ import threading
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from botkit.errors import LeaseLost, StateError, StoreUnavailable
+from botkit.errors import StateError, StoreUnavailable
 from botkit.storage.sqlite.connection import connect, prepare_writer
 from botkit.storage.sqlite.faults import explain, explain_os, is_store_fault, of_row
+from botkit.storage.sqlite.transaction import SqliteTransaction
 from botkit.storage.sqlite.wal import WriteAheadLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from botkit.model.records import Fence
 
-__all__ = ["Engine", "Transaction"]
+__all__ = ["Engine"]
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -39,44 +39,6 @@ _MAX_BATCH = 2048
 _OVERWRITE = """
 INSERT INTO meta VALUES ('reopened', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1
 """
-
-
-class Transaction:
-    """What a job works with: the open transaction of its batch."""
-
-    __slots__ = ("_held", "execute", "executemany", "scrub")
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.execute = connection.execute
-        self.executemany = connection.executemany
-        self.scrub = False
-        """Set by a job that replaced or deleted a secret: its old bytes leave the log soon."""
-        self._held: set[tuple[str, str, int]] = set()
-
-    def check(self, fence: Fence | None) -> None:
-        """Raise `LeaseLost` unless the lease row still has the fence's epoch; None passes."""
-        if fence is not None and not self.holds(fence):
-            raise LeaseLost(
-                f"The lease {fence.name} (epoch {fence.epoch}) is not held any more; "
-                "nothing was written."
-            )
-
-    def holds(self, fence: Fence | None) -> bool:
-        """Whether the lease row still has the fence's epoch; None passes."""
-        if fence is None:
-            return True
-        held = (fence.name, fence.owner, fence.epoch)
-        if held in self._held:
-            return True
-        row = self.execute("SELECT owner, epoch FROM lease WHERE name = ?", held[:1]).fetchone()
-        if row != (fence.owner, fence.epoch):
-            return False
-        self._held.add(held)
-        return True
-
-    def forget_leases(self) -> None:
-        """A lease row changed within this transaction: look again at the next check."""
-        self._held.clear()
 
 
 class _Job(Generic[T]):
@@ -115,11 +77,11 @@ class Engine:
         self._reader.start()
 
     @overload
-    async def write(self, job: Callable[[Transaction], T], /) -> T: ...
+    async def write(self, job: Callable[[SqliteTransaction], T], /) -> T: ...
 
     @overload
     async def write(
-        self, job: Callable[[Transaction, Sequence[Item]], Sequence[T]], item: Item, /
+        self, job: Callable[[SqliteTransaction, Sequence[Item]], Sequence[T]], item: Item, /
     ) -> T: ...
 
     async def write(self, job: Callable[..., Any], /, *items: Any) -> Any:
@@ -348,11 +310,11 @@ class _Writer(_Worker):
 
     def _commit(self, connection: sqlite3.Connection, jobs: _Calls) -> None:
         connection.execute("BEGIN IMMEDIATE")
-        transaction = Transaction(connection)
+        transaction = SqliteTransaction(connection, self._log)
         if not _run_together(connection, transaction, jobs):
             connection.execute("ROLLBACK")
             connection.execute("BEGIN IMMEDIATE")
-            transaction = Transaction(connection)
+            transaction = SqliteTransaction(connection, self._log)
             _run_apart(connection, transaction, jobs)
         self._committing = True
         connection.execute("COMMIT")
@@ -386,7 +348,9 @@ def _end(connection: sqlite3.Connection | None) -> None:
             connection.close()
 
 
-def _run_together(connection: sqlite3.Connection, transaction: Transaction, jobs: _Calls) -> bool:
+def _run_together(
+    connection: sqlite3.Connection, transaction: SqliteTransaction, jobs: _Calls
+) -> bool:
     """Run all without savepoints; False when one failed after it had changed something."""
     for calls in _alike(jobs):
         before = connection.total_changes
@@ -403,7 +367,9 @@ def _alike(jobs: _Calls) -> Iterator[_Calls]:
         yield list(calls)
 
 
-def _run_apart(connection: sqlite3.Connection, transaction: Transaction, jobs: _Calls) -> None:
+def _run_apart(
+    connection: sqlite3.Connection, transaction: SqliteTransaction, jobs: _Calls
+) -> None:
     """Run all again, each in a savepoint, so that a failing one undoes only itself."""
     for call in jobs:
         connection.execute("SAVEPOINT job")

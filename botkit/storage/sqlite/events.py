@@ -8,16 +8,15 @@ not slow the other.
 
 from __future__ import annotations
 
-import sqlite3  # noqa: TC003 - kept beside its use, the room is about it
 from collections import defaultdict
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from botkit.errors import Conflict
 from botkit.model.records import EventState, InboxItem
-from botkit.storage.sqlite.events_admin import EventsAdmin
-from botkit.storage.sqlite.recording import event_rows, insert_checkpoint, insert_events
-from botkit.storage.sqlite.values import from_us, from_us_or_none, to_us, to_us_or_none
+from botkit.storage.sql.event_rows import event_rows, insert_checkpoint
+from botkit.storage.sql.events_admin import EventsAdmin
+from botkit.storage.sql.values import from_us, from_us_or_none, to_us, to_us_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,8 +30,10 @@ if TYPE_CHECKING:
         NewEvent,
         StateChange,
     )
-    from botkit.storage.sqlite.engine import Transaction
-    from botkit.storage.sqlite.recording import EventRow
+    from botkit.ports import Clock
+    from botkit.storage.sql.event_rows import EventRow
+    from botkit.storage.sql.transaction import SqlReader, Transaction
+    from botkit.storage.sqlite.engine import Engine
 
     _Ends = Mapping[tuple[str, str], Sequence[int]]
     """Events by how they ended: state and note."""
@@ -87,6 +88,10 @@ WHERE queue IN (0, 1) AND seq = ?1
 class SqliteEvents(EventsAdmin):
     """See `botkit.ports.store.Events`."""
 
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        super().__init__(engine, clock)
+        self._hot = engine
+
     async def append(
         self,
         events: Sequence[NewEvent],
@@ -98,7 +103,7 @@ class SqliteEvents(EventsAdmin):
         """Record events and move the checkpoint, together; with them what `finish_many` stores."""
         rows = event_rows(events, to_us(self._clock.now()))
         delivery = (rows, checkpoint, _by_end(ended), fence)
-        return await self._engine.write(_append, delivery)
+        return await self._hot.write(_append, delivery)
 
     async def due(self, now: datetime, *, after_seq: int = 0, limit: int = 500) -> list[InboxItem]:
         """Events that wait and whose time has come, in order of `seq`, from after `after_seq`."""
@@ -113,7 +118,7 @@ class SqliteEvents(EventsAdmin):
         """The earliest `not_before` after now, None when nothing waits for a time."""
         now_us = to_us(now)
 
-        def job(reader: sqlite3.Connection) -> int | None:
+        def job(reader: SqlReader) -> int | None:
             times = [
                 reader.execute(
                     "SELECT min(not_before) FROM inbox WHERE queue = ? AND not_before > ?",
@@ -172,7 +177,7 @@ class SqliteEvents(EventsAdmin):
             if finish.changes and _waits(transaction, finish.seq):
                 _apply(transaction, finish.changes)
             if _end(transaction, [finish.seq], finish.state.value, finish.note) and rows:
-                insert_events(transaction, rows)
+                transaction.record_events(rows)
 
         await self._engine.write(job)
 
@@ -237,7 +242,7 @@ def _append(transaction: Transaction, deliveries: Sequence[_Delivery]) -> list[l
             insert_checkpoint(transaction, checkpoint)
         for (state, note), seqs in ends.items():
             _end(transaction, seqs, state, note)
-    given = iter(insert_events(transaction, [row for rows, *_ in deliveries for row in rows]))
+    given = iter(transaction.record_events([row for rows, *_ in deliveries for row in rows]))
     return [list(islice(given, len(rows))) for rows, *_ in deliveries]
 
 
@@ -280,7 +285,7 @@ def _listed(seqs: Sequence[int]) -> str:
     return f"[{','.join(map(str, seqs))}]"
 
 
-def _has_promotable(reader: sqlite3.Connection, now_us: int) -> bool:
+def _has_promotable(reader: SqlReader, now_us: int) -> bool:
     found = reader.execute(
         "SELECT 1 FROM inbox WHERE queue = 1 AND not_before <= ? LIMIT 1", (now_us,)
     ).fetchone()

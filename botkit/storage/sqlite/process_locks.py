@@ -11,7 +11,6 @@ the file does not drop them. Source: Linux fcntl_locking(2); docs/explanation/re
 
 from __future__ import annotations
 
-import enum
 import os
 import struct
 import sys
@@ -19,26 +18,19 @@ import threading
 import zlib
 from typing import TYPE_CHECKING
 
+from botkit.storage.sql.leases import Holder
+
 if sys.platform != "win32":
     import fcntl
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Holder", "ProcessLocks"]
+__all__ = ["ProcessLocks"]
 
 _EPOCHS = 1 << 20
 _FLOCK = "hhqqi4x"
 """struct flock of 64-bit Linux: type, whence, start, length, pid (0), padding."""
-
-
-class Holder(enum.Enum):
-    """What the kernel knows of a lease's holder."""
-
-    OURS = "ours"
-    ALIVE = "alive"
-    DEAD = "dead"
-    UNKNOWN = "unknown"
 
 
 class ProcessLocks:

@@ -10,18 +10,13 @@ from itertools import chain, groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from botkit.storage.sqlite.values import to_us, to_us_or_none
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from botkit.model.records import Checkpoint, NewEvent
-    from botkit.storage.sqlite.engine import Transaction
+    from botkit.storage.sql.event_rows import EventRow
+    from botkit.storage.sqlite.transaction import SqliteTransaction
 
-__all__ = ["EventRow", "event_rows", "insert_checkpoint", "insert_events"]
-
-EventRow = tuple[tuple[Any, ...], tuple[int, int | None, bool]]
-"""An event's columns, and those of its place in the inbox."""
+__all__ = ["insert_events"]
 
 _ROW = "(?1 + %d, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT: Final = {
@@ -38,28 +33,7 @@ SELECT ?3, seq, ?4, ?5 FROM event WHERE seq BETWEEN ?1 AND ?2
 """
 
 
-def event_rows(events: Iterable[NewEvent], now_us: int) -> list[EventRow]:
-    """What `insert_events` takes; made outside the writer's thread."""
-    return [
-        (
-            (
-                event.account_id,
-                event.key,
-                event.kind,
-                event.lane,
-                event.source,
-                event.cause,
-                to_us(event.at),
-                now_us,
-                event.body,
-            ),
-            (0 if event.not_before is None else 1, to_us_or_none(event.not_before), event.running),
-        )
-        for event in events
-    ]
-
-
-def insert_events(transaction: Transaction, rows: Sequence[EventRow]) -> list[int | None]:
+def insert_events(transaction: SqliteTransaction, rows: Sequence[EventRow]) -> list[int | None]:
     """Record events; gives the sequence number of each, None for a duplicate.
 
     Numbers first, then one statement for many rows: that is what makes a row cheap.
@@ -78,7 +52,9 @@ def insert_events(transaction: Transaction, rows: Sequence[EventRow]) -> list[in
     return [seq if seq in new else None for seq in range(last + 1, last + 1 + len(rows))]
 
 
-def _insert_rows(transaction: Transaction, last: int, rows: Sequence[tuple[Any, ...]]) -> int:
+def _insert_rows(
+    transaction: SqliteTransaction, last: int, rows: Sequence[tuple[Any, ...]]
+) -> int:
     """Insert rows as `last` + 1 and so on, in as few steps as it takes; gives how many are new."""
     done = new = 0
     for size, statement in _INSERT.items():
@@ -87,12 +63,3 @@ def _insert_rows(transaction: Transaction, last: int, rows: Sequence[tuple[Any, 
             new += transaction.execute(statement, (last + done, *values)).rowcount
             done += size
     return new
-
-
-def insert_checkpoint(transaction: Transaction, checkpoint: Checkpoint) -> None:
-    """Move a source's cursor."""
-    transaction.execute(
-        "INSERT INTO checkpoint VALUES (?, ?, ?) "
-        "ON CONFLICT (source, account_id) DO UPDATE SET cursor = excluded.cursor",
-        (checkpoint.source, checkpoint.account_id, checkpoint.cursor),
-    )

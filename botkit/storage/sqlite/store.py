@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from botkit.storage.sqlite.accounts import SqliteAccounts
-from botkit.storage.sqlite.credentials import SqliteCredentials
+from botkit.storage.sql.accounts import SqlAccounts
+from botkit.storage.sql.credentials import SqlCredentials
+from botkit.storage.sql.invitations import SqlInvitations
+from botkit.storage.sql.leases import SqlLeases
+from botkit.storage.sql.ledger import SqlLedger
+from botkit.storage.sql.progress import SqlProgress
+from botkit.storage.sql.states import SqlStates
+from botkit.storage.sql.writes import SqlWrites
 from botkit.storage.sqlite.engine import Engine
 from botkit.storage.sqlite.events import SqliteEvents
-from botkit.storage.sqlite.invitations import SqliteInvitations
-from botkit.storage.sqlite.leases import SqliteLeases
-from botkit.storage.sqlite.ledger import SqliteLedger
 from botkit.storage.sqlite.process_locks import ProcessLocks
-from botkit.storage.sqlite.progress import SqliteProgress
-from botkit.storage.sqlite.states import SqliteStates
-from botkit.storage.sqlite.writes import SqliteWrites
 
 if TYPE_CHECKING:
-    import sqlite3
     from pathlib import Path
 
     from botkit.ports import Clock
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
         States,
         Writes,
     )
-    from botkit.storage.sqlite.engine import Transaction
+    from botkit.storage.sql.transaction import SqlReader, Transaction
 
 __all__ = ["SqliteStore"]
 
@@ -48,19 +47,19 @@ class SqliteStore:
         self.url = f"sqlite:///{path}"
         self.store_id = store_id
         self.events: Events = SqliteEvents(self._engine, clock)
-        self.states: States = SqliteStates(self._engine)
-        self.writes: Writes = SqliteWrites(self._engine)
-        self.credentials: Credentials = SqliteCredentials(self._engine, clock, path)
-        self.accounts: Accounts = SqliteAccounts(self._engine)
-        self.invitations: Invitations = SqliteInvitations(self._engine, clock)
-        self.leases: Leases = SqliteLeases(self._engine, self._locks, clock)
-        self.progress: Progress = SqliteProgress(self._engine, clock)
-        self.ledger: Ledger = SqliteLedger(self._engine)
+        self.states: States = SqlStates(self._engine)
+        self.writes: Writes = SqlWrites(self._engine)
+        self.credentials: Credentials = SqlCredentials(self._engine, clock)
+        self.accounts: Accounts = SqlAccounts(self._engine)
+        self.invitations: Invitations = SqlInvitations(self._engine, clock)
+        self.leases: Leases = SqlLeases(self._engine, self._locks, clock)
+        self.progress: Progress = SqlProgress(self._engine, clock)
+        self.ledger: Ledger = SqlLedger(self._engine)
 
     async def vault_check(self) -> bytes | None:
         """The value sealed with the vault key, None while there is no key yet."""
 
-        def job(reader: sqlite3.Connection) -> bytes | None:
+        def job(reader: SqlReader) -> bytes | None:
             row = reader.execute(
                 "SELECT value FROM meta WHERE name = ?", (_VAULT_CHECK,)
             ).fetchone()

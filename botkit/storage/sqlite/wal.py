@@ -8,6 +8,7 @@ Source: SQLite documentation, "Write-Ahead Logging"; row D2 of `make bench`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,10 @@ _SMALL_BYTES = 16 * PAGE_BYTES
 """And only when a commit is not larger: beside what a large one writes, its length is nothing."""
 _PLENTY_BYTES = 16 * _AHEAD_BYTES
 """And only where that much is free."""
+_ROOM_BYTES = 128 * 1024
+"""Spare length that `reserve` makes sure of: some thirty pages."""
+_LONG_BYTES = 64 * 1024 * 1024
+"""A log of this size has room already."""
 
 
 class WriteAheadLog:
@@ -57,6 +62,23 @@ class WriteAheadLog:
         self._scrub = self._scrub or scrub
         self._commits += 1
         self._commits_since_ahead += 1
+
+    def reserve(self, size_bytes: int) -> None:
+        """Make sure of room on the disk for a later transaction; the writer's lock is held.
+
+        That transaction is appended to the log. The log is made that much longer now; SQLite
+        ignores what follows the last commit and writes over it.
+        """
+        if not hasattr(os, "posix_fallocate"):
+            return  # macOS: the padded row alone
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            length = os.fstat(descriptor).st_size
+            if length < _LONG_BYTES:
+                os.posix_fallocate(descriptor, length, _ROOM_BYTES + 2 * size_bytes)
+        finally:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
 
     @property
     def patience_s(self) -> float | None:

@@ -15,11 +15,12 @@ import pytest
 
 from botkit.errors import Conflict, Corrupt, StoreUnavailable
 from botkit.storage.opening import open_store
+from botkit.storage.sql.transaction import Transaction
 from botkit.storage.sqlite import connection as connecting
 from botkit.storage.sqlite import engine as engines
 from botkit.storage.sqlite import wal
 from botkit.storage.sqlite.database_file import prepare
-from botkit.storage.sqlite.engine import Engine, Transaction
+from botkit.storage.sqlite.engine import Engine
 from tests.storage.conformance.bench import SuiteClock, event, raised
 
 

@@ -14,8 +14,9 @@ import pytest
 
 from botkit.errors import LeaseLost
 from botkit.storage.opening import open_store
+from botkit.storage.sql.leases import Holder
 from botkit.storage.sqlite import process_locks
-from botkit.storage.sqlite.process_locks import Holder, ProcessLocks
+from botkit.storage.sqlite.process_locks import ProcessLocks
 from tests.storage.conformance.bench import SuiteClock, event, raised
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's locks of Linux")

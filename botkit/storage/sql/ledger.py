@@ -6,23 +6,22 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from botkit.model.records import BudgetEntry
-from botkit.storage.sqlite.values import from_us, to_us
+from botkit.storage.sql.values import from_us, to_us
 
 if TYPE_CHECKING:
-    import sqlite3
     from datetime import datetime
 
-    from botkit.storage.sqlite.engine import Engine, Transaction
+    from botkit.storage.sql.transaction import SqlEngine, SqlReader, Transaction
 
-__all__ = ["SqliteLedger"]
+__all__ = ["SqlLedger"]
 
 _HOUR_US = 3_600_000_000
 
 
-class SqliteLedger:
+class SqlLedger:
     """See `botkit.ports.store.Ledger`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: SqlEngine) -> None:
         self._engine = engine
 
     async def spend(
@@ -57,7 +56,7 @@ class SqliteLedger:
         """The entries since then, oldest first."""
         hour = _hour(since)
 
-        def job(reader: sqlite3.Connection) -> list[BudgetEntry]:
+        def job(reader: SqlReader) -> list[BudgetEntry]:
             rows = reader.execute(
                 "SELECT account_id, hour, reads_usd, writes_usd, calls FROM budget "
                 "WHERE account_id = ? AND hour >= ? ORDER BY hour",

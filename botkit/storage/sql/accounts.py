@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 from botkit.errors import Conflict
 from botkit.model.records import Mark, StoredUser
 from botkit.model.users import Account
-from botkit.storage.sqlite.values import from_us, to_us
+from botkit.storage.sql.values import from_us, to_us
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
     from datetime import datetime
 
-    from botkit.storage.sqlite.engine import Engine, Transaction
+    from botkit.storage.sql.transaction import SqlEngine, SqlReader, Transaction
 
-__all__ = ["SqliteAccounts", "put_account"]
+__all__ = ["SqlAccounts", "put_account"]
 
 _ACCOUNT = "SELECT id, username, name, app, alias FROM account"
 _PUT = """
@@ -33,10 +32,10 @@ ON CONFLICT (id) DO UPDATE SET username = excluded.username, body = excluded.bod
 _IDS_AT_ONCE = 500
 
 
-class SqliteAccounts:
+class SqlAccounts:
     """See `botkit.ports.store.Accounts`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: SqlEngine) -> None:
         self._engine = engine
 
     async def put(self, account: Account) -> None:
@@ -47,7 +46,7 @@ class SqliteAccounts:
         """By id, alias or username, case-insensitive, with or without the @."""
         name = account.removeprefix("@")
 
-        def job(reader: sqlite3.Connection) -> Account | None:
+        def job(reader: SqlReader) -> Account | None:
             row = reader.execute(
                 f"{_ACCOUNT} WHERE id = ?1 OR username = ?1 OR (alias = ?1 AND alias != '') "
                 "ORDER BY id = ?1 DESC, alias = ?1 DESC, no DESC LIMIT 1",
@@ -94,7 +93,7 @@ class SqliteAccounts:
         """Users fetched since then."""
         since_us = to_us(since)
 
-        def job(reader: sqlite3.Connection) -> list[StoredUser]:
+        def job(reader: SqlReader) -> list[StoredUser]:
             found: list[StoredUser] = []
             for start in range(0, len(ids), _IDS_AT_ONCE):
                 part = ids[start : start + _IDS_AT_ONCE]
@@ -130,7 +129,7 @@ class SqliteAccounts:
     async def opted_out(self, account_id: str, user_id: str) -> bool:
         """Whether the user asked the account to stop."""
 
-        def job(reader: sqlite3.Connection) -> bool:
+        def job(reader: SqlReader) -> bool:
             row = reader.execute(
                 "SELECT 1 FROM opt_out WHERE account_id = ? AND user_id = ?", (account_id, user_id)
             ).fetchone()
@@ -160,7 +159,7 @@ class SqliteAccounts:
     async def marks(self, account_id: str) -> list[Mark]:
         """Checklist steps that were confirmed."""
 
-        def job(reader: sqlite3.Connection) -> list[Mark]:
+        def job(reader: SqlReader) -> list[Mark]:
             rows = reader.execute(
                 "SELECT account_id, step, at FROM mark WHERE account_id = ? ORDER BY at, step",
                 (account_id,),

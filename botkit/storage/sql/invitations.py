@@ -6,24 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 from botkit.errors import InvitationRefused
 from botkit.model.invitations import Invitation, InvitationState
-from botkit.storage.sqlite.accounts import put_account
-from botkit.storage.sqlite.credentials import replace_credential
-from botkit.storage.sqlite.recording import event_rows, insert_events
-from botkit.storage.sqlite.values import from_us, from_us_or_none, to_us
+from botkit.storage.sql.accounts import put_account
+from botkit.storage.sql.credentials import replace_credential
+from botkit.storage.sql.event_rows import event_rows
+from botkit.storage.sql.values import from_us, from_us_or_none, to_us
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from botkit.model.records import CredentialRow, Fence, NewEvent
     from botkit.model.users import Account
     from botkit.ports import Clock
-    from botkit.storage.sqlite.engine import Engine, Transaction
+    from botkit.storage.sql.transaction import SqlCursor, SqlEngine, Transaction
 
-    Execute = Callable[..., sqlite3.Cursor]
+    Execute = Callable[..., SqlCursor]
 
-__all__ = ["SqliteInvitations"]
+__all__ = ["SqlInvitations"]
 
 _ROW = """
 SELECT id, secret_hash, app, account, created_at, expires_at, held_by, held_until, used_at,
@@ -36,10 +35,10 @@ VALUES (?, ?, ?, ?, ?, ?)
 """
 
 
-class SqliteInvitations:
+class SqlInvitations:
     """See `botkit.ports.store.Invitations`."""
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: SqlEngine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
 
@@ -138,7 +137,7 @@ class SqliteInvitations:
                 raise _over(_get(transaction.execute, invitation_id))
             put_account(transaction, account)
             stored = replace_credential(transaction, row)
-            insert_events(transaction, rows)
+            transaction.record_events(rows)
             return stored
 
         return await self._engine.write(job)

@@ -5,24 +5,23 @@ Source: docs/explanation/requirements.md, "Writes".
 
 from __future__ import annotations
 
-import sqlite3  # noqa: TC003 - kept beside its use, the room is about it
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from botkit.errors import Conflict
 from botkit.model.records import Attempt, StoredWrite, WritePolicy, WriteState
-from botkit.storage.sqlite.values import from_us, from_us_or_none, to_us, to_us_or_none
+from botkit.storage.sql.values import from_us, from_us_or_none, to_us, to_us_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from datetime import datetime
 
     from botkit.model.records import Fence, NewWrite
-    from botkit.storage.sqlite.engine import Engine, Transaction
+    from botkit.storage.sql.transaction import SqlCursor, SqlEngine, SqlReader, Transaction
 
-    Execute = Callable[..., sqlite3.Cursor]
+    Execute = Callable[..., SqlCursor]
 
-__all__ = ["SqliteWrites"]
+__all__ = ["SqlWrites"]
 
 _COLUMNS = (
     "id, account_id, operation, target, body, state, event_key, run, handler, text, text_hash, "
@@ -70,10 +69,10 @@ _OPEN = frozenset(
 )
 
 
-class SqliteWrites:
+class SqlWrites:
     """See `botkit.ports.store.Writes`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: SqlEngine) -> None:
         self._engine = engine
 
     async def begin(self, write: NewWrite, *, now: datetime, fence: Fence) -> StoredWrite:
@@ -249,7 +248,7 @@ class SqliteWrites:
     async def owner_of(self, account_id: str, result_id: str) -> str | None:
         """The id of the write that made that post, None when none of ours did."""
 
-        def job(reader: sqlite3.Connection) -> str | None:
+        def job(reader: SqlReader) -> str | None:
             row = reader.execute(
                 "SELECT id FROM write WHERE account_id = ? AND result_id = ? AND result_id != ''",
                 (account_id, result_id),

@@ -7,24 +7,22 @@ from typing import TYPE_CHECKING
 from botkit.model.records import StateRow
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from botkit.model.records import Fence, MemoKey
-    from botkit.storage.sqlite.engine import Engine, Transaction
+    from botkit.storage.sql.transaction import SqlEngine, SqlReader, Transaction
 
-__all__ = ["SqliteStates"]
+__all__ = ["SqlStates"]
 
 
-class SqliteStates:
+class SqlStates:
     """See `botkit.ports.store.States`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: SqlEngine) -> None:
         self._engine = engine
 
     async def read(self, scope: str, key: str) -> StateRow | None:
         """A piece of state."""
 
-        def job(reader: sqlite3.Connection) -> StateRow | None:
+        def job(reader: SqlReader) -> StateRow | None:
             row = reader.execute(
                 "SELECT value, rev FROM state WHERE scope = ? AND key = ?", (scope, key)
             ).fetchone()
@@ -35,7 +33,7 @@ class SqliteStates:
     async def memo(self, key: MemoKey) -> bytes | None:
         """A kept result, None when there is none."""
 
-        def job(reader: sqlite3.Connection) -> bytes | None:
+        def job(reader: SqlReader) -> bytes | None:
             row = reader.execute(
                 "SELECT value FROM memo WHERE event_key = ? AND account_id = ? AND run = ? "
                 "AND handler = ? AND name = ? AND n = ?",

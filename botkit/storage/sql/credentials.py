@@ -6,9 +6,6 @@ Source: docs/explanation/requirements.md, "The refresh of a login" and S10.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sqlite3  # noqa: TC003 - kept beside its use, the room is about it
 import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -17,23 +14,22 @@ from botkit.errors import Conflict
 from botkit.model.records import CredentialRow, Intent
 from botkit.model.tokens import CredentialKind, LoginState
 from botkit.storage.sealed_header import sealed_alike
-from botkit.storage.sqlite.accounts import put_account
-from botkit.storage.sqlite.recording import event_rows, insert_events
-from botkit.storage.sqlite.values import from_us, from_us_or_none, to_us, to_us_or_none
+from botkit.storage.sql.accounts import put_account
+from botkit.storage.sql.event_rows import event_rows
+from botkit.storage.sql.values import from_us, from_us_or_none, to_us, to_us_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from botkit.model.records import Fence, NewEvent
     from botkit.model.users import Account
     from botkit.ports import Clock
-    from botkit.storage.sqlite.engine import Engine, Transaction
+    from botkit.storage.sql.transaction import SqlCursor, SqlEngine, Transaction
 
-    Execute = Callable[..., sqlite3.Cursor]
+    Execute = Callable[..., SqlCursor]
 
-__all__ = ["SqliteCredentials", "replace_credential"]
+__all__ = ["SqlCredentials", "replace_credential"]
 
 _CONTENT = (
     "gen, sealed, user_id, username, scopes, level, status, reason, since, granted_at, "
@@ -67,17 +63,15 @@ UPDATE credential SET intent_id = ?, intent_gen = ?, intent_refresh_hash = ?, in
 WHERE {_HERE}
 """  # noqa: S608
 _ROOM_BYTES = 128 * 1024
-"""Spare length of the log that an intent makes sure of: some thirty pages for the result."""
-_LONG_LOG_BYTES = 64 * 1024 * 1024
+"""What a new login and its events take, with room to spare."""
 
 
-class SqliteCredentials:
+class SqlCredentials:
     """See `botkit.ports.store.Credentials`."""
 
-    def __init__(self, engine: Engine, clock: Clock, path: Path) -> None:
+    def __init__(self, engine: SqlEngine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
-        self._log = f"{path}-wal"
 
     async def get(self, account_id: str, app: str, kind: CredentialKind) -> CredentialRow | None:
         """One login."""
@@ -108,7 +102,7 @@ class SqliteCredentials:
                 put_account(transaction, account)
             stored = replace_credential(transaction, row)
             if rows:
-                insert_events(transaction, rows)
+                transaction.record_events(rows)
             return stored
 
         return await self._engine.write(job)
@@ -117,7 +111,7 @@ class SqliteCredentials:
         """Return when a new login could be written and synced now."""
 
         def job(transaction: Transaction) -> None:
-            self._reserve(_ROOM_BYTES)
+            transaction.reserve(_ROOM_BYTES)
             transaction.execute("UPDATE meta SET value = value WHERE name = 'store_id'")
 
         await self._engine.write(job)
@@ -156,7 +150,7 @@ class SqliteCredentials:
                 raise Conflict(
                     f"Another refresh of the login {_name(row)} has begun; nothing was written."
                 )
-            self._reserve(reserve_bytes)
+            transaction.reserve(reserve_bytes)
             transaction.execute(_INTEND, (*values, *_place(row)))
 
         await self._engine.write(job)
@@ -287,23 +281,6 @@ class SqliteCredentials:
             )
 
         return await self._engine.write(job)
-
-    def _reserve(self, reserve_bytes: int) -> None:
-        """Make sure of room on the disk for the result, before a token is spent.
-
-        The result is appended to the log. The log is made that much longer now, while we hold
-        the writer's lock; SQLite ignores what follows the last commit and writes over it.
-        """
-        if not hasattr(os, "posix_fallocate"):
-            return  # macOS: the padded row alone
-        descriptor = os.open(self._log, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            length = os.fstat(descriptor).st_size
-            if length < _LONG_LOG_BYTES:
-                os.posix_fallocate(descriptor, length, _ROOM_BYTES + 2 * reserve_bytes)
-        finally:
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
 
 
 def replace_credential(transaction: Transaction, row: CredentialRow) -> CredentialRow:

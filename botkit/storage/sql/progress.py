@@ -7,32 +7,31 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from botkit.model.records import Gap, ScheduleRow, StatusReport
-from botkit.storage.sqlite.recording import event_rows, insert_checkpoint, insert_events
-from botkit.storage.sqlite.values import from_us, from_us_or_none, to_us, to_us_or_none
+from botkit.storage.sql.event_rows import event_rows, insert_checkpoint
+from botkit.storage.sql.values import from_us, from_us_or_none, to_us, to_us_or_none
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
     from datetime import datetime
 
     from botkit.model.records import Checkpoint, Fence, NewEvent
     from botkit.ports import Clock
-    from botkit.storage.sqlite.engine import Engine, Transaction
+    from botkit.storage.sql.transaction import SqlEngine, SqlReader, Transaction
 
-__all__ = ["SqliteProgress"]
+__all__ = ["SqlProgress"]
 
 
-class SqliteProgress:
+class SqlProgress:
     """See `botkit.ports.store.Progress`."""
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: SqlEngine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
 
     async def checkpoint(self, source: str, account_id: str) -> str | None:
         """A source's cursor, None at first start."""
 
-        def job(reader: sqlite3.Connection) -> str | None:
+        def job(reader: SqlReader) -> str | None:
             row = reader.execute(
                 "SELECT cursor FROM checkpoint WHERE source = ? AND account_id = ?",
                 (source, account_id),
@@ -62,12 +61,11 @@ class SqliteProgress:
         )
 
         def job(transaction: Transaction) -> int:
-            cursor = transaction.execute(
+            return transaction.insert(
                 "INSERT INTO gap (source, account_id, since, until, state, reason) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
                 row,
             )
-            return cursor.lastrowid or 0
 
         return await self._engine.write(job)
 
@@ -85,7 +83,7 @@ class SqliteProgress:
     async def gaps(self, *, limit: int = 100) -> list[Gap]:
         """Gaps, newest first."""
 
-        def job(reader: sqlite3.Connection) -> list[Gap]:
+        def job(reader: SqlReader) -> list[Gap]:
             rows = reader.execute(
                 "SELECT source, account_id, since, until, state, reason, id FROM gap "
                 "ORDER BY id DESC LIMIT ?",
@@ -119,7 +117,7 @@ class SqliteProgress:
     async def schedules(self, account_id: str) -> list[ScheduleRow]:
         """When each schedule fires next."""
 
-        def job(reader: sqlite3.Connection) -> list[ScheduleRow]:
+        def job(reader: SqlReader) -> list[ScheduleRow]:
             rows = reader.execute(
                 "SELECT id, account_id, spec, next_at FROM schedule WHERE account_id = ? "
                 "ORDER BY next_at, id",
@@ -146,7 +144,7 @@ class SqliteProgress:
                 "DO UPDATE SET spec = excluded.spec, next_at = excluded.next_at",
                 columns,
             )
-            return insert_events(transaction, rows)
+            return transaction.record_events(rows)
 
         return await self._engine.write(job)
 
@@ -176,7 +174,7 @@ class SqliteProgress:
     async def reports(self) -> list[StatusReport]:
         """What all parts last said."""
 
-        def job(reader: sqlite3.Connection) -> list[StatusReport]:
+        def job(reader: SqlReader) -> list[StatusReport]:
             rows = reader.execute("SELECT part, state, detail, at, data FROM report ORDER BY part")
             return [
                 StatusReport(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3  # noqa: TC003 - kept beside its use, the room is about it
 from typing import TYPE_CHECKING, Any
 
 from botkit.model.records import DeadLetter, EventState, StoredEvent
-from botkit.storage.sqlite.values import from_us, from_us_or_none, to_us
+from botkit.storage.sql.values import from_us, from_us_or_none, to_us
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from botkit.ports import Clock
-    from botkit.storage.sqlite.engine import Engine, Transaction
+    from botkit.storage.sql.transaction import SqlEngine, SqlReader, Transaction
 
 __all__ = ["EventsAdmin"]
 
@@ -49,7 +48,7 @@ _DEAD = "SELECT account_id, key, kind, reason, error, trace, handler, attempts, 
 class EventsAdmin:
     """The half of `botkit.ports.store.Events` that commands use, in short transactions."""
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: SqlEngine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
 
@@ -70,7 +69,7 @@ class EventsAdmin:
         """Dead letters, newest first."""
         where, values = _for_account("1", [], account_id)
 
-        def job(reader: sqlite3.Connection) -> list[DeadLetter]:
+        def job(reader: SqlReader) -> list[DeadLetter]:
             rows = reader.execute(
                 f"{_DEAD} WHERE {where} ORDER BY at DESC, seq DESC LIMIT ?",
                 [*values, limit],
@@ -194,7 +193,7 @@ def _for_account(
     return f"{where} AND {condition}", [*values, account_id]
 
 
-def _counts(reader: sqlite3.Connection) -> dict[str, int]:
+def _counts(reader: SqlReader) -> dict[str, int]:
     def count(query: str) -> int:
         return int(reader.execute(f"SELECT count(*) FROM {query}").fetchone()[0])  # noqa: S608
 

@@ -1,28 +1,25 @@
 """Roles that one process holds at a time, as rows with an epoch that only grows.
 
 A lease is free when it was given back, when its time is over, or when the kernel says that the
-process which held it has ended (`holders`).
+process which held it has ended (`HolderLocks`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import enum
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from botkit.errors import LeaseLost
 from botkit.model.records import Fence
-from botkit.storage.sqlite.process_locks import Holder
-from botkit.storage.sqlite.values import to_us
+from botkit.storage.sql.values import to_us
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from botkit.ports import Clock
-    from botkit.storage.sqlite.engine import Engine, Transaction
-    from botkit.storage.sqlite.process_locks import ProcessLocks
+    from botkit.storage.sql.transaction import SqlEngine, SqlReader, Transaction
 
-__all__ = ["SqliteLeases"]
+__all__ = ["Holder", "HolderLocks", "SqlLeases"]
 
 _MICROSECOND = timedelta(microseconds=1)
 _TAKE = """
@@ -32,10 +29,35 @@ ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch,
 """
 
 
-class SqliteLeases:
+class Holder(enum.Enum):
+    """What the kernel knows of a lease's holder."""
+
+    OURS = "ours"
+    ALIVE = "alive"
+    DEAD = "dead"
+    UNKNOWN = "unknown"
+
+
+class HolderLocks(Protocol):
+    """Locks that the system drops when the process that holds a lease ends."""
+
+    def take(self, name: str, epoch: int) -> int:
+        """Lock for that lease; return the mark for its row, 0 when there are no such locks."""
+        ...
+
+    def drop(self, name: str, epoch: int) -> None:
+        """Unlock."""
+        ...
+
+    def judge(self, name: str, epoch: int, mark: int) -> Holder:
+        """Return what the system knows of the holder of that lease."""
+        ...
+
+
+class SqlLeases:
     """See `botkit.ports.store.Leases`."""
 
-    def __init__(self, engine: Engine, locks: ProcessLocks, clock: Clock) -> None:
+    def __init__(self, engine: SqlEngine, locks: HolderLocks, clock: Clock) -> None:
         self._engine = engine
         self._locks = locks
         self._clock = clock
@@ -104,7 +126,7 @@ class SqliteLeases:
     async def holder(self, name: str) -> str | None:
         """Who holds it now."""
 
-        def job(reader: sqlite3.Connection) -> str | None:
+        def job(reader: SqlReader) -> str | None:
             now_us = to_us(self._clock.now())
             row = reader.execute(
                 "SELECT owner, epoch, lock FROM lease "

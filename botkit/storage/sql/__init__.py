@@ -1,0 +1,1 @@
+"""The store's jobs in SQL, written once for every driver."""
