@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from botkit.protocol.refusals.diagnosis import Diagnosis
-from botkit.protocol.refusals.login_refusals import XML_HASH
-from botkit.protocol.refusals.refusals import TABLE
+from botkit.protocol.oauth.oauth1_flow import XML_HASH
+from botkit.protocol.refusals.table import TABLE, Diagnosis
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "doctor.md"
 HEAD = ("X answers", "verdict", "it is about", "cause", "cure")
@@ -44,7 +43,10 @@ def _cells(row: Diagnosis) -> tuple[str, ...]:
 
 
 def _signs(row: Diagnosis) -> str:
-    named = [*(f"`{name}`" for name in row.names), *(f"code {code}" for code in row.codes)]
+    named = [
+        *(f"`{name}`" for name in (*row.types, *row.titles)),
+        *(f"code {code}" for code in row.codes),
+    ]
     reasons = [
         "XML `<hash>`" if reason == XML_HASH else f"reason `{reason}`" for reason in row.reasons
     ]

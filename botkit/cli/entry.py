@@ -114,8 +114,7 @@ def _report_fault() -> None:
 def exit_code_of(error: errors.BotkitError) -> int:
     """The exit code for an error that ended a command."""
     if isinstance(error, errors.Forbidden):
-        from botkit.protocol.refusals.diagnosis import Verdict
-        from botkit.protocol.refusals.refusals import diagnose_error
+        from botkit.protocol.refusals.table import Verdict, diagnose_error
 
         if diagnose_error(error).verdict is Verdict.WRONG:  # it does not pass by itself
             return EXIT_CODES["a person must change something"]

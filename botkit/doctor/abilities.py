@@ -12,7 +12,7 @@ from botkit.doctor.findings import Finding, fine, not_asked, untold, wrong
 from botkit.errors import AccessDenied, Parked
 from botkit.model.tokens import CredentialKind
 from botkit.protocol.api.operations import operation
-from botkit.protocol.refusals.diagnosis import Verdict
+from botkit.protocol.refusals.table import Verdict
 from botkit.protocol.rules import access, label
 
 if TYPE_CHECKING:

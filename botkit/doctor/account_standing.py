@@ -11,8 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from botkit.doctor.findings import fine, of_error, response_of, untold, wrong
-from botkit.protocol.refusals.diagnosis import Topic
-from botkit.protocol.refusals.refusals import diagnose_error
+from botkit.protocol.refusals.table import Topic, diagnose_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

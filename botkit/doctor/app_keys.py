@@ -19,8 +19,7 @@ from botkit.doctor.probes import KeyAndSecret
 from botkit.errors import BotkitError, InvalidClient
 from botkit.model.tokens import CredentialKind
 from botkit.protocol.oauth.key_shapes import look_at
-from botkit.protocol.refusals.diagnosis import Topic
-from botkit.protocol.refusals.refusals import diagnose_error
+from botkit.protocol.refusals.table import Topic, diagnose_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from botkit.doctor import app_keys, callbacks
 from botkit.doctor.findings import fine, wrong
-from botkit.protocol.refusals.diagnosis import Verdict
+from botkit.protocol.refusals.table import Verdict
 
 if TYPE_CHECKING:
     from botkit.bot.compose_client import X

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from botkit.doctor.findings import fine, not_asked, of_error, response_of, untold, wrong
 from botkit.errors import BotkitError
 from botkit.protocol.oauth.callback_urls import check_redirect_uri
-from botkit.protocol.refusals.diagnosis import Topic
-from botkit.protocol.refusals.refusals import diagnose_error
+from botkit.protocol.refusals.table import Topic, diagnose_error
 
 if TYPE_CHECKING:
     from botkit.doctor.app_keys import CheckedApp

@@ -16,8 +16,7 @@ from botkit.errors import (
     StateError,
     TransportError,
 )
-from botkit.protocol.refusals.diagnosis import Topic, Verdict
-from botkit.protocol.refusals.refusals import diagnose_error
+from botkit.protocol.refusals.table import Topic, Verdict, diagnose_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

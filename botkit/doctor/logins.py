@@ -13,8 +13,7 @@ from botkit.doctor.findings import Finding, fine, of_error, response_of, untold,
 from botkit.doctor.probes import Evidence
 from botkit.model.tokens import CredentialKind, LoginState
 from botkit.model.users import Account
-from botkit.protocol.refusals.diagnosis import Topic
-from botkit.protocol.refusals.refusals import diagnose_error
+from botkit.protocol.refusals.table import Topic, diagnose_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -32,7 +32,7 @@ from botkit.doctor.probes import Probes
 from botkit.doctor.report import Report
 from botkit.errors import BotkitError, ConfigError
 from botkit.ports import Store
-from botkit.protocol.refusals.refusals import diagnose
+from botkit.protocol.refusals.table import diagnose
 from botkit.runtime.writes.budget import Budget
 
 if TYPE_CHECKING:

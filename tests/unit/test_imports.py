@@ -28,6 +28,7 @@ HEAVY = (
 
 NOT_FOR_RUNNING = (
     "authlib",
+    "botkit.protocol.refusals.table",
     "botkit.sandbox",
     "tests.storage.conformance",
     "botkit.wizard",

@@ -26,7 +26,6 @@ from botkit.errors import (
     Unauthorized,
 )
 from botkit.protocol.api import rate_limits
-from botkit.protocol.refusals.refusals import diagnose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,11 +36,6 @@ __all__ = ["Facts", "error_of", "excerpt", "json_object", "json_objects", "read_
 _LONGEST_TEXT = 500
 _LONGEST_EXCERPT = 200
 _LONGEST_RETRY_AFTER = timedelta(minutes=15)
-
-_OUT_OF_MONEY = frozenset({"credits", "usage-capped"})
-_OUT_OF_MONEY_TITLES = frozenset({"CreditsDepleted", "SpendCapReached", "UsageCapExceeded"})
-_USED_UP_CODES = frozenset({88, 185})
-"""88 rate limit, 185 daily post limit: both pass by themselves. Source: seen on the wire."""
 
 _HIDDEN = "not-authorized-for-resource"
 
@@ -55,26 +49,15 @@ _BY_STATUS: Mapping[int, type[ResponseError]] = {
     429: RateLimited,
 }
 
-_BY_SEGMENT: Mapping[str, type[ResponseError]] = {
-    "invalid-request": BadRequest,
-    "rule-cap": BadRequest,
-    "invalid-rules": BadRequest,
-    "duplicate-rules": BadRequest,
-    "noncompliant-rules": BadRequest,
-    "resource-not-found": NotFound,
-    _HIDDEN: Forbidden,
-    "not-authorized-for-field": Forbidden,
-    "field-unauthorized": Forbidden,
-    "resource-unavailable": Forbidden,
-    "disallowed-resource": Forbidden,
-    "client-forbidden": Forbidden,
-    "unsupported-authentication": Forbidden,
-    "oauth1-permissions": Forbidden,
-    "field-hydration-failure": ServerError,
-    "internal-error": ServerError,
-    "rate-limit-exceeded": RateLimited,
+_BY_NAME: Mapping[str, type[ResponseError]] = {
+    "BadRequest": BadRequest,
+    "Forbidden": Forbidden,
+    "NotFound": NotFound,
+    "PaymentRequired": PaymentRequired,
+    "RateLimited": RateLimited,
+    "ServerError": ServerError,
 }
-"""For a success status that carries errors alone. Source: X API docs, "Response codes"."""
+"""The classes that the table of refusals names."""
 
 _REASONS = ("reason", "connection_issue", "disconnect_type")
 """Fields that say more than the type. Source: X API docs, "Response codes and errors"."""
@@ -134,8 +117,8 @@ def error_of(
         problem_type=facts.segment,
         codes=facts.codes,
         reason=facts.reason,
-        hint=_hint(status, facts),
     )
+    error.hint = _hint(error)
     if isinstance(error, RateLimited):
         error.retry_at = rate_limits.retry_at(headers, now=now)
     if isinstance(error, ServerError):
@@ -172,34 +155,36 @@ def excerpt(body: bytes) -> str:
 
 
 def _class_of(status: int, facts: Facts) -> type[ResponseError]:
+    """Return the class that the status tells, but for money, used-up windows and successes.
+
+    A success status that carries errors alone is told by the problem type.
+    """
+    from botkit.protocol.refusals.table import ERROR_OF_CODE, ERROR_OF_TITLE, ERROR_OF_TYPE
+
     if status >= 500:  # noqa: PLR2004 - the class of statuses
         return ServerError
-    if facts.segment in _OUT_OF_MONEY or facts.title in _OUT_OF_MONEY_TITLES:
+    of_type = ERROR_OF_TYPE.get(facts.segment, "")
+    if "PaymentRequired" in {of_type, ERROR_OF_TITLE.get(facts.title)}:
         return PaymentRequired
-    if _USED_UP_CODES.intersection(facts.codes):
+    if "RateLimited" in map(ERROR_OF_CODE.get, facts.codes):
         return RateLimited
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     if status >= 400:  # noqa: PLR2004 - the class of statuses
         return BadRequest
     return (
-        _BY_SEGMENT.get(facts.segment)
+        _BY_NAME.get(of_type)
         or _BY_STATUS.get(facts.status)
         or _BY_TITLE.get(facts.title)
         or MalformedAnswer
     )
 
 
-def _hint(status: int, facts: Facts) -> str:
-    """Cause and cure, where more than the status tells them."""
-    found = diagnose(
-        status,
-        title=facts.title,
-        segment=facts.segment,
-        codes=facts.codes,
-        reason=facts.reason,
-        detail=facts.detail,
-    )
+def _hint(error: ResponseError) -> str:
+    """Return cause and cure, where more than the status tells them."""
+    from botkit.protocol.refusals.table import diagnose_error
+
+    found = diagnose_error(error)
     says_more = found.is_named and (found.cure or found.codes)
     return f"{found.cause} {found.cure}".strip() if says_more else ""
 

@@ -36,7 +36,6 @@ from botkit.protocol.api import problems
 from botkit.protocol.api.rate_limits import read_date
 from botkit.protocol.api.responses import parse_body
 from botkit.protocol.oauth.oauth1 import escape
-from botkit.protocol.refusals.login_refusals import XML_HASH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,6 +48,7 @@ __all__ = [
     "INVALIDATE",
     "PIN_CALLBACK",
     "REQUEST_TOKEN",
+    "XML_HASH",
     "Blame",
     "Granted",
     "authorize_url",
@@ -70,6 +70,9 @@ INVALIDATE = "POST /1.1/oauth/invalidate_token"
 
 PIN_CALLBACK = "oob"
 """The callback of a login that ends with a PIN. Source: RFC 5849 section 2.1."""
+
+XML_HASH = "xml-hash"
+"""The reason that stands for the old XML form of a refusal, which has no code."""
 
 _OK = 200
 _FORBIDDEN = 403

@@ -28,7 +28,6 @@ from botkit.model.tokens import Secret, TokenSet
 from botkit.protocol.api.problems import json_object
 from botkit.protocol.api.rate_limits import read_date
 from botkit.protocol.api.responses import parse_body, read_error
-from botkit.protocol.refusals.refusals import diagnose_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -226,6 +225,8 @@ def _refusal(
 
 def _invalid_request(error: ResponseError) -> InvalidGrant | ResponseError:
     """One `error` with four meanings: only X's words tell them apart."""
+    from botkit.protocol.refusals.table import diagnose_error
+
     found = diagnose_error(error)
     match found.id:
         case "redirect-mismatch":

@@ -7,7 +7,7 @@ import pytest
 from botkit.doctor.abilities import check_access
 from botkit.model.tokens import CredentialKind
 from botkit.model.users import Account
-from botkit.protocol.refusals.diagnosis import Verdict
+from botkit.protocol.refusals.table import Verdict
 
 ME = Account(id="7", username="greeter", app="shop")
 

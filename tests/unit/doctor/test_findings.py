@@ -6,7 +6,7 @@ import pytest
 
 from botkit import errors
 from botkit.doctor.findings import Finding, exit_code, fine, not_asked, of_error, untold, wrong
-from botkit.protocol.refusals.diagnosis import Topic, Verdict
+from botkit.protocol.refusals.table import Topic, Verdict
 
 SUSPENDED = errors.Forbidden("x", status=403, codes=(64,), detail="Your account is suspended.")
 

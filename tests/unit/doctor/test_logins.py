@@ -13,7 +13,7 @@ from botkit.doctor.probes import Probes
 from botkit.errors import BotkitError, ServerError, TransportError
 from botkit.model.tokens import CredentialKind, LoginState
 from botkit.model.users import Account, User
-from botkit.protocol.refusals.diagnosis import Verdict
+from botkit.protocol.refusals.table import Verdict
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 ME = Account(id="7", username="greeter")

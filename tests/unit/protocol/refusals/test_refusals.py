@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
 
+import msgspec
 import pytest
 
 from botkit.errors import ResponseError
 from botkit.ports.io import HttpResponse
 from botkit.protocol.api.responses import read_error
 from botkit.protocol.oauth import oauth1_flow
-from botkit.protocol.refusals.diagnosis import Diagnosis, Topic, Verdict
-from botkit.protocol.refusals.refusals import TABLE, diagnose, diagnose_error
+from botkit.protocol.refusals.table import (
+    TABLE,
+    Diagnosis,
+    ErrorName,
+    Topic,
+    Verdict,
+    diagnose,
+    diagnose_error,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 OLD = "https://api.twitter.com/2/problems/"
@@ -123,11 +138,50 @@ def test_every_row_says_why_and_what_is_wrong_has_a_cure(row: Diagnosis) -> None
     assert bool(row.words) == bool(row.text)
 
 
-@pytest.mark.parametrize("row", [row for row in TABLE if row.words], ids=lambda row: row.id)
-def test_a_row_that_is_told_by_words_knows_its_own_sample(row: Diagnosis) -> None:
-    title = row.names[0] if row.names else ""
-    status = row.statuses[0] if row.statuses else 400
-    assert diagnose(status, title=title, detail=row.text) is row
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.id)
+def test_no_sign_of_a_row_is_taken_by_an_earlier_row(row: Diagnosis) -> None:
+    assert [other.id for other in answers_of(row) if other is not row] == []
+
+
+def answers_of(row: Diagnosis) -> Iterator[Diagnosis]:
+    """Yield what the look-up takes each of the row's signs for; 418 is a status of no row."""
+    names = [
+        *({"segment": name} for name in row.types),
+        *({"title": name} for name in row.titles),
+        *({"codes": (code,)} for code in row.codes),
+    ]
+    for status, name, reason in product(row.statuses or [418], names or [{}], row.reasons or [""]):
+        signs: dict[str, Any] = {**name, "reason": reason, "detail": row.text}
+        yield diagnose(status, **signs)
+
+
+def test_no_sign_stands_twice_in_a_row() -> None:
+    for row in TABLE:
+        for signs in (row.statuses, row.types, row.titles, row.codes, row.reasons):
+            assert len(set(signs)) == len(signs), row.id
+
+
+@pytest.mark.parametrize("key", ["status", "name", "code", "hint"])
+def test_a_key_that_the_table_does_not_know_is_an_error(key: str) -> None:
+    row = {"id": "x", "verdict": "wrong", "topic": "X", "cause": "x.", key: "x"}
+    with pytest.raises(msgspec.ValidationError, match=f"unknown field `{key}`"):
+        msgspec.convert(row, Diagnosis)
+
+
+def test_every_fact_that_a_row_rests_on_stands_on_the_page_of_facts() -> None:
+    page = Path(__file__).parents[4] / "docs" / "explanation" / "x-facts.md"
+    known = re.findall(r"^\| (\d+\.\d+) \|", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {fact for row in TABLE for fact in row.facts} <= set(known)
+    assert [row.id for row in TABLE if not row.facts] == ["gone", "conflict-unnamed", "unknown"]
+
+
+@pytest.mark.parametrize("name", [name for name in get_args(ErrorName) if name])
+def test_a_class_that_a_row_names_is_the_error_of_a_success_that_carries_it(name: str) -> None:
+    carried = [row.types[0] for row in TABLE if row.error == name and row.types]
+    assert carried
+    for segment in carried:
+        error = read_error("GET /2/x", 200, {}, json.dumps({"type": segment}).encode(), now=NOW)
+        assert type(error).__name__ == name
 
 
 @pytest.mark.parametrize("host", [OLD, NEW, "https://elsewhere.example/"])

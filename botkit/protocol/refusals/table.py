@@ -1,0 +1,172 @@
+"""The table of X's refusals: what each answer means, and what a person can do about it.
+
+The rows stand in `refusals.json`; `botkit doctor`, the hints and classes of errors, the reading of
+token answers and the page docs/reference/doctor.md are made from them. The first row that fits is
+taken. X's texts can be localised, so status, code, `error` and the problem type's last segment
+decide; wording only where nothing else tells cases apart.
+
+The rows are read when this module is imported. A bot that starts meets no refusal, so code that a
+start loads imports this module inside the function that reads a refusal.
+
+Source: docs/explanation/x-facts.md; each row names its facts.
+"""
+
+from __future__ import annotations
+
+import enum
+import pkgutil
+import re
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from botkit.errors import ResponseError
+
+__all__ = [
+    "ERROR_OF_CODE",
+    "ERROR_OF_TITLE",
+    "ERROR_OF_TYPE",
+    "TABLE",
+    "Diagnosis",
+    "ErrorName",
+    "Topic",
+    "Verdict",
+    "diagnose",
+    "diagnose_error",
+]
+
+ErrorName = Literal[
+    "", "BadRequest", "Forbidden", "NotFound", "PaymentRequired", "RateLimited", "ServerError"
+]
+
+
+class Verdict(enum.StrEnum):
+    """The result of a check."""
+
+    FINE = "fine"
+    WRONG = "wrong"
+    UNTOLD = "could not be told"
+
+
+class Topic(enum.StrEnum):
+    """The subject of a refusal."""
+
+    CLIENT_KEYS = "client id and secret"
+    API_KEYS = "api key and secret"
+    LOGIN = "login"
+    CALLBACK = "callback URL"
+    CLOCK = "clock"
+    ACCESS = "access"
+    ENROLMENT = "enrolment"
+    APP = "app"
+    STANDING = "account"
+    CREDITS = "credits"
+    SPEND_CAP = "spend cap"
+    USAGE_CAP = "usage cap"
+    RATE = "rate"
+    STREAM = "stream"
+    CALL = "the call"
+    X = "X"
+
+
+class Diagnosis(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
+    """A row of the table: the signs of an answer, and its meaning.
+
+    An answer fits when it has every kind of sign that the row gives. One value of a kind suffices;
+    `types`, `titles` and `codes` count as one kind.
+
+    Attributes:
+        statuses: HTTP statuses.
+        types: Last segments of a problem's type.
+        titles: Titles of a problem, or the `error` of a token answer.
+        codes: Codes of a v1 error list.
+        reasons: X's own `reason`, `connection_issue` or `disconnect_type`.
+        words: A pattern of X's English text, in lower case; `text` is a sample of that text.
+        error: The class of error, where the status does not tell it.
+        facts: The numbers in docs/explanation/x-facts.md that the row rests on; none where the
+            row only covers what no other row knows.
+    """
+
+    id: str
+    statuses: tuple[int, ...] = ()
+    types: tuple[str, ...] = ()
+    titles: tuple[str, ...] = ()
+    codes: tuple[int, ...] = ()
+    reasons: tuple[str, ...] = ()
+    words: str = ""
+    text: str = ""
+    error: ErrorName = ""
+    verdict: Verdict
+    topic: Topic
+    cause: str
+    cure: str = ""
+    facts: tuple[str, ...] = ()
+
+    @property
+    def is_named(self) -> bool:
+        """Return True if more than the status tells the row."""
+        return bool(self.types or self.titles or self.codes or self.reasons or self.words)
+
+    def fits(
+        self, status: int, names: Collection[str], codes: Collection[int], reason: str, detail: str
+    ) -> bool:
+        """Return True if an answer with these signs is this row's."""
+        if self.statuses and status not in self.statuses:
+            return False
+        if self.reasons and reason not in self.reasons:
+            return False
+        known = (*self.types, *self.titles)
+        if (known or self.codes) and not any(name in known for name in names):
+            return any(code in self.codes for code in codes)
+        return not self.words or re.search(self.words, detail.lower()) is not None
+
+
+class _Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The file: the day on which the facts were read, and the rows in the order of precedence."""
+
+    read_on: str
+    rows: tuple[Diagnosis, ...]
+
+
+def diagnose(
+    status: int,
+    *,
+    title: str = "",
+    segment: str = "",
+    codes: Collection[int] = (),
+    reason: str = "",
+    detail: str = "",
+) -> Diagnosis:
+    """Return the first row that fits; the last row fits every answer."""
+    names = (segment, title)
+    return next(row for row in TABLE if row.fits(status, names, codes, reason, detail))
+
+
+def diagnose_error(error: ResponseError) -> Diagnosis:
+    """Return the row of the answer that the error was made of."""
+    return diagnose(
+        error.status,
+        title=error.title,
+        segment=error.problem_type,
+        codes=error.codes,
+        reason=error.reason,
+        detail=error.detail,
+    )
+
+
+def _read() -> _Data:
+    source = pkgutil.get_data("botkit.protocol.refusals", "refusals.json")
+    assert source is not None
+    return msgspec.json.decode(source, type=_Data)
+
+
+TABLE = _read().rows
+"""Every row, in the order of precedence."""
+
+ERROR_OF_TYPE: Mapping[str, ErrorName] = {name: row.error for row in TABLE for name in row.types}
+ERROR_OF_TITLE: Mapping[str, ErrorName] = {name: row.error for row in TABLE for name in row.titles}
+ERROR_OF_CODE: Mapping[int, ErrorName] = {code: row.error for row in TABLE for code in row.codes}
