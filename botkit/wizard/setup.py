@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal
 from botkit.bot import Bot
 from botkit.bot.accounts.authorized import handles_authorized, keep_with_event, run_authorized
 from botkit.bot.compose_client import keys_of, open_the_vault, open_x
-from botkit.client.logins.given_app_token import forget_bearer, keep_bearer, with_kept_bearers
+from botkit.client.logins.app_tokens import forget_bearer, is_bearer_kept, keep_bearer
+from botkit.client.logins.login_rows import LoginRows
 from botkit.client.signin.oauth1_attempt import adopt_pair
 from botkit.client.signin.oauth2_attempt import Login, LoginWish
 from botkit.client.system import SystemClock
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from botkit.config import Settings
     from botkit.model.records import CredentialRow
     from botkit.model.tokens import TokenPair
-    from botkit.ports import Store, Transport, VaultPort
+    from botkit.ports import Store, Transport
 
 __all__ = ["SetUp", "SetupOptions", "check_settings", "set_up", "set_up_from_pair"]
 
@@ -105,7 +106,8 @@ async def set_up(
     """
     app = settings.app_named(asked.app)
     vault = await open_the_vault(settings, store)
-    keep = keep_with_event(bot, store, SystemClock())
+    rows = LoginRows(store, vault, SystemClock())
+    keep = keep_with_event(bot, rows, SystemClock())
     if bot is None:
         if asked.way == "oauth2":
             tell("no bot is named, so the scopes of one that may post and reply are asked for")
@@ -121,14 +123,14 @@ async def set_up(
     await _warn_of_moving(store, wish, tell)
     if asked.way == "oauth2":
         await _warn_of_replacing(store, wish, tell)
-        given = await _take_bearer(settings, store, vault, asked, tell)
+        given = await _take_bearer(settings, rows, asked, tell)
     async with open_x(settings, store, vault, transport=transport) as x:
         setup = _Flow(settings, store, bot, x, tell)
         ways = Ways(show=show, finished=setup.finished, keep=keep, timeout_s=asked.timeout_s)
         login = await _log_in(x.keeper.around, wish, ways, asked, tell)
         proofs = await setup.prove(login)
         if given and proofs[-1].state == "wrong":
-            await forget_bearer(store, asked.app)
+            await forget_bearer(rows, asked.app)
         return SetUp(login=login, proofs=proofs)
 
 
@@ -160,7 +162,7 @@ async def set_up_from_pair(
     )
     async with open_x(settings, store, vault, transport=transport) as x:
         setup = _Flow(settings, store, bot or Bot("botkit"), x, tell)
-        keep = keep_with_event(bot, store, x.keeper.around.clock)
+        keep = keep_with_event(bot, x.keeper.around.rows, x.keeper.around.clock)
         login = await adopt_pair(x.keeper.around, wish, pair, keep=keep)
         await setup.finished(login)
         return SetUp(login=login, proofs=await setup.prove(login))
@@ -247,17 +249,13 @@ class _Flow:
 
 
 async def _take_bearer(
-    settings: Settings,
-    store: Store,
-    vault: VaultPort,
-    asked: SetupOptions,
-    tell: Callable[[str], None],
+    settings: Settings, rows: LoginRows, asked: SetupOptions, tell: Callable[[str], None]
 ) -> bool:
     """Ask for what the activity stream needs beside the login, if nothing has it yet."""
     keys = keys_of(settings.app_named(asked.app))
     if asked.ask_bearer is None or keys.can_act_as_app:
         return False
-    if (await with_kept_bearers({asked.app: keys}, store, vault))[asked.app].bearer_token:
+    if await is_bearer_kept(rows, asked.app):
         return False
     token = (
         await asked.ask_bearer(
@@ -266,7 +264,7 @@ async def _take_bearer(
     ).strip()
     if not token:
         return False
-    await keep_bearer(store, vault, asked.app, Secret(token), now=SystemClock().now())
+    await keep_bearer(rows, asked.app, Secret(token), now=SystemClock().now())
     tell("bearer token kept sealed")
     return True
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from botkit.bot.compose_client import X
     from botkit.bot.definition import Bot
+    from botkit.client.logins.login_rows import LoginRows
     from botkit.client.signin.oauth2_attempt import Keep
     from botkit.model.records import CredentialRow, Fence, Finish, NewEvent
     from botkit.ports import Store
@@ -65,7 +66,7 @@ def authorized_event(account: Account, row: CredentialRow, *, source: str) -> Au
     )
 
 
-def keep_with_event(bot: Bot | None, store: Store, clock: Clock) -> Keep:
+def keep_with_event(bot: Bot | None, rows: LoginRows, clock: Clock) -> Keep:
     """Stores a login together with its event, for the bot's handlers if it has any for that.
 
     Without a bot it is not known whether there are: the event waits for the one that runs next.
@@ -76,7 +77,7 @@ def keep_with_event(bot: Bot | None, store: Store, clock: Clock) -> Keep:
         events = [new]
         if bot is not None:
             events = [_held(new, clock.now())] if handles_authorized(bot) else []
-        return await store.credentials.replace(row, account=account, events=events)
+        return await rows.put(row, account=account, events=events)
 
     return keep
 

@@ -13,6 +13,8 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from botkit.bot.compose_client import open_the_vault, rescue_of
+from botkit.client.logins.login_rows import LoginRows
+from botkit.client.system import SystemClock
 from botkit.errors import ConfigError
 from botkit.model.tokens import CredentialKind
 from botkit.storage import find_previous_key, key_place
@@ -66,17 +68,16 @@ async def finish_rekey(
         StoreUnavailable: Another process holds a login's lock and does not let go.
     """
     sealed = 0
+    rows = LoginRows(store, vault, SystemClock())
     for _ in range(_MOST_ROUNDS):
-        left = [
-            row for row in await store.credentials.listing() if not vault.is_current(row.sealed)
-        ]
+        left = [row for row in await rows.listing() if not rows.is_sealed_with_newest_key(row)]
         if not left:
             break
         for row in left:
             async with AsyncExitStack() as stack:
                 if row.kind is CredentialKind.OAUTH2:
                     await stack.enter_async_context(lock(row))
-                sealed += await _reseal(store, vault, row.account_id, row.app, row.kind)
+                sealed += await rows.reseal(row)
     else:
         tell("some logins change all the time; both keys stay: run this again")
         return False
@@ -100,14 +101,3 @@ def _rotate(settings: Settings, store_id: str) -> tuple[bool, str]:
 
 def _retire(settings: Settings, store_id: str) -> None:
     key_place(settings, store_id=store_id).retire_previous()
-
-
-async def _reseal(
-    store: Store, vault: VaultPort, account_id: str, app: str, kind: CredentialKind
-) -> bool:
-    row = await store.credentials.get(account_id, app, kind)
-    if row is None or vault.is_current(row.sealed):
-        return False
-    tokens = vault.open(row.sealed, account_id=account_id, app=app, kind=kind, gen=row.gen)
-    sealed = vault.seal(tokens, account_id=account_id, app=app, kind=kind, gen=row.gen)
-    return await store.credentials.reseal(row, sealed)

@@ -159,9 +159,7 @@ async def _remove(settings: Settings, wanted: str, *, force: bool, as_json: bool
             async with open_x(settings, store, vault) as x:
                 for row in rows:
                     async with x.keeper.lock(row):
-                        await store.credentials.remove(row.account_id, row.app, row.kind)
-                    if x.keeper.around.witness is not None:
-                        await x.keeper.around.witness.forget(row)
+                        await x.keeper.around.rows.remove(row)
                 await store.accounts.remove(account.id)
     _say(f"@{account.username} is forgotten here")
     done(account, "removed", as_json=as_json)

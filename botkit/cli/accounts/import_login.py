@@ -178,7 +178,7 @@ async def _invalidate_pair(
         vault = await open_the_vault(settings, store)
         async with open_x(settings, store, vault) as x:
             await invalidate_pair(x.keeper.around, row)
-        await store.credentials.remove(row.account_id, row.app, row.kind)
+            await x.keeper.around.rows.remove(row)
     _say(f"the OAuth 1.0a login of @{found.username} is dead at X and removed here")
     done(found, "invalidated", as_json=as_json, kind=CredentialKind.OAUTH1.value)
     return 0

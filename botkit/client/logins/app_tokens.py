@@ -1,6 +1,7 @@
-"""The app's own bearer token: configured, kept sealed, or fetched with the app's key and secret.
+"""The app's own bearer token: of the settings, given to setup, or fetched with the app's keys.
 
-Fetching it again gives the same one and harms nobody, so that no intent is needed.
+One in the settings is stronger than one that a person gave to setup. Fetching one again gives the
+same one and harms nobody, so that no intent is needed.
 Source: X API docs, "Application-only"; docs/explanation/requirements.md, C15.
 """
 
@@ -9,14 +10,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import msgspec
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from botkit.client.logins.endpoints import AppKeys
-from botkit.client.logins.given_app_token import GIVEN
+from botkit.client.logins.login_rows import LoginRows, keys_fingerprint
 from botkit.client.logins.login_states import tell_state
-from botkit.client.logins.oauth2_login import fingerprint
 from botkit.errors import InvalidClient, StateError, WrongCredential
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, LoginState, Secret
@@ -29,13 +28,16 @@ if TYPE_CHECKING:
 
     from botkit.client.logins.context import LoginContext
 
-__all__ = ["BearerKeeper"]
+__all__ = ["BearerKeeper", "forget_bearer", "is_bearer_kept", "keep_bearer"]
 
 _log = structlog.get_logger("botkit.tokens")
 
 _APART_S = 30.0
 _GAP_S = 60.0
 _TIMEOUT_S = 30.0
+_GIVEN = "given"
+"""Marks a row whose token came from a person, not from the app's key and secret."""
+_KIND = CredentialKind.APP_ONLY
 
 
 class _State(Struct, frozen=True, kw_only=True):
@@ -61,6 +63,7 @@ class BearerKeeper:
         self, around: LoginContext, *, on_change: Callable[[CredentialRow], None] | None = None
     ) -> None:
         self._around = around
+        self._rows = around.rows
         self._on_change = on_change
         self._tokens: dict[str, Secret] = {}
         self._given: dict[str, Secret] = {}
@@ -72,17 +75,17 @@ class BearerKeeper:
 
     async def read(self) -> None:
         """Read what the store has; what a setup has put there meanwhile is used from now on."""
-        rows = await self._around.store.credentials.listing("")
+        rows = await self._rows.listing("")
         for row in (row for row in rows if row.app in self._around.apps):
             is_news = self._gens.get(row.app) != row.gen
             self._gens[row.app] = row.gen
             keys = self._around.apps[row.app]
             if not is_news or keys.bearer_token:
                 continue
-            if row.config_fingerprint == GIVEN and not keys.can_act_as_app:
-                self._tokens[row.app] = self._given[row.app] = self._open(row)
-            elif row.config_fingerprint == _fingerprint(keys):
-                self._tokens[row.app] = self._open(row)
+            if row.config_fingerprint == _GIVEN and not keys.can_act_as_app:
+                self._tokens[row.app] = self._given[row.app] = self._rows.bearer_token(row)
+            elif row.config_fingerprint == keys_fingerprint(keys, _KIND):
+                self._tokens[row.app] = self._rows.bearer_token(row)
             else:
                 continue
             await self._mark(row.app, row.status, row.reason, since=row.since)
@@ -162,49 +165,23 @@ class BearerKeeper:
         else:
             self._fine.discard(app)
             self._states[app] = _State(status=status, reason=reason, refused_s=before.refused_s)
-        now = self._around.clock.now()
-        row = CredentialRow(
-            account_id="",
-            app=app,
-            kind=CredentialKind.APP_ONLY,
-            gen=self._gens.get(app, 0),
-            sealed=b"",
-            status=status,
-            reason=reason,
-            since=since or now,
-            granted_at=now,
-        )
+        row = _draft(app, since or self._around.clock.now())
+        row = structs.replace(row, gen=self._gens.get(app, 0), status=status, reason=reason)
         if (before.status, before.reason) != (status, reason):
             await self._store_state(row)
-            tell_state(
-                row, msgspec.structs.replace(row, status=before.status, reason=before.reason)
-            )
+            tell_state(row, structs.replace(row, status=before.status, reason=before.reason))
         if self._on_change is not None:
             self._on_change(row)
 
     async def _store_state(self, row: CredentialRow) -> None:
         """Only of the token that is in use: the store may have one of other keys."""
-        store = self._around.store.credentials
-        about = _fingerprint(self._around.apps.get(row.app, AppKeys()))
+        about = keys_fingerprint(self._around.apps.get(row.app, AppKeys()), _KIND)
         try:
-            kept = await store.get("", row.app, row.kind)
-            if kept is None or kept.config_fingerprint not in {GIVEN, about}:
-                return
-            await store.set_status(
-                kept,
-                row.status,
-                reason=row.reason,
-                now=row.since,
-                config_fingerprint=kept.config_fingerprint,
-            )
+            kept = await self._rows.again(row)
+            if kept is not None and kept.config_fingerprint in {_GIVEN, about}:
+                await self._rows.set_state(kept, row.status, row.reason)
         except StateError as error:
             _log.error("login state not stored", app=row.app, why=str(error))
-
-    def _open(self, row: CredentialRow) -> Secret:
-        tokens = self._around.vault.open(
-            row.sealed, account_id="", app=row.app, kind=row.kind, gen=row.gen
-        )
-        return tokens["bearer_token"]
 
     async def _find(self, app: str) -> Secret:
         keys = self._around.apps.get(app, AppKeys())
@@ -217,13 +194,13 @@ class BearerKeeper:
                 f"The app {app!r} has no bearer token, and no api_key and api_secret to fetch it.",
                 operation="app-only",
                 have=(),
-                need=(str(CredentialKind.APP_ONLY),),
+                need=(str(_KIND),),
                 cure="Set bearer_token, or api_key and api_secret, of the app in the settings.",
             )
-        kept = await self._around.store.credentials.get("", app, CredentialKind.APP_ONLY)
-        if kept is not None and kept.config_fingerprint == _fingerprint(keys):
+        kept = await self._rows.get("", app, _KIND)
+        if kept is not None and kept.config_fingerprint == keys_fingerprint(keys, _KIND):
             self._gens[app] = kept.gen
-            return self._open(kept)
+            return self._rows.bearer_token(kept)
         return await self._fetch(app, keys)
 
     async def _fetch(self, app: str, keys: AppKeys) -> Secret:
@@ -247,35 +224,43 @@ class BearerKeeper:
             await self._mark(app, LoginState.CONFIG, error.message)
             raise
         try:
-            await self._keep(app, keys, token)
+            row = _draft(app, around.clock.now(), origin=keys_fingerprint(keys, _KIND))
+            row = await self._rows.add(row, {"bearer_token": token})
+            self._gens[app] = row.gen
         except StateError as error:
             # It can be fetched again: that it is not kept costs one call at the next start.
             _log.warning("bearer token not kept", app=app, why=str(error))
         return token
 
-    async def _keep(self, app: str, keys: AppKeys, token: Secret) -> None:
-        around = self._around
-        known = await around.store.credentials.get("", app, CredentialKind.APP_ONLY)
-        gen = 1 if known is None else known.gen + 1
-        now = around.clock.now()
-        row = CredentialRow(
-            account_id="",
-            app=app,
-            kind=CredentialKind.APP_ONLY,
-            gen=gen,
-            sealed=b"",
-            since=now,
-            granted_at=now,
-            last_success=now,
-            config_fingerprint=_fingerprint(keys),
-        )
-        sealed = around.vault.seal(
-            {"bearer_token": token}, account_id="", app=app, kind=row.kind, gen=gen
-        )
-        await around.store.credentials.replace(msgspec.structs.replace(row, sealed=sealed))
-        self._gens[app] = gen
+
+async def keep_bearer(rows: LoginRows, app: str, token: Secret, *, now: datetime) -> None:
+    """Seal and store a bearer token that a person gave; it replaces what was kept before."""
+    await rows.add(_draft(app, now, origin=_GIVEN), {"bearer_token": token})
 
 
-def _fingerprint(keys: AppKeys) -> str:
-    """Another key is another app: its bearer must not be used for this one."""
-    return fingerprint(Secret(f"{keys.api_key}\0{keys.api_secret.reveal()}"))
+async def forget_bearer(rows: LoginRows, app: str) -> None:
+    """Remove it: it turned out not to be this app's."""
+    row = await rows.get("", app, _KIND)
+    if row is not None:
+        await rows.remove(row)
+
+
+async def is_bearer_kept(rows: LoginRows, app: str) -> bool:
+    """Return whether a bearer token that a person gave is kept, and opens."""
+    row = await rows.get("", app, _KIND)
+    return row is not None and row.config_fingerprint == _GIVEN and bool(rows.bearer_token(row))
+
+
+def _draft(app: str, now: datetime, *, origin: str = "") -> CredentialRow:
+    """Return an app's row without its token; `origin` tells keys, or a person, that it is of."""
+    return CredentialRow(
+        account_id="",
+        app=app,
+        kind=_KIND,
+        gen=0,
+        sealed=b"",
+        since=now,
+        granted_at=now,
+        last_success=now if origin else None,
+        config_fingerprint=origin,
+    )

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import structlog
 from msgspec import structs
 
+from botkit.client.logins.login_rows import fingerprint
 from botkit.client.logins.login_states import next_step, tell_state
 from botkit.client.logins.oauth1_logins import OAuth1Logins
-from botkit.client.logins.oauth2_login import LoginStatus, OAuth2Login, fingerprint, life_s
+from botkit.client.logins.oauth2_login import LoginStatus, OAuth2Login, life_s
 from botkit.errors import StoreUnavailable
 from botkit.model.tokens import CredentialKind, LoginState, Secret
 
@@ -55,6 +56,7 @@ class LoginBook:
         on_asked: Callable[[str], None] | None = None,
     ) -> None:
         self._around = around
+        self._rows = around.rows
         self._refresher = refresher
         self._on_change = on_change
         self._role = role
@@ -62,7 +64,6 @@ class LoginBook:
         self.grants: dict[str, OAuth2Login] = {}
         self.pairs = OAuth1Logins(
             around,
-            open_row=refresher.open_row,
             on_change=self._pair_changed,
             on_asked=on_asked,
             judges=role.can_be_had,
@@ -73,7 +74,7 @@ class LoginBook:
     async def load(self, account_id: str) -> None:
         """Read one account's logins, unless they are here."""
         if account_id not in self._apps:
-            rows = await self._around.store.credentials.listing(account_id)
+            rows = await self._rows.listing(account_id)
             account = await self._around.store.accounts.get(account_id)
             if account is not None:
                 self._apps[account_id] = account.app
@@ -83,7 +84,7 @@ class LoginBook:
     async def load_all(self) -> None:
         """Read everything again."""
         accounts = await self._around.store.accounts.listing()
-        rows = await self._around.store.credentials.listing()
+        rows = await self._rows.listing()
         self._apps = {account.id: account.app for account in accounts}
         self.version += 1
         self._leave_apps()
@@ -101,8 +102,7 @@ class LoginBook:
 
     async def look_again(self, grant: OAuth2Login) -> None:
         """Another process was refreshing it: has that come to an end?"""
-        seen = grant.row
-        row = await self._around.store.credentials.get(seen.account_id, seen.app, seen.kind)
+        row = await self._rows.again(grant.row)
         if row is not None:
             await self._take_grant(row)
 
@@ -112,7 +112,7 @@ class LoginBook:
         grant = self.grants.get(entry.row.account_id)
         if grant is not None and entry.row.gen == grant.row.gen + 1:
             grant.unsaved = entry
-            self.renew(grant, entry.row, self._refresher.access_of(entry.row))
+            self.renew(grant, entry.row, self._rows.access_token(entry.row))
 
     def drop(self, grant: OAuth2Login) -> None:
         """The login is no more."""
@@ -219,14 +219,14 @@ class LoginBook:
             grant = self.grants[row.account_id] = OAuth2Login(row)
             grant.take(
                 row,
-                self._refresher.access_of(row),
+                self._rows.access_token(row),
                 left_s=life_s(row, self._around.clock.now()),
                 clock=self._around.clock,
                 entropy=self._around.entropy,
             )
             self.announce(grant, None)
         elif row.gen > grant.row.gen:
-            self.renew(grant, row, self._refresher.access_of(row))
+            self.renew(grant, row, self._rows.access_token(row))
         elif row.gen == grant.row.gen and grant.flight is None and _differs(row, grant.row):
             if row.access_until != grant.row.access_until:  # X refuses it to another process
                 grant.shorten(life_s(row, self._around.clock.now()), self._around.clock)

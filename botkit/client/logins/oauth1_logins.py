@@ -19,9 +19,8 @@ import structlog
 
 from botkit.client.http.signed_calls import SignedCalls
 from botkit.client.logins.identity import read_user
-from botkit.client.logins.oauth2_login import fingerprint
-from botkit.errors import BotkitError, Parked, StateError, Unauthorized
-from botkit.model.tokens import LoginState, Secret, TokenPair
+from botkit.errors import BotkitError, Parked, Unauthorized
+from botkit.model.tokens import LoginState, TokenPair
 from botkit.ports.io import HttpRequest
 from botkit.protocol.api import requests
 from botkit.protocol.oauth import oauth1_flow
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from botkit.client.logins.context import LoginContext
-    from botkit.client.logins.endpoints import AppKeys
     from botkit.model.records import CredentialRow
     from botkit.model.users import User
 
@@ -40,7 +38,6 @@ __all__ = [
     "OAuth1Logins",
     "ask_owner",
     "blame_for",
-    "keys_fingerprint",
     "verdict_of",
 ]
 
@@ -66,11 +63,6 @@ _DEAD = "X refused the token twice, and takes the app's keys"
 _DEAD_BY_CODE = "X said twice that the token is invalid or expired (code 89)"
 _CONFIG = "X does not accept the api_key and api_secret of the app"
 _NO_KEYS = "the app has no api_key and api_secret"
-
-
-def keys_fingerprint(keys: AppKeys) -> str:
-    """Which api key and secret a CONFIG is about: others clear it."""
-    return fingerprint(Secret(f"{keys.api_key}\0{keys.api_secret.reveal()}"))
 
 
 async def ask_owner(around: LoginContext, row: CredentialRow, pair: TokenPair) -> tuple[User, str]:
@@ -142,14 +134,13 @@ class OAuth1Logins:
         self,
         around: LoginContext,
         *,
-        open_row: Callable[[CredentialRow], dict[str, Secret]],
         on_change: Callable[[CredentialRow, CredentialRow | None], None],
         on_asked: Callable[[str], None] | None = None,
         judges: bool = True,
     ) -> None:
         self._around = around
+        self._rows = around.rows
         self._clock = around.clock
-        self._open_row = open_row
         self._on_change = on_change
         self._on_asked = on_asked
         self._judges = judges
@@ -176,9 +167,7 @@ class OAuth1Logins:
         known = self._held.get(row.account_id)
         if known is not None and (known.row.gen > row.gen or _same(known.row, row)):
             return
-        opened = self._open_row(row)
-        tokens = TokenPair(token=opened["token"], token_secret=opened["token_secret"])
-        pair = OAuth1Login(row, tokens)
+        pair = OAuth1Login(row, self._rows.token_pair(row))
         before = None
         if known is not None:
             before = known.row
@@ -219,7 +208,7 @@ class OAuth1Logins:
         before = pair.row
         pair.row = msgspec.structs.replace(before, level=level)
         self._on_change(pair.row, before)
-        await self._around.store.credentials.note_level(pair.row, level)
+        await self._rows.note_level(pair.row, level)
 
     async def learn_level(self, account_id: str) -> None:
         """Ask X once for an access level that nobody knows. What X does not say stays unknown."""
@@ -345,10 +334,7 @@ class OAuth1Logins:
         if keys is None or not keys.can_sign:
             if pair.row.status is not LoginState.DEAD:
                 await self._mark(pair, LoginState.CONFIG, _NO_KEYS)
-        elif (
-            pair.row.status is LoginState.CONFIG
-            and pair.row.config_fingerprint != keys_fingerprint(keys)
-        ):
+        elif pair.row.status is LoginState.CONFIG and self._rows.has_other_keys(pair.row):
             await self._mark(pair, LoginState.OK, "")
         self._plan(pair)
 
@@ -357,22 +343,7 @@ class OAuth1Logins:
         before = pair.row
         if (before.status, before.reason) == (status, reason):
             return
-        now = self._clock.now()
-        keys = self._around.apps.get(before.app)
-        about = keys_fingerprint(keys) if status is LoginState.CONFIG and keys else ""
-        try:
-            await self._around.store.credentials.set_status(
-                before, status, reason=reason, now=now, config_fingerprint=about
-            )
-        except StateError as error:
-            _log.error("login state not stored", account=before.account_id, why=str(error))
-        pair.row = msgspec.structs.replace(
-            before,
-            status=status,
-            reason=reason,
-            since=before.since if before.status is status else now,
-            config_fingerprint=about,
-        )
+        pair.row = await self._rows.mark(before, status, reason)
         self._on_change(pair.row, before)
 
     def _plan(self, pair: OAuth1Login) -> None:

@@ -6,7 +6,6 @@ Source: docs/explanation/requirements.md, "The refresh of a login" and F17.
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from botkit.ports.io import Clock, Entropy
 
-__all__ = ["HANDED_OVER", "LoginStatus", "OAuth2Login", "Outcome", "fingerprint", "life_s"]
+__all__ = ["HANDED_OVER", "LoginStatus", "OAuth2Login", "Outcome", "life_s"]
 
 HANDED_OVER = "handed over"
 """How the reason of a login begins that lives on another machine now."""
@@ -32,11 +31,6 @@ _URGENT_S = 60.0
 _LATE_S = 120.0
 _GAP_S = 60.0
 _LONGEST_GAP_S = 900.0
-
-
-def fingerprint(secret: Secret) -> str:
-    """A short name for a secret, for logs and comparison; it does not give the secret away."""
-    return hashlib.sha256(secret.reveal().encode()).hexdigest()[:16]
 
 
 def life_s(row: CredentialRow, now: datetime) -> float:

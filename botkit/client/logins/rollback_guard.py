@@ -15,7 +15,6 @@ import secrets
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
-import structlog
 from msgspec import Struct
 
 from botkit.model.tokens import Secret
@@ -26,9 +25,7 @@ if TYPE_CHECKING:
 
     from botkit.model.records import CredentialRow
 
-__all__ = ["FileRollbackGuard", "RollbackGuard", "Seen", "remember", "seen_of", "verdict"]
-
-_log = structlog.get_logger("botkit.tokens")
+__all__ = ["FileRollbackGuard", "RollbackGuard", "Seen", "seen_of", "verdict"]
 
 _MOST_BYTES = 4096
 
@@ -70,18 +67,6 @@ def verdict(row: CredentialRow, here: Seen, seen: Seen | None) -> str:
         f"an old store was put back: it has generation {here.gen} of the login of "
         f"@{row.username or row.account_id}, and {seen.gen} was reached; its token is spent"
     )
-
-
-async def remember(
-    witness: RollbackGuard | None, row: CredentialRow, tokens: Mapping[str, Secret]
-) -> None:
-    """Note what the store has now; that it cannot be noted costs a warning, not the login."""
-    if witness is None:
-        return
-    try:
-        await witness.note(row, seen_of(row, tokens))
-    except OSError as error:
-        _log.warning("witness not written", account=row.account_id, why=str(error.strerror))
 
 
 class FileRollbackGuard:

@@ -187,7 +187,7 @@ class RefreshTasks:
             if (found := await self._refresher.follow(grant.row)) is not None:
                 return found
             if rejected:
-                await self._refresher.expire(grant.row)
+                await self._around.rows.expire(grant.row)
                 rejected = False
             if self._clock.monotonic() >= ends_s:
                 return Outcome(kind="kept", row=grant.row, wait_s=_FOLLOW_AGAIN_S)
@@ -295,9 +295,9 @@ class RefreshTasks:
         grant.tries = 0
         grant.next_try_s = 0.0
         _log.info("rescued login stored", account=row.account_id, gen=row.gen)
-        await self._refresher.note(row)
+        await self._around.rows.note(row)
         if row.gen > grant.row.gen:
-            self._book.renew(grant, row, self._refresher.access_of(row))
+            self._book.renew(grant, row, self._around.rows.access_token(row))
         else:
             self._book.announce(grant, grant.row)
 
@@ -321,6 +321,6 @@ class RefreshTasks:
 
     async def ground(self, grant: OAuth2Login, reason: str) -> None:
         """The login is dead: nothing is refreshed or given out any more."""
-        row = await self._refresher.mark(grant.row, LoginState.DEAD, reason)
+        row = await self._around.rows.mark(grant.row, LoginState.DEAD, reason)
         self._book.change(grant, row)
         self.schedule(grant)

@@ -8,7 +8,6 @@ Source: docs/explanation/requirements.md, "The refresh of a login".
 
 from __future__ import annotations
 
-import hashlib
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -16,9 +15,9 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from botkit.client.logins.oauth2_login import Outcome, fingerprint
+from botkit.client.logins.login_rows import OpenRow, fingerprint
+from botkit.client.logins.oauth2_login import Outcome
 from botkit.client.logins.rescue_file import Rescued
-from botkit.client.logins.rollback_guard import remember, seen_of, verdict
 from botkit.errors import (
     AuthError,
     Conflict,
@@ -39,29 +38,21 @@ from botkit.ports.io import HttpRequest
 from botkit.protocol.oauth import oauth2, token_answers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from botkit.client.logins.context import LoginContext
-    from botkit.client.logins.endpoints import AppKeys
     from botkit.client.refresh.refresh_lock import Held, RefreshLock
     from botkit.leases.owner import Lives
     from botkit.ports.io import HttpResponse
 
-__all__ = ["Refresher", "config_fingerprint"]
+__all__ = ["Refresher"]
 
 _log = structlog.get_logger("botkit.tokens")
 
 _TIMEOUT_S = 60.0
-_RESERVE_BYTES = 2048
 _SALVAGE_BYTES = 16 * 1024
 _MAINTENANCE = 503
 _SUCCESSES = range(200, 300)
-
-
-def config_fingerprint(keys: AppKeys) -> str:
-    """Which client id and secret a CONFIG is about: others clear it."""
-    pair = f"{keys.client_id}\0{keys.client_secret.reveal()}"
-    return hashlib.sha256(pair.encode()).hexdigest()[:16]
 
 
 class _Spending(Struct, frozen=True, kw_only=True):
@@ -87,7 +78,7 @@ class Refresher:
     ) -> None:
         """`grace_s` is for how long a token that a process sent that may live is its own."""
         self._around = around
-        self._store = around.store.credentials
+        self._rows = around.rows
         self._owner = owner
         self._lock = lock
         self._lives = lives
@@ -101,7 +92,7 @@ class Refresher:
         that a 503 was waited for already: the next one counts as a lost answer.
         """
         async with self._lock(seen) as held:
-            row = await self._store.get(seen.account_id, seen.app, seen.kind)
+            row = await self._rows.again(seen)
             if row is None:
                 return Outcome(kind="gone", row=seen)
             if row.gen > seen.gen:
@@ -112,18 +103,19 @@ class Refresher:
                     f" has {seen.gen}: an old store was put back. Its token is spent."
                 )
                 return Outcome(kind="blocked", row=seen, reason=error.message, error=error)
-            row = await self.look(row, held.fence)
+            opened = OpenRow(self._rows, row)
+            row = await self._look(opened, held.fence)
             if row.status in {LoginState.DEAD, LoginState.CONFIG}:
                 return Outcome(kind=row.status.value.lower(), row=row, reason=row.reason)
             if row.status is LoginState.UNCERTAIN and not late:
                 return Outcome(kind="kept", row=row, reason=row.reason)
             if wait_s := await self._others_for_s(row):
                 return Outcome(kind="kept", row=row, reason=row.reason, wait_s=wait_s)
-            return await self._spend(row, held, waited=waited)
+            return await self._spend(row, opened, held, waited=waited)
 
     async def follow(self, seen: CredentialRow) -> Outcome | None:
         """What the keeper has made of a login since; None when nothing. Opens no refresh token."""
-        row = await self._store.get(seen.account_id, seen.app, seen.kind)
+        row = await self._rows.again(seen)
         if row is None:
             return Outcome(kind="gone", row=seen)
         if row.gen > seen.gen:
@@ -132,10 +124,6 @@ class Refresher:
             return Outcome(kind="kept", row=row, reason=row.reason)
         return None
 
-    async def expire(self, row: CredentialRow) -> None:
-        """Let the keeper know that X refuses the access token of this generation."""
-        await self._store.expire(row, now=self._around.clock.now())
-
     async def judge(self, row: CredentialRow, *, first: bool) -> CredentialRow | None:
         """The row in the state that it is really in; None when another process refreshes it now.
 
@@ -143,32 +131,32 @@ class Refresher:
         """
         unclear = row.status is LoginState.CONFIG
         unclear = unclear or (row.intent is not None and row.intent.sent)
-        if not unclear and not (first and await self._is_news(row)):
+        if not unclear and not (first and await self._rows.is_news(row)):
             return row
         try:
             async with self._lock(row, wait=False) as held:
-                row = await self._store.get(row.account_id, row.app, row.kind) or row
-                return await self.look(row, held.fence)
+                row = await self._rows.again(row) or row
+                return await self._look(OpenRow(self._rows, row), held.fence)
         except StoreUnavailable:
             return None
 
-    async def look(self, row: CredentialRow, fence: Fence | None) -> CredentialRow:
-        """The row in the state that it is really in; for whoever holds its lock.
+    async def _look(self, opened: OpenRow, fence: Fence | None) -> CredentialRow:
+        """Return the row in the state that it is really in. The caller holds its lock.
 
         A login that was CONFIG under other settings than those of now is OK again; one whose
         token was on its way when a process ended is UNCERTAIN; one of a store that was put back
         is DEAD.
         """
-        if row.status is not LoginState.DEAD and (reason := await self._old_store(row)):
-            return await self.mark(row, LoginState.DEAD, reason, fence)
-        keys = self._around.apps.get(row.app)
-        if row.status is LoginState.CONFIG and keys is not None:
-            if config_fingerprint(keys) == row.config_fingerprint:
+        row = opened.row
+        if reason := await self._rows.why_old(opened):
+            return await self._rows.mark(row, LoginState.DEAD, reason, fence=fence)
+        if row.status is LoginState.CONFIG:
+            if not self._rows.has_other_keys(row):
                 return row
-            row = await self.mark(row, LoginState.OK, "", fence)
+            row = await self._rows.mark(row, LoginState.OK, "", fence=fence)
         if row.status is LoginState.OK and row.intent is not None and row.intent.sent:
             reason = "the process ended while a refresh was under way"
-            return await self.mark(row, LoginState.UNCERTAIN, reason, fence)
+            return await self._rows.mark(row, LoginState.UNCERTAIN, reason, fence=fence)
         return row
 
     async def _others_for_s(self, row: CredentialRow) -> float:
@@ -185,49 +173,10 @@ class Refresher:
         age_s = (self._around.clock.now() - intent.started).total_seconds()
         return min(max(self._grace_s - age_s, 0.0), self._grace_s)
 
-    async def note(self, row: CredentialRow) -> None:
-        """The store has this generation now."""
-        await remember(self._around.witness, row, self.open_row(row))
-
-    async def _is_news(self, row: CredentialRow) -> bool:
-        """Whether the witness knows something else, or nothing."""
-        witness = self._around.witness
-        if witness is None or row.status is LoginState.DEAD:
-            return False
-        return await witness.recall(row) != seen_of(row, self.open_row(row))
-
-    async def _old_store(self, row: CredentialRow) -> str:
-        """Why the store must be an old one; "" when it is not, and the witness is made whole."""
-        witness = self._around.witness
-        if witness is None:
-            return ""
-        here = seen_of(row, self.open_row(row))
-        seen = await witness.recall(row)
-        reason = verdict(row, here, seen)
-        if not reason and seen != here:
-            known = "none" if seen is None else str(seen.gen)
-            _log.warning(
-                "witness was behind the store", account=row.account_id, gen=row.gen, known=known
-            )
-            await self.note(row)
-        return reason
-
-    def access_of(self, row: CredentialRow) -> Secret:
-        """The access token of a row, without opening what is needed to refresh it."""
-        tokens = self._around.vault.open_access(
-            row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
-        )
-        return tokens["access_token"]
-
-    def open_row(self, row: CredentialRow) -> dict[str, Secret]:
-        """All that is sealed in a row."""
-        return self._around.vault.open(
-            row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
-        )
-
-    async def _spend(self, row: CredentialRow, held: Held, *, waited: bool) -> Outcome:
-        tokens = self.open_row(row)
-        refresh_token = tokens.get("refresh_token", Secret(""))
+    async def _spend(
+        self, row: CredentialRow, opened: OpenRow, held: Held, *, waited: bool
+    ) -> Outcome:
+        refresh_token = opened.tokens.get("refresh_token", Secret(""))
         if not refresh_token:
             reason = "there is no refresh token: offline.access not granted"
             return await self._dead(row, reason, held.fence)
@@ -237,18 +186,13 @@ class Refresher:
             return await self._misconfigured(row, reason, held.fence)
         intent = self._intent(row, refresh_token)
         try:
-            await self._store.intend(
-                row,
-                intent,
-                reserve_bytes=len(row.sealed) + _RESERVE_BYTES,
-                fence=held.fence,
-            )
+            await self._rows.intend(row, intent, held.fence)
         except StateError as error:
             return Outcome(kind="blocked", row=row, reason="nothing was sent", error=error)
 
         async def before_bytes() -> None:
             await held.check()
-            await self._store.mark_sent(row, intent.id, fence=held.fence)
+            await self._rows.mark_sent(row, intent, held.fence)
             held.check_age()
 
         request = HttpRequest(
@@ -282,10 +226,10 @@ class Refresher:
         except TransportError as error:
             if error.kind == "redirect":  # 303 even says that it was carried out
                 return await self._uncertain(row, error.message, spending.fence)
-            await self._clear(spending)
+            await self._rows.clear_intent(spending.row, spending.intent)
             return Outcome(kind="later", row=row, reason=error.message, error=error)
         except StateError as error:
-            await self._clear(spending)
+            await self._rows.clear_intent(spending.row, spending.intent)
             return Outcome(kind="blocked", row=row, reason="nothing was sent", error=error)
 
     async def _classify(self, spending: _Spending, spent: Secret, answer: HttpResponse) -> Outcome:
@@ -298,15 +242,14 @@ class Refresher:
             granted = token_answers.read_token_answer(answer, asked=row.scopes, now=now)
         except (AuthError, ResponseError) as error:
             return await self._judge(spending, answer, error)
-        sealed: dict[str, Secret | str] = {
+        tokens = {
             "access_token": granted.access_token,
             "refresh_token": granted.refresh_token or spent,
-            "spent": fingerprint(spent),
+            "spent": Secret(fingerprint(spent)),
         }
         new = msgspec.structs.replace(
             row,
             gen=row.gen + 1,
-            sealed=self._seal(row, sealed, gen=row.gen + 1),
             scopes=granted.scopes,
             status=LoginState.OK,
             reason="",
@@ -316,7 +259,7 @@ class Refresher:
             config_fingerprint="",
             intent=None,
         )
-        return await self._store_new(new, spending, granted.access_token)
+        return await self._store_new(self._rows.sealed(new, tokens), spending, tokens)
 
     async def _judge(
         self, spending: _Spending, answer: HttpResponse, error: AuthError | ResponseError
@@ -330,13 +273,13 @@ class Refresher:
             case InvalidGrant():
                 return await self._refused(spending, error)
             case InvalidClient():
-                await self._clear(spending)
+                await self._rows.clear_intent(spending.row, spending.intent)
                 return await self._misconfigured(row, error.message, fence)
             case RateLimited():
-                await self._clear(spending)
+                await self._rows.clear_intent(spending.row, spending.intent)
                 return self._later(row, error)
             case ServerError() if not spending.waited and _was_put_off(error):
-                await self._clear(spending)
+                await self._rows.clear_intent(spending.row, spending.intent)
                 return self._later(row, error)
             case MalformedAnswer() if answer.status in _SUCCESSES:
                 outcome = await self._uncertain(row, error.message, fence)
@@ -346,13 +289,15 @@ class Refresher:
                 reason = f"the refresh was not granted: {error.message}"
                 return await self._uncertain(row, reason, fence)
 
-    async def _store_new(self, new: CredentialRow, spending: _Spending, access: Secret) -> Outcome:
+    async def _store_new(
+        self, new: CredentialRow, spending: _Spending, tokens: dict[str, Secret]
+    ) -> Outcome:
         """Store what X granted, whoever holds the lease by now: the token before it is spent."""
-        intent = spending.intent
+        intent, access = spending.intent, tokens["access_token"]
         try:
-            in_time = await self._store.store_result(new, intent.id, fence=spending.fence)
+            in_time = await self._rows.store_result(new, intent.id, fence=spending.fence)
         except Conflict as error:
-            row = await self._store.get(new.account_id, new.app, new.kind)
+            row = await self._rows.again(new)
             if row is None:
                 return Outcome(kind="gone", row=new, error=error)
             return self._adopted(row)
@@ -367,68 +312,37 @@ class Refresher:
             )
         if not in_time:
             _log.warning("stored after the lease was lost", account=new.account_id, gen=new.gen)
-        await self.note(new)
+        await self._rows.note(new, tokens)
         return Outcome(kind="renewed", row=new, access=access)
 
     async def _refused(self, spending: _Spending, error: InvalidGrant) -> Outcome:
         """Before anybody is told to log in again: has somebody else refreshed or logged in?"""
         row, fence = spending.row, spending.fence
-        fresh = await self._store.get(row.account_id, row.app, row.kind)
+        fresh = await self._rows.again(row)
         if fresh is not None and fresh.gen > row.gen:
             return self._adopted(fresh)
-        await self._clear(spending)
+        await self._rows.clear_intent(spending.row, spending.intent)
         if row.status is LoginState.UNCERTAIN:
             reason = "the answer to a refresh was lost, and X took the token"
             return await self._dead(row, reason, fence)
         return await self._dead(row, error.message, fence)
 
     async def _dead(self, row: CredentialRow, reason: str, fence: Fence | None) -> Outcome:
-        row = await self.mark(row, LoginState.DEAD, reason, fence)
+        row = await self._rows.mark(row, LoginState.DEAD, reason, fence=fence)
         return Outcome(kind="dead", row=row, reason=reason)
 
     async def _misconfigured(
         self, row: CredentialRow, reason: str, fence: Fence | None
     ) -> Outcome:
-        row = await self.mark(row, LoginState.CONFIG, reason, fence)
+        row = await self._rows.mark(row, LoginState.CONFIG, reason, fence=fence)
         return Outcome(kind="config", row=row, reason=reason)
 
     async def _uncertain(self, row: CredentialRow, reason: str, fence: Fence | None) -> Outcome:
-        row = await self.mark(row, LoginState.UNCERTAIN, reason, fence)
+        row = await self._rows.mark(row, LoginState.UNCERTAIN, reason, fence=fence)
         return Outcome(kind="uncertain", row=row, reason=reason)
 
-    async def mark(
-        self, row: CredentialRow, status: LoginState, reason: str, fence: Fence | None = None
-    ) -> CredentialRow:
-        """Record a state; when the store cannot, memory knows it, and the intent says it later.
-
-        With a `fence` that is an old one the store keeps what the new holder says.
-        """
-        if row.status is status and row.reason == reason:
-            return row
-        now = self._around.clock.now()
-        keys = self._around.apps.get(row.app)
-        mark = config_fingerprint(keys) if status is LoginState.CONFIG and keys else ""
-        try:
-            await self._store.set_status(
-                row, status, reason=reason, now=now, config_fingerprint=mark, fence=fence
-            )
-        except StateError as error:
-            _log.error("login state not stored", account=row.account_id, why=str(error))
-        since = row.since if row.status is status else now
-        return msgspec.structs.replace(
-            row, status=status, reason=reason, since=since, config_fingerprint=mark
-        )
-
-    async def _clear(self, spending: _Spending) -> None:
-        row = spending.row
-        try:
-            await self._store.clear_intent(row, spending.intent.id)
-        except StateError as error:
-            # The next intent replaces it. If the process ends first, UNCERTAIN is the safe guess.
-            _log.warning("refresh intent not cleared", account=row.account_id, why=str(error))
-
     def _adopted(self, row: CredentialRow) -> Outcome:
-        return Outcome(kind="adopted", row=row, access=self.access_of(row))
+        return Outcome(kind="adopted", row=row, access=self._rows.access_token(row))
 
     def _later(self, row: CredentialRow, error: RateLimited | ServerError) -> Outcome:
         wait_s = None
@@ -439,14 +353,9 @@ class Refresher:
     def _salvage(self, row: CredentialRow, intent: Intent, answer: HttpResponse) -> Rescued:
         """A success that cannot be read may hold the only copy of a token: kept, sealed."""
         raw = answer.body[:_SALVAGE_BYTES].decode("latin-1")
-        sealed = self._seal(row, {"raw": raw}, gen=row.gen)
-        kept = msgspec.structs.replace(row, sealed=sealed, intent=None)
+        kept = self._rows.sealed(row, {"raw": Secret(raw)})
+        kept = msgspec.structs.replace(kept, intent=None)
         return Rescued(row=kept, intent_id=intent.id, salvage=True)
-
-    def _seal(self, row: CredentialRow, secrets: Mapping[str, Secret | str], *, gen: int) -> bytes:
-        return self._around.vault.seal(
-            secrets, account_id=row.account_id, app=row.app, kind=row.kind, gen=gen
-        )
 
     def _intent(self, row: CredentialRow, refresh_token: Secret) -> Intent:
         around = self._around

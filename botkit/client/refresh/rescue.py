@@ -9,9 +9,9 @@ import structlog
 from botkit.errors import Conflict, StateError
 
 if TYPE_CHECKING:
+    from botkit.client.logins.login_rows import LoginRows
     from botkit.client.logins.rescue_file import Rescued, RescuePlace
     from botkit.model.records import CredentialRow
-    from botkit.ports.store import Credentials
 
 __all__ = ["Salvager"]
 
@@ -23,9 +23,9 @@ _MOST_SALVAGES = 16
 class Salvager:
     """Writes the rescue file anew at each change; without one, memory is all there is."""
 
-    def __init__(self, rescue: RescuePlace | None, store: Credentials) -> None:
+    def __init__(self, rescue: RescuePlace | None, rows: LoginRows) -> None:
         self._rescue = rescue
-        self._store = store
+        self._rows = rows
         self._entries: list[Rescued] = []
 
     async def restore(self) -> list[Rescued]:
@@ -59,10 +59,10 @@ class Salvager:
         row: CredentialRow | None = None
         try:
             try:
-                await self._store.store_result(entry.row, entry.intent_id)
+                await self._rows.store_result(entry.row, entry.intent_id)
             except Conflict:
                 _log.info("rescued login is superseded", account=entry.row.account_id)
-            row = await self._store.get(entry.row.account_id, entry.row.app, entry.row.kind)
+            row = await self._rows.again(entry.row)
         except StateError as error:
             _log.error("login still only rescued", account=entry.row.account_id, why=error.message)
             return None

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Self
 import structlog
 
 from botkit.client.logins.app_tokens import BearerKeeper
-from botkit.client.logins.context import LoginContext, same_key
+from botkit.client.logins.context import LoginContext
 from botkit.client.logins.endpoints import Endpoints
 from botkit.client.logins.login_book import LoginBook, status_of
+from botkit.client.logins.login_rows import same_key
 from botkit.client.logins.oauth1_fallback import Fallback
 from botkit.client.refresh.refresh_leader import Alone
 from botkit.client.refresh.refresh_lock import in_process
@@ -134,7 +135,7 @@ class TokenKeeper:
         )
         self.pairs = self._book.pairs
         self.fallback = Fallback(self._book, clock, allowed=fallback, on_change=on_fallback)
-        self._salvager = Salvager(rescue, store.credentials)
+        self._salvager = Salvager(rescue, around.rows)
         self.bearers = BearerKeeper(around, on_change=self._bearer_changed)
         self._on_spend = on_spend
         self._restoring = asyncio.Lock()

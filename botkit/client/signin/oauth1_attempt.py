@@ -10,9 +10,9 @@ with X".
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
-import msgspec
 import structlog
 
 from botkit.client.http.signed_calls import SignedCalls
@@ -41,6 +41,8 @@ from botkit.protocol.oauth import oauth1_flow
 from botkit.protocol.oauth.oauth1_flow import ACCESS_TOKEN, PIN_CALLBACK, REQUEST_TOKEN
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from botkit.client.logins.context import LoginContext
     from botkit.client.signin.oauth2_attempt import Keep
     from botkit.model.tokens import TokenPair
@@ -153,7 +155,7 @@ class OAuth1Attempt:
     async def _exchange(self, verifier: Secret) -> Login:
         self._once.use_up("redirect or PIN")
         around = self._around
-        await persist(around.clock, around.make_ready, StoreUnavailable)
+        await persist(around.clock, around.rows.make_ready, StoreUnavailable)
         request = _leg(around.endpoints.access_token_url, ACCESS_TOKEN)
         given = {"oauth_verifier": verifier}
         try:
@@ -223,10 +225,15 @@ async def _prove_and_store(
         await check_owner(around.store, user, wanted=wish.account)
     account = Account(id=user.id, username=user.username, name=user.name, app=wish.app)
 
-    stored = keep or keep_in(around.store)
+    stored = partial(keep or keep_in(around.rows), account)
+    tokens = {
+        "token": Secret(pair.token.reveal().strip()),
+        "token_secret": Secret(pair.token_secret.reveal().strip()),
+    }
 
     async def store() -> CredentialRow:
-        return await stored(account, await _row(around, account, pair, level))
+        draft = _draft(account, level, around.clock.now())
+        return await around.rows.add(draft, tokens, keep=stored)
 
     row = await persist(around.clock, store, Conflict, StoreUnavailable)
     _log.info(
@@ -251,29 +258,13 @@ async def _who(around: LoginContext, calls: SignedCalls, pair: TokenPair) -> tup
     return read_user(around, ask, await calls.send(request, pair))
 
 
-async def _row(
-    around: LoginContext, account: Account, pair: TokenPair, level: str
-) -> CredentialRow:
-    await around.renew_key()
-    kind = CredentialKind.OAUTH1
-    known = await around.store.credentials.get(account.id, account.app, kind)
-    gen = 1 if known is None else known.gen + 1
-    now = around.clock.now()
-    sealed = around.vault.seal(
-        {
-            "token": pair.token.reveal().strip(),
-            "token_secret": pair.token_secret.reveal().strip(),
-        },
+def _draft(account: Account, level: str, now: datetime) -> CredentialRow:
+    """Return the login's row without its tokens."""
+    return CredentialRow(
         account_id=account.id,
         app=account.app,
-        kind=kind,
-        gen=gen,
-    )
-    row = CredentialRow(
-        account_id=account.id,
-        app=account.app,
-        kind=kind,
-        gen=gen,
+        kind=CredentialKind.OAUTH1,
+        gen=0,
         sealed=b"",
         user_id=account.id,
         username=account.username,
@@ -283,7 +274,6 @@ async def _row(
         granted_at=now,
         last_success=now,
     )
-    return msgspec.structs.replace(row, sealed=sealed)
 
 
 def _leg(url: str, name: str) -> HttpRequest:

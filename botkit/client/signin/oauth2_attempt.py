@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,7 +17,6 @@ import structlog
 from msgspec import Struct
 
 from botkit.client.logins.identity import check_owner, who_am_i
-from botkit.client.logins.rollback_guard import remember
 from botkit.client.signin.retry import NOTHING_STORED, exchange, persist
 from botkit.client.signin.single_use import SingleUse
 from botkit.errors import (
@@ -40,7 +40,7 @@ from botkit.protocol.oauth import oauth2, token_answers
 if TYPE_CHECKING:
     from botkit.client.logins.context import LoginContext
     from botkit.client.logins.endpoints import AppKeys
-    from botkit.ports import Store
+    from botkit.client.logins.login_rows import LoginRows
 
 __all__ = ["Keep", "Login", "LoginWish", "OAuth2Attempt", "keep_in"]
 
@@ -57,11 +57,11 @@ Keep = Callable[[Account, CredentialRow], Awaitable[CredentialRow]]
 """Stores an account and its login; a `Conflict` when the login's generation is not the next."""
 
 
-def keep_in(store: Store) -> Keep:
-    """Stores both in one transaction, and nothing else."""
+def keep_in(rows: LoginRows) -> Keep:
+    """Return a `Keep` that stores both in one transaction, and nothing else."""
 
     async def keep(account: Account, row: CredentialRow) -> CredentialRow:
-        return await store.credentials.replace(row, account=account)
+        return await rows.put(row, account=account)
 
     return keep
 
@@ -106,7 +106,7 @@ class OAuth2Attempt:
     def __init__(self, around: LoginContext, wish: LoginWish, *, keep: Keep | None = None) -> None:
         self._around = around
         self._wish = wish
-        self._keep = keep or keep_in(around.store)
+        self._keep = keep or keep_in(around.rows)
         self._keys = _keys_of(around, wish.app)
         self.state = oauth2.new_state(around.entropy.token_bytes(32))
         self._verifier = Secret(oauth2.new_code_verifier(around.entropy.token_bytes(32)))
@@ -153,7 +153,7 @@ class OAuth2Attempt:
             self._once.use_up("redirect")
             raise
         self._once.use_up("redirect")
-        await persist(self._around.clock, self._around.make_ready, StoreUnavailable)
+        await persist(self._around.clock, self._around.rows.make_ready, StoreUnavailable)
         try:
             granted = await self._exchange(code)
         except XError as error:
@@ -209,7 +209,7 @@ class OAuth2Attempt:
         try:
             await check_owner(store, user, wanted=self._wish.account)
         except WrongAccount as error:
-            known = await store.credentials.get(user.id, self._wish.app, CredentialKind.OAUTH2)
+            known = await self._around.rows.get(user.id, self._wish.app, CredentialKind.OAUTH2)
             if known is not None:
                 error.hint += (
                     f" X ended the login of @{user.username} that is stored here: authorize it"
@@ -220,12 +220,15 @@ class OAuth2Attempt:
     async def _store(self, user: User, granted: TokenSet) -> Login:
         account = Account(id=user.id, username=user.username, name=user.name, app=self._wish.app)
 
+        tokens = {"access_token": granted.access_token}
+        if granted.refresh_token is not None:
+            tokens["refresh_token"] = granted.refresh_token
+
         async def store() -> CredentialRow:
-            return await self._keep(account, await self._row(account, granted))
+            draft = self._draft(account, granted)
+            return await self._around.rows.add(draft, tokens, keep=partial(self._keep, account))
 
         row = await persist(self._around.clock, store, Conflict, StoreUnavailable)
-        tokens = granted.refresh_token or granted.access_token
-        await remember(self._around.witness, row, {"refresh_token": tokens})
         _log.info(
             "authorized",
             account=account.id,
@@ -236,20 +239,14 @@ class OAuth2Attempt:
         missing = tuple(scope for scope in self._wish.scopes if scope not in granted.scopes)
         return Login(account=account, row=row, scopes=granted.scopes, missing=missing)
 
-    async def _row(self, account: Account, granted: TokenSet) -> CredentialRow:
-        await self._around.renew_key()
-        kind = CredentialKind.OAUTH2
-        known = await self._around.store.credentials.get(account.id, account.app, kind)
-        gen = 1 if known is None else known.gen + 1
+    def _draft(self, account: Account, granted: TokenSet) -> CredentialRow:
+        """Return the login's row without its tokens."""
         now = self._around.clock.now()
-        tokens = {"access_token": granted.access_token}
-        if granted.refresh_token is not None:
-            tokens["refresh_token"] = granted.refresh_token
-        row = CredentialRow(
+        return CredentialRow(
             account_id=account.id,
             app=account.app,
-            kind=kind,
-            gen=gen,
+            kind=CredentialKind.OAUTH2,
+            gen=0,
             sealed=b"",
             user_id=account.id,
             username=account.username,
@@ -260,10 +257,6 @@ class OAuth2Attempt:
             access_until=now + timedelta(seconds=granted.expires_in_s),
             last_success=now,
         )
-        sealed = self._around.vault.seal(
-            tokens, account_id=account.id, app=account.app, kind=kind, gen=gen
-        )
-        return msgspec.structs.replace(row, sealed=sealed)
 
 
 def _keys_of(around: LoginContext, app: str) -> AppKeys:

@@ -12,7 +12,7 @@ import structlog
 from msgspec import Struct
 
 from botkit.client.logins.identity import who_am_i
-from botkit.client.logins.oauth1_logins import ask_owner, blame_for, keys_fingerprint, verdict_of
+from botkit.client.logins.oauth1_logins import ask_owner, blame_for, verdict_of
 from botkit.errors import (
     BotkitError,
     ConfigError,
@@ -21,7 +21,7 @@ from botkit.errors import (
     Parked,
     Unauthorized,
 )
-from botkit.model.tokens import CredentialKind, LoginState, TokenPair
+from botkit.model.tokens import CredentialKind, LoginState
 from botkit.model.users import User
 from botkit.protocol.oauth.oauth1_flow import Blame
 
@@ -70,7 +70,7 @@ async def check_logins(
     Raises:
         StateError: The store or the vault cannot be used.
     """
-    rows = await keeper.around.store.credentials.listing(account.id)
+    rows = await keeper.around.rows.listing(account.id)
     # A level that X shows is noted for a token that is loaded.
     await keeper.holdings(account.id)
     checked: list[Checked] = []
@@ -152,7 +152,8 @@ async def _check_pair(
         status, reason = LoginState.DEAD, f"the token is of another user, @{owner.username}"
     since = row.since
     if (status, reason) != (row.status, row.reason):
-        since = await _note(keeper, row, status, reason)
+        since = (await keeper.around.rows.set_state(row, status, reason)).since
+        _log.warning("login state", account=row.account_id, status=status.value, reason=reason)
     return Checked(
         kind=row.kind,
         status=status,
@@ -166,10 +167,7 @@ async def _check_pair(
 
 async def _ask_twice(keeper: TokenKeeper, row: CredentialRow) -> tuple[User, str]:
     around = keeper.around
-    tokens = around.vault.open(
-        row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
-    )
-    pair = TokenPair(token=tokens["token"], token_secret=tokens["token_secret"])
+    pair = around.rows.token_pair(row)
     try:
         return await ask_owner(around, row, pair)
     except Unauthorized:
@@ -186,17 +184,3 @@ async def _verdict(
     except BotkitError as trouble:
         return (*verdict_of(Blame.UNSAID, refused), trouble)
     return (*verdict_of(blame, refused), None)
-
-
-async def _note(
-    keeper: TokenKeeper, row: CredentialRow, status: LoginState, reason: str
-) -> datetime:
-    """Store the state; gives since when it is so."""
-    now = keeper.around.clock.now()
-    keys = keeper.around.apps.get(row.app)
-    about = keys_fingerprint(keys) if status is LoginState.CONFIG and keys else ""
-    await keeper.around.store.credentials.set_status(
-        row, status, reason=reason, now=now, config_fingerprint=about
-    )
-    _log.warning("login state", account=row.account_id, status=status.value, reason=reason)
-    return row.since if row.status is status else now

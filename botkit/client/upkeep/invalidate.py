@@ -13,7 +13,7 @@ import structlog
 
 from botkit.client.http.signed_calls import SignedCalls
 from botkit.errors import ConfigError
-from botkit.model.tokens import CredentialKind, TokenPair
+from botkit.model.tokens import CredentialKind
 from botkit.ports.io import HttpRequest
 from botkit.protocol.oauth import oauth1_flow, oauth2
 from botkit.protocol.oauth.oauth1_flow import INVALIDATE
@@ -40,10 +40,7 @@ async def invalidate_pair(around: LoginContext, row: CredentialRow) -> None:
         XError: X could not be asked or did not do it; the token may live on.
         ConfigError: The app has no key and secret.
     """
-    tokens = around.vault.open(
-        row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
-    )
-    pair = TokenPair(token=tokens["token"], token_secret=tokens["token_secret"])
+    pair = around.rows.token_pair(row)
     answer = await SignedCalls(around, row.app).send(
         HttpRequest(
             method="POST",
@@ -73,11 +70,10 @@ async def invalidate_bearer(around: LoginContext, app: str) -> bool:
             f"The app {app!r} has no api key and api secret: X takes no other proof for this.",
             hint="Set api_key and api_secret, or regenerate the bearer token in X's console.",
         )
-    row = await around.store.credentials.get("", app, CredentialKind.APP_ONLY)
+    row = await around.rows.get("", app, CredentialKind.APP_ONLY)
     token = keys.bearer_token
     if row is not None:
-        tokens = around.vault.open(row.sealed, account_id="", app=app, kind=row.kind, gen=row.gen)
-        token = token or tokens["bearer_token"]
+        token = token or around.rows.bearer_token(row)
     if not token:
         return False
     answer = await around.transport.send(
@@ -95,6 +91,7 @@ async def invalidate_bearer(around: LoginContext, app: str) -> bool:
         )
     )
     oauth1_flow.read_invalidated(answer, request_name=_BEARER, now=around.clock.now())
-    await around.store.credentials.remove("", app, CredentialKind.APP_ONLY)
+    if row is not None:
+        await around.rows.remove(row)
     _log.info("bearer token invalidated", app=app)
     return True

@@ -17,15 +17,14 @@ from msgspec import Struct
 
 from botkit.client.logins.endpoints import AppKeys
 from botkit.client.logins.oauth2_login import HANDED_OVER
-from botkit.client.logins.rollback_guard import remember
 from botkit.errors import ConfigError, Conflict, Corrupt, VaultKeyError
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, LoginState, Secret
 from botkit.model.users import Account
 
 if TYPE_CHECKING:
+    from botkit.client.logins.login_rows import LoginRows
     from botkit.client.refresh.token_keeper import TokenKeeper
-    from botkit.ports import VaultPort
 
 __all__ = ["Parcel", "hand_over", "pack", "read_parcel", "take_back", "take_over"]
 
@@ -76,7 +75,7 @@ async def pack(keeper: TokenKeeper, account: Account, rows: list[CredentialRow])
     logins = [
         PackedLogin(
             kind=row.kind,
-            tokens=_in_the_open(around.vault, row),
+            tokens=_in_the_open(around.rows, row),
             scopes=row.scopes,
             level=row.level,
             status=LoginState.OK if row.reason.startswith(HANDED_OVER) else row.status,
@@ -96,11 +95,8 @@ async def pack(keeper: TokenKeeper, account: Account, rows: list[CredentialRow])
     )
 
 
-def _in_the_open(vault: VaultPort, row: CredentialRow) -> dict[str, str]:
-    opened = vault.open(
-        row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
-    )
-    return {name: token.reveal() for name, token in opened.items()}
+def _in_the_open(rows: LoginRows, row: CredentialRow) -> dict[str, str]:
+    return {name: token.reveal() for name, token in rows.open(row).items()}
 
 
 async def hand_over(
@@ -114,22 +110,19 @@ async def hand_over(
         ConfigError: There is nothing that could leave.
         StoreUnavailable: Another process refreshes it and does not end.
     """
-    store = keeper.around.store.credentials
+    rows = keeper.around.rows
     leaving: list[CredentialRow] = []
-    for seen in await store.listing(account.id):
+    for seen in await rows.listing(account.id):
         if seen.app != account.app or seen.kind is CredentialKind.APP_ONLY:
             continue
         async with keeper.lock(seen) as held:
-            row = await store.get(seen.account_id, seen.app, seen.kind)
+            row = await rows.again(seen)
             if row is None:
                 continue
             _refuse_dead(row, again=again)
             if row.kind is CredentialKind.OAUTH2:
                 reason = f"{HANDED_OVER} on {keeper.around.clock.now():%Y-%m-%d %H:%M} UTC"
-                now = keeper.around.clock.now()
-                await store.set_status(
-                    row, LoginState.DEAD, reason=reason, now=now, fence=held.fence
-                )
+                await rows.set_state(row, LoginState.DEAD, reason, fence=held.fence)
                 _log.info("login handed over", account=row.account_id, gen=row.gen)
             leaving.append(row)
     if not leaving:
@@ -154,10 +147,9 @@ def _refuse_dead(row: CredentialRow, *, again: bool) -> None:
 
 async def take_back(keeper: TokenKeeper, rows: list[CredentialRow]) -> None:
     """The copy did not leave after all: be as before."""
-    store, now = keeper.around.store.credentials, keeper.around.clock.now()
     for row in rows:
         if row.kind is CredentialKind.OAUTH2:
-            await store.set_status(row, row.status, reason=row.reason, now=now)
+            await keeper.around.rows.set_state(row, row.status, row.reason)
 
 
 async def take_over(keeper: TokenKeeper, parcel: Parcel, *, app: str) -> Account:
@@ -169,9 +161,9 @@ async def take_over(keeper: TokenKeeper, parcel: Parcel, *, app: str) -> Account
     """
     account = msgspec.structs.replace(parcel.account, app=app, alias="")
     _refuse_other_app(keeper.around.apps.get(app, AppKeys()), parcel, app)
-    store = keeper.around.store
+    store, rows = keeper.around.store, keeper.around.rows
     for login in parcel.logins:
-        _refuse_older(await store.credentials.get(account.id, app, login.kind), login, account)
+        _refuse_older(await rows.get(account.id, app, login.kind), login, account)
     await store.accounts.put(account)
     for login in parcel.logins:
         await _take_in(keeper, account, login)
@@ -213,12 +205,12 @@ def _has_ended(row: CredentialRow) -> bool:
     return row.status is LoginState.DEAD and not row.reason.startswith(HANDED_OVER)
 
 
-def _is_here(vault: VaultPort, known: CredentialRow | None, login: PackedLogin) -> bool:
+def _is_here(rows: LoginRows, known: CredentialRow | None, login: PackedLogin) -> bool:
     """Whether this very token came before: its refresh may be under way, or have no answer."""
     if known is None or known.status is LoginState.DEAD or known.kind is CredentialKind.OAUTH1:
         return False
     with suppress(Corrupt, VaultKeyError):  # then the file's is the only one that opens
-        return _in_the_open(vault, known) == login.tokens
+        return _in_the_open(rows, known) == login.tokens
     return False
 
 
@@ -229,7 +221,7 @@ async def _take_in(keeper: TokenKeeper, account: Account, login: PackedLogin) ->
         account_id=account.id,
         app=account.app,
         kind=login.kind,
-        gen=1,
+        gen=0,
         sealed=b"",
         user_id=account.id,
         username=account.username,
@@ -243,18 +235,11 @@ async def _take_in(keeper: TokenKeeper, account: Account, login: PackedLogin) ->
         last_success=login.last_success,
     )
     async with keeper.lock(row):
-        known = await around.store.credentials.get(account.id, account.app, login.kind)
+        known = await around.rows.again(row)
         _refuse_older(known, login, account)
-        if _is_here(around.vault, known, login):
+        if _is_here(around.rows, known, login):
             _log.info("login is here already", account=account.id, kind=login.kind.value)
             return
-        gen = 1 if known is None else known.gen + 1
-        sealed = around.vault.seal(
-            login.tokens, account_id=account.id, app=account.app, kind=login.kind, gen=gen
-        )
-        row = msgspec.structs.replace(row, gen=gen, sealed=sealed)
-        await around.store.credentials.replace(row)
-        if login.kind is CredentialKind.OAUTH2:
-            tokens = {name: Secret(token) for name, token in login.tokens.items()}
-            await remember(around.witness, row, tokens)
-    _log.info("login taken over", account=account.id, gen=gen, kind=login.kind.value)
+        tokens = {name: Secret(token) for name, token in login.tokens.items()}
+        row = await around.rows.add(row, tokens)
+    _log.info("login taken over", account=account.id, gen=row.gen, kind=login.kind.value)

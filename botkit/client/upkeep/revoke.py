@@ -46,7 +46,7 @@ async def revoke_login(
         ConfigError: The app has no keys for it; nothing was removed.
     """
     async with lock(row):
-        found = await around.store.credentials.get(row.account_id, row.app, row.kind)
+        found = await around.rows.again(row)
         return found is None or await _revoke_and_remove(around, found, force=force)
 
 
@@ -60,9 +60,7 @@ async def _revoke_and_remove(around: LoginContext, row: CredentialRow, *, force:
                 raise
             confirmed = False
             _log.warning("removed without X's word", account=row.account_id, why=str(error))
-    await around.store.credentials.remove(row.account_id, row.app, row.kind)
-    if around.witness is not None:
-        await around.witness.forget(row)
+    await around.rows.remove(row)
     _log.info("login removed", account=row.account_id, confirmed=confirmed)
     return confirmed
 
@@ -71,9 +69,7 @@ async def _revoke(around: LoginContext, row: CredentialRow) -> None:
     keys = around.apps.get(row.app)
     if keys is None or not keys.client_id:
         raise ConfigError(f"The app {row.app!r} has no client id and secret.")
-    tokens = around.vault.open(
-        row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
-    )
+    tokens = around.rows.open(row)
     # The refresh token stands for the whole grant; without one the access token is all there is.
     hint = "refresh_token" if "refresh_token" in tokens else "access_token"
     answer = await around.transport.send(

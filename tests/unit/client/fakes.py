@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from botkit.client.logins.endpoints import AppKeys
+from botkit.client.logins.login_rows import LoginRows
 from botkit.errors import OutcomeUnknown, StoreUnavailable, TransportError
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, LoginState, Secret
@@ -227,6 +228,7 @@ class World:
         self.broken: set[str] = set()
         self.pauses: dict[str, Callable[[], Awaitable[object]]] = {}
         self.vault = Vault(bytes(32), deployment=store.store_id)
+        self.rows = LoginRows(store, self.vault, clock, apps=APPS)
         self.entropy = SeededEntropy()
         self.peer = Peer(clock)
         self.credentials = _Watched(store.credentials, "credentials", self)

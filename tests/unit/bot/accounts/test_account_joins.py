@@ -9,7 +9,8 @@ from structlog.testing import capture_logs
 from botkit import Bot, Tick
 from botkit.bot import open_runtime
 from botkit.bot.compose_client import open_the_vault
-from botkit.client.logins.given_app_token import keep_bearer
+from botkit.client.logins.app_tokens import keep_bearer
+from botkit.client.logins.login_rows import LoginRows
 from botkit.errors import AccessDenied
 from botkit.model.tokens import CredentialKind, LoginState, Secret
 from botkit.model.users import Account
@@ -141,9 +142,7 @@ async def test_an_app_that_gets_its_first_bearer_opens_the_stream(place):
     ) as running:
         keeper = running.x.keeper
         assert set(running.sources) == {"mentions/greeter"}
-        await keep_bearer(
-            place.store, keeper.around.vault, "default", Secret(bearer), now=place.clock.now()
-        )
+        await keep_bearer(keeper.around.rows, "default", Secret(bearer), now=place.clock.now())
         await keeper.reload()
         await running.newcomers.look()
         assert set(running.sources) == {"activity/default", "mentions/greeter"}
@@ -155,7 +154,8 @@ async def test_a_stream_that_is_wanted_and_lost_its_bearer_is_said_and_the_rest_
     await place.authorize()
     settings = await place.settings()
     vault = await open_the_vault(settings, place.store)
-    await keep_bearer(place.store, vault, "default", bearer, now=place.clock.now())
+    rows = LoginRows(place.store, vault, place.clock)
+    await keep_bearer(rows, "default", bearer, now=place.clock.now())
     async with open_runtime(
         ticking(), settings, store=place.store, transport=place.transport
     ) as running:

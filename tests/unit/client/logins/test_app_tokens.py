@@ -7,7 +7,7 @@ import pytest
 
 from botkit.client.api.limiter import Limiter
 from botkit.client.api.x_api import XApi
-from botkit.client.logins.given_app_token import forget_bearer, keep_bearer
+from botkit.client.logins.app_tokens import forget_bearer, keep_bearer
 from botkit.errors import Parked, Unauthorized
 from botkit.model.tokens import CredentialKind, LoginState, Secret
 from botkit.protocol.api import requests
@@ -34,9 +34,7 @@ def bearers(world: World) -> list[str]:
 
 
 async def give(world: World, token: str) -> None:
-    await keep_bearer(
-        world.real_store, world.vault, "default", Secret(token), now=world.clock.now()
-    )
+    await keep_bearer(world.rows, "default", Secret(token), now=world.clock.now())
 
 
 async def test_a_given_one_that_x_refuses_twice_is_said_and_one_that_works_again_too(
@@ -91,7 +89,7 @@ async def test_what_a_setup_puts_into_the_store_is_used_from_then_on(world: Worl
     await kept.keeper.reload()
     await x.send(requests.get_usage())
     assert bearers(world) == ["Bearer FIRST", "Bearer SECOND"]
-    await forget_bearer(world.real_store, "default")
+    await forget_bearer(world.rows, "default")
     await kept.keeper.reload()
     assert not kept.keeper.app_can_serve("default")
 

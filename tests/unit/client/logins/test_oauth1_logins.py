@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from botkit.client.logins.oauth1_logins import OAuth1Logins, keys_fingerprint
+from botkit.client.logins.login_rows import keys_fingerprint
+from botkit.client.logins.oauth1_logins import OAuth1Logins
 from botkit.client.refresh.refresh_leader import NeverLeader
 from botkit.errors import Parked, Unauthorized
 from botkit.model.records import CredentialRow
@@ -157,7 +158,7 @@ async def test_codes_of_the_keys_twice_are_config_which_other_keys_clear(
         await world.clock.advance(31)
         row = await held.stored()
         assert row.status is CONFIG
-        assert row.config_fingerprint == keys_fingerprint(APPS["default"])
+        assert row.config_fingerprint == keys_fingerprint(APPS["default"], row.kind)
     async with held_in(world) as again:
         assert (await again.stored()).status is CONFIG
     async with held_in(world, apps=OTHER_KEYS) as cured:

@@ -87,12 +87,12 @@ class Unreadable(MemoryRescue):
 
 
 async def test_an_unreadable_place_is_said_and_does_not_stop_the_start(world: World) -> None:
-    salvager = Salvager(Unreadable(), world.real_store.credentials)
+    salvager = Salvager(Unreadable(), world.rows)
     assert await salvager.restore() == []
 
 
 async def test_without_a_place_memory_is_all_there_is(world: World) -> None:
-    salvager = Salvager(None, world.real_store.credentials)
+    salvager = Salvager(None, world.rows)
     assert await salvager.restore() == []
     assert not await salvager.keep(entry(2))
 
@@ -101,7 +101,7 @@ async def test_a_newer_entry_of_a_login_replaces_the_older_and_salvages_are_boun
     world: World,
 ) -> None:
     rescue = MemoryRescue()
-    salvager = Salvager(rescue, world.real_store.credentials)
+    salvager = Salvager(rescue, world.rows)
     for gen in range(30):
         await salvager.keep(entry(gen, salvage=True))
     await salvager.keep(entry(2))
@@ -117,7 +117,7 @@ async def test_an_entry_that_the_store_is_past_is_dropped(world: World) -> None:
     await world.log_in(gen=2)
     rescue = MemoryRescue()
     rescue.entries = [entry(2)]
-    salvager = Salvager(rescue, world.real_store.credentials)
+    salvager = Salvager(rescue, world.rows)
     assert await salvager.restore() == []
     assert rescue.entries == []
     assert (await world.row()).sealed != entry(2).row.sealed
