@@ -15,6 +15,7 @@ from botkit.model.tokens import LoginState
 from botkit.protocol.oauth.callback_urls import check_redirect_uri
 from botkit.protocol.oauth.invitations import callback_url
 from botkit.runtime.intake.inbox import row_of
+from botkit.web.bot_site import BOT_SITE
 from botkit.web.connect.routes import Connect, Connecting
 from botkit.web.health import Health
 from botkit.web.server import WebRoute, WebServer
@@ -107,7 +108,7 @@ async def open_http(
     if settings.connect.on:
         routes |= await _connect_routes(bot, settings, running, fence)
     host = settings.http.host
-    async with WebServer(host, settings.http.port, routes) as server:
+    async with WebServer(host, settings.http.port, routes, site=BOT_SITE) as server:
         _log.info("http server", host=host, port=server.port, paths=sorted(routes))
         if not _is_loopback(host):
             _log.warning("the http server can be reached from other machines", host=host)

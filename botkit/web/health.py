@@ -10,15 +10,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct
 
 from botkit.model.tokens import LoginState
-from botkit.web.pages import SECURITY_HEADERS
-from botkit.web.server import WebResponse, WebRoute
+from botkit.web.responses import WebResponse, json_response
+from botkit.web.server import WebRoute
 
 if TYPE_CHECKING:
-    from aiohttp import web
+    from botkit.web.requests import WebRequest
 
 __all__ = ["Health", "Readiness", "judge"]
 
@@ -102,20 +101,11 @@ class Health:
         )
         return judge(self.phase, self.logins(), heard, stopped=stopped)
 
-    async def _alive(self, request: web.BaseRequest) -> WebResponse:
+    async def _alive(self, request: WebRequest) -> WebResponse:
         del request
-        return _plain(200, {"status": "alive"})
+        return json_response(200, {"status": "alive"})
 
-    async def _ready(self, request: web.BaseRequest) -> WebResponse:
+    async def _ready(self, request: WebRequest) -> WebResponse:
         del request
         readiness = self.readiness
-        return _plain(503 if readiness.status == "not ready" else 200, readiness)
-
-
-def _plain(status: int, value: object) -> WebResponse:
-    headers = {
-        **SECURITY_HEADERS,
-        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-        "Content-Type": "application/json",
-    }
-    return WebResponse(status=status, body=msgspec.json.encode(value) + b"\n", headers=headers)
+        return json_response(503 if readiness.status == "not ready" else 200, readiness)

@@ -22,16 +22,14 @@ __all__ = ["SECURITY_HEADERS", "Page", "render"]
 SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
     {
         "Cache-Control": "no-store",
-        "Content-Security-Policy": (
-            "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none';"
-            " form-action {forms}; frame-ancestors 'none'"
-        ),
+        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
         "Cross-Origin-Opener-Policy": "same-origin",
     }
 )
+"""The headers of every answer; a page allows its own style and form on top."""
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -75,6 +73,7 @@ _STYLE = (
     "@media(max-width:30rem){body{margin:4vh auto}dl{grid-template-columns:1fr;gap:0}"
     "dd{margin:0 0 .75rem}button{width:100%}}"
 )
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
 _TEMPLATE = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
     """<!DOCTYPE html>
@@ -109,11 +108,13 @@ _TEMPLATE = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined
 
 
 def render(page: Page) -> tuple[bytes, dict[str, str]]:
-    """The page's bytes and headers."""
+    """Return the page's bytes and headers."""
     body = _TEMPLATE.render(page=page, style=_STYLE, mark=_mark(page))
     headers = dict(SECURITY_HEADERS)
-    headers["Content-Security-Policy"] = headers["Content-Security-Policy"].format(
-        style=_style_hash(), forms="'self'" if page.button else "'none'"
+    forms = "'self'" if page.button else "'none'"
+    headers["Content-Security-Policy"] = (
+        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none';"
+        f" form-action {forms}; frame-ancestors 'none'"
     )
     if page.button:
         # With no-referrer a browser says of its own form that it comes from nowhere (Origin:
@@ -124,11 +125,7 @@ def render(page: Page) -> tuple[bytes, dict[str, str]]:
 
 
 def _mark(page: Page) -> str:
-    """A check mark, an arrow where it goes on, or an exclamation mark."""
+    """Return a check mark, an arrow if the page goes on, or an exclamation mark."""
     if page.good:
         return "\u2713"
     return "\u2192" if page.button or page.onward else "!"
-
-
-def _style_hash() -> str:
-    return base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()

@@ -1,8 +1,7 @@
-"""The running bot's HTTP server: exact paths, limits on what comes in, headers on what goes out.
+"""The HTTP server under the running bot's routes and under a login's callback.
 
-It serves what it is given as routes, and knows no more of them. A request gets one answer and its
-connection ends. No X-Forwarded header is read: the public address is a setting.
-Source: docs/explanation/requirements.md, L3 to L8, D1 to D4 and W8.
+Routes, limits, checks and pages are data; a request gets one answer and its connection ends.
+Source: docs/explanation/requirements.md, L3 to L8 and D1 to D4.
 """
 
 from __future__ import annotations
@@ -15,89 +14,73 @@ from typing import TYPE_CHECKING
 import structlog
 from aiohttp import web
 from msgspec import Struct
+from msgspec.structs import replace
 
 from botkit.errors import BotkitError, ConfigError
-from botkit.web.connections import Connections
-from botkit.web.pages import Page, render
-from botkit.web.request_checks import has_body
+from botkit.web.connections import Connections, Limits
+from botkit.web.pages import Page
+from botkit.web.requests import BodyLimit, HostGuard, WebRequest
+from botkit.web.responses import Sent, WebResponse, page_response, to_wire
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["WebResponse", "WebRoute", "WebServer", "answer_of", "read_form"]
+__all__ = ["Site", "WebRoute", "WebServer"]
 
 _log = structlog.get_logger("botkit.web")
 
-_MAX_CONNECTIONS = 512
-_MAX_FORM_BYTES = 4 * 1024
-_BODY_TIMEOUT_S = 5.0
-_FORM_TYPE = "application/x-www-form-urlencoded"
-
-_REFUSED = Page(
-    status=400,
-    title="The request was refused",
-    text="It is not one that this server answers.",
-    next_step="Open the link again, just as it was given.",
-)
-_NOT_FOUND = Page(
-    status=404,
-    title="There is nothing here",
-    text="This is the server of a bot, and it has no page of this name.",
-    next_step="Open the link again, just as it was given.",
-)
-_NOT_SO = Page(
-    status=405,
-    title="That is not how this page is used",
-    text="The request's method is none that this address takes.",
-    next_step="Open the link again, just as it was given.",
-)
-_TROUBLE = Page(
-    status=503,
-    title="Not just now",
-    text="The bot could not look this up; nothing was changed.",
-    next_step="Try again in a minute. If it stays so, tell the bot's operator.",
-)
-
-
-class WebResponse(Struct, frozen=True, kw_only=True):
-    """What goes back, with every header."""
-
-    status: int
-    body: bytes
-    headers: Mapping[str, str]
-    cookie: str = ""
-    """The whole value of Set-Cookie, "" for none."""
+_NO_BODY = BodyLimit(size_bytes=0)
 
 
 class WebRoute(Struct, frozen=True, kw_only=True):
-    """What answers at one path, and to which methods (HEAD goes with GET only if it is named)."""
+    """One path of a server.
+
+    Attributes:
+        methods: The methods that are answered (HEAD goes with GET only if it is named).
+        answer: Makes the answer.
+        guard: The Host and Origin that this route asks for.
+        prefetched: The page for a browser that fetches in advance; None answers it as any other.
+        body: The limit of a POST's body; other methods have none.
+    """
 
     methods: tuple[str, ...]
-    answer: Callable[[web.BaseRequest], Awaitable[WebResponse]]
+    answer: Callable[[WebRequest], Awaitable[WebResponse]]
+    guard: HostGuard | None = None
+    prefetched: Page | None = None
+    body: BodyLimit = BodyLimit()
+
+    def refusal(self, request: WebRequest) -> Page | None:
+        """Return the page for a request that this route does not take; None if it does."""
+        page = self.guard.refusal(request) if self.guard else None
+        return page or (self.prefetched if request.is_prefetch else None)
 
 
-def answer_of(page: Page, *, cookie: str = "") -> WebResponse:
-    """A page as an answer."""
-    body, headers = render(page)
-    return WebResponse(status=page.status, body=body, headers=headers, cookie=cookie)
+class Site(Struct, frozen=True, kw_only=True):
+    """One server's own pages, limits and words.
 
+    Attributes:
+        refused: The page for what is no proper request.
+        not_found: The page for a path without a route.
+        wrong_method: The page for a method that the route does not answer.
+        trouble: The page for an error of botkit's.
+        taken_hint: What to do when the port is taken.
+        unusable_hint: What to do when the address or port cannot be used.
+        guard: The Host and Origin that every request must have, whatever its path.
+        headers: More headers of what routes and checks answer.
+        names_methods: Whether the answer to a wrong method names the right ones.
+    """
 
-async def read_form(request: web.BaseRequest) -> str | None:
-    """The body of a small form; None when it is none, too long, or too slow."""
-    if request.content_type != _FORM_TYPE:
-        return None
-    try:
-        async with asyncio.timeout(_BODY_TIMEOUT_S):
-            # One byte more than fits tells that it is too long, however it is announced.
-            body = bytearray()
-            async for chunk in request.content.iter_any():
-                body += chunk
-                if len(body) > _MAX_FORM_BYTES:
-                    return None
-        return body.decode("ascii")
-    except (TimeoutError, UnicodeDecodeError, ConnectionError):
-        return None
+    refused: Page
+    not_found: Page
+    wrong_method: Page
+    trouble: Page
+    limits: Limits
+    taken_hint: str
+    unusable_hint: str = ""
+    guard: HostGuard | None = None
+    headers: Mapping[str, str] = {}
+    names_methods: bool = True
 
 
 class WebServer:
@@ -109,13 +92,16 @@ class WebServer:
         routes: By exact path.
     """
 
-    def __init__(self, host: str, port: int, routes: Mapping[str, WebRoute]) -> None:
+    def __init__(
+        self, host: str, port: int, routes: Mapping[str, WebRoute], *, site: Site
+    ) -> None:
         self._host = host
         self.port = port
         self._routes = routes
-        self._server: asyncio.Server | None = None
-        self._web: web.Server | None = None
-        self._connections = Connections(_MAX_CONNECTIONS, refused=_REFUSED)
+        self._site = site
+        self._listener: asyncio.Server | None = None
+        self._manager: web.Server | None = None
+        self._connections = Connections(site.limits, refused=page_response(site.refused))
 
     async def __aenter__(self) -> Self:
         """Bind and listen.
@@ -123,18 +109,17 @@ class WebServer:
         Raises:
             ConfigError: The port is taken, or the address is not this machine's.
         """
-        loop = asyncio.get_running_loop()
-        manager = self._web = web.Server(self._respond)
+        manager = self._manager = web.Server(self._respond)
         try:
-            self._server = await loop.create_server(
-                lambda: self._connections.protocol(manager, loop),
+            self._listener = await asyncio.get_running_loop().create_server(
+                lambda: self._connections.protocol(manager),
                 self._host,
                 self.port,
-                backlog=256,
+                backlog=self._site.limits.backlog,
             )
         except OSError as error:
             raise self._cannot_listen(error) from error
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = self._listener.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(
@@ -148,10 +133,10 @@ class WebServer:
 
     async def stop(self, seconds: float) -> None:
         """Take no more requests; those that are being answered have that long to end."""
-        server, self._server = self._server, None
-        manager, self._web = self._web, None
-        if server is not None:
-            server.close()
+        listener, self._listener = self._listener, None
+        manager, self._manager = self._manager, None
+        if listener is not None:
+            listener.close()
         if manager is not None:
             await manager.shutdown(seconds)
         self._connections.close()
@@ -160,37 +145,61 @@ class WebServer:
         if error.errno == errno.EADDRINUSE:
             return ConfigError(
                 f"Port {self.port} on {self._host} is taken by another program.",
-                hint="Stop that program, or set [http] port to another one.",
+                hint=self._site.taken_hint,
             )
         return ConfigError(
             f"Cannot listen on {self._host}:{self.port}: {error.strerror}.",
-            hint="Set [http] host to an address of this machine, and port to one that is free.",
+            hint=self._site.unusable_hint,
         )
 
-    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
-        answer = await self._answer(request)
-        headers = {**answer.headers, "Server": "botkit"}
-        if answer.cookie:
-            headers["Set-Cookie"] = answer.cookie
-        response = web.Response(status=answer.status, body=answer.body, headers=headers)
-        response.force_close()
+    async def _respond(self, raw: web.BaseRequest) -> web.StreamResponse:
+        route = self._routes.get(raw.raw_path.partition("?")[0])
+        request = WebRequest(raw, _NO_BODY if route is None else route.body)
+        answer = await self._answer(request, route)
+        response = to_wire(answer, self._site.headers)
+        if answer.sent is not None:
+            await _send(response, raw, answer.sent)
         return response
 
-    async def _answer(self, request: web.BaseRequest) -> WebResponse:
-        target = request.raw_path
-        if not target.startswith("/"):
-            return answer_of(_REFUSED)
-        route = self._routes.get(target.partition("?")[0])
-        if route is None:
-            return answer_of(_NOT_FOUND)
-        if request.method not in route.methods:
-            refused = answer_of(_NOT_SO)
-            allowed = {**refused.headers, "Allow": ", ".join(route.methods)}
-            return WebResponse(status=refused.status, body=refused.body, headers=allowed)
-        if request.method != "POST" and has_body(request):
-            return answer_of(_REFUSED)
+    async def _answer(self, request: WebRequest, route: WebRoute | None) -> WebResponse:
+        checked = self._checked(request, route)
+        if isinstance(checked, WebResponse):
+            return checked
         try:
-            return await route.answer(request)
+            return await checked.answer(request)
         except BotkitError as error:
-            _log.error("request not answered", path=target.partition("?")[0], why=str(error))
-            return answer_of(_TROUBLE)
+            _log.error("request not answered", path=request.path, why=str(error))
+            return page_response(self._site.trouble)
+
+    def _checked(self, request: WebRequest, route: WebRoute | None) -> WebRoute | WebResponse:
+        """Return the route if the request may reach it, otherwise the answer that refuses it."""
+        page = self._site.guard.refusal(request) if self._site.guard else None
+        if page is None and not request.path.startswith("/"):
+            page = self._site.refused
+        if page is not None:
+            return page_response(page)
+        if route is None:
+            return page_response(self._site.not_found)
+        if request.method not in route.methods:
+            return self._wrong_method(route)
+        page = self._site.refused if request.method != "POST" and request.has_body else None
+        page = page or route.refusal(request)
+        return route if page is None else page_response(page)
+
+    def _wrong_method(self, route: WebRoute) -> WebResponse:
+        answer = page_response(self._site.wrong_method)
+        if not self._site.names_methods:
+            return answer
+        return replace(answer, headers={**answer.headers, "Allow": ", ".join(route.methods)})
+
+
+async def _send(response: web.Response, raw: web.BaseRequest, sent: Sent) -> None:
+    """Send an answer and tell that it is out, or that the connection was lost."""
+    lost: ConnectionError | None = None
+    try:
+        await response.prepare(raw)
+        await response.write_eof()
+    except ConnectionError as error:
+        lost = error
+    finally:
+        sent(lost)

@@ -7,26 +7,19 @@ Source: RFC 8252 sections 7.3 and 8.3; docs/explanation/requirements.md, L1 to L
 from __future__ import annotations
 
 import asyncio
-import errno
 from typing import TYPE_CHECKING
 
-import msgspec
 import structlog
-from aiohttp import web
+from msgspec.structs import replace
 
-from botkit.errors import (
-    AuthorizationDenied,
-    BotkitError,
-    ConfigError,
-    LoginExpired,
-    StateMismatch,
-    WrongAccount,
-)
+from botkit.errors import StateMismatch
 from botkit.model.tokens import Secret
 from botkit.protocol.oauth.callback_urls import loopback_address
-from botkit.web.connections import Connections
-from botkit.web.pages import Page, render
-from botkit.web.request_checks import comes_from, has_body, is_ahead, is_for
+from botkit.web.connections import Limits
+from botkit.web.login_pages import outcome_of
+from botkit.web.requests import HostGuard, WebRequest
+from botkit.web.responses import WebResponse, page_response
+from botkit.web.server import Site, WebRoute, WebServer
 from botkit.wizard.pages import PAGES
 
 if TYPE_CHECKING:
@@ -34,14 +27,30 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from botkit.web.pages import Page
+
 __all__ = ["CallbackServer"]
 
 _log = structlog.get_logger("botkit.setup")
 
-_MAX_CONNECTIONS = 64
 _MAX_REFUSED = 100
 _HTTP_PORT = 80
 """Browsers leave the default port out of the Host header."""
+_STOP_S = 1.0
+"""How long answers that are under way may take when the server closes."""
+
+_SITE = Site(
+    refused=PAGES["refused"],
+    not_found=PAGES["not_found"],
+    wrong_method=PAGES["method"],
+    trouble=PAGES["failed"],
+    limits=Limits(connections=64, backlog=128),
+    taken_hint=(
+        "Stop that program, or register another callback address in X's console and"
+        " set redirect_uri to it: X compares the address exactly, port included."
+    ),
+    names_methods=False,
+)
 
 
 class CallbackServer:
@@ -49,7 +58,7 @@ class CallbackServer:
 
     Args:
         redirect_uri: The callback address as registered; its host must be a loopback literal.
-        finish: Given the callback's query, ends the login and gives the facts to show. It raises
+        finish: Given the callback's query, ends the login and returns the facts to show. It raises
             `StateMismatch` for a request that is not of this login (which then waits on).
     """
 
@@ -58,18 +67,14 @@ class CallbackServer:
         redirect_uri: str,
         finish: Callable[[Secret], Awaitable[tuple[tuple[str, str], ...]]],
     ) -> None:
-        self._host, self._port, self._path = loopback_address(redirect_uri)
+        host, port, path = loopback_address(redirect_uri)
         self._finish = finish
-        self._server: asyncio.Server | None = None
-        self._web: web.Server | None = None
         self._ended: asyncio.Future[None] | None = None
-        self._connections = Connections(_MAX_CONNECTIONS, refused=PAGES["refused"])
         self._refused = 0
         self._finishing = 0
-        shown = f"[{self._host}]" if ":" in self._host else self._host
-        self._authorities = {f"{shown}:{self._port}"}
-        if self._port == _HTTP_PORT:
-            self._authorities.add(shown)
+        route = WebRoute(methods=("GET",), answer=self._callback, prefetched=PAGES["prefetch"])
+        site = replace(_SITE, guard=_guard(host, port))
+        self._server = WebServer(host, port, {path: route}, site=site)
 
     async def __aenter__(self) -> Self:
         """Bind and listen.
@@ -77,19 +82,8 @@ class CallbackServer:
         Raises:
             ConfigError: The port is taken, or may not be used.
         """
-        loop = asyncio.get_running_loop()
-        self._ended = loop.create_future()
-        self._web = web.Server(self._answer)
-        manager = self._web
-        try:
-            self._server = await loop.create_server(
-                lambda: self._connections.protocol(manager, loop),
-                self._host,
-                self._port,
-                backlog=128,
-            )
-        except OSError as error:
-            raise self._cannot_listen(error) from error
+        self._ended = asyncio.get_running_loop().create_future()
+        await self._server.__aenter__()
         return self
 
     async def __aexit__(
@@ -99,16 +93,12 @@ class CallbackServer:
         trace: TracebackType | None,
     ) -> None:
         """Close the port and every connection."""
-        if self._server is not None:
-            self._server.close()
-        if self._web is not None:
-            await self._web.shutdown(1.0)
-        self._connections.close()
+        await self._server.stop(_STOP_S)
         if self._ended is not None and not self._ended.done():
             self._ended.cancel()
 
     async def wait(self) -> None:
-        """Return when the login has succeeded; raise what ended it otherwise."""
+        """Return when the login has succeeded; raise the error that ended it otherwise."""
         if self._ended is None:
             raise RuntimeError("the callback server is not open")
         await asyncio.shield(self._ended)
@@ -118,53 +108,19 @@ class CallbackServer:
         """Whether the login's own redirect has come and is being seen to."""
         return self._finishing > 0
 
-    def _cannot_listen(self, error: OSError) -> ConfigError:
-        place = f"{self._host}:{self._port}"
-        if error.errno == errno.EADDRINUSE:
-            return ConfigError(
-                f"Port {self._port} on {self._host} is taken by another program.",
-                hint=(
-                    "Stop that program, or register another callback address in X's console and"
-                    " set redirect_uri to it: X compares the address exactly, port included."
-                ),
-            )
-        return ConfigError(f"Cannot listen on {place}: {error.strerror}.")
+    async def _callback(self, request: WebRequest) -> WebResponse:
+        page, failure = await self._finish_login(Secret(request.query))
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        out_of_place = self._out_of_place(request)
-        if out_of_place is not None:
-            page, failure = out_of_place, None
-        else:
-            page, failure = await self._callback(Secret(request.query_string))
-        body, headers = render(page)
-        response = web.Response(status=page.status, body=body, headers=headers)
-        response.force_close()
-        try:
-            # The answer must be out before the port closes, so the login ends only after it.
-            await response.prepare(request)
-            await response.write_eof()
-        except ConnectionError:
-            _log.info("the browser did not wait for the answer")
-        finally:
+        def sent(lost: ConnectionError | None) -> None:
+            # The answer must be out before the port closes, so the login ends only now.
+            if lost is not None:
+                _log.info("the browser did not wait for the answer")
             self._maybe_end(page, failure)
-        return response
 
-    def _out_of_place(self, request: web.BaseRequest) -> Page | None:
-        """The page for a request that cannot be the callback; None when it may be."""
-        if not is_for(request, self._authorities):
-            return PAGES["misdirected"]
-        if not comes_from(request, {f"http://{a}" for a in self._authorities}):
-            return PAGES["refused"]
-        if request.raw_path.partition("?")[0] != self._path:
-            return PAGES["not_found"]
-        if request.method != "GET":
-            return PAGES["method"]
-        if has_body(request):
-            return PAGES["refused"]
-        return PAGES["prefetch"] if is_ahead(request) else None
+        return page_response(page, sent=sent)
 
-    async def _callback(self, query: Secret) -> tuple[Page, Exception | None]:
-        """The page for a callback, and what ends the login when it ends in failure."""
+    async def _finish_login(self, query: Secret) -> tuple[Page, Exception | None]:
+        """Return the page for a callback, and the error that ends the login in failure."""
         self._finishing += 1
         try:
             facts = await self._finish(query)
@@ -173,18 +129,9 @@ class CallbackServer:
             self._refused += 1
             _log.warning("callback refused", reason=mismatch.message, refused=self._refused)
             return PAGES["unknown"], self._too_many()
-        except AuthorizationDenied as denied:
-            return PAGES["declined"], denied
-        except WrongAccount as wrong:
-            return PAGES["wrong_account"], wrong
-        except LoginExpired as late:
-            return PAGES["expired"], late
-        except BotkitError as error:
-            return PAGES["failed"], error
-        except Exception as fault:  # noqa: BLE001 - it is raised where the login is awaited
-            return PAGES["failed"], fault
-        success = PAGES["success"]
-        return msgspec.structs.replace(success, facts=facts), None
+        except Exception as error:  # noqa: BLE001 - it is raised where the login is awaited
+            return PAGES[outcome_of(error)], error
+        return replace(PAGES["success"], facts=facts), None
 
     def _too_many(self) -> StateMismatch | None:
         if self._refused < _MAX_REFUSED:
@@ -201,3 +148,15 @@ class CallbackServer:
             self._ended.set_exception(failure)
         elif page.good:
             self._ended.set_result(None)
+
+
+def _guard(host: str, port: int) -> HostGuard:
+    """Return the guard that takes the redirect address's own Host and Origin."""
+    shown = f"[{host}]" if ":" in host else host
+    authorities = {f"{shown}:{port}", *([shown] if port == _HTTP_PORT else [])}
+    return HostGuard(
+        authorities=authorities,
+        origins={f"http://{authority}" for authority in authorities},
+        misdirected=PAGES["misdirected"],
+        foreign=PAGES["refused"],
+    )

@@ -5,6 +5,9 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
+from botkit.web.login_pages import PREFETCHED, login_pages
 from botkit.web.pages import Page
 
 if TYPE_CHECKING:
@@ -57,45 +60,29 @@ REFUSALS: Mapping[str, Page] = MappingProxyType(
     }
 )
 
+_OUTCOMES = login_pages(
+    success="Nothing is left to do here. The invitation cannot be used again.",
+    declined="To authorize after all, open the invitation link again.",
+    failed=f"{_AGAIN} If it fails again, tell the bot's operator: the log says why.",
+    wrong_account="Log in to X as the account of the invitation, then open the link again.",
+    expired=_AGAIN,
+)
+
 PAGES: Mapping[str, Page] = MappingProxyType(
     {
+        **_OUTCOMES,
+        "wrong_account": replace(
+            _OUTCOMES["wrong_account"],
+            text="The browser is logged in to X as another account than the one invited."
+            " Nothing was stored.",
+        ),
+        "expired": replace(_OUTCOMES["expired"], title="This login took too long"),
+        "prefetch": PREFETCHED,
         "onward": Page(
             status=200,
             title="X opens next",
             text="Check there that you are logged in as the right account, then authorize.",
             next_step="Come back within ten minutes, in this browser.",
-        ),
-        "success": Page(
-            status=200,
-            title="The account is authorized",
-            text="botkit has stored the login, sealed. You can close this page.",
-            next_step="Nothing is left to do here. The invitation cannot be used again.",
-            good=True,
-        ),
-        "declined": Page(
-            status=200,
-            title="Authorization was declined",
-            text="Nothing was stored and nothing was changed.",
-            next_step="To authorize after all, open the invitation link again.",
-        ),
-        "failed": Page(
-            status=502,
-            title="The login could not be finished",
-            text="X did not accept the login, or it could not be stored.",
-            next_step=f"{_AGAIN} If it fails again, tell the bot's operator: the log says why.",
-        ),
-        "wrong_account": Page(
-            status=409,
-            title="That is another account",
-            text="The browser is logged in to X as another account than the one invited."
-            " Nothing was stored.",
-            next_step="Log in to X as the account of the invitation, then open the link again.",
-        ),
-        "expired": Page(
-            status=410,
-            title="This login took too long",
-            text="A login must be finished within ten minutes. Nothing was stored.",
-            next_step=_AGAIN,
         ),
         "unknown": Page(
             status=400,
@@ -128,12 +115,6 @@ PAGES: Mapping[str, Page] = MappingProxyType(
             title="The request came from another page",
             text="A login begins only from the invitation's own page. Nothing was changed.",
             next_step=_AGAIN,
-        ),
-        "prefetch": Page(
-            status=503,
-            title="Not yet",
-            text="A page fetched in advance does not end a login.",
-            next_step="Open the page itself.",
         ),
         "malformed": Page(
             status=400,

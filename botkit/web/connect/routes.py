@@ -22,30 +22,24 @@ import structlog
 from msgspec.structs import replace
 
 from botkit.client.signin.oauth2_attempt import Login, LoginWish, OAuth2Attempt
-from botkit.errors import (
-    AuthorizationDenied,
-    BotkitError,
-    InvitationRefused,
-    LoginExpired,
-    StateMismatch,
-    WrongAccount,
-)
+from botkit.errors import BotkitError, InvitationRefused, StateMismatch
 from botkit.model.invitations import Invitation, InvitationState
 from botkit.model.tokens import Secret
 from botkit.protocol.oauth import invitations as links
 from botkit.web.abuse_log import AbuseLog
 from botkit.web.connect.attempts import Attempts, Pending
 from botkit.web.connect.pages import PAGES, REFUSALS
-from botkit.web.request_checks import comes_from, is_ahead, is_for
-from botkit.web.server import WebResponse, WebRoute, answer_of, read_form
+from botkit.web.login_pages import outcome_of
+from botkit.web.requests import HostGuard
+from botkit.web.responses import WebResponse, page_response
+from botkit.web.server import WebRoute
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from botkit.client.logins.context import LoginContext
     from botkit.model.records import CredentialRow
     from botkit.model.users import Account
     from botkit.web.pages import Page
+    from botkit.web.requests import WebRequest
 
 __all__ = ["Connect", "Connecting"]
 
@@ -94,28 +88,38 @@ class Connect:
         self._complain = AbuseLog(around.clock)
         self._is_https = bot.public_url.startswith(_HTTPS)
         self._cookie = f"__Host-{_COOKIE}" if self._is_https else _COOKIE
-        self._authorities = {urllib.parse.urlsplit(bot.public_url).netloc}
+        self._guard = HostGuard(
+            authorities={urllib.parse.urlsplit(bot.public_url).netloc},
+            origins={bot.public_url},
+            misdirected=PAGES["misdirected"],
+            foreign=PAGES["foreign"],
+            on_foreign=lambda: self._complain("request refused", reason="foreign origin"),
+        )
 
     @property
     def routes(self) -> dict[str, WebRoute]:
         """The two paths."""
         return {
-            links.CONNECT_PATH: WebRoute(methods=("GET", "HEAD", "POST"), answer=self._connect),
-            links.CALLBACK_PATH: WebRoute(methods=("GET",), answer=self._callback),
+            links.CONNECT_PATH: WebRoute(
+                methods=("GET", "HEAD", "POST"), answer=self._connect, guard=self._guard
+            ),
+            links.CALLBACK_PATH: WebRoute(
+                methods=("GET",),
+                answer=self._callback,
+                guard=self._guard,
+                prefetched=PAGES["prefetch"],
+            ),
         }
 
-    async def _connect(self, request: web.BaseRequest) -> WebResponse:
-        out_of_place = self._out_of_place(request)
-        if out_of_place is not None:
-            return answer_of(out_of_place)
+    async def _connect(self, request: WebRequest) -> WebResponse:
         if request.method != "POST":
-            return await self._show(request.raw_path.partition("?")[2])
-        if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+            return await self._show(request.query)
+        if request.header("Sec-Fetch-Site", "same-origin") != "same-origin":
             self._complain("login not begun", reason="foreign page")
-            return answer_of(PAGES["foreign"])
-        form = await read_form(request)
+            return page_response(PAGES["foreign"])
+        form = await request.form()
         if form is None:
-            return answer_of(PAGES["malformed"])
+            return page_response(PAGES["malformed"])
         return await self._begin(form, self._browser_of(request))
 
     async def _show(self, query: str) -> WebResponse:
@@ -123,8 +127,8 @@ class Connect:
             invitation, token = await self._read(query)
             self._check_state(invitation)
         except InvitationRefused as refused:
-            return answer_of(REFUSALS[refused.why])
-        return answer_of(await self._offer(invitation, token))
+            return page_response(REFUSALS[refused.why])
+        return page_response(await self._offer(invitation, token))
 
     async def _offer(self, invitation: Invitation, token: str) -> Page:
         """The page with the button."""
@@ -158,9 +162,9 @@ class Connect:
             invitation, _ = await self._read(form)
             attempt, cookie = await self._hold(invitation, before)
         except InvitationRefused as refused:
-            return answer_of(REFUSALS[refused.why])
+            return page_response(REFUSALS[refused.why])
         _log.info("login begun", invitation=invitation.id)
-        return answer_of(replace(PAGES["onward"], onward=attempt.url), cookie=cookie)
+        return page_response(replace(PAGES["onward"], onward=attempt.url), cookie=cookie)
 
     async def _hold(self, invitation: Invitation, before: str) -> tuple[OAuth2Attempt, str]:
         """Begin a login with the invitation, if it is free; gives it, and the browser's cookie."""
@@ -195,33 +199,28 @@ class Connect:
         )
         return OAuth2Attempt(self._around, wish, keep=keep)
 
-    async def _callback(self, request: web.BaseRequest) -> WebResponse:
-        out_of_place = self._out_of_place(request)
-        if out_of_place is not None:
-            return answer_of(out_of_place)
-        if is_ahead(request):
-            return answer_of(PAGES["prefetch"])
-        query = Secret(request.raw_path.partition("?")[2])
+    async def _callback(self, request: WebRequest) -> WebResponse:
+        query = Secret(request.query)
         async with self._turn:
             pending = self._attempts.find(_state_in(query))
             if pending is None:
                 self._complain("callback refused", reason="no login waits for it")
-                return answer_of(PAGES["unknown"])
+                return page_response(PAGES["unknown"])
             if not hmac.compare_digest(pending.browser, self._browser_of(request)):
                 self._complain(
                     "callback refused", reason="other browser", invitation=pending.invitation_id
                 )
-                return answer_of(PAGES["other_browser"])
+                return page_response(PAGES["other_browser"])
             if pending.invitation_id in self._finishing:
-                return answer_of(REFUSALS["in use"])
+                return page_response(REFUSALS["in use"])
             self._finishing.add(pending.invitation_id)
         try:
             page = await self._finish(pending, query)
         finally:
             self._finishing.discard(pending.invitation_id)
         if pending.attempt.is_over:
-            return answer_of(page, cookie=self._set_cookie("", 0))
-        return answer_of(page)
+            return page_response(page, cookie=self._set_cookie("", 0))
+        return page_response(page)
 
     async def _finish(self, pending: Pending, query: Secret) -> Page:
         """End the login; when it came to nothing, the invitation is free again."""
@@ -264,16 +263,10 @@ class Connect:
         match error:
             case StateMismatch():
                 return PAGES["unknown" if pending.attempt.is_over else "unfinished"]
-            case AuthorizationDenied():
-                return PAGES["declined"]
-            case LoginExpired():
-                return PAGES["expired"]
-            case WrongAccount():
-                return PAGES["wrong_account"]
             case InvitationRefused():
                 return REFUSALS[error.why]
             case _:
-                return PAGES["failed"]
+                return PAGES[outcome_of(error)]
 
     async def _free(self, pending: Pending) -> None:
         try:
@@ -312,25 +305,17 @@ class Connect:
     def _wanted(self, invitation: Invitation) -> str:
         return self._bot.account or invitation.account
 
-    def _out_of_place(self, request: web.BaseRequest) -> Page | None:
-        if not is_for(request, self._authorities):
-            return PAGES["misdirected"]
-        if not comes_from(request, {self._bot.public_url}):
-            self._complain("request refused", reason="foreign origin")
-            return PAGES["foreign"]
-        return None
-
     def _set_cookie(self, value: str, max_age_s: int) -> str:
         secure = "; Secure" if self._is_https else ""
         return (
             f"{self._cookie}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{secure}"
         )
 
-    def _browser_of(self, request: web.BaseRequest) -> str:
+    def _browser_of(self, request: WebRequest) -> str:
         """A hash of the browser's cookie; one that comes twice is none."""
         pairs = [
             pair.strip().partition("=")
-            for header in request.headers.getall("Cookie", [])
+            for header in request.headers("Cookie")
             for pair in header.split(";")
         ]
         values = [value for name, _, value in pairs if name == self._cookie]

@@ -6,39 +6,46 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from aiohttp import web
+from msgspec.structs import replace
 
 from botkit.errors import ConfigError, StoreUnavailable
-from botkit.web import connections
-from botkit.web import server as app_module
+from botkit.web.bot_site import BOT_SITE
 from botkit.web.pages import SECURITY_HEADERS, Page
-from botkit.web.server import WebResponse, WebRoute, WebServer, answer_of, read_form
+from botkit.web.requests import BodyLimit, WebRequest
+from botkit.web.responses import WebResponse, page_response
+from botkit.web.server import WebRoute, WebServer
 from tests.unit.web.browsing import Answered, send
 
 PAGE = Page(status=200, title="Here", text="It is.", next_step="Go on.")
 NAMES = {name.lower() for name in SECURITY_HEADERS}
 
 
-async def here(request: web.BaseRequest) -> WebResponse:
-    return answer_of(PAGE, cookie="a=b; Path=/")
+async def here(request: WebRequest) -> WebResponse:
+    return page_response(PAGE, cookie="a=b; Path=/")
 
 
-async def form(request: web.BaseRequest) -> WebResponse:
-    read = await read_form(request)
+async def form(request: WebRequest) -> WebResponse:
+    read = await request.form()
     return WebResponse(status=200, body=repr(read).encode(), headers={})
 
 
-async def broken(request: web.BaseRequest) -> WebResponse:
+async def raw(request: WebRequest) -> WebResponse:
+    return WebResponse(status=200, body=repr(await request.body()).encode(), headers={})
+
+
+async def broken(request: WebRequest) -> WebResponse:
     raise StoreUnavailable("disk full: /secret/path")
 
 
-async def wrong(request: web.BaseRequest) -> WebResponse:
+async def wrong(request: WebRequest) -> WebResponse:
     raise ValueError("secret")
 
 
 ROUTES = {
     "/here": WebRoute(methods=("GET", "HEAD"), answer=here),
     "/form": WebRoute(methods=("POST",), answer=form),
+    "/slow": WebRoute(methods=("POST",), answer=form, body=BodyLimit(timeout_s=0.05)),
+    "/raw": WebRoute(methods=("POST",), answer=raw, body=BodyLimit(size_bytes=6)),
     "/broken": WebRoute(methods=("GET",), answer=broken),
     "/wrong": WebRoute(methods=("GET",), answer=wrong),
 }
@@ -46,12 +53,17 @@ ROUTES = {
 
 @pytest.fixture
 async def server() -> AsyncIterator[WebServer]:
-    async with WebServer("127.0.0.1", 0, ROUTES) as opened:
+    async with WebServer("127.0.0.1", 0, ROUTES, site=BOT_SITE) as opened:
         yield opened
 
 
 async def get(server: WebServer, target: str, *more: str, method: str = "GET") -> Answered:
     return await send(server.port, f"{method} {target} HTTP/1.1", "Host: x", *more)
+
+
+def limit(server: WebServer, monkeypatch: pytest.MonkeyPatch, **limits: float) -> None:
+    connections = server._connections
+    monkeypatch.setattr(connections, "limits", replace(connections.limits, **limits))
 
 
 async def test_a_route_answers_at_its_path_with_every_header(server: WebServer) -> None:
@@ -133,18 +145,25 @@ async def test_a_form_is_small_plain_text(
     assert (await send(server.port, *lines, body=body)).text == read
 
 
-async def test_a_form_that_takes_too_long_is_none(
-    server: WebServer, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("body", "read"), [(b"\x00\xff\r\n=&", r"b'\x00\xff\r\n=&'"), (b"1234567", "None")]
+)
+async def test_a_route_reads_the_bytes_of_a_body_up_to_its_own_limit(
+    server: WebServer, body: bytes, read: str
 ) -> None:
-    monkeypatch.setattr(app_module, "_BODY_TIMEOUT_S", 0.05)
-    lines = ("POST /form HTTP/1.1", "Host: x", FORM, "Content-Length: 10")
+    lines = ("POST /raw HTTP/1.1", "Host: x", f"Content-Length: {len(body)}")
+    assert (await send(server.port, *lines, body=body)).text == read
+
+
+async def test_a_form_that_takes_too_long_is_none(server: WebServer) -> None:
+    lines = ("POST /slow HTTP/1.1", "Host: x", FORM, "Content-Length: 10")
     assert (await send(server.port, *lines, body=b"a=")).text == "None"
 
 
 async def test_silent_connections_do_not_keep_others_waiting(
     server: WebServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server._connections, "_most", 60)
+    limit(server, monkeypatch, connections=60)
     idle = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(60)]
     answer = await asyncio.wait_for(get(server, "/here"), 2)
     assert answer.status == 200
@@ -155,7 +174,7 @@ async def test_silent_connections_do_not_keep_others_waiting(
 async def test_headers_that_take_too_long_are_cut_off(
     server: WebServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "HEADER_TIMEOUT_S", 0.05)
+    limit(server, monkeypatch, head_timeout_s=0.05)
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"GET /here HTTP/1.1\r\nHost: ")
     assert await asyncio.wait_for(reader.read(), 2) == b""
@@ -165,13 +184,13 @@ async def test_headers_that_take_too_long_are_cut_off(
 async def test_what_is_being_answered_may_end_and_nothing_new_begins() -> None:
     gate, reached = asyncio.Event(), asyncio.Event()
 
-    async def slow(request: web.BaseRequest) -> WebResponse:
+    async def slow(request: WebRequest) -> WebResponse:
         reached.set()
         await gate.wait()
-        return answer_of(PAGE)
+        return page_response(PAGE)
 
     routes = {"/slow": WebRoute(methods=("GET",), answer=slow)}
-    async with WebServer("127.0.0.1", 0, routes) as server:
+    async with WebServer("127.0.0.1", 0, routes, site=BOT_SITE) as server:
         loop = asyncio.get_running_loop()
         waiting = loop.create_task(get(server, "/slow"))
         await reached.wait()
@@ -185,8 +204,8 @@ async def test_what_is_being_answered_may_end_and_nothing_new_begins() -> None:
 
 async def test_a_port_that_is_taken_and_a_strange_address_are_named(server: WebServer) -> None:
     with pytest.raises(ConfigError, match=f"Port {server.port} on 127.0.0.1 is taken"):
-        async with WebServer("127.0.0.1", server.port, ROUTES):
+        async with WebServer("127.0.0.1", server.port, ROUTES, site=BOT_SITE):
             pass
     with pytest.raises(ConfigError, match=r"Cannot listen on 192\.0\.2\.1"):
-        async with WebServer("192.0.2.1", 0, ROUTES):
+        async with WebServer("192.0.2.1", 0, ROUTES, site=BOT_SITE):
             pass

@@ -10,6 +10,7 @@ from contextlib import suppress
 from urllib.parse import parse_qs
 
 import pytest
+from msgspec.structs import replace
 
 from botkit.errors import (
     AuthorizationDenied,
@@ -20,7 +21,7 @@ from botkit.errors import (
     WrongAccount,
 )
 from botkit.model.tokens import Secret
-from botkit.web import connections
+from botkit.web.connections import Connections
 from botkit.wizard.callback_server import CallbackServer
 from botkit.wizard.pages import PAGES
 
@@ -83,6 +84,13 @@ class Place:
         return status
 
     @property
+    def connections(self) -> Connections:
+        return self.server._server._connections
+
+    def limit(self, monkeypatch: pytest.MonkeyPatch, **limits: float) -> None:
+        monkeypatch.setattr(self.connections, "limits", replace(self.connections.limits, **limits))
+
+    @property
     def waits(self) -> bool:
         ended = self.server._ended
         return ended is not None and not ended.done()
@@ -124,6 +132,11 @@ async def test_the_true_callback_ends_the_login_and_shows_the_facts(place: Place
     assert status == 200
     assert "@greeter" in body
     await place.server.wait()
+
+
+async def test_a_percent_sign_in_a_code_is_decoded_once(place: Place) -> None:
+    assert await place.get(f"/callback?code=a%2541&state={STATE}") == 200
+    assert place.login.exchanged == ["a%41"]
 
 
 async def test_success_is_said_only_after_the_login_was_stored(place: Place) -> None:
@@ -191,7 +204,7 @@ async def test_a_browser_that_hangs_up_meanwhile_does_not_keep_the_login_open(
     writer.write(f"GET {TRUE} HTTP/1.1\r\nHost: {place.authority}\r\n\r\n".encode())
     await place.login.came.wait()
     assert place.server.is_finishing
-    place.server._connections.close()
+    place.connections.close()
     place.login.gate.set()
 
     await asyncio.wait_for(place.server.wait(), 5)
@@ -334,7 +347,7 @@ async def test_more_than_64_connections_cost_the_oldest_silent_one_its_place(
     others = [await asyncio.open_connection(place.host, place.port) for _ in range(64)]
     assert await asyncio.wait_for(place.get(TRUE), 2) == 200
     assert await asyncio.wait_for(others[0][0].read(), 2) == b""
-    assert len(place.server._connections._open) < 64
+    assert len(place.connections) < 64
     for _, writer in others:
         writer.close()
 
@@ -342,7 +355,7 @@ async def test_more_than_64_connections_cost_the_oldest_silent_one_its_place(
 async def test_when_64_are_being_answered_one_more_is_turned_away(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(place.server._connections, "_most", 1)
+    place.limit(monkeypatch, connections=1)
     place.login.gate = asyncio.Event()
     callback = asyncio.get_running_loop().create_task(place.get(TRUE))
     while not place.login.exchanged:
@@ -358,7 +371,7 @@ async def test_when_64_are_being_answered_one_more_is_turned_away(
 async def test_headers_that_take_too_long_are_cut_off(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "HEADER_TIMEOUT_S", 0.05)
+    place.limit(monkeypatch, head_timeout_s=0.05)
     reader, writer = await asyncio.open_connection(place.host, place.port)
     writer.write(b"GET /callback HTTP/1.1\r\nHost: ")
     assert await asyncio.wait_for(reader.read(), 2) == b""
@@ -502,8 +515,9 @@ async def test_an_interrupted_login_leaves_the_port_closed_and_stores_nothing() 
 
 
 async def test_it_listens_on_the_loopback_address_alone(place: Place) -> None:
-    assert place.server._server is not None
-    assert [s.getsockname()[0] for s in place.server._server.sockets] == ["127.0.0.1"]
+    listener = place.server._server._listener
+    assert listener is not None
+    assert [s.getsockname()[0] for s in listener.sockets] == ["127.0.0.1"]
 
 
 async def test_the_address_of_ipv6_is_served_when_it_is_the_registered_one() -> None:
@@ -514,7 +528,9 @@ async def test_the_address_of_ipv6_is_served_when_it_is_the_registered_one() -> 
 
 async def test_the_default_port_may_stand_in_the_host_header_or_not() -> None:
     server = CallbackServer("http://127.0.0.1/callback", Login().finish)
-    assert server._authorities == {"127.0.0.1", "127.0.0.1:80"}
+    guard = server._server._site.guard
+    assert guard is not None
+    assert guard.authorities == {"127.0.0.1", "127.0.0.1:80"}
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from botkit.model.tokens import Secret
 from botkit.model.users import Account
 from botkit.ports import HttpRequest, HttpResponse, Store
 from botkit.storage import Vault, open_store
+from botkit.web.bot_site import BOT_SITE
 from botkit.web.connect.routes import Connect, Connecting
 from botkit.web.server import WebServer
 from tests.unit.web.browsing import Answered, send
@@ -79,7 +80,7 @@ class Place:
         self.port = 0
 
     async def listen(self) -> WebServer:
-        server = WebServer("127.0.0.1", 0, {})
+        server = WebServer("127.0.0.1", 0, {}, site=BOT_SITE)
         await server.__aenter__()
         self.port = server.port
         self.public_url = self.public_url or f"http://127.0.0.1:{server.port}"

@@ -1,0 +1,125 @@
+"""Requests as the routes of botkit's HTTP servers see them, and checks that come before a route.
+
+No X-Forwarded header is read: the public address is a setting.
+Source: docs/explanation/requirements.md, L3, L4, L6, D2, D3 and W8.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from botkit.web.pages import Page
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+__all__ = ["BodyLimit", "HostGuard", "WebRequest"]
+
+_FORM_TYPE = "application/x-www-form-urlencoded"
+_PURPOSES = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
+_PREFETCHES = ("prefetch", "prerender", "preview")
+
+
+class BodyLimit(Struct, frozen=True, kw_only=True):
+    """How large a request's body may be, and how long it may take to arrive."""
+
+    size_bytes: int = 4 * 1024
+    timeout_s: float = 5.0
+
+
+class WebRequest:
+    """A request, undecoded.
+
+    Args:
+        limit: Of its body.
+
+    Attributes:
+        method: As it was sent.
+        path: What stands before the `?`; the whole target if that is no path.
+        query: What stands behind the `?`.
+    """
+
+    __slots__ = ("_limit", "_raw", "method", "path", "query")
+
+    def __init__(self, raw: web.BaseRequest, limit: BodyLimit) -> None:
+        self._raw = raw
+        self._limit = limit
+        self.method = raw.method
+        self.path, _, self.query = raw.raw_path.partition("?")
+
+    def header(self, name: str, default: str = "") -> str:
+        """Return the first header of this name."""
+        return self._raw.headers.get(name, default)
+
+    def headers(self, name: str) -> list[str]:
+        """Return every header of this name."""
+        return self._raw.headers.getall(name, [])
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the request says that it carries a body."""
+        length = self.header("Content-Length", "0")
+        return bool(self.headers("Transfer-Encoding")) or length not in {"", "0"}
+
+    @property
+    def is_prefetch(self) -> bool:
+        """Whether a browser fetches in advance what the person may never open."""
+        purpose = " ".join(self.header(name) for name in _PURPOSES).lower()
+        return any(word in purpose for word in _PREFETCHES)
+
+    async def body(self) -> bytes | None:
+        """Return the body's bytes; None if it is larger or slower than the route allows.
+
+        A compressed body is decompressed; the limit holds for what comes of it.
+        """
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._limit.timeout_s):
+                # Counting what arrives needs no trust in what the headers announce.
+                async for chunk in self._raw.content.iter_any():
+                    body += chunk
+                    if len(body) > self._limit.size_bytes:
+                        return None
+        except (TimeoutError, ConnectionError):
+            return None
+        return bytes(body)
+
+    async def form(self) -> str | None:
+        """Return the fields of a form, still encoded; None if the body is no form or no ASCII."""
+        if self._raw.content_type != _FORM_TYPE:
+            return None
+        body = await self.body()
+        return body.decode() if body is not None and body.isascii() else None
+
+
+class HostGuard(Struct, frozen=True, kw_only=True):
+    """The Host and the Origin that requests must have.
+
+    Attributes:
+        authorities: The values of Host that are taken.
+        origins: The values of Origin that are taken; a request without one is taken, too.
+        misdirected: The page for another Host, or for a target that is no path.
+        foreign: The page for another Origin.
+        on_foreign: Called for another Origin.
+    """
+
+    authorities: Collection[str]
+    origins: Collection[str]
+    misdirected: Page
+    foreign: Page
+    on_foreign: Callable[[], None] | None = None
+
+    def refusal(self, request: WebRequest) -> Page | None:
+        """Return the page for a request that is refused; None if it may go on."""
+        hosts = request.headers("Host")
+        if len(hosts) != 1 or hosts[0] not in self.authorities or request.path[:1] != "/":
+            return self.misdirected
+        if all(origin in self.origins for origin in request.headers("Origin")):
+            return None
+        if self.on_foreign is not None:
+            self.on_foreign()
+        return self.foreign
