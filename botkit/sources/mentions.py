@@ -20,6 +20,7 @@ from botkit.protocol.api.pagination import PageTrail
 from botkit.protocol.api.wire import is_id
 from botkit.protocol.events import activity
 from botkit.sources.polling import Poll, PollPace
+from botkit.waiting.backoff import Ladder
 
 if TYPE_CHECKING:
     from botkit.model.events import PostEvent
@@ -57,7 +58,7 @@ class MentionsPoll(Poll):
     """Reads one account's mentions from a durable, contiguous cursor."""
 
     source = "mentions"
-    pace = PollPace(failures_s=(5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0), jitter=(0.9, 1.1))
+    pace = PollPace(failures=Ladder.doubling(5.0, cap_s=320.0), jitter=(0.9, 1.1))
 
     async def poll(self) -> int:
         """Read to the end, then record events and cursor together; gives how many were new."""

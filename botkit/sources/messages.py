@@ -18,6 +18,7 @@ from botkit.protocol.api.wire import is_id
 from botkit.protocol.events import activity
 from botkit.protocol.events.envelopes import events_of
 from botkit.sources.polling import Poll, PollPace
+from botkit.waiting.backoff import Ladder
 
 if TYPE_CHECKING:
     from botkit.model.events import XEvent
@@ -42,7 +43,7 @@ class MessagesPoll(Poll):
     """
 
     source = "messages"
-    pace = PollPace(failures_s=(60.0, 120.0, 240.0, 320.0), jitter=(1.0, 1.1), least_s=60.0)
+    pace = PollPace(failures=Ladder.doubling(60.0, cap_s=320.0), jitter=(1.0, 1.1), least_s=60.0)
 
     async def poll(self) -> int:
         """Read back to what is known, then record messages and cursor; gives how many were new."""

@@ -13,6 +13,9 @@ from msgspec import Struct
 
 from botkit.errors import BotkitError, MalformedAnswer, Parked, ServerError, TransportError
 from botkit.model.records import Checkpoint
+from botkit.waiting.backoff import JITTER, Ladder
+from botkit.waiting.events import event_or_timeout, seconds_until
+from botkit.waiting.retry import retry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,19 +31,20 @@ if TYPE_CHECKING:
 __all__ = ["Poll", "PollPace"]
 
 
-_PAUSES_S = (0.5, 2.0)
+_FURTHER = Ladder(steps_s=(0.5, 2.0), jitter=JITTER)
 
 
 class PollPace(Struct, frozen=True, kw_only=True):
     """How a poll waits.
 
     Attributes:
-        failures_s: After the first failed poll, the second, and so on; the last one stays.
-        jitter: Each wait is multiplied by something between these.
+        failures: The waits after failed polls, before jitter.
+        jitter: Each wait, also that after a poll which succeeded, is multiplied by a random number
+            between these.
         least_s: Between the starts of two polls, whoever asks for one.
     """
 
-    failures_s: tuple[float, ...]
+    failures: Ladder
     jitter: tuple[float, float]
     least_s: float = 0.0
 
@@ -121,20 +125,20 @@ class Poll(abc.ABC):
         return Checkpoint(source=self.source, account_id=self._account.id, cursor=cursor)
 
     async def _ask(self, request: Request, *, further: bool = False) -> Response:
-        """One page. A further one is tried again: without it those before were read in vain."""
-        for pause_s in _PAUSES_S if further else ():
-            try:
-                return await self._sender.send(request, account_id=self._account.id)
-            except (TransportError, ServerError, MalformedAnswer):
-                await self._clock.sleep(pause_s * self._entropy.uniform(0.75, 1.25))
-        return await self._sender.send(request, account_id=self._account.id)
+        """Read one page; retry a further one: without it those before were read in vain."""
+        if not further:
+            return await self._sender.send(request, account_id=self._account.id)
+        return await retry(
+            lambda: self._sender.send(request, account_id=self._account.id),
+            *(TransportError, ServerError, MalformedAnswer),
+            ladder=_FURTHER,
+            clock=self._clock,
+            entropy=self._entropy,
+        )
 
     async def _rest(self, wait_s: float, started_s: float) -> None:
         """Wait; a poke shortens it, but never below the least."""
-        try:
-            async with self._clock.timeout(wait_s):
-                await self._poked.wait()
-        except TimeoutError:
+        if not await event_or_timeout(self._poked, wait_s, clock=self._clock):
             return
         too_early_s = started_s + self.pace.least_s - self._clock.monotonic()
         if too_early_s > 0:
@@ -142,12 +146,11 @@ class Poll(abc.ABC):
 
     def _after_failure(self, problem: BaseException, failures: int) -> float:
         """Say what is wrong; gives the seconds to wait."""
-        pauses_s = self.pace.failures_s
-        wait_s = pauses_s[min(failures, len(pauses_s) - 1)]
+        wait_s = self.pace.failures.step_s(failures)
         detail = str(problem)
         if isinstance(problem, Parked):
             detail = f"waits for {problem.waiting_for}"
             if problem.until is not None:
-                wait_s = max((problem.until - self._clock.now()).total_seconds(), 1.0)
+                wait_s = seconds_until(problem.until, clock=self._clock, least_s=1.0)
         self._report(self.name, "waiting", detail)
         return wait_s

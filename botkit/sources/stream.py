@@ -8,7 +8,6 @@ Source: X API docs, "X Activity API", "Handling disconnections", "Consuming stre
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import defaultdict
 from datetime import timedelta
 from decimal import Decimal
@@ -34,6 +33,8 @@ from botkit.protocol.api import requests
 from botkit.protocol.events import activity
 from botkit.protocol.events.stream_lines import LineSplitter, StreamBackoff, Trouble
 from botkit.protocol.rules.pricing import event_price_usd
+from botkit.waiting.events import event_or_timeout, seconds_until
+from botkit.waiting.store_outage import EVERY_SECOND, StoreOutage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -102,6 +103,9 @@ class ActivityStream:
         """Accounts without subscriptions, and when to try again (on the clock that runs on)."""
         self._backoff = StreamBackoff()
         self._poked = asyncio.Event()
+        self._outage = StoreOutage(
+            _log, "events wait for the store", clock=clock, ladder=EVERY_SECOND
+        )
         self._last_heard: datetime | None = None
 
     @property
@@ -147,13 +151,7 @@ class ActivityStream:
                 if isinstance(problem, _PASSING):
                     await self._clock.sleep(wait_s)
                 else:
-                    await self._rest(wait_s)
-
-    async def _rest(self, wait_s: float) -> None:
-        """Wait, no longer than until somebody pokes."""
-        with contextlib.suppress(TimeoutError):
-            async with self._clock.timeout(wait_s):
-                await self._poked.wait()
+                    await event_or_timeout(self._poked, wait_s, clock=self._clock)
 
     async def _prepare(self) -> list[str]:
         """Subscribe for all accounts; gives what was refused, in words.
@@ -276,10 +274,10 @@ class ActivityStream:
             try:
                 new = await self._intake.record(events, account_id=account_id, source="activity")
             except StoreUnavailable as error:
-                _log.error("events wait for the store", count=len(events), why=str(error))
                 self._report(self.name, "waiting", str(error))
-                await self._clock.sleep(1.0)
+                await self._outage.wait(error, count=len(events))
             else:
+                self._outage.end()
                 if new and self._on_events is not None:
                     # X bills a thing once a day, however often it delivers it.
                     billed = sorted((_price_usd(event) for event in events), reverse=True)[:new]
@@ -298,7 +296,7 @@ class ActivityStream:
         """Seconds until the next try: X's reconnect table, or a pause that a person ends."""
         jitter = self._entropy.uniform(0.0, 1.0)
         if isinstance(problem, Parked) and problem.until is not None:
-            return max((problem.until - self._clock.now()).total_seconds(), 1.0)
+            return seconds_until(problem.until, clock=self._clock, least_s=1.0)
         match problem:
             case StreamClosed():
                 least_s = problem.reconnect_after.total_seconds()

@@ -18,6 +18,8 @@ from botkit.errors import StateError
 from botkit.model.events import AccountState
 from botkit.model.records import Checkpoint
 from botkit.model.tokens import CredentialKind, LoginState
+from botkit.waiting.backoff import Ladder
+from botkit.waiting.store_outage import StoreOutage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,7 +34,7 @@ __all__ = ["LoginWatch"]
 
 _log = structlog.get_logger("botkit.bot")
 
-_AGAIN_S = (1.0, 5.0, 15.0, 60.0)
+_STORE = Ladder(steps_s=(1.0, 5.0, 15.0, 60.0))
 _PARTS = {
     CredentialKind.OAUTH2: "login/{}",
     CredentialKind.OAUTH1: "login/{}/oauth1",
@@ -70,10 +72,12 @@ class LoginWatch:
         self._may = may
         self._tells = tells
         self._store = store
-        self._clock = clock
         self._reports = reports
         self._changes: deque[LoginStatus] = deque()
         self._wake = asyncio.Event()
+        self._outage = StoreOutage(
+            _log, "a change of a login waits for the store", clock=clock, ladder=_STORE
+        )
         self._lacking: dict[str, str] = {}
         self._states: dict[tuple[str, str, CredentialKind], LoginState] = {}
 
@@ -113,9 +117,9 @@ class LoginWatch:
                         for account in self._of(status):
                             listen_again(account)
                     tries = 0
+                    self._outage.end()
             except StateError as error:
-                _log.error("a change of a login waits for the store", why=str(error))
-                await self._clock.sleep(_AGAIN_S[min(tries, len(_AGAIN_S) - 1)])
+                await self._outage.wait(error, tries)
                 tries += 1
             else:
                 await self._wake.wait()

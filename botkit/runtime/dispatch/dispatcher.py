@@ -23,6 +23,7 @@ from botkit.runtime.dispatch.runs import Runs
 from botkit.runtime.dispatch.workers import Deadlines, Slot
 from botkit.runtime.intake.enrichment import Completion, is_incomplete
 from botkit.runtime.intake.lanes import Lanes
+from botkit.waiting.events import event_or_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
@@ -258,7 +259,7 @@ class Dispatcher:
         if not seqs:
             return
         self.rides.hurry()
-        await self._runs.persist(
+        await self._runs.outage.outlast(
             lambda: self._store.events.mark_running(seqs, fence=self._fence())
         )
 
@@ -343,7 +344,7 @@ class Dispatcher:
         self._leave(job, rides=False)
 
     async def _store_ends(self, finishes: Sequence[Finish]) -> None:
-        await self._runs.persist(
+        await self._runs.outage.outlast(
             lambda: self._store.events.finish_many(finishes, fence=self._fence())
         )
 
@@ -356,9 +357,7 @@ class Dispatcher:
         self._settled.clear()
         self._check_settled()
         if seconds > 0 and not self._settled.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with self._clock.timeout(seconds):
-                    await self._settled.wait()
+            await event_or_timeout(self._settled, seconds, clock=self._clock)
 
     async def _give_back(self, jobs: Iterable[Job]) -> None:
         """Events that were about to run, or ran, are due at the next start; no try is counted."""

@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from botkit.waiting.events import event_or_timeout
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Sequence
 
@@ -113,6 +115,4 @@ class DoneBatch:
             for _ in range(_TURNS):
                 await self._clock.sleep(0)
             return
-        with contextlib.suppress(TimeoutError):
-            async with self._clock.timeout(_LONGEST_S):
-                await self._now.wait()
+        await event_or_timeout(self._now, _LONGEST_S, clock=self._clock)

@@ -7,13 +7,14 @@ there too until it has been read, so that the order within a lane stays.
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
 
 from botkit.errors import StoreUnavailable
 from botkit.runtime.intake.lanes import Job
+from botkit.waiting.events import event_or_timeout, seconds_until
+from botkit.waiting.store_outage import EVERY_SECOND, StoreOutage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,7 +30,6 @@ _log = structlog.get_logger("botkit.dispatcher")
 _PAGE = 500
 _LONGEST_WAIT_S = 60.0
 """However long nothing is due: the wall clock may jump, so it is looked at again."""
-_STORE_WAIT_S = 1.0
 _FEW = 64
 _MOMENT_S = 0.05
 
@@ -67,6 +67,9 @@ class InboxReader:
         self._crowded = max(min(capacity * 3 // 4, crowd), 2)
         self._room = asyncio.Event()
         self._in_vain = False
+        self._outage = StoreOutage(
+            _log, "the inbox cannot be read", clock=clock, ladder=EVERY_SECOND
+        )
 
     @property
     def held(self) -> int:
@@ -116,10 +119,7 @@ class InboxReader:
         if len(self._held) < self._crowded or self._in_vain:
             return
         self._room.clear()
-        try:
-            async with self._clock.timeout(_MOMENT_S):
-                await self._room.wait()
-        except TimeoutError:
+        if not await event_or_timeout(self._room, _MOMENT_S, clock=self._clock):
             self._in_vain = True
 
     def release(self, job: Job) -> None:
@@ -158,16 +158,13 @@ class InboxReader:
                 if self._look and self._unread_after is None:
                     await self._look_ahead()
             except StoreUnavailable as error:
-                _log.error("the inbox cannot be read", why=str(error))
                 self.rescan()
-                await self._clock.sleep(_STORE_WAIT_S)
+                await self._outage.wait(error)
                 continue
             if self.idle:
                 self._calm.set()
-            try:
-                async with self._clock.timeout(self._patience()):
-                    await self._woken.wait()
-            except TimeoutError:
+            wait_s = seconds_until(self._next, clock=self._clock, most_s=_LONGEST_WAIT_S)
+            if not await event_or_timeout(self._woken, wait_s, clock=self._clock):
                 self._on_time()
 
     async def _look_ahead(self) -> None:
@@ -180,12 +177,6 @@ class InboxReader:
 
     def _wake_at(self, when: datetime) -> None:
         self._next = when if self._next is None else min(when, self._next)
-
-    def _patience(self) -> float:
-        if self._next is None:
-            return _LONGEST_WAIT_S
-        wait_s = (self._next - self._clock.now()) / timedelta(seconds=1)
-        return min(max(wait_s, 0.0), _LONGEST_WAIT_S)
 
     def _on_time(self) -> None:
         self._look = True
@@ -208,6 +199,7 @@ class InboxReader:
                 raise
             finally:
                 released, self._released = self._released, None
+            self._outage.end()
             self._hold(items, released)
         if self._unread_after is None:
             self._overflowed = False

@@ -46,9 +46,11 @@ from botkit.runtime.intake.lanes import Job
 from botkit.runtime.writes.actions import EventActions
 from botkit.runtime.writes.causes import origin_of
 from botkit.runtime.writes.opt_outs import who_opts_out
+from botkit.waiting.backoff import JITTER, Ladder
+from botkit.waiting.store_outage import StoreOutage
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from botkit.ports import Entropy
@@ -62,10 +64,9 @@ __all__ = ["Ended", "Runs"]
 _log = structlog.get_logger("botkit.dispatcher")
 
 _TRIES = 3
-_BACKOFF_S = (2.0, 15.0)
-_STORE_WAIT_S = (0.5, 1.0, 2.0, 5.0, 15.0)
+_BACKOFF = Ladder(steps_s=(2.0, 15.0), jitter=JITTER)
 _CONFLICTS = 20
-_NETWORK_S = 30.0
+_NETWORK = Ladder(steps_s=(30.0,), jitter=JITTER)
 """How long an event waits whose handler could not reach X."""
 _RATE_S = 60.0
 _MAX_TRACE = 16_000
@@ -125,6 +126,7 @@ class Runs:
         self._later = later
         self._redact = redact
         self._on_ended = on_ended
+        self.outage = StoreOutage(_log, "the store cannot be used", clock=self._clock)
         self.stopping = False
         """Set when cancellations are the runtime's, not a handler's own."""
 
@@ -138,19 +140,27 @@ class Runs:
         again = 0
         while True:
             try:
-                return await self._handle(job, slot)
+                rides = await self._handle(job, slot)
             except LeaseLost:
                 raise
-            except (Conflict, StoreUnavailable) as problem:
+            except Conflict as problem:
                 slot.settle()
-                if isinstance(problem, Conflict) and again >= _CONFLICTS:
+                if again >= _CONFLICTS:
                     await self._fail(job, slot, problem)
                     return False
-                await self._before_again(job, problem, again)
+                _log.info("state has moved on, the event runs again", key=job.key)
+                again += 1
+            except StoreUnavailable as problem:
+                slot.settle()
+                await self.outage.wait(problem, again, key=job.key)
                 again += 1
             except BaseException as error:  # noqa: BLE001 - the worker's edge
                 await self._judge(job, slot, error)
                 return False
+            else:
+                if again:  # an event that needed no store tells nothing of it
+                    self.outage.end()
+                return rides
 
     async def bury(
         self, job: Job, *, reason: str, handler: str = "", error: BaseException | None = None
@@ -167,24 +177,13 @@ class Runs:
             attempts=job.attempts + 1,
             at=self._clock.now(),
         )
-        await self.persist(lambda: self._events.bury(job.seq, letter, fence=self._fence()))
+        await self.outage.outlast(lambda: self._events.bury(job.seq, letter, fence=self._fence()))
         _log.error("dead letter", key=job.key, handler=handler, reason=reason, error=letter.error)
         self._tell(job, "dead", handler=handler, note=reason, error=error)
 
     async def time_out(self, job: Job, slot: Slot) -> None:
         """Record that the handler ran over its time."""
         await self._fail(job, slot, TimeoutError(f"{slot.handler} took too long"), "timeout")
-
-    async def persist(self, call: Callable[[], Awaitable[None]]) -> None:
-        """Store it; wait as long as the store cannot be used."""
-        waits = 0
-        while True:
-            try:
-                return await call()
-            except StoreUnavailable as error:
-                _log.error("the store cannot be used", why=str(error))
-                await self._clock.sleep(_STORE_WAIT_S[min(waits, len(_STORE_WAIT_S) - 1)])
-                waits += 1
 
     async def _handle(self, job: Job, slot: Slot) -> bool:
         event = job.event or self.decode(job)
@@ -258,7 +257,7 @@ class Runs:
             changes=changes,
             emitted=emitted,
         )
-        await self.persist(lambda: self._events.finish(finish, fence=self._fence()))
+        await self.outage.outlast(lambda: self._events.finish(finish, fence=self._fence()))
         if emitted:
             now = self._clock.now()
             self._later(min(new.not_before or now for new in emitted))
@@ -305,13 +304,13 @@ class Runs:
         if isinstance(error, RateLimited):
             return Parked("rate", until=error.retry_at or now + timedelta(seconds=_RATE_S))
         if isinstance(error, TransportError) and not isinstance(error, OutcomeUnknown):
-            wait_s = _NETWORK_S * self._entropy.uniform(0.75, 1.25)
+            wait_s = _NETWORK.wait_s(0, self._entropy)
             return Parked("network", until=now + timedelta(seconds=wait_s))
         return error
 
     async def _park(self, job: Job, slot: Slot, parked: Parked) -> None:
         until = parked.until
-        await self.persist(
+        await self.outage.outlast(
             lambda: self._events.park(
                 job.seq, waiting_for=parked.waiting_for, until=until, fence=self._fence()
             )
@@ -335,7 +334,7 @@ class Runs:
             state=EventState.DROPPED,
             note=drop.reason,
         )
-        await self.persist(lambda: self._events.finish(finish, fence=self._fence()))
+        await self.outage.outlast(lambda: self._events.finish(finish, fence=self._fence()))
         _log.info("event dropped", key=job.key, handler=slot.handler, reason=drop.reason)
         self._tell(job, "dropped", handler=slot.handler, note=drop.reason)
 
@@ -350,10 +349,10 @@ class Runs:
         if isinstance(error, Retry) and error.after is not None:
             wait = error.after
         else:
-            wait = timedelta(seconds=_BACKOFF_S[tried - 1] * self._entropy.uniform(0.75, 1.25))
+            wait = timedelta(seconds=_BACKOFF.wait_s(tried - 1, self._entropy))
         not_before = self._clock.now() + wait
         why = self._redact(_said(error))
-        await self.persist(
+        await self.outage.outlast(
             lambda: self._events.retry_later(
                 job.seq, not_before=not_before, reason=why, fence=self._fence()
             )
@@ -370,13 +369,6 @@ class Runs:
         )
         self._later(not_before)
         self._tell(job, "retry", handler=slot.handler, note=why, error=error)
-
-    async def _before_again(self, job: Job, problem: Exception, again: int) -> None:
-        if isinstance(problem, Conflict):
-            _log.info("state has moved on, the event runs again", key=job.key)
-            return
-        _log.error("the store cannot be used", key=job.key, why=str(problem))
-        await self._clock.sleep(_STORE_WAIT_S[min(again, len(_STORE_WAIT_S) - 1)])
 
     def decode(self, job: Job) -> Event:
         """The job's event.

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from botkit.waiting.events import event_or_timeout
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
@@ -110,11 +112,7 @@ class Deadlines:
                     await self._expire(slot, now)
                 self._next = min((slot.deadline for slot in slots), default=math.inf)
             wait_s = None if self._next == math.inf else self._next - now
-            try:
-                async with self._clock.timeout(wait_s):
-                    await self._woken.wait()
-            except TimeoutError:
-                continue
+            await event_or_timeout(self._woken, wait_s, clock=self._clock)
 
     async def _expire(self, slot: Slot, now: float) -> None:
         if slot.cancels >= _INSISTS:

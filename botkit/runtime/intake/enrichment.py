@@ -20,6 +20,8 @@ from botkit.model.events import DirectMessage, PostEvent, PostSeen, Quote
 from botkit.model.records import DeadLetter
 from botkit.protocol.api.wire import is_id
 from botkit.protocol.events.activity import encode_event
+from botkit.waiting.backoff import JITTER, Backoff, Ladder
+from botkit.waiting.store_outage import EVERY_SECOND, StoreOutage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -38,7 +40,7 @@ _log = structlog.get_logger("botkit.completion")
 
 _MOST = 100
 """How many users one call may ask for. Source: X API docs, `GET /2/users`."""
-_BACKOFF_S = (5.0, 15.0, 60.0, 300.0)
+_BACKOFF = Ladder(steps_s=(5.0, 15.0, 60.0, 300.0), jitter=JITTER)
 _AUTHOR = "author"
 _QUOTED = "quoted"
 _WHO = frozenset({_AUTHOR, "sender"})
@@ -81,13 +83,15 @@ class Completion:
         self._lookup = lookup
         self._events = store.events
         self._clock = clock
-        self._entropy = entropy
         self._fence = fence
         self._ready = ready
         self._gone = gone
         self._later = later
         self._waiting: list[Job] = []
-        self._failures = 0
+        self._backoff = Backoff(_BACKOFF, entropy)
+        self._outage = StoreOutage(
+            _log, "the store cannot be used", clock=clock, ladder=EVERY_SECOND
+        )
         self._woken = asyncio.Event()
 
     def add(self, job: Job) -> None:
@@ -106,9 +110,10 @@ class Completion:
             try:
                 await self._complete(batch)
             except StoreUnavailable as error:
-                _log.error("the store cannot be used", why=str(error))
                 self._waiting = batch + self._waiting
-                await self._clock.sleep(1.0)
+                await self._outage.wait(error)
+            else:
+                self._outage.end()
 
     def _batch(self) -> list[Job]:
         """Jobs of one account, with as many authors as one call takes."""
@@ -142,7 +147,7 @@ class Completion:
         except (BotkitError, Parked) as problem:
             await self._wait(batch, problem)
             return
-        self._failures = 0
+        self._backoff.reset()
         while batch:
             job = batch[0]
             user = found.get(_actor(job))
@@ -173,11 +178,7 @@ class Completion:
         self._ready(job)
 
     async def _wait(self, batch: list[Job], problem: BaseException) -> None:
-        backoff_s = _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)]
-        self._failures += 1
-        until = self._clock.now() + timedelta(
-            seconds=backoff_s * self._entropy.uniform(0.75, 1.25)
-        )
+        until = self._clock.now() + timedelta(seconds=self._backoff.next_s())
         if isinstance(problem, Parked) and problem.until is not None:
             until = max(until, problem.until)
         _log.warning(

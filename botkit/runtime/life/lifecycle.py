@@ -18,6 +18,8 @@ import structlog
 
 from botkit.errors import LeaseLost, StateError
 from botkit.runtime.dispatch.exception_groups import leaves_of
+from botkit.waiting.backoff import JITTER, Backoff, Ladder
+from botkit.waiting.store_outage import StoreOutage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -36,7 +38,7 @@ _log = structlog.get_logger("botkit.runtime")
 
 T = TypeVar("T")
 
-_RESTART_S = (1.0, 5.0, 15.0, 60.0)
+_RESTART = Ladder(steps_s=(1.0, 5.0, 15.0, 60.0), jitter=JITTER)
 _KEEP_EVENTS = timedelta(days=7)
 _KEEP_WRITES = timedelta(days=90)
 _KEEP_INVITATIONS = timedelta(days=30)
@@ -262,7 +264,7 @@ class Runtime:
 
     async def _supervise(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         """Keep a part running: one part's fault must not take the others down."""
-        failures = 0
+        backoff = Backoff(_RESTART, self._entropy)
         while True:
             started = self._clock.monotonic()
             try:
@@ -275,16 +277,20 @@ class Runtime:
                 self._reports(name, "wrong", "failed, starts again")
             else:
                 return
-            if self._clock.monotonic() - started > _RESTART_S[-1]:
-                failures = 0
-            wait_s = _RESTART_S[min(failures, len(_RESTART_S) - 1)]
-            failures += 1
-            await self._clock.sleep(wait_s * self._entropy.uniform(0.75, 1.25))
+            if self._clock.monotonic() - started > _RESTART.cap_s:
+                backoff.reset()
+            await self._clock.sleep(backoff.next_s())
 
     async def _keep_house(self) -> None:
         """See what others changed, tell how it is, and forget what is old."""
         count_at = prune_at = self._clock.monotonic()
         look_at = count_at + _LOOK_AGAIN_S
+        outage = StoreOutage(
+            _log,
+            "housekeeping waits for the store",
+            clock=self._clock,
+            ladder=Ladder(steps_s=(self._pace.poll_s,)),
+        )
         while True:
             now = self._clock.monotonic()
             try:
@@ -302,7 +308,9 @@ class Runtime:
             except LeaseLost:
                 raise
             except StateError as error:
-                _log.error("housekeeping waits for the store", why=str(error))
+                await outage.wait(error)
+                continue
+            outage.end()
             await self._clock.sleep(self._pace.poll_s)
 
     async def _look_around(self) -> None:

@@ -7,7 +7,6 @@ The next time stands in the store and moves in the same transaction that records
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,8 @@ import structlog
 from botkit.errors import StoreUnavailable
 from botkit.model.records import ScheduleRow
 from botkit.runtime.intake.inbox import job_of, row_of
+from botkit.waiting.events import event_or_timeout, seconds_until
+from botkit.waiting.store_outage import EVERY_SECOND, StoreOutage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +34,6 @@ _log = structlog.get_logger("botkit.schedules")
 _SOURCE = "schedule"
 _LONGEST_WAIT_S = 60.0
 """However far the next time is: the wall clock may jump, so it is looked at again."""
-_STORE_WAIT_S = 1.0
 _SLACK = timedelta(seconds=1)
 
 
@@ -58,6 +58,9 @@ class Scheduler:
         self._fence = fence
         self._next: dict[tuple[str, str], datetime] = {}
         self._added = asyncio.Event()
+        self._outage = StoreOutage(
+            _log, "ticks wait for the store", clock=clock, ladder=EVERY_SECOND
+        )
 
     async def load(self) -> None:
         """Read the planned times; a schedule that is new, or says something else now, starts now.
@@ -98,12 +101,12 @@ class Scheduler:
                     for schedule in self._schedules:
                         await self._look_at(schedule, account_id)
             except StoreUnavailable as error:
-                _log.error("ticks wait for the store", why=str(error))
-                await self._clock.sleep(_STORE_WAIT_S)
-            else:
-                with suppress(TimeoutError):
-                    async with self._clock.timeout(self._patience()):
-                        await self._added.wait()
+                await self._outage.wait(error)
+                continue
+            self._outage.end()
+            soonest = min(self._next.values(), default=None)
+            wait_s = seconds_until(soonest, clock=self._clock, most_s=_LONGEST_WAIT_S)
+            await event_or_timeout(self._added, wait_s, clock=self._clock)
 
     async def _look_at(self, schedule: Schedule, account_id: str) -> None:
         now = self._clock.now()
@@ -135,12 +138,6 @@ class Scheduler:
             for row, tick, seq in zip(rows, ticks, seqs, strict=True)
             if seq is not None
         )
-
-    def _patience(self) -> float:
-        if not self._next:
-            return _LONGEST_WAIT_S
-        wait_s = (min(self._next.values()) - self._clock.now()) / timedelta(seconds=1)
-        return min(max(wait_s, 0.0), _LONGEST_WAIT_S)
 
 
 def _planned(schedule: Schedule, account_id: str, next_at: datetime) -> ScheduleRow:

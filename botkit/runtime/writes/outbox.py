@@ -25,7 +25,6 @@ from botkit.errors import (
     PolicyError,
     RateLimited,
     StateError,
-    StoreUnavailable,
     Unauthorized,
 )
 from botkit.model.messages import Message
@@ -43,10 +42,12 @@ from botkit.runtime.writes.write_outcomes import (
     rebuild_refusal,
     write_refusal,
 )
+from botkit.waiting.backoff import JITTER, Ladder
 from botkit.waiting.keyed_lock import KeyedLock
+from botkit.waiting.store_outage import StoreOutage
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Callable, Coroutine
     from datetime import datetime
     from typing import Any
 
@@ -62,8 +63,7 @@ _log = structlog.get_logger("botkit.outbox")
 _FIRST_READ_S = 5.0
 _RECHECK_S = 30.0
 """How long an event that waits for a write sleeps at most before it looks again."""
-_RETRY_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
-_STORE_WAIT_S = (0.5, 1.0, 2.0, 5.0, 15.0)
+_RETRY = Ladder.doubling(1.0, cap_s=60.0, jitter=JITTER)
 _HOLD_S = 3600.0
 
 _Made = Post | Message
@@ -105,6 +105,8 @@ class Outbox:
         self._on_wrote = on_wrote
         self._dry_run = dry_run
         self._turns = KeyedLock()
+        # X's answer does not come again: it is stored, however long that takes.
+        self._outage = StoreOutage(_log, "an answer of X cannot be stored yet", clock=clock)
         self._flights: dict[str, asyncio.Future[StoredWrite | BaseException]] = {}
 
     async def perform(self, step: Step) -> StoredWrite:
@@ -258,7 +260,7 @@ class Outbox:
         self, step: Step, write: StoredWrite, made: _Made, verdict: GuardPass, started: float
     ) -> StoredWrite:
         result = msgspec.json.encode(made)
-        await self._persist(
+        await self._outage.outlast(
             lambda: self._store.writes.confirm(
                 write.id, result_id=made.id, result=result, now=self._clock.now(), fence=None
             )
@@ -307,7 +309,7 @@ class Outbox:
                 raise self._later(write, no) from no
             case _:  # unknown, or a duplicate that may be ours
                 reason = DUPLICATE if meaning is Meaning.DUPLICATE else why
-                await self._persist(lambda: self._doubt(write, reason))
+                await self._outage.outlast(lambda: self._doubt(write, reason))
                 raise Parked(_waiting(write.id), until=self._in(_RECHECK_S)) from no
 
     def _later(self, write: StoredWrite, no: BotkitError) -> Parked:
@@ -321,12 +323,11 @@ class Outbox:
                 return Parked("rate", until=no.retry_at)
             times = 1 + _in_a_row(write, "RateLimited")
             return Parked("rate", until=self._clock.now() + rate_limits.penalty(times))
-        tries = min(len(write.attempts), len(_RETRY_S))
-        wait_s = _RETRY_S[tries - 1] * self._entropy.uniform(0.75, 1.25)
+        wait_s = _RETRY.wait_s(len(write.attempts) - 1, self._entropy)
         return Parked("network", until=self._in(wait_s))
 
     async def _reject(self, write: StoredWrite, no: BotkitError) -> None:
-        await self._persist(
+        await self._outage.outlast(
             lambda: self._store.writes.reject(
                 write.id, reason=write_refusal(no), now=self._clock.now(), fence=self._fence()
             )
@@ -344,22 +345,11 @@ class Outbox:
         self._reconciler.wake()
 
     async def _again(self, write: StoredWrite, reason: str) -> None:
-        await self._persist(
+        await self._outage.outlast(
             lambda: self._store.writes.requeue(
                 write.id, reason=reason, now=self._clock.now(), fence=self._fence()
             )
         )
-
-    async def _persist(self, call: Callable[[], Awaitable[None]]) -> None:
-        """Record it; wait as long as the store cannot be used: X's answer does not come again."""
-        waits = 0
-        while True:
-            try:
-                return await call()
-            except StoreUnavailable as error:
-                _log.error("an answer of X cannot be stored yet", why=str(error))
-                await self._clock.sleep(_STORE_WAIT_S[min(waits, len(_STORE_WAIT_S) - 1)])
-                waits += 1
 
     async def _pretend(self, step: Step) -> StoredWrite:
         """A dry run: everything but the request."""

@@ -24,6 +24,9 @@ from botkit.runtime.writes.write_outcomes import (
     REPEATABLE,
     duplicate_refusal,
 )
+from botkit.waiting.backoff import Ladder
+from botkit.waiting.events import event_or_timeout
+from botkit.waiting.store_outage import StoreOutage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,7 +42,7 @@ _log = structlog.get_logger("botkit.reconcile")
 
 _READS_AFTER_S = (5.0, 15.0, 60.0, 180.0)
 _SOONEST_S = 5.0
-_FAILING_S = (180.0, 360.0, 720.0, 900.0)
+_FAILING = Ladder(steps_s=(180.0, 360.0, 720.0, 900.0))
 _CLEAN_READS = 2
 _CLEAN_APART = timedelta(seconds=60)
 _LAST_AFTER_SEND = timedelta(minutes=2)
@@ -51,7 +54,7 @@ _GIVE_UP_READS = 8
 _FAR = timedelta(hours=1)
 """No read is planned that far ahead: the wall clock was set back, and the plan is void."""
 _AT_ONCE = 8
-_STORE_WAIT_S = 5.0
+_STORE = Ladder(steps_s=(5.0,))
 _LONGEST_WAIT_S = 300.0
 
 
@@ -95,19 +98,18 @@ class Reconciler:
 
     async def run(self) -> None:
         """Settle what becomes due, until cancelled."""
+        outage = StoreOutage(
+            _log, "uncertain writes wait for the store", clock=self._clock, ladder=_STORE
+        )
         while True:
             self._woken.clear()
             try:
                 wait_s = await self.settle_due()
             except StateError as error:
-                _log.error("uncertain writes wait for the store", why=str(error))
-                await self._clock.sleep(_STORE_WAIT_S)
+                await outage.wait(error)
                 continue
-            try:
-                async with self._clock.timeout(wait_s):
-                    await self._woken.wait()
-            except TimeoutError:
-                continue
+            outage.end()
+            await event_or_timeout(self._woken, wait_s, clock=self._clock)
 
     async def settle_due(self) -> float | None:
         """Settle the rows whose time has come; gives the seconds until the next one's.
@@ -319,7 +321,7 @@ def _next_read(row: StoredWrite, now: datetime, *, clean: bool) -> datetime:
     if clean:
         return (row.first_clean_at or now) + _CLEAN_APART
     failures = max(row.reads - row.clean_reads - len(_READS_AFTER_S), 0)
-    return now + timedelta(seconds=_FAILING_S[min(failures, len(_FAILING_S) - 1)])
+    return now + timedelta(seconds=_FAILING.step_s(failures))
 
 
 def _result(row: StoredWrite, post: Post) -> Post | Message:
