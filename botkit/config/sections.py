@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from pydantic import (
@@ -23,6 +23,8 @@ from pydantic_settings import (
 from botkit.errors import ConfigError
 
 __all__ = [
+    "ENV_DELIMITER",
+    "ENV_PREFIX",
     "SECTIONS",
     "AppSettings",
     "BotSettings",
@@ -31,10 +33,20 @@ __all__ = [
     "HttpSettings",
     "LogSettings",
     "RunSettings",
+    "SettingPath",
     "Settings",
     "StoreSettings",
     "XSettings",
+    "is_setting",
+    "setting_names",
 ]
+
+SettingPath: TypeAlias = tuple[str, ...]
+"""The parts of a setting's name, like `("store", "url")` or `("apps", "NAME", "client_id")`."""
+
+ENV_PREFIX = "BOTKIT_"
+ENV_DELIMITER = "__"
+"""What stands between section and name in a variable."""
 
 _DEFAULT_REDIRECT = "http://127.0.0.1:8765/callback"
 _LOOPBACK_V6 = "::1"
@@ -186,11 +198,17 @@ class RunSettings(_Section):
 
 
 class Settings(BaseSettings):
-    """All settings, frozen. Made by `load_settings`."""
+    """All settings, frozen. `load_settings` reads them; made directly, nothing is read."""
 
-    # Built when it is first made: `Reading.finish` keeps plug-ins away then.
+    # Built when it is first made: `load_settings` keeps plug-ins away then.
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        defer_build=True,
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter=ENV_DELIMITER,
+        enable_decoding=False,  # a value is never JSON
     )
 
     x: XSettings = Field(default_factory=XSettings)
@@ -215,7 +233,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `load_settings` has merged: the environment is read there, once."""
+        """Use the arguments alone: `load_settings` brings the sources that read."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
@@ -259,3 +277,25 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "budget": BudgetSettings,
     "run": RunSettings,
 }
+
+
+def setting_names() -> list[str]:
+    """Return every setting as `section.name`; `apps.NAME.*` stands for each named app."""
+    return [
+        f"{'apps.NAME' if section == 'apps' else section}.{name}"
+        for section, model in SECTIONS.items()
+        for name in model.model_fields
+    ]
+
+
+def is_setting(path: SettingPath) -> bool:
+    """Return True if there is a setting of this name."""
+    match path:
+        case ("apps", _, name):
+            return name in AppSettings.model_fields
+        case ("x", "extra_headers", _):
+            return True
+        case (section, name):
+            return name in SECTIONS.get(section, BaseModel).model_fields
+        case _:
+            return False

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from botkit.config import Settings, load_settings, setting_names, surroundings
+from botkit.config import BotSettings, Settings, load_settings, setting_names, surroundings
 from botkit.errors import ConfigError
 from botkit.storage.files import file_of
 
@@ -228,6 +230,50 @@ def test_extra_headers_are_read_from_the_file(tmp_path: Path) -> None:
     assert settings.x.extra_headers == {"X-Gate": "1"}
 
 
+def test_headers_from_several_places_stand_side_by_side(tmp_path: Path) -> None:
+    (tmp_path / "botkit.toml").write_text('[x.extra_headers]\nX-Gate = "1"\na = "file"\n')
+    settings = load_settings(
+        environ={"BOTKIT_X__EXTRA_HEADERS__A": "variable"},
+        folder=tmp_path,
+        overrides=["x.extra_headers.b__c=call"],
+    )
+    assert settings.x.extra_headers == {"X-Gate": "1", "a": "variable", "b__c": "call"}
+
+
+def test_no_value_is_taken_for_json(tmp_path: Path) -> None:
+    assert problems_of(tmp_path, {"BOTKIT_X__EXTRA_HEADERS": '{"a": "b"}'}) == [
+        "BOTKIT_X__EXTRA_HEADERS: Input should be a valid dictionary."
+    ]
+    text = '{"a": "b"}'
+    settings = load_settings(environ={"BOTKIT_BOT__ACCOUNT": text}, folder=tmp_path)
+    assert settings.bot.account == text
+
+
+def test_headers_as_text_and_one_by_one_are_a_fault_and_no_crash(tmp_path: Path) -> None:
+    found = problems_of(tmp_path, {}, "x.extra_headers.a=b", "x.extra_headers=c")
+    assert found == ["--set x.extra_headers: Input should be a valid dictionary."]
+
+
+def test_settings_that_are_made_directly_read_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "botkit.toml").write_text('[bot]\naccount = "file"\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BOTKIT_BOT__ACCOUNT", "variable")
+    assert Settings().bot.account is None
+    assert Settings(bot=BotSettings(account="given")).bot.account == "given"
+
+
+def test_what_pydantic_settings_logs_when_it_is_debugged_holds_no_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PYDANTIC_SETTINGS_DEBUG", "1")
+    with caplog.at_level(logging.DEBUG):
+        load_settings(environ={"BOTKIT_APP__CLIENT_SECRET": "s3cret"}, folder=tmp_path)
+    assert "s3cret" not in caplog.text
+    assert surroundings()["PYDANTIC_SETTINGS_DEBUG"] == "1"
+
+
 def test_a_secret_file_that_is_no_text_or_too_large_is_refused(tmp_path: Path) -> None:
     binary, large = tmp_path / "binary", tmp_path / "large"
     binary.write_bytes(b"\xff\xfe\xfa")
@@ -238,6 +284,85 @@ def test_a_secret_file_that_is_no_text_or_too_large_is_refused(tmp_path: Path) -
     )
     assert "not UTF-8" in found[0]
     assert "larger than 64 KiB" in found[1]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_regular_file_is_refused_and_never_waited_for(
+    kind: str, tmp_path: Path
+) -> None:
+    def make(path: Path) -> Path:
+        match kind:
+            case "pipe":
+                os.mkfifo(path)
+            case "device":
+                path.symlink_to("/dev/zero")
+            case _:
+                path.mkdir()
+        return path
+
+    why = "cannot be read (Is a directory)" if kind == "folder" else "is not a regular file"
+    toml, value, secrets = make(tmp_path / "botkit.toml"), make(tmp_path / "value"), tmp_path / "s"
+    secrets.mkdir()
+    secret = make(secrets / "botkit_app__client_secret")
+    environ = {"BOTKIT_APP__API_KEY_FILE": str(value), "BOTKIT_SECRETS_DIR": str(secrets)}
+    assert problems_of(tmp_path, environ) == [
+        f"{toml}: {why}.",
+        f"BOTKIT_APP__API_KEY_FILE: {value} {why}.",
+        f"secrets file botkit_app__client_secret: {secret} {why}.",
+    ]
+
+
+def test_what_is_no_setting_in_the_secrets_folder_may_be_anything_but_a_file(
+    tmp_path: Path,
+) -> None:
+    os.mkfifo(tmp_path / "botkit_bell")
+    (tmp_path / "botkit_before").mkdir()
+    (tmp_path / "others").write_bytes(b"a" * 70_000)
+    linked = tmp_path / "elsewhere" / "account"
+    linked.parent.mkdir()
+    linked.write_text("greeter")
+    (tmp_path / "botkit_bot__account").symlink_to(linked)
+    settings = load_settings(environ={"BOTKIT_SECRETS_DIR": str(tmp_path)}, folder=tmp_path)
+    assert settings.bot.account == "greeter"
+
+
+def test_a_file_of_settings_may_have_a_mebibyte_and_no_more(tmp_path: Path) -> None:
+    file = tmp_path / "botkit.toml"
+    text = '[bot]\naccount = "greeter"\n'
+    file.write_text(text + "#" * (1024 * 1024 - len(text)))
+    assert load_settings(environ={}, folder=tmp_path).bot.account == "greeter"
+    file.write_text(text + "#" * (1024 * 1024 - len(text) + 1))
+    assert problems_of(tmp_path, {}) == [f"{file}: is larger than 1024 KiB."]
+
+
+def test_a_file_nested_beyond_measure_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "botkit.toml").write_text("a = " + "[" * 100_000)
+    (found,) = problems_of(tmp_path, {})
+    assert found.startswith(f"{tmp_path / 'botkit.toml'}: is not valid TOML: ")
+
+
+def test_a_secrets_folder_that_cannot_be_read_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.iterdir", closed)  # for root no folder is closed
+    assert problems_of(tmp_path, {"BOTKIT_SECRETS_DIR": str(tmp_path)}) == [
+        f"BOTKIT_SECRETS_DIR: {tmp_path} cannot be read (Permission denied)."
+    ]
+
+
+def test_the_secrets_folder_is_stronger_than_a_named_file(tmp_path: Path) -> None:
+    (tmp_path / "named").write_text("named")
+    (tmp_path / "botkit_bot__account").write_text("folder")
+    environ = {
+        "BOTKIT_BOT__ACCOUNT": "plain",
+        "BOTKIT_BOT__ACCOUNT_FILE": str(tmp_path / "named"),
+    }
+    assert load_settings(environ=environ, folder=tmp_path).bot.account == "named"
+    environ["BOTKIT_SECRETS_DIR"] = str(tmp_path)
+    assert load_settings(environ=environ, folder=tmp_path).bot.account == "folder"
 
 
 def test_the_secrets_folder_must_be_one_and_hold_known_names(tmp_path: Path) -> None:

@@ -1,0 +1,265 @@
+"""The places that settings are read from, as sources of pydantic-settings.
+
+pydantic-settings nests and merges. Added here: unknown names are refused with the nearest known
+one, `*_FILE` variables, limits on the files that are opened, and one list of all faults.
+The sources are made from the weakest to the strongest, and the faults are listed in that order.
+"""
+
+from __future__ import annotations
+
+import stat
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic_settings import EnvSettingsSource, InitSettingsSource, TomlConfigSettingsSource
+
+from botkit.config.sections import (
+    ENV_DELIMITER,
+    ENV_PREFIX,
+    Settings,
+    is_setting,
+    setting_names,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pydantic_settings.sources import ConfigFileSourceType
+
+    from botkit.config.sections import SettingPath
+
+__all__ = ["Findings", "TomlFile", "Variables", "assignments", "environment"]
+
+_FILE = "_FILE"
+_SECRETS_DIR = "BOTKIT_SECRETS_DIR"
+_RESERVED = frozenset({"BOTKIT_CONFIG", _SECRETS_DIR})
+"""Variables that say where to read, and are no settings themselves."""
+_SECRETS = frozenset({"client_secret", "api_secret", "bearer_token", "key", "previous_key"})
+_KIB = 1024
+_MAX_TOML_BYTES = 1024 * _KIB
+_MAX_VALUE_BYTES = 64 * _KIB
+
+
+class Findings:
+    """Collects every fault, and the place that each value comes from."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self.origins: dict[SettingPath, str] = {}
+
+    def take(
+        self, path: SettingPath, value: Any, origin: str, *, unknown: str = ""
+    ) -> dict[SettingPath, Any]:
+        """Return the value under its path, or nothing if there is no such setting.
+
+        Text loses a BOM, white space and line ends around it. Text that is empty, stands in quotes
+        or holds a line end is a fault. `unknown` replaces `origin` where the name is the fault.
+        """
+        if not is_setting(path):
+            self.refuse_name(unknown or origin, ".".join(path), setting_names())
+            return {}
+        self.origins[path] = origin
+        if not isinstance(value, str):
+            return {path: value}
+        text = value.removeprefix("\ufeff").strip()
+        if not text:
+            self.problems.append(f"{origin}: is empty; set it or remove it.")
+        elif len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+            self.problems.append(f"{origin}: stands in quotes; write it without them.")
+        elif any(ord(c) < ord(" ") for c in text):
+            self.problems.append(f"{origin}: holds a line end or a control character.")
+        return {path: text}
+
+    def take_file(self, path: SettingPath, file: Path, origin: str) -> dict[SettingPath, Any]:
+        """Return the text of the file as the value; nothing after a fault."""
+        try:
+            return self.take(path, _read(file, _MAX_VALUE_BYTES).decode("utf-8-sig"), origin)
+        except _UnusableFileError as fault:
+            self.problems.append(f"{origin}: {file} {fault}.")
+        except UnicodeDecodeError:
+            self.problems.append(f"{origin}: {file} is not UTF-8 text.")
+        return {}
+
+    def refuse_name(self, origin: str, wanted: str, known: Sequence[str]) -> None:
+        """Note that there is no such setting, and the nearest one that there is."""
+        import difflib
+
+        near = difflib.get_close_matches(wanted or origin, known, n=1, cutoff=0.5)
+        cure = f"did you mean {near[0]}?" if near else "see the settings reference."
+        self.problems.append(f"{origin}: there is no such setting; {cure}")
+
+
+class TomlFile(TomlConfigSettingsSource):
+    """The known settings of botkit.toml."""
+
+    def __init__(self, file: Path, findings: Findings) -> None:
+        self._findings = findings
+        super().__init__(Settings, toml_file=file)
+
+    def _read_files(
+        self,
+        files: ConfigFileSourceType | None,
+        deep_merge: bool = False,  # noqa: FBT001, FBT002 - the signature is pydantic-settings'
+    ) -> dict[str, Any]:
+        """Read the file. A missing or special one is a fault; pydantic-settings would skip it."""
+        del deep_merge
+        file = cast("Path", files)
+        values: dict[SettingPath, Any] = {}
+        try:
+            document = tomllib.loads(_read(file, _MAX_TOML_BYTES).decode("utf-8-sig"))
+            for path, value in _leaves(document):
+                place = f"[{'.'.join(path[:-1])}] {path[-1]}"
+                origin, unknown = f"{file.name} {place}", f"{file.name}: {place}"
+                values |= self._findings.take(path, value, origin, unknown=unknown)
+        except _UnusableFileError as fault:
+            self._findings.problems.append(f"{file}: {fault}.")
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+            self._findings.problems.append(f"{file}: is not valid TOML: {error}.")
+        return _nested(values)
+
+
+class Variables(EnvSettingsSource):
+    """Values under the names of environment variables, wherever their texts were read."""
+
+    def __init__(self, values: Mapping[SettingPath, str]) -> None:
+        self._values = values
+        super().__init__(Settings)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        prefix = ENV_PREFIX.lower()
+        return {prefix + ENV_DELIMITER.join(path): text for path, text in self._values.items()}
+
+
+def environment(names: Mapping[str, str], findings: Findings) -> tuple[Variables, Variables]:
+    """Return two sources: the values in the environment, and those in the files that it names."""
+    apps = {path[1].lower(): path[1] for path in findings.origins if path[0] == "apps"}
+    values: dict[SettingPath, Any] = {}
+    others: list[str] = []
+    for name in sorted(names):
+        if not name.startswith(ENV_PREFIX) or name in _RESERVED:
+            continue
+        if is_setting(path := _path_of(name, apps)):
+            values |= findings.take(path, names[name], name)
+        else:
+            others.append(name)
+    files: dict[SettingPath, Any] = {}
+    for name in others:
+        path = _path_of(name.removesuffix(_FILE), apps)
+        if name.endswith(_FILE) and is_setting(path):
+            files |= findings.take_file(path, Path(names[name]), name)
+        else:
+            findings.refuse_name(name, name, _variable_names())
+    if names.get(_SECRETS_DIR):
+        files |= _secrets_folder(Path(names[_SECRETS_DIR]), apps, findings)
+    return Variables(values), Variables(files)
+
+
+def assignments(texts: Sequence[str], findings: Findings) -> list[InitSettingsSource]:
+    """Return a source for each `--set`: the text is `section.name=value`, never a secret."""
+    sources: list[InitSettingsSource] = []
+    for text in texts:
+        name, separator, value = text.partition("=")
+        path = tuple(name.strip().split("."))
+        if not separator:
+            findings.problems.append(f"--set {name}: write it as section.name=value.")
+        elif is_setting(path) and path[-1] in _SECRETS:
+            findings.problems.append(
+                f"--set {name}: a secret does not belong on the command line;"
+                f" use {_variable_of(path)}{_FILE}."
+            )
+        else:
+            values = findings.take(path, value, f"--set {name}")
+            sources.append(InitSettingsSource(Settings, init_kwargs=_nested(values)))
+    return sources
+
+
+def _secrets_folder(
+    folder: Path, apps: Mapping[str, str], findings: Findings
+) -> dict[SettingPath, Any]:
+    """Return the values of the files in the folder that are named like variables.
+
+    pydantic-settings' own source for a folder skips links that lead out of it, and special files,
+    without a word.
+    """
+    try:
+        files = sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        findings.problems.append(f"{_SECRETS_DIR}: {folder} is not a folder.")
+        return {}
+    except OSError as error:
+        findings.problems.append(f"{_SECRETS_DIR}: {folder} cannot be read ({error.strerror}).")
+        return {}
+    values: dict[SettingPath, Any] = {}
+    for file in files:
+        name, origin = file.name.upper(), f"secrets file {file.name}"
+        path = _path_of(name, apps)
+        if name.startswith(ENV_PREFIX) and is_setting(path):
+            values |= findings.take_file(path, file, origin)
+        elif name.startswith(ENV_PREFIX) and file.is_file():
+            findings.refuse_name(origin, ".".join(path), setting_names())
+    return values
+
+
+def _path_of(name: str, apps: Mapping[str, str]) -> SettingPath:
+    """Return the setting that a variable means.
+
+    Variables have no case, and the names of apps have: `apps` holds each app of botkit.toml under
+    its name in lower case.
+    """
+    section, *rest = name.removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER)
+    if section == "apps" and rest:
+        rest[0] = apps.get(rest[0], rest[0])
+    return (section, *rest)
+
+
+def _variable_of(path: SettingPath) -> str:
+    return ENV_PREFIX + ENV_DELIMITER.join(part.upper() for part in path)
+
+
+def _variable_names() -> list[str]:
+    plain = [_variable_of(tuple(name.split("."))) for name in setting_names()]
+    return plain + [name + _FILE for name in plain]
+
+
+class _UnusableFileError(Exception):
+    """A file was not read; the text says why, and follows the name of the file."""
+
+
+def _read(file: Path, limit: int) -> bytes:
+    """Return the content of a regular file of at most `limit` bytes.
+
+    A pipe or a device is not opened: it could block, or never end.
+    """
+    try:
+        mode = file.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a folder fails when it is opened
+            raise _UnusableFileError("is not a regular file")
+        with file.open("rb") as opened:
+            content = opened.read(limit + 1)
+    except OSError as error:
+        raise _UnusableFileError(f"cannot be read ({error.strerror})") from error
+    if len(content) > limit:
+        raise _UnusableFileError(f"is larger than {limit // _KIB} KiB")
+    return content
+
+
+def _leaves(
+    document: Mapping[str, Any], path: SettingPath = ()
+) -> Iterator[tuple[SettingPath, Any]]:
+    for name, value in document.items():
+        here = (*path, name)
+        if isinstance(value, dict):
+            yield from _leaves(cast("dict[str, Any]", value), here)
+        else:
+            yield here, value
+
+
+def _nested(values: Mapping[SettingPath, Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for path, value in values.items():
+        at = nested
+        for part in path[:-1]:
+            at = at.setdefault(part, {})
+        at[path[-1]] = value
+    return nested
