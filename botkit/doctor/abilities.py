@@ -1,4 +1,4 @@
-"""What an account can do against what its bot may do: scopes and levels, label, budget.
+"""Checks of what an account can do against what its bot may do: access, label, budget.
 
 Source: docs/explanation/access.md; docs/explanation/policy.md.
 """
@@ -8,17 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from botkit.client.logins.login_states import setup_command
-from botkit.doctor.findings import Finding, fine, not_asked, untold, wrong
+from botkit.doctor.findings import Check, about_account
 from botkit.errors import AccessDenied, Parked
 from botkit.model.tokens import CredentialKind
 from botkit.protocol.api.operations import operation
-from botkit.protocol.refusals.table import Verdict
 from botkit.protocol.rules import access, label
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
-    from datetime import datetime
 
+    from botkit.doctor.findings import Finding
     from botkit.model.records import CredentialRow
     from botkit.model.users import Account, User
     from botkit.runtime.writes.budget import Budget
@@ -35,7 +34,7 @@ _KINDS = {
 def holdings_of(
     rows: Iterable[CredentialRow], *, has_bearer: bool
 ) -> dict[CredentialKind, tuple[str, ...]]:
-    """What the stored logins allow: scopes, the level, or nothing for the app's bearer."""
+    """Return what the stored logins allow, by kind: scopes, a level, or () for the bearer."""
     held: dict[CredentialKind, tuple[str, ...]] = {}
     for row in rows:
         if row.kind is CredentialKind.OAUTH2:
@@ -55,10 +54,10 @@ def check_access(
     scopes: Sequence[str],
     rows: Sequence[CredentialRow] = (),
 ) -> list[Finding]:
-    """A line for each word of `may`, or for each operation of it that is not allowed.
+    """Return a line for each word of `may`, or for each operation of it that is not allowed.
 
-    `rows` are the logins that hold it, for the command that makes them anew; `scopes` are all
-    that the bot asks for, what it hears by included.
+    `rows` are the logins that hold `held`, for the command that makes one anew. `scopes` are all
+    that the bot asks for, those by which it hears events included.
     """
     if not held:
         return []
@@ -75,52 +74,35 @@ def _of_word(
     account: Account,
     rows: Iterable[CredentialRow],
 ) -> list[Finding]:
-    check, about = f"access.{word}", f"@{account.username}"
+    check = Check(f"access.{word}", about_account(account))
     refused: list[Finding] = []
     used: dict[CredentialKind, list[str]] = {}
     for name in access.operations_for([word]):
         try:
             used.setdefault(access.choose_credential(name, held), []).append(name)
-        except AccessDenied as sparse:
-            denied = _explained(sparse, account, rows)
-            refused.append(
-                Finding(
-                    id=check,
-                    about=about,
-                    verdict=Verdict.WRONG,
-                    cause=denied.message,
-                    cure=denied.cure,
-                    exit_code=denied.exit_code,
-                    have=denied.have,
-                    need=denied.need,
-                )
-            )
+        except AccessDenied as denied:
+            refused.append(check.of_error(_with_command(denied, account, rows)))
     if refused:
         return refused
-    if CredentialKind.OAUTH1 in used and not _is_level_known(held[CredentialKind.OAUTH1]):
+    level = held.get(CredentialKind.OAUTH1, ())
+    if CredentialKind.OAUTH1 in used and not (level and access.is_known_level(level[0])):
         names = " ".join(used[CredentialKind.OAUTH1])
-        word = " ".join(held[CredentialKind.OAUTH1])
-        said = f"said {word!r}, no known word, of" if word else "did not say"
+        said = f"said {' '.join(level)!r}, no known word, of" if level else "did not say"
         cause = f"X {said} the access level of the OAuth 1.0a token, which {names} needs."
         cure = "Only a check without --offline asks; where X does not tell, a refused write will."
-        return [untold(check, cause, cure, about=about)]
-    words = "; ".join(f"{' '.join(names)} by {_KINDS[kind]}" for kind, names in used.items())
-    return [fine(check, words, about=about)]
+        return [check.untold(cause, cure)]
+    return [check.fine("; ".join(f"{' '.join(used[kind])} by {_KINDS[kind]}" for kind in used))]
 
 
-def _explained(
+def _with_command(
     denied: AccessDenied, account: Account, rows: Iterable[CredentialRow]
 ) -> AccessDenied:
-    """The refusal with the command that makes this very login anew."""
+    """Return the refusal with the command that makes this very login anew."""
     kind = access.kind_of(denied)
     row = next((row for row in rows if row.kind is kind), None)
     if row is None:
         return access.named(denied, account.username)
     return access.dated(denied, granted_at=row.granted_at, command=setup_command(row))
-
-
-def _is_level_known(held: tuple[str, ...]) -> bool:
-    return bool(held) and access.is_known_level(held[0])
 
 
 def _hearing(
@@ -129,55 +111,54 @@ def _hearing(
     found: Iterable[Finding],
     account: Account,
 ) -> list[Finding]:
-    """What the OAuth 2.0 login lacks beside the writes: for hearing, and for the refresh."""
-    granted, about = held.get(CredentialKind.OAUTH2), f"@{account.username}"
+    """Return what the OAuth 2.0 login lacks beside the writes: for events, and for a refresh."""
+    granted = held.get(CredentialKind.OAUTH2)
     if granted is None:
         return []
+    check = Check("access.hearing", about_account(account))
     told = {scope for finding in found for scope in finding.need}
     lacking = [scope for scope in scopes if scope not in granted and scope not in told]
     if not lacking:
-        return [fine("access.hearing", "what the bot hears by is granted", about=about)]
+        return [check.fine("what the bot hears by is granted")]
     ends = " Without offline.access the login ends after two hours."
     cause = f"The login lacks {' '.join(lacking)}.{ends if 'offline.access' in lacking else ''}"
     app = "" if account.app == "default" else f" --app {account.app}"
-    cure = f"Authorize again: botkit setup{app} --account {account.username}"
-    return [wrong("access.hearing", cause, cure, about=about)]
+    return [check.wrong(cause, f"Authorize again: botkit setup{app} --account {account.username}")]
 
 
 async def check_budget(account: Account, budget: Budget) -> list[Finding]:
-    """Whether the operator's budget allows one more post."""
-    about = f"@{account.username}"
+    """Check that the operator's budget allows one more post."""
+    check = Check("budget", about_account(account))
     price = operation("createPosts").price_usd
     assert price is not None  # posts have had a price since there are prices
     hour, day = await budget.spent(account.id)
     try:
         await budget.check(account.id, price)
     except Parked as parked:
-        until = _until(parked.until)
-        cause = (
-            f"The budget is spent: USD {hour} in this hour, USD {day} today; writes wait{until}."
-        )
-        cure = "Raise budget.hour_usd or budget.day_usd, or wait."
-        return [wrong("budget", cause, cure, about=about)]
-    return [fine("budget", f"USD {day} spent today, room for a post (USD {price})", about=about)]
+        until = "" if parked.until is None else f" until {parked.until:%H:%M} UTC"
+        spent = f"USD {hour} in this hour, USD {day} today"
+        return [
+            check.wrong(
+                f"The budget is spent: {spent}; writes wait{until}.",
+                "Raise budget.hour_usd or budget.day_usd, or wait.",
+            )
+        ]
+    return [check.fine(f"USD {day} spent today, room for a post (USD {price})")]
 
 
 def check_label(
-    account: Account, profile: User | None, confirmed: Collection[str], *, asked: bool
+    account: Account, profile: User | None, confirmed: Collection[str]
 ) -> list[Finding]:
-    """Whether the automated-account label and what belongs to it are verified or confirmed."""
-    about = f"@{account.username}"
+    """Check that each step of the automated-account label is verified or confirmed.
+
+    `profile` is the account as X shows it; None if X was not asked.
+    """
+    check = Check("label", about_account(account))
     judged = label.judge(profile, confirmed)
     if judged.complete:
-        return [fine("label", "every step is verified or confirmed", about=about)]
+        return [check.fine("every step is verified or confirmed")]
     done = f"{judged.done} of {len(label.STEPS)} steps of the label are verified or confirmed."
-    if not asked:
-        cause = f"{done} What X shows of the account is not known."
-        return [not_asked("label", cause, about=about)]
+    if profile is None:
+        return [check.not_asked(f"{done} What X shows of the account is not known.")]
     cause = f"{done} X does not show the rest, which proves nothing."
-    cure = "Walk through it: botkit checklist."
-    return [untold("label", cause, cure, about=about)]
-
-
-def _until(when: datetime | None) -> str:
-    return "" if when is None else f" until {when:%H:%M} UTC"
+    return [check.untold(cause, "Walk through it: botkit checklist.")]

@@ -1,7 +1,8 @@
-"""What X's answers say beside their own question: enrolment, suspension, credits and caps.
+"""Checks on the standing with X: enrolment, suspension, credits and caps.
 
-A refusal that names one of them is wrong for sure. That it is fine follows from an answer that
-came: a call that costs something for money, any call for the rest.
+No call is made for them: the answers to the other checks' calls are the evidence. A refusal that
+names one of these topics is wrong for sure. That it is fine follows from an answer that came: a
+call that costs something for money, any call for the rest.
 
 Source: docs/explanation/x-facts.md, 5.10, 7.8, 7.9 and 10.8.
 """
@@ -10,8 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from botkit.doctor.findings import fine, of_error, response_of, untold, wrong
-from botkit.protocol.refusals.table import Topic, diagnose_error
+from botkit.doctor.findings import Check, about_account, about_app, diagnosis_of
+from botkit.protocol.refusals.table import Topic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,46 +34,47 @@ _MONEY = frozenset({Topic.CREDITS, Topic.SPEND_CAP, Topic.USAGE_CAP})
 _NO_ANSWER = "No call got an answer that would tell."
 
 
-def judge_app(app: str, asking: Probes) -> list[Finding]:
-    """Enrolment, suspension, credits and caps of an app."""
-    about = f"app {app}"
-    seen = [one for one in asking.evidence if one.app == app]
-    return [_of_app(topic, seen, about, asking.posts_read.get(app)) for topic in _OF_APPS]
+def judge_app(app: str, probes: Probes) -> list[Finding]:
+    """Judge enrolment, suspension, credits and caps of an app."""
+    seen = [one for one in probes.evidence if one.app == app]
+    return [_of_app(app, topic, seen, probes.posts_read.get(app)) for topic in _OF_APPS]
 
 
-def judge_account(account: Account, asking: Probes) -> list[Finding]:
-    """Whether the account is suspended or locked."""
-    about = f"@{account.username}"
-    seen = [one for one in asking.evidence if one.account_id == account.id]
-    refused = _refusal("account", Topic.STANDING, seen, about)
+def judge_account(account: Account, probes: Probes) -> list[Finding]:
+    """Judge whether the account is suspended or locked."""
+    check = Check("account", about_account(account))
+    seen = [one for one in probes.evidence if one.account_id == account.id]
+    refused = _refusal(check, Topic.STANDING, seen)
     if refused is not None:
         return [refused]
     if any(one.error is None for one in seen):
-        return [fine("account", "X lets it in: neither suspended nor locked", about=about)]
-    return [untold("account", _NO_ANSWER, about=about)]
+        return [check.fine("X lets it in: neither suspended nor locked")]
+    return [check.untold(_NO_ANSWER)]
 
 
 def _of_app(
-    topic: Topic, seen: Sequence[Evidence], about: str, posts: tuple[int, int] | None
+    app: str, topic: Topic, seen: Sequence[Evidence], posts: tuple[int, int] | None
 ) -> Finding:
-    check, words = _OF_APPS[topic]
-    refused = _refusal(check, topic, seen, about)
+    name, words = _OF_APPS[topic]
+    check = Check(name, about_app(app))
+    refused = _refusal(check, topic, seen)
     if refused is not None:
         return refused
     if topic is Topic.USAGE_CAP and posts is not None:
         read, most = posts
         cause = f"{read:,} of {most:,} posts read in this cycle"
         if read >= most:
-            return wrong(check, f"{cause}.", "It ends with the billing cycle.", about=about)
-        return fine(check, cause, about=about)
+            return check.wrong(f"{cause}.", "It ends with the billing cycle.")
+        return check.fine(cause)
     if any(one.error is None and (one.billed or topic not in _MONEY) for one in seen):
-        return fine(check, words, about=about)
-    return untold(check, _NO_ANSWER, about=about)
+        return check.fine(words)
+    return check.untold(_NO_ANSWER)
 
 
-def _refusal(check: str, topic: Topic, seen: Iterable[Evidence], about: str) -> Finding | None:
+def _refusal(check: Check, topic: Topic, seen: Iterable[Evidence]) -> Finding | None:
+    """Return the finding of the first answer of X about the topic; None if there is none."""
     for one in seen:
-        response = response_of(one.error)
-        if response is not None and diagnose_error(response).topic is topic:
-            return of_error(check, response, about=about)
+        row = diagnosis_of(one.error)
+        if one.error is not None and row is not None and row.topic is topic:
+            return check.of_error(one.error)
     return None

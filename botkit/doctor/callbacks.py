@@ -1,4 +1,4 @@
-"""The callback URL: by each of X's rules, and whether X has it registered.
+"""Checks of the callback URL: by each of X's rules, and whether X has it registered.
 
 Source: docs/explanation/x-facts.md, 5.2 to 5.5.
 """
@@ -7,30 +7,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from botkit.doctor.findings import fine, not_asked, of_error, response_of, untold, wrong
+from botkit.doctor.findings import diagnosis_of
 from botkit.errors import BotkitError
 from botkit.protocol.oauth.callback_urls import check_redirect_uri
-from botkit.protocol.refusals.table import Topic, diagnose_error
+from botkit.protocol.refusals.table import Topic
 
 if TYPE_CHECKING:
     from botkit.doctor.app_keys import CheckedApp
-    from botkit.doctor.findings import Finding
+    from botkit.doctor.findings import Check, Finding
     from botkit.doctor.probes import Probes
 
 __all__ = ["check_rules", "prove_registered"]
 
-_RULES, _REGISTERED = "callback", "callback.registered"
-
 
 def check_rules(app: CheckedApp) -> list[Finding]:
-    """A line for each rule that the callback URL breaks; what often goes wrong is only said."""
+    """Return a line for each rule that the callback URL breaks.
+
+    A rule that only often causes trouble is mentioned in the line that all is fine.
+    """
+    check = app.check("callback")
     problems = check_redirect_uri(app.redirect_uri)
     broken = [
-        wrong(
-            _RULES,
-            f"redirect_uri {app.redirect_uri} [{problem.rule}]: {problem.text}",
-            problem.cure,
-            about=app.about,
+        check.wrong(
+            f"redirect_uri {app.redirect_uri} [{problem.rule}]: {problem.text}", problem.cure
         )
         for problem in problems
         if problem.fatal
@@ -38,36 +37,35 @@ def check_rules(app: CheckedApp) -> list[Finding]:
     if broken:
         return broken
     careful = "".join(f"; careful [{problem.rule}]: {problem.text}" for problem in problems)
-    return [fine(_RULES, f"{app.redirect_uri} keeps the rules{careful}", about=app.about)]
+    return [check.fine(f"{app.redirect_uri} keeps the rules{careful}")]
 
 
-async def prove_registered(app: CheckedApp, asking: Probes, *, keys_work: bool) -> list[Finding]:
-    """Whether X has it, letter by letter; only the api key and secret can ask that.
+async def prove_registered(app: CheckedApp, probes: Probes, *, keys_work: bool) -> list[Finding]:
+    """Ask X whether it has the callback URL, letter by letter; that takes api key and secret.
 
-    `keys_work`: X takes these, or did not say.
+    `keys_work` is False if X is known to refuse these.
     """
-    pair = app.api
+    check, pair = app.check("callback.registered"), app.api
     if pair is None:
         cause = "Without api_key and api_secret only a login shows whether X has it registered."
-        return [not_asked(_REGISTERED, cause, about=app.about)]
+        return [check.not_asked(cause)]
     if any(problem.fatal for problem in check_redirect_uri(app.redirect_uri)):
         return []
     try:
-        await asking.check_callback(pair, app.redirect_uri)
+        await probes.check_callback(pair, app.redirect_uri)
     except BotkitError as error:
-        asking.note(app.name, error)
-        return [_refused(app, error, keys_work=keys_work)]
-    return [fine(_REGISTERED, f"X has {app.redirect_uri} for the app", about=app.about)]
+        probes.note(app.name, error)
+        return [_refused(check, error, keys_work=keys_work)]
+    return [check.fine(f"X has {app.redirect_uri} for the app")]
 
 
-def _refused(app: CheckedApp, error: BotkitError, *, keys_work: bool) -> Finding:
-    response = response_of(error)
-    row = None if response is None else diagnose_error(response)
+def _refused(check: Check, error: BotkitError, *, keys_work: bool) -> Finding:
+    row = diagnosis_of(error)
     if row is not None and row.topic is Topic.API_KEYS and not keys_work:
         cause = "X does not take the api key and secret, by which it is asked."
-        return untold(_REGISTERED, cause, "See the line keys.api.", about=app.about)
+        return check.untold(cause, "See the line keys.api.")
     if row is not None and row.id == "pin-or-callback":
         cause = "X lets this app log in by PIN only, or with no callback URL."
         cure = "Use `botkit setup --pin`, or make it a Web App or Automated App in X's console."
-        return untold(_REGISTERED, cause, cure, about=app.about)
-    return of_error(_REGISTERED, error, about=app.about, topic=Topic.CALLBACK)
+        return check.untold(cause, cure)
+    return check.of_error(error, topic=Topic.CALLBACK)

@@ -1,4 +1,4 @@
-"""What a check found: fine, wrong, or could not be told; with the cause and the cure."""
+"""Findings: fine, wrong, or could not be told; with the cause and the cure."""
 
 from __future__ import annotations
 
@@ -16,21 +16,14 @@ from botkit.errors import (
     StateError,
     TransportError,
 )
-from botkit.protocol.refusals.table import Topic, Verdict, diagnose_error
+from botkit.protocol.refusals.table import Diagnosis, Topic, Verdict, diagnose_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = [
-    "Finding",
-    "exit_code",
-    "fine",
-    "not_asked",
-    "of_error",
-    "response_of",
-    "untold",
-    "wrong",
-]
+    from botkit.model.users import Account
+
+__all__ = ["Check", "Finding", "about_account", "about_app", "diagnosis_of", "exit_code"]
 
 _UNCERTAIN, _PERSON, _UNREACHABLE, _STORE = 1, 2, 4, 5
 _WORST_FIRST = (_STORE, _PERSON, _UNREACHABLE, _UNCERTAIN)
@@ -43,7 +36,7 @@ _LINES = {
     Topic.SPEND_CAP: "spend-cap",
     Topic.USAGE_CAP: "usage-cap",
 }
-"""What `standing` has a line for; all else is said in the line of the question that met it."""
+"""The topics that `account_standing` has a line for; any other stays in the line that met it."""
 
 _ROADS = {
     "dns": "Check x.api_url, and that this machine can resolve names.",
@@ -54,11 +47,14 @@ _ROAD = "Check the network, and x.use_proxy behind a proxy; then run it again."
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """The answer of one check.
+    """The result of one check.
 
-    `id` names the check and stays the same between versions; `about` is the app or account that
-    it is about, "" for neither. `have` and `need` are scopes, levels or kinds of credentials.
-    `exit_code` is what this finding alone would end the command with.
+    Attributes:
+        id: The check's name, the same in every version.
+        about: The app or account that it is about; "" for neither.
+        have: The scopes, levels or kinds of credentials that are there.
+        need: The ones that are needed.
+        exit_code: The exit code of the command if this were the only finding.
     """
 
     id: str
@@ -71,103 +67,126 @@ class Finding(Struct, frozen=True, kw_only=True):
     need: tuple[str, ...] = ()
 
 
-def fine(check: str, cause: str = "", *, about: str = "") -> Finding:
-    """It is as it must be; `cause` says what was seen."""
-    return Finding(id=check, about=about, verdict=Verdict.FINE, cause=cause)
+class Check(Struct, frozen=True):
+    """A check of one app, of one account, or of neither. Every finding is made by its methods."""
+
+    id: str
+    about: str = ""
+
+    def fine(self, cause: str = "") -> Finding:
+        """Return the finding that all is as it must be; `cause` says what was seen."""
+        return Finding(id=self.id, about=self.about, verdict=Verdict.FINE, cause=cause)
+
+    def wrong(self, cause: str, cure: str, *, code: int = _PERSON) -> Finding:
+        """Return the finding that writes will fail until a person changes something."""
+        return self._finding(Verdict.WRONG, cause, cure, code)
+
+    def untold(self, cause: str, cure: str = "", *, code: int = _UNCERTAIN) -> Finding:
+        """Return the finding that the known facts do not tell whether writes will fail."""
+        return self._finding(Verdict.UNTOLD, cause, cure, code)
+
+    def not_asked(self, cause: str) -> Finding:
+        """Return the finding that the check was left out on purpose; it does not count."""
+        return self.untold(cause, code=0)
+
+    def of_error(self, error: BaseException, *, topic: Topic | None = None) -> Finding:
+        """Return the finding that an error is for this check.
+
+        `topic` is the check's own. With it, an answer of X about another topic that has its own
+        line could not tell this check, and the cure names that line.
+        """
+        response = _response_of(error)
+        if response is not None:
+            return self._of_response(response, topic)
+        match error:
+            case TransportError():
+                return self.untold(error.message, _ROADS.get(error.kind, _ROAD), code=_UNREACHABLE)
+            case AccessDenied():
+                return self._finding(
+                    Verdict.WRONG, error.message, error.cure, _PERSON, error.have, error.need
+                )
+            case StateError():
+                return self.wrong(error.message, error.hint, code=_STORE)
+            case AuthError() | ConfigError():
+                return self.wrong(error.message, error.hint)
+            case Parked():
+                return self.untold(f"It waits for: {error.waiting_for}.")
+            case BotkitError():
+                return self.untold(error.message, error.hint)
+            case TimeoutError():
+                return self.untold("X did not answer in time.", _ROAD, code=_UNREACHABLE)
+            case _:
+                cause = f"The check itself failed ({type(error).__name__})."
+                return self.untold(cause, "Report it, with the version of botkit.")
+
+    def _of_response(self, error: ResponseError, topic: Topic | None) -> Finding:
+        found = diagnose_error(error)
+        is_sure = found.verdict is Verdict.WRONG
+        is_account = self.about.startswith("@")
+        has_line = found.topic in _LINES and (found.topic is not Topic.STANDING or is_account)
+        if topic is not None and is_sure and has_line and found.topic is not topic:
+            cause = f"X speaks of something else: {found.cause}"
+            return self.untold(cause, f"See the line {_LINES[found.topic]}.")
+        cause = f"{found.cause} X said: {_said(error)}."
+        if is_sure:
+            return self.wrong(cause, found.cure)
+        code = _UNREACHABLE if found.id == "server-error" else _UNCERTAIN
+        return self.untold(cause, found.cure, code=code)
+
+    def _finding(
+        self,
+        verdict: Verdict,
+        cause: str,
+        cure: str,
+        code: int,
+        have: tuple[str, ...] = (),
+        need: tuple[str, ...] = (),
+    ) -> Finding:
+        return Finding(
+            id=self.id,
+            about=self.about,
+            verdict=verdict,
+            cause=cause,
+            cure=cure,
+            exit_code=code,
+            have=have,
+            need=need,
+        )
 
 
-def wrong(check: str, cause: str, cure: str, *, about: str = "", code: int = _PERSON) -> Finding:
-    """It makes writes fail, and a person has to change something."""
-    return Finding(
-        id=check, about=about, verdict=Verdict.WRONG, cause=cause, cure=cure, exit_code=code
-    )
+def about_app(name: str) -> str:
+    """Return the words by which findings call an app."""
+    return f"app {name}"
 
 
-def untold(
-    check: str, cause: str, cure: str = "", *, about: str = "", code: int = _UNCERTAIN
-) -> Finding:
-    """Nobody can tell from what is known."""
-    return Finding(
-        id=check, about=about, verdict=Verdict.UNTOLD, cause=cause, cure=cure, exit_code=code
-    )
+def about_account(account: Account) -> str:
+    """Return the words by which findings call an account."""
+    return f"@{account.username}"
 
 
-def not_asked(check: str, cause: str, *, about: str = "") -> Finding:
-    """It was left out on purpose, so it does not count."""
-    return untold(check, cause, about=about, code=0)
+def diagnosis_of(error: BaseException | None) -> Diagnosis | None:
+    """Return the meaning of X's answer behind an error; None if there was no answer."""
+    response = _response_of(error)
+    return None if response is None else diagnose_error(response)
 
 
-def of_error(
-    check: str, error: BaseException, *, about: str = "", topic: Topic | None = None
-) -> Finding:
-    """What an error means for a check.
+def exit_code(findings: Iterable[Finding]) -> int:
+    """Return 5 for store or key, 2 for a person, 4 for no way to X, 1 for uncertain, 0 for fine.
 
-    With `topic` an answer of X about something that has a line of its own tells nothing of this
-    check, and leads to that line.
+    If several hold, the first of them in this order.
     """
-    response = response_of(error)
-    if response is not None:
-        return _of_response(check, response, about=about, topic=topic)
-    match error:
-        case TransportError():
-            cure = _ROADS.get(error.kind, _ROAD)
-            return untold(check, error.message, cure, about=about, code=_UNREACHABLE)
-        case AccessDenied():
-            return Finding(
-                id=check,
-                about=about,
-                verdict=Verdict.WRONG,
-                cause=error.message,
-                cure=error.cure,
-                exit_code=_PERSON,
-                have=error.have,
-                need=error.need,
-            )
-        case StateError():
-            return wrong(check, error.message, error.hint, about=about, code=_STORE)
-        case AuthError() | ConfigError():
-            return wrong(check, error.message, error.hint, about=about)
-        case Parked():
-            return untold(check, f"It waits for: {error.waiting_for}.", about=about)
-        case BotkitError():
-            return untold(check, error.message, error.hint, about=about)
-        case TimeoutError():
-            cause = "X did not answer in time."
-            return untold(check, cause, _ROAD, about=about, code=_UNREACHABLE)
-        case _:
-            cause = f"The check itself failed ({type(error).__name__})."
-            return untold(check, cause, "Report it, with the version of botkit.", about=about)
+    codes = {finding.exit_code for finding in findings}
+    return next((code for code in _WORST_FIRST if code in codes), max(codes, default=0))
 
 
-def response_of(error: BaseException | None) -> ResponseError | None:
-    """X's own answer behind an error, None when there was none."""
+def _response_of(error: BaseException | None) -> ResponseError | None:
     while error is not None and not isinstance(error, ResponseError):
         error = error.__cause__
     return error
 
 
-def exit_code(findings: Iterable[Finding]) -> int:
-    """Of all: 5 store or key, 2 a person must act, 4 X is not reachable, 1 uncertain, 0 fine."""
-    codes = {finding.exit_code for finding in findings}
-    return next((code for code in _WORST_FIRST if code in codes), max(codes, default=0))
-
-
-def _of_response(check: str, error: ResponseError, *, about: str, topic: Topic | None) -> Finding:
-    found = diagnose_error(error)
-    is_sure = found.verdict is Verdict.WRONG
-    has_line = found.topic in _LINES and (found.topic is not Topic.STANDING or about[:1] == "@")
-    if topic is not None and is_sure and has_line and found.topic is not topic:
-        cause = f"X speaks of something else: {found.cause}"
-        return untold(check, cause, f"See the line {_LINES[found.topic]}.", about=about)
-    cause = f"{found.cause} X said: {said(error)}."
-    if is_sure:
-        return wrong(check, cause, found.cure, about=about)
-    code = _UNREACHABLE if found.id == "server-error" else _UNCERTAIN
-    return untold(check, cause, found.cure, about=about, code=code)
-
-
-def said(error: ResponseError) -> str:
-    """X's own words, with status and codes."""
+def _said(error: ResponseError) -> str:
+    """Return X's own words, with status and codes."""
     codes = " ".join(str(code) for code in error.codes)
     head = f"{error.status}{', code ' + codes if codes else ''}"
     return ": ".join(part for part in (head, error.title, error.detail.rstrip(".")) if part)

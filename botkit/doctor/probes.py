@@ -1,7 +1,7 @@
-"""Questions to X that change nothing: is it there, what time has it, whose are these keys.
+"""Calls to X that change nothing: is X there, which time has it, whose are these keys.
 
-Each is one call with a time limit, to a configured address. What an answer says beyond its own
-question (credits, enrolment, suspension) is kept as evidence for `standing`.
+Each is one call with a time limit, to a configured address. An answer that tells more than its own
+question (credits, enrolment, suspension) is kept as evidence for `account_standing`.
 
 Source: docs/explanation/x-facts.md, 2.16, 3.3, 3.5, 5.5 and 7.8.
 """
@@ -40,14 +40,14 @@ class KeyAndSecret(Struct, frozen=True, kw_only=True):
     secret: Secret
 
     def swapped(self) -> KeyAndSecret:
-        """The two in each other's place."""
+        """Return the two in each other's place."""
         return KeyAndSecret(name=self.secret.reveal(), secret=Secret(self.name))
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
-    """What X answered to a call of the API: to which app, for which account, and the error.
+    """X's answer to one call of the API: for which app and account, and its error if it had one.
 
-    `billed` says that the call costs something, so that an answer means that X takes the money.
+    `billed` means that the call costs something: an answer then proves that there is credit.
     """
 
     app: str
@@ -57,12 +57,12 @@ class Evidence(Struct, frozen=True, kw_only=True):
 
 
 class Probes:
-    """Asks X.
+    """The calls, and the evidence that their answers leave.
 
     Attributes:
         clock_off: How far X's clock is ahead of ours, once it is known.
-        evidence: What the calls of the API said beside their answer.
-        posts_read: By app, how many posts it has read in this cycle, and how many it may.
+        evidence: X's answers to the calls of the API.
+        posts_read: By app, the number of posts that it read in this cycle, and may read.
     """
 
     def __init__(
@@ -77,11 +77,11 @@ class Probes:
         self.posts_read: dict[str, tuple[int, int]] = {}
 
     def note(self, app: str, error: BotkitError) -> None:
-        """Keep what a refusal says of an app beside the question that met it."""
+        """Keep a refusal as evidence on an app."""
         self.evidence.append(Evidence(app=app, error=error))
 
-    async def whether_there(self) -> int:
-        """Call X without any credential; gives the status and learns X's time.
+    async def status_of_x(self) -> int:
+        """Call X without any credential; return the status and note X's time.
 
         Raises:
             TransportError: It cannot be reached.
@@ -97,14 +97,14 @@ class Probes:
         return answer.status
 
     async def takes_client(self, pair: KeyAndSecret) -> bool:
-        """Whether X knows this client id with this secret. Raises as `client_refusal`."""
+        """Return True if X knows this client id with this secret. Raises as `client_refusal`."""
         return await self.client_refusal(pair) is None
 
     async def client_refusal(self, pair: KeyAndSecret) -> InvalidClient | None:
-        """Why X does not take this client id with this secret; None when it does.
+        """Return why X does not take this client id with this secret; None if it does.
 
-        Asked with a refresh token that nobody ever had: of a known client X refuses the token,
-        of an unknown one the client. No real token is spent.
+        The call carries a made-up refresh token: X refuses the token of a client that it knows,
+        and the client otherwise. No real token is spent.
 
         Raises:
             ResponseError: X's answer tells neither.
@@ -131,16 +131,16 @@ class Probes:
         )
 
     async def bearer_of(self, pair: KeyAndSecret) -> Secret | None:
-        """As `fetch_bearer`, None when X does not take key and secret."""
+        """Return the same as `fetch_bearer`; None if X does not take key and secret."""
         try:
             return await self.fetch_bearer(pair)
         except InvalidClient:
             return None
 
     async def fetch_bearer(self, pair: KeyAndSecret) -> Secret:
-        """The app's bearer token for its key and secret.
+        """Return the app's bearer token for its key and secret.
 
-        X gives the same token each time, so that asking harms nobody; it is not kept.
+        X answers with the same token each time, so the call does no harm; the token is not kept.
 
         Raises:
             InvalidClient: X does not take them.
@@ -156,7 +156,7 @@ class Probes:
         return token_answers.read_bearer_answer(answer, now=self._clock.now())
 
     async def check_callback(self, pair: KeyAndSecret, callback: str) -> None:
-        """Return when the app has this callback URL: X gives a request token, which nobody uses.
+        """Return if the app has this callback URL: X answers with a request token, never used.
 
         Raises:
             ConfigError: It has not.
@@ -177,7 +177,7 @@ class Probes:
         oauth1_flow.read_request_token(answer, callback=callback, now=now)
 
     async def usage(self, app: str, bearer: Secret) -> None:
-        """Ask what the app has read this month: a call for a bearer token only, and free.
+        """Ask for the app's reads of this month: a free call that takes a bearer token only.
 
         Raises:
             ResponseError: X refused.

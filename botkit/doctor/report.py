@@ -1,4 +1,4 @@
-"""The report: findings as they come, each question bounded in time, none hiding the others."""
+"""The report: findings as they come. Each check has a time limit, and none hides another."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from botkit.doctor.findings import Finding, exit_code, of_error
+from botkit.doctor.findings import Finding, exit_code
 from botkit.errors import Parked
 from botkit.ports import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from botkit.doctor.findings import Check
 
 __all__ = ["Report"]
 
@@ -21,7 +22,7 @@ _LIMIT_S = 45.0
 
 @dataclass(kw_only=True, slots=True)
 class Report:
-    """All findings, and what the questions cost."""
+    """All findings, and what the calls to X cost."""
 
     clock: Clock
     findings: list[Finding] = field(default_factory=list[Finding])
@@ -30,23 +31,20 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """What the command ends with."""
+        """Return the exit code of the command."""
         return exit_code(self.findings)
 
     async def ask(
         self,
-        check: str,
+        check: Check,
         question: Callable[[], Awaitable[list[Finding]]],
         *,
-        about: str = "",
         limit_s: float = _LIMIT_S,
     ) -> None:
-        """Note what the question finds; whatever goes wrong with it is a finding, too."""
+        """Note the findings of the question; an error that it raises is a finding, too."""
         try:
             async with self.clock.timeout(limit_s):
                 found = await question()
-        except Parked as parked:
-            found = [of_error(check, parked, about=about)]
-        except Exception as error:  # noqa: BLE001 - a check that fails hides no other
-            found = [of_error(check, error, about=about)]
+        except (Exception, Parked) as error:  # noqa: BLE001 - a check that fails hides no other
+            found = [check.of_error(error)]
         self.findings += found

@@ -1,7 +1,7 @@
-"""The examination: every check in its order.
+"""The run of the doctor: every check in its order.
 
-It changes nothing but what asking with a login changes: a refresh that is due, and the state that
-X's answer proves. It never writes to X.
+It never writes to X. It changes only what a call with a login changes: a refresh that is due, and
+the state of the login that X's answer proves.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from botkit.bot.compose_client import (
 from botkit.client.logins.endpoints import AppKeys
 from botkit.client.system import SystemClock, SystemEntropy
 from botkit.doctor import account_standing
-from botkit.doctor.account_round import AccountRound
+from botkit.doctor.account_checks import AccountChecks
+from botkit.doctor.app_checks import AppChecks
 from botkit.doctor.app_keys import CheckedApp
-from botkit.doctor.app_round import AppRound
-from botkit.doctor.findings import fine, not_asked, of_error, untold, wrong
+from botkit.doctor.findings import Check, about_app
 from botkit.doctor.logins import NextStep
 from botkit.doctor.probes import Probes
 from botkit.doctor.report import Report
@@ -55,13 +55,13 @@ _UNREACHABLE = 4
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DoctorOptions:
-    """What the operator asked for.
+    """The operator's options.
 
     Attributes:
-        bot: The bot, why it cannot be loaded, or None when none is named.
-        account: Only this one, "" for all.
+        bot: The bot, the error that it cannot be loaded by, or None if none is named.
+        account: Check this account only; "" for all.
         opening: Opens the store that is there.
-        next_step: The command that helps a login.
+        next_step: Returns the command that helps a login.
         offline: Do not ask X.
     """
 
@@ -74,7 +74,7 @@ class DoctorOptions:
 
 async def examine(
     settings: Settings,
-    asked: DoctorOptions,
+    options: DoctorOptions,
     *,
     transport: Transport | None = None,
     clock: Clock | None = None,
@@ -83,36 +83,36 @@ async def examine(
     """Check everything that would make the first write fail."""
     time, chance = clock or SystemClock(), entropy or SystemEntropy()
     report = Report(clock=time)
-    report.findings.append(fine("settings", "every setting is known and can be read"))
-    report.findings += _bot(asked.bot)
+    report.findings.append(Check("settings").fine("every setting is known and can be read"))
+    report.findings += _check_bot(options.bot)
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(open_transport(settings, transport))
-        asking = Probes(opened, endpoints_of(settings), time, chance)
-        exam = _DoctorRun(settings, asked, report, stack)
-        await exam.open_store()
-        await exam.open_x(opened, chance)
-        way = asking if await exam.reaches_x(asking) else None
-        apps = exam.apps()
+        all_probes = Probes(opened, endpoints_of(settings), time, chance)
+        run = _DoctorRun(settings, options, report, stack)
+        await run.open_store()
+        await run.open_x(opened, chance)
+        probes = all_probes if await run.reaches_x(all_probes) else None
+        apps = run.apps()
         for app in apps:
             needs = settings.bot.source == "stream"
-            await AppRound(app, exam.x, needs_bearer=needs).make(report, way)
-        await exam.accounts_round(way)
-        if way is not None:
+            await AppChecks(app, run.x, needs_bearer=needs).run(report, probes)
+        await run.check_accounts(probes)
+        if probes is not None:
             for app in apps:
-                report.findings += account_standing.judge_app(app.name, way)
-            for account in exam.accounts:
-                report.findings += account_standing.judge_account(account, way)
+                report.findings += account_standing.judge_app(app.name, probes)
+            for account in run.accounts:
+                report.findings += account_standing.judge_account(account, probes)
     return report
 
 
 class _DoctorRun:
-    """What is opened on the way: the store, who is in it, and what speaks to X for them."""
+    """One run: the open store, its accounts and logins, and the client for X."""
 
     def __init__(
-        self, settings: Settings, asked: DoctorOptions, report: Report, stack: AsyncExitStack
+        self, settings: Settings, options: DoctorOptions, report: Report, stack: AsyncExitStack
     ) -> None:
         self._settings = settings
-        self._asked = asked
+        self._options = options
         self._report = report
         self._stack = stack
         self._store: Store | None = None
@@ -121,32 +121,34 @@ class _DoctorRun:
         self.x: X | None = None
 
     async def open_store(self) -> None:
-        """Open the store and see who is in it."""
+        """Open the store and read its accounts and logins."""
+        check, of_account = Check("store"), Check("account")
 
         async def look() -> list[Finding]:
             try:
-                store = await self._stack.enter_async_context(self._asked.opening())
+                store = await self._stack.enter_async_context(self._options.opening())
             except ConfigError as nothing_yet:
                 cause = f"No account is authorized yet: {nothing_yet.message}"
-                return [wrong("account", cause, nothing_yet.hint)]
+                return [of_account.wrong(cause, nothing_yet.hint)]
             everyone = await store.accounts.listing()
             self._rows = await store.credentials.listing()
             self._store = store
             count = len(everyone)
-            found = [fine("store", f"{count} account{'s' * (count != 1)} in {store.url}")]
+            found = [check.fine(f"{count} account{'s' * (count != 1)} in {store.url}")]
             try:
                 self.accounts = await self._chosen(store, everyone)
             except ConfigError as unknown:
-                return [*found, of_error("account", unknown)]
+                return [*found, of_account.of_error(unknown)]
             if not everyone:
-                cure = "Run botkit setup."
-                found.append(wrong("account", "No account is authorized yet.", cure))
+                found.append(
+                    of_account.wrong("No account is authorized yet.", "Run botkit setup.")
+                )
             return found
 
-        await self._report.ask("store", look)
+        await self._report.ask(check, look)
 
     async def _chosen(self, store: Store, everyone: Sequence[Account]) -> Sequence[Account]:
-        name = self._asked.account
+        name = self._options.account
         if not name:
             return everyone
         one = await store.accounts.get(name)
@@ -156,10 +158,11 @@ class _DoctorRun:
         return [one]
 
     async def open_x(self, transport: Transport, entropy: Entropy) -> None:
-        """Open the vault, and what speaks to X with what is in it."""
+        """Open the vault, and the client for X with the logins in it."""
         store = self._store
         if store is None or (not self._rows and await store.vault_check() is None):
             return  # nothing is sealed yet, and setup makes the key
+        check = Check("vault")
 
         async def look() -> list[Finding]:
             vault = await open_the_vault(self._settings, store)
@@ -174,38 +177,38 @@ class _DoctorRun:
                 )
             )
             await self.x.keeper.bearers.read()
-            return [fine("vault", "the key opens what is sealed")]
+            return [check.fine("the key opens what is sealed")]
 
-        await self._report.ask("vault", look)
+        await self._report.ask(check, look)
 
-    async def reaches_x(self, asking: Probes) -> bool:
-        """Whether X is there and may be asked; with what time it has there."""
-        url = self._settings.x.api_url
-        if self._asked.offline:
-            self._report.findings.append(not_asked("x", "X was not asked (--offline)."))
+    async def reaches_x(self, probes: Probes) -> bool:
+        """Return True if X is there and may be asked; check this machine's clock by X's."""
+        check, url = Check("x"), self._settings.x.api_url
+        if self._options.offline:
+            self._report.findings.append(check.not_asked("X was not asked (--offline)."))
             return False
         is_there = False
 
         async def look() -> list[Finding]:
             nonlocal is_there
-            status = await asking.whether_there()
+            status = await probes.status_of_x()
             if status in _NOT_X:
                 cause = f"{url} answers {status} to a call without credentials: that is not X."
-                return [untold("x", cause, "Check x.api_url and any proxy in between.")]
+                return [check.untold(cause, "Check x.api_url and any proxy in between.")]
             row = diagnose(status)
             if row.id in {"server-error", "gone"}:
                 cause = f"{row.cause} ({url} answers {status}.)"
-                return [untold("x", cause, row.cure, code=_UNREACHABLE)]
+                return [check.untold(cause, row.cure, code=_UNREACHABLE)]
             is_there = True
-            return [fine("x", f"{url} answers"), _clock(asking.clock_off)]
+            return [check.fine(f"{url} answers"), _check_clock(probes.clock_off)]
 
-        await self._report.ask("x", look)
+        await self._report.ask(check, look)
         return is_there
 
     def apps(self) -> list[CheckedApp]:
-        """The apps of these accounts; without a named account also all that have keys."""
+        """Return the apps of the accounts; if no account is named, also all that have keys."""
         names = {account.app for account in self.accounts}
-        if not self._asked.account:
+        if not self._options.account:
             names |= set(self._settings.apps)
             if not names or keys_of(self._settings.app_named()) != AppKeys():
                 names.add("default")
@@ -214,7 +217,7 @@ class _DoctorRun:
             try:
                 found.append(self._app(name))
             except ConfigError as missing:
-                self._report.findings.append(of_error("app", missing, about=f"app {name}"))
+                self._report.findings.append(Check("app", about_app(name)).of_error(missing))
         return found
 
     def _app(self, name: str) -> CheckedApp:
@@ -223,25 +226,25 @@ class _DoctorRun:
         uses = frozenset(row.kind for account in mine for row in self._rows_of(account))
         return CheckedApp(name=name, keys=keys_of(app), redirect_uri=app.redirect_uri, uses=uses)
 
-    async def accounts_round(self, asking: Probes | None) -> None:
-        """Every account's round."""
+    async def check_accounts(self, probes: Probes | None) -> None:
+        """Run the checks of every account."""
         if self._store is None:
             return
         limits = limits_of(self._settings)
         budget = self.x.budget if self.x else Budget(self._store, self._report.clock, limits)
         for account in self.accounts:
-            await AccountRound(
+            await AccountChecks(
                 account,
                 self._rows_of(account),
-                bot=self._asked.bot if isinstance(self._asked.bot, Bot) else Bot("botkit"),
+                bot=self._options.bot if isinstance(self._options.bot, Bot) else Bot("botkit"),
                 store=self._store,
                 budget=budget,
                 has_bearer=self._has_bearer(account.app),
-                next_step=self._asked.next_step,
-            ).make(self._report, asking, self.x)
+                next_step=self._options.next_step,
+            ).run(self._report, probes, self.x)
 
     def _rows_of(self, account: Account) -> list[CredentialRow]:
-        """Its logins through its app."""
+        """Return the account's logins through its app."""
         mine = (row for row in self._rows if row.account_id == account.id)
         return [row for row in mine if row.app == account.app]
 
@@ -254,23 +257,25 @@ class _DoctorRun:
             return False  # a line of its own says that there is no such app
 
 
-def _bot(bot: Bot | BotkitError | None) -> list[Finding]:
-    """Whether the bot can be loaded and its handlers served."""
+def _check_bot(bot: Bot | BotkitError | None) -> list[Finding]:
+    """Check that the bot can be loaded and its handlers served."""
+    check = Check("bot")
     if isinstance(bot, BotkitError):
         problems = bot.problems if isinstance(bot, ConfigError) else (bot.message,)
-        return [wrong("bot", problem, bot.hint) for problem in problems]
+        return [check.wrong(problem, bot.hint) for problem in problems]
     if bot is None:
-        return [fine("bot", "none is named: judged as one that may post and reply")]
-    return [fine("bot", f"{bot.name} may {', '.join(sorted(bot.may))}")]
+        return [check.fine("none is named: judged as one that may post and reply")]
+    return [check.fine(f"{bot.name} may {', '.join(sorted(bot.may))}")]
 
 
-def _clock(off: timedelta | None) -> Finding:
+def _check_clock(off: timedelta | None) -> Finding:
+    check = Check("clock")
     if off is None:
-        return untold("clock", "X did not say what time it has.")
+        return check.untold("X did not say what time it has.")
     seconds = off.total_seconds()
     if abs(seconds) <= _CLOCK_OFF_S:
-        return fine("clock", f"{abs(seconds):.0f} s from X's")
+        return check.fine(f"{abs(seconds):.0f} s from X's")
     minutes, left = divmod(round(abs(seconds)), 60)
     way = "behind" if seconds > 0 else "ahead of"
     cause = f"The clock of this machine is {minutes} min {left:02d} s {way} X's."
-    return wrong("clock", cause, "Set it by NTP.")
+    return check.wrong(cause, "Set it by NTP.")

@@ -53,13 +53,13 @@ def command(
     as_json: bool,
 ) -> int:
     """Check everything; the exit code says what the worst of it is."""
-    from botkit.doctor.findings import exit_code, not_asked, wrong
+    from botkit.doctor.findings import Check, exit_code
 
     try:
         settings = read_settings(config_file, overrides)
     except ConfigError as error:
-        faults = [wrong("settings", problem, error.hint) for problem in error.problems]
-        rest = not_asked("x", "Nothing else was looked at; first the settings.")
+        faults = [Check("settings").wrong(problem, error.hint) for problem in error.problems]
+        rest = Check("x").not_asked("Nothing else was looked at; first the settings.")
         _print([*faults, rest], str, as_json=as_json, more={})
         return exit_code(faults)
     from botkit.bot.serving import log_as
@@ -96,14 +96,14 @@ async def _examine(
     from botkit.cli.accounts.check import next_step
     from botkit.doctor.run import DoctorOptions, examine
 
-    asked = DoctorOptions(
+    options = DoctorOptions(
         bot=bot,
         account=account or "",
         offline=offline,
         opening=lambda: open_the_store(settings),
         next_step=next_step,
     )
-    return await examine(settings, asked)
+    return await examine(settings, options)
 
 
 def _print(

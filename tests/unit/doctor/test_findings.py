@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from botkit import errors
-from botkit.doctor.findings import Finding, exit_code, fine, not_asked, of_error, untold, wrong
+from botkit.doctor.findings import Check, Finding, exit_code
 from botkit.protocol.refusals.table import Topic, Verdict
 
 SUSPENDED = errors.Forbidden("x", status=403, codes=(64,), detail="Your account is suspended.")
@@ -36,28 +36,28 @@ SUSPENDED = errors.Forbidden("x", status=403, codes=(64,), detail="Your account 
 def test_each_error_is_a_verdict_with_its_code(
     error: BaseException, verdict: Verdict, code: int
 ) -> None:
-    found = of_error("check", error, about="app default")
+    found = Check("check", "app default").of_error(error)
     assert (found.verdict, found.exit_code) == (verdict, code)
     assert (found.id, found.about) == ("check", "app default")
 
 
 def test_an_error_that_nobody_expected_is_named_without_its_words() -> None:
-    found = of_error("check", ZeroDivisionError("a secret"))
+    found = Check("check").of_error(ZeroDivisionError("a secret"))
     assert "ZeroDivisionError" in found.cause
     assert "secret" not in found.cause
 
 
 def test_what_is_missing_stands_in_the_finding() -> None:
     denied = errors.MissingScope(operation="a", have=["b"], need=["c"], cure="d")
-    found = of_error("access", denied)
+    found = Check("access").of_error(denied)
     assert (found.have, found.need, found.cure) == (("b",), ("c",), "d")
 
 
 def test_an_answer_about_something_else_leads_to_its_own_line() -> None:
-    found = of_error("login", SUSPENDED, about="@greeter", topic=Topic.LOGIN)
+    found = Check("login", "@greeter").of_error(SUSPENDED, topic=Topic.LOGIN)
     assert (found.verdict, found.cure) == (Verdict.UNTOLD, "See the line account.")
-    assert of_error("account", SUSPENDED, topic=Topic.STANDING).verdict is Verdict.WRONG
-    assert of_error("account", SUSPENDED).cause.endswith("Your account is suspended.")
+    assert Check("account").of_error(SUSPENDED, topic=Topic.STANDING).verdict is Verdict.WRONG
+    assert Check("account").of_error(SUSPENDED).cause.endswith("Your account is suspended.")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_an_answer_about_what_has_no_line_of_its_own_is_wrong_where_it_came(
     code: int, cure: str
 ) -> None:
     error = errors.Unauthorized("x", status=401, codes=(code,))
-    found = of_error("login.oauth1", error, about="@greeter", topic=Topic.LOGIN)
+    found = Check("login.oauth1", "@greeter").of_error(error, topic=Topic.LOGIN)
     assert (found.verdict, found.exit_code) == (Verdict.WRONG, 2)
     assert cure in found.cure
 
@@ -75,7 +75,7 @@ def test_an_answer_about_what_has_no_line_of_its_own_is_wrong_where_it_came(
 def test_an_answer_behind_an_error_is_what_counts() -> None:
     error = errors.InvalidClient("x", hint="y")
     error.__cause__ = errors.Unauthorized("x", status=401, title="unauthorized_client")
-    assert "does not say which" in of_error("keys.client", error).cause
+    assert "does not say which" in Check("keys.client").of_error(error).cause
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,9 @@ def test_store_comes_before_person_before_reach_before_doubt(codes: list[int], w
 
 
 def test_the_four_ways_to_say_it() -> None:
-    assert fine("a").exit_code == 0
-    assert wrong("a", "b", "c").exit_code == 2
-    assert untold("a", "b").exit_code == 1
-    assert (not_asked("a", "b").verdict, not_asked("a", "b").exit_code) == (Verdict.UNTOLD, 0)
+    check = Check("a")
+    assert check.fine().exit_code == 0
+    assert check.wrong("b", "c").exit_code == 2
+    assert check.untold("b").exit_code == 1
+    left_out = check.not_asked("b")
+    assert (left_out.verdict, left_out.exit_code) == (Verdict.UNTOLD, 0)

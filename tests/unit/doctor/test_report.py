@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from botkit.doctor.findings import Finding, fine
+from botkit.doctor.findings import Check, Finding
 from botkit.doctor.report import Report
 from botkit.errors import Parked
 from botkit.sandbox.harness.clock import VirtualClock
 
 
 async def _well() -> list[Finding]:
-    return [fine("well")]
+    return [Check("well").fine()]
 
 
 async def _raises() -> list[Finding]:
@@ -26,7 +26,7 @@ async def _parks() -> list[Finding]:
 async def test_whatever_goes_wrong_with_one_the_others_are_asked() -> None:
     report = Report(clock=VirtualClock())
     for name, question in (("a", _raises), ("b", _parks), ("c", _well)):
-        await report.ask(name, question)
+        await report.ask(Check(name), question)
     assert [found.id for found in report.findings] == ["a", "b", "well"]
     assert "ZeroDivisionError" in report.findings[0].cause
     assert report.findings[1].cause == "It waits for: credits."
@@ -42,7 +42,7 @@ async def test_a_question_without_an_answer_ends_by_its_time_limit() -> None:
         return []
 
     async with asyncio.TaskGroup() as group:
-        asked = group.create_task(report.ask("slow", waits, limit_s=30))
+        asked = group.create_task(report.ask(Check("slow"), waits, limit_s=30))
         await clock.at_rest()
         assert not asked.done()
         await clock.advance(timedelta(seconds=31))

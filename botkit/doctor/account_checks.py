@@ -1,10 +1,11 @@
-"""All questions about one account: its logins, what they allow, its budget, its label."""
+"""All checks of one account: its logins, what they allow, its budget, its label."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from botkit.doctor import abilities, logins
+from botkit.doctor.findings import Check, about_account
 from botkit.protocol.api import requests
 from botkit.protocol.rules import pricing
 
@@ -22,18 +23,18 @@ if TYPE_CHECKING:
     from botkit.ports import Store
     from botkit.runtime.writes.budget import Budget
 
-__all__ = ["AccountRound"]
+__all__ = ["AccountChecks"]
 
 _LOGINS_LIMIT_S = 120.0
 """A refresh that is due, and a second question for a token that was refused."""
 
 
-class AccountRound:
-    """The round of one account.
+class AccountChecks:
+    """The checks of one account, in their order.
 
     Args:
         rows: Its logins as they are stored.
-        bot: Whose `may` and scopes are wanted.
+        bot: The bot whose `may` and scopes are wanted.
         has_bearer: Whether its app has a bearer token.
     """
 
@@ -57,25 +58,24 @@ class AccountRound:
         self._next_step = next_step
         self._profile: User | None = None
 
-    async def make(self, report: Report, asking: Probes | None, x: X | None) -> None:
-        """Ask everything; X only with `asking`, and only if the logins can be opened."""
-        account, about = self._account, f"@{self._account.username}"
-        if asking is None or x is None:
+    async def run(self, report: Report, probes: Probes | None, x: X | None) -> None:
+        """Run every check; X is asked if there are `probes`, and the logins can be opened."""
+        account, about = self._account, about_account(self._account)
+        if probes is None or x is None:
             report.findings += logins.stored_logins(account, self._rows, next_step=self._next_step)
         else:
             await report.ask(
-                "login",
-                lambda: self._ask_x(report, asking, x),
-                about=about,
+                Check("login", about),
+                lambda: self._ask_x(report, probes, x),
                 limit_s=_LOGINS_LIMIT_S,
             )
-        await report.ask("access", self._able, about=about)
+        await report.ask(Check("access", about), self._access)
         await report.ask(
-            "budget", lambda: abilities.check_budget(account, self._budget), about=about
+            Check("budget", about), lambda: abilities.check_budget(account, self._budget)
         )
-        await report.ask("label", self._labelled, about=about)
+        await report.ask(Check("label", about), self._label)
 
-    async def _ask_x(self, report: Report, asking: Probes, x: X) -> list[Finding]:
+    async def _ask_x(self, report: Report, probes: Probes, x: X) -> list[Finding]:
         account, ask = self._account, requests.get_me()
         price = pricing.price_usd(ask)
 
@@ -85,21 +85,20 @@ class AccountRound:
             report.cost_usd += price
 
         found, self._profile = await logins.ask_logins(
-            x.keeper, account, asking, next_step=self._next_step, on_asked=note
+            x.keeper, account, probes, next_step=self._next_step, on_asked=note
         )
         # What X said of access levels is stored by now.
         listed = await self._store.credentials.listing(account.id)
         self._rows = [row for row in listed if row.app == account.app]
         return found
 
-    async def _able(self) -> list[Finding]:
+    async def _access(self) -> list[Finding]:
         held = abilities.holdings_of(self._rows, has_bearer=self._has_bearer)
         bot = self._bot
         return abilities.check_access(
             self._account, held, may=bot.may, scopes=bot.scopes, rows=self._rows
         )
 
-    async def _labelled(self) -> list[Finding]:
+    async def _label(self) -> list[Finding]:
         confirmed = {mark.step for mark in await self._store.accounts.marks(self._account.id)}
-        asked = self._profile is not None
-        return abilities.check_label(self._account, self._profile, confirmed, asked=asked)
+        return abilities.check_label(self._account, self._profile, confirmed)
