@@ -19,6 +19,7 @@ extensions = [
     "command_line",
     "error_tree",
     "house_figure",
+    "log_events",
     "plain_docstrings",
     "settings_table",
 ]

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TWO_WAYS", "open_runtime", "the_accounts"]
 
-_log = structlog.get_logger("botkit.bot")
+_log = structlog.get_logger(__name__)
 
 TWO_WAYS = (
     "Two ways on: `botkit setup` authorizes an account of X;"
@@ -135,7 +135,7 @@ async def _accounts_at_start(settings: Settings, store: Store) -> tuple[Account,
     except ConfigError as none:
         if not settings.connect.on:
             raise
-        _log.warning("no account yet: botkit accounts invite", why=none.message)
+        _log.warning("account.none_yet", next_step="botkit accounts invite", why=none.message)
         return ()
 
 

@@ -59,7 +59,7 @@ __all__ = [
     "rescue_of",
 ]
 
-_log = structlog.get_logger("botkit.vault")
+_log = structlog.get_logger(__name__)
 
 _RESCUE_SUFFIX = ".rescue"
 _LOCKS_SUFFIX = "-logins"
@@ -168,7 +168,7 @@ async def renew_the_vault(settings: Settings, store: Store, vault: VaultPort) ->
     if key is not None:
         previous = await asyncio.to_thread(find_previous_key, settings, store_id=store.store_id)
         vault.learn(key, previous=previous)
-        _log.info("vault key renewed")
+        _log.info("vault_key.renewed")
 
 
 async def _renew_key(settings: Settings, store: Store, vault: VaultPort) -> None:

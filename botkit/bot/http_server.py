@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Http", "check_connect", "open_http"]
 
-_log = structlog.get_logger("botkit.web")
+_log = structlog.get_logger(__name__)
 
 _SOURCE = "connect"
 
@@ -109,9 +109,9 @@ async def open_http(
         routes |= await _connect_routes(bot, settings, running, fence)
     host = settings.http.host
     async with WebServer(host, settings.http.port, routes, site=BOT_SITE) as server:
-        _log.info("http server", host=host, port=server.port, paths=sorted(routes))
+        _log.info("http_server.started", host=host, port=server.port, paths=sorted(routes))
         if not _is_loopback(host):
-            _log.warning("the http server can be reached from other machines", host=host)
+            _log.warning("http_server.exposed", host=host)
         yield Http(server=server, health=health)
 
 
@@ -151,7 +151,7 @@ async def _connect_routes(
             await running.x.keeper.reload()
             await running.newcomers.look()
         except StateError as error:
-            _log.error("account not taken on", account=login.account.username, why=str(error))
+            _log.error("account.not_joined", account=login.account.username, why=str(error))
             return "could not take the account up just now: tell its operator to restart it"
         running.dispatcher.feeder.rescan()
         refusal = running.newcomers.refusal(login.account.id)

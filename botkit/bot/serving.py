@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["log_as", "serve", "serve_bot"]
 
-_log = structlog.get_logger("botkit.run")
+_log = structlog.get_logger(__name__)
 
 _GRACE_S = 1.5
 _OK, _INTERRUPTED = 0, 130
@@ -100,7 +100,7 @@ async def serve(
     await asyncio.to_thread(_must_be_set_up, settings)
     warning = await asyncio.to_thread(warning_of_key, settings)
     if warning:
-        _log.warning("key beside the store", why=warning)
+        _log.warning("vault_key.beside_store", why=warning)
     with _Signals(settings.run.drain_s) as signals:
         async with (
             open_store(settings.store_url, clock=SystemClock(), create=False) as store,
@@ -119,10 +119,10 @@ async def serve(
             running.tasks.start(remind_of_label(running, store), "label")
             with Watchdog(lambda: running.dispatcher.running, steady=SystemClock().monotonic):
                 await signals.stop.wait()
-            _log.info("stopping", drain_s=settings.run.drain_s)
+            _log.info("bot.stopping", drain_s=settings.run.drain_s)
             await running.stop(0.0 if signals.code else None)
         if running.stubborn:
-            _log.error("handlers do not end; leaving without them", handlers=running.stubborn)
+            _log.error("handlers.abandoned", handlers=running.stubborn)
             os._exit(signals.code)
         return signals.code
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Lease"]
 
-_log = structlog.get_logger("botkit.lease")
+_log = structlog.get_logger(__name__)
 
 _LOOK_AGAIN_S = 0.5
 
@@ -118,7 +118,7 @@ class Lease:
                     hint="Stop it first, or give this one a store of its own.",
                 )
             if not said:
-                _log.info("waiting for the lease", lease=self._name, holder=self.rival)
+                _log.info("lease.awaited", lease=self._name, holder=self.rival)
                 said = True
             await self._clock.sleep(_LOOK_AGAIN_S)
 
@@ -141,7 +141,7 @@ class Lease:
                 return  # given back meanwhile
             except StoreUnavailable as error:
                 if not failing:
-                    _log.error("the lease cannot be renewed", lease=self._name, why=str(error))
+                    _log.error("lease.not_renewed", lease=self._name, why=str(error))
                 failing = True
             else:
                 failing = False
@@ -184,7 +184,7 @@ class Lease:
         try:
             await self.keep()
         except LeaseLost as lost:
-            _log.warning("lease lost", lease=self._name, why=lost.message)
+            _log.warning("lease.lost", lease=self._name, why=lost.message)
 
     def _held(self) -> Fence:
         if self._fence is None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MentionsPoll"]
 
-_log = structlog.get_logger("botkit.mentions")
+_log = structlog.get_logger(__name__)
 
 _SNOWFLAKE_SHIFT = 22
 _OVERLAP_MS = 30_000
@@ -109,7 +109,12 @@ class MentionsPoll(Poll):
         newest = max("", objects.read_posts(response).newest_id or "", key=_number)
         cursor = _Cursor(floor=newest, newest=newest)
         await self._store.progress.set_checkpoint(self._checkpoint(cursor.to_text()))
-        _log.info("mentions start at now", account=self._account.id, after=newest or "the first")
+        _log.info(
+            "source.started_at_now",
+            source="mentions",
+            account=self._account.id,
+            after=newest or "the first",
+        )
         return 0
 
 

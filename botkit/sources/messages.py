@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MessagesPoll"]
 
-_log = structlog.get_logger("botkit.messages")
+_log = structlog.get_logger(__name__)
 
 _FEWEST = 1
 _OVERLAP = 30_000 << 22
@@ -84,7 +84,7 @@ class MessagesPoll(Poll):
         ids = [message.id for message in objects.read_messages(response)]
         newest = max(ids, key=_number, default="0")
         await self._store.progress.set_checkpoint(self._checkpoint(f"{newest} {newest}"))
-        _log.info("messages start at now", account=self._account.id)
+        _log.info("source.started_at_now", source="messages", account=self._account.id)
         return 0
 
     async def _page(self, token: str | None, *, max_results: int = 100) -> Response:

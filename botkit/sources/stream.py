@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ActivityStream"]
 
-_log = structlog.get_logger("botkit.stream")
+_log = structlog.get_logger(__name__)
 
 _SILENCE_S = 30.0
 """X sends a keep-alive every 20 s; this adds slack for jitter."""
@@ -103,9 +103,7 @@ class ActivityStream:
         """Accounts without subscriptions, and when to try again (on the clock that runs on)."""
         self._backoff = StreamBackoff()
         self._poked = asyncio.Event()
-        self._outage = StoreOutage(
-            _log, "events wait for the store", clock=clock, ladder=EVERY_SECOND
-        )
+        self._outage = StoreOutage(_log, "events of the stream", clock=clock, ladder=EVERY_SECOND)
         self._last_heard: datetime | None = None
 
     @property
@@ -146,7 +144,7 @@ class ActivityStream:
                 await self._read(refused)
             except (BotkitError, Parked) as problem:
                 wait_s = self._wait_after(problem)
-                _log.warning("stream down", app=self._app, why=str(problem), wait_s=wait_s)
+                _log.warning("stream.disconnected", app=self._app, why=str(problem), wait_s=wait_s)
                 self._report(self.name, "waiting", str(problem))
                 if isinstance(problem, _PASSING):
                     await self._clock.sleep(wait_s)
@@ -178,7 +176,7 @@ class ActivityStream:
         return [why for _, why in prepared.refused]
 
     def _put_off(self, account: Account, problem: BotkitError | Parked) -> None:
-        _log.warning("not subscribed yet", account=account.id, why=str(problem))
+        _log.warning("account.not_subscribed", account=account.id, why=str(problem))
         self._unprepared[account.id] = self._clock.monotonic() + _CONFIG_RETRY_S
 
     async def _take_in(self) -> None:
@@ -200,7 +198,7 @@ class ActivityStream:
         splitter = LineSplitter()
         async with self._sender.stream(requests.activity_stream(), account_id=first) as stream:
             await self._close_gaps()
-            _log.info("stream live", app=self._app)
+            _log.info("stream.connected", app=self._app)
             self._report(self.name, "live", "; ".join(refused))
             self._on_connected()
             try:
@@ -225,7 +223,7 @@ class ActivityStream:
             skipped = splitter.skipped
             lines = [line for line in splitter.feed(chunk) if line]
             if splitter.skipped != skipped:
-                _log.error("stream line over the limit skipped", app=self._app)
+                _log.error("stream_line.too_long", app=self._app)
             if lines:
                 await self._take(lines)
             if self._unprepared:
@@ -248,12 +246,12 @@ class ActivityStream:
             except StreamClosed as error:
                 closed = error
             except MalformedAnswer as error:
-                _log.error("stream line that is no JSON", app=self._app, why=str(error))
+                _log.error("stream_line.malformed", app=self._app, why=str(error))
             else:
                 for event in events:
                     by_account[event.account_id].append(event)
         for account_id in by_account.keys() - self._accounts.keys():
-            _log.warning("events for an account we do not serve", account=account_id)
+            _log.warning("event.for_unknown_account", account=account_id)
             del by_account[account_id]
         for account_id, events in by_account.items():
             await self._record(account_id, events)
@@ -324,7 +322,7 @@ class ActivityStream:
             for gap in gaps:
                 await asyncio.shield(self._store.progress.open_gap(gap))
         except BotkitError as error:
-            _log.warning("gap not recorded", why=str(error))
+            _log.warning("gap.not_recorded", why=str(error))
 
     async def _close_gaps(self) -> None:
         """The polls that follow each connect read what came in the gap."""

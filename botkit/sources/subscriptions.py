@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MESSAGE_KINDS", "POST_KINDS", "Prepared", "Subscriptions"]
 
-_log = structlog.get_logger("botkit.subscriptions")
+_log = structlog.get_logger(__name__)
 
 POST_KINDS = ("post.mention.create", "post.reply.create", "post.quote.create")
 MESSAGE_KINDS = ("dm.received",)
@@ -90,13 +90,13 @@ class Subscriptions:
             held = await self._sender.kinds(account.id)
             scopes = " ".join(sorted({scope for have in held.values() for scope in have}))
             why = f"X refused {kind} (granted: {scopes}): {error.detail or error.title}"
-            _log.warning("subscription refused", account=account.id, kind=kind, why=why)
+            _log.warning("subscription.refused", account=account.id, kind=kind, why=why)
             return why
         except ResponseError as error:
             if error.status != _CONFLICT:
                 raise
             # Somebody else of ours (setup, a bot that runs) was faster; it is proven by listing.
-        _log.info("subscription created", account=account.id, kind=kind)
+        _log.info("subscription.created", account=account.id, kind=kind)
         return ""
 
     async def _prove(self, account: Account, created: Iterable[str]) -> None:
@@ -124,7 +124,7 @@ class Subscriptions:
         ]
         if stale:
             await self._sender.send(requests.delete_subscriptions(stale), account_id=account.id)
-            _log.info("stale subscriptions removed", account=account.id, count=len(stale))
+            _log.info("subscription.removed_as_stale", account=account.id, count=len(stale))
 
     async def _watch_revocations(self, account: Account, there: Iterable[Subscription]) -> None:
         """Ask for `oauth.revoke` too; a refusal means that X does not offer it here."""
@@ -136,7 +136,9 @@ class Subscriptions:
         try:
             await self._sender.send(request, account_id=account.id)
         except BotkitError as error:
-            _log.info("oauth.revoke is not offered", account=account.id, why=str(error))
+            _log.info(
+                "subscription.not_offered", kind="oauth.revoke", account=account.id, why=str(error)
+            )
 
     async def _listing(self, account: Account) -> list[Subscription]:
         found: list[Subscription] = []

@@ -34,20 +34,20 @@ class StoreOutage:
 
     Args:
         log: The component's logger.
-        event: The log event that says that the component waits.
+        waiting: The thing that waits, in words for the log ("events", "refresh").
         ladder: The waits between two tries.
     """
 
     def __init__(
         self,
         log: FilteringBoundLogger,
-        event: str,
+        waiting: str,
         *,
         clock: Clock,
         ladder: Ladder = STORE_LADDER,
     ) -> None:
         self._log = log
-        self._event = event
+        self._waiting = waiting
         self._clock = clock
         self._ladder = ladder
         self._said = ""
@@ -73,11 +73,11 @@ class StoreOutage:
         why = str(error)
         if why != self._said:
             self._said = why
-            self._log.error(self._event, **fields, why=why)
+            self._log.error("store.unavailable", waiting=self._waiting, **fields, why=why)
         await self._clock.sleep(self._ladder.step_s(failures))
 
     def end(self) -> None:
         """Note that the store took a call; say so if it had not before."""
         if self._said:
             self._said = ""
-            self._log.info("the store can be used again")
+            self._log.info("store.available_again", waiting=self._waiting)

@@ -11,27 +11,27 @@ if TYPE_CHECKING:
 
 __all__ = ["AbuseLog"]
 
-_log = structlog.get_logger("botkit.web")
+_log = structlog.get_logger(__name__)
 
 _MOST = 30
 _SPAN_S = 60.0
 
 
 class AbuseLog:
-    """At most 30 warnings a minute; then one says how many were left out."""
+    """Log at most 30 warnings a minute, and count those left out in the line after it."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._since_s = clock.monotonic()
         self._said = 0
 
-    def __call__(self, what: str, **facts: Any) -> None:
-        """Say it, unless too much was said already."""
+    def warning(self, event: str, **fields: Any) -> None:
+        """Log this event, unless the minute has 30 already."""
         now_s = self._clock.monotonic()
         if now_s - self._since_s >= _SPAN_S:
             if self._said > _MOST:
-                _log.warning("more was refused", times=self._said - _MOST)
+                _log.warning("refusals.left_out", times=self._said - _MOST)
             self._since_s, self._said = now_s, 0
         self._said += 1
         if self._said <= _MOST:
-            _log.warning(what, **facts)
+            _log.warning(event, **fields)

@@ -15,7 +15,7 @@ from botkit.web.responses import WebResponse, to_wire
 
 __all__ = ["Connections", "Limits"]
 
-_log = structlog.get_logger("botkit.web")
+_log = structlog.get_logger(__name__)
 
 _END_OF_HEAD = b"\r\n\r\n"
 
@@ -148,7 +148,7 @@ class _Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """Return the fixed answer, whatever was wrong."""
         del message
-        _log.warning("request refused", status=status, kind=type(exc).__name__)
+        _log.warning("request.refused", status=status, kind=type(exc).__name__)
         if request.writer.output_size > 0:
             raise ConnectionError("an answer is under way already")
         return to_wire(self._all.refused)

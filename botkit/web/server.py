@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Site", "WebRoute", "WebServer"]
 
-_log = structlog.get_logger("botkit.web")
+_log = structlog.get_logger(__name__)
 
 _NO_BODY = BodyLimit(size_bytes=0)
 
@@ -168,7 +168,7 @@ class WebServer:
         try:
             return await checked.answer(request)
         except BotkitError as error:
-            _log.error("request not answered", path=request.path, why=str(error))
+            _log.error("request.failed", path=request.path, why=str(error))
             return page_response(self._site.trouble)
 
     def _checked(self, request: WebRequest, route: WebRoute | None) -> WebRoute | WebResponse:

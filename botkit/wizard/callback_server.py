@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CallbackServer"]
 
-_log = structlog.get_logger("botkit.setup")
+_log = structlog.get_logger(__name__)
 
 _MAX_REFUSED = 100
 _HTTP_PORT = 80
@@ -114,7 +114,7 @@ class CallbackServer:
         def sent(lost: ConnectionError | None) -> None:
             # The answer must be out before the port closes, so the login ends only now.
             if lost is not None:
-                _log.info("the browser did not wait for the answer")
+                _log.info("browser.left_early")
             self._maybe_end(page, failure)
 
         return page_response(page, sent=sent)
@@ -127,7 +127,7 @@ class CallbackServer:
         except StateMismatch as mismatch:
             self._finishing -= 1
             self._refused += 1
-            _log.warning("callback refused", reason=mismatch.message, refused=self._refused)
+            _log.warning("callback.refused", reason=mismatch.message, refused=self._refused)
             return PAGES["unknown"], self._too_many()
         except Exception as error:  # noqa: BLE001 - it is raised where the login is awaited
             return PAGES[outcome_of(error)], error

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["ACCOUNT_ID", "RUNNING", "prepare", "secret"]
 
 ACCOUNT_ID = "1"
-RUNNING = '"event": "running"'
+RUNNING = '"event": "bot.started"'
 """Stands in the line that `botkit run` logs when it hears."""
 
 _TOKEN_LENGTH = 91

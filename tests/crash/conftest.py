@@ -126,7 +126,7 @@ class Machine:
 
     def starts(self) -> int:
         """How many runs came as far as running."""
-        return self.said().count('"event": "running"')
+        return self.said().count('"event": "bot.started"')
 
     def do(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""

@@ -22,7 +22,7 @@ def test_a_running_bot_goes_on_with_the_new_key_and_refreshes(
     until(machine.starts)
     done = machine.do("accounts", "rekey")
     assert done.returncode == 0, done.stderr
-    until(lambda: "vault key renewed" in machine.said(), why=machine.said)
+    until(lambda: "vault_key.renewed" in machine.said(), why=machine.said)
     with closing(sqlite3.connect(machine.folder / "botkit.db")) as connection, connection:
         connection.execute("UPDATE credential SET access_until = since, granted_at = since - 1")
     check = machine.do("accounts", "check", "--json")

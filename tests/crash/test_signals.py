@@ -106,7 +106,7 @@ def test_a_second_sigterm_ends_it_at_once_with_143(world, machine, until):
     process = busy(world, machine, until, LONG)
 
     process.send_signal(signal.SIGTERM)
-    until(lambda: '"stopping"' in machine.said())
+    until(lambda: '"bot.stopping"' in machine.said())
     process.send_signal(signal.SIGTERM)
 
     assert ended(process, within_s=2) == 143

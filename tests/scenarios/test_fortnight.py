@@ -416,7 +416,7 @@ def _judge(world: Fortnight, lines: list[dict[str, Any]]) -> None:
         logged = [
             line
             for line in lines
-            if line["event"] == "login state"
+            if line["event"] == "login.state_changed"
             and line["account"] == status.account_id
             and line["status"] == status.status.value
             and at - SOON <= line["at"] <= at

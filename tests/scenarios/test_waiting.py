@@ -253,7 +253,7 @@ async def test_a_lost_answer_to_a_refresh_from_the_alarm_to_the_next_login_witho
             while not refreshes(sandbox):
                 await sandbox.advance(60)
             (first,) = refreshes(sandbox)
-            (alarm,) = [line for line in lines if line["event"] == "login state"]
+            (alarm,) = [line for line in lines if line["event"] == "login.state_changed"]
             assert (alarm["status"], alarm["log_level"]) == ("UNCERTAIN", "warning")
             assert alarm["at"] - first.at < timedelta(seconds=5)
             assert "botkit setup --account greeter" in alarm["next_step"]

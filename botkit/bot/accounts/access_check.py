@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TOO_LITTLE", "access_part", "check_access", "denials_of", "words_for"]
 
-_log = structlog.get_logger("botkit.bot")
+_log = structlog.get_logger(__name__)
 
 TOO_LITTLE = "too little"
 """The state that `botkit status` shows of an account whose logins do not reach."""
@@ -82,7 +82,7 @@ async def check_access(
         return
     if force:
         for account, denied in found:
-            _log.error("access", account=account.username, why=str(denied))
+            _log.error("access.insufficient", account=account.username, why=str(denied))
         return
     await store.progress.report(
         [

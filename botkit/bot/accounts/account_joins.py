@@ -24,7 +24,7 @@ from botkit.runtime.life.ticks import Scheduler
 
 __all__ = ["AccountJoins"]
 
-_log = structlog.get_logger("botkit.bot")
+_log = structlog.get_logger(__name__)
 
 
 class AccountJoins(msgspec.Struct, kw_only=True):
@@ -90,7 +90,7 @@ class AccountJoins(msgspec.Struct, kw_only=True):
             return
         await self.scheduler.add(account.id)
         self._act_for(account, sources, reasons)
-        _log.info("account joined", account=account.username, sources=dict(reasons))
+        _log.info("account.joined", account=account.username, sources=dict(reasons))
 
     async def _keep_up(self, account: Account) -> None:
         """Hear one of ours through its app of now, by what that app can do now."""
@@ -112,7 +112,7 @@ class AccountJoins(msgspec.Struct, kw_only=True):
         self._act_for(account, sources, reasons, gone=gone)
         for name in gone:
             self.reports(name, "ended")
-        _log.info("account heard anew", account=account.username, sources=dict(reasons))
+        _log.info("account.sources_restarted", account=account.username, sources=dict(reasons))
 
     def _act_for(
         self,
@@ -133,6 +133,6 @@ class AccountJoins(msgspec.Struct, kw_only=True):
     def _say_once(self, account: Account, why: str) -> None:
         if self._refused.get(account.id) != why:
             self._refused[account.id] = why
-            _log.error("account not taken on", account=account.username, why=why)
+            _log.error("account.not_joined", account=account.username, why=why)
             state = "behind" if account.id in self.accounts else "stopped"
             self.reports(f"account/{account.id}", state, why)

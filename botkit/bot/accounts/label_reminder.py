@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["remind_of_label"]
 
-_log = structlog.get_logger("botkit.label")
+_log = structlog.get_logger(__name__)
 
 
 async def remind_of_label(running: RunningBot, store: Store) -> None:
@@ -32,7 +32,8 @@ async def remind_of_label(running: RunningBot, store: Store) -> None:
         label = judge(await _profile(running, account), confirmed)
         if not label.complete:
             _log.warning(
-                "the automated-account label is not complete: botkit checklist",
+                "label.incomplete",
+                next_step="botkit checklist",
                 account=account.username,
                 done=label.done,
                 steps=len(STEPS),
@@ -44,6 +45,6 @@ async def _profile(running: RunningBot, account: Account) -> User | None:
     try:
         response = await running.x.sender.send(requests.get_me(), account_id=account.id)
     except (BotkitError, Parked) as problem:
-        _log.info("the label could not be looked up", account=account.username, why=str(problem))
+        _log.info("label.not_read", account=account.username, why=str(problem))
         return None
     return next(iter(objects.read_users(response)), None)

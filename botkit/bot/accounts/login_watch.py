@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LoginWatch"]
 
-_log = structlog.get_logger("botkit.bot")
+_log = structlog.get_logger(__name__)
 
 _STORE = Ladder(steps_s=(1.0, 5.0, 15.0, 60.0))
 _PARTS = {
@@ -75,9 +75,7 @@ class LoginWatch:
         self._reports = reports
         self._changes: deque[LoginStatus] = deque()
         self._wake = asyncio.Event()
-        self._outage = StoreOutage(
-            _log, "a change of a login waits for the store", clock=clock, ladder=_STORE
-        )
+        self._outage = StoreOutage(_log, "change of a login", clock=clock, ladder=_STORE)
         self._lacking: dict[str, str] = {}
         self._states: dict[tuple[str, str, CredentialKind], LoginState] = {}
 
@@ -190,5 +188,5 @@ class LoginWatch:
             return
         self._lacking[account.id] = words
         if words:
-            _log.warning("access", account=account.username, why=words)
+            _log.warning("access.insufficient", account=account.username, why=words)
         self._reports(access_part(account), TOO_LITTLE if words else "enough", words)

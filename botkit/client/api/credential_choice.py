@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ChosenCredential", "CredentialChooser"]
 
-_log = structlog.get_logger("botkit.api")
+_log = structlog.get_logger(__name__)
 
 _MOST_CHOSEN = 20_000
 _OUT_OF_BOUNDS = 135
@@ -215,7 +215,7 @@ class CredentialChooser:
         except (InvalidGrant, InvalidClient) as final:
             raise Parked("login") from final
         except (ResponseError, TransportError) as trouble:
-            _log.warning("token not renewed after a 401", owner=caller.owner, why=str(trouble))
+            _log.warning("token.not_renewed", owner=caller.owner, why=str(trouble))
             return False
         return fresh is not None
 
@@ -263,5 +263,5 @@ class CredentialChooser:
         if abs(clock_off - self._clock_off) < _CLOCK_OFF and _OUT_OF_BOUNDS not in error.codes:
             return False
         self._clock_off = clock_off
-        _log.warning("our clock is not X's", off_s=round(clock_off.total_seconds()))
+        _log.warning("clock.skewed", off_s=round(clock_off.total_seconds()))
         return True

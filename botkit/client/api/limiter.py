@@ -28,7 +28,7 @@ __all__ = ["Limiter", "WindowKey"]
 WindowKey = tuple[str, str]
 """Operation id, and the owner: an account id, or `app/NAME`."""
 
-_log = structlog.get_logger("botkit.limiter")
+_log = structlog.get_logger(__name__)
 
 _IN_PLACE_S = 5.0
 _JITTER_S = (0.25, 2.0)
@@ -180,7 +180,7 @@ class Limiter:
         span_s += self._jitter_s()
         lane.held_until_s = max(lane.held_until_s, self._clock.monotonic() + span_s)
         _log.warning(
-            "rate limited",
+            "rate_limit.reached",
             operation=key[0],
             owner=key[1],
             wait_s=round(span_s),
@@ -196,7 +196,7 @@ class Limiter:
         span_s = min(_NO_CREDIT_S * 2**times, _NO_CREDIT_MOST_S)
         self._broke[owner] = (self._clock.monotonic() + span_s, min(times + 1, 8))
         until = self._at(span_s)
-        _log.error("out of credit", owner=owner, next_try=until.isoformat())
+        _log.error("credit.exhausted", owner=owner, next_try=until.isoformat())
         return until
 
     def _wait_s(self, key: WindowKey) -> float:

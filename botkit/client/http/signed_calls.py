@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SignedCalls"]
 
-_log = structlog.get_logger("botkit.login")
+_log = structlog.get_logger(__name__)
 
 _CLOCK_OFF = timedelta(seconds=60)
 _NO_EXTRA: Mapping[str, Secret | str] = MappingProxyType({})
@@ -60,7 +60,7 @@ class SignedCalls:
         if off is None or abs(off - self._clock_off) < _CLOCK_OFF:
             return answer
         self._clock_off = off
-        _log.warning("our clock is not X's", off_s=round(off.total_seconds()))
+        _log.warning("clock.skewed", off_s=round(off.total_seconds()))
         return await self._send(template, request, extra)
 
     async def _send(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BearerKeeper", "forget_bearer", "is_bearer_kept", "keep_bearer"]
 
-_log = structlog.get_logger("botkit.tokens")
+_log = structlog.get_logger(__name__)
 
 _APART_S = 30.0
 _GAP_S = 60.0
@@ -181,7 +181,7 @@ class BearerKeeper:
             if kept is not None and kept.config_fingerprint in {_GIVEN, about}:
                 await self._rows.set_state(kept, row.status, row.reason)
         except StateError as error:
-            _log.error("login state not stored", app=row.app, why=str(error))
+            _log.error("login_state.not_stored", app=row.app, why=str(error))
 
     async def _find(self, app: str) -> Secret:
         keys = self._around.apps.get(app, AppKeys())
@@ -229,7 +229,7 @@ class BearerKeeper:
             self._gens[app] = row.gen
         except StateError as error:
             # It can be fetched again: that it is not kept costs one call at the next start.
-            _log.warning("bearer token not kept", app=app, why=str(error))
+            _log.warning("bearer_token.not_stored", app=app, why=str(error))
         return token
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import structlog
 from msgspec import structs
 
-from botkit.client.logins.login_rows import fingerprint
 from botkit.client.logins.login_states import next_step, tell_state
 from botkit.client.logins.oauth1_logins import OAuth1Logins
 from botkit.client.logins.oauth2_login import LoginStatus, OAuth2Login, life_s
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LoginBook", "status_of"]
 
-_log = structlog.get_logger("botkit.tokens")
+_log = structlog.get_logger(__name__)
 
 _REMOVED = "it was removed here"
 
@@ -92,7 +91,7 @@ class LoginBook:
         mine = [row for row in rows if row.app == self._apps.get(row.account_id)]
         held = {row.account_id for row in mine if row.kind is CredentialKind.OAUTH2}
         for gone in self.grants.keys() - held:
-            _log.info("login removed", account=gone)
+            _log.info("login.gone", account=gone)
             self.drop(self.grants[gone])
         signing = {row.account_id for row in mine if row.kind is CredentialKind.OAUTH1}
         for gone in set(self.pairs.accounts) - signing:
@@ -142,10 +141,9 @@ class LoginBook:
         )
         if row.gen > before.gen:
             _log.info(
-                "login renewed",
+                "login.renewed",
                 account=row.account_id,
                 gen=row.gen,
-                token=fingerprint(access),
                 good_for_s=round(grant.left_s(self._around.clock)),
             )
         self.announce(grant, before)
@@ -189,7 +187,7 @@ class LoginBook:
         for grant in [*self.grants.values()]:
             row = grant.row
             if self._apps.get(row.account_id, row.app) != row.app:
-                _log.info("login left with its app", account=row.account_id, app=row.app)
+                _log.info("login.left_with_app", account=row.account_id, app=row.app)
                 grant.is_gone = True
                 del self.grants[row.account_id]
         for account_id in [*self.pairs.accounts]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LoginRows", "OpenRow", "fingerprint", "keys_fingerprint", "same_key"]
 
-_log = structlog.get_logger("botkit.tokens")
+_log = structlog.get_logger(__name__)
 
 _RESERVE_BYTES = 2048
 
@@ -207,7 +207,7 @@ class LoginRows:
             await self._store.clear_intent(row, intent.id)
         except StateError as error:
             # The next intent replaces it. If the process ends first, UNCERTAIN is the safe guess.
-            _log.warning("refresh intent not cleared", account=row.account_id, why=str(error))
+            _log.warning("refresh_intent.not_cleared", account=row.account_id, why=str(error))
 
     async def store_result(
         self, row: CredentialRow, intent_id: str, *, fence: Fence | None = None
@@ -258,7 +258,7 @@ class LoginRows:
             return await self.set_state(row, status, reason, fence=fence)
         except StateError as error:
             _log.error(
-                "login state not stored", account=row.account_id, app=row.app, why=str(error)
+                "login_state.not_stored", account=row.account_id, app=row.app, why=str(error)
             )
             return self._in_state(row, status, reason)
 
@@ -297,7 +297,9 @@ class LoginRows:
         try:
             await self._witness.note(row, seen)
         except OSError as error:
-            _log.warning("witness not written", account=row.account_id, why=str(error.strerror))
+            _log.warning(
+                "rollback_guard.not_written", account=row.account_id, why=str(error.strerror)
+            )
 
     async def is_news(self, row: CredentialRow) -> bool:
         """Return whether the guard knows another generation of a live login, or none."""
@@ -315,9 +317,7 @@ class LoginRows:
         reason = verdict(row, here, seen)
         if not reason and seen != here:
             known = "none" if seen is None else str(seen.gen)
-            _log.warning(
-                "witness was behind the store", account=row.account_id, gen=row.gen, known=known
-            )
+            _log.warning("rollback_guard.behind", account=row.account_id, gen=row.gen, known=known)
             await self.note(row, opened.tokens)
         return reason
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import structlog
@@ -14,13 +15,15 @@ if TYPE_CHECKING:
 
 __all__ = ["next_step", "setup_command", "tell_state"]
 
-_log = structlog.get_logger("botkit.tokens")
+_log = structlog.get_logger(__name__)
 
 _KEYS = {
     CredentialKind.OAUTH2: "client_id and client_secret",
     CredentialKind.OAUTH1: "api_key and api_secret",
     CredentialKind.APP_ONLY: "bearer_token, or api_key and api_secret,",
 }
+
+_LEVELS = {LoginState.OK: logging.INFO, LoginState.UNCERTAIN: logging.WARNING}
 
 
 def setup_command(row: CredentialRow) -> str:
@@ -53,11 +56,9 @@ def tell_state(row: CredentialRow, before: CredentialRow | None) -> None:
         return
     if before is None and row.status is LoginState.OK:
         return
-    say = {LoginState.OK: _log.info, LoginState.UNCERTAIN: _log.warning}.get(
-        row.status, _log.error
-    )
-    say(
-        "login state",
+    _log.log(
+        _LEVELS.get(row.status, logging.ERROR),
+        "login.state_changed",
         account=row.account_id,
         username=row.username,
         credential=row.kind.value,

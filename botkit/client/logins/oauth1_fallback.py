@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Fallback", "StandIn", "stand_in_of"]
 
-_log = structlog.get_logger("botkit.tokens")
+_log = structlog.get_logger(__name__)
 
 _ENDED = frozenset({LoginState.DEAD, LoginState.CONFIG})
 _NONE: frozenset[CredentialKind] = frozenset()
@@ -83,7 +83,7 @@ class Fallback:
             self._begin(self._book.grants[account_id].row)
         elif not is_on and was is not None:
             del self._on[account_id]
-            _log.info("fallback ends", account=account_id, username=was.username)
+            _log.info("oauth1_fallback.ended", account=account_id, username=was.username)
             self._tell(StandIn(account_id=account_id, username=was.username, is_on=False))
         return is_on
 
@@ -92,7 +92,7 @@ class Fallback:
         now = StandIn(account_id=row.account_id, username=row.username, is_on=True, why=why)
         self._on[row.account_id] = now
         _log.warning(
-            "fallback begins: the OAuth 1.0a token goes on for the OAuth 2.0 login",
+            "oauth1_fallback.started",
             account=row.account_id,
             username=row.username,
             why=why,

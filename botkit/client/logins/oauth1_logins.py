@@ -41,7 +41,7 @@ __all__ = [
     "verdict_of",
 ]
 
-_log = structlog.get_logger("botkit.tokens")
+_log = structlog.get_logger(__name__)
 
 _TIMEOUT_S = 20.0
 _APART_S = 30.0
@@ -219,7 +219,7 @@ class OAuth1Logins:
         await self._look(pair)
         if not pair.row.level:
             _log.warning(
-                "access level not known: X judges each write",
+                "access_level.unknown",
                 account=account_id,
                 username=pair.row.username,
             )
@@ -272,7 +272,7 @@ class OAuth1Logins:
             if self._held.get(account_id) is pair:
                 await self._judge(pair, error, looked=True)
         except BotkitError as trouble:
-            _log.warning("login not looked at", account=account_id, why=str(trouble))
+            _log.warning("login.not_checked", account=account_id, why=str(trouble))
         else:
             await self._seen(pair, owner, level)
         finally:
@@ -314,7 +314,7 @@ class OAuth1Logins:
         try:
             blame = await blame_for(self._around, pair.row.app, error)
         except BotkitError as trouble:
-            _log.warning("login not looked at", account=pair.row.account_id, why=str(trouble))
+            _log.warning("login.not_checked", account=pair.row.account_id, why=str(trouble))
             blame = Blame.UNSAID
         status, reason = verdict_of(blame, error)
         if status is LoginState.UNCERTAIN:

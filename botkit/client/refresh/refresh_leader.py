@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Alone", "LeaderRole", "LeasedRole", "NeverLeader"]
 
-_log = structlog.get_logger("botkit.tokens")
+_log = structlog.get_logger(__name__)
 
 _LOOK_AGAIN_S = 2.0
 
@@ -133,14 +133,18 @@ class LeasedRole:
                         pass
                 if self._is_new:
                     self._is_new = False
-                    _log.info("keeper of the logins")
+                    _log.info("refresh_leader.elected")
                     await on_taken()
             except LeaseLost as lost:
                 self._lease.abandon()
-                _log.warning("not the keeper of the logins any more", why=lost.message)
+                _log.warning("refresh_leader.deposed", why=lost.message)
             except StoreUnavailable as error:
                 if not failing:
-                    _log.error("the keeper's lease waits for the store", why=error.message)
+                    _log.error(
+                        "store.unavailable",
+                        waiting="lease of the refresh leader",
+                        why=error.message,
+                    )
                 failing = True
             else:
                 failing = False

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RefreshTasks"]
 
-_log = structlog.get_logger("botkit.tokens")
+_log = structlog.get_logger(__name__)
 
 _MOST_FLIGHTS = 64
 _LOOK_AGAIN_S = 60.0
@@ -106,7 +106,7 @@ class RefreshTasks:
                     await asyncio.wait(tuple(self._tasks))
         for grant in self._book.grants.values():
             if grant.flight is not None:
-                _log.error("refresh cut off by the end", account=grant.row.account_id)
+                _log.error("refresh.cut_off", account=grant.row.account_id)
             elif grant.unsaved is not None:
                 await self._save(grant)
 
@@ -159,7 +159,7 @@ class RefreshTasks:
         self._tasks.discard(task)
         self._wake.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("refresh failed by a fault of ours", error=type(error).__name__)
+            _log.error("refresh.crashed", error=type(error).__name__)
 
     async def _fly(self, grant: OAuth2Login, *, late: bool, rejected: bool) -> None:
         grant.next_try_s = self._clock.monotonic() + _LOOK_AGAIN_S  # should the flight crash
@@ -205,7 +205,8 @@ class RefreshTasks:
                 grant.error = outcome.error
                 self._back_off(grant, _STORE_S)
                 _log.error(
-                    "refresh waits for the store",
+                    "store.unavailable",
+                    waiting="refresh",
                     account=grant.row.account_id,
                     why=str(outcome.error),
                 )
@@ -229,7 +230,7 @@ class RefreshTasks:
             grant.unsaved = outcome.unsaved
             kept = await self._salvager.keep(outcome.unsaved)
             _log.critical(
-                "new token not stored",
+                "new_token.not_stored",
                 account=grant.row.account_id,
                 why=outcome.reason,
                 rescued=kept,
@@ -245,7 +246,7 @@ class RefreshTasks:
         grant.error = outcome.error
         if not isinstance(outcome.error, RateLimited | ServerError):
             self._back_off(grant, _NETWORK_S)
-            _log.warning("refresh not sent", account=grant.row.account_id, why=outcome.reason)
+            _log.warning("refresh.not_sent", account=grant.row.account_id, why=outcome.reason)
             return
         grant.waited = grant.waited or isinstance(outcome.error, ServerError)
         grant.tries += 1
@@ -258,7 +259,7 @@ class RefreshTasks:
         wait_s += self._around.entropy.uniform(0.0, 2.0)
         grant.next_try_s = self._clock.monotonic() + wait_s
         _log.warning(
-            "refresh put off", account=grant.row.account_id, why=outcome.reason, wait_s=wait_s
+            "refresh.postponed", account=grant.row.account_id, why=outcome.reason, wait_s=wait_s
         )
 
     def _back_off(self, grant: OAuth2Login, bounds: tuple[float, float]) -> None:
@@ -273,7 +274,7 @@ class RefreshTasks:
         try:
             await self._book.look_again(grant)
         except StateError as error:
-            _log.warning("login not read", account=grant.row.account_id, why=str(error))
+            _log.warning("login.not_read", account=grant.row.account_id, why=str(error))
         finally:
             self.schedule(grant)
 
@@ -294,7 +295,7 @@ class RefreshTasks:
         grant.unsaved = None
         grant.tries = 0
         grant.next_try_s = 0.0
-        _log.info("rescued login stored", account=row.account_id, gen=row.gen)
+        _log.info("rescued_login.stored", account=row.account_id, gen=row.gen)
         await self._around.rows.note(row)
         if row.gen > grant.row.gen:
             self._book.renew(grant, row, self._around.rows.access_token(row))
@@ -310,9 +311,7 @@ class RefreshTasks:
         try:
             user = await who_am_i(self._around, access)
         except XError as error:
-            _log.warning(
-                "owner of the new token not confirmed", account=account_id, why=str(error)
-            )
+            _log.warning("new_token.owner_not_confirmed", account=account_id, why=str(error))
             return
         if self._on_asked is not None:
             self._on_asked(account_id)

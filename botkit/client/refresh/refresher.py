@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Refresher"]
 
-_log = structlog.get_logger("botkit.tokens")
+_log = structlog.get_logger(__name__)
 
 _TIMEOUT_S = 60.0
 _SALVAGE_BYTES = 16 * 1024
@@ -311,7 +311,7 @@ class Refresher:
                 unsaved=Rescued(row=new, intent_id=intent.id),
             )
         if not in_time:
-            _log.warning("stored after the lease was lost", account=new.account_id, gen=new.gen)
+            _log.warning("new_token.stored_without_lease", account=new.account_id, gen=new.gen)
         await self._rows.note(new, tokens)
         return Outcome(kind="renewed", row=new, access=access)
 

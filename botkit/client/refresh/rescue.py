@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Salvager"]
 
-_log = structlog.get_logger("botkit.tokens")
+_log = structlog.get_logger(__name__)
 
 _MOST_SALVAGES = 16
 
@@ -35,7 +35,7 @@ class Salvager:
         try:
             self._entries = await self._rescue.load()
         except (OSError, ValueError) as error:
-            _log.error("rescue file not readable", why=str(error))
+            _log.error("rescue_file.not_read", why=str(error))
             return []
         for entry in [entry for entry in self._entries if not entry.salvage]:
             await self.store(entry)
@@ -61,10 +61,10 @@ class Salvager:
             try:
                 await self._rows.store_result(entry.row, entry.intent_id)
             except Conflict:
-                _log.info("rescued login is superseded", account=entry.row.account_id)
+                _log.info("rescued_login.superseded", account=entry.row.account_id)
             row = await self._rows.again(entry.row)
         except StateError as error:
-            _log.error("login still only rescued", account=entry.row.account_id, why=error.message)
+            _log.error("rescued_login.not_stored", account=entry.row.account_id, why=error.message)
             return None
         if entry in self._entries:
             self._entries.remove(entry)
@@ -77,7 +77,7 @@ class Salvager:
         try:
             await self._rescue.keep(self._entries)
         except OSError as error:
-            _log.error("rescue file not written", why=str(error))
+            _log.error("rescue_file.not_written", why=str(error))
             return False
         return True
 

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TokenKeeper"]
 
-_log = structlog.get_logger("botkit.tokens")
+_log = structlog.get_logger(__name__)
 
 _CLOSE_S = 8.0
 

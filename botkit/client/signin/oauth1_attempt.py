@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OAuth1Attempt", "adopt_pair"]
 
-_log = structlog.get_logger("botkit.login")
+_log = structlog.get_logger(__name__)
 
 _TIMEOUT_S = 20.0
 
@@ -237,7 +237,7 @@ async def _prove_and_store(
 
     row = await persist(around.clock, store, Conflict, StoreUnavailable)
     _log.info(
-        "authorized",
+        "login.authorized",
         account=account.id,
         username=account.username,
         gen=row.gen,

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Keep", "Login", "LoginWish", "OAuth2Attempt", "keep_in"]
 
-_log = structlog.get_logger("botkit.login")
+_log = structlog.get_logger(__name__)
 
 _EXCHANGE_TIMEOUT_S = 20.0
 _NOT_KEPT = (
@@ -230,7 +230,7 @@ class OAuth2Attempt:
 
         row = await persist(self._around.clock, store, Conflict, StoreUnavailable)
         _log.info(
-            "authorized",
+            "login.authorized",
             account=account.id,
             username=account.username,
             gen=row.gen,

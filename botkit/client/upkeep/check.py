@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["REFUSED_FRESH", "Checked", "check_logins"]
 
-_log = structlog.get_logger("botkit.login")
+_log = structlog.get_logger(__name__)
 
 REFUSED_FRESH = "X refuses a fresh access token"
 """The reason of a login of which X says 401 although its token is good by all that is known."""
@@ -153,7 +153,9 @@ async def _check_pair(
     since = row.since
     if (status, reason) != (row.status, row.reason):
         since = (await keeper.around.rows.set_state(row, status, reason)).since
-        _log.warning("login state", account=row.account_id, status=status.value, reason=reason)
+        _log.warning(
+            "login.state_changed", account=row.account_id, status=status.value, reason=reason
+        )
     return Checked(
         kind=row.kind,
         status=status,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["invalidate_bearer", "invalidate_pair"]
 
-_log = structlog.get_logger("botkit.login")
+_log = structlog.get_logger(__name__)
 
 _TIMEOUT_S = 30.0
 _BEARER = "POST /oauth2/invalidate_token"
@@ -93,5 +93,5 @@ async def invalidate_bearer(around: LoginContext, app: str) -> bool:
     oauth1_flow.read_invalidated(answer, request_name=_BEARER, now=around.clock.now())
     if row is not None:
         await around.rows.remove(row)
-    _log.info("bearer token invalidated", app=app)
+    _log.info("bearer_token.invalidated", app=app)
     return True

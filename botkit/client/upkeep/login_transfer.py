@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Parcel", "hand_over", "pack", "read_parcel", "take_back", "take_over"]
 
-_log = structlog.get_logger("botkit.login")
+_log = structlog.get_logger(__name__)
 
 _ENDED = frozenset({LoginState.DEAD, LoginState.CONFIG})
 
@@ -123,7 +123,7 @@ async def hand_over(
             if row.kind is CredentialKind.OAUTH2:
                 reason = f"{HANDED_OVER} on {keeper.around.clock.now():%Y-%m-%d %H:%M} UTC"
                 await rows.set_state(row, LoginState.DEAD, reason, fence=held.fence)
-                _log.info("login handed over", account=row.account_id, gen=row.gen)
+                _log.info("login.handed_over", account=row.account_id, gen=row.gen)
             leaving.append(row)
     if not leaving:
         raise ConfigError(f"@{account.username} has no login that could leave.")
@@ -171,7 +171,7 @@ async def take_over(keeper: TokenKeeper, parcel: Parcel, *, app: str) -> Account
         try:
             await store.accounts.rename(account.id, parcel.account.alias)
         except Conflict as taken:
-            _log.warning("alias not taken over", account=account.id, why=taken.message)
+            _log.warning("alias.not_taken_over", account=account.id, why=taken.message)
     return account
 
 
@@ -238,8 +238,8 @@ async def _take_in(keeper: TokenKeeper, account: Account, login: PackedLogin) ->
         known = await around.rows.again(row)
         _refuse_older(known, login, account)
         if _is_here(around.rows, known, login):
-            _log.info("login is here already", account=account.id, kind=login.kind.value)
+            _log.info("login.already_here", account=account.id, kind=login.kind.value)
             return
         tokens = {name: Secret(token) for name, token in login.tokens.items()}
         row = await around.rows.add(row, tokens)
-    _log.info("login taken over", account=account.id, gen=row.gen, kind=login.kind.value)
+    _log.info("login.taken_over", account=account.id, gen=row.gen, kind=login.kind.value)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["revoke_login"]
 
-_log = structlog.get_logger("botkit.login")
+_log = structlog.get_logger(__name__)
 
 _TIMEOUT_S = 30.0
 
@@ -59,9 +59,9 @@ async def _revoke_and_remove(around: LoginContext, row: CredentialRow, *, force:
             if not force:
                 raise
             confirmed = False
-            _log.warning("removed without X's word", account=row.account_id, why=str(error))
+            _log.warning("login.not_revoked", account=row.account_id, why=str(error))
     await around.rows.remove(row)
-    _log.info("login removed", account=row.account_id, confirmed=confirmed)
+    _log.info("login.removed", account=row.account_id, confirmed=confirmed)
     return confirmed
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Dispatcher"]
 
-_log = structlog.get_logger("botkit.dispatcher")
+_log = structlog.get_logger(__name__)
 
 _UNCLEAN_ENDS = 2
 _SUSPECTS = 4
@@ -194,7 +194,7 @@ class Dispatcher:
         await self._until_settled(drain_s)
         self._runs.stopping = True
         for slot in self.running:
-            _log.warning("handler cancelled, its event runs again", handler=slot.handler)
+            _log.warning("handler.cancelled", handler=slot.handler)
             slot.worker.cancel()
         await self._until_settled(_GRACE_S)
         stubborn = self.running
@@ -370,4 +370,4 @@ class Dispatcher:
                     fence=self._fence(),
                 )
             except StateError as error:
-                _log.warning("event not given back", key=job.key, why=str(error))
+                _log.warning("event.not_released", key=job.key, why=str(error))

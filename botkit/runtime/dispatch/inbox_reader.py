@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["InboxReader"]
 
-_log = structlog.get_logger("botkit.dispatcher")
+_log = structlog.get_logger(__name__)
 
 _PAGE = 500
 _LONGEST_WAIT_S = 60.0
@@ -67,9 +67,7 @@ class InboxReader:
         self._crowded = max(min(capacity * 3 // 4, crowd), 2)
         self._room = asyncio.Event()
         self._in_vain = False
-        self._outage = StoreOutage(
-            _log, "the inbox cannot be read", clock=clock, ladder=EVERY_SECOND
-        )
+        self._outage = StoreOutage(_log, "inbox", clock=clock, ladder=EVERY_SECOND)
 
     @property
     def held(self) -> int:

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Ended", "Runs"]
 
-_log = structlog.get_logger("botkit.dispatcher")
+_log = structlog.get_logger(__name__)
 
 _TRIES = 3
 _BACKOFF = Ladder(steps_s=(2.0, 15.0), jitter=JITTER)
@@ -126,7 +126,7 @@ class Runs:
         self._later = later
         self._redact = redact
         self._on_ended = on_ended
-        self.outage = StoreOutage(_log, "the store cannot be used", clock=self._clock)
+        self.outage = StoreOutage(_log, "event", clock=self._clock)
         self.stopping = False
         """Set when cancellations are the runtime's, not a handler's own."""
 
@@ -148,7 +148,7 @@ class Runs:
                 if again >= _CONFLICTS:
                     await self._fail(job, slot, problem)
                     return False
-                _log.info("state has moved on, the event runs again", key=job.key)
+                _log.info("event.conflicted", key=job.key)
                 again += 1
             except StoreUnavailable as problem:
                 slot.settle()
@@ -178,7 +178,9 @@ class Runs:
             at=self._clock.now(),
         )
         await self.outage.outlast(lambda: self._events.bury(job.seq, letter, fence=self._fence()))
-        _log.error("dead letter", key=job.key, handler=handler, reason=reason, error=letter.error)
+        _log.error(
+            "event.dead_lettered", key=job.key, handler=handler, reason=reason, error=letter.error
+        )
         self._tell(job, "dead", handler=handler, note=reason, error=error)
 
     async def time_out(self, job: Job, slot: Slot) -> None:
@@ -202,7 +204,7 @@ class Runs:
         """Remember that the user wants nothing more; no handler sees it."""
         now = self._clock.now()
         await self._services.store.accounts.set_opt_out(job.account_id, user_id, out=True, now=now)
-        _log.info("user opted out", account=job.account_id, user=user_id, key=job.key)
+        _log.info("user.opted_out", account=job.account_id, user=user_id, key=job.key)
         return self._finished(job, "opted out")
 
     async def _give(self, job: Job, event: Event, candidate: Candidate, slot: Slot) -> bool | None:
@@ -316,7 +318,7 @@ class Runs:
             )
         )
         _log.info(
-            "event waits",
+            "event.parked",
             key=job.key,
             handler=slot.handler,
             waiting_for=parked.waiting_for,
@@ -335,7 +337,7 @@ class Runs:
             note=drop.reason,
         )
         await self.outage.outlast(lambda: self._events.finish(finish, fence=self._fence()))
-        _log.info("event dropped", key=job.key, handler=slot.handler, reason=drop.reason)
+        _log.info("event.dropped", key=job.key, handler=slot.handler, reason=drop.reason)
         self._tell(job, "dropped", handler=slot.handler, note=drop.reason)
 
     async def _fail(
@@ -359,7 +361,7 @@ class Runs:
         )
         first = tried == 1 and not isinstance(error, Retry)
         _log.warning(
-            "handler failed",
+            "handler.failed",
             key=job.key,
             handler=slot.handler,
             tried=tried,

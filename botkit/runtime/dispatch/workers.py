@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Deadlines", "Slot"]
 
-_log = structlog.get_logger("botkit.dispatcher")
+_log = structlog.get_logger(__name__)
 
 _INSIST_S = 1.0
 _INSISTS = 3
@@ -119,7 +119,7 @@ class Deadlines:
             slot.deadline = math.inf
             slot.lost = True
             slot.end_actions()
-            _log.error("handler does not end when it is cancelled", handler=slot.handler)
+            _log.error("handler.stuck", handler=slot.handler)
             await self._on_lost(slot)
         else:
             slot.cancels += 1

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Completion", "Lookup", "is_incomplete"]
 
-_log = structlog.get_logger("botkit.completion")
+_log = structlog.get_logger(__name__)
 
 _MOST = 100
 """How many users one call may ask for. Source: X API docs, `GET /2/users`."""
@@ -89,9 +89,7 @@ class Completion:
         self._later = later
         self._waiting: list[Job] = []
         self._backoff = Backoff(_BACKOFF, entropy)
-        self._outage = StoreOutage(
-            _log, "the store cannot be used", clock=clock, ladder=EVERY_SECOND
-        )
+        self._outage = StoreOutage(_log, "look-up of authors", clock=clock, ladder=EVERY_SECOND)
         self._woken = asyncio.Event()
 
     def add(self, job: Job) -> None:
@@ -182,7 +180,7 @@ class Completion:
         if isinstance(problem, Parked) and problem.until is not None:
             until = max(until, problem.until)
         _log.warning(
-            "authors cannot be looked up, events wait",
+            "authors.not_read",
             events=[job.key for job in batch[:3]],
             count=len(batch),
             why=str(problem),
@@ -209,7 +207,7 @@ class Completion:
             at=self._clock.now(),
         )
         await self._events.bury(job.seq, letter, fence=self._fence())
-        _log.warning("dead letter", key=job.key, reason=_AUTHOR, error=letter.error)
+        _log.warning("event.dead_lettered", key=job.key, reason=_AUTHOR, error=letter.error)
         self._gone(job)
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Inbox", "Taker", "job_of", "row_of"]
 
-_log = structlog.get_logger("botkit.inbox")
+_log = structlog.get_logger(__name__)
 
 _when: Final = attrgetter("at")
 
@@ -93,7 +93,10 @@ class Inbox:
     def note_waiting(self, waiting: int) -> None:
         """Be told how many events wait in the store."""
         if (waiting >= self._limit) != self.full:
-            _log.warning("inbox full" if waiting >= self._limit else "inbox open again")
+            if waiting >= self._limit:
+                _log.warning("inbox.full", limit=self._limit)
+            else:
+                _log.warning("inbox.open_again")
         self._waiting = waiting
 
     def close(self) -> None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Runtime", "RuntimePace", "Tasks"]
 
-_log = structlog.get_logger("botkit.runtime")
+_log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -221,7 +221,7 @@ class Runtime:
         self._sources.append(tasks.spawn(self._scheduler.run(), "schedules"))
         tasks.start(self._keep_house(), "housekeeping")
         self._reports("runner", "running")
-        _log.info("running", parts=list(self._parts), uncertain_writes=uncertain)
+        _log.info("bot.started", parts=list(self._parts), uncertain_writes=uncertain)
 
     async def stop(self, drain_s: float | None = None) -> list[str]:
         """Stop in order; gives the names of handlers that do not end when they are cancelled."""
@@ -242,7 +242,7 @@ class Runtime:
             await self._reports.clear()
             await self._lease.release()
         self._tasks.cancel()
-        _log.info("stopped", still_running=stubborn)
+        _log.info("bot.stopped", still_running=stubborn)
         return stubborn
 
     def crash(self) -> None:
@@ -259,7 +259,7 @@ class Runtime:
                 async with self._clock.timeout(seconds):
                     await asyncio.wait(self._sends)
         for task in self._sends:
-            _log.warning("send cut off, settled at the next start")
+            _log.warning("send.cut_off")
             task.cancel()
 
     async def _supervise(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
@@ -273,7 +273,7 @@ class Runtime:
                 raise
             except Exception as error:  # noqa: BLE001 - a part's fault must not end the others
                 trace = "".join(traceback.format_exception(error))
-                _log.error("a part failed and starts again", part=name, exception=trace)
+                _log.error("part.crashed", part=name, exception=trace)
                 self._reports(name, "wrong", "failed, starts again")
             else:
                 return
@@ -287,7 +287,7 @@ class Runtime:
         look_at = count_at + _LOOK_AGAIN_S
         outage = StoreOutage(
             _log,
-            "housekeeping waits for the store",
+            "housekeeping",
             clock=self._clock,
             ladder=Ladder(steps_s=(self._pace.poll_s,)),
         )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reports"]
 
-_log = structlog.get_logger("botkit.status")
+_log = structlog.get_logger(__name__)
 
 
 class Reports:
@@ -37,7 +37,7 @@ class Reports:
             if before.data == values:
                 return
         else:
-            _log.info("status", part=part, state=state, detail=detail)
+            _log.info("part.state_changed", part=part, state=state, detail=detail)
         report = StatusReport(
             part=part, state=state, detail=detail, at=self._clock.now(), data=values
         )

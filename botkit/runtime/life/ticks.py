@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Scheduler"]
 
-_log = structlog.get_logger("botkit.schedules")
+_log = structlog.get_logger(__name__)
 
 _SOURCE = "schedule"
 _LONGEST_WAIT_S = 60.0
@@ -58,9 +58,7 @@ class Scheduler:
         self._fence = fence
         self._next: dict[tuple[str, str], datetime] = {}
         self._added = asyncio.Event()
-        self._outage = StoreOutage(
-            _log, "ticks wait for the store", clock=clock, ladder=EVERY_SECOND
-        )
+        self._outage = StoreOutage(_log, "ticks", clock=clock, ladder=EVERY_SECOND)
 
     async def load(self) -> None:
         """Read the planned times; a schedule that is new, or says something else now, starts now.
@@ -132,7 +130,7 @@ class Scheduler:
         seqs = await self._progress.fire(plan, rows, fence=self._fence())
         self._next[account_id, schedule.name] = next_at
         if not times:
-            _log.warning("missed times are not caught up", schedule=schedule.name)
+            _log.warning("ticks.skipped", schedule=schedule.name)
         self._taker.offer(
             job_of(row, tick, seq)
             for row, tick, seq in zip(rows, ticks, seqs, strict=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Watchdog"]
 
-_log = structlog.get_logger("botkit.watchdog")
+_log = structlog.get_logger(__name__)
 
 _BEAT_S = 1.0
 _PATIENCE_S = 5.0
@@ -77,7 +77,7 @@ class Watchdog:
         elif not self._told:
             self._told = True
             _log.error(
-                "a handler blocks the event loop",
+                "event_loop.blocked",
                 handler=self._culprit(),
                 seconds=round(stood_s),
                 where=self._where(),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AccountHealth"]
 
-_log = structlog.get_logger("botkit.account")
+_log = structlog.get_logger(__name__)
 
 _HOLD = timedelta(hours=1)
 _PROBE = timedelta(minutes=2)
@@ -77,7 +77,7 @@ class AccountHealth:
         self._held[account_id] = until
         self._stops[account_id] = self.stops_of(account_id) + 1
         _log.error(
-            "account stopped by X: nothing is sent for it until a person acted",
+            "account.stopped",
             account=account_id,
             why=reason,
             next_try=until.isoformat(),
@@ -90,7 +90,7 @@ class AccountHealth:
         """A write of the account went through; True when it had been stopped before."""
         if self._held.pop(account_id, None) is None:
             return False
-        _log.info("account works again", account=account_id)
+        _log.info("account.resumed", account=account_id)
         if self._report is not None:
             self._report(f"account/{account_id}", "working", "")
         return True

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Budget", "BudgetLimits"]
 
-_log = structlog.get_logger("botkit.budget")
+_log = structlog.get_logger(__name__)
 
 _NOTHING = Decimal(0)
 _FLUSH_S = 1.0
@@ -111,7 +111,9 @@ class Budget:
                         account_id, now=hour, reads_usd=reads_usd, writes_usd=writes_usd
                     )
                 except StoreUnavailable as error:
-                    _log.error("spending not stored yet", account=account_id, why=str(error))
+                    _log.error(
+                        "store.unavailable", waiting="spending", account=account_id, why=str(error)
+                    )
                     return
                 self._settle(account_id, hour, reads_usd, writes_usd)
 

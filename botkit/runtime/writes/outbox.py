@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Outbox"]
 
-_log = structlog.get_logger("botkit.outbox")
+_log = structlog.get_logger(__name__)
 
 _FIRST_READ_S = 5.0
 _RECHECK_S = 30.0
@@ -106,7 +106,7 @@ class Outbox:
         self._dry_run = dry_run
         self._turns = KeyedLock()
         # X's answer does not come again: it is stored, however long that takes.
-        self._outage = StoreOutage(_log, "an answer of X cannot be stored yet", clock=clock)
+        self._outage = StoreOutage(_log, "answer to a write", clock=clock)
         self._flights: dict[str, asyncio.Future[StoredWrite | BaseException]] = {}
 
     async def perform(self, step: Step) -> StoredWrite:
@@ -141,7 +141,7 @@ class Outbox:
         now = self._clock.now()
         rows = await self._store.writes.recover(now=now, fence=self._fence())
         for row in rows:
-            _log.warning("write uncertain", write=row.id, reason=row.reason)
+            _log.warning("write.uncertain", write=row.id, reason=row.reason)
             if row.attempts and row.attempts[-1].ended == now:
                 self._guard.budget.charge(row.account_id, row.cost_usd)
         for row in await self._store.writes.listing(states=[WriteState.ABSENT], limit=10_000):
@@ -176,7 +176,7 @@ class Outbox:
             raise
 
     async def _refuse(self, step: Step, no: BotkitError) -> None:
-        _log.warning("write refused", write=step.id, why=str(no))
+        _log.warning("write.refused", write=step.id, why=str(no))
         await self._store.writes.put_aside(
             step.to_write(),
             WriteState.REJECTED,
@@ -267,7 +267,7 @@ class Outbox:
         )
         took_s = self._clock.monotonic() - started
         _log.info(
-            "write confirmed",
+            "write.confirmed",
             write=write.id,
             operation=step.operation,
             result=made.id,
@@ -293,7 +293,7 @@ class Outbox:
         meaning = meaning_of(no)
         if meaning is Meaning.UNKNOWN and _may_repeat(step):
             meaning = Meaning.NOT_SENT
-        _log.warning("write not confirmed", write=write.id, meaning=meaning.value, why=str(no))
+        _log.warning("write.not_confirmed", write=write.id, meaning=meaning.value, why=str(no))
         await self._guard.budget.flush()
         why = f"{type(no).__name__}: {no}"
         match meaning:
@@ -363,7 +363,7 @@ class Outbox:
             fence=self._fence(),
         )
         made = made_up(step)
-        _log.info("dry run: would have sent", write=step.id, operation=step.operation)
+        _log.info("write.dry_run", write=step.id, operation=step.operation)
         write = await self._store.writes.get(row.id)
         assert write is not None
         return msgspec.structs.replace(

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reconciler"]
 
-_log = structlog.get_logger("botkit.reconcile")
+_log = structlog.get_logger(__name__)
 
 _READS_AFTER_S = (5.0, 15.0, 60.0, 180.0)
 _SOONEST_S = 5.0
@@ -98,9 +98,7 @@ class Reconciler:
 
     async def run(self) -> None:
         """Settle what becomes due, until cancelled."""
-        outage = StoreOutage(
-            _log, "uncertain writes wait for the store", clock=self._clock, ladder=_STORE
-        )
+        outage = StoreOutage(_log, "uncertain writes", clock=self._clock, ladder=_STORE)
         while True:
             self._woken.clear()
             try:
@@ -165,7 +163,7 @@ class Reconciler:
             if not free:
                 await self._not_shown(row, reading)
             elif await self._has_rival(row):
-                _log.info("another write of the same text is under way", write=row.id)
+                _log.info("write.ambiguous", write=row.id)
                 await self._plan(row, reading, clean=False)
             else:
                 taken.add(free[0].id)
@@ -204,14 +202,14 @@ class Reconciler:
             now=self._clock.now(),
             fence=self._fence(),
         )
-        _log.info("write found on the timeline", write=row.id, result=post.id)
+        _log.info("write.found", write=row.id, result=post.id)
         await self._release(row)
 
     def _report_twice(self, row: StoredWrite, others: Sequence[Post]) -> None:
         if not others:
             return
         ids = " ".join(post.id for post in others)
-        _log.error("write carried out more than once", write=row.id, also=ids)
+        _log.error("write.duplicated", write=row.id, also=ids)
         if self._report is not None:
             self._report(
                 f"write/{row.id}", "twice", f"X also shows {ids}: delete what is too much"
@@ -238,7 +236,7 @@ class Reconciler:
     async def _absent(self, row: StoredWrite) -> None:
         now = self._clock.now()
         if row.reason == DUPLICATE:
-            _log.warning("write rejected as a duplicate of an unknown post", write=row.id)
+            _log.warning("write.rejected_as_duplicate", write=row.id)
             await self._store.writes.reject(
                 row.id, reason=duplicate_refusal(), now=now, fence=self._fence()
             )
@@ -249,9 +247,7 @@ class Reconciler:
             await self._send_again(row, "absent: two clean reads did not show it")
 
     async def _unresolved(self, row: StoredWrite, reason: str) -> None:
-        _log.error(
-            "write unresolved, a person decides: botkit writes settle", write=row.id, why=reason
-        )
+        _log.error("write.unresolved", next_step="botkit writes settle", write=row.id, why=reason)
         await self._store.writes.set_state(
             row.id,
             WriteState.UNRESOLVED,
@@ -261,7 +257,7 @@ class Reconciler:
         )
 
     async def _send_again(self, row: StoredWrite, reason: str) -> None:
-        _log.info("write is sent again", write=row.id, why=reason)
+        _log.info("write.requeued", write=row.id, why=reason)
         await self._store.writes.requeue(
             row.id, reason=reason, now=self._clock.now(), fence=self._fence()
         )

@@ -24,7 +24,7 @@ __all__ = ["TimelineReading", "WriteLookup"]
 _UNEVEN = timedelta(seconds=30)
 """A clock may be that far ahead of X's before it matters: more is looked back for."""
 
-_log = structlog.get_logger("botkit.reconcile")
+_log = structlog.get_logger(__name__)
 
 
 class TimelineReading(Struct, frozen=True, kw_only=True):
@@ -72,7 +72,7 @@ class WriteLookup:
         except StateError:
             raise
         except (BotkitError, Parked) as problem:
-            _log.warning("reading the timeline failed", account=write.account_id, why=str(problem))
+            _log.warning("timeline.not_read", account=write.account_id, why=str(problem))
             return TimelineReading(
                 at=at,
                 ahead=ahead,

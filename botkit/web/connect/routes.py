@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Connect", "Connecting"]
 
-_log = structlog.get_logger("botkit.connect")
+_log = structlog.get_logger(__name__)
 
 _HOLD = timedelta(minutes=10)
 _COOKIE = "botkit-connect"
@@ -85,7 +85,7 @@ class Connect:
         self._finishing: set[str] = set()
         self._turn = asyncio.Lock()
         """Who begins a login, and who ends one, look at both what is held and what is ending."""
-        self._complain = AbuseLog(around.clock)
+        self._log = AbuseLog(around.clock)
         self._is_https = bot.public_url.startswith(_HTTPS)
         self._cookie = f"__Host-{_COOKIE}" if self._is_https else _COOKIE
         self._guard = HostGuard(
@@ -93,7 +93,7 @@ class Connect:
             origins={bot.public_url},
             misdirected=PAGES["misdirected"],
             foreign=PAGES["foreign"],
-            on_foreign=lambda: self._complain("request refused", reason="foreign origin"),
+            on_foreign=lambda: self._log.warning("request.refused", reason="foreign origin"),
         )
 
     @property
@@ -115,7 +115,7 @@ class Connect:
         if request.method != "POST":
             return await self._show(request.query)
         if request.header("Sec-Fetch-Site", "same-origin") != "same-origin":
-            self._complain("login not begun", reason="foreign page")
+            self._log.warning("login.not_started", reason="foreign page")
             return page_response(PAGES["foreign"])
         form = await request.form()
         if form is None:
@@ -163,7 +163,7 @@ class Connect:
             attempt, cookie = await self._hold(invitation, before)
         except InvitationRefused as refused:
             return page_response(REFUSALS[refused.why])
-        _log.info("login begun", invitation=invitation.id)
+        _log.info("login.started", invitation=invitation.id)
         return page_response(replace(PAGES["onward"], onward=attempt.url), cookie=cookie)
 
     async def _hold(self, invitation: Invitation, before: str) -> tuple[OAuth2Attempt, str]:
@@ -204,11 +204,11 @@ class Connect:
         async with self._turn:
             pending = self._attempts.find(_state_in(query))
             if pending is None:
-                self._complain("callback refused", reason="no login waits for it")
+                self._log.warning("callback.refused", reason="no login waits for it")
                 return page_response(PAGES["unknown"])
             if not hmac.compare_digest(pending.browser, self._browser_of(request)):
-                self._complain(
-                    "callback refused", reason="other browser", invitation=pending.invitation_id
+                self._log.warning(
+                    "callback.refused", reason="other browser", invitation=pending.invitation_id
                 )
                 return page_response(PAGES["other_browser"])
             if pending.invitation_id in self._finishing:
@@ -235,7 +235,7 @@ class Connect:
             return page
         self._attempts.drop(pending)
         _log.info(
-            "account connected", account=login.account.username, invitation=pending.invitation_id
+            "account.connected", account=login.account.username, invitation=pending.invitation_id
         )
         facts = [
             ("Account", f"@{login.account.username}"),
@@ -254,8 +254,8 @@ class Connect:
 
     def _failure(self, error: BotkitError, pending: Pending) -> Page:
         """The page for what ended a login, and its log line."""
-        self._complain(
-            "login not finished",
+        self._log.warning(
+            "login.not_finished",
             invitation=pending.invitation_id,
             kind=type(error).__name__,
             why=str(error),
@@ -272,7 +272,7 @@ class Connect:
         try:
             await self._invitations.free(pending.invitation_id, pending.browser)
         except BotkitError as error:  # it is free by itself in ten minutes
-            _log.warning("invitation not freed", why=str(error))
+            _log.warning("invitation.not_released", why=str(error))
 
     async def _read(self, query: str) -> tuple[Invitation, str]:
         """The invitation that a link's query or a form names, and its token.
@@ -288,7 +288,9 @@ class Connect:
             if invitation is None or not shown.opens(invitation.secret_hash):
                 raise _refusal("unknown")
         except InvitationRefused as refused:
-            self._complain("invitation refused", reason=refused.why, link=links.fingerprint(token))
+            self._log.warning(
+                "invitation.refused", reason=refused.why, link=links.fingerprint(token)
+            )
             raise
         return invitation, token
 
@@ -299,7 +301,7 @@ class Connect:
         """Raise unless the invitation is open, or in the middle of a login."""
         state = invitation.state(self._around.clock.now())
         if state not in {InvitationState.OPEN, InvitationState.IN_USE}:
-            self._complain("invitation refused", reason=state.value, invitation=invitation.id)
+            self._log.warning("invitation.refused", reason=state.value, invitation=invitation.id)
             raise _refusal(state.value)
 
     def _wanted(self, invitation: Invitation) -> str:

@@ -43,7 +43,7 @@ async def test_health_is_served_when_it_is_on_and_an_open_address_is_said(place,
             with pytest.raises(aiohttp.ClientConnectionError):
                 async with aiohttp.ClientSession(url) as http:
                     await http.get("/healthz")
-    words = "the http server can be reached from other machines"
+    words = "http_server.exposed"
     assert (words in {line["event"] for line in said}) is warned
 
 

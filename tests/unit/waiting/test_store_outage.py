@@ -38,7 +38,7 @@ def said(logs: list[Any]) -> list[tuple[str, str, str]]:
 
 async def test_a_store_that_works_is_not_spoken_of() -> None:
     clock = SkippingClock()
-    outage = StoreOutage(_log, "ends wait", clock=clock)
+    outage = StoreOutage(_log, "ends of events", clock=clock)
     with capture_logs() as logs:
         assert await outage.outlast(Call()) == "stored"
     assert (logs, clock.slept) == ([], [])
@@ -46,19 +46,20 @@ async def test_a_store_that_works_is_not_spoken_of() -> None:
 
 async def test_an_outage_is_said_once_and_so_is_its_end() -> None:
     clock = SkippingClock()
-    outage = StoreOutage(_log, "ends wait", clock=clock)
+    outage = StoreOutage(_log, "ends of events", clock=clock)
     with capture_logs() as logs:
         assert await outage.outlast(Call(*[unavailable()] * 6), key="k") == "stored"
     assert said(logs) == [
-        ("error", "ends wait", "the disk is full"),
-        ("info", "the store can be used again", ""),
+        ("error", "store.unavailable", "the disk is full"),
+        ("info", "store.available_again", ""),
     ]
     assert logs[0]["key"] == "k"
+    assert [line["waiting"] for line in logs] == ["ends of events"] * 2
     assert clock.slept == [0.5, 1.0, 2.0, 5.0, 15.0, 15.0]
 
 
 async def test_another_error_during_the_outage_is_said_too() -> None:
-    outage = StoreOutage(_log, "ends wait", clock=SkippingClock())
+    outage = StoreOutage(_log, "ends of events", clock=SkippingClock())
     call = Call(unavailable(), unavailable("it is locked"), unavailable("it is locked"))
     with capture_logs() as logs:
         await outage.outlast(call)
@@ -66,7 +67,7 @@ async def test_another_error_during_the_outage_is_said_too() -> None:
 
 
 async def test_a_second_outage_is_said_again() -> None:
-    outage = StoreOutage(_log, "ends wait", clock=SkippingClock())
+    outage = StoreOutage(_log, "ends of events", clock=SkippingClock())
     with capture_logs() as logs:
         await outage.outlast(Call(unavailable()))
         await outage.outlast(Call(unavailable()))
@@ -76,13 +77,13 @@ async def test_a_second_outage_is_said_again() -> None:
 async def test_an_error_that_is_no_outage_comes_out() -> None:
     clock = SkippingClock()
     with pytest.raises(Conflict):
-        await StoreOutage(_log, "ends wait", clock=clock).outlast(Call(Conflict("moved on")))
+        await StoreOutage(_log, "ends of events", clock=clock).outlast(Call(Conflict("moved on")))
     assert clock.slept == []
 
 
 async def test_a_loop_waits_the_step_of_its_own_ladder() -> None:
     clock = SkippingClock()
-    outage = StoreOutage(_log, "ticks wait", clock=clock, ladder=Ladder(steps_s=(1.0, 5.0)))
+    outage = StoreOutage(_log, "ticks", clock=clock, ladder=Ladder(steps_s=(1.0, 5.0)))
     await outage.wait(unavailable())
     await outage.wait(unavailable(), 1)
     await outage.wait(unavailable(), 7)

@@ -10,13 +10,13 @@ from botkit.web.abuse_log import AbuseLog
 
 async def test_thirty_lines_a_minute_are_said_and_then_how_many_were_not() -> None:
     clock = VirtualClock()
-    complain = AbuseLog(clock)
+    log = AbuseLog(clock)
     with capture_logs() as said:
         for number in range(100):
-            complain("refused", number=number)
+            log.warning("refused", number=number)
     assert len(said) == 30
     await clock.advance(60)
     with capture_logs() as said:
-        complain("refused", number=100)
-    assert [line["event"] for line in said] == ["more was refused", "refused"]
+        log.warning("refused", number=100)
+    assert [line["event"] for line in said] == ["refusals.left_out", "refused"]
     assert said[0]["times"] == 70

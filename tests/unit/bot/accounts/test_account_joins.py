@@ -47,7 +47,7 @@ async def test_an_account_joins_when_its_login_is_there_and_only_once(place):
             await running.newcomers.look()
             await running.newcomers.look()
         assert running.accounts[1:] == (account,)
-        assert [line["event"] for line in said].count("account joined") == 1
+        assert [line["event"] for line in said].count("account.joined") == 1
         assert "mentions/helper" in running.sources
         assert running.newcomers.refusal("77") == ""
         assert await place.store.progress.schedules("77")
@@ -72,7 +72,7 @@ async def test_one_that_may_not_do_what_the_bot_does_is_left_alone_and_said_once
             await running.newcomers.look()
             await running.newcomers.look()
         assert len(running.accounts) == 1
-        assert [line["event"] for line in said].count("account not taken on") == 1
+        assert [line["event"] for line in said].count("account.not_joined") == 1
         assert running.newcomers.refusal("77") == "may not post"
         assert running.reports.current["account/77"].state == "stopped"
         running.newcomers.check = allowed

@@ -86,7 +86,7 @@ async def test_after_its_death_the_pair_signs_and_both_turns_are_said_once(
     assert both.proofs() == ["OAuth", "OAuth", "Bearer"]
     assert both.turns == [True, False]
     out = "".join(capsys.readouterr())
-    assert (out.count("fallback begins"), out.count("fallback ends")) == (1, 1)
+    assert (out.count("oauth1_fallback.started"), out.count("oauth1_fallback.ended")) == (1, 1)
 
 
 async def test_a_401_with_a_dead_login_goes_on_by_the_pair_within_the_same_call(

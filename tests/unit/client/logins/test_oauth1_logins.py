@@ -327,7 +327,7 @@ async def test_a_level_that_nobody_knows_is_asked_for_once(
         await held.pairs.learn_level("7")
         assert len(world.peer.named(ME)) == 1
         assert (await held.stored()).level == ""
-    assert "access level not known" in "".join(capsys.readouterr())
+    assert "access_level.unknown" in "".join(capsys.readouterr())
 
 
 async def test_a_level_that_x_tells_is_kept_and_told(world: World) -> None:

@@ -109,7 +109,7 @@ async def test_a_witness_that_is_behind_is_made_whole_with_a_warning(
     with structlog.testing.capture_logs() as logs:
         kept = keeper_in(world, witness=witness)
         await kept.keeper.reload()
-    assert [line["log_level"] for line in logs if "witness" in line["event"]] == ["warning"]
+    assert [line["log_level"] for line in logs if "rollback_guard" in line["event"]] == ["warning"]
     assert kept.states == [LoginState.OK]
     found = await witness.recall(await world.row())
     assert found is not None
@@ -124,7 +124,7 @@ async def test_a_witness_that_cannot_be_written_costs_a_warning_and_no_login(
     with structlog.testing.capture_logs() as logs, threads_counted(world.clock):
         kept = keeper_in(world, witness=FileRollbackGuard(tmp_path / "witness"))
         assert await kept.access() == "at-2"
-    assert "witness not written" in [line["event"] for line in logs]
+    assert "rollback_guard.not_written" in [line["event"] for line in logs]
 
 
 async def test_it_names_no_token_and_is_for_this_user_only(

@@ -326,7 +326,7 @@ async def test_no_secret_stands_in_the_logs(
     async with running(world):
         await world.clock.advance(timedelta(minutes=5))
     out = "".join(capsys.readouterr())
-    assert "login state" in out
+    assert "login.state_changed" in out
     for secret in ("rt-1", "at-1", "s:e+c", "api-secret"):
         assert secret not in out
 

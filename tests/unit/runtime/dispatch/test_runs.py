@@ -143,7 +143,7 @@ async def test_a_handler_that_raises_is_tried_three_times_and_then_its_event_is_
         with capture_logs() as logs:
             await bot.handle(mention(), mention("101"))
         assert bot.outcomes == ["retry", "retry"]
-        traces = [line["exception"] for line in logs if line["event"] == "handler failed"]
+        traces = [line["exception"] for line in logs if line["event"] == "handler.failed"]
         assert all("in broken" in trace and "hunter2" not in trace for trace in traces)
         assert len(traces) == 2
         with capture_logs() as logs:

@@ -266,7 +266,7 @@ async def test_a_forged_link_is_refused_before_the_store_is_asked(
     assert (answer.status, title(answer)) == (403, "This is not an invitation of this bot")
     assert asked == []
     (line,) = said
-    assert (line["event"], line["reason"]) == ("invitation refused", "forged")
+    assert (line["event"], line["reason"]) == ("invitation.refused", "forged")
     assert len(line["link"]) == 10
     assert forged not in repr(said)
     answer = await place.get(f"/connect?invitation={token}")
@@ -419,7 +419,7 @@ async def test_an_invitation_that_cannot_be_freed_is_said_and_frees_itself(
     with capture_logs() as said:
         answer = await place.get(f"/connect/callback?error=access_denied&state={state}")
     assert title(answer) == "Authorization was declined"
-    assert "invitation not freed" in {line["event"] for line in said}
+    assert "invitation.not_released" in {line["event"] for line in said}
 
 
 async def test_no_answer_and_no_log_line_holds_a_secret(place: Place) -> None:
