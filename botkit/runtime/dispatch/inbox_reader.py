@@ -117,8 +117,7 @@ class InboxReader:
         if len(self._held) < self._crowded or self._in_vain:
             return
         self._room.clear()
-        if not await event_or_timeout(self._room, _MOMENT_S, clock=self._clock):
-            self._in_vain = True
+        self._in_vain = not await event_or_timeout(self._room, _MOMENT_S, clock=self._clock)
 
     def release(self, job: Job) -> None:
         """The event is done, or waits in the store: it is not held any more."""
@@ -162,8 +161,7 @@ class InboxReader:
             if self.idle:
                 self._calm.set()
             wait_s = seconds_until(self._next, clock=self._clock, most_s=_LONGEST_WAIT_S)
-            if not await event_or_timeout(self._woken, wait_s, clock=self._clock):
-                self._on_time()
+            self._waited(woken=await event_or_timeout(self._woken, wait_s, clock=self._clock))
 
     async def _look_ahead(self) -> None:
         """Learn when something in the store becomes due; `later` may know of more meanwhile."""
@@ -176,7 +174,10 @@ class InboxReader:
     def _wake_at(self, when: datetime) -> None:
         self._next = when if self._next is None else min(when, self._next)
 
-    def _on_time(self) -> None:
+    def _waited(self, *, woken: bool) -> None:
+        """Look again if the wait was over: something in the store may be due."""
+        if woken:
+            return
         self._look = True
         if self._next is not None and self._next <= self._clock.now():
             self._next = None

@@ -106,13 +106,17 @@ class Deadlines:
         """Watch these slots until cancelled; the collection may change meanwhile."""
         while True:
             self._woken.clear()
-            now = self._clock.monotonic()
-            if now >= self._next:  # not before: handlers that end in time cost nothing here
-                for slot in [slot for slot in slots if slot.deadline <= now]:
-                    await self._expire(slot, now)
-                self._next = min((slot.deadline for slot in slots), default=math.inf)
-            wait_s = None if self._next == math.inf else self._next - now
+            wait_s = await self._expire_due(slots)
             await event_or_timeout(self._woken, wait_s, clock=self._clock)
+
+    async def _expire_due(self, slots: Iterable[Slot]) -> float | None:
+        """Cancel what is over its time; return the seconds to the next deadline."""
+        now = self._clock.monotonic()
+        if now >= self._next:  # not before: handlers that end in time cost nothing here
+            for slot in [slot for slot in slots if slot.deadline <= now]:
+                await self._expire(slot, now)
+            self._next = min((slot.deadline for slot in slots), default=math.inf)
+        return None if self._next == math.inf else self._next - now
 
     async def _expire(self, slot: Slot, now: float) -> None:
         if slot.cancels >= _INSISTS:
