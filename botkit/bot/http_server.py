@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from botkit.bot.accounts.authorized import authorized_event
+from botkit.config.app_names import section_of, variables_of
 from botkit.errors import ConfigError, StateError
 from botkit.model.tokens import LoginState
 from botkit.protocol.oauth.callback_urls import check_redirect_uri
@@ -72,11 +73,7 @@ def check_connect(settings: Settings) -> None:
     """
     name, url = settings.connect.app, settings.connect.public_url or ""
     app = settings.app_named(name)
-    section, prefix = (
-        ("app", "BOTKIT_APP")
-        if name == "default"
-        else (f"apps.{name}", f"BOTKIT_APPS__{name.upper()}")
-    )
+    section, prefix = section_of(name), variables_of(name)
     problems = [
         f"[connect] public_url {url}: {problem.text} [{problem.rule}] {problem.cure}"
         for problem in check_redirect_uri(callback_url(url))

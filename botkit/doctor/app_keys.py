@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from msgspec import Struct
 
 from botkit.client.logins.endpoints import AppKeys
+from botkit.config.app_names import variables_of
 from botkit.doctor.findings import Check, about_app, diagnosis_of
 from botkit.doctor.probes import KeyAndSecret
 from botkit.errors import BotkitError, InvalidClient
@@ -67,7 +68,7 @@ class CheckedApp(Struct, frozen=True, kw_only=True):
     @property
     def setting(self) -> str:
         """Return the beginning of the names of its settings in the environment."""
-        return "BOTKIT_APP__" if self.name == "default" else f"BOTKIT_APPS__{self.name.upper()}__"
+        return f"{variables_of(self.name)}__"
 
 
 def look(app: CheckedApp, *, hints: bool) -> list[Finding]:

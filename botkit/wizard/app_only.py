@@ -12,6 +12,7 @@ from botkit.bot.accounts.authorized import handles_authorized, run_authorized
 from botkit.bot.compose_client import keys_of, open_the_vault, open_x
 from botkit.client.api.limiter import Limiter
 from botkit.client.api.x_api import XApi
+from botkit.config.app_names import section_of
 from botkit.errors import (
     BotkitError,
     ConfigError,
@@ -53,9 +54,8 @@ def check_app_only(settings: Settings, app: str) -> None:
         ConfigError: There is not; nothing was sent.
     """
     if not keys_of(settings.app_named(app)).can_act_as_app:
-        section = "app" if app == "default" else f"apps.{app}"
         raise ConfigError(
-            f"[{section}] has no api_key and api_secret to fetch a bearer token with.",
+            f"[{section_of(app)}] has no api_key and api_secret to fetch a bearer token with.",
             hint="They are the API Key and Secret on the app's Keys and tokens page in X's console"
             " (not the client id and secret). Set api_key, and api_secret by its _FILE.",
         )

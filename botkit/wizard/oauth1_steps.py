@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from botkit.client.signin.oauth1_attempt import OAuth1Attempt
+from botkit.config.app_names import section_of, variables_of
 from botkit.errors import AuthError, ConfigError, StateMismatch
 from botkit.model.tokens import Secret
-from botkit.wizard.steps import check_callback
+from botkit.wizard.steps import ask_until_done, check_callback
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["begin_oauth1", "check_signing_app", "log_in_by_pin"]
 
-_MOST_TRIES = 5
 _CONSOLE = "X's console (console.x.com), the app's Keys and tokens page"
 
 
@@ -44,8 +44,7 @@ def check_signing_app(
     Raises:
         ConfigError: With everything that makes the login impossible.
     """
-    section = "app" if name == "default" else f"apps.{name}"
-    prefix = "BOTKIT_APP" if name == "default" else f"BOTKIT_APPS__{name.upper()}"
+    section, prefix = section_of(name), variables_of(name)
     problems: list[str] = []
     if not keys.api_key:
         problems.append(
@@ -79,19 +78,20 @@ async def log_in_by_pin(
         AuthError: X does not take the PIN, or no PIN was typed at all; nothing was stored.
     """
     attempt = await OAuth1Attempt.begin(around, wish, keep=ways.keep)
-    await ways.show(attempt.url)
-    for _ in range(_MOST_TRIES):
+
+    async def try_pin() -> Login | str:
         typed = Secret(await ask("The PIN that X shows after you authorized the app: "))
         try:
-            login = await attempt.finish_pin(typed)
+            return await attempt.finish_pin(typed)
         except StateMismatch as mismatch:
             if attempt.is_over:
                 raise
-            await ways.show(mismatch.message)
-            continue
-        await ways.finished(login)
-        return login
-    raise AuthError(
-        "No PIN was typed; nothing was sent and nothing was stored.",
-        hint="Run botkit setup --pin again and type the digits that X shows.",
-    )
+            return mismatch.message
+
+    login = await ask_until_done(ways, attempt, try_pin)
+    if login is None:
+        raise AuthError(
+            "No PIN was typed; nothing was sent and nothing was stored.",
+            hint="Run botkit setup --pin again and type the digits that X shows.",
+        )
+    return login

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from botkit.client.signin.oauth2_attempt import Keep, Login, OAuth2Attempt
+from botkit.config.app_names import section_of, variables_of
 from botkit.errors import AuthError, ConfigError, StateMismatch
 from botkit.model.tokens import Secret
 from botkit.protocol.oauth.callback_urls import check_redirect_uri, is_callback
@@ -30,6 +31,7 @@ __all__ = [
     "Begin",
     "BrowserLogin",
     "Ways",
+    "ask_until_done",
     "begin_oauth2",
     "check_app",
     "check_callback",
@@ -38,7 +40,7 @@ __all__ = [
     "open_browser",
 ]
 
-_MAX_PASTES = 5
+_MAX_TRIES = 5
 _CONSOLE = "X's console (console.x.com), the app's Keys and tokens page"
 
 
@@ -97,8 +99,7 @@ def check_app(keys: AppKeys, redirect_uri: str, *, name: str, listens: bool) -> 
     Raises:
         ConfigError: With everything that makes the login impossible.
     """
-    section = "app" if name == "default" else f"apps.{name}"
-    prefix = "BOTKIT_APP" if name == "default" else f"BOTKIT_APPS__{name.upper()}"
+    section, prefix = section_of(name), variables_of(name)
     problems: list[str] = []
     if not keys.client_id:
         problems.append(
@@ -197,29 +198,46 @@ async def log_in_by_paste(
         AuthError: The person declined, what was pasted was wrong too often, or X refused.
     """
     attempt = await begin(around, wish, ways.keep)
-    await ways.show(attempt.url)
-    for _ in range(_MAX_PASTES):
+
+    async def try_address() -> Login | str:
         address = _parts_of(await ask("The whole address that the browser shows at the end: "))
         if address is None:
-            await ways.show("That is not a whole address: it starts with http and holds a `?`.")
-            continue
+            return "That is not a whole address: it starts with http and holds a `?`."
         place, query = address
         if not is_callback(place, wish.redirect_uri):
-            await ways.show(f"It does not start with {wish.redirect_uri}, where this login ends.")
-            continue
+            return f"It does not start with {wish.redirect_uri}, where this login ends."
         try:
-            login = await attempt.finish(query)
+            return await attempt.finish(query)
         except StateMismatch as mismatch:
             if attempt.is_over:
                 raise
-            await ways.show(f"{mismatch} Paste the address of this login.")
-            continue
-        await ways.finished(login)
-        return login
-    raise AuthError(
-        "What was pasted was never the end of this login; nothing was stored.",
-        hint="Run botkit setup again and paste the address as the browser shows it.",
-    )
+            return f"{mismatch} Paste the address of this login."
+
+    login = await ask_until_done(ways, attempt, try_address)
+    if login is None:
+        raise AuthError(
+            "What was pasted was never the end of this login; nothing was stored.",
+            hint="Run botkit setup again and paste the address as the browser shows it.",
+        )
+    return login
+
+
+async def ask_until_done(
+    ways: Ways, attempt: BrowserLogin, try_once: Callable[[], Awaitable[Login | str]]
+) -> Login | None:
+    """Show the address and ask for what the person sees at the end, a few times.
+
+    `try_once` asks; it returns the stored login, or a text that says what is wrong. Returns None
+    after too many tries.
+    """
+    await ways.show(attempt.url)
+    for _ in range(_MAX_TRIES):
+        outcome = await try_once()
+        if isinstance(outcome, Login):
+            await ways.finished(outcome)
+            return outcome
+        await ways.show(outcome)
+    return None
 
 
 def _parts_of(pasted: str) -> tuple[str, Secret] | None:

@@ -1,0 +1,15 @@
+"""The names under which an app's settings are found, for messages that say what to set."""
+
+from __future__ import annotations
+
+__all__ = ["section_of", "variables_of"]
+
+
+def section_of(app: str) -> str:
+    """Return the app's section in botkit.toml."""
+    return "app" if app == "default" else f"apps.{app}"
+
+
+def variables_of(app: str) -> str:
+    """Return the beginning of the app's variables in the environment."""
+    return "BOTKIT_APP" if app == "default" else f"BOTKIT_APPS__{app.upper()}"
