@@ -14,7 +14,7 @@ from botkit.bot.accounts.login_watch import LoginWatch
 from botkit.bot.compose_client import X, open_the_vault, open_x, renew_the_vault
 from botkit.bot.listening import Listening
 from botkit.bot.running import RunningBot, Watch
-from botkit.client.refresh.refresh_lease import Tenure
+from botkit.client.refresh.refresh_lock import Tenure
 from botkit.client.system import SystemClock, SystemEntropy
 from botkit.errors import ConfigError
 from botkit.leases.lease import Lease

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,8 +21,7 @@ from botkit.client.logins.endpoints import AppKeys, Endpoints
 from botkit.client.logins.rescue_file import RescueFile
 from botkit.client.logins.rollback_guard import FileRollbackGuard
 from botkit.client.refresh.refresh_leader import LeasedRole, NeverLeader
-from botkit.client.refresh.refresh_lease import LeasedRefreshLock, Tenure
-from botkit.client.refresh.refresh_lock import FileRefreshLock, in_process
+from botkit.client.refresh.refresh_lock import LeasedRefreshLock, Tenure
 from botkit.client.refresh.token_keeper import TokenKeeper
 from botkit.client.system import SystemClock, SystemEntropy
 from botkit.errors import ConfigError, VaultKeyError
@@ -42,7 +40,6 @@ if TYPE_CHECKING:
     from botkit.client.logins.oauth1_fallback import StandIn
     from botkit.client.logins.oauth2_login import LoginStatus
     from botkit.client.refresh.refresh_leader import LeaderRole
-    from botkit.client.refresh.refresh_lock import RefreshLock
     from botkit.config import AppSettings, Settings
     from botkit.ports import Clock, Entropy, Store, Transport, VaultPort
 
@@ -62,7 +59,6 @@ __all__ = [
 _log = structlog.get_logger(__name__)
 
 _RESCUE_SUFFIX = ".rescue"
-_LOCKS_SUFFIX = "-logins"
 _WITNESS_SUFFIX = "-witness"
 
 
@@ -108,7 +104,9 @@ async def open_x(
             chance,
             apps_of(settings),
             endpoints=endpoints_of(settings),
-            lock=_lock_of(settings, store, time, chance, owner=name, tenure=terms),
+            lock=LeasedRefreshLock(
+                store, clock=time, entropy=chance, owner=name, lives=lives, tenure=terms
+            ),
             role=_role_of(settings, store, time, owner=name, tenure=terms),
             owner=name,
             lives=lives,
@@ -235,33 +233,6 @@ def rescue_of(settings: Settings) -> RescueFile | None:
     """Where a token goes that the store cannot take."""
     path = _beside_store(settings, _RESCUE_SUFFIX)
     return None if path is None else RescueFile(path)
-
-
-def _lock_of(
-    settings: Settings,
-    store: Store,
-    clock: Clock,
-    entropy: Entropy,
-    *,
-    owner: str,
-    tenure: Tenure,
-) -> RefreshLock:
-    return LeasedRefreshLock(
-        _file_lock_of(settings, clock, entropy),
-        store,
-        clock=clock,
-        entropy=entropy,
-        owner=owner,
-        lives=lives,
-        tenure=tenure,
-    )
-
-
-def _file_lock_of(settings: Settings, clock: Clock, entropy: Entropy) -> RefreshLock:
-    folder = _beside_store(settings, _LOCKS_SUFFIX)
-    if folder is None or sys.platform == "win32":
-        return in_process
-    return FileRefreshLock(folder, clock=clock, entropy=entropy)
 
 
 def _witness_of(settings: Settings, store: Store) -> FileRollbackGuard | None:

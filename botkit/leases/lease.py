@@ -38,6 +38,8 @@ class Lease:
         owner: Names this process, for the message that a second one shows.
         lives: Whether the process of that name is alive, None when that cannot be known; then
             the lease of a process that was killed is waited out.
+        patient: Never take it from a process that is seen to live, not even when that process
+            stood still past its time.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Lease:
         ttl_s: float = 10.0,
         renew_s: float = 3.0,
         lives: Lives | None = None,
+        patient: bool = False,
     ) -> None:
         self._leases = store.leases
         self._clock = clock
@@ -58,6 +61,7 @@ class Lease:
         self._ttl = timedelta(seconds=ttl_s)
         self._renew_s = renew_s
         self._lives = lives
+        self._patient = patient
         self._fence: Fence | None = None
         self._asked_s = 0.0
         self.rival = ""
@@ -193,8 +197,18 @@ class Lease:
 
     async def _take(self, *, ended: str = "") -> bool:
         asked_s = self._clock.monotonic()
-        self._fence = await self._leases.acquire(
-            self._name, self._owner, ttl=self._ttl, ended=ended
+        taking = asyncio.get_running_loop().create_task(
+            self._leases.acquire(
+                self._name, self._owner, ttl=self._ttl, ended=ended, patient=self._patient
+            )
         )
+        try:
+            self._fence = await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            # The store goes on, and what it takes would stay taken.
+            with suppress(StateError):
+                self._fence = await taking
+                await self.release()
+            raise
         self._asked_s = asked_s
         return self._fence is not None

@@ -272,11 +272,13 @@ class Leases(Protocol):
     """
 
     async def acquire(
-        self, name: str, owner: str, *, ttl: timedelta, ended: str = ""
+        self, name: str, owner: str, *, ttl: timedelta, ended: str = "", patient: bool = False
     ) -> Fence | None:
         """Take a free or expired lease, with the next epoch; None when another holds it.
 
         `ended` names an owner whose process is known to be no more: what it holds is free.
+        `patient` leaves an expired one to a holder in another process of this machine for as long
+        as the store sees that process live.
         """
         ...
 

@@ -56,20 +56,16 @@ async def _token(keeper: Any, *, patient: bool) -> str:
 
 
 def _another_machine() -> dict[str, Any]:
-    from botkit.bot import compose_client
-    from botkit.client.refresh.refresh_lease import Tenure
-    from botkit.client.refresh.refresh_lock import FileRefreshLock
+    from botkit.client.refresh.refresh_lock import Tenure
+    from botkit.storage.sqlite import store
+    from botkit.storage.sqlite.process_locks import ProcessLocks
 
     host = os.environ.get("REFRESHER_HOST")  # noqa: TID251 - a test's own knob
     if host is None:
         return {}
     ttl_s = float(os.environ["REFRESHER_TTL_S"])  # noqa: TID251
     locks = Path(host)
-
-    def lock(_: Any, clock: Any, entropy: Any) -> FileRefreshLock:
-        return FileRefreshLock(locks, clock=clock, entropy=entropy)
-
-    compose_client._file_lock_of = lock
+    store.ProcessLocks = lambda _: ProcessLocks(locks)  # type: ignore[assignment,misc] - a test's
     owner = f"{locks.name}/boot/{os.getpid()}/0/{os.urandom(4).hex()}"
     return {"owner": owner, "tenure": Tenure(ttl_s=ttl_s, renew_s=ttl_s / 4)}
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -59,8 +61,9 @@ def test_a_holder_that_stands_still_is_waited_for_and_its_result_taken_over(
     pids = refreshers.fork(3)
     refreshers.go()
     assert peer.arrived.wait(20)
-    locks = (refreshers.folder / "botkit.db-logins").iterdir()
-    (holder,) = [int(lock.read_text()) for lock in locks if lock.stat().st_size]
+    with closing(sqlite3.connect(refreshers.folder / "botkit.db")) as connection:
+        ((owner,),) = connection.execute("SELECT owner FROM lease WHERE name LIKE 'refresh:%'")
+    holder = int(owner.split("/")[2])
     assert holder in pids
     os.kill(holder, signal.SIGSTOP)
     peer.answers.set()
@@ -100,7 +103,6 @@ def test_real_commands_beside_a_running_bot_refresh_it_once(
     world: Any, machine: Any, until: Any
 ) -> None:
     import json
-    import sqlite3
 
     machine.run()
     until(machine.starts)

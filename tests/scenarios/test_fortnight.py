@@ -25,8 +25,7 @@ from botkit.client.logins.context import LoginContext
 from botkit.client.logins.endpoints import AppKeys
 from botkit.client.logins.oauth2_login import LoginStatus
 from botkit.client.refresh.refresh_leader import LeasedRole
-from botkit.client.refresh.refresh_lease import LeasedRefreshLock, Tenure
-from botkit.client.refresh.refresh_lock import in_process
+from botkit.client.refresh.refresh_lock import LeasedRefreshLock, Tenure
 from botkit.client.refresh.token_keeper import TokenKeeper
 from botkit.client.signin.oauth2_attempt import LoginWish, OAuth2Attempt
 from botkit.errors import InvalidGrant, Parked, StoreUnavailable, TransportError
@@ -194,7 +193,7 @@ class Fortnight:
             self.clock,
             entropy,
             self._apps(),
-            lock=LeasedRefreshLock(in_process, store, clock=self.clock, entropy=entropy, **terms),
+            lock=LeasedRefreshLock(store, clock=self.clock, entropy=entropy, **terms),
             role=LeasedRole(store, self.clock, **terms),
             owner=name,
             lives=self._lives,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
 
-    from botkit.client.refresh.refresh_lease import Tenure
+    from botkit.client.refresh.refresh_lock import Tenure
     from botkit.leases.owner import Lives
     from botkit.ports import Clock, Store
 

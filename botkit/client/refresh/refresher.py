@@ -191,9 +191,9 @@ class Refresher:
             return Outcome(kind="blocked", row=row, reason="nothing was sent", error=error)
 
         async def before_bytes() -> None:
-            await held.check()
+            held.check()
             await self._rows.mark_sent(row, intent, held.fence)
-            held.check_age()
+            held.check()
 
         request = HttpRequest(
             method="POST",

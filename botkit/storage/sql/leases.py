@@ -63,11 +63,13 @@ class SqlLeases:
         self._clock = clock
 
     async def acquire(
-        self, name: str, owner: str, *, ttl: timedelta, ended: str = ""
+        self, name: str, owner: str, *, ttl: timedelta, ended: str = "", patient: bool = False
     ) -> Fence | None:
         """Take a free or expired lease, with the next epoch; None when another holds it.
 
         `ended` names an owner whose process is known to be no more: what it holds is free.
+        `patient` leaves an expired one to a holder in another process of this machine for as long
+        as the kernel sees that process live.
         """
         ttl_us = ttl // _MICROSECOND
 
@@ -77,8 +79,13 @@ class SqlLeases:
                 "SELECT owner, epoch, until, ttl, lock FROM lease WHERE name = ?", (name,)
             ).fetchone()
             holder, epoch, until, given, lock = row or ("", 0, 0, 0, 0)
-            taken = holder not in {"", ended} and until > now_us
-            if taken and not self._free(name, epoch, lock, holder == owner):
+            is_over = until <= now_us
+            known = Holder.DEAD if holder in {"", ended} else self._locks.judge(name, epoch, lock)
+            if known is Holder.ALIVE:
+                free = is_over and not patient
+            else:
+                free = known is Holder.DEAD or is_over or holder == owner
+            if not free:
                 if until > now_us + given:
                     # The clock went back. Whoever lives renews within its span; without this,
                     # a dead holder would keep the role for as long as the clock was moved.
@@ -138,13 +145,3 @@ class SqlLeases:
             return str(row[0])
 
         return await self._engine.read(job)
-
-    def _free(self, name: str, epoch: int, lock: int, same_owner: bool) -> bool:  # noqa: FBT001
-        """Whether a lease whose time is not over may be taken all the same."""
-        match self._locks.judge(name, epoch, lock):
-            case Holder.DEAD:
-                return True
-            case Holder.ALIVE:
-                return False
-            case Holder.OURS | Holder.UNKNOWN:
-                return same_owner

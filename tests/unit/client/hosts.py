@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from botkit.client.refresh.refresh_leader import LeasedRole
-from botkit.client.refresh.refresh_lease import LeasedRefreshLock, Tenure
-from botkit.client.refresh.refresh_lock import in_process
+from botkit.client.refresh.refresh_lock import LeasedRefreshLock, Tenure
 from botkit.errors import StoreUnavailable
 from tests.unit.client.keeping import Groups, Kept, keeper_in
 
@@ -65,7 +64,6 @@ class Host:
 
     def lock(self, tenure: Tenure | None = None) -> LeasedRefreshLock:
         return LeasedRefreshLock(
-            in_process,
             self.store,
             clock=self.world.clock,
             entropy=self.world.entropy,

@@ -236,3 +236,16 @@ async def test_a_store_that_fails_at_the_end_of_the_block_is_no_error_of_the_blo
         async with lease.kept():
             pass
         assert lease.last_fence is None
+
+
+async def test_a_taking_that_is_cancelled_leaves_nothing_taken(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    async with opened(tmp_path, clock) as store:
+        lease = Lease(store, clock, owner="one")
+        taking = asyncio.get_running_loop().create_task(lease.try_acquire())
+        await clock.sleep(0)
+        taking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await taking
+        assert await store.leases.holder("runner") is None
+        assert await Lease(store, clock, owner="two").try_acquire()

@@ -1,12 +1,9 @@
-"""The lock of a login across processes, and what a keeper does with it."""
+"""The lock of a login between processes of one machine, and what a keeper does with it."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
-import os
-import stat
+import signal
 import subprocess
 import sys
 from contextlib import asynccontextmanager
@@ -16,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from botkit.client.refresh.refresh_lock import FileRefreshLock
 from botkit.errors import Conflict, LeaseLost, StoreUnavailable
 from botkit.model.tokens import LoginState
-from botkit.sandbox.harness.pauses import threads_counted
+from botkit.storage import open_store
 from tests.unit.client.fakes import World
+from tests.unit.client.hosts import Host
 from tests.unit.client.keeping import EXPIRED, LAST_MINUTE, keeper_in, running, sent_intent
 
 if TYPE_CHECKING:
@@ -28,11 +25,34 @@ if TYPE_CHECKING:
 
     from botkit.model.records import CredentialRow
 
+NAME = "refresh:1999/default"
+HOLDER = """
+import asyncio, sys
+from datetime import timedelta
+from botkit.sandbox.harness.clock import VirtualClock
+from botkit.storage import open_store
+
+async def main():
+    async with open_store(sys.argv[1], clock=VirtualClock()) as store:
+        await store.leases.acquire(sys.argv[2], "box/b/7/1/c", ttl=timedelta(seconds=60))
+        print("held", flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+asyncio.run(main())
+"""
+
 
 @pytest.fixture
-async def lock(world: World, tmp_path: Path) -> AsyncIterator[FileRefreshLock]:
-    with threads_counted(world.clock):
-        yield FileRefreshLock(tmp_path / "logins", clock=world.clock, entropy=world.entropy)
+def one(world: World) -> Host:
+    """A process that uses the store."""
+    return Host(world, "one")
+
+
+@pytest.fixture
+async def two(world: World, tmp_path: Path) -> AsyncIterator[Host]:
+    """Another one, with a handle of its own: the kernel tells the two apart."""
+    async with open_store(f"sqlite:///{tmp_path}/bot.db", clock=world.clock) as store:
+        yield Host(World(store, world.clock), "two")
 
 
 @pytest.fixture
@@ -40,132 +60,128 @@ async def row(world: World) -> CredentialRow:
     return await world.log_in(left=LAST_MINUTE)
 
 
-def _file(tmp_path: Path) -> Path:
-    """The one that is held."""
-    (held,) = [path for path in (tmp_path / "logins").iterdir() if path.stat().st_size]
-    return held
+@asynccontextmanager
+async def _holder(tmp_path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A real process that holds the lock of the login."""
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", HOLDER, f"sqlite:///{tmp_path}/bot.db", NAME),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert child.stdout is not None
+    assert await child.stdout.readline() == b"held\n"
+    try:
+        yield child
+    finally:
+        if child.returncode is None:
+            child.kill()
+        await child.communicate()
 
 
 # ---- the lock ---------------------------------------------------------------------------------
 
 
 async def test_one_holds_it_at_a_time_and_the_next_waits(
-    world: World, lock: FileRefreshLock, row: CredentialRow
+    world: World, one: Host, two: Host, row: CredentialRow
 ) -> None:
     seen: list[str] = []
 
-    async def hold(name: str) -> None:
-        async with lock(row):
-            seen.append(f"{name} in")
+    async def hold(host: Host) -> None:
+        async with host.lock()(row):
+            seen.append(f"{host.name} in")
             await world.clock.sleep(5.0)
-            seen.append(f"{name} out")
+            seen.append(f"{host.name} out")
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(hold("a"))
-        group.create_task(hold("b"))
+        group.create_task(hold(one))
+        group.create_task(hold(two))
         await world.clock.advance(20.0)
     assert [word.split()[1] for word in seen] == ["in", "out", "in", "out"]
 
 
 async def test_without_waiting_a_held_one_is_refused_at_once_and_says_by_whom(
-    world: World, lock: FileRefreshLock, row: CredentialRow
+    world: World, one: Host, tmp_path: Path, row: CredentialRow
 ) -> None:
-    async with lock(row):
+    async with _holder(tmp_path):
         before = world.clock.monotonic()
-        with pytest.raises(StoreUnavailable, match=f"pid {os.getpid()}"):
-            async with lock(row, wait=False):
+        with pytest.raises(StoreUnavailable, match=r"Process 7 on box refreshes .* @greeter"):
+            async with one.lock()(row, wait=False):
                 pytest.fail("two hold it")
         assert world.clock.monotonic() == before
-    async with lock(row, wait=False):
-        pass
 
 
 async def test_whoever_waits_too_long_gives_up_and_never_takes_it_as_free(
-    world: World, lock: FileRefreshLock, row: CredentialRow
+    world: World, one: Host, two: Host, row: CredentialRow
 ) -> None:
     async def wait() -> None:
-        async with lock(row):
+        async with two.lock()(row):
             pytest.fail("two hold it")
 
-    async with lock(row):
+    async with one.lock()(row):
         waiting = asyncio.get_running_loop().create_task(wait())
         await world.clock.advance(89.0)
         assert not waiting.done()
         await world.clock.advance(2.0)
-        with pytest.raises(StoreUnavailable, match="holds the lock"):
+        with pytest.raises(StoreUnavailable, match="nothing was sent"):
             await waiting
 
 
-async def test_a_file_that_was_removed_while_it_is_held_still_keeps_others_out(
-    lock: FileRefreshLock, row: CredentialRow, tmp_path: Path
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's locks of Linux")
+async def test_a_process_that_stands_still_keeps_it_for_as_long_as_it_lives(
+    world: World, one: Host, tmp_path: Path, row: CredentialRow
 ) -> None:
-    async with lock(row) as held:
-        _file(tmp_path).unlink()
-        with pytest.raises(StoreUnavailable):
-            async with lock(row, wait=False):
-                pytest.fail("two hold it")
-        with pytest.raises(LeaseLost, match="removed or replaced"):
-            await held.check()
-    async with lock(row, wait=False) as held:
-        await held.check()
+    async with _holder(tmp_path) as holder:
+        holder.send_signal(signal.SIGSTOP)
+        await world.clock.advance(timedelta(hours=1))
+        with pytest.raises(StoreUnavailable, match="Another process refreshes the login"):
+            async with one.lock()(row, wait=False):
+                pytest.fail("its answer from X may still come")
+        holder.kill()
+        await holder.wait()
+        async with one.lock()(row, wait=False):
+            pass
 
 
-async def test_a_file_that_was_replaced_while_it_is_held_is_noticed_before_the_bytes(
-    lock: FileRefreshLock, row: CredentialRow, tmp_path: Path
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's locks of Linux")
+async def test_a_holder_that_is_killed_loses_it_at_once(
+    one: Host, tmp_path: Path, row: CredentialRow
 ) -> None:
-    async with lock(row) as held:
-        path = _file(tmp_path)
-        path.unlink()
-        path.touch(0o600)
-        with pytest.raises(LeaseLost):
-            await held.check()
+    async with _holder(tmp_path) as holder:
+        holder.kill()
+        await holder.wait()
+        async with one.lock()(row, wait=False):
+            pass
+
+
+async def test_a_lock_file_that_was_removed_while_it_is_held_still_keeps_others_out(
+    one: Host, tmp_path: Path, row: CredentialRow
+) -> None:
+    async with one.lock()(row):
+        (tmp_path / "bot.db-locks").unlink()
+        async with open_store(f"sqlite:///{tmp_path}/bot.db", clock=one.world.clock) as store:
+            later = Host(World(store, one.world.clock), "later")
+            with pytest.raises(StoreUnavailable):
+                async with later.lock()(row, wait=False):
+                    pytest.fail("two hold it")
 
 
 async def test_a_process_that_stood_still_does_not_send(
-    world: World, lock: FileRefreshLock, row: CredentialRow
+    world: World, one: Host, row: CredentialRow
 ) -> None:
-    async with lock(row) as held:
+    async with one.lock()(row) as held:
+        one.frozen = True
         await world.clock.advance(29.0)
-        await held.check()
+        held.check()
         await world.clock.advance(2.0)
         with pytest.raises(LeaseLost, match="31 s"):
-            await held.check()
-        with pytest.raises(LeaseLost):
-            held.check_age()
-
-
-async def test_files_and_folder_are_for_this_user_only_whatever_the_umask(
-    lock: FileRefreshLock, row: CredentialRow, tmp_path: Path
-) -> None:
-    before = os.umask(0)
-    try:
-        async with lock(row):
-            pass
-    finally:
-        os.umask(before)
-    folder = tmp_path / "logins"
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
-
-
-async def test_a_link_in_its_place_is_not_followed(
-    lock: FileRefreshLock, row: CredentialRow, tmp_path: Path
-) -> None:
-    async with lock(row):
-        path = _file(tmp_path)
-    path.unlink()
-    path.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(StoreUnavailable, match="cannot be taken"):
-        async with lock(row):
-            pytest.fail("taken")
-    assert not (tmp_path / "elsewhere").exists()
+            held.check()
 
 
 async def test_a_wait_that_is_cancelled_leaves_nothing_locked(
-    world: World, lock: FileRefreshLock, row: CredentialRow
+    world: World, one: Host, two: Host, row: CredentialRow
 ) -> None:
     async def take() -> None:
-        async with lock(row):
+        async with one.lock()(row):
             pytest.fail("it was cancelled before")
 
     for _ in range(5):
@@ -173,77 +189,18 @@ async def test_a_wait_that_is_cancelled_leaves_nothing_locked(
         await world.clock.sleep(0)
         taking.cancel()
         await asyncio.gather(taking, return_exceptions=True)
-    await world.clock.at_rest()
-    async with lock(row, wait=False):
+    async with two.lock()(row, wait=False):
         pass
-
-
-async def test_a_holder_that_is_killed_loses_it_at_once(
-    lock: FileRefreshLock, row: CredentialRow, tmp_path: Path
-) -> None:
-    async with lock(row):
-        path = _file(tmp_path)
-    code = (
-        "import fcntl, os, sys; d = os.open(sys.argv[1], os.O_RDWR);"
-        "fcntl.flock(d, fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()"
-    )
-    holder = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", code, path), stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert holder.stdout is not None
-    assert await holder.stdout.readline() == b"held\n"
-    with pytest.raises(StoreUnavailable):
-        async with lock(row, wait=False):
-            pytest.fail("two hold it")
-    holder.kill()
-    await holder.wait()
-    async with lock(row, wait=False):
-        pass
-
-
-async def test_a_forked_child_does_not_keep_what_its_parent_gave_back(
-    lock: FileRefreshLock, row: CredentialRow, tmp_path: Path
-) -> None:
-    async with lock(row):
-        inherited = [_duplicate(path) for path in (_file(tmp_path), tmp_path)]
-    try:
-        async with lock(row, wait=False):
-            pass
-    finally:
-        for descriptor in inherited:
-            os.close(descriptor)
-
-
-def _duplicate(path: Path) -> int:
-    """What a fork makes of the descriptor that has this file open."""
-    for opened in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(OSError):
-            if opened.samefile(path):
-                return os.dup(int(opened.name))
-    pytest.fail("not open")
-
-
-async def test_a_flock_that_others_hold_on_the_folder_alone_is_waited_for(
-    lock: FileRefreshLock, row: CredentialRow, tmp_path: Path
-) -> None:
-    making = os.open(tmp_path, os.O_RDONLY)
-    try:
-        fcntl.flock(making, fcntl.LOCK_EX)
-        with pytest.raises(StoreUnavailable):
-            async with lock(row, wait=False):
-                pytest.fail("taken")
-    finally:
-        os.close(making)
 
 
 # ---- a keeper with it --------------------------------------------------------------------------
 
 
 async def test_two_keepers_on_one_store_refresh_once_and_both_serve(
-    world: World, lock: FileRefreshLock
+    world: World, one: Host, two: Host
 ) -> None:
     await world.log_in(left=EXPIRED)
-    first, second = keeper_in(world, lock=lock), keeper_in(world, lock=lock)
+    first, second = (keeper_in(world, lock=host.lock(), owner=host.name) for host in (one, two))
     asking = asyncio.gather(first.access(), second.access())
     await world.clock.advance(5.0)
     assert await asking == ["at-2", "at-2"]
@@ -259,10 +216,7 @@ async def test_the_lock_is_held_around_read_decide_send_store_and_checked_around
     class Held:
         fence = None
 
-        async def check(self) -> None:
-            self.check_age()
-
-        def check_age(self) -> None:
+        def check(self) -> None:
             seen.append(f"checked, {world.log[-1]}, {len(world.refreshes)} sent")
 
     @asynccontextmanager
@@ -281,22 +235,18 @@ async def test_the_lock_is_held_around_read_decide_send_store_and_checked_around
     ]
 
 
-@pytest.mark.parametrize("when", ["check", "check_age"])
-async def test_a_lock_that_is_lost_before_the_bytes_sends_nothing(world: World, when: str) -> None:
+@pytest.mark.parametrize("marked", [False, True])
+async def test_a_lock_that_is_lost_before_the_bytes_sends_nothing(
+    world: World, *, marked: bool
+) -> None:
     await world.log_in(left=LAST_MINUTE)
-
-    def lost() -> None:
-        raise LeaseLost("too old")
 
     class Held:
         fence = None
 
-        async def check(self) -> None:
-            if when == "check":
-                lost()
-
-        def check_age(self) -> None:
-            lost()
+        def check(self) -> None:
+            if ("credentials.mark_sent" in world.log) == marked:
+                raise LeaseLost("too old")
 
     @asynccontextmanager
     async def lock(row: CredentialRow, *, wait: bool = True) -> AsyncIterator[Any]:
@@ -309,28 +259,28 @@ async def test_a_lock_that_is_lost_before_the_bytes_sends_nothing(world: World, 
 
 
 async def test_a_refresh_of_a_living_process_is_not_taken_for_a_lost_one(
-    world: World, lock: FileRefreshLock
+    world: World, one: Host, two: Host
 ) -> None:
     row = await world.log_in(left=timedelta(minutes=90))
     intent = sent_intent(row)
     await world.real_store.credentials.intend(row, intent, reserve_bytes=10)
-    async with lock(row):
+    async with one.lock()(row):
         await world.real_store.credentials.mark_sent(row, intent.id)
-        async with running(world, lock=lock) as kept:
+        async with running(world, lock=two.lock(), owner=two.name) as kept:
             await world.clock.advance(3.0)
             assert kept.states == [LoginState.OK]
             assert (await world.row()).status is LoginState.OK
 
 
 async def test_the_death_of_another_process_over_a_refresh_is_announced_within_five_seconds(
-    world: World, lock: FileRefreshLock
+    world: World, one: Host, two: Host
 ) -> None:
     row = await world.log_in(left=timedelta(minutes=90))
     intent = sent_intent(row)
     await world.real_store.credentials.intend(row, intent, reserve_bytes=10)
-    async with lock(row):
+    async with one.lock()(row):
         await world.real_store.credentials.mark_sent(row, intent.id)
-        context = running(world, lock=lock)
+        context = running(world, lock=two.lock(), owner=two.name)
         kept = await context.__aenter__()
         await world.clock.advance(3.0)
     await world.clock.advance(5.0)
@@ -342,7 +292,7 @@ async def test_the_death_of_another_process_over_a_refresh_is_announced_within_f
 
 
 async def test_what_another_process_was_refreshing_is_taken_over_when_it_is_there(
-    world: World, lock: FileRefreshLock
+    world: World, one: Host, two: Host
 ) -> None:
     await world.log_in(left=EXPIRED)
 
@@ -350,8 +300,8 @@ async def test_what_another_process_was_refreshing_is_taken_over_when_it_is_ther
         await world.clock.sleep(4.0)
 
     world.peer.hold = wait
-    other = keeper_in(world, lock=lock)
-    async with running(world, lock=lock) as kept:
+    other = keeper_in(world, lock=one.lock(), owner=one.name)
+    async with running(world, lock=two.lock(), owner=two.name) as kept:
         asking = asyncio.gather(other.access(), kept.access())
         await world.clock.advance(10.0)
         assert await asking == ["at-2", "at-2"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import stat
 import subprocess
 import sys
 from datetime import timedelta
@@ -86,6 +87,21 @@ async def test_a_frozen_process_keeps_its_lease_until_its_time_is_over(tmp_path:
         assert await store.events.append([event()], fence=fence) != [None]
 
 
+async def test_a_patient_one_does_not_take_it_from_a_frozen_process_that_lives(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path}/bot.db"
+    child = await asyncio.to_thread(_child, url)
+    clock = SuiteClock()
+    async with open_store(url, clock=clock) as store:
+        child.send_signal(signal.SIGSTOP)
+        acquire = store.leases.acquire
+        clock.move(10 * TTL)
+        assert await acquire("runner", "me", ttl=TTL, patient=True) is None
+        await asyncio.to_thread(_end, child, signal.SIGKILL)
+        assert await acquire("runner", "me", ttl=TTL, patient=True) is not None
+
+
 async def test_a_deleted_lock_file_frees_nothing(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/bot.db"
     child = await asyncio.to_thread(_child, url)
@@ -138,3 +154,30 @@ def test_without_the_kernels_help_only_time_decides(
     assert locks.judge("runner", 1, 7) is Holder.UNKNOWN
     monkeypatch.setattr(process_locks.sys, "platform", "darwin")
     assert ProcessLocks(tmp_path / "a").take("runner", 1) == 0
+
+
+def test_the_lock_file_is_for_this_user_only_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        assert ProcessLocks(tmp_path / "a").take("runner", 1)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a-locks").stat().st_mode) == 0o600
+
+
+def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "a-locks").symlink_to(tmp_path / "elsewhere")
+    assert ProcessLocks(tmp_path / "a").take("runner", 1) == 0
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_forked_child_does_not_keep_what_its_parent_gave_back(tmp_path: Path) -> None:
+    one, other = ProcessLocks(tmp_path / "a"), ProcessLocks(tmp_path / "a")
+    mark = one.take("runner", 1)
+    assert one._descriptor is not None
+    inherited = os.dup(one._descriptor)  # what a fork makes of it
+    try:
+        one.drop("runner", 1)
+        assert other.judge("runner", 1, mark) is Holder.DEAD
+    finally:
+        os.close(inherited)
