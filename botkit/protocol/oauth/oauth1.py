@@ -2,7 +2,7 @@
 
 What does not change between the calls of one account is computed once: the key of the HMAC, and
 for each method and URL the front of the signature base string, hashed already. A call adds its
-parameters, a nonce and a timestamp.
+parameters, a nonce and a timestamp. Calls with parameters are rarer, and signed by Authlib.
 
 Source: RFC 5849 sections 3.4 to 3.6; X API docs, "Creating a signature" and "Authorizing a
 request". JSON and multipart bodies are not signed.
@@ -16,12 +16,13 @@ import urllib.parse
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from botkit.model.tokens import Secret
 from botkit.protocol.oauth import rfc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from botkit.model.tokens import Secret, TokenPair
+    from botkit.model.tokens import TokenPair
 
 __all__ = ["SigningTemplate", "escape", "new_nonce"]
 
@@ -53,15 +54,27 @@ class SigningTemplate:
     around keys and secrets is dropped. A template holds secrets and does not show them.
     """
 
-    __slots__ = ("_end", "_fixed", "_front", "_head", "_keyed", "_middle", "_routes", "_tail")
+    __slots__ = (
+        "_consumer_secret",
+        "_end",
+        "_fixed",
+        "_front",
+        "_head",
+        "_keyed",
+        "_middle",
+        "_routes",
+        "_tail",
+        "_token_secret",
+    )
 
     def __init__(
         self, consumer_key: str, consumer_secret: Secret, pair: TokenPair | None = None
     ) -> None:
-        key = escape(consumer_key.strip())
-        token_secret = "" if pair is None else pair.token_secret.reveal().strip()
-        secrets = f"{escape(consumer_secret.reveal().strip())}&{escape(token_secret)}"
-        self._keyed = hmac.new(secrets.encode("ascii"), digestmod="sha1")
+        key = consumer_key.strip()
+        self._consumer_secret = consumer_secret
+        self._token_secret = Secret("") if pair is None else pair.token_secret
+        secrets = (secret.reveal().strip() for secret in (consumer_secret, self._token_secret))
+        self._keyed = hmac.new("&".join(map(escape, secrets)).encode("ascii"), digestmod="sha1")
         self._fixed = {
             "oauth_consumer_key": key,
             "oauth_signature_method": "HMAC-SHA1",
@@ -69,15 +82,15 @@ class SigningTemplate:
         }
         signed = shown = ""
         if pair is not None:
-            token = self._fixed["oauth_token"] = escape(pair.token.reveal().strip())
-            signed = f"&oauth_token={token}"
-            shown = f', oauth_token="{token}"'
-        self._front = escape(f"oauth_consumer_key={key}&oauth_nonce=")
+            token = self._fixed["oauth_token"] = pair.token.reveal().strip()
+            signed = f"&oauth_token={escape(token)}"
+            shown = f', oauth_token="{escape(token)}"'
+        self._front = escape(f"oauth_consumer_key={escape(key)}&oauth_nonce=")
         self._middle = escape("&oauth_signature_method=HMAC-SHA1&oauth_timestamp=")
         self._end = escape(f"{signed}&oauth_version=1.0")
-        self._head = f'OAuth oauth_consumer_key="{key}", oauth_nonce="'
+        self._head = f'OAuth oauth_consumer_key="{escape(key)}", oauth_nonce="'
         self._tail = f'"{shown}, oauth_version="1.0"'
-        self._routes: dict[tuple[str, str], tuple[str, hmac.HMAC]] = {}
+        self._routes: dict[tuple[str, str], hmac.HMAC] = {}
 
     def __repr__(self) -> str:
         return "SigningTemplate(...)"
@@ -102,21 +115,19 @@ class SigningTemplate:
         if not (nonce.isascii() and nonce.isalnum()):
             raise ValueError("a nonce is ASCII letters and digits")
         if params or extra or "?" in url:
-            text = self._base_string(method, url, params, extra, nonce=nonce, timestamp=timestamp)
-            signer = self._keyed.copy()
-            signer.update(text.encode("ascii"))
-        else:
-            signer = self._route(method, url)[1].copy()
-            signer.update(f"{nonce}{self._middle}{timestamp}{self._end}".encode("ascii"))
+            query = url.partition("?")[2].partition("#")[0]
+            given = [*params, *urllib.parse.parse_qsl(query, keep_blank_values=True)]
+            return self._thorough(method, url, given, extra, nonce=nonce, timestamp=str(timestamp))
+        signer = self._route(method, url).copy()
+        signer.update(f"{nonce}{self._middle}{timestamp}{self._end}".encode("ascii"))
         signature = binascii.b2a_base64(signer.digest(), newline=False).decode("ascii")
         signature = signature.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
-        more = "".join(f', {escape(name)}="{escape(value)}"' for name, value in extra.items())
         return (
             f'{self._head}{nonce}", oauth_signature="{signature}",'
-            f' oauth_signature_method="HMAC-SHA1", oauth_timestamp="{timestamp}{self._tail}{more}'
+            f' oauth_signature_method="HMAC-SHA1", oauth_timestamp="{timestamp}{self._tail}'
         )
 
-    def _base_string(
+    def _thorough(
         self,
         method: str,
         url: str,
@@ -124,27 +135,27 @@ class SigningTemplate:
         extra: Mapping[str, str],
         *,
         nonce: str,
-        timestamp: int | str,
+        timestamp: str,
     ) -> str:
-        """Source: RFC 5849 section 3.4.1.3: encoded, sorted by name, then by value."""
-        address, _, query = url.partition("?")
-        query = query.partition("#")[0]
-        given = [*params, *urllib.parse.parse_qsl(query, keep_blank_values=True), *extra.items()]
-        pairs = [(escape(name), escape(value)) for name, value in given]
-        pairs += self._fixed.items()
-        pairs += [("oauth_nonce", nonce), ("oauth_timestamp", str(timestamp))]
-        pairs.sort()
-        front = self._route(method, address)[0]
-        return front + escape("&".join(f"{name}={value}" for name, value in pairs))
+        """Sign a call that has parameters; the header is made as that of one without."""
+        fixed = {**self._fixed, "oauth_nonce": nonce, "oauth_timestamp": timestamp}
+        fixed["oauth_signature"] = rfc.hmac_sha1_signature(
+            method,
+            url,
+            [*params, *fixed.items(), *extra.items()],
+            consumer_secret=self._consumer_secret.reveal().strip(),
+            token_secret=self._token_secret.reveal().strip(),
+        )
+        return rfc.authorization_header([*sorted(fixed.items()), *extra.items()])
 
-    def _route(self, method: str, url: str) -> tuple[str, hmac.HMAC]:
-        """The front of the base string, and the HMAC that has read it and what always follows."""
+    def _route(self, method: str, url: str) -> hmac.HMAC:
+        """Return the HMAC that has read the front of the base string, up to the nonce."""
         known = self._routes.get((method, url))
         if known is None:
-            front = f"{method.upper()}&{escape(rfc.signed_address(url))}&"
-            reader = self._keyed.copy()
-            reader.update((front + self._front).encode("ascii"))
+            front = f"{method.upper()}&{escape(rfc.signed_address(url))}&{self._front}"
+            known = self._keyed.copy()
+            known.update(front.encode("ascii"))
             if len(self._routes) >= _MOST_ROUTES:
                 self._routes.clear()
-            known = self._routes[method, url] = (front, reader)
+            self._routes[method, url] = known
         return known

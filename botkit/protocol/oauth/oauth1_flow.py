@@ -35,7 +35,7 @@ from botkit.model.tokens import Secret, TokenPair
 from botkit.protocol.api import problems
 from botkit.protocol.api.rate_limits import read_date
 from botkit.protocol.api.responses import parse_body
-from botkit.protocol.oauth.oauth1 import escape
+from botkit.protocol.oauth import rfc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -116,10 +116,10 @@ def authorize_url(authorize_address: str, request_token: TokenPair, *, username:
 
     Source: RFC 5849 section 2.2.
     """
-    query = f"oauth_token={escape(request_token.token.reveal())}"
+    parameters = {"oauth_token": request_token.token.reveal()}
     if username:
-        query += f"&screen_name={escape(username)}"
-    return f"{authorize_address}{'&' if '?' in authorize_address else '?'}{query}"
+        parameters["screen_name"] = username
+    return rfc.with_query(authorize_address, parameters)
 
 
 def read_callback(query: str, *, request_token: TokenPair) -> str:

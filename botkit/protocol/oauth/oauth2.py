@@ -92,7 +92,7 @@ def authorize_url(
 
     Source: RFC 6749 section 4.1.1, RFC 7636 section 4.3.
     """
-    url = rfc.grant_uri(
+    return rfc.grant_uri(
         consent_url,
         client_id=client_id.strip(),
         redirect_uri=redirect_uri,
@@ -101,9 +101,6 @@ def authorize_url(
         code_challenge=code_challenge(code_verifier),
         code_challenge_method="S256",
     )
-    head, _, query = url.partition("?")
-    # What is a space is a plus here, and what is a plus is %2B. X wants %20.
-    return f"{head}?{query.replace('+', '%20')}"
 
 
 def basic_authorization(client_id: str, client_secret: Secret) -> str:
@@ -153,9 +150,7 @@ def revoke_form(token: Secret, *, hint: str) -> bytes:
 
     Source: RFC 7009 section 2.1.
     """
-    return urllib.parse.urlencode({"token": token.reveal(), "token_type_hint": hint}).encode(
-        "ascii"
-    )
+    return rfc.revoke_request(token.reveal(), hint=hint).encode("ascii")
 
 
 def client_credentials_form() -> bytes:

@@ -1,6 +1,8 @@
-"""Authlib's RFC functions, with types; what they do is theirs.
+"""The OAuth rules that Authlib knows, with types.
 
-Imported where they are called: they bring their whole package along, which costs a start 50 ms.
+Authlib is imported inside the functions: it brings its whole package along, which costs a start
+50 ms. In front of it stand the requirements it does not keep (docs/explanation/requirements.md,
+C2 to C4 and C6), and the quick signature of `oauth1.SigningTemplate`.
 """
 
 # Authlib has no types here.
@@ -11,38 +13,100 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["grant_uri", "s256_challenge", "signed_address", "token_request"]
+__all__ = [
+    "authorization_header",
+    "grant_uri",
+    "hmac_sha1_signature",
+    "revoke_request",
+    "s256_challenge",
+    "signed_address",
+    "token_request",
+    "with_query",
+]
 
 
 def grant_uri(consent_url: str, *, scopes: Sequence[str], **parameters: str) -> str:
-    """The consent page's address with its parameters. Source: RFC 6749 section 4.1.1."""
+    """Return the address of the consent page. Source: RFC 6749 section 4.1.1."""
     from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 
     given = {"response_type": "code", "scope": list(scopes), **parameters}
-    return str(prepare_grant_uri(consent_url, **given))  # type: ignore[arg-type]
+    return _spelled(prepare_grant_uri(consent_url, **given))  # type: ignore[arg-type] # its types ask for a redirect_uri that may be None
+
+
+def with_query(url: str, parameters: Mapping[str, str]) -> str:
+    """Return the address with these parameters after those it has already."""
+    from authlib.common.urls import add_params_to_uri
+
+    return _spelled(add_params_to_uri(url, dict(parameters)))
 
 
 def token_request(grant_type: str, **fields: str) -> str:
-    """The form of a token request. Source: RFC 6749 section 4.1.3."""
+    """Return the form of a token request. Source: RFC 6749 section 4.1.3."""
     from authlib.oauth2.rfc6749.parameters import prepare_token_request
 
     return str(prepare_token_request(grant_type, **fields))
 
 
+def revoke_request(token: str, *, hint: str) -> str:
+    """Return the form of a revocation request. Source: RFC 7009 section 2.1."""
+    from authlib.oauth2.rfc7009 import prepare_revoke_token_request
+
+    body, _ = prepare_revoke_token_request(token, hint)
+    return body
+
+
 def s256_challenge(verifier: str) -> str:
-    """The S256 challenge of a code verifier. Source: RFC 7636 section 4.2."""
+    """Return the S256 challenge of a code verifier. Source: RFC 7636 section 4.2."""
     from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
     return str(create_s256_code_challenge(verifier))  # type: ignore[no-untyped-call]
 
 
 def signed_address(url: str) -> str:
-    """The URL as OAuth 1.0a signs it: scheme and host in lower case, no default port, no query.
+    """Return the URL as OAuth 1.0a signs it: scheme and host in lower case, no default port.
+
+    The query is left out: its parameters are signed one by one.
 
     Source: RFC 5849 section 3.4.1.2.
     """
     from authlib.oauth1.rfc5849.signature import normalize_base_string_uri
 
     return str(normalize_base_string_uri(url))  # type: ignore[no-untyped-call]
+
+
+def hmac_sha1_signature(
+    method: str,
+    url: str,
+    parameters: Iterable[tuple[str, str]],
+    *,
+    consumer_secret: str,
+    token_secret: str,
+) -> str:
+    """Return the OAuth 1.0a signature of a call with these parameters, in any order.
+
+    The base string is put together here: Authlib's `construct_base_string` decodes each `oauth_`
+    parameter once more, and leaves out one named `realm`.
+
+    Source: RFC 5849 sections 3.4.1 and 3.4.2.
+    """
+    from authlib.oauth1.rfc5849 import signature
+    from authlib.oauth1.rfc5849.util import escape
+
+    signed = (method.upper(), signed_address(url), signature.normalize_parameters(parameters))
+    text = "&".join(escape(part) for part in signed)
+    return signature.hmac_sha1_signature(text, consumer_secret, token_secret)
+
+
+def authorization_header(parameters: Iterable[tuple[str, str]]) -> str:
+    """Return the `Authorization` header of an OAuth 1.0a call. Source: RFC 5849 section 3.5.1."""
+    from authlib.oauth1.rfc5849.parameters import prepare_headers
+
+    return str(prepare_headers(parameters)["Authorization"])
+
+
+def _spelled(url: str) -> str:
+    """Return the address with `%20` for a blank in the query, as X wants it; a plus is `%2B`."""
+    head, mark, query = url.partition("?")
+    return f"{head}{mark}{query.replace('+', '%20')}"

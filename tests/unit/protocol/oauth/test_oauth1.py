@@ -199,6 +199,41 @@ def test_signatures_agree_with_oauthlib_for_odd_characters_and_names_that_come_t
     assert signature(header) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("oauth_callback", "http://127.0.0.1:1/a%20b?c=%2520"),
+        ("realm", "r"),
+        ("oauth_verifier", "%"),
+    ],
+)
+def test_a_parameter_is_signed_as_it_stands_whatever_its_name(name: str, value: str) -> None:
+    url = "https://api.x.com/oauth/request_token"
+    header = template().authorization("POST", url, [(name, value)], nonce=NONCE, timestamp=1)
+    sent = [(k, v) for k, v in header_parts(header).items() if k != "oauth_signature"]
+    text = reference.signature_base_string(
+        "POST", url, reference.normalize_parameters([*sent, (name, value)])
+    )
+    client = _Client(CONSUMER_SECRET, PAIR.token_secret.reveal())
+    assert signature(header) == reference.sign_hmac_sha1_with_client(text, client)
+
+
+def test_the_header_of_a_login_is_the_same_to_the_letter() -> None:
+    header = SigningTemplate("key", Secret("secret")).authorization(
+        "POST",
+        "https://api.x.com/oauth/request_token",
+        nonce="abc",
+        timestamp=1,
+        extra={"oauth_callback": "http://127.0.0.1:8765/a b~"},
+    )
+    assert header == (
+        'OAuth oauth_consumer_key="key", oauth_nonce="abc",'
+        f' oauth_signature="{urllib.parse.quote(signature(header), "~")}",'
+        ' oauth_signature_method="HMAC-SHA1", oauth_timestamp="1", oauth_version="1.0",'
+        ' oauth_callback="http%3A%2F%2F127.0.0.1%3A8765%2Fa%20b~"'
+    )
+
+
 class _Client:
     def __init__(self, client_secret: str, resource_owner_secret: str) -> None:
         self.client_secret = client_secret
