@@ -65,7 +65,8 @@ class StoreOutage:
                 await self.wait(error, failures, **fields)
                 failures += 1
             else:
-                self.end()
+                if self._said:
+                    self.end()
                 return result
 
     async def wait(self, error: StateError, failures: int = 0, **fields: Any) -> None:

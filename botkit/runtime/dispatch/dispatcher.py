@@ -18,7 +18,6 @@ import structlog
 from botkit.errors import StateError, UndecodableEvent
 from botkit.runtime.dispatch.done_batch import DoneBatch
 from botkit.runtime.dispatch.inbox_reader import InboxReader
-from botkit.runtime.dispatch.poison_throttle import PoisonThrottle
 from botkit.runtime.dispatch.runs import Runs
 from botkit.runtime.dispatch.workers import Deadlines, Slot
 from botkit.runtime.intake.enrichment import Completion, is_incomplete
@@ -81,8 +80,7 @@ class Dispatcher:
         self._fence = services.fence
         self._spawn = spawn
         self._free = slots
-        self._lanes = Lanes()
-        self._suspects = PoisonThrottle(_SUSPECTS)
+        self._lanes = Lanes(_SUSPECTS)
         self._marking: list[Job] = []
         self._marked: deque[Job] = deque()
         self._slots: list[Slot] = []
@@ -234,7 +232,7 @@ class Dispatcher:
 
     async def _start_handlers(self) -> None:
         while True:
-            jobs = [] if self._stopping else self._next_jobs()
+            jobs = [] if self._stopping else self._lanes.take(self._free)
             if not jobs:
                 self._ready.clear()
                 await self._ready.wait()
@@ -247,13 +245,6 @@ class Dispatcher:
             self._marking = []
             self._marked.extend(jobs)
             self._wake_one()
-
-    def _next_jobs(self) -> list[Job]:
-        """Those that start now, each the first of its lane."""
-        jobs = self._suspects.let_go(self._free)
-        while self._lanes.ready and len(jobs) < self._free:
-            jobs += self._suspects.screen(self._lanes.take(self._free - len(jobs)))
-        return jobs
 
     async def _mark(self, seqs: list[int]) -> None:
         if not seqs:
@@ -269,7 +260,6 @@ class Dispatcher:
             return False
         await self._runs.bury(job, reason="crashed")
         self._free += 1
-        self._suspects.leave(job)
         self._gone(job)
         return True
 
@@ -324,10 +314,9 @@ class Dispatcher:
     def _leave(self, job: Job, *, rides: bool) -> None:
         self._free += 1
         self._lanes.leave(job)
-        self._suspects.leave(job)
         if not rides:
             self.feeder.release(job)
-        if self._lanes.ready or self._suspects.can_go:
+        if self._lanes.ready:
             self._ready.set()
         if not self._marked:
             self.rides.hurry_if_due()

@@ -3,6 +3,10 @@
 A lane holds the events that must be handled one after the other (a conversation, a schedule).
 Its first event is given out, the others wait until that one has left. Nothing here is durable:
 whatever is in a lane stands in the store's inbox as well.
+
+Events that were running when the process ended uncleanly are suspects: one of them may have ended
+it. Few of them are out at a time, so that few that only stood by are suspected again when the
+process ends once more. Source: docs/explanation/requirements.md, "Intake", *Poison*.
 """
 
 from __future__ import annotations
@@ -69,9 +73,16 @@ _Lane = tuple[str, str]
 
 
 class Lanes:
-    """Jobs in their lanes, each lane in order of `seq`."""
+    """Jobs in their lanes, each lane in order of `seq`.
 
-    def __init__(self) -> None:
+    Args:
+        suspects: How many suspects may be out at a time; the others wait, in their order.
+    """
+
+    def __init__(self, suspects: int = 4) -> None:
+        self._most_suspects = suspects
+        self._suspects_out: set[int] = set()
+        self._suspects: deque[Job] = deque()
         self._ready: deque[Job] = deque()
         self._behind: dict[_Lane, deque[Job] | None] = {}
 
@@ -85,8 +96,9 @@ class Lanes:
 
     @property
     def ready(self) -> int:
-        """How many jobs can be taken now."""
-        return len(self._ready)
+        """How many jobs can be taken now, at most: suspects among them may have to wait."""
+        room = self._most_suspects - len(self._suspects_out)
+        return len(self._ready) + min(len(self._suspects), room)
 
     def put(self, job: Job) -> None:
         """Add a job: at once ready when its lane is empty, else in order behind the first."""
@@ -105,16 +117,28 @@ class Lanes:
             queue.insert(sum(other.seq < job.seq for other in queue), job)
 
     def take(self, limit: int) -> list[Job]:
-        """Up to that many jobs, each the first of its lane; each must be given to `leave`."""
-        ready = self._ready
-        if limit >= len(ready):
-            taken = list(ready)
-            ready.clear()
-            return taken
-        return [ready.popleft() for _ in range(limit)]
+        """Return up to that many jobs, each the first of its lane; give each to `leave`.
+
+        Suspects that had to wait come first.
+        """
+        taken: list[Job] = []
+        ready, suspects, out = self._ready, self._suspects, self._suspects_out
+        while suspects and len(out) < self._most_suspects and len(taken) < limit:
+            out.add(suspects[0].seq)
+            taken.append(suspects.popleft())
+        while ready and len(taken) < limit:
+            job = ready.popleft()
+            if job.unclean:
+                if len(out) >= self._most_suspects:
+                    suspects.append(job)
+                    continue
+                out.add(job.seq)
+            taken.append(job)
+        return taken
 
     def leave(self, job: Job) -> None:
         """A job is finished or waits elsewhere now: its lane goes on with the next one."""
+        self._suspects_out.discard(job.seq)
         lane = (job.account_id, job.lane)
         queue = self._behind[lane]
         if not job.leads:

@@ -97,7 +97,7 @@ class Guard:
         """What the step must be alone with between `look_again` and the journal."""
         if step.operation not in _TEXT_OPERATIONS:
             return ()
-        text = f"text/{step.account_id}/{step.target}/{policy.text_hash(step.text)}"
+        text = f"text/{step.account_id}/{step.target}/{step.text_hash}"
         if not step.interaction:
             return (text,)
         return (f"interaction/{step.account_id}/{step.interaction}", text)
@@ -166,7 +166,7 @@ class Guard:
         since = self._clock.now() - self._rules.duplicate_window
         target = step.target
         same = await self._store.writes.same_text(
-            step.account_id, policy.text_hash(step.text), target, since=since
+            step.account_id, step.text_hash, target, since=since
         )
         others = [write for write in same if write.id != step.id]
         if others:

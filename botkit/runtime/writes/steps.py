@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -16,7 +17,7 @@ from botkit.protocol.rules.policy import text_hash
 __all__ = ["GuardPass", "Step", "Wrote"]
 
 
-class Step(Struct, frozen=True, kw_only=True, gc=False):
+class Step(Struct, frozen=True, kw_only=True, dict=True):
     """A write on its way through guard and outbox.
 
     Attributes:
@@ -44,7 +45,12 @@ class Step(Struct, frozen=True, kw_only=True, gc=False):
     answers: PostEvent | Post | None = None
     policy: WritePolicy = WritePolicy.RECONCILE
 
-    @property
+    @cached_property
+    def text_hash(self) -> str:
+        """The hash of the normalised text, "" without a text."""
+        return text_hash(self.text) if self.text else ""
+
+    @cached_property
     def id(self) -> str:
         """The key, unique in the store: event, run, handler, operation, target, n-th; no text."""
         return (
@@ -64,7 +70,7 @@ class Step(Struct, frozen=True, kw_only=True, gc=False):
             run=self.run,
             handler=self.handler,
             text=self.text,
-            text_hash=text_hash(self.text) if self.text else "",
+            text_hash=self.text_hash,
             interaction=self.interaction,
             policy=self.policy,
             cost_usd=cost_usd,

@@ -123,3 +123,48 @@ def test_every_job_comes_out_once_and_in_order_within_its_lane(
         own = [one.seq for one in out if one.lane == lane]
         assert own == sorted(own)
     assert list(lanes) == []
+
+
+def suspect(seq: int) -> Job:
+    return Job(seq=seq, account_id="1", key=str(seq), kind="k", lane=str(seq), unclean=1)
+
+
+def test_those_that_are_no_suspects_are_given_out_beside_one_that_is() -> None:
+    lanes = Lanes(suspects=1)
+    for one in (suspect(1), suspect(2), job(3, "a"), job(4, "b")):
+        lanes.put(one)
+    taken = lanes.take(10)
+    assert seqs(taken) == [1, 3, 4]
+    assert lanes.ready == 0
+    lanes.leave(taken[1])
+    assert lanes.ready == 0
+
+
+def test_the_next_suspect_is_given_out_when_one_has_left_as_far_as_there_are_slots() -> None:
+    lanes = Lanes(suspects=2)
+    jobs = [suspect(seq) for seq in range(5)]
+    for one in jobs:
+        lanes.put(one)
+    assert lanes.take(10) == jobs[:2]
+    lanes.leave(jobs[0])
+    lanes.leave(jobs[1])
+    assert lanes.ready == 2
+    assert lanes.take(0) == []
+    assert lanes.take(1) == [jobs[2]]
+    assert lanes.take(9) == [jobs[3]]
+    lanes.leave(jobs[3])
+    assert lanes.take(9) == [jobs[4]]
+    assert lanes.ready == 0
+
+
+def test_a_suspect_that_leaves_without_having_been_given_out_makes_no_room() -> None:
+    lanes = Lanes(suspects=1)
+    first, second, third = suspect(1), suspect(2), suspect(3)
+    third.blocked = True
+    for one in (first, second, third):
+        lanes.put(one)
+    assert lanes.take(10) == [first]
+    lanes.leave(third)
+    assert lanes.take(10) == []
+    lanes.leave(first)
+    assert lanes.take(10) == [second]
