@@ -1,4 +1,4 @@
-"""The running bot's HTTP server, joined to the bot: health, and logins by invitation."""
+"""The running bot's HTTP server: health, and logins by invitation."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ _SOURCE = "connect"
 
 @dataclass(kw_only=True, slots=True)
 class Http:
-    """The server of a running bot.
+    """The HTTP server of a running bot.
 
     Attributes:
-        port: Where it listens.
+        port: The port that it listens on.
     """
 
     server: WebServer
@@ -52,24 +52,24 @@ class Http:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port that it listens on."""
         return self.server.port
 
     def serve(self) -> None:
-        """The bot runs: say so."""
+        """Report from now on that the bot runs."""
         self.health.phase = "running"
 
     async def stop(self, seconds: float) -> None:
-        """Let what is being answered end, for so long at the most, and close."""
+        """Give open requests that many seconds to end, and close."""
         self.health.phase = "stopping"
         await self.server.stop(seconds)
 
 
 def check_connect(settings: Settings) -> None:
-    """Check what logins by invitation need, before any network.
+    """Check the settings that logins by invitation need, before any network.
 
     Raises:
-        ConfigError: With everything that is missing or wrong.
+        ConfigError: Settings are missing or wrong; all of them are named.
     """
     name, url = settings.connect.app, settings.connect.public_url or ""
     app = settings.app_named(name)
@@ -91,7 +91,7 @@ def check_connect(settings: Settings) -> None:
 async def open_http(
     bot: Bot, settings: Settings, running: RunningBot, fence: Callable[[], Fence]
 ) -> AsyncGenerator[Http]:
-    """Listen, as the settings want it, until the block ends.
+    """Open the server that the settings ask for; it closes with the block.
 
     Raises:
         ConfigError: The port is taken, or the address is not this machine's.
@@ -113,7 +113,7 @@ async def open_http(
 
 
 def _logins(running: RunningBot) -> list[LoginState]:
-    """The states of all logins, those by OAuth 1.0a included."""
+    """Return the states of all logins, OAuth 1.0a included."""
     signing = [
         LoginState(said.state)
         for name, said in running.reports.current.items()

@@ -1,4 +1,4 @@
-"""Log lines about what strangers send: enough to see what goes on, never a flood."""
+"""Warnings about refused requests, limited so that strangers cannot fill the log."""
 
 from __future__ import annotations
 

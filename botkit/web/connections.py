@@ -1,4 +1,4 @@
-"""HTTP connections with limits: how many, how slow, how large; and errors that show nothing.
+"""HTTP connections with limits on number, time and size; errors show nothing of a request.
 
 Source: docs/explanation/requirements.md, L7.
 """
@@ -21,15 +21,15 @@ _END_OF_HEAD = b"\r\n\r\n"
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """How many connections a server takes, and how slow and large a request's head may be.
+    """The limits of a server's connections and of a request's head.
 
     Attributes:
-        connections: How many are open at a time; then the oldest silent one makes room.
-        backlog: How many more wait in the kernel.
-        head_timeout_s: How long the head may take.
-        line_bytes: How long the request line may be.
-        field_bytes: How long one header may be.
-        fields: How many headers there may be.
+        connections: The most open connections; one more closes the oldest silent one.
+        backlog: The most connections that wait in the kernel.
+        head_timeout_s: The most time for a head to arrive.
+        line_bytes: The longest request line.
+        field_bytes: The longest header.
+        fields: The most headers.
     """
 
     connections: int
@@ -60,7 +60,7 @@ class Connections:
         return _Connection(self, manager)
 
     def admit(self, connection: _Connection) -> bool:
-        """Take one more; if there are too many the oldest silent one makes room, or it goes."""
+        """Add a connection, if need be in place of the oldest silent one; False without room."""
         if len(self._open) >= self.limits.connections:
             oldest = next((other for other in self._open if other.is_silent), None)
             if oldest is None:
@@ -71,17 +71,17 @@ class Connections:
         return True
 
     def forget(self, connection: _Connection) -> None:
-        """Count a connection no more."""
+        """Remove a connection that is closed."""
         self._open.pop(connection, None)
 
     def close(self) -> None:
-        """Hang up all."""
+        """Close every connection."""
         for connection in tuple(self._open):
             connection.hang_up()
 
 
 class _Connection(web.RequestHandler):
-    """One connection: its head has a deadline, and what is no HTTP gets a fixed answer.
+    """One connection: its head has a deadline, and malformed requests get a fixed answer.
 
     The bytes of a malformed request stay out of log and answer: they may hold a login's code.
     """
@@ -106,7 +106,7 @@ class _Connection(web.RequestHandler):
 
     @property
     def is_silent(self) -> bool:
-        """Whether the head is still not complete."""
+        """Whether the head is still incomplete."""
         return self._head_timer is not None
 
     def hang_up(self) -> None:
@@ -115,7 +115,7 @@ class _Connection(web.RequestHandler):
             self.transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to wait for the head; hang up if there is no room."""
+        """Start the deadline of the head; close the connection if there is no room."""
         admitted = self._all.admit(self)
         if admitted:
             timeout_s = self._all.limits.head_timeout_s
@@ -125,7 +125,7 @@ class _Connection(web.RequestHandler):
             transport.close()
 
     def data_received(self, data: bytes) -> None:
-        """Pass bytes to the parser; the timer stops with the end of the head."""
+        """Pass bytes to the parser; the end of the head stops its deadline."""
         if self._head_timer is not None:
             received = self._tail + data
             if _END_OF_HEAD in received:
@@ -134,7 +134,7 @@ class _Connection(web.RequestHandler):
         super().data_received(data)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Count the connection no more."""
+        """Remove the connection."""
         self._stop_timer()
         self._all.forget(self)
         super().connection_lost(exc)
@@ -146,7 +146,7 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Return the fixed answer, whatever was wrong."""
+        """Log the kind of error, and return the fixed answer."""
         del message
         _log.warning("request.refused", status=status, kind=type(exc).__name__)
         if request.writer.output_size > 0:

@@ -1,4 +1,4 @@
-"""`/healthz` (alive) and `/readyz` (can serve): counts and words, no account's name.
+"""`/healthz` (the process is alive) and `/readyz` (the bot can serve), without account names.
 
 Source: docs/explanation/requirements.md, D7.
 """
@@ -27,13 +27,13 @@ _STARTING = "starting"
 
 
 class Readiness(Struct, frozen=True, kw_only=True):
-    """What `/readyz` says.
+    """The answer of `/readyz`.
 
     Attributes:
         status: `ready`, `degraded` (it serves, and a person should look) or `not ready`.
-        why: One word or two for each thing that is not as it should be.
-        logins: How many are in each state.
-        sources: How many of the ways in which the bot hears are live, waiting, starting, wrong.
+        why: A few words for each fault.
+        logins: The number of logins in each state.
+        sources: The number of event sources in each state: live, waiting, starting, wrong.
     """
 
     status: str
@@ -45,7 +45,10 @@ class Readiness(Struct, frozen=True, kw_only=True):
 def judge(
     phase: str, logins: Iterable[LoginState], sources: Iterable[str], *, stopped: int = 0
 ) -> Readiness:
-    """Whether a bot can serve, from its phase, its logins, its sources and stopped accounts."""
+    """Judge whether a bot can serve.
+
+    `stopped` is the number of accounts that are stopped.
+    """
     states = Counter(state.value for state in logins)
     heard = Counter(sources)
     good = states[LoginState.OK.value]
@@ -69,13 +72,13 @@ def judge(
 
 @dataclass(kw_only=True, slots=True)
 class Health:
-    """Answers for a bot.
+    """The health of a running bot, and the routes that tell it.
 
     Attributes:
+        logins: Returns the states of all loaded logins.
+        parts: Returns the state of each part of the runtime, by the part's name.
+        sources: Returns the names of the parts that are event sources.
         phase: `starting`, `running` or `stopping`.
-        logins: The states of all that are loaded.
-        parts: The last word of each part, by its name.
-        sources: The names of the parts by which the bot hears.
     """
 
     logins: Callable[[], Iterable[LoginState]]
@@ -85,7 +88,7 @@ class Health:
 
     @property
     def routes(self) -> dict[str, WebRoute]:
-        """The two paths."""
+        """The routes `/healthz` and `/readyz`."""
         return {
             "/healthz": WebRoute(methods=_READS, answer=self._alive),
             "/readyz": WebRoute(methods=_READS, answer=self._ready),
@@ -93,7 +96,7 @@ class Health:
 
     @property
     def readiness(self) -> Readiness:
-        """How it is now."""
+        """The bot's readiness now."""
         parts = self.parts()
         heard = [parts.get(name, _STARTING) for name in self.sources()]
         stopped = sum(

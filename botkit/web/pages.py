@@ -33,14 +33,15 @@ SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
 
 
 class Page(Struct, frozen=True, kw_only=True):
-    """One answer to the browser. What is shown is escaped.
+    """A page for the browser. Every text is escaped when it is rendered.
 
     Attributes:
-        facts: A label and a text each.
-        notes: What a person should know before the next step.
-        button: What the form's button says, "" for a page without a form.
+        good: Whether the page reports a success.
+        facts: Pairs of a label and a text.
+        notes: Paragraphs to read before the next step.
+        button: The label of the form's button, "" for a page without a form.
         fields: The form's hidden fields; it is posted to the page's own path.
-        onward: Where the browser goes at once, "" to stay; a link says so, too.
+        onward: The address that the browser opens at once, "" for none; a link leads there, too.
     """
 
     status: int

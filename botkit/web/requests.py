@@ -1,4 +1,4 @@
-"""Requests as the routes of botkit's HTTP servers see them, and checks that come before a route.
+"""Requests to botkit's HTTP servers, and the checks before a route answers.
 
 No X-Forwarded header is read: the public address is a setting.
 Source: docs/explanation/requirements.md, L3, L4, L6, D2, D3 and W8.
@@ -25,22 +25,22 @@ _PREFETCHES = ("prefetch", "prerender", "preview")
 
 
 class BodyLimit(Struct, frozen=True, kw_only=True):
-    """How large a request's body may be, and how long it may take to arrive."""
+    """The largest body of a request, and the most time for it to arrive."""
 
     size_bytes: int = 4 * 1024
     timeout_s: float = 5.0
 
 
 class WebRequest:
-    """A request, undecoded.
+    """A request; nothing of it is decoded.
 
     Args:
-        limit: Of its body.
+        limit: The limit of its body.
 
     Attributes:
-        method: As it was sent.
-        path: What stands before the `?`; the whole target if that is no path.
-        query: What stands behind the `?`.
+        method: The method as it was sent.
+        path: The target before the `?`; it starts with / unless the target is no path.
+        query: The target after the `?`.
     """
 
     __slots__ = ("_limit", "_raw", "method", "path", "query")
@@ -52,11 +52,11 @@ class WebRequest:
         self.path, _, self.query = raw.raw_path.partition("?")
 
     def header(self, name: str, default: str = "") -> str:
-        """Return the first header of this name."""
+        """Return the value of the first header of this name."""
         return self._raw.headers.get(name, default)
 
     def headers(self, name: str) -> list[str]:
-        """Return every header of this name."""
+        """Return the values of all headers of this name."""
         return self._raw.headers.getall(name, [])
 
     @property
@@ -67,14 +67,14 @@ class WebRequest:
 
     @property
     def is_prefetch(self) -> bool:
-        """Whether a browser fetches in advance what the person may never open."""
+        """Whether a browser fetches the page in advance; the person may never open it."""
         purpose = " ".join(self.header(name) for name in _PURPOSES).lower()
         return any(word in purpose for word in _PREFETCHES)
 
     async def body(self) -> bytes | None:
         """Return the body's bytes; None if it is larger or slower than the route allows.
 
-        A compressed body is decompressed; the limit holds for what comes of it.
+        A compressed body is decompressed, and the limit counts the decompressed bytes.
         """
         body = bytearray()
         try:
@@ -89,7 +89,7 @@ class WebRequest:
         return bytes(body)
 
     async def form(self) -> str | None:
-        """Return the fields of a form, still encoded; None if the body is no form or no ASCII."""
+        """Return the still encoded fields of a form; None if the body is no ASCII form."""
         if self._raw.content_type != _FORM_TYPE:
             return None
         body = await self.body()

@@ -1,4 +1,4 @@
-"""Answers of botkit's HTTP servers: bytes, every header, and what is to happen once they are out.
+"""Answers of botkit's HTTP servers: bytes, headers, and a call once they are sent.
 
 Source: docs/explanation/requirements.md, L8 and D4.
 """
@@ -16,7 +16,7 @@ from botkit.web.pages import SECURITY_HEADERS, Page, render
 __all__ = ["Sent", "WebResponse", "json_response", "page_response", "to_wire"]
 
 Sent = Callable[["ConnectionError | None"], None]
-"""Called once an answer is out; with the error if the connection was lost before that."""
+"""Called once an answer was sent, with the error if the connection was lost before."""
 
 
 class WebResponse(Struct, frozen=True, kw_only=True):
@@ -24,7 +24,7 @@ class WebResponse(Struct, frozen=True, kw_only=True):
 
     Attributes:
         cookie: The whole value of Set-Cookie, "" for none.
-        sent: Called when the answer is out.
+        sent: Called once the answer was sent.
     """
 
     status: int
@@ -35,19 +35,19 @@ class WebResponse(Struct, frozen=True, kw_only=True):
 
 
 def page_response(page: Page, *, cookie: str = "", sent: Sent | None = None) -> WebResponse:
-    """Return the answer that shows a page."""
+    """Return a page as an answer."""
     body, headers = render(page)
     return WebResponse(status=page.status, body=body, headers=headers, cookie=cookie, sent=sent)
 
 
 def json_response(status: int, value: object) -> WebResponse:
-    """Return the answer that holds a value as one line of JSON."""
+    """Return a value as an answer of one line of JSON."""
     headers = {**SECURITY_HEADERS, "Content-Type": "application/json"}
     return WebResponse(status=status, body=msgspec.json.encode(value) + b"\n", headers=headers)
 
 
 def to_wire(answer: WebResponse, more: Mapping[str, str] | None = None) -> web.Response:
-    """Return aiohttp's form of an answer, with more headers; the connection ends with it."""
+    """Convert an answer for aiohttp, and add headers; the connection closes after it."""
     headers = {**answer.headers, **(more or {})}
     if answer.cookie:
         headers["Set-Cookie"] = answer.cookie

@@ -40,8 +40,8 @@ class WebRoute(Struct, frozen=True, kw_only=True):
         methods: The methods that are answered (HEAD goes with GET only if it is named).
         answer: Makes the answer.
         guard: The Host and Origin that this route asks for.
-        prefetched: The page for a browser that fetches in advance; None answers it as any other.
-        body: The limit of a POST's body; other methods have none.
+        prefetched: The page for a prefetch by a browser; None answers it like other requests.
+        body: The limit of a POST's body; requests by other methods must have no body.
     """
 
     methods: tuple[str, ...]
@@ -63,12 +63,12 @@ class Site(Struct, frozen=True, kw_only=True):
         refused: The page for what is no proper request.
         not_found: The page for a path without a route.
         wrong_method: The page for a method that the route does not answer.
-        trouble: The page for an error of botkit's.
+        trouble: The page for a BotkitError that a route raised.
         taken_hint: What to do when the port is taken.
         unusable_hint: What to do when the address or port cannot be used.
         guard: The Host and Origin that every request must have, whatever its path.
-        headers: More headers of what routes and checks answer.
-        names_methods: Whether the answer to a wrong method names the right ones.
+        headers: More headers of every answer, but for malformed requests.
+        names_methods: Whether a 405 names the right methods in Allow.
     """
 
     refused: Page
@@ -84,12 +84,13 @@ class Site(Struct, frozen=True, kw_only=True):
 
 
 class WebServer:
-    """Listens from entering to leaving.
+    """An HTTP server, open inside `async with`.
 
     Args:
         host: An address of this machine; not a name.
-        port: 0 for any free one; `port` says which after entering.
-        routes: By exact path.
+        port: 0 for any free port; the attribute `port` has it once the server is open.
+        routes: The routes by exact path.
+        site: The pages, limits and words of this server.
     """
 
     def __init__(
@@ -128,11 +129,11 @@ class WebServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close at once what `stop` has not closed."""
+        """Close at once, unless `stop` has done it."""
         await self.stop(0.0)
 
     async def stop(self, seconds: float) -> None:
-        """Take no more requests; those that are being answered have that long to end."""
+        """Take no more requests, give open ones that many seconds to end, and close."""
         listener, self._listener = self._listener, None
         manager, self._manager = self._manager, None
         if listener is not None:
@@ -194,7 +195,7 @@ class WebServer:
 
 
 async def _send(response: web.Response, raw: web.BaseRequest, sent: Sent) -> None:
-    """Send an answer and tell that it is out, or that the connection was lost."""
+    """Send an answer, and call `sent` with the error if the connection was lost."""
     lost: ConnectionError | None = None
     try:
         await response.prepare(raw)

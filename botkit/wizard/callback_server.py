@@ -1,6 +1,7 @@
-"""The callback server of a login: on the loopback address, for one login, and closed after it.
+"""The callback server of one login, on the loopback address.
 
-Only a request with the right state decides; everything else is answered and the login waits on.
+Only a request with the right state ends the login; the server answers every other request and
+waits on.
 Source: RFC 8252 sections 7.3 and 8.3; docs/explanation/requirements.md, L1 to L11.
 """
 
@@ -105,7 +106,7 @@ class CallbackServer:
 
     @property
     def is_finishing(self) -> bool:
-        """Whether the login's own redirect has come and is being seen to."""
+        """Whether the login's own redirect has come and is being handled."""
         return self._finishing > 0
 
     async def _callback(self, request: WebRequest) -> WebResponse:

@@ -1,4 +1,4 @@
-"""The steps that only an OAuth 1.0a login has: the app's key and secret, and the PIN.
+"""The steps that only an OAuth 1.0a login has: check of key and secret, and the PIN.
 
 Source: docs/explanation/requirements.md, C14; X API docs, "Log in with X" and "PIN-based
 authorization".
@@ -30,19 +30,19 @@ _CONSOLE = "X's console (console.x.com), the app's Keys and tokens page"
 async def begin_oauth1(
     around: LoginContext, wish: LoginWish, keep: Keep | None = None
 ) -> BrowserLogin:
-    """Begin an OAuth 1.0a login: X is asked for a request token. Raises as `OAuth1Attempt`."""
+    """Ask X for a request token and begin an OAuth 1.0a login; raise as `OAuth1Attempt.begin`."""
     return await OAuth1Attempt.begin(around, wish, keep=keep)
 
 
 def check_signing_app(
     keys: AppKeys, callback: str | None, *, name: str, listens: bool
 ) -> list[str]:
-    """Check what an OAuth 1.0a login needs, before any network; gives warnings.
+    """Check the settings that an OAuth 1.0a login needs, before any network; return warnings.
 
     `callback` is None for a login that ends with a PIN.
 
     Raises:
-        ConfigError: With everything that makes the login impossible.
+        ConfigError: The login is impossible; every reason is named.
     """
     section, prefix = section_of(name), variables_of(name)
     problems: list[str] = []
@@ -72,7 +72,7 @@ async def log_in_by_pin(
 ) -> Login:
     """Log in with the PIN that X's page shows; `wish.redirect_uri` is `oob`.
 
-    A PIN is sent once. What is no PIN at all is asked for again.
+    A PIN is sent to X once. A text that is no PIN is not sent; the person is asked again.
 
     Raises:
         AuthError: X does not take the PIN, or no PIN was typed at all; nothing was stored.

@@ -1,7 +1,7 @@
 """The steps of one login through a browser: check, listen, show the address, wait, finish.
 
-The listener is bound before the address is shown. What comes back over the loopback address and
-what is pasted by hand run through the same attempt, so the same checks apply.
+The listener is bound before the address is shown. A redirect to the loopback address and an
+address pasted by hand go through the same attempt, so the same checks apply.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ _CONSOLE = "X's console (console.x.com), the app's Keys and tokens page"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ways:
-    """How a login meets the person.
+    """The ways to reach the person who logs in.
 
     Attributes:
-        show: Gives the address to the person: opens a browser, or prints it.
-        finished: Told of the stored login while the callback server is still up; what it
-            returns stands on the last page, a label and a text each.
-        keep: Stores the login, and what belongs to it; None for the login alone.
+        show: Shows a text to the person; an address is printed, or opened in a browser.
+        finished: Called with the stored login while the callback server is still up; returns the
+            facts for the last page, pairs of a label and a text.
+        keep: Stores the login and its event; None stores the login alone.
         timeout_s: How long to wait for the person.
     """
 
@@ -63,41 +63,41 @@ class Ways:
 
 
 class BrowserLogin(Protocol):
-    """A login that has begun, by whichever protocol."""
+    """A login that has begun, by OAuth 2.0 or 1.0a."""
 
     @property
     def url(self) -> str:
-        """What the person opens in the browser."""
+        """The address for the person to open in a browser."""
         ...
 
     @property
     def is_over(self) -> bool:
-        """Whether no redirect can end it any more."""
+        """Whether the login is used up: no redirect can finish it."""
         ...
 
     async def finish(self, query: Secret) -> Login:
-        """End it with the redirect's query."""
+        """Finish the login with the redirect's query."""
         ...
 
 
 Begin = Callable[["LoginContext", "LoginWish", "Keep | None"], Awaitable[BrowserLogin]]
-"""How a login begins; it may ask X first."""
+"""Begins a login; OAuth 1.0a asks X for a request token first."""
 
 
 async def begin_oauth2(
     around: LoginContext, wish: LoginWish, keep: Keep | None = None
 ) -> BrowserLogin:
-    """Begin an OAuth 2.0 login: nothing is asked of X before the person consents."""
+    """Begin an OAuth 2.0 login. X is not called before the person consents."""
     return OAuth2Attempt(around, wish, keep=keep)
 
 
 def check_app(keys: AppKeys, redirect_uri: str, *, name: str, listens: bool) -> list[str]:
-    """Check what a login needs, before any network; gives warnings.
+    """Check the settings that a login needs, before any network; return warnings.
 
     `listens` says that the callback server will listen at the address itself.
 
     Raises:
-        ConfigError: With everything that makes the login impossible.
+        ConfigError: The login is impossible; every reason is named.
     """
     section, prefix = section_of(name), variables_of(name)
     problems: list[str] = []
@@ -114,10 +114,12 @@ def check_app(keys: AppKeys, redirect_uri: str, *, name: str, listens: bool) -> 
 
 
 def check_callback(redirect_uri: str, *, listens: bool, problems: Sequence[str] = ()) -> list[str]:
-    """Check the callback address by X's rules, beside what else is wrong; gives warnings.
+    """Check the callback address by X's rules; return warnings.
+
+    `problems` are reasons already found why the login is impossible.
 
     Raises:
-        ConfigError: With everything that makes the login impossible.
+        ConfigError: The login is impossible; every reason is named.
     """
     wrong = list(problems)
     warnings: list[str] = []
@@ -144,8 +146,8 @@ async def log_in(
 ) -> Login:
     """Log in through the callback server on the loopback address.
 
-    `on_listening` is called when the port is bound and X has been asked what it is asked first,
-    right before the address is shown.
+    `on_listening` is called when the port is bound and the login has begun, right before the
+    address is shown.
 
     Raises:
         ConfigError: The port is taken; nothing was shown yet.
@@ -225,10 +227,10 @@ async def log_in_by_paste(
 async def ask_until_done(
     ways: Ways, attempt: BrowserLogin, try_once: Callable[[], Awaitable[Login | str]]
 ) -> Login | None:
-    """Show the address and ask for what the person sees at the end, a few times.
+    """Show the address, and ask the person up to five times for the end of the login.
 
-    `try_once` asks; it returns the stored login, or a text that says what is wrong. Returns None
-    after too many tries.
+    `try_once` asks; it returns the stored login, or a text that says what is wrong. The result is
+    None after too many tries.
     """
     await ways.show(attempt.url)
     for _ in range(_MAX_TRIES):
@@ -241,11 +243,11 @@ async def ask_until_done(
 
 
 def _parts_of(pasted: str) -> tuple[str, Secret] | None:
-    """An address without its query, and the query; None when it is no whole address."""
+    """Split an address into place and query; return None if it is no whole address."""
     place, _, query = pasted.strip().partition("#")[0].partition("?")
     return (place, Secret(query)) if ":" in place and query else None
 
 
 async def open_browser(url: str) -> bool:
-    """Open the address in the person's browser; False when there is none."""
+    """Open the address in a browser; return False if there is none."""
     return await asyncio.to_thread(webbrowser.open, url)

@@ -1,4 +1,4 @@
-"""Logins by invitation in a real browser: every page, and the whole way with and without script."""
+"""The bot's own server in a real browser: every page, and a login by invitation with and without script."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 from playwright.sync_api import Browser
 
+from botkit.web.bot_site import BOT_SITE
 from botkit.web.connect.pages import PAGES, REFUSALS
 from botkit.web.pages import Page, render
 from tests.browser.conftest import Visitor
@@ -25,7 +26,16 @@ OFFER = replace(
     button="Authorize with X",
     fields=(("invitation", "A" * 98),),
 )
-SHOWN = {**PAGES, **REFUSALS, "offer": OFFER, "onward": replace(PAGES["onward"], onward="#x")}
+SITE = {
+    name: getattr(BOT_SITE, name) for name in ("refused", "not_found", "wrong_method", "trouble")
+}
+SHOWN = {
+    **SITE,
+    **PAGES,
+    **REFUSALS,
+    "offer": OFFER,
+    "onward": replace(PAGES["onward"], onward="#x"),
+}
 
 
 @pytest.mark.parametrize("name", sorted(SHOWN))

@@ -1,7 +1,7 @@
-"""The logins that are under way in this process: bounded, each over after ten minutes.
+"""The logins by invitation that are under way in this process; each ends within ten minutes.
 
-They live in memory: the code verifier is nowhere else. After a restart a redirect finds nothing,
-and the person opens the invitation again.
+They live only in memory, because the code verifier is stored nowhere. After a restart a redirect
+matches none of them, and the person opens the invitation again.
 """
 
 from __future__ import annotations
@@ -30,16 +30,22 @@ class ConnectAttempt(Protocol):
 
     @property
     def is_over(self) -> bool:
-        """Whether no redirect can end it any more."""
+        """Whether the attempt is used up: no redirect can finish it."""
         ...
 
     async def finish(self, query: Secret) -> Login:
-        """End it with the redirect's query."""
+        """Finish the login with the redirect's query."""
         ...
 
 
 class Pending(Struct, frozen=True, kw_only=True):
-    """A login under way: by which invitation, and in which browser (a hash of its cookie)."""
+    """A login under way.
+
+    Attributes:
+        attempt: The login's own attempt.
+        invitation_id: The invitation that it uses.
+        browser: A hash of the cookie of the browser that began it.
+    """
 
     attempt: ConnectAttempt
     invitation_id: str
@@ -47,7 +53,11 @@ class Pending(Struct, frozen=True, kw_only=True):
 
 
 class Attempts:
-    """Logins under way, by the state that their redirect will carry."""
+    """The logins under way, found by the `state` of their redirect.
+
+    Args:
+        most: The largest number at a time.
+    """
 
     def __init__(self, *, most: int = _MOST) -> None:
         self._most = most
@@ -57,10 +67,10 @@ class Attempts:
         return len(self._by_state)
 
     def add(self, pending: Pending) -> None:
-        """Take one more; an earlier one by the same invitation is over with that.
+        """Add a login; it replaces an earlier one with the same invitation.
 
         Raises:
-            StoreUnavailable: There are too many for now.
+            StoreUnavailable: Too many logins are under way.
         """
         for key, other in tuple(self._by_state.items()):
             if other.attempt.is_over or other.invitation_id == pending.invitation_id:
@@ -73,14 +83,14 @@ class Attempts:
         self._by_state[_key(pending.attempt.state)] = pending
 
     def find(self, state: str) -> Pending | None:
-        """The one that the redirect with this state belongs to."""
+        """Return the login that this state belongs to."""
         return self._by_state.get(_key(state))
 
     def drop(self, pending: Pending) -> None:
-        """Forget one that is over."""
+        """Remove a login that is over."""
         self._by_state.pop(_key(pending.attempt.state), None)
 
 
 def _key(state: str) -> bytes:
-    """A hash, so that the time of a look-up tells nothing about the states there are."""
+    """Hash a state, so that the time of a look-up tells nothing about the known states."""
     return hashlib.sha256(state.encode("utf-8", "surrogatepass")).digest()

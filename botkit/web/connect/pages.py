@@ -1,4 +1,4 @@
-"""What a person reads who authorizes an account by invitation: fixed text, and a few facts."""
+"""The pages for authorizing an account by invitation: fixed text, and a few facts."""
 
 from __future__ import annotations
 

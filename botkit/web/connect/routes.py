@@ -1,8 +1,8 @@
 """Logins by invitation: `/connect` shows and begins one, `/connect/callback` ends it.
 
-Opening a link changes nothing, so that a preview of it costs nothing: the login begins with the
-page's button. From then on it is bound to that browser by a cookie, and the invitation is held
-for it; login, event and use are stored in one transaction.
+Opening the link changes nothing, so a link preview uses nothing up; the page's button begins the
+login. A cookie then binds the login to the browser, and the invitation is held for it. The login,
+its event and the use of the invitation are stored in one transaction.
 Source: docs/explanation/requirements.md, C1 to C8, L3 to L9 and "Invitations"; RFC 9700
 section 4.7.
 """
@@ -50,20 +50,20 @@ _COOKIE = "botkit-connect"
 _HTTPS = "https://"
 
 Redeem = Callable[[Invitation, str, "Account", "CredentialRow"], Awaitable["CredentialRow"]]
-"""Stores a login and uses the invitation up: invitation, who holds it, account, login."""
+"""Stores a login and uses its invitation up: invitation, hash of its holder, account, login."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Connecting:
-    """What the bot says about itself to `Connect`.
+    """The parts of a bot that logins by invitation need.
 
     Attributes:
-        name: The bot's.
+        name: The bot's name.
         public_url: The server's public origin.
-        account: The only account that the bot acts for, "" for any.
-        scopes: What X is asked for.
+        scopes: The scopes to ask X for.
         redeem: Stores a login and uses the invitation up.
-        connected: Told of a stored login; says what the bot does with it.
+        connected: Called with a stored login; returns a text that says what the bot does with it.
+        account: The only account that the bot acts for, "" for any.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Connect:
         self._attempts = Attempts()
         self._finishing: set[str] = set()
         self._turn = asyncio.Lock()
-        """Who begins a login, and who ends one, look at both what is held and what is ending."""
+        """Guards the held invitations together with those being finished."""
         self._log = AbuseLog(around.clock)
         self._is_https = bot.public_url.startswith(_HTTPS)
         self._cookie = f"__Host-{_COOKIE}" if self._is_https else _COOKIE
@@ -98,7 +98,7 @@ class Connect:
 
     @property
     def routes(self) -> dict[str, WebRoute]:
-        """The two paths."""
+        """The routes `/connect` and `/connect/callback`."""
         return {
             links.CONNECT_PATH: WebRoute(
                 methods=("GET", "HEAD", "POST"), answer=self._connect, guard=self._guard
@@ -131,7 +131,7 @@ class Connect:
         return page_response(await self._offer(invitation, token))
 
     async def _offer(self, invitation: Invitation, token: str) -> Page:
-        """The page with the button."""
+        """Return the page with the button."""
         wanted = self._wanted(invitation)
         known = await self._around.store.accounts.get(wanted) if wanted else None
         replaced = "If the account has a login here already,"
@@ -167,7 +167,7 @@ class Connect:
         return page_response(replace(PAGES["onward"], onward=attempt.url), cookie=cookie)
 
     async def _hold(self, invitation: Invitation, before: str) -> tuple[OAuth2Attempt, str]:
-        """Begin a login with the invitation, if it is free; gives it, and the browser's cookie."""
+        """Hold a free invitation for a new login; return the login and its Set-Cookie value."""
         secret = self._around.entropy.token_bytes(32).hex()
         browser = _hash(secret)
         attempt = self._attempt(invitation, browser)
@@ -223,7 +223,7 @@ class Connect:
         return page_response(page)
 
     async def _finish(self, pending: Pending, query: Secret) -> Page:
-        """End the login; when it came to nothing, the invitation is free again."""
+        """Finish the login; a failure frees the invitation."""
         try:
             await self._check_held(pending)
             login = await pending.attempt.finish(query)
@@ -246,14 +246,14 @@ class Connect:
         return replace(PAGES["success"], facts=tuple(facts))
 
     async def _check_held(self, pending: Pending) -> None:
-        """Raise when it was taken back meanwhile: before X ends an older login of the account."""
+        """Raise if the invitation was revoked, before X ends an older login of the account."""
         invitation = await self._invitations.get(pending.invitation_id)
         if invitation is None:
             raise _refusal("unknown")
         self._check_state(invitation)
 
     def _failure(self, error: BotkitError, pending: Pending) -> Page:
-        """The page for what ended a login, and its log line."""
+        """Log the error that ended a login, and return its page."""
         self._log.warning(
             "login.not_finished",
             invitation=pending.invitation_id,
@@ -271,14 +271,14 @@ class Connect:
     async def _free(self, pending: Pending) -> None:
         try:
             await self._invitations.free(pending.invitation_id, pending.browser)
-        except BotkitError as error:  # it is free by itself in ten minutes
+        except BotkitError as error:  # the hold ends by itself in ten minutes
             _log.warning("invitation.not_released", why=str(error))
 
     async def _read(self, query: str) -> tuple[Invitation, str]:
-        """The invitation that a link's query or a form names, and its token.
+        """Return the invitation that a link's query or a form names, and its token.
 
         Raises:
-            InvitationRefused: It names none of ours.
+            InvitationRefused: The query or form names no invitation of this bot.
         """
         token = ""
         try:
@@ -314,7 +314,7 @@ class Connect:
         )
 
     def _browser_of(self, request: WebRequest) -> str:
-        """A hash of the browser's cookie; one that comes twice is none."""
+        """Return a hash of the browser's cookie; "" without one, or if there are two."""
         pairs = [
             pair.strip().partition("=")
             for header in request.headers("Cookie")
@@ -325,7 +325,7 @@ class Connect:
 
 
 def _called(wanted: str) -> str:
-    """Who may log in, for the page."""
+    """Return the page's words for the account that may log in."""
     if not wanted:
         return "the one that you log in as"
     return f"id {wanted}" if wanted.isdigit() else f"@{wanted}"
@@ -336,7 +336,7 @@ def _hash(cookie: str) -> str:
 
 
 def _state_in(query: Secret) -> str:
-    """The state that a redirect carries once, "" for anything else."""
+    """Return the one `state` of a redirect, "" if there is none or more than one."""
     try:
         pairs: Sequence[tuple[str, str]] = urllib.parse.parse_qsl(
             query.reveal(), max_num_fields=64
