@@ -17,7 +17,7 @@ from botkit.errors import BotkitError, InvalidClient, InvalidGrant, MalformedAns
 from botkit.model.tokens import Secret
 from botkit.ports.io import HttpRequest
 from botkit.protocol.api import requests
-from botkit.protocol.api.problems import json_object
+from botkit.protocol.api.json_values import json_object
 from botkit.protocol.api.rate_limits import read_date
 from botkit.protocol.api.responses import read_response
 from botkit.protocol.oauth import oauth1_flow, oauth2, token_answers

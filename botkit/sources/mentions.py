@@ -16,8 +16,8 @@ from msgspec import Struct
 
 from botkit.errors import MalformedAnswer
 from botkit.protocol.api import objects, requests
+from botkit.protocol.api.ids import is_id
 from botkit.protocol.api.pagination import PageTrail
-from botkit.protocol.api.wire import is_id
 from botkit.protocol.events import activity
 from botkit.sources.polling import Poll, PollPace
 from botkit.waiting.backoff import Ladder

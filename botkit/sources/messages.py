@@ -13,8 +13,8 @@ import structlog
 from botkit.errors import MalformedAnswer
 from botkit.model.events import DirectMessage
 from botkit.protocol.api import objects, requests
+from botkit.protocol.api.ids import is_id
 from botkit.protocol.api.pagination import PageTrail
-from botkit.protocol.api.wire import is_id
 from botkit.protocol.events import activity
 from botkit.protocol.events.envelopes import events_of
 from botkit.sources.polling import Poll, PollPace

@@ -15,7 +15,7 @@ import msgspec
 from botkit.errors import Forbidden, NotFound, ServerError, StateError, TransportError
 from botkit.model.records import StoredUser
 from botkit.model.users import User
-from botkit.protocol.api import objects, problems, requests
+from botkit.protocol.api import error_bodies, objects, requests
 from botkit.protocol.rules import pricing
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class CachedReader:
         try:
             return await self._persist(lambda: self._sender.send(request, account_id=account_id))
         except Forbidden as hidden:
-            if not problems.is_about_resource(hidden):
+            if not error_bodies.is_about_resource(hidden):
                 raise
             raise NotFound(
                 hidden.message,

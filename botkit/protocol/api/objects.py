@@ -16,7 +16,8 @@ from botkit.errors import MalformedAnswer
 from botkit.model.messages import Message
 from botkit.model.posts import MentionEntity, Post
 from botkit.model.users import User
-from botkit.protocol.api.wire import Fields, is_list, is_object, unwrap
+from botkit.protocol.api.json_fields import Fields
+from botkit.protocol.api.json_values import is_list, is_object, unwrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

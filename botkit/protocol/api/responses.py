@@ -1,22 +1,21 @@
-"""Answers of X's API v2 as values, and every kind of error body as the error it means.
+"""Turn the answers of X's API v2 into values, or into the errors that they mean.
 
-Wire JSON is parsed here, once. Whatever the body is (a problem, a v1 error list, HTML, nothing),
-what comes out is a `Response` or an error of the `ResponseError` tree, never anything else.
+A body is parsed here, once. Whatever it is (a problem, a v1 error list, HTML, nothing), the result
+is a `Response` or an error of the `ResponseError` tree.
 
 Source: X API docs, "Response codes and errors", and answers seen on the wire.
 """
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 from msgspec import Struct
 
 from botkit.errors import MalformedAnswer
-from botkit.protocol.api import problems, wire
+from botkit.protocol.api import error_bodies
+from botkit.protocol.api.json_values import json_object, json_objects, parse_body
 from botkit.protocol.api.rate_limits import RateWindow, read_date, read_day_window, read_window
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from botkit.errors import ResponseError
 
-__all__ = ["RateWindow", "Response", "parse_body", "read_error", "read_response"]
+__all__ = ["RateWindow", "Response", "read_error", "read_level", "read_response"]
 
 _SUCCESS = range(200, 300)
 _NO_CONTENT = 204
@@ -33,8 +32,8 @@ _NO_CONTENT = 204
 class Response(Struct, frozen=True, kw_only=True, gc=False):
     """A success (2xx), parsed once.
 
-    `data`, `includes`, `meta` and `errors` are the body's parts as decoded JSON, empty when it has
-    none of them. `level` is the `x-access-level`, "" when it is missing. `date` is X's clock.
+    `data`, `includes`, `meta` and `errors` are the body's parts as decoded JSON, empty if it has
+    none of them. `level` is the `x-access-level`, "" if it is missing. `date` is X's clock.
     """
 
     status: int
@@ -46,18 +45,17 @@ class Response(Struct, frozen=True, kw_only=True, gc=False):
     day_window: RateWindow | None = None
     level: str = ""
     date: datetime | None = None
-    request_id: str = ""
 
 
 def read_level(headers: Mapping[str, str]) -> str:
-    """The access level that an answer shows, success or not; "" when it shows none."""
+    """Return the access level that an answer shows, success or not; "" if it shows none."""
     return headers.get("x-access-level", "").strip().lower()
 
 
 def read_response(
     request_name: str, status: int, headers: Mapping[str, str], body: bytes, *, now: datetime
 ) -> Response:
-    """The answer as a value, or the error that it means.
+    """Return the answer as a value, or raise the error that it means.
 
     `headers` have lower-case names; `now` is our clock, for the time to wait after a 429.
     A 200 with `data` and `errors` is a success that carries its `errors`; one that has `errors`
@@ -76,16 +74,16 @@ def read_response(
     if status not in _SUCCESS:
         raise read_error(request_name, status, headers, body, now=now)
     answer = {} if status == _NO_CONTENT and not body else _object(request_name, status, body)
-    errors = tuple(problems.json_objects(answer["errors"])) if "errors" in answer else ()
+    errors = tuple(json_objects(answer["errors"])) if "errors" in answer else ()
     data = answer.get("data")
-    meta = (problems.json_object(answer["meta"]) or {}) if "meta" in answer else {}
+    meta = (json_object(answer["meta"]) or {}) if "meta" in answer else {}
     if errors and data is None and not meta:
         body_of_error = {**errors[0], "errors": list(errors)}
-        raise problems.error_of(request_name, status, body_of_error, headers, now=now)
+        raise error_bodies.error_of(request_name, status, body_of_error, headers, now=now)
     return Response(
         status=status,
         data=data,
-        includes=(problems.json_object(answer["includes"]) or {}) if "includes" in answer else {},
+        includes=(json_object(answer["includes"]) or {}) if "includes" in answer else {},
         meta=meta,
         errors=errors,
         window=read_window(headers),
@@ -98,41 +96,19 @@ def read_response(
 def read_error(
     request_name: str, status: int, headers: Mapping[str, str], body: bytes, *, now: datetime
 ) -> ResponseError:
-    """The error that a status outside 2xx means; `read_response` says which classes there are."""
+    """Return the error that a status outside 2xx means; `read_response` lists the classes."""
     try:
-        parsed = problems.json_object(parse_body(body))
+        parsed = json_object(parse_body(body))
     except ValueError:
         parsed = None
     if parsed is None:
-        parsed = {"detail": problems.excerpt(body)}
-    return problems.error_of(request_name, status, parsed, headers, now=now)
-
-
-def parse_body(body: bytes) -> Any:
-    """The JSON value of a body.
-
-    Halves of surrogate pairs and bytes that are no UTF-8, which users' texts can hold, become
-    U+FFFD. NaN and infinities are no JSON.
-
-    Raises:
-        ValueError: It is no JSON, or nested too deeply.
-    """
-    try:
-        return msgspec.json.decode(body)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    except ValueError:
-        pass
-    try:
-        json.loads(body.decode("utf-8-sig", "replace"), parse_constant=_refuse_constant)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    return wire.parse_json(body)
+        parsed = {"detail": error_bodies.excerpt(body)}
+    return error_bodies.error_of(request_name, status, parsed, headers, now=now)
 
 
 def _object(request_name: str, status: int, body: bytes) -> dict[str, Any]:
     try:
-        answer = problems.json_object(parse_body(body))
+        answer = json_object(parse_body(body))
     except ValueError as error:
         raise _malformed(request_name, status, body) from error
     if answer is None:
@@ -146,10 +122,6 @@ def _malformed(request_name: str, status: int, body: bytes) -> MalformedAnswer:
         f"X answered {request_name} with {status} and {what}.",
         request=request_name,
         status=status,
-        detail=problems.excerpt(body),
+        detail=error_bodies.excerpt(body),
         hint="A proxy or a fault on the way: what was asked for may have happened.",
     )
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")

@@ -19,8 +19,8 @@ from msgspec.structs import replace
 from botkit.errors import MalformedAnswer
 from botkit.model.posts import MentionEntity, Post
 from botkit.model.users import User
+from botkit.protocol.api.json_values import parse_json
 from botkit.protocol.api.objects import label_seen, note_range
-from botkit.protocol.api.wire import parse_json
 from botkit.protocol.events.codec import decode_event, describe, encode_event
 from botkit.protocol.events.envelopes import (
     POST_KINDS,

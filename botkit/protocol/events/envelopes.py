@@ -22,6 +22,9 @@ from botkit.errors import StreamClosed
 from botkit.model.events import DirectMessage, GrantRevoked, UnknownEvent
 from botkit.model.posts import Post
 from botkit.model.users import User
+from botkit.protocol.api.ids import snowflake_time
+from botkit.protocol.api.json_fields import Fields
+from botkit.protocol.api.json_values import is_list, is_object, unwrap
 from botkit.protocol.api.objects import (
     conversation_of,
     message_of,
@@ -29,7 +32,6 @@ from botkit.protocol.api.objects import (
     user_of,
     users_by_id,
 )
-from botkit.protocol.api.wire import Fields, is_list, is_object, snowflake_time, unwrap
 from botkit.protocol.events.post_events import EPOCH, event_from_post
 from botkit.protocol.events.stream_lines import closed_by
 

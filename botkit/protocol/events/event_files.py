@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from botkit.errors import StreamClosed
-from botkit.protocol.api.wire import is_list, is_object, parse_json, unwrap
+from botkit.protocol.api.json_values import is_list, is_object, parse_json, unwrap
 from botkit.protocol.events.codec import describe
 from botkit.protocol.events.envelopes import Hearing, events_of
 

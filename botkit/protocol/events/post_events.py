@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from botkit.model.events import Mention, PostEvent, PostSeen, Quote, Reply
 from botkit.model.users import User
-from botkit.protocol.api.wire import snowflake_time
+from botkit.protocol.api.ids import snowflake_time
 from botkit.protocol.text.weighted_length import leading_names, mentions_in
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from msgspec import Struct
 
 from botkit.errors import StreamClosed
-from botkit.protocol.api.wire import Fields
+from botkit.protocol.api.json_fields import Fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

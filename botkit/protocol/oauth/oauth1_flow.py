@@ -32,9 +32,9 @@ from botkit.errors import (
     StateMismatch,
 )
 from botkit.model.tokens import Secret, TokenPair
-from botkit.protocol.api import problems
+from botkit.protocol.api import error_bodies
+from botkit.protocol.api.json_values import json_object, parse_body
 from botkit.protocol.api.rate_limits import read_date
-from botkit.protocol.api.responses import parse_body
 from botkit.protocol.oauth import rfc
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def read_given_pair(text: str) -> TokenPair:
     lines = [line for part in text.removeprefix("\ufeff").splitlines() if (line := part.strip())]
     if lines and lines[0].startswith("{"):
         try:
-            given = problems.json_object(parse_body(text.strip().encode())) or {}
+            given = json_object(parse_body(text.strip().encode())) or {}
         except ValueError:
             given = {}
         found = [given.get("oauth_token"), given.get("oauth_token_secret")]
@@ -364,7 +364,9 @@ def _callback_refused(error: ResponseError, callback: str, codes: frozenset[int]
 def _error(answer: HttpAnswer, request_name: str, now: datetime | None) -> ResponseError:
     body = answer.body[:_LARGEST_BODY_BYTES]
     moment = now or read_date(answer.headers) or datetime.fromtimestamp(0, UTC)
-    return problems.error_of(request_name, answer.status, _facts(body), answer.headers, now=moment)
+    return error_bodies.error_of(
+        request_name, answer.status, _facts(body), answer.headers, now=moment
+    )
 
 
 def _facts(body: bytes) -> dict[str, Any]:
@@ -372,7 +374,7 @@ def _facts(body: bytes) -> dict[str, Any]:
     import html  # its table of names costs a start, and few answers are in XML
 
     try:
-        parsed = problems.json_object(parse_body(body))
+        parsed = json_object(parse_body(body))
     except ValueError:
         parsed = None
     if parsed is not None:
@@ -380,7 +382,7 @@ def _facts(body: bytes) -> dict[str, Any]:
     text = body.decode("utf-8", "replace")
     found = _XML_ERROR.findall(text)
     if not found:
-        return {"detail": problems.excerpt(body)}
+        return {"detail": error_bodies.excerpt(body)}
     errors = [{"code": code, "message": html.unescape(said)} for code, said in found]
     return {"errors": errors} | ({"reason": XML_HASH} if _HASH.search(text) else {})
 

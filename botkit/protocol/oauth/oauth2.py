@@ -16,7 +16,7 @@ import urllib.parse
 from typing import TYPE_CHECKING
 
 from botkit.errors import AuthorizationDenied, StateMismatch
-from botkit.protocol.api.problems import excerpt
+from botkit.protocol.api.error_bodies import excerpt
 from botkit.protocol.oauth import rfc
 from botkit.protocol.oauth.token_answers import (
     read_bearer_answer,

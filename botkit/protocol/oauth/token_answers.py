@@ -25,9 +25,9 @@ from botkit.errors import (
     ServerError,
 )
 from botkit.model.tokens import Secret, TokenSet
-from botkit.protocol.api.problems import json_object
+from botkit.protocol.api.json_values import json_object, parse_body
 from botkit.protocol.api.rate_limits import read_date
-from botkit.protocol.api.responses import parse_body, read_error
+from botkit.protocol.api.responses import read_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -22,7 +22,8 @@ from botkit.errors import (
     TooManyCashtags,
     UnsolicitedMention,
 )
-from botkit.protocol.api.wire import Fields, parse_json
+from botkit.protocol.api.json_fields import Fields
+from botkit.protocol.api.json_values import parse_json
 from botkit.protocol.events.post_events import mentions_account
 from botkit.protocol.text.links import link_spans, links_in
 from botkit.protocol.text.weighted_length import (

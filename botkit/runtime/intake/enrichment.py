@@ -18,7 +18,7 @@ import structlog
 from botkit.errors import BotkitError, NotFound, Parked, StoreUnavailable
 from botkit.model.events import DirectMessage, PostEvent, PostSeen, Quote
 from botkit.model.records import DeadLetter
-from botkit.protocol.api.wire import is_id
+from botkit.protocol.api.ids import is_id
 from botkit.protocol.events.activity import encode_event
 from botkit.waiting.backoff import JITTER, Backoff, Ladder
 from botkit.waiting.store_outage import EVERY_SECOND, StoreOutage

@@ -26,7 +26,7 @@ from botkit.errors import (
 from botkit.model.events import PostEvent
 from botkit.model.messages import Message
 from botkit.model.posts import Post
-from botkit.protocol.api.wire import Fields
+from botkit.protocol.api.json_fields import Fields
 
 if TYPE_CHECKING:
     from botkit.protocol.api.responses import Response

@@ -19,7 +19,8 @@ from botkit.errors import (
     ServerError,
     Unauthorized,
 )
-from botkit.protocol.api.responses import Response, parse_body, read_response
+from botkit.protocol.api.json_values import parse_body
+from botkit.protocol.api.responses import Response, read_response
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 NAME = "POST /2/tweets"

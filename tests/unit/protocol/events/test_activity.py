@@ -24,7 +24,7 @@ from botkit.model.events import (
     XEvent,
 )
 from botkit.model.users import User
-from botkit.protocol.api.wire import parse_json
+from botkit.protocol.api.json_values import parse_json
 from botkit.protocol.events import activity
 from botkit.protocol.events.activity import (
     Hearing,

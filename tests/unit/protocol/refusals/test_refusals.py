@@ -145,7 +145,7 @@ def test_no_sign_of_a_row_is_taken_by_an_earlier_row(row: Diagnosis) -> None:
 
 def answers_of(row: Diagnosis) -> Iterator[Diagnosis]:
     """Yield what the look-up takes each of the row's signs for; 418 is a status of no row."""
-    names = [
+    names: list[dict[str, Any]] = [
         *({"segment": name} for name in row.types),
         *({"title": name} for name in row.titles),
         *({"codes": (code,)} for code in row.codes),

@@ -1,8 +1,7 @@
-"""What an error body of X means: which class of error, in which words, with which cure.
+"""Turn an error body of X into an error: its class, its words and its cure.
 
-X sends problems, v1 error lists, OAuth errors, HTML and nothing at all. The status decides first,
-then the problem type by its last path segment (its host varies), then the v1 codes; wording only
-where nothing else tells cases apart.
+X sends problems, v1 error lists, OAuth errors, HTML and nothing at all. The status decides the
+class first; the table of refusals decides the rest.
 
 Source: X API docs, "Response codes and errors", and bodies seen on the wire.
 """
@@ -10,7 +9,7 @@ Source: X API docs, "Response codes and errors", and bodies seen on the wire.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -26,12 +25,13 @@ from botkit.errors import (
     Unauthorized,
 )
 from botkit.protocol.api import rate_limits
+from botkit.protocol.api.json_values import json_objects
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import datetime
 
-__all__ = ["Facts", "error_of", "excerpt", "json_object", "json_objects", "read_facts"]
+__all__ = ["ErrorBody", "error_of", "excerpt", "is_about_resource"]
 
 _LONGEST_TEXT = 500
 _LONGEST_EXCERPT = 200
@@ -68,8 +68,11 @@ _BY_TITLE: Mapping[str, type[ResponseError]] = {
 }
 
 
-class Facts(Struct, frozen=True, kw_only=True, gc=False):
-    """What an error body says, whatever its shape."""
+class ErrorBody(Struct, frozen=True, kw_only=True, gc=False):
+    """The parts of an error body, whatever its shape.
+
+    `segment` is the last path segment of the problem type, whose host varies.
+    """
 
     title: str = ""
     detail: str = ""
@@ -77,16 +80,16 @@ class Facts(Struct, frozen=True, kw_only=True, gc=False):
     codes: tuple[int, ...] = ()
     reason: str = ""
     status: int = 0
-    """The status inside the body, 0 when it names none."""
+    """The status inside the body, 0 if it names none."""
 
 
-def read_facts(body: Mapping[str, Any]) -> Facts:
+def _read(body: Mapping[str, Any]) -> ErrorBody:
     """Read a problem, a v1 error list or an OAuth error."""
     errors = json_objects(body.get("errors"))
     messages = [text for entry in errors if (text := _text(entry.get("message")))]
     detail = _text(body.get("detail")) or _text(body.get("error_description"))
     said = dict.fromkeys([detail, *messages] if detail else messages)  # both may say the same
-    return Facts(
+    return ErrorBody(
         title=_text(body.get("title")) or _text(body.get("error")),
         detail=_cut(" ".join(said), _LONGEST_TEXT),
         segment=_segment(body.get("type")),
@@ -104,19 +107,19 @@ def error_of(
     *,
     now: datetime,
 ) -> ResponseError:
-    """The error that a status and a decoded body mean."""
-    facts = read_facts(body)
-    kind = _class_of(status, facts)
-    said = ": ".join(part for part in (facts.title, facts.detail) if part)
+    """Return the error that a status and a decoded body mean."""
+    read = _read(body)
+    kind = _class_of(status, read)
+    said = ": ".join(part for part in (read.title, read.detail) if part)
     error = kind(
         f"X answered {request_name} with {status}" + (f", {said}" if said else "."),
         request=request_name,
         status=status,
-        title=facts.title,
-        detail=facts.detail,
-        problem_type=facts.segment,
-        codes=facts.codes,
-        reason=facts.reason,
+        title=read.title,
+        detail=read.detail,
+        problem_type=read.segment,
+        codes=read.codes,
+        reason=read.reason,
     )
     error.hint = _hint(error)
     if isinstance(error, RateLimited):
@@ -128,33 +131,20 @@ def error_of(
 
 
 def is_about_resource(error: Forbidden) -> bool:
-    """Whether it is what was asked for that X does not show, and the call as such was allowed.
+    """Return True if X allowed the call and only hides what it asks for.
 
-    Its owner is protected, suspended, or has blocked the account.
+    The owner is protected, suspended, or has blocked the account.
     Source: X API docs, "Response codes and errors": a partial error, or the type alone.
     """
     return error.status < 300 or error.problem_type == _HIDDEN  # noqa: PLR2004 - 2xx
 
 
-def json_object(value: object) -> dict[str, Any] | None:
-    """The decoded JSON object that the value is, None for any other value."""
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
-
-
-def json_objects(value: object) -> list[dict[str, Any]]:
-    """The objects of a decoded JSON array; empty for any other value."""
-    if not isinstance(value, list):
-        return []
-    items = cast("Sequence[object]", value)
-    return [found for item in items if (found := json_object(item)) is not None]
-
-
 def excerpt(body: bytes) -> str:
-    """The beginning of a body that is no JSON, on one line, for a person to read."""
+    """Return the beginning of a body that is no JSON, on one line, for a person to read."""
     return _cut(body[: 4 * _LONGEST_EXCERPT].decode("utf-8", "replace"), _LONGEST_EXCERPT)
 
 
-def _class_of(status: int, facts: Facts) -> type[ResponseError]:
+def _class_of(status: int, body: ErrorBody) -> type[ResponseError]:
     """Return the class that the status tells, but for money, used-up windows and successes.
 
     A success status that carries errors alone is told by the problem type.
@@ -163,10 +153,10 @@ def _class_of(status: int, facts: Facts) -> type[ResponseError]:
 
     if status >= 500:  # noqa: PLR2004 - the class of statuses
         return ServerError
-    of_type = ERROR_OF_TYPE.get(facts.segment, "")
-    if "PaymentRequired" in {of_type, ERROR_OF_TITLE.get(facts.title)}:
+    of_type = ERROR_OF_TYPE.get(body.segment, "")
+    if "PaymentRequired" in {of_type, ERROR_OF_TITLE.get(body.title)}:
         return PaymentRequired
-    if "RateLimited" in map(ERROR_OF_CODE.get, facts.codes):
+    if "RateLimited" in map(ERROR_OF_CODE.get, body.codes):
         return RateLimited
     if status in _BY_STATUS:
         return _BY_STATUS[status]
@@ -174,8 +164,8 @@ def _class_of(status: int, facts: Facts) -> type[ResponseError]:
         return BadRequest
     return (
         _BY_NAME.get(of_type)
-        or _BY_STATUS.get(facts.status)
-        or _BY_TITLE.get(facts.title)
+        or _BY_STATUS.get(body.status)
+        or _BY_TITLE.get(body.title)
         or MalformedAnswer
     )
 
@@ -190,7 +180,7 @@ def _hint(error: ResponseError) -> str:
 
 
 def _segment(value: object) -> str:
-    """The last path segment of a problem type; `about:blank` has one only."""
+    """Return the last path segment of a problem type; `about:blank` has one only."""
     return _text(value).rstrip("/").rsplit("/", 1)[-1]
 
 
@@ -207,6 +197,6 @@ def _text(value: object) -> str:
 
 
 def _cut(value: str, most: int) -> str:
-    """One line, without control characters, not longer than that."""
+    """Return the text in one line, without control characters, cut to that length."""
     words = " ".join("".join(c if c.isprintable() else " " for c in value).split())
     return words if len(words) <= most else words[: most - 1] + "…"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botkit.protocol.api.wire import Fields, is_id, parse_json, snowflake_time, to_utc, unwrap
+from botkit.protocol.api.json_fields import Fields, to_utc
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -128,42 +128,6 @@ def test_what_is_no_object_at_all_has_no_fields_and_is_kept() -> None:
     assert Fields("x", path="filter").undecoded == {"filter": "x"}
 
 
-def test_only_pure_wrappers_are_unwrapped() -> None:
-    assert unwrap({"data": {"id": "1"}, "includes": {}}) == {"id": "1"}
-    assert unwrap({"data": {"id": "1"}, "tag": "x"}) == {"data": {"id": "1"}, "tag": "x"}
-    deep: object = {"id": "1"}
-    for _ in range(9):
-        deep = {"data": deep}
-    assert unwrap(deep) != {"id": "1"}
-
-
-@pytest.mark.parametrize(
-    ("line", "value"),
-    [
-        (b'{"a":1}\r\n', {"a": 1}),
-        (b'\xef\xbb\xbf{"a":1}', {"a": 1}),
-        (b'{"a":NaN,"b":[Infinity]}', {"a": None, "b": [None]}),
-        (b'{"a":"\xff"}', {"a": "\ufffd"}),
-        (b'{"a":"\\ud800x"}', {"a": "\ufffdx"}),
-        (
-            b'{"\\ud83d\\ude00":"\\ud83d\\ude00","b":["\\udc00"]}',
-            {"\U0001f600": "\U0001f600", "b": ["\ufffd"]},
-        ),
-    ],
-)
-def test_json_with_flaws_is_read_without_guessing(line: bytes, value: object) -> None:
-    assert parse_json(line) == value
-
-
-@pytest.mark.parametrize(
-    "line",
-    [b"", b"<html>", b'{"a":', b'{"a":1} x', b"[" * 100_000, b"[" * 400 + b"]" * 400, b"9" * 9999],
-)
-def test_what_is_no_json_or_nested_too_deeply_is_refused(line: bytes) -> None:
-    with pytest.raises(ValueError, match=r".+"):
-        parse_json(line)
-
-
 @given(JSON)
 def test_reading_any_value_as_anything_never_raises(value: object) -> None:
     fields = Fields({"x": value})
@@ -179,26 +143,6 @@ def test_reading_any_value_as_anything_never_raises(value: object) -> None:
     ):
         read("x")
     assert isinstance(fields.inner("x").undecoded, dict)
-
-
-def test_an_id_tells_when_it_was_made() -> None:
-    """The id and the `created_at` of X's sample of a mention."""
-    made = snowflake_time("2080765813578191303")
-
-    assert made is not None
-    assert made.replace(microsecond=0) == datetime(2026, 7, 24, 21, 23, 23, tzinfo=UTC)
-
-
-@pytest.mark.parametrize("an_id", ["", "20", "abc", "٣٣٣٣٣٣٣٣٣٣٣٣٣٣٣", "9" * 19, "9" * 400, "-5"])
-def test_an_id_that_does_not_tell_gives_no_time(an_id: str) -> None:
-    assert snowflake_time(an_id) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "is_one"), [("20", True), ("9" * 19, True), ("", False), ("1,2", False), ("²", False)]
-)
-def test_an_id_is_up_to_19_digits(text: str, *, is_one: bool) -> None:
-    assert is_id(text) is is_one
 
 
 def test_a_time_outside_the_calendar_is_none() -> None:

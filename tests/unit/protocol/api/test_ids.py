@@ -1,0 +1,29 @@
+"""What X's ids are, and the time that they hold."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from botkit.protocol.api.ids import is_id, snowflake_time
+
+
+def test_an_id_tells_when_it_was_made() -> None:
+    """The id and the `created_at` of X's sample of a mention."""
+    made = snowflake_time("2080765813578191303")
+
+    assert made is not None
+    assert made.replace(microsecond=0) == datetime(2026, 7, 24, 21, 23, 23, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("an_id", ["", "20", "abc", "٣٣٣٣٣٣٣٣٣٣٣٣٣٣٣", "9" * 19, "9" * 400, "-5"])
+def test_an_id_that_does_not_tell_gives_no_time(an_id: str) -> None:
+    assert snowflake_time(an_id) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"), [("20", True), ("9" * 19, True), ("", False), ("1,2", False), ("²", False)]
+)
+def test_an_id_is_up_to_19_digits(text: str, *, is_one: bool) -> None:
+    assert is_id(text) is is_one
