@@ -6,7 +6,7 @@ Times are aware UTC datetimes. Bodies are JSON bytes. Ids of events are their ke
 from __future__ import annotations
 
 import enum
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from msgspec import Struct
@@ -21,14 +21,21 @@ __all__ = [
     "DeadLetter",
     "EventState",
     "Fence",
-    "Finish",
     "Gap",
     "InboxItem",
+    "InboxPage",
     "Intent",
+    "KeepFor",
     "Mark",
     "MemoKey",
+    "MissedRead",
     "NewEvent",
     "NewWrite",
+    "RunDead",
+    "RunDone",
+    "RunEnd",
+    "RunParked",
+    "RunRetried",
     "ScheduleRow",
     "StateChange",
     "StateRow",
@@ -36,6 +43,7 @@ __all__ = [
     "StoredEvent",
     "StoredUser",
     "StoredWrite",
+    "WriteMove",
     "WritePolicy",
     "WriteState",
 ]
@@ -144,6 +152,13 @@ class InboxItem(Struct, frozen=True, kw_only=True, gc=False):
     waiting_for: str = ""
 
 
+class InboxPage(Struct, frozen=True, kw_only=True, gc=False):
+    """Events that are due, and when the next one that waits for a time will be."""
+
+    items: list[InboxItem]
+    next_at: datetime | None
+
+
 class StoredEvent(Struct, frozen=True, kw_only=True, gc=False):
     """The record of an event, kept for seven days after it was recorded."""
 
@@ -199,16 +214,41 @@ class StateRow(Struct, frozen=True, kw_only=True, gc=False):
     rev: int
 
 
-class Finish(Struct, frozen=True, kw_only=True, gc=False):
-    """The end of an event: done mark, state and emitted events, in one transaction."""
+class RunDone(Struct, frozen=True, kw_only=True, gc=False):
+    """The event is done (or dropped), with the state it changed and the events it emitted."""
 
     seq: int
-    account_id: str
-    key: str
     state: EventState = EventState.DONE
     note: str = ""
     changes: tuple[StateChange, ...] = ()
     emitted: tuple[NewEvent, ...] = ()
+
+
+class RunRetried(Struct, frozen=True, kw_only=True, gc=False):
+    """The try failed and is counted; the next one starts at `not_before`."""
+
+    seq: int
+    not_before: datetime
+    reason: str
+
+
+class RunParked(Struct, frozen=True, kw_only=True, gc=False):
+    """The event waits for a cause, until a time if one is given; no try is counted."""
+
+    seq: int
+    waiting_for: str
+    until: datetime | None
+
+
+class RunDead(Struct, frozen=True, kw_only=True, gc=False):
+    """The event is given up, and the letter says why."""
+
+    seq: int
+    letter: DeadLetter
+
+
+RunEnd = RunDone | RunRetried | RunParked | RunDead
+"""How one run of an event ended."""
 
 
 class MemoKey(Struct, frozen=True, kw_only=True, gc=False):
@@ -287,6 +327,26 @@ class StoredWrite(Struct, frozen=True, kw_only=True, gc=False):
     attempts: tuple[Attempt, ...] = ()
     fresh: bool = False
     """Whether the call that returned this row made or re-opened it for sending."""
+
+
+class WriteMove(Struct, frozen=True, kw_only=True, gc=False):
+    """A change of a write's state, as `botkit.model.write_moves` allows it.
+
+    `result_id` and `result` come with CONFIRMED, `next_read_at` with UNCERTAIN.
+    """
+
+    to: WriteState
+    reason: str = ""
+    next_read_at: datetime | None = None
+    result_id: str = ""
+    result: bytes | None = None
+
+
+class MissedRead(Struct, frozen=True, kw_only=True, gc=False):
+    """A reading that did not show an UNCERTAIN write. `clean`: it would have, had it happened."""
+
+    clean: bool
+    next_read_at: datetime | None
 
 
 class Intent(Struct, frozen=True, kw_only=True, gc=False):
@@ -372,3 +432,14 @@ class StatusReport(Struct, frozen=True, kw_only=True, gc=False):
     detail: str = ""
     at: datetime
     data: dict[str, str] = {}
+
+
+class KeepFor(Struct, frozen=True, kw_only=True, gc=False):
+    """How long records stay after they are over."""
+
+    events: timedelta
+    writes: timedelta
+    invitations: timedelta
+    users: timedelta
+    gaps: timedelta
+    ledger: timedelta

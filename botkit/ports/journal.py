@@ -16,14 +16,17 @@ if TYPE_CHECKING:
         DeadLetter,
         EventState,
         Fence,
-        Finish,
         InboxItem,
+        InboxPage,
         MemoKey,
+        MissedRead,
         NewEvent,
         NewWrite,
+        RunEnd,
         StateRow,
         StoredEvent,
         StoredWrite,
+        WriteMove,
         WriteState,
     )
 
@@ -31,77 +34,74 @@ __all__ = ["Events", "States", "Writes"]
 
 
 class Events(Protocol):
-    """The inbox, the record of events and the dead letters."""
+    """The inbox, the record of events and the dead letters.
+
+    An event is on record from `append` until `Store.prune` forgets it. It waits in the inbox
+    until a run ends it as done, dropped or dead. Its number, `seq`, grows with arrival.
+    """
 
     async def append(
         self,
         events: Sequence[NewEvent],
         *,
         checkpoint: Checkpoint | None = None,
-        ended: Sequence[Finish] = (),
+        ends: Sequence[RunEnd] = (),
         fence: Fence | None = None,
     ) -> list[int | None]:
-        """Record events and move the checkpoint, together; with them what `finish_many` stores.
+        """Record events, move the checkpoint and settle ended runs, all or nothing.
 
-        Gives for each event its sequence number, None for a duplicate of an event that is still
-        on record for the account.
+        Return for each event, in order, its number, or None if an event with its key is on
+        record for the account already: so done again, it returns None for each event.
+
+        Raises:
+            Conflict: As in `settle`.
         """
         ...
 
-    async def due(self, now: datetime, *, after_seq: int = 0, limit: int = 500) -> list[InboxItem]:
-        """Events that wait and whose time has come, in order of `seq`, from after `after_seq`."""
+    async def due(self, now: datetime, *, after_seq: int = 0, limit: int = 500) -> InboxPage:
+        """Return the events whose time has come, numbered above `after_seq`, in that order.
+
+        With them comes the earliest time after `now` for which any event waits. An event that is
+        parked without a time is in neither.
+        """
         ...
 
-    async def next_due(self, now: datetime) -> datetime | None:
-        """The earliest `not_before` after now, None when nothing waits for a time."""
+    async def settle(self, ends: Sequence[RunEnd], *, fence: Fence) -> None:
+        """Record how runs ended, all or nothing; each event at most once in `ends`.
+
+        `RunDone` takes the event out of the inbox, changes the state and records the emitted
+        events. `RunRetried` counts the try and sets the time of the next. `RunParked` sets the
+        event aside for a cause. `RunDead` moves it to the dead letters. Each clears the running
+        mark. An end of an event that does not wait in the inbox any more does nothing at all, so
+        done again, only `RunRetried` has an effect: it counts one more try.
+
+        Raises:
+            Conflict: A piece of state has another revision than was read; nothing was written.
+        """
         ...
 
     async def amend(self, seq: int, body: bytes, *, fence: Fence) -> None:
-        """Replace an inbox event's body: what the delivery lacked was looked up."""
+        """Replace the body of an event in the inbox; do nothing if it is not there any more."""
         ...
 
     async def mark_running(self, seqs: Sequence[int], *, fence: Fence) -> None:
-        """Say that these events' handlers start now (for counting unclean ends)."""
+        """Mark events in the inbox as running from now on; they wait for nothing any more."""
         ...
 
     async def count_unclean(self, *, fence: Fence) -> list[InboxItem]:
-        """At start: raise `unclean` of all that were running, clear the marks, give them."""
-        ...
+        """Count an unclean end for each event that is marked as running, and clear the marks.
 
-    async def finish(self, finish: Finish, *, fence: Fence) -> None:
-        """Done mark, state changes and emitted events, in one transaction.
-
-        Raises:
-            Conflict: A piece of state has moved on; nothing was written.
+        Return those events in order of `seq`. For the start of the only process that runs
+        handlers.
         """
         ...
 
-    async def finish_many(self, finishes: Sequence[Finish], *, fence: Fence) -> None:
-        """Done marks of events that changed no state and emitted nothing, in one transaction."""
-        ...
-
-    async def retry_later(
-        self, seq: int, *, not_before: datetime, reason: str, fence: Fence
-    ) -> None:
-        """Count a failed try and set the time of the next; clears the running mark."""
-        ...
-
-    async def park(
-        self, seq: int, *, waiting_for: str, until: datetime | None, fence: Fence
-    ) -> None:
-        """Make the event wait for a cause; no try is counted; clears the running mark."""
-        ...
-
     async def unpark(self, waiting_for: str, *, account_id: str | None = None) -> int:
-        """The cause is gone: all events that wait for it are due now; gives how many."""
-        ...
-
-    async def bury(self, seq: int, letter: DeadLetter, *, fence: Fence) -> None:
-        """Move the event to the dead letters."""
+        """Make all events due that wait for this cause; return how many."""
         ...
 
     async def dead(self, *, account_id: str | None = None, limit: int = 100) -> list[DeadLetter]:
-        """Dead letters, newest first."""
+        """Return dead letters, newest first."""
         ...
 
     async def listing(
@@ -111,47 +111,44 @@ class Events(Protocol):
         account_id: str | None = None,
         limit: int = 100,
     ) -> list[StoredEvent]:
-        """Recorded events, newest first."""
+        """Return recorded events, newest first."""
         ...
 
     async def get(self, key: str, *, account_id: str | None = None) -> list[StoredEvent]:
-        """The events with that key (one for each account)."""
+        """Return the events with that key, one for each account, in order of account id."""
         ...
 
     async def revive(self, account_id: str, key: str, *, new_run: bool = False) -> bool:
-        """Put a dead (or, with `new_run`, any finished) event back into the inbox.
+        """Put a dead event back into the inbox; with `new_run` any event that has ended.
 
-        What refused its steps is asked again; what they did stands. `new_run` raises the run, so
-        that all its steps happen anew. False when there is none such.
+        Without `new_run`, writes of the run that X refused are asked again, and what the run did
+        stands. With it, the run gets the next number, so that all its steps happen anew. Return
+        False if there is no such event.
         """
         ...
 
     async def drop(self, account_id: str, key: str, note: str) -> bool:
-        """Give up a waiting or dead event for good."""
+        """End a waiting or dead event as dropped; return False if there is none."""
         ...
 
     async def counts(self) -> Mapping[str, int]:
-        """How many events are `waiting`, `parked`, `dead`, `done`, `dropped`."""
-        ...
-
-    async def prune(self, *, before: datetime, limit: int = 1000) -> int:
-        """Forget finished events recorded before that time; gives how many."""
+        """Return how many events are `waiting`, `parked`, `dead`, `done` and `dropped`."""
         ...
 
 
 class States(Protocol):
-    """The author's state and the results of `act.once`."""
+    """The author's state, which `Events.settle` changes, and the results of `act.once`."""
 
     async def read(self, scope: str, key: str) -> StateRow | None:
-        """A piece of state."""
+        """Return a piece of state with its revision, None if there is none."""
         ...
 
     async def memo(self, key: MemoKey) -> bytes | None:
-        """A kept result, None when there is none."""
+        """Return a kept result, None if there is none."""
         ...
 
     async def keep(self, key: MemoKey, value: bytes, *, fence: Fence) -> None:
-        """Keep a result; the first one stays."""
+        """Keep a result; do nothing if one is kept already."""
         ...
 
 
@@ -159,10 +156,10 @@ class Writes(Protocol):
     """The journal of writes. Source: docs/explanation/requirements.md, "Writes"."""
 
     async def begin(self, write: NewWrite, *, now: datetime, fence: Fence) -> StoredWrite:
-        """Make the row SENDING, or re-open it when it is QUEUED; with a new attempt.
+        """Make the row SENDING, or re-open it if it is QUEUED, with a new attempt.
 
-        `fresh` is True when the caller must send now. A row in any other state comes back as it
-        is, `fresh` False, nothing changed.
+        Return the row. `fresh` is True if the caller must send now; False if the row was in
+        another state, and then nothing has changed: so it is False when done again.
         """
         ...
 
@@ -175,77 +172,42 @@ class Writes(Protocol):
         now: datetime,
         fence: Fence,
     ) -> None:
-        """Put a write on record that is not sent: REJECTED (refused here), EXPIRED (dry run).
+        """Record a write that is not sent: REJECTED (refused here) or EXPIRED (dry run).
 
         No attempt is counted. A QUEUED row changes; a row in any other state stays as it is.
         """
         ...
 
-    async def confirm(
+    async def move(
         self,
         write_id: str,
+        move: WriteMove | MissedRead,
         *,
-        result_id: str,
-        result: bytes,
-        now: datetime,
-        fence: Fence | None,
-    ) -> None:
-        """CONFIRMED, with what the step returns."""
-        ...
-
-    async def reject(
-        self, write_id: str, *, reason: str, now: datetime, fence: Fence | None
-    ) -> None:
-        """REJECTED: X said no for good."""
-        ...
-
-    async def requeue(
-        self, write_id: str, *, reason: str, now: datetime, fence: Fence | None
-    ) -> None:
-        """QUEUED again: it was surely not carried out (not sent, 429, or ABSENT)."""
-        ...
-
-    async def uncertain(
-        self,
-        write_id: str,
-        *,
-        reason: str,
-        now: datetime,
-        next_read_at: datetime,
-        fence: Fence,
-    ) -> None:
-        """UNCERTAIN: the outcome is not known; says when to read first."""
-        ...
-
-    async def record_read(
-        self,
-        write_id: str,
-        *,
-        clean: bool,
-        now: datetime,
-        next_read_at: datetime | None,
-    ) -> None:
-        """One reading did not show the write."""
-        ...
-
-    async def set_state(
-        self,
-        write_id: str,
-        state: WriteState,
-        *,
-        reason: str,
         now: datetime,
         fence: Fence | None = None,
     ) -> None:
-        """ABSENT, UNRESOLVED, EXPIRED, or a person's decision."""
+        """Change a write's state, or count a reading that did not show it.
+
+        `botkit.model.write_moves` says which move is allowed. One to the state that the row has
+        already changes nothing: the first result stays what the step returns. A move ends the
+        attempt that is under way. A reading of a write that is not UNCERTAIN any more changes
+        nothing; done again, it is counted again.
+
+        Raises:
+            Conflict: The write is not on record, or the move is not allowed; nothing was written.
+        """
         ...
 
     async def recover(self, *, now: datetime, fence: Fence) -> list[StoredWrite]:
-        """At start: every SENDING row becomes UNCERTAIN; gives all UNCERTAIN rows."""
+        """Make every SENDING row UNCERTAIN, to be read now; return all UNCERTAIN rows.
+
+        The rows come in order of their first `begin`. For the start of the only process that
+        writes.
+        """
         ...
 
     async def get(self, write_id: str) -> StoredWrite | None:
-        """One write, with its attempts."""
+        """Return one write with its attempts, None if it is not on record."""
         ...
 
     async def listing(
@@ -255,23 +217,19 @@ class Writes(Protocol):
         account_id: str | None = None,
         limit: int = 100,
     ) -> list[StoredWrite]:
-        """Writes, newest first."""
+        """Return writes with their attempts, newest first; without `states` those in any."""
         ...
 
     async def owner_of(self, account_id: str, result_id: str) -> str | None:
-        """The id of the write that made that post, None when none of ours did."""
+        """Return the id of the write that made that post, None if none on record did."""
         ...
 
     async def answered(self, account_id: str, interaction: str) -> list[StoredWrite]:
-        """Writes that answer that interaction and happened or may have happened."""
+        """Return the writes that answer that interaction and happened or may have happened."""
         ...
 
     async def same_text(
         self, account_id: str, text_hash: str, target: str, *, since: datetime
     ) -> list[StoredWrite]:
-        """Writes of the same text to the same target that happened or may have happened."""
-        ...
-
-    async def prune(self, *, before: datetime, limit: int = 1000) -> int:
-        """Forget final writes made before that time; gives how many."""
+        """Return writes of that text to that target which happened or may have, since then."""
         ...

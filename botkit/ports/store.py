@@ -1,8 +1,17 @@
 """The store's port: everything durable, in a few groups of short transactions.
 
-Each method is one transaction, synced when it returns. A method that takes a `Fence` changes
-nothing and raises `LeaseLost` when the lease has another epoch by then. Every method raises
-`StoreUnavailable` when the store cannot be used now (disk full, read-only, locked for too long).
+What holds for every method, unless its own docstring says otherwise:
+
+- It is one transaction. A method that writes has its change on the disk when it returns, or it
+  raises and has changed nothing. A read sees every write that was answered before.
+- A method that takes a `Fence` raises `LeaseLost`, and changes nothing, if the lease has another
+  epoch by then; None passes.
+- It raises `StoreUnavailable` if the store cannot be used now (disk full, read-only, locked for
+  too long) and `Corrupt` if it is damaged.
+- Cancelling the caller does not take a write back.
+- It may be done again with the same arguments, which then changes nothing more.
+
+Drivers do not repeat this. `tests/storage/conformance` holds each of them to it.
 """
 
 from __future__ import annotations
@@ -24,6 +33,7 @@ if TYPE_CHECKING:
         Fence,
         Gap,
         Intent,
+        KeepFor,
         Mark,
         NewEvent,
         ScheduleRow,
@@ -49,17 +59,18 @@ __all__ = [
 
 
 class Credentials(Protocol):
-    """Logins. Tokens are sealed before they come here.
+    """Logins: one row for each account, app and kind. Tokens are sealed before they come here.
 
+    A row changes by compare-and-set on its generation `gen` and its intent.
     Source: docs/explanation/requirements.md, "The refresh of a login".
     """
 
     async def get(self, account_id: str, app: str, kind: CredentialKind) -> CredentialRow | None:
-        """One login."""
+        """Return one login, None if there is none."""
         ...
 
     async def listing(self, account_id: str | None = None) -> list[CredentialRow]:
-        """All logins, or those of one account."""
+        """Return all logins, or those of one account, in order of account, app and kind."""
         ...
 
     async def replace(
@@ -69,16 +80,19 @@ class Credentials(Protocol):
         account: Account | None = None,
         events: Sequence[NewEvent] = (),
     ) -> CredentialRow:
-        """A new grant from setup: stored with the next generation and no intent.
+        """Store a new grant from setup as the next generation, without an intent.
 
-        With it, all or nothing, its account is put and the events are recorded. `row.sealed` must
-        have been sealed for `row.gen`; a `Conflict` when that is not the next, or when it was
-        sealed with another key than the store has now.
+        With it, all or nothing, its account is put and the events are recorded. Return the row.
+        `row.sealed` must have been sealed for `row.gen`. Doing it again is a `Conflict`.
+
+        Raises:
+            Conflict: `row.gen` is not the next generation, or the tokens were sealed with
+                another key than the store has now; nothing was written.
         """
         ...
 
     async def make_room(self) -> None:
-        """Return when a new login could be written and synced now."""
+        """Return if a new login could be written and synced now; else raise `StoreUnavailable`."""
         ...
 
     async def intend(
@@ -89,27 +103,43 @@ class Credentials(Protocol):
         reserve_bytes: int,
         fence: Fence | None = None,
     ) -> None:
-        """Write an intent, padded so that the result will fit; `Conflict` on another `gen`."""
+        """Write the intent to refresh, with room for a result of `reserve_bytes`.
+
+        Raises:
+            Conflict: The login has another generation than `row`, or another intent than `row`
+                has, or its token was sent since; nothing was written.
+        """
         ...
 
     async def mark_sent(
         self, row: CredentialRow, intent_id: str, *, fence: Fence | None = None
     ) -> None:
-        """The token's bytes leave now; `Conflict` when the intent is not there any more."""
+        """Record that the token's bytes leave now.
+
+        Raises:
+            Conflict: The login has another generation than `row`, or the intent is not there any
+                more; nothing was written.
+        """
         ...
 
     async def clear_intent(self, row: CredentialRow, intent_id: str) -> None:
-        """The token was surely not spent. Needs no fence: it is about that intent and no other."""
+        """Remove that intent, whose token was surely not spent; do nothing if it is gone.
+
+        It needs no fence, because it is about that intent and no other.
+        """
         ...
 
     async def store_result(
         self, row: CredentialRow, intent_id: str, *, fence: Fence | None = None
     ) -> bool:
-        """The new generation (`row.gen`), which clears the intent; `Conflict` if one is there.
+        """Store X's answer as the next generation, which ends any intent.
 
-        Gives whether the fence still held; an old one is no reason to refuse. The token that
-        this one follows is spent, so whoever took the lease meanwhile could only send a dead one:
-        the result is stored, and the other's intent ends with it, before or after it was sent.
+        Return True if the fence still held. A lost lease is no reason to refuse: the token that
+        this answer follows is spent, so the new holder could only send a dead one. The answer is
+        stored, and the new holder's intent ends with it. Doing it again is a `Conflict`.
+
+        Raises:
+            Conflict: `row.gen` is not the next generation; nothing was written.
         """
         ...
 
@@ -123,23 +153,29 @@ class Credentials(Protocol):
         config_fingerprint: str = "",
         fence: Fence | None = None,
     ) -> None:
-        """Change the state of this generation; does nothing to a newer one."""
+        """Change the state of this generation; do nothing to a newer one.
+
+        `since` stays if the state is the same as before.
+        """
         ...
 
     async def expire(self, row: CredentialRow, *, now: datetime) -> None:
-        """The access token of this generation ends now: X refuses it. Nothing to a newer one."""
+        """End the access token of this generation now; do nothing to a newer one."""
         ...
 
     async def note_level(self, row: CredentialRow, level: str) -> None:
-        """Keep the `x-access-level` that an answer showed."""
+        """Keep the `x-access-level` that an answer showed; do nothing to a newer generation."""
         ...
 
     async def reseal(self, row: CredentialRow, sealed: bytes) -> bool:
-        """The same tokens under another key; False when they are not those of `row` any more."""
+        """Replace `row.sealed` by the same tokens under another key.
+
+        Return False, and change nothing, if the tokens are not those of `row` any more.
+        """
         ...
 
     async def remove(self, account_id: str, app: str, kind: CredentialKind) -> bool:
-        """Delete a login and overwrite its bytes."""
+        """Delete a login and overwrite its bytes; return False if there was none."""
         ...
 
 
@@ -151,35 +187,39 @@ class Accounts(Protocol):
         ...
 
     async def rename(self, account_id: str, alias: str) -> None:
-        """Give an account an alias, "" for none; `Conflict` when another is called so."""
+        """Set the alias of an account, "" for none.
+
+        Raises:
+            Conflict: Another account has it as its id, username or alias; nothing was written.
+        """
         ...
 
     async def get(self, account: str) -> Account | None:
-        """By id, alias or username, case-insensitive, with or without the @."""
+        """Return the account with that id, alias or username, None if there is none.
+
+        Upper and lower case are the same, and the @ may be there. The id counts before the
+        alias, the alias before the username, and a newer account before an older one.
+        """
         ...
 
     async def listing(self) -> list[Account]:
-        """All accounts, oldest first."""
+        """Return all accounts, oldest first."""
         ...
 
     async def remove(self, account_id: str) -> bool:
-        """Delete an account and all its credentials."""
+        """Delete an account and all its logins; return False if there was none."""
         ...
 
     async def cached_users(self, ids: Sequence[str], *, since: datetime) -> list[StoredUser]:
-        """Users fetched since then."""
+        """Return those of the users that were fetched since then."""
         ...
 
     async def cache_users(self, users: Sequence[StoredUser]) -> None:
-        """Keep what was fetched."""
-        ...
-
-    async def forget_users(self, *, before: datetime) -> int:
-        """Drop those fetched before then; who opted out stays so. Gives how many."""
+        """Keep fetched users; one that was fetched later stays as it is."""
         ...
 
     async def opted_out(self, account_id: str, user_id: str) -> bool:
-        """Whether the user asked the account to stop."""
+        """Return True if the user asked the account to stop."""
         ...
 
     async def set_opt_out(
@@ -189,7 +229,7 @@ class Accounts(Protocol):
         ...
 
     async def marks(self, account_id: str) -> list[Mark]:
-        """Checklist steps that were confirmed."""
+        """Return the checklist steps that were confirmed, oldest first."""
         ...
 
     async def set_mark(self, mark: Mark) -> None:
@@ -197,7 +237,7 @@ class Accounts(Protocol):
         ...
 
     async def clear_mark(self, account_id: str, step: str) -> bool:
-        """Take a confirmation back."""
+        """Take a confirmation back; return False if there was none."""
         ...
 
 
@@ -208,33 +248,33 @@ class Invitations(Protocol):
     """
 
     async def add(self, invitation: Invitation) -> None:
-        """Keep a new one."""
+        """Keep a new invitation; its id must be new."""
         ...
 
     async def get(self, invitation_id: str) -> Invitation | None:
-        """By its id."""
+        """Return an invitation, None if it is not kept."""
         ...
 
     async def listing(self) -> list[Invitation]:
-        """All that are kept, newest first."""
+        """Return all invitations, newest first."""
         ...
 
     async def hold(
         self, invitation_id: str, holder: str, *, before: str, until: datetime, now: datetime
     ) -> Invitation | None:
-        """Keep an open one for a login that begins now; gives it as it is then.
+        """Keep an open invitation for a login that begins now; return it as it is then.
 
-        One that is held already stays so (None), unless the one who held it, `before`, begins
-        again.
+        Return None, and change nothing, if it is not open. One that is in use is open to the
+        holder `before`, who begins again.
         """
         ...
 
     async def free(self, invitation_id: str, holder: str) -> None:
-        """The holder's login came to nothing: the invitation is open again."""
+        """Open the invitation again if that holder has it and did not use it."""
         ...
 
     async def free_all(self) -> None:
-        """No login is under way: at the start of the only process that lets any begin."""
+        """Open all invitations that are held: for the start of the only process that holds any."""
         ...
 
     async def redeem(
@@ -248,25 +288,25 @@ class Invitations(Protocol):
         now: datetime,
         fence: Fence,
     ) -> CredentialRow:
-        """Store the login, record the events and use the invitation up, all or nothing.
+        """Use the invitation up, put the account, store the login and record the events.
+
+        All or nothing; return the login's row. Doing it again is an `InvitationRefused`.
 
         Raises:
-            Conflict: `row.gen` is not the login's next generation.
+            Conflict: As in `Credentials.replace`.
             InvitationRefused: The holder does not hold it any more, or it was revoked.
         """
         ...
 
     async def revoke(self, invitation_id: str, *, now: datetime) -> bool:
-        """End one that was not used yet; False when there was none to end."""
-        ...
-
-    async def prune(self, *, before: datetime) -> int:
-        """Forget those that were over before then; gives how many."""
+        """End an invitation that was not used yet; return False if there was none to end."""
         ...
 
 
 class Leases(Protocol):
-    """Roles that one process holds at a time. They run out by the store's clock, not the caller's.
+    """Roles that one process holds at a time.
+
+    They run out by the store's clock, not the caller's. The epoch of a role only grows.
 
     Source: docs/decisions/2026-11-25-refresh-lease.md.
     """
@@ -274,24 +314,28 @@ class Leases(Protocol):
     async def acquire(
         self, name: str, owner: str, *, ttl: timedelta, ended: str = "", patient: bool = False
     ) -> Fence | None:
-        """Take a free or expired lease, with the next epoch; None when another holds it.
+        """Take a free or expired lease with the next epoch; return None if another holds it.
 
-        `ended` names an owner whose process is known to be no more: what it holds is free.
+        `ended` names an owner whose process is known to have ended: what it holds is free.
         `patient` leaves an expired one to a holder in another process of this machine for as long
         as the store sees that process live.
         """
         ...
 
     async def renew(self, fence: Fence, *, ttl: timedelta) -> None:
-        """Hold it longer; `LeaseLost` when it is gone."""
+        """Hold it for `ttl` from now, even if its time is over and nobody took it.
+
+        Raises:
+            LeaseLost: Another took it, or it was released.
+        """
         ...
 
     async def release(self, fence: Fence) -> None:
-        """Give it back; does nothing when it is gone."""
+        """Give it back; do nothing if it is gone."""
         ...
 
     async def holder(self, name: str) -> str | None:
-        """Who holds it now."""
+        """Return the owner that holds it now, None if it is free."""
         ...
 
 
@@ -299,7 +343,7 @@ class Progress(Protocol):
     """Checkpoints, gaps, schedules and what the running parts say of themselves."""
 
     async def checkpoint(self, source: str, account_id: str) -> str | None:
-        """A source's cursor, None at first start."""
+        """Return a source's cursor, None at the first start."""
         ...
 
     async def set_checkpoint(self, checkpoint: Checkpoint, *, fence: Fence | None = None) -> None:
@@ -307,7 +351,10 @@ class Progress(Protocol):
         ...
 
     async def open_gap(self, gap: Gap) -> int:
-        """Record that a source does not listen; gives the gap's id."""
+        """Record that a source does not listen; return the gap's id.
+
+        Doing it again opens another gap.
+        """
         ...
 
     async def close_gap(self, gap_id: int, *, until: datetime, state: str, reason: str) -> None:
@@ -315,21 +362,20 @@ class Progress(Protocol):
         ...
 
     async def gaps(self, *, limit: int = 100) -> list[Gap]:
-        """Gaps, newest first."""
-        ...
-
-    async def prune_gaps(self, *, before: datetime) -> int:
-        """Forget gaps that ended before then; gives how many."""
+        """Return gaps, newest first."""
         ...
 
     async def schedules(self, account_id: str) -> list[ScheduleRow]:
-        """When each schedule fires next."""
+        """Return when each schedule fires next, the earliest first."""
         ...
 
     async def fire(
         self, row: ScheduleRow, events: Sequence[NewEvent], *, fence: Fence
     ) -> list[int | None]:
-        """Store the schedule's next time and the tick(s) that are due, together."""
+        """Store the schedule's next time and the ticks that are due, all or nothing.
+
+        Return as `Events.append` does.
+        """
         ...
 
     async def report(self, reports: Sequence[StatusReport]) -> None:
@@ -337,11 +383,11 @@ class Progress(Protocol):
         ...
 
     async def reports(self) -> list[StatusReport]:
-        """What all parts last said."""
+        """Return what all parts last said, in order of their names."""
         ...
 
     async def clear_reports(self) -> None:
-        """At start and at a clean end."""
+        """Remove all reports: for the start and the clean end of the only process that reports."""
         ...
 
 
@@ -351,15 +397,11 @@ class Ledger(Protocol):
     async def spend(
         self, account_id: str, *, now: datetime, reads_usd: Decimal, writes_usd: Decimal
     ) -> None:
-        """Add to the hour's entry."""
+        """Add money and one call to the hour's entry. Doing it again adds again."""
         ...
 
     async def spent(self, account_id: str, *, since: datetime) -> list[BudgetEntry]:
-        """The entries since then, oldest first."""
-        ...
-
-    async def prune(self, *, before: datetime) -> int:
-        """Forget the entries of hours before then; gives how many."""
+        """Return the entries since the hour of `since`, which is included, oldest first."""
         ...
 
 
@@ -379,15 +421,25 @@ class Store(Protocol):
     ledger: Ledger
 
     async def vault_check(self) -> bytes | None:
-        """The value that proves the vault key, None while no key was used yet."""
+        """Return the value that proves the vault key, None while no key was used yet."""
         ...
 
     async def set_vault_check(self, value: bytes, *, expected: bytes | None) -> bytes:
-        """Store the proof unless another one than `expected` is there; gives what is there."""
+        """Store the proof unless another than `expected` is there; return what is there then."""
         ...
 
     async def changed(self) -> bool:
-        """Whether another process changed the store since the last call (cheap; poll it)."""
+        """Return True if another process changed the store since the last call. It is cheap."""
+        ...
+
+    async def prune(self, keep_for: KeepFor, *, now: datetime) -> Mapping[str, int]:
+        """Forget what has been over for so long; return how many of each were forgotten.
+
+        That is: events that are done or dropped and what was kept of their runs; writes that are
+        CONFIRMED, REJECTED or EXPIRED, of events that cannot run any more; invitations; cached
+        users (an opt-out stays); gaps that have ended; hours of the ledger. It runs as several
+        short transactions, so that others can write between them, and may end after any of them.
+        """
         ...
 
     async def close(self) -> None:
@@ -408,19 +460,19 @@ class VaultPort(Protocol):
         kind: CredentialKind,
         gen: int,
     ) -> bytes:
-        """The tokens, encrypted and bound to that row and generation."""
+        """Return the tokens, encrypted and bound to that row and generation."""
         ...
 
     def is_current(self, sealed: bytes, /) -> bool:
-        """Whether it was sealed with the newest key."""
+        """Return True if it was sealed with the newest key."""
         ...
 
     def sign(self, message: bytes, /, *, purpose: str) -> bytes:
-        """A tag that only this deployment's key makes, for this purpose only."""
+        """Return a tag that only this deployment's key makes, for this purpose only."""
         ...
 
     def verify(self, message: bytes, tag: bytes, /, *, purpose: str) -> bool:
-        """Whether the tag is one of `sign`, by any key that we have; in constant time."""
+        """Return True if the tag is one of `sign`, by any key that we have; in constant time."""
         ...
 
     def learn(self, key: bytes, /, *, previous: bytes | None = None) -> None:
@@ -430,7 +482,7 @@ class VaultPort(Protocol):
     def open(
         self, sealed: bytes, /, *, account_id: str, app: str, kind: CredentialKind, gen: int
     ) -> dict[str, Secret]:
-        """What was sealed for this row.
+        """Return what was sealed for this row.
 
         Raises:
             VaultKeyError: It was sealed with a key that we do not have.
@@ -441,5 +493,5 @@ class VaultPort(Protocol):
     def open_access(
         self, sealed: bytes, /, *, account_id: str, app: str, kind: CredentialKind, gen: int
     ) -> dict[str, Secret]:
-        """As `open`, but what is needed to refresh stays shut: for whoever is not the keeper."""
+        """Return as `open` does, without what is needed to refresh: only the keeper opens that."""
         ...

@@ -99,23 +99,23 @@ def botkit_flight_done(order: Order) -> Sample:
     async def run(store: Store) -> Sample:
         from datetime import timedelta
 
-        from botkit.model.records import Finish
+        from botkit.model.records import RunDone
 
         fence = await store.leases.acquire("runner", "bench", ttl=timedelta(hours=1))
         assert fence is not None
         events = iter(_events(order.size))
-        done: list[Finish] = []
+        done: list[RunDone] = []
 
         async def append() -> None:
             for event in events:
                 (seq,) = await store.events.append([event], fence=fence)
                 assert seq is not None
-                done.append(Finish(seq=seq, account_id=ACCOUNT_ID, key=event.key, note="h"))
+                done.append(RunDone(seq=seq, note="h"))
                 if len(done) == 1:  # the first of a batch takes along what comes meanwhile
                     await asyncio.sleep(0)
                     batch = done.copy()
                     done.clear()
-                    await store.events.finish_many(batch, fence=fence)
+                    await store.events.settle(batch, fence=fence)
 
         return await _in_flight(store, append, order, state="done")
 

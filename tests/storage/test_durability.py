@@ -31,7 +31,7 @@ async def main():
                 (seq,) = await store.events.append([event(key, body=key.encode() * 40)])
                 print("event", key, flush=True)
                 if turn % 2:
-                    await store.events.finish(done(seq, note=key), fence=fence)
+                    await store.events.settle([done(seq, note=key)], fence=fence)
                     print("done", key, flush=True)
         await asyncio.gather(*(work(n) for n in range(8)))
 
@@ -225,5 +225,5 @@ async def test_a_failing_disk_loses_nothing_and_is_used_again_when_it_works(
         assert (last, len(told)) == ("failed", 40 - int(failed))
         assert 1 <= int(failed) <= 4
     async with open_store(url, clock=SuiteClock()) as store:
-        kept = {item.key for item in await store.events.due(T0)}
+        kept = {item.key for item in (await store.events.due(T0)).items}
     assert kept == told

@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from botkit.model.records import Fence
+from botkit.model.records import Fence, RunDead, RunParked, RunRetried
 from botkit.ports import Store
 from botkit.storage.opening import open_store
-from tests.storage.conformance.bench import ME, SuiteClock, done, event, lease, letter
+from tests.storage.conformance.bench import ME, SuiteClock, done, event, forget, lease, letter
 
 T = TypeVar("T")
 
@@ -106,7 +106,7 @@ class Events(RuleBasedStateMachine):
     @rule(key=KEYS)
     def finish(self, key: str) -> None:
         if row := self.rows.get(key):
-            self.run(self.store.events.finish(done(row.seq), fence=self.fence))
+            self.run(self.store.events.settle([done(row.seq)], fence=self.fence))
             if row.state == "waiting":
                 row.state = "done"
 
@@ -115,7 +115,9 @@ class Events(RuleBasedStateMachine):
         if row := self.waiting(key):
             at = self.now() + timedelta(seconds=span)
             self.run(
-                self.store.events.retry_later(row.seq, not_before=at, reason="x", fence=self.fence)
+                self.store.events.settle(
+                    [RunRetried(seq=row.seq, not_before=at, reason="x")], fence=self.fence
+                )
             )
             row.attempts += 1
             row.not_before, row.waiting_for, row.running = at, "", False
@@ -125,7 +127,9 @@ class Events(RuleBasedStateMachine):
         if row := self.waiting(key):
             until = self.after(span)
             self.run(
-                self.store.events.park(row.seq, waiting_for=cause, until=until, fence=self.fence)
+                self.store.events.settle(
+                    [RunParked(seq=row.seq, waiting_for=cause, until=until)], fence=self.fence
+                )
             )
             row.not_before, row.waiting_for, row.running = until, cause, False
 
@@ -145,7 +149,9 @@ class Events(RuleBasedStateMachine):
         if self.waiting(key):
             (stored,) = self.run(self.store.events.get(key))
             item = letter(stored)  # type: ignore[arg-type]
-            self.run(self.store.events.bury(stored.seq, item, fence=self.fence))
+            self.run(
+                self.store.events.settle([RunDead(seq=stored.seq, letter=item)], fence=self.fence)
+            )
             self.rows[key].state = "dead"
 
     @rule(key=KEYS, new_run=st.booleans())
@@ -183,7 +189,7 @@ class Events(RuleBasedStateMachine):
             if row.state in {"done", "dropped"} and row.seq != newest
         ]
         before = self.now() + timedelta(days=99)
-        assert self.run(self.store.events.prune(before=before)) == len(finished)
+        assert self.run(forget(self.store, events=before))["events"] == len(finished)
         for key in finished:
             assert self.run(self.store.events.get(key)) == []
             del self.rows[key]
@@ -207,7 +213,7 @@ class Events(RuleBasedStateMachine):
     def what_is_due_is_what_the_model_says(self) -> None:
         if not hasattr(self, "store"):
             return
-        due = self.run(self.store.events.due(self.now()))
+        due = self.run(self.store.events.due(self.now())).items
         assert [(i.seq, i.key, i.attempts, i.unclean, i.run, i.waiting_for) for i in due] == [
             (row.seq, key, row.attempts, row.unclean, row.run, row.waiting_for)
             for key, row in sorted(self.rows.items(), key=lambda pair: pair[1].seq)
@@ -223,7 +229,7 @@ class Events(RuleBasedStateMachine):
             for row in self.rows.values()
             if row.state == "waiting" and row.not_before and row.not_before > self.now()
         ]
-        assert self.run(self.store.events.next_due(self.now())) == min(times, default=None)
+        assert self.run(self.store.events.due(self.now())).next_at == min(times, default=None)
 
     @invariant()
     def the_counts_are_those_of_the_model(self) -> None:

@@ -17,7 +17,7 @@ from botkit.errors import StateError
 from botkit.leases.lease import Lease
 from botkit.leases.owner import lives, this_process
 from botkit.model.events import Authorized
-from botkit.model.records import EventState, WritePolicy
+from botkit.model.records import EventState, RunParked, WritePolicy
 from botkit.model.users import Account
 from botkit.ports import Clock, Reader
 from botkit.runtime.dispatch.runs import Ended, Runs
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from botkit.bot.definition import Bot
     from botkit.client.logins.login_rows import LoginRows
     from botkit.client.signin.oauth2_attempt import Keep
-    from botkit.model.records import CredentialRow, Fence, Finish, NewEvent
+    from botkit.model.records import CredentialRow, Fence, NewEvent, RunEnd
     from botkit.ports import Store
     from botkit.runtime.intake.lanes import Job
 
@@ -140,7 +140,7 @@ class _Run:
         self._lease = lease
         self._policy = policy
         self._ended: list[Ended] = []
-        self._finishes: list[Finish] = []
+        self._ends: list[RunEnd] = []
         self._provided: dict[Any, Any] = {}
         self._redactor = Redactor()
 
@@ -162,8 +162,8 @@ class _Run:
             holding = tasks.spawn(self._hold(job.seq, slot.task), "held")
             await asyncio.wait([slot.task])
             holding.cancel()
-            for finish in self._finishes:
-                await self._store.events.finish(finish, fence=self._fence())
+            if self._ends:
+                await self._store.events.settle(self._ends, fence=self._fence())
         return [(ended.handler, _said(ended)) for ended in self._ended if ended.handler]
 
     @staticmethod
@@ -179,9 +179,8 @@ class _Run:
                 return
             until = clock.now() + _HELD
             with suppress(StateError):  # once more, before it is due
-                await self._store.events.park(
-                    seq, waiting_for="", until=until, fence=self._fence()
-                )
+                held = RunParked(seq=seq, waiting_for="", until=until)
+                await self._store.events.settle([held], fence=self._fence())
 
     def _runs(self, tasks: Tasks) -> tuple[Runs, Deadlines]:
         around = self._x.keeper.around
@@ -208,7 +207,7 @@ class _Run:
             entropy=around.entropy,
             given=lambda _: values,
             deadlines=deadlines,
-            ride=lambda _, finish: self._finishes.append(finish),
+            ride=lambda _, end: self._ends.append(end),
             later=_never,
             redact=self._redactor.text,
             on_ended=self._ended.append,

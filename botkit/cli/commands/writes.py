@@ -21,7 +21,7 @@ from botkit.cli.rows import print_rows
 from botkit.errors import ConfigError
 from botkit.model.messages import Message
 from botkit.model.posts import Post
-from botkit.model.records import WriteState
+from botkit.model.records import WriteMove, WriteState
 from botkit.runtime.writes.write_outcomes import MESSAGE_OPERATIONS
 from botkit.telemetry.escaping import escape
 
@@ -142,20 +142,13 @@ def settle_write(
     async def act() -> None:
         async with open_the_store(settings) as store:
             write = await _one(store, write_id, allowed=_OPEN, verb="settled")
-            now = _now()
             if post_id:
                 made = _made(write, post_id)
-                await store.writes.confirm(
-                    write.id,
-                    result_id=post_id,
-                    result=msgspec.json.encode(made),
-                    now=now,
-                    fence=None,
-                )
+                result = msgspec.json.encode(made)
+                move = WriteMove(to=WriteState.CONFIRMED, result_id=post_id, result=result)
             else:
-                await store.writes.requeue(
-                    write.id, reason="a person did not find it", now=now, fence=None
-                )
+                move = WriteMove(to=WriteState.QUEUED, reason="a person did not find it")
+            await store.writes.move(write.id, move, now=_now())
             await store.events.unpark(f"write/{write.id}", account_id=write.account_id)
 
     run_async(act())
@@ -172,9 +165,8 @@ def cancel_write(*, write_id: str, config_file: Path | None, overrides: Sequence
     async def act() -> None:
         async with open_the_store(settings) as store:
             write = await _one(store, write_id, allowed=_CANCELLABLE, verb="cancelled")
-            await store.writes.reject(
-                write.id, reason="cancelled by the operator", now=_now(), fence=None
-            )
+            cancel = WriteMove(to=WriteState.REJECTED, reason="cancelled by the operator")
+            await store.writes.move(write.id, cancel, now=_now())
             await store.events.unpark(f"write/{write.id}", account_id=write.account_id)
 
     run_async(act())

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from botkit.errors import StateError, UndecodableEvent
+from botkit.model.records import RunParked
 from botkit.runtime.dispatch.done_batch import DoneBatch
 from botkit.runtime.dispatch.inbox_reader import InboxReader
 from botkit.runtime.dispatch.runs import Runs
@@ -27,7 +28,7 @@ from botkit.waiting.events import event_or_timeout
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 
-    from botkit.model.records import Finish
+    from botkit.model.records import RunEnd
     from botkit.ports import Entropy
     from botkit.routing.wiring import Wiring
     from botkit.runtime.dispatch.runs import Ended
@@ -332,9 +333,9 @@ class Dispatcher:
         await self._runs.time_out(job, slot)
         self._leave(job, rides=False)
 
-    async def _store_ends(self, finishes: Sequence[Finish]) -> None:
+    async def _store_ends(self, ends: Sequence[RunEnd]) -> None:
         await self._runs.outage.outlast(
-            lambda: self._store.events.finish_many(finishes, fence=self._fence())
+            lambda: self._store.events.settle(ends, fence=self._fence())
         )
 
     def _check_settled(self) -> None:
@@ -352,11 +353,7 @@ class Dispatcher:
         """Events that were about to run, or ran, are due at the next start; no try is counted."""
         for job in jobs:
             try:
-                await self._store.events.park(
-                    job.seq,
-                    waiting_for="restart",
-                    until=self._clock.now(),
-                    fence=self._fence(),
-                )
+                back = RunParked(seq=job.seq, waiting_for="restart", until=self._clock.now())
+                await self._store.events.settle([back], fence=self._fence())
             except StateError as error:
                 _log.warning("event.not_released", key=job.key, why=str(error))

@@ -15,7 +15,7 @@ from botkit.waiting.events import event_or_timeout
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Sequence
 
-    from botkit.model.records import Finish
+    from botkit.model.records import RunEnd
     from botkit.ports import Clock
     from botkit.runtime.intake.lanes import Job
 
@@ -42,7 +42,7 @@ class DoneBatch:
         self,
         *,
         clock: Clock,
-        commit: Callable[[Sequence[Finish]], Awaitable[None]],
+        commit: Callable[[Sequence[RunEnd]], Awaitable[None]],
         held: Callable[[], int],
         stored: Callable[[Job], None],
         settled: Callable[[], None],
@@ -52,7 +52,7 @@ class DoneBatch:
         self._held = held
         self._stored = stored
         self._settled = settled
-        self._riding: list[tuple[Job, Finish]] = []
+        self._riding: list[tuple[Job, RunEnd]] = []
         self._commits = 0
         self._added = asyncio.Event()
         self._now = asyncio.Event()
@@ -62,7 +62,7 @@ class DoneBatch:
         """Whether an end is not stored yet."""
         return bool(self._riding or self._commits)
 
-    def add(self, job: Job, finish: Finish) -> None:
+    def add(self, job: Job, finish: RunEnd) -> None:
         """Store this end with others, soon."""
         self._riding.append((job, finish))
         self._added.set()
@@ -79,7 +79,7 @@ class DoneBatch:
             self._now.set()
 
     @contextlib.contextmanager
-    def along(self) -> Generator[list[Finish]]:
+    def along(self) -> Generator[list[RunEnd]]:
         """The ends that ride in the commit made in this block; it fails for them as well."""
         riding, self._riding = self._riding, []
         self._commits += 1

@@ -61,7 +61,6 @@ class InboxReader:
         self._unread_after: int | None = 0
         self._overflowed = True
         self._next: datetime | None = None
-        self._look = True
         self._woken = asyncio.Event()
         self._calm = asyncio.Event()
         self._crowded = max(min(capacity * 3 // 4, crowd), 2)
@@ -135,7 +134,6 @@ class InboxReader:
     def rescan(self) -> None:
         """Something in the store may have become due: read it again from the start."""
         self._leave_unread(0)
-        self._look = True
         self._woken.set()
 
     def later(self, when: datetime) -> None:
@@ -152,8 +150,6 @@ class InboxReader:
             self._woken.clear()
             try:
                 await self._read()
-                if self._look and self._unread_after is None:
-                    await self._look_ahead()
             except StoreUnavailable as error:
                 self.rescan()
                 await self._outage.wait(error)
@@ -161,27 +157,12 @@ class InboxReader:
             if self.idle:
                 self._calm.set()
             wait_s = seconds_until(self._next, clock=self._clock, most_s=_LONGEST_WAIT_S)
-            self._waited(woken=await event_or_timeout(self._woken, wait_s, clock=self._clock))
-
-    async def _look_ahead(self) -> None:
-        """Learn when something in the store becomes due; `later` may know of more meanwhile."""
-        self._look = False
-        self._next = None
-        found = await self._events.next_due(self._clock.now())
-        if found is not None:
-            self._wake_at(found)
+            if not await event_or_timeout(self._woken, wait_s, clock=self._clock):
+                self._next = None  # the reading that follows learns it anew
+                self.rescan()
 
     def _wake_at(self, when: datetime) -> None:
         self._next = when if self._next is None else min(when, self._next)
-
-    def _waited(self, *, woken: bool) -> None:
-        """Look again if the wait was over: something in the store may be due."""
-        if woken:
-            return
-        self._look = True
-        if self._next is not None and self._next <= self._clock.now():
-            self._next = None
-            self.rescan()
 
     def _leave_unread(self, after: int) -> None:
         unread = self._unread_after
@@ -191,15 +172,18 @@ class InboxReader:
         while self._unread_after is not None and len(self._held) < self._capacity:
             after, self._unread_after = self._unread_after, None
             self._released = set()
+            self._next = None  # `later` may know of more while the page is read
             try:
-                items = await self._events.due(self._clock.now(), after_seq=after, limit=_PAGE)
+                page = await self._events.due(self._clock.now(), after_seq=after, limit=_PAGE)
             except BaseException:
                 self._leave_unread(after)
                 raise
             finally:
                 released, self._released = self._released, None
             self._outage.end()
-            self._hold(items, released)
+            if page.next_at is not None:
+                self._wake_at(page.next_at)
+            self._hold(page.items, released)
         if self._unread_after is None:
             self._overflowed = False
 

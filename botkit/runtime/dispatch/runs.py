@@ -36,7 +36,15 @@ from botkit.errors import (
     UndecodableEvent,
 )
 from botkit.model.events import DirectMessage, Event, Mention, Quote, Reply
-from botkit.model.records import DeadLetter, EventState, Finish
+from botkit.model.records import (
+    DeadLetter,
+    EventState,
+    RunDead,
+    RunDone,
+    RunEnd,
+    RunParked,
+    RunRetried,
+)
 from botkit.ports import Actions
 from botkit.protocol.events.activity import decode_event
 from botkit.runtime.dispatch.exception_groups import leaves_of
@@ -109,7 +117,7 @@ class Runs:
         entropy: Entropy,
         given: Callable[[str], Mapping[Any, Any]],
         deadlines: Deadlines,
-        ride: Callable[[Job, Finish], None],
+        ride: Callable[[Job, RunDone], None],
         later: Callable[[datetime], None],
         redact: Callable[[str], str],
         on_ended: Callable[[Ended], None] | None = None,
@@ -177,7 +185,7 @@ class Runs:
             attempts=job.attempts + 1,
             at=self._clock.now(),
         )
-        await self.outage.outlast(lambda: self._events.bury(job.seq, letter, fence=self._fence()))
+        await self._settle(RunDead(seq=job.seq, letter=letter))
         _log.error(
             "event.dead_lettered", key=job.key, handler=handler, reason=reason, error=letter.error
         )
@@ -186,6 +194,9 @@ class Runs:
     async def time_out(self, job: Job, slot: Slot) -> None:
         """Record that the handler ran over its time."""
         await self._fail(job, slot, TimeoutError(f"{slot.handler} took too long"), "timeout")
+
+    async def _settle(self, end: RunEnd) -> None:
+        await self.outage.outlast(lambda: self._events.settle([end], fence=self._fence()))
 
     async def _handle(self, job: Job, slot: Slot) -> bool:
         event = job.event or self.decode(job)
@@ -251,15 +262,9 @@ class Runs:
         emitted = tuple(actions.emitted) if actions is not None else ()
         if not changes and not emitted:
             return self._finished(job, slot.handler, handler=slot.handler, returned=returned)
-        finish = Finish(
-            seq=job.seq,
-            account_id=job.account_id,
-            key=job.key,
-            note=slot.handler,
-            changes=changes,
-            emitted=emitted,
+        await self._settle(
+            RunDone(seq=job.seq, note=slot.handler, changes=changes, emitted=emitted)
         )
-        await self.outage.outlast(lambda: self._events.finish(finish, fence=self._fence()))
         if emitted:
             now = self._clock.now()
             self._later(min(new.not_before or now for new in emitted))
@@ -269,8 +274,7 @@ class Runs:
     def _finished(
         self, job: Job, note: str, *, handler: str = "", returned: object = None
     ) -> bool:
-        finish = Finish(seq=job.seq, account_id=job.account_id, key=job.key, note=note)
-        self._ride(job, finish)
+        self._ride(job, RunDone(seq=job.seq, note=note))
         if self._on_ended is not None:
             self._tell(job, "done", handler=handler, note=note, returned=returned)
         return True
@@ -312,11 +316,7 @@ class Runs:
 
     async def _park(self, job: Job, slot: Slot, parked: Parked) -> None:
         until = parked.until
-        await self.outage.outlast(
-            lambda: self._events.park(
-                job.seq, waiting_for=parked.waiting_for, until=until, fence=self._fence()
-            )
-        )
+        await self._settle(RunParked(seq=job.seq, waiting_for=parked.waiting_for, until=until))
         _log.info(
             "event.parked",
             key=job.key,
@@ -329,14 +329,7 @@ class Runs:
         self._tell(job, "parked", handler=slot.handler, note=parked.waiting_for, error=parked)
 
     async def _drop(self, job: Job, slot: Slot, drop: Drop) -> None:
-        finish = Finish(
-            seq=job.seq,
-            account_id=job.account_id,
-            key=job.key,
-            state=EventState.DROPPED,
-            note=drop.reason,
-        )
-        await self.outage.outlast(lambda: self._events.finish(finish, fence=self._fence()))
+        await self._settle(RunDone(seq=job.seq, state=EventState.DROPPED, note=drop.reason))
         _log.info("event.dropped", key=job.key, handler=slot.handler, reason=drop.reason)
         self._tell(job, "dropped", handler=slot.handler, note=drop.reason)
 
@@ -354,11 +347,7 @@ class Runs:
             wait = timedelta(seconds=_BACKOFF.wait_s(tried - 1, self._entropy))
         not_before = self._clock.now() + wait
         why = self._redact(_said(error))
-        await self.outage.outlast(
-            lambda: self._events.retry_later(
-                job.seq, not_before=not_before, reason=why, fence=self._fence()
-            )
-        )
+        await self._settle(RunRetried(seq=job.seq, not_before=not_before, reason=why))
         first = tried == 1 and not isinstance(error, Retry)
         _log.warning(
             "handler.failed",

@@ -17,7 +17,7 @@ import structlog
 
 from botkit.errors import BotkitError, NotFound, Parked, StoreUnavailable
 from botkit.model.events import DirectMessage, PostEvent, PostSeen, Quote
-from botkit.model.records import DeadLetter
+from botkit.model.records import DeadLetter, RunDead, RunParked
 from botkit.protocol.api.ids import is_id
 from botkit.protocol.events.activity import encode_event
 from botkit.waiting.backoff import JITTER, Backoff, Ladder
@@ -187,9 +187,8 @@ class Completion:
             until=until.isoformat(),
         )
         while batch:
-            await self._events.park(
-                batch[0].seq, waiting_for=_AUTHOR, until=until, fence=self._fence()
-            )
+            parked = RunParked(seq=batch[0].seq, waiting_for=_AUTHOR, until=until)
+            await self._events.settle([parked], fence=self._fence())
             self._gone(batch.pop(0))
         self._later(until)
 
@@ -206,7 +205,7 @@ class Completion:
             attempts=job.attempts,
             at=self._clock.now(),
         )
-        await self._events.bury(job.seq, letter, fence=self._fence())
+        await self._events.settle([RunDead(seq=job.seq, letter=letter)], fence=self._fence())
         _log.warning("event.dead_lettered", key=job.key, reason=_AUTHOR, error=letter.error)
         self._gone(job)
 

@@ -122,9 +122,9 @@ class Inbox:
         # One delivery is recorded in the order in which its events happened.
         ordered = sorted(map(_from_outside, events), key=_when)
         rows = self._rows(ordered, account_id, source)
-        with self._taker.rides.along() as ended:
+        with self._taker.rides.along() as ends:
             seqs = await self._events.append(
-                rows, checkpoint=checkpoint, ended=ended, fence=self._fence()
+                rows, checkpoint=checkpoint, ends=ends, fence=self._fence()
             )
         jobs = [
             job_of(row, event, seq)

@@ -17,6 +17,7 @@ import msgspec
 import structlog
 
 from botkit.errors import LeaseLost, StateError
+from botkit.model.records import KeepFor
 from botkit.runtime.dispatch.exception_groups import leaves_of
 from botkit.waiting.backoff import JITTER, Backoff, Ladder
 from botkit.waiting.store_outage import StoreOutage
@@ -39,17 +40,16 @@ _log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _RESTART = Ladder(steps_s=(1.0, 5.0, 15.0, 60.0), jitter=JITTER)
-_KEEP_EVENTS = timedelta(days=7)
-_KEEP_WRITES = timedelta(days=90)
-_KEEP_INVITATIONS = timedelta(days=30)
-"""After their end: to say what became of a link."""
-_KEEP_RECORDS = timedelta(days=90)
-"""Gaps, and what was spent by the hour."""
-_KEEP_USERS = timedelta(days=2)
-"""Nobody looks at a user that was fetched more than a day ago."""
+_KEEP_FOR = KeepFor(
+    events=timedelta(days=7),
+    writes=timedelta(days=90),
+    invitations=timedelta(days=30),  # to say what became of a link
+    users=timedelta(days=2),  # one that was fetched more than a day ago is fetched anew
+    gaps=timedelta(days=90),
+    ledger=timedelta(days=90),
+)
 _PRUNE_EVERY_S = 3600.0
 _COUNT_EVERY_S = 10.0
-_PRUNE_AT_ONCE = 1000
 _CLOSING_S = 1.0
 _LOOK_AGAIN_S = 900.0
 _CAUSES = ("login", "credits", "account", "budget")
@@ -303,7 +303,7 @@ class Runtime:
                     await self._try_causes()
                 if now >= prune_at:
                     prune_at = now + _PRUNE_EVERY_S
-                    await self._prune()
+                    await self._store.prune(_KEEP_FOR, now=self._clock.now())
                 await self._reports.flush()
             except LeaseLost:
                 raise
@@ -330,17 +330,6 @@ class Runtime:
         self._reports(
             "runner", "running", data={state: str(count) for state, count in counts.items()}
         )
-
-    async def _prune(self) -> None:
-        now = self._clock.now()
-        while await self._store.events.prune(before=now - _KEEP_EVENTS) >= _PRUNE_AT_ONCE:
-            continue
-        await self._store.invitations.prune(before=now - _KEEP_INVITATIONS)
-        await self._store.accounts.forget_users(before=now - _KEEP_USERS)
-        await self._store.progress.prune_gaps(before=now - _KEEP_RECORDS)
-        await self._store.ledger.prune(before=now - _KEEP_RECORDS)
-        while await self._store.writes.prune(before=now - _KEEP_WRITES) >= _PRUNE_AT_ONCE:
-            continue
 
 
 async def _raise(error: BaseException) -> None:

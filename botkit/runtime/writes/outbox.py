@@ -29,7 +29,7 @@ from botkit.errors import (
 )
 from botkit.model.messages import Message
 from botkit.model.posts import Post
-from botkit.model.records import StoredWrite, WritePolicy, WriteState
+from botkit.model.records import StoredWrite, WriteMove, WritePolicy, WriteState
 from botkit.protocol.api import rate_limits
 from botkit.runtime.writes.steps import GuardPass, Step, Wrote
 from botkit.runtime.writes.write_outcomes import (
@@ -260,10 +260,9 @@ class Outbox:
         self, step: Step, write: StoredWrite, made: _Made, verdict: GuardPass, started: float
     ) -> StoredWrite:
         result = msgspec.json.encode(made)
+        done = WriteMove(to=WriteState.CONFIRMED, result_id=made.id, result=result)
         await self._outage.outlast(
-            lambda: self._store.writes.confirm(
-                write.id, result_id=made.id, result=result, now=self._clock.now(), fence=None
-            )
+            lambda: self._store.writes.move(write.id, done, now=self._clock.now())
         )
         took_s = self._clock.monotonic() - started
         _log.info(
@@ -327,29 +326,22 @@ class Outbox:
         return Parked("network", until=self._in(wait_s))
 
     async def _reject(self, write: StoredWrite, no: BotkitError) -> None:
-        await self._outage.outlast(
-            lambda: self._store.writes.reject(
-                write.id, reason=write_refusal(no), now=self._clock.now(), fence=self._fence()
-            )
-        )
+        refused = WriteMove(to=WriteState.REJECTED, reason=write_refusal(no))
+        await self._outage.outlast(lambda: self._move(write, refused))
 
     async def _doubt(self, write: StoredWrite, reason: str) -> None:
         now = self._clock.now()
-        await self._store.writes.uncertain(
-            write.id,
-            reason=reason,
-            now=now,
-            next_read_at=now + timedelta(seconds=_FIRST_READ_S),
-            fence=self._fence(),
-        )
+        next_read_at = now + timedelta(seconds=_FIRST_READ_S)
+        doubt = WriteMove(to=WriteState.UNCERTAIN, reason=reason, next_read_at=next_read_at)
+        await self._move(write, doubt)
         self._reconciler.wake()
 
     async def _again(self, write: StoredWrite, reason: str) -> None:
-        await self._outage.outlast(
-            lambda: self._store.writes.requeue(
-                write.id, reason=reason, now=self._clock.now(), fence=self._fence()
-            )
-        )
+        again = WriteMove(to=WriteState.QUEUED, reason=reason)
+        await self._outage.outlast(lambda: self._move(write, again))
+
+    async def _move(self, write: StoredWrite, move: WriteMove) -> None:
+        await self._store.writes.move(write.id, move, now=self._clock.now(), fence=self._fence())
 
     async def _pretend(self, step: Step) -> StoredWrite:
         """A dry run: everything but the request."""

@@ -15,7 +15,7 @@ import structlog
 
 from botkit.errors import StateError
 from botkit.model.messages import Message
-from botkit.model.records import StoredWrite, WritePolicy, WriteState
+from botkit.model.records import MissedRead, StoredWrite, WriteMove, WritePolicy, WriteState
 from botkit.protocol.rules import policy
 from botkit.runtime.writes.write_lookup import TimelineReading, WriteLookup
 from botkit.runtime.writes.write_outcomes import (
@@ -195,13 +195,8 @@ class Reconciler:
         )
 
     async def _confirm(self, row: StoredWrite, post: Post) -> None:
-        await self._store.writes.confirm(
-            row.id,
-            result_id=post.id,
-            result=msgspec.json.encode(_result(row, post)),
-            now=self._clock.now(),
-            fence=self._fence(),
-        )
+        result = msgspec.json.encode(_result(row, post))
+        await self._move(row, WriteMove(to=WriteState.CONFIRMED, result_id=post.id, result=result))
         _log.info("write.found", write=row.id, result=post.id)
         await self._release(row)
 
@@ -229,17 +224,13 @@ class Reconciler:
         next_read_at = max(_next_read(row, now, clean=clean), now + timedelta(seconds=_SOONEST_S))
         if reading.retry_at is not None:
             next_read_at = max(next_read_at, min(reading.retry_at, now + _FAR))
-        await self._store.writes.record_read(
-            row.id, clean=clean, now=reading.at, next_read_at=next_read_at
-        )
+        missed = MissedRead(clean=clean, next_read_at=next_read_at)
+        await self._store.writes.move(row.id, missed, now=reading.at)
 
     async def _absent(self, row: StoredWrite) -> None:
-        now = self._clock.now()
         if row.reason == DUPLICATE:
             _log.warning("write.rejected_as_duplicate", write=row.id)
-            await self._store.writes.reject(
-                row.id, reason=duplicate_refusal(), now=now, fence=self._fence()
-            )
+            await self._move(row, WriteMove(to=WriteState.REJECTED, reason=duplicate_refusal()))
             await self._release(row)
         elif row.policy is WritePolicy.HOLD:
             await self._unresolved(row, "not on the timeline")
@@ -248,20 +239,15 @@ class Reconciler:
 
     async def _unresolved(self, row: StoredWrite, reason: str) -> None:
         _log.error("write.unresolved", next_step="botkit writes settle", write=row.id, why=reason)
-        await self._store.writes.set_state(
-            row.id,
-            WriteState.UNRESOLVED,
-            reason=reason,
-            now=self._clock.now(),
-            fence=self._fence(),
-        )
+        await self._move(row, WriteMove(to=WriteState.UNRESOLVED, reason=reason))
 
     async def _send_again(self, row: StoredWrite, reason: str) -> None:
         _log.info("write.requeued", write=row.id, why=reason)
-        await self._store.writes.requeue(
-            row.id, reason=reason, now=self._clock.now(), fence=self._fence()
-        )
+        await self._move(row, WriteMove(to=WriteState.QUEUED, reason=reason))
         await self._release(row)
+
+    async def _move(self, row: StoredWrite, move: WriteMove) -> None:
+        await self._store.writes.move(row.id, move, now=self._clock.now(), fence=self._fence())
 
     async def _release(self, row: StoredWrite) -> None:
         await self.unpark(f"write/{row.id}", account_id=row.account_id)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botkit.errors import Conflict
 from botkit.model.records import Mark, StoredUser
 from botkit.model.users import Account
-from botkit.storage.sql.values import from_us, to_us
+from botkit.storage.sql.values import from_us, marks, to_us
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,15 +19,23 @@ if TYPE_CHECKING:
 __all__ = ["SqlAccounts", "put_account"]
 
 _ACCOUNT = "SELECT id, username, name, app, alias FROM account"
+_BY_NAME = f"""
+{_ACCOUNT} WHERE id = ?1 OR lower(username) = lower(?1) OR lower(alias) = lower(?1) AND alias != ''
+ORDER BY id = ?1 DESC, lower(alias) = lower(?1) DESC, no DESC LIMIT 1
+"""
+_CALLED = """
+SELECT username FROM account WHERE id != ?1 AND ?2 != ''
+  AND (id = ?2 OR lower(username) = lower(?2) OR lower(alias) = lower(?2))
+"""
 _PUT = """
-INSERT INTO account (id, username, name, app) VALUES (?, ?, ?, ?)
+INSERT INTO account (id, username, name, app) VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (id) DO UPDATE SET username = excluded.username, name = excluded.name,
   app = excluded.app
 """
 _CACHE = """
-INSERT INTO user (id, username, body, fetched_at) VALUES (?, ?, ?, ?)
+INSERT INTO "user" (id, username, body, fetched_at) VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (id) DO UPDATE SET username = excluded.username, body = excluded.body,
-  fetched_at = excluded.fetched_at WHERE excluded.fetched_at >= user.fetched_at
+  fetched_at = excluded.fetched_at WHERE excluded.fetched_at >= "user".fetched_at
 """
 _IDS_AT_ONCE = 500
 
@@ -39,58 +47,43 @@ class SqlAccounts:
         self._engine = engine
 
     async def put(self, account: Account) -> None:
-        """Add or update an account; its alias stays as it is."""
         await self._engine.write(lambda transaction: put_account(transaction, account))
 
     async def get(self, account: str) -> Account | None:
-        """By id, alias or username, case-insensitive, with or without the @."""
         name = account.removeprefix("@")
 
         def job(reader: SqlReader) -> Account | None:
-            row = reader.execute(
-                f"{_ACCOUNT} WHERE id = ?1 OR username = ?1 OR (alias = ?1 AND alias != '') "
-                "ORDER BY id = ?1 DESC, alias = ?1 DESC, no DESC LIMIT 1",
-                (name,),
-            ).fetchone()
+            row = reader.execute(_BY_NAME, (name,)).fetchone()
             return _account(row) if row else None
 
         return await self._engine.read(job)
 
     async def rename(self, account_id: str, alias: str) -> None:
-        """Give an account an alias, "" for none; `Conflict` when another is called so."""
-
         def job(transaction: Transaction) -> None:
-            taken = transaction.execute(
-                "SELECT username FROM account WHERE id != ?1 AND ?2 != '' "
-                "AND (id = ?2 OR username = ?2 COLLATE NOCASE OR alias = ?2)",
-                (account_id, alias),
-            ).fetchone()
+            transaction.lock("aliases")
+            taken = transaction.execute(_CALLED, (account_id, alias)).fetchone()
             if taken:
                 raise Conflict(f"Another account, @{taken[0]}, is called {alias!r} already.")
-            transaction.execute("UPDATE account SET alias = ? WHERE id = ?", (alias, account_id))
+            transaction.execute("UPDATE account SET alias = ?1 WHERE id = ?2", (alias, account_id))
 
         await self._engine.write(job)
 
     async def listing(self) -> list[Account]:
-        """All accounts, oldest first."""
         return await self._engine.read(
             lambda reader: [_account(row) for row in reader.execute(f"{_ACCOUNT} ORDER BY no")]
         )
 
     async def remove(self, account_id: str) -> bool:
-        """Delete an account and all its credentials."""
-
         def job(transaction: Transaction) -> bool:
             transaction.scrub = True
-            transaction.execute("DELETE FROM credential WHERE account_id = ?", (account_id,))
+            transaction.execute("DELETE FROM credential WHERE account_id = ?1", (account_id,))
             return bool(
-                transaction.execute("DELETE FROM account WHERE id = ?", (account_id,)).rowcount
+                transaction.execute("DELETE FROM account WHERE id = ?1", (account_id,)).rowcount
             )
 
         return await self._engine.write(job)
 
     async def cached_users(self, ids: Sequence[str], *, since: datetime) -> list[StoredUser]:
-        """Users fetched since then."""
         since_us = to_us(since)
 
         def job(reader: SqlReader) -> list[StoredUser]:
@@ -98,8 +91,8 @@ class SqlAccounts:
             for start in range(0, len(ids), _IDS_AT_ONCE):
                 part = ids[start : start + _IDS_AT_ONCE]
                 rows = reader.execute(
-                    "SELECT id, username, body, fetched_at FROM user WHERE fetched_at >= ? "  # noqa: S608
-                    f"AND id IN ({', '.join('?' * len(part))})",
+                    'SELECT id, username, body, fetched_at FROM "user" WHERE fetched_at >= ?1 '  # noqa: S608
+                    f"AND id IN ({marks(2, len(part) + 1)})",
                     (since_us, *part),
                 )
                 found.extend(_user(row) for row in rows)
@@ -108,7 +101,6 @@ class SqlAccounts:
         return await self._engine.read(job)
 
     async def cache_users(self, users: Sequence[StoredUser]) -> None:
-        """Keep what was fetched."""
         rows = [(user.id, user.username, user.body, to_us(user.fetched_at)) for user in users]
 
         def job(transaction: Transaction) -> None:
@@ -116,22 +108,11 @@ class SqlAccounts:
 
         await self._engine.write(job)
 
-    async def forget_users(self, *, before: datetime) -> int:
-        """Drop those fetched before then; who opted out stays so."""
-
-        def job(transaction: Transaction) -> int:
-            return transaction.execute(
-                "DELETE FROM user WHERE fetched_at < ?", (to_us(before),)
-            ).rowcount
-
-        return await self._engine.write(job)
-
     async def opted_out(self, account_id: str, user_id: str) -> bool:
-        """Whether the user asked the account to stop."""
-
         def job(reader: SqlReader) -> bool:
             row = reader.execute(
-                "SELECT 1 FROM opt_out WHERE account_id = ? AND user_id = ?", (account_id, user_id)
+                "SELECT 1 FROM opt_out WHERE account_id = ?1 AND user_id = ?2",
+                (account_id, user_id),
             ).fetchone()
             return row is not None
 
@@ -140,28 +121,24 @@ class SqlAccounts:
     async def set_opt_out(
         self, account_id: str, user_id: str, *, out: bool, now: datetime
     ) -> None:
-        """Record that a user opted out, or in again."""
-
         def job(transaction: Transaction) -> None:
             if out:
                 transaction.execute(
-                    "INSERT INTO opt_out VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                    "INSERT INTO opt_out VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
                     (account_id, user_id, to_us(now)),
                 )
             else:
                 transaction.execute(
-                    "DELETE FROM opt_out WHERE account_id = ? AND user_id = ?",
+                    "DELETE FROM opt_out WHERE account_id = ?1 AND user_id = ?2",
                     (account_id, user_id),
                 )
 
         await self._engine.write(job)
 
     async def marks(self, account_id: str) -> list[Mark]:
-        """Checklist steps that were confirmed."""
-
         def job(reader: SqlReader) -> list[Mark]:
             rows = reader.execute(
-                "SELECT account_id, step, at FROM mark WHERE account_id = ? ORDER BY at, step",
+                "SELECT account_id, step, at FROM mark WHERE account_id = ?1 ORDER BY at, step",
                 (account_id,),
             )
             return [Mark(account_id=row[0], step=row[1], at=from_us(row[2])) for row in rows]
@@ -169,12 +146,11 @@ class SqlAccounts:
         return await self._engine.read(job)
 
     async def set_mark(self, mark: Mark) -> None:
-        """Confirm a checklist step."""
         row = (mark.account_id, mark.step, to_us(mark.at))
 
         def job(transaction: Transaction) -> None:
             transaction.execute(
-                "INSERT INTO mark VALUES (?, ?, ?) "
+                "INSERT INTO mark VALUES (?1, ?2, ?3) "
                 "ON CONFLICT (account_id, step) DO UPDATE SET at = excluded.at",
                 row,
             )
@@ -182,12 +158,10 @@ class SqlAccounts:
         await self._engine.write(job)
 
     async def clear_mark(self, account_id: str, step: str) -> bool:
-        """Take a confirmation back."""
-
         def job(transaction: Transaction) -> bool:
             return bool(
                 transaction.execute(
-                    "DELETE FROM mark WHERE account_id = ? AND step = ?", (account_id, step)
+                    "DELETE FROM mark WHERE account_id = ?1 AND step = ?2", (account_id, step)
                 ).rowcount
             )
 

@@ -16,7 +16,7 @@ from botkit.model.tokens import CredentialKind, LoginState
 from botkit.storage.sealed_header import sealed_alike
 from botkit.storage.sql.accounts import put_account
 from botkit.storage.sql.event_rows import event_rows
-from botkit.storage.sql.values import from_us, from_us_or_none, to_us, to_us_or_none
+from botkit.storage.sql.values import from_us, from_us_or_none, marks, to_us, to_us_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Execute = Callable[..., SqlCursor]
 
-__all__ = ["SqlCredentials", "replace_credential"]
+__all__ = ["SqlCredentials", "lock_login", "replace_credential"]
 
 _CONTENT = (
     "gen, sealed, user_id, username, scopes, level, status, reason, since, granted_at, "
@@ -39,27 +39,27 @@ _COLUMNS = (
     f"account_id, app, kind, {_CONTENT}, intent_id, intent_gen, intent_refresh_hash, "
     "intent_owner, intent_boot_id, intent_started, intent_sent"
 )
-_HERE = "account_id = ? AND app = ? AND kind = ?"
+_HERE = "account_id = ?1 AND app = ?2 AND kind = ?3"
 _NO_INTENT = (
     "intent_id = '', intent_gen = NULL, intent_refresh_hash = NULL, intent_owner = NULL, "
     "intent_boot_id = NULL, intent_started = NULL, intent_sent = 0, reserve = NULL"
 )
 _REPLACE = f"""
 INSERT INTO credential (account_id, app, kind, {_CONTENT})
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES ({marks(1, 16)})
 ON CONFLICT (account_id, app, kind) DO UPDATE SET ({_CONTENT}) = (excluded.gen, excluded.sealed,
   excluded.user_id, excluded.username, excluded.scopes, excluded.level, excluded.status,
   excluded.reason, excluded.since, excluded.granted_at, excluded.access_until,
   excluded.last_success, excluded.config_fingerprint), spent_hash = '', {_NO_INTENT}
 """  # noqa: S608
 _RESULT = f"""
-UPDATE credential SET ({_CONTENT}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?),
+UPDATE credential SET ({_CONTENT}) = ({marks(4, 16)}),
   spent_hash = coalesce(intent_refresh_hash, spent_hash), {_NO_INTENT}
 WHERE {_HERE}
 """  # noqa: S608
 _INTEND = f"""
-UPDATE credential SET intent_id = ?, intent_gen = ?, intent_refresh_hash = ?, intent_owner = ?,
-  intent_boot_id = ?, intent_started = ?, intent_sent = ?, reserve = zeroblob(?)
+UPDATE credential SET intent_id = ?4, intent_gen = ?5, intent_refresh_hash = ?6,
+  intent_owner = ?7, intent_boot_id = ?8, intent_started = ?9, intent_sent = ?10, reserve = ?11
 WHERE {_HERE}
 """  # noqa: S608
 _ROOM_BYTES = 128 * 1024
@@ -74,14 +74,12 @@ class SqlCredentials:
         self._clock = clock
 
     async def get(self, account_id: str, app: str, kind: CredentialKind) -> CredentialRow | None:
-        """One login."""
         return await self._engine.read(
             lambda reader: _get(reader.execute, (account_id, app, kind.value))
         )
 
     async def listing(self, account_id: str | None = None) -> list[CredentialRow]:
-        """All logins, or those of one account."""
-        where, values = ("1", ()) if account_id is None else ("account_id = ?", (account_id,))
+        where, values = ("true", ()) if account_id is None else ("account_id = ?1", (account_id,))
         query = f"SELECT {_COLUMNS} FROM credential WHERE {where} ORDER BY account_id, app, kind"  # noqa: S608
         return await self._engine.read(
             lambda reader: [_row(found) for found in reader.execute(query, values)]
@@ -94,10 +92,10 @@ class SqlCredentials:
         account: Account | None = None,
         events: Sequence[NewEvent] = (),
     ) -> CredentialRow:
-        """A new grant from setup, with its account and events, all or nothing."""
         rows = event_rows(events, to_us(self._clock.now()))
 
         def job(transaction: Transaction) -> CredentialRow:
+            lock_login(transaction, row)
             if account is not None:
                 put_account(transaction, account)
             stored = replace_credential(transaction, row)
@@ -108,8 +106,6 @@ class SqlCredentials:
         return await self._engine.write(job)
 
     async def make_room(self) -> None:
-        """Return when a new login could be written and synced now."""
-
         def job(transaction: Transaction) -> None:
             transaction.reserve(_ROOM_BYTES)
             transaction.execute("UPDATE meta SET value = value WHERE name = 'store_id'")
@@ -124,7 +120,6 @@ class SqlCredentials:
         reserve_bytes: int,
         fence: Fence | None = None,
     ) -> None:
-        """Write an intent, padded so that the result will fit; `Conflict` on another `gen`."""
         seen = row.intent.id if row.intent else ""
         values = (
             intent.id,
@@ -134,10 +129,11 @@ class SqlCredentials:
             intent.boot_id,
             to_us(intent.started),
             int(intent.sent),
-            reserve_bytes,
+            bytes(reserve_bytes),
         )
 
         def job(transaction: Transaction) -> None:
+            lock_login(transaction, row)
             transaction.check(fence)
             found = _current(transaction, row)
             stored = found.intent.id if found.intent else ""
@@ -151,16 +147,15 @@ class SqlCredentials:
                     f"Another refresh of the login {_name(row)} has begun; nothing was written."
                 )
             transaction.reserve(reserve_bytes)
-            transaction.execute(_INTEND, (*values, *_place(row)))
+            transaction.execute(_INTEND, (*_place(row), *values))
 
         await self._engine.write(job)
 
     async def mark_sent(
         self, row: CredentialRow, intent_id: str, *, fence: Fence | None = None
     ) -> None:
-        """The token's bytes leave now; `Conflict` when the intent is not there any more."""
-
         def job(transaction: Transaction) -> None:
+            lock_login(transaction, row)
             transaction.check(fence)
             found = _current(transaction, row)
             if found.intent is None or found.intent.id != intent_id:
@@ -176,11 +171,9 @@ class SqlCredentials:
         await self._engine.write(job)
 
     async def clear_intent(self, row: CredentialRow, intent_id: str) -> None:
-        """The token was surely not spent."""
-
         def job(transaction: Transaction) -> None:
             transaction.execute(
-                f"UPDATE credential SET {_NO_INTENT} WHERE {_HERE} AND intent_id = ?",  # noqa: S608
+                f"UPDATE credential SET {_NO_INTENT} WHERE {_HERE} AND intent_id = ?4",  # noqa: S608
                 (*_place(row), intent_id),
             )
 
@@ -189,20 +182,17 @@ class SqlCredentials:
     async def store_result(
         self, row: CredentialRow, intent_id: str, *, fence: Fence | None = None
     ) -> bool:
-        """The new generation (`row.gen`), which clears the intent; `Conflict` if one is there.
-
-        Gives whether the fence still held; an old one is no reason to refuse.
-        """
         del intent_id  # X's newest answer is kept whoever's intent stands there meanwhile
 
         def job(transaction: Transaction) -> bool:
+            lock_login(transaction, row)
             found = _get(transaction.execute, _place(row))
             if found is None or found.gen != row.gen - 1:
                 gen = "gone" if found is None else f"at generation {found.gen}"
                 raise Conflict(
                     f"The login {_name(row)} is {gen} by now; generation {row.gen} was not stored."
                 )
-            transaction.execute(_RESULT, (*_content(row), *_place(row)))
+            transaction.execute(_RESULT, (*_place(row), *_content(row)))
             transaction.scrub = True
             return transaction.holds(fence)
 
@@ -218,59 +208,47 @@ class SqlCredentials:
         config_fingerprint: str = "",
         fence: Fence | None = None,
     ) -> None:
-        """Change the state of this generation; does nothing to a newer one."""
-
         def job(transaction: Transaction) -> None:
             transaction.check(fence)
             transaction.execute(
-                "UPDATE credential SET since = CASE WHEN status = ?1 THEN since ELSE ?3 END, "
-                "status = ?1, reason = ?2, config_fingerprint = ?4 "
-                "WHERE account_id = ?5 AND app = ?6 AND kind = ?7 AND gen = ?8",
-                (status.value, reason, to_us(now), config_fingerprint, *_place(row), row.gen),
+                "UPDATE credential SET since = CASE WHEN status = ?5 THEN since ELSE ?7 END, "  # noqa: S608
+                f"status = ?5, reason = ?6, config_fingerprint = ?8 WHERE {_HERE} AND gen = ?4",
+                (*_place(row), row.gen, status.value, reason, to_us(now), config_fingerprint),
             )
 
         await self._engine.write(job)
 
     async def expire(self, row: CredentialRow, *, now: datetime) -> None:
-        """The access token of this generation ends now: X refuses it. Nothing to a newer one."""
-
         def job(transaction: Transaction) -> None:
             transaction.execute(
-                f"UPDATE credential SET access_until = ? WHERE {_HERE} AND gen = ? "  # noqa: S608
-                "AND access_until > ?",
-                (to_us(now), *_place(row), row.gen, to_us(now)),
+                f"UPDATE credential SET access_until = ?5 WHERE {_HERE} AND gen = ?4 "  # noqa: S608
+                "AND access_until > ?5",
+                (*_place(row), row.gen, to_us(now)),
             )
 
         await self._engine.write(job)
 
     async def note_level(self, row: CredentialRow, level: str) -> None:
-        """Keep the `x-access-level` that an answer showed."""
-
         def job(transaction: Transaction) -> None:
             transaction.execute(
-                f"UPDATE credential SET level = ? WHERE {_HERE} AND gen = ?",  # noqa: S608
-                (level, *_place(row), row.gen),
+                f"UPDATE credential SET level = ?5 WHERE {_HERE} AND gen = ?4",  # noqa: S608
+                (*_place(row), row.gen, level),
             )
 
         await self._engine.write(job)
 
     async def reseal(self, row: CredentialRow, sealed: bytes) -> bool:
-        """The same tokens under another key; False when they are not those of `row` any more."""
-
         def job(transaction: Transaction) -> bool:
             transaction.scrub = True
-            return bool(
-                transaction.execute(
-                    f"UPDATE credential SET sealed = ? WHERE {_HERE} AND gen = ? AND sealed = ?",  # noqa: S608
-                    (sealed, *_place(row), row.gen, row.sealed),
-                ).rowcount
+            done = transaction.execute(
+                f"UPDATE credential SET sealed = ?6 WHERE {_HERE} AND gen = ?4 AND sealed = ?5",  # noqa: S608
+                (*_place(row), row.gen, row.sealed, sealed),
             )
+            return bool(done.rowcount)
 
         return await self._engine.write(job)
 
     async def remove(self, account_id: str, app: str, kind: CredentialKind) -> bool:
-        """Delete a login and overwrite its bytes."""
-
         def job(transaction: Transaction) -> bool:
             transaction.scrub = True
             return bool(
@@ -283,8 +261,14 @@ class SqlCredentials:
         return await self._engine.write(job)
 
 
+def lock_login(transaction: Transaction, row: CredentialRow) -> None:
+    """Lock the login's row, and the vault check that a new grant is compared with."""
+    transaction.lock("vault_check")
+    transaction.lock(f"login/{_name(row)}")
+
+
 def replace_credential(transaction: Transaction, row: CredentialRow) -> CredentialRow:
-    """A new grant, stored with the next generation and no intent.
+    """Store a new grant as the next generation, without an intent; `lock_login` came before.
 
     Raises:
         Conflict: `row.gen` is not the next, or it was sealed with another key than that of now.

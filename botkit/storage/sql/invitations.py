@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from botkit.errors import InvitationRefused
 from botkit.model.invitations import Invitation, InvitationState
 from botkit.storage.sql.accounts import put_account
-from botkit.storage.sql.credentials import replace_credential
+from botkit.storage.sql.credentials import lock_login, replace_credential
 from botkit.storage.sql.event_rows import event_rows
 from botkit.storage.sql.values import from_us, from_us_or_none, to_us
 
@@ -31,7 +31,7 @@ FROM invitation
 """
 _ADD = """
 INSERT INTO invitation (id, secret_hash, app, account, created_at, expires_at)
-VALUES (?, ?, ?, ?, ?, ?)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 """
 
 
@@ -43,7 +43,6 @@ class SqlInvitations:
         self._clock = clock
 
     async def add(self, invitation: Invitation) -> None:
-        """Keep a new one."""
         row = (
             invitation.id,
             invitation.secret_hash,
@@ -59,11 +58,9 @@ class SqlInvitations:
         await self._engine.write(job)
 
     async def get(self, invitation_id: str) -> Invitation | None:
-        """By its id."""
         return await self._engine.read(lambda reader: _get(reader.execute, invitation_id))
 
     async def listing(self) -> list[Invitation]:
-        """All that are kept, newest first."""
         return await self._engine.read(
             lambda reader: [_invitation(row) for row in reader.execute(f"{_ROW} ORDER BY no DESC")]
         )
@@ -71,9 +68,8 @@ class SqlInvitations:
     async def hold(
         self, invitation_id: str, holder: str, *, before: str, until: datetime, now: datetime
     ) -> Invitation | None:
-        """Keep an open one for a login that begins now; None when that may not be."""
-
         def job(transaction: Transaction) -> Invitation | None:
+            transaction.lock(f"invitation/{invitation_id}")
             found = _get(transaction.execute, invitation_id)
             if found is None:
                 return None
@@ -82,7 +78,7 @@ class SqlInvitations:
             if state is not InvitationState.OPEN and not again:
                 return None
             transaction.execute(
-                "UPDATE invitation SET held_by = ?, held_until = ? WHERE id = ?",
+                "UPDATE invitation SET held_by = ?1, held_until = ?2 WHERE id = ?3",
                 (holder, to_us(until), invitation_id),
             )
             return _get(transaction.execute, invitation_id)
@@ -90,20 +86,16 @@ class SqlInvitations:
         return await self._engine.write(job)
 
     async def free(self, invitation_id: str, holder: str) -> None:
-        """The holder's login came to nothing: the invitation is open again."""
-
         def job(transaction: Transaction) -> None:
             transaction.execute(
                 "UPDATE invitation SET held_by = '', held_until = NULL "
-                "WHERE id = ? AND held_by = ? AND used_at IS NULL",
+                "WHERE id = ?1 AND held_by = ?2 AND used_at IS NULL",
                 (invitation_id, holder),
             )
 
         await self._engine.write(job)
 
     async def free_all(self) -> None:
-        """No login is under way."""
-
         def job(transaction: Transaction) -> None:
             transaction.execute(
                 "UPDATE invitation SET held_by = '', held_until = NULL WHERE held_by != ''"
@@ -122,10 +114,11 @@ class SqlInvitations:
         now: datetime,
         fence: Fence,
     ) -> CredentialRow:
-        """Store the login, record the events and use the invitation up, all or nothing."""
         rows = event_rows(events, to_us(self._clock.now()))
 
         def job(transaction: Transaction) -> CredentialRow:
+            transaction.lock(f"invitation/{invitation_id}")
+            lock_login(transaction, row)
             transaction.check(fence)
             used = transaction.execute(
                 "UPDATE invitation SET used_at = ?1, used_by = ?2, held_by = '', "
@@ -143,27 +136,14 @@ class SqlInvitations:
         return await self._engine.write(job)
 
     async def revoke(self, invitation_id: str, *, now: datetime) -> bool:
-        """End one that was not used yet; False when there was none to end."""
-
         def job(transaction: Transaction) -> bool:
             return bool(
                 transaction.execute(
-                    "UPDATE invitation SET revoked_at = ?, held_by = '', held_until = NULL "
-                    "WHERE id = ? AND used_at IS NULL AND revoked_at IS NULL",
+                    "UPDATE invitation SET revoked_at = ?1, held_by = '', held_until = NULL "
+                    "WHERE id = ?2 AND used_at IS NULL AND revoked_at IS NULL",
                     (to_us(now), invitation_id),
                 ).rowcount
             )
-
-        return await self._engine.write(job)
-
-    async def prune(self, *, before: datetime) -> int:
-        """Forget those that were over before then; gives how many."""
-
-        def job(transaction: Transaction) -> int:
-            return transaction.execute(
-                "DELETE FROM invitation WHERE coalesce(used_at, revoked_at, expires_at) < ?",
-                (to_us(before),),
-            ).rowcount
 
         return await self._engine.write(job)
 
@@ -178,7 +158,7 @@ def _over(found: Invitation | None) -> InvitationRefused:
 
 
 def _get(execute: Execute, invitation_id: str) -> Invitation | None:
-    row = execute(f"{_ROW} WHERE id = ?", (invitation_id,)).fetchone()
+    row = execute(f"{_ROW} WHERE id = ?1", (invitation_id,)).fetchone()
     return None if row is None else _invitation(row)
 
 

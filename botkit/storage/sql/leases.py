@@ -23,7 +23,7 @@ __all__ = ["Holder", "HolderLocks", "SqlLeases"]
 
 _MICROSECOND = timedelta(microseconds=1)
 _TAKE = """
-INSERT INTO lease (name, owner, epoch, until, ttl, lock) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO lease (name, owner, epoch, until, ttl, lock) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch,
   until = excluded.until, ttl = excluded.ttl, lock = excluded.lock
 """
@@ -65,18 +65,13 @@ class SqlLeases:
     async def acquire(
         self, name: str, owner: str, *, ttl: timedelta, ended: str = "", patient: bool = False
     ) -> Fence | None:
-        """Take a free or expired lease, with the next epoch; None when another holds it.
-
-        `ended` names an owner whose process is known to be no more: what it holds is free.
-        `patient` leaves an expired one to a holder in another process of this machine for as long
-        as the kernel sees that process live.
-        """
         ttl_us = ttl // _MICROSECOND
 
         def job(transaction: Transaction) -> Fence | None:
+            transaction.lock(f"lease/{name}")
             now_us = to_us(self._clock.now())
             row = transaction.execute(
-                "SELECT owner, epoch, until, ttl, lock FROM lease WHERE name = ?", (name,)
+                "SELECT owner, epoch, until, ttl, lock FROM lease WHERE name = ?1", (name,)
             ).fetchone()
             holder, epoch, until, given, lock = row or ("", 0, 0, 0, 0)
             is_over = until <= now_us
@@ -90,7 +85,7 @@ class SqlLeases:
                     # The clock went back. Whoever lives renews within its span; without this,
                     # a dead holder would keep the role for as long as the clock was moved.
                     transaction.execute(
-                        "UPDATE lease SET until = ? WHERE name = ?", (now_us + given, name)
+                        "UPDATE lease SET until = ?1 WHERE name = ?2", (now_us + given, name)
                     )
                 return None
             mark = self._locks.take(name, epoch + 1)
@@ -102,13 +97,13 @@ class SqlLeases:
         return await self._engine.write(job)
 
     async def renew(self, fence: Fence, *, ttl: timedelta) -> None:
-        """Hold it longer; `LeaseLost` when it is gone."""
         ttl_us = ttl // _MICROSECOND
 
         def job(transaction: Transaction) -> None:
             until_us = to_us(self._clock.now()) + ttl_us
             done = transaction.execute(
-                "UPDATE lease SET until = ?, ttl = ? WHERE name = ? AND owner = ? AND epoch = ?",
+                "UPDATE lease SET until = ?1, ttl = ?2 "
+                "WHERE name = ?3 AND owner = ?4 AND epoch = ?5",
                 (until_us, ttl_us, fence.name, fence.owner, fence.epoch),
             ).rowcount
             if not done:
@@ -117,12 +112,10 @@ class SqlLeases:
         await self._engine.write(job)
 
     async def release(self, fence: Fence) -> None:
-        """Give it back; does nothing when it is gone."""
-
         def job(transaction: Transaction) -> None:
             transaction.execute(
                 "UPDATE lease SET owner = '', until = 0, lock = 0 "
-                "WHERE name = ? AND owner = ? AND epoch = ?",
+                "WHERE name = ?1 AND owner = ?2 AND epoch = ?3",
                 (fence.name, fence.owner, fence.epoch),
             )
             transaction.forget_leases()
@@ -131,13 +124,11 @@ class SqlLeases:
         await asyncio.to_thread(self._locks.drop, fence.name, fence.epoch)
 
     async def holder(self, name: str) -> str | None:
-        """Who holds it now."""
-
         def job(reader: SqlReader) -> str | None:
             now_us = to_us(self._clock.now())
             row = reader.execute(
                 "SELECT owner, epoch, lock FROM lease "
-                "WHERE name = ? AND until > ? AND owner != ''",
+                "WHERE name = ?1 AND until > ?2 AND owner != ''",
                 (name, now_us),
             ).fetchone()
             if row is None or self._locks.judge(name, row[1], row[2]) is Holder.DEAD:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from botkit.storage.sql.transaction import SqlEngine, SqlReader, Transaction
 
-__all__ = ["SqlLedger"]
+__all__ = ["SqlLedger", "hour_of"]
 
 _HOUR_US = 3_600_000_000
 
@@ -27,18 +27,18 @@ class SqlLedger:
     async def spend(
         self, account_id: str, *, now: datetime, reads_usd: Decimal, writes_usd: Decimal
     ) -> None:
-        """Add to the hour's entry."""
-        hour = _hour(now)
+        hour = hour_of(now)
 
         def job(transaction: Transaction) -> None:
+            transaction.lock(f"budget/{account_id}")
             row = transaction.execute(
                 "SELECT reads_usd, writes_usd, calls FROM budget "
-                "WHERE account_id = ? AND hour = ?",
+                "WHERE account_id = ?1 AND hour = ?2",
                 (account_id, hour),
             ).fetchone()
             reads, writes, calls = row or ("0", "0", 0)
             transaction.execute(
-                "INSERT INTO budget VALUES (?, ?, ?, ?, ?) ON CONFLICT (account_id, hour) "
+                "INSERT INTO budget VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (account_id, hour) "
                 "DO UPDATE SET reads_usd = excluded.reads_usd, writes_usd = excluded.writes_usd, "
                 "calls = excluded.calls",
                 (
@@ -53,13 +53,12 @@ class SqlLedger:
         await self._engine.write(job)
 
     async def spent(self, account_id: str, *, since: datetime) -> list[BudgetEntry]:
-        """The entries since then, oldest first."""
-        hour = _hour(since)
+        hour = hour_of(since)
 
         def job(reader: SqlReader) -> list[BudgetEntry]:
             rows = reader.execute(
                 "SELECT account_id, hour, reads_usd, writes_usd, calls FROM budget "
-                "WHERE account_id = ? AND hour >= ? ORDER BY hour",
+                "WHERE account_id = ?1 AND hour >= ?2 ORDER BY hour",
                 (account_id, hour),
             )
             return [
@@ -75,16 +74,8 @@ class SqlLedger:
 
         return await self._engine.read(job)
 
-    async def prune(self, *, before: datetime) -> int:
-        """Forget the entries of hours before then."""
-        hour = _hour(before)
 
-        def job(transaction: Transaction) -> int:
-            return transaction.execute("DELETE FROM budget WHERE hour < ?", (hour,)).rowcount
-
-        return await self._engine.write(job)
-
-
-def _hour(at: datetime) -> int:
+def hour_of(at: datetime) -> int:
+    """Return the start of the hour, as the ledger has it."""
     us = to_us(at)
     return us - us % _HOUR_US

@@ -29,11 +29,9 @@ class SqlProgress:
         self._clock = clock
 
     async def checkpoint(self, source: str, account_id: str) -> str | None:
-        """A source's cursor, None at first start."""
-
         def job(reader: SqlReader) -> str | None:
             row = reader.execute(
-                "SELECT cursor FROM checkpoint WHERE source = ? AND account_id = ?",
+                "SELECT cursor FROM checkpoint WHERE source = ?1 AND account_id = ?2",
                 (source, account_id),
             ).fetchone()
             return row[0] if row else None
@@ -41,8 +39,6 @@ class SqlProgress:
         return await self._engine.read(job)
 
     async def set_checkpoint(self, checkpoint: Checkpoint, *, fence: Fence | None = None) -> None:
-        """Move a cursor without events."""
-
         def job(transaction: Transaction) -> None:
             transaction.check(fence)
             insert_checkpoint(transaction, checkpoint)
@@ -50,7 +46,6 @@ class SqlProgress:
         await self._engine.write(job)
 
     async def open_gap(self, gap: Gap) -> int:
-        """Record that a source does not listen; gives the gap's id."""
         row = (
             gap.source,
             gap.account_id,
@@ -63,30 +58,26 @@ class SqlProgress:
         def job(transaction: Transaction) -> int:
             return transaction.insert(
                 "INSERT INTO gap (source, account_id, since, until, state, reason) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 row,
             )
 
         return await self._engine.write(job)
 
     async def close_gap(self, gap_id: int, *, until: datetime, state: str, reason: str) -> None:
-        """Record its end and whether it could be filled."""
-
         def job(transaction: Transaction) -> None:
             transaction.execute(
-                "UPDATE gap SET until = ?, state = ?, reason = ? WHERE id = ?",
+                "UPDATE gap SET until = ?1, state = ?2, reason = ?3 WHERE id = ?4",
                 (to_us(until), state, reason, gap_id),
             )
 
         await self._engine.write(job)
 
     async def gaps(self, *, limit: int = 100) -> list[Gap]:
-        """Gaps, newest first."""
-
         def job(reader: SqlReader) -> list[Gap]:
             rows = reader.execute(
                 "SELECT source, account_id, since, until, state, reason, id FROM gap "
-                "ORDER BY id DESC LIMIT ?",
+                "ORDER BY id DESC LIMIT ?1",
                 (limit,),
             )
             return [
@@ -104,22 +95,10 @@ class SqlProgress:
 
         return await self._engine.read(job)
 
-    async def prune_gaps(self, *, before: datetime) -> int:
-        """Forget gaps that ended before then."""
-
-        def job(transaction: Transaction) -> int:
-            return transaction.execute(
-                "DELETE FROM gap WHERE until < ?", (to_us(before),)
-            ).rowcount
-
-        return await self._engine.write(job)
-
     async def schedules(self, account_id: str) -> list[ScheduleRow]:
-        """When each schedule fires next."""
-
         def job(reader: SqlReader) -> list[ScheduleRow]:
             rows = reader.execute(
-                "SELECT id, account_id, spec, next_at FROM schedule WHERE account_id = ? "
+                "SELECT id, account_id, spec, next_at FROM schedule WHERE account_id = ?1 "
                 "ORDER BY next_at, id",
                 (account_id,),
             )
@@ -133,14 +112,13 @@ class SqlProgress:
     async def fire(
         self, row: ScheduleRow, events: Sequence[NewEvent], *, fence: Fence
     ) -> list[int | None]:
-        """Store the schedule's next time and the tick(s) that are due, together."""
         rows = event_rows(events, to_us(self._clock.now()))
         columns = (row.id, row.account_id, row.spec, to_us(row.next_at))
 
         def job(transaction: Transaction) -> list[int | None]:
             transaction.check(fence)
             transaction.execute(
-                "INSERT INTO schedule VALUES (?, ?, ?, ?) ON CONFLICT (account_id, id) "
+                "INSERT INTO schedule VALUES (?1, ?2, ?3, ?4) ON CONFLICT (account_id, id) "
                 "DO UPDATE SET spec = excluded.spec, next_at = excluded.next_at",
                 columns,
             )
@@ -149,7 +127,6 @@ class SqlProgress:
         return await self._engine.write(job)
 
     async def report(self, reports: Sequence[StatusReport]) -> None:
-        """Replace what these parts say of themselves."""
         rows = [
             (
                 report.part,
@@ -163,7 +140,7 @@ class SqlProgress:
 
         def job(transaction: Transaction) -> None:
             transaction.executemany(
-                "INSERT INTO report VALUES (?, ?, ?, ?, ?) ON CONFLICT (part) DO UPDATE SET "
+                "INSERT INTO report VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (part) DO UPDATE SET "
                 "state = excluded.state, detail = excluded.detail, at = excluded.at, "
                 "data = excluded.data",
                 rows,
@@ -172,8 +149,6 @@ class SqlProgress:
         await self._engine.write(job)
 
     async def reports(self) -> list[StatusReport]:
-        """What all parts last said."""
-
         def job(reader: SqlReader) -> list[StatusReport]:
             rows = reader.execute("SELECT part, state, detail, at, data FROM report ORDER BY part")
             return [
@@ -190,8 +165,6 @@ class SqlProgress:
         return await self._engine.read(job)
 
     async def clear_reports(self) -> None:
-        """At start and at a clean end."""
-
         def job(transaction: Transaction) -> None:
             transaction.execute("DELETE FROM report")
 

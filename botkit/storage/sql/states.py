@@ -20,23 +20,19 @@ class SqlStates:
         self._engine = engine
 
     async def read(self, scope: str, key: str) -> StateRow | None:
-        """A piece of state."""
-
         def job(reader: SqlReader) -> StateRow | None:
             row = reader.execute(
-                "SELECT value, rev FROM state WHERE scope = ? AND key = ?", (scope, key)
+                "SELECT value, rev FROM state WHERE scope = ?1 AND key = ?2", (scope, key)
             ).fetchone()
             return StateRow(value=row[0], rev=row[1]) if row else None
 
         return await self._engine.read(job)
 
     async def memo(self, key: MemoKey) -> bytes | None:
-        """A kept result, None when there is none."""
-
         def job(reader: SqlReader) -> bytes | None:
             row = reader.execute(
-                "SELECT value FROM memo WHERE event_key = ? AND account_id = ? AND run = ? "
-                "AND handler = ? AND name = ? AND n = ?",
+                "SELECT value FROM memo WHERE event_key = ?1 AND account_id = ?2 AND run = ?3 "
+                "AND handler = ?4 AND name = ?5 AND n = ?6",
                 _columns(key),
             ).fetchone()
             return row[0] if row else None
@@ -44,12 +40,10 @@ class SqlStates:
         return await self._engine.read(job)
 
     async def keep(self, key: MemoKey, value: bytes, *, fence: Fence) -> None:
-        """Keep a result; the first one stays."""
-
         def job(transaction: Transaction) -> None:
             transaction.check(fence)
             transaction.execute(
-                "INSERT INTO memo VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                "INSERT INTO memo VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
                 (*_columns(key), value),
             )
 

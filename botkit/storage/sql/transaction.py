@@ -61,6 +61,14 @@ class Transaction(SqlReader, Protocol):
         """Insert one row into a table that numbers its rows; return the number."""
         ...
 
+    def lock(self, name: str, /) -> None:
+        """Keep all other transactions that lock this name waiting until this one has ended.
+
+        A job that reads before it writes begins with it. One that locks several names locks them
+        in the order invitation, vault check, login.
+        """
+        ...
+
     def check(self, fence: Fence | None, /) -> None:
         """Raise `LeaseLost` unless the lease row still has the fence's epoch; None passes."""
         ...

@@ -1,229 +1,163 @@
-"""The journal of writes: which step is where, and what is known of its outcome.
-
-Source: docs/explanation/requirements.md, "Writes".
-"""
+"""The journal of writes: which step is where, and what is known of its outcome."""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
 
 from botkit.errors import Conflict
-from botkit.model.records import Attempt, StoredWrite, WritePolicy, WriteState
-from botkit.storage.sql.values import from_us, from_us_or_none, to_us, to_us_or_none
+from botkit.model.records import Attempt, MissedRead, StoredWrite, WritePolicy, WriteState
+from botkit.model.write_moves import ALLOWED_MOVES, MAY_HAVE_HAPPENED, stays
+from botkit.storage.sql.values import from_us, from_us_or_none, marks, to_us, to_us_or_none
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from botkit.model.records import Fence, NewWrite
-    from botkit.storage.sql.transaction import SqlCursor, SqlEngine, SqlReader, Transaction
-
-    Execute = Callable[..., SqlCursor]
+    from botkit.model.records import Fence, NewWrite, WriteMove
+    from botkit.storage.sql.transaction import SqlEngine, SqlReader, Transaction
 
 __all__ = ["SqlWrites"]
 
-_COLUMNS = (
-    "id, account_id, operation, target, body, state, event_key, run, handler, text, text_hash, "
-    "interaction, policy, cost_usd, created_at, first_sent_at, last_sent_at, next_read_at, reads, "
-    "clean_reads, first_clean_at, last_clean_at, result_id, result, reason, expires_at"
-)
-_MAY_HAVE_HAPPENED = "('CONFIRMED', 'SENDING', 'UNCERTAIN', 'UNRESOLVED')"
 _CONTENT = (
     "account_id, operation, target, body, event_key, run, handler, text, text_hash, interaction, "
     "policy, cost_usd, expires_at"
 )
+_COLUMNS = (
+    f"id, {_CONTENT}, state, created_at, first_sent_at, last_sent_at, next_read_at, reads, "
+    "clean_reads, first_clean_at, last_clean_at, result_id, result, reason"
+)
+_WIDTH: Final = _COLUMNS.count(",") + 1
+_SELECT = """
+SELECT {columns}, n, started, epoch, outcome, ended
+FROM (SELECT no, {columns} FROM write WHERE {chosen}) chosen
+LEFT JOIN attempt ON write_id = id ORDER BY {order}, n
+"""
 _INSERT = f"""
 INSERT INTO write (id, {_CONTENT}, state, created_at, first_sent_at, last_sent_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'SENDING', ?, ?, ?)
+VALUES (?1, {marks(2, 14)}, 'SENDING', ?15, ?15, ?15)
 """  # noqa: S608
 _PUT_ASIDE = f"""
 INSERT INTO write (id, {_CONTENT}, state, created_at, reason)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?1, {marks(2, 14)}, ?15, ?16, ?17)
 ON CONFLICT (id) DO UPDATE SET state = excluded.state, reason = excluded.reason
 WHERE write.state = 'QUEUED'
 """  # noqa: S608
 _REOPEN = f"""
-UPDATE write SET ({_CONTENT}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?), state = 'SENDING',
-  first_sent_at = coalesce(first_sent_at, ?), last_sent_at = ?, next_read_at = NULL, reads = 0,
-  clean_reads = 0, first_clean_at = NULL, last_clean_at = NULL, reason = ''
-WHERE id = ?
+UPDATE write SET ({_CONTENT}) = ({marks(2, 14)}), state = 'SENDING',
+  first_sent_at = coalesce(first_sent_at, ?15), last_sent_at = ?15, next_read_at = NULL,
+  reads = 0, clean_reads = 0, first_clean_at = NULL, last_clean_at = NULL, reason = ''
+WHERE id = ?1
 """  # noqa: S608
-_PRUNED = """
-SELECT id FROM write w WHERE state IN ('CONFIRMED', 'REJECTED', 'EXPIRED') AND created_at < ?
-  AND NOT EXISTS (SELECT 1 FROM event e LEFT JOIN ended d ON d.seq = e.seq
-    WHERE e.key = w.event_key AND e.account_id = w.account_id
-      AND coalesce(d.state, 'dead') = 'dead')
-ORDER BY created_at LIMIT ?
+_CONFIRM = """
+UPDATE write SET state = 'CONFIRMED', result_id = ?2, result = ?3, reason = '', next_read_at = NULL
+WHERE id = ?1
 """
-_FINAL_ANSWER = frozenset({WriteState.CONFIRMED})
-_ANY = frozenset(WriteState)
-_OPEN = frozenset(
-    {
-        WriteState.QUEUED,
-        WriteState.SENDING,
-        WriteState.UNCERTAIN,
-        WriteState.ABSENT,
-        WriteState.UNRESOLVED,
-    }
-)
+_MOVE = "UPDATE write SET state = ?2, reason = ?3, next_read_at = ?4 WHERE id = ?1"
+_END_ATTEMPT = """
+UPDATE attempt SET outcome = ?2, ended = ?3 WHERE write_id = ?1 AND ended IS NULL
+"""
+_COUNT_READ = "UPDATE write SET reads = reads + 1, next_read_at = ?2 WHERE id = ?1"
+# A first clean read that is still to come was counted before the clock was set back.
+_COUNT_CLEAN = """
+UPDATE write SET clean_reads = clean_reads + 1, last_clean_at = ?2,
+  first_clean_at = CASE WHEN first_clean_at < ?2 THEN first_clean_at ELSE ?2 END
+WHERE id = ?1
+"""
+_END_ATTEMPTS_OF_SENDING = """
+UPDATE attempt SET outcome = 'process ended', ended = ?1
+WHERE ended IS NULL AND write_id IN (SELECT id FROM write WHERE state = 'SENDING')
+"""
+_DOUBT_SENDING = """
+UPDATE write SET state = 'UNCERTAIN', next_read_at = ?1,
+  reason = 'the process ended while it was being sent'
+WHERE state = 'SENDING'
+"""
+_MAYBE = f"state IN ({', '.join(repr(state.value) for state in MAY_HAVE_HAPPENED)})"
 
 
 class SqlWrites:
-    """See `botkit.ports.store.Writes`."""
+    """See `botkit.ports.journal.Writes`."""
 
     def __init__(self, engine: SqlEngine) -> None:
         self._engine = engine
 
     async def begin(self, write: NewWrite, *, now: datetime, fence: Fence) -> StoredWrite:
-        """Make the row SENDING, or re-open it when it is QUEUED; with a new attempt."""
         now_us = to_us(now)
         content = _content(write)
 
         def job(transaction: Transaction) -> StoredWrite:
+            transaction.lock(f"write/{write.id}")
             transaction.check(fence)
-            found = _get(transaction.execute, write.id)
+            found = _get(transaction, write.id)
             if found is not None and found.state is not WriteState.QUEUED:
                 return found
-            if found is None:
-                transaction.execute(_INSERT, (write.id, *content, now_us, now_us, now_us))
-            else:
-                transaction.execute(_REOPEN, (*content, now_us, now_us, write.id))
+            transaction.execute(
+                _INSERT if found is None else _REOPEN, (write.id, *content, now_us)
+            )
             number = 1 if found is None else len(found.attempts) + 1
             transaction.execute(
-                "INSERT INTO attempt (write_id, n, started, epoch) VALUES (?, ?, ?, ?)",
+                "INSERT INTO attempt (write_id, n, started, epoch) VALUES (?1, ?2, ?3, ?4)",
                 (write.id, number, now_us, fence.epoch),
             )
-            return _must_get(transaction.execute, write.id, fresh=True)
+            (stored,) = _select(transaction, "id = ?1", (write.id,), fresh=True)
+            return stored
 
         return await self._engine.write(job)
 
     async def put_aside(
         self, write: NewWrite, state: WriteState, *, reason: str, now: datetime, fence: Fence
     ) -> None:
-        """Put a write on record that is not sent: REJECTED (refused here), EXPIRED (dry run)."""
-        now_us = to_us(now)
-        content = _content(write)
+        values = (write.id, *_content(write), state.value, to_us(now), reason)
 
         def job(transaction: Transaction) -> None:
             transaction.check(fence)
-            transaction.execute(_PUT_ASIDE, (write.id, *content, state.value, now_us, reason))
+            transaction.execute(_PUT_ASIDE, values)
 
         await self._engine.write(job)
 
-    async def confirm(
-        self, write_id: str, *, result_id: str, result: bytes, now: datetime, fence: Fence | None
-    ) -> None:
-        """CONFIRMED, with what the step returns."""
-
-        def job(transaction: Transaction) -> None:
-            transaction.check(fence)
-            if _state(transaction, write_id) is WriteState.CONFIRMED:
-                return  # what was returned once stays what the step returns
-            transaction.execute(
-                "UPDATE write SET state = 'CONFIRMED', result_id = ?, result = ?, reason = '', "
-                "next_read_at = NULL WHERE id = ?",
-                (result_id, result, write_id),
-            )
-            _end_attempt(transaction, write_id, "confirmed", now)
-
-        await self._engine.write(job)
-
-    async def reject(
-        self, write_id: str, *, reason: str, now: datetime, fence: Fence | None
-    ) -> None:
-        """REJECTED: X said no for good."""
-        await self._move(
-            write_id,
-            WriteState.REJECTED,
-            of=_ANY - _FINAL_ANSWER,
-            reason=reason,
-            now=now,
-            fence=fence,
-        )
-
-    async def requeue(
-        self, write_id: str, *, reason: str, now: datetime, fence: Fence | None
-    ) -> None:
-        """QUEUED again: it was surely not carried out (not sent, 429, or ABSENT)."""
-        await self._move(
-            write_id, WriteState.QUEUED, of=_OPEN, reason=reason, now=now, fence=fence
-        )
-
-    async def uncertain(
-        self, write_id: str, *, reason: str, now: datetime, next_read_at: datetime, fence: Fence
-    ) -> None:
-        """UNCERTAIN: the outcome is not known; says when to read first."""
-        await self._move(
-            write_id,
-            WriteState.UNCERTAIN,
-            of={WriteState.SENDING, WriteState.UNCERTAIN},
-            reason=reason,
-            now=now,
-            fence=fence,
-            next_read_at=next_read_at,
-        )
-
-    async def record_read(
-        self, write_id: str, *, clean: bool, now: datetime, next_read_at: datetime | None
-    ) -> None:
-        """One reading did not show the write."""
-        now_us = to_us(now)
-
-        def job(transaction: Transaction) -> None:
-            if _state(transaction, write_id) is not WriteState.UNCERTAIN:
-                return  # settled in the meantime
-            transaction.execute(
-                "UPDATE write SET reads = reads + 1, next_read_at = ? WHERE id = ?",
-                (to_us_or_none(next_read_at), write_id),
-            )
-            if clean:
-                transaction.execute(
-                    # A first one that is still to come was before the clock was set back.
-                    "UPDATE write SET clean_reads = clean_reads + 1, last_clean_at = ?1, "
-                    "first_clean_at = min(coalesce(first_clean_at, ?1), ?1) WHERE id = ?2",
-                    (now_us, write_id),
-                )
-
-        await self._engine.write(job)
-
-    async def set_state(
+    async def move(
         self,
         write_id: str,
-        state: WriteState,
+        move: WriteMove | MissedRead,
         *,
-        reason: str,
         now: datetime,
         fence: Fence | None = None,
     ) -> None:
-        """ABSENT, UNRESOLVED, EXPIRED, or a person's decision."""
-        await self._move(
-            write_id, state, of=_ANY - _FINAL_ANSWER, reason=reason, now=now, fence=fence
-        )
+        now_us = to_us(now)
+
+        def job(transaction: Transaction) -> None:
+            transaction.lock(f"write/{write_id}")
+            transaction.check(fence)
+            row = transaction.execute(
+                "SELECT state FROM write WHERE id = ?1", (write_id,)
+            ).fetchone()
+            if row is None:
+                raise Conflict(f"The write {write_id} is not on record; nothing was written.")
+            found = WriteState(row[0])
+            if isinstance(move, MissedRead):
+                if found is WriteState.UNCERTAIN:  # else it was settled in the meantime
+                    _count_read(transaction, write_id, move, now_us)
+            elif not stays(found, move.to):
+                _move(transaction, write_id, found, move, now_us)
+
+        await self._engine.write(job)
 
     async def recover(self, *, now: datetime, fence: Fence) -> list[StoredWrite]:
-        """At start: every SENDING row becomes UNCERTAIN; gives all UNCERTAIN rows."""
         now_us = to_us(now)
 
         def job(transaction: Transaction) -> list[StoredWrite]:
             transaction.check(fence)
-            transaction.execute(
-                "UPDATE attempt SET outcome = 'process ended', ended = ? WHERE ended IS NULL AND "
-                "write_id IN (SELECT id FROM write WHERE state = 'SENDING')",
-                (now_us,),
-            )
-            transaction.execute(
-                "UPDATE write SET state = 'UNCERTAIN', next_read_at = ?, "
-                "reason = 'the process ended while it was being sent' WHERE state = 'SENDING'",
-                (now_us,),
-            )
-            return _select(transaction.execute, "state = 'UNCERTAIN' ORDER BY no", ())
+            transaction.execute(_END_ATTEMPTS_OF_SENDING, (now_us,))
+            transaction.execute(_DOUBT_SENDING, (now_us,))
+            return _select(transaction, "state = 'UNCERTAIN'", ())
 
         return await self._engine.write(job)
 
     async def get(self, write_id: str) -> StoredWrite | None:
-        """One write, with its attempts."""
-        return await self._engine.read(lambda reader: _get(reader.execute, write_id))
+        return await self._engine.read(lambda reader: _get(reader, write_id))
 
     async def listing(
         self,
@@ -232,25 +166,24 @@ class SqlWrites:
         account_id: str | None = None,
         limit: int = 100,
     ) -> list[StoredWrite]:
-        """Writes, newest first."""
-        where, values = "1", list[object]()
+        where, values = "true", list[object]()
         if states:
-            where = f"state IN ({', '.join('?' * len(states))})"
+            where = f"state IN ({marks(1, len(states))})"
             values.extend(state.value for state in states)
         if account_id is not None:
-            where += " AND account_id = ?"
             values.append(account_id)
+            where += f" AND account_id = ?{len(values)}"
         values.append(limit)
+        where += f" ORDER BY no DESC LIMIT ?{len(values)}"
         return await self._engine.read(
-            lambda reader: _select(reader.execute, f"{where} ORDER BY no DESC LIMIT ?", values)
+            lambda reader: _select(reader, where, values, order="no DESC")
         )
 
     async def owner_of(self, account_id: str, result_id: str) -> str | None:
-        """The id of the write that made that post, None when none of ours did."""
-
         def job(reader: SqlReader) -> str | None:
             row = reader.execute(
-                "SELECT id FROM write WHERE account_id = ? AND result_id = ? AND result_id != ''",
+                "SELECT id FROM write "
+                "WHERE account_id = ?1 AND result_id = ?2 AND result_id != ''",
                 (account_id, result_id),
             ).fetchone()
             return row[0] if row else None
@@ -258,69 +191,41 @@ class SqlWrites:
         return await self._engine.read(job)
 
     async def answered(self, account_id: str, interaction: str) -> list[StoredWrite]:
-        """Writes that answer that interaction and happened or may have happened."""
-        where = (
-            "account_id = ? AND interaction = ? AND interaction != '' "
-            f"AND state IN {_MAY_HAVE_HAPPENED} ORDER BY no"
-        )
-        return await self._engine.read(
-            lambda reader: _select(reader.execute, where, (account_id, interaction))
-        )
+        where = f"account_id = ?1 AND interaction = ?2 AND interaction != '' AND {_MAYBE}"
+        values = (account_id, interaction)
+        return await self._engine.read(lambda reader: _select(reader, where, values))
 
     async def same_text(
         self, account_id: str, text_hash: str, target: str, *, since: datetime
     ) -> list[StoredWrite]:
-        """Writes of the same text to the same target that happened or may have happened."""
         where = (
-            "account_id = ? AND text_hash = ? AND text_hash != '' AND target = ? "
-            f"AND coalesce(last_sent_at, created_at) >= ? AND state IN {_MAY_HAVE_HAPPENED} "
-            "ORDER BY no"
+            "account_id = ?1 AND text_hash = ?2 AND text_hash != '' AND target = ?3 "
+            f"AND coalesce(last_sent_at, created_at) >= ?4 AND {_MAYBE}"
         )
         values = (account_id, text_hash, target, to_us(since))
-        return await self._engine.read(lambda reader: _select(reader.execute, where, values))
+        return await self._engine.read(lambda reader: _select(reader, where, values))
 
-    async def prune(self, *, before: datetime, limit: int = 1000) -> int:
-        """Forget final writes made before that time; gives how many."""
-        values = (to_us(before), limit)
 
-        def job(transaction: Transaction) -> int:
-            ids = transaction.execute(_PRUNED, values).fetchall()
-            transaction.executemany("DELETE FROM attempt WHERE write_id = ?", ids)
-            transaction.executemany("DELETE FROM write WHERE id = ?", ids)
-            return len(ids)
+def _move(
+    transaction: Transaction, write_id: str, found: WriteState, move: WriteMove, now_us: int
+) -> None:
+    if found not in ALLOWED_MOVES.get(move.to, ()):
+        raise Conflict(
+            f"The write {write_id} is {found} and cannot become {move.to}; nothing was written."
+        )
+    if move.to is WriteState.CONFIRMED:
+        transaction.execute(_CONFIRM, (write_id, move.result_id, move.result))
+    else:
+        read_us = to_us_or_none(move.next_read_at)
+        transaction.execute(_MOVE, (write_id, move.to.value, move.reason, read_us))
+    outcome = move.reason or move.to.value.lower()
+    transaction.execute(_END_ATTEMPT, (write_id, outcome, now_us))
 
-        return await self._engine.write(job)
 
-    async def _move(
-        self,
-        write_id: str,
-        state: WriteState,
-        *,
-        of: Collection[WriteState],
-        reason: str,
-        now: datetime,
-        fence: Fence | None,
-        next_read_at: datetime | None = None,
-    ) -> None:
-        read_us = to_us_or_none(next_read_at)
-
-        def job(transaction: Transaction) -> None:
-            transaction.check(fence)
-            found = _state(transaction, write_id)
-            if found is state and state is not WriteState.UNCERTAIN:
-                return
-            if found not in of:
-                raise Conflict(
-                    f"The write {write_id} is {found} and cannot become {state}; "
-                    "nothing was written."
-                )
-            transaction.execute(
-                "UPDATE write SET state = ?, reason = ?, next_read_at = ? WHERE id = ?",
-                (state.value, reason, read_us, write_id),
-            )
-            _end_attempt(transaction, write_id, reason or state.value.lower(), now)
-
-        await self._engine.write(job)
+def _count_read(transaction: Transaction, write_id: str, read: MissedRead, now_us: int) -> None:
+    transaction.execute(_COUNT_READ, (write_id, to_us_or_none(read.next_read_at)))
+    if read.clean:
+        transaction.execute(_COUNT_CLEAN, (write_id, now_us))
 
 
 def _content(write: NewWrite) -> tuple[object, ...]:
@@ -341,81 +246,67 @@ def _content(write: NewWrite) -> tuple[object, ...]:
     )
 
 
-def _state(transaction: Transaction, write_id: str) -> WriteState:
-    row = transaction.execute("SELECT state FROM write WHERE id = ?", (write_id,)).fetchone()
-    if row is None:
-        raise Conflict(f"The write {write_id} is not on record; nothing was written.")
-    return WriteState(row[0])
-
-
-def _end_attempt(transaction: Transaction, write_id: str, outcome: str, now: datetime) -> None:
-    transaction.execute(
-        "UPDATE attempt SET outcome = ?, ended = ? WHERE write_id = ? AND ended IS NULL",
-        (outcome, to_us(now), write_id),
-    )
-
-
-def _get(execute: Execute, write_id: str) -> StoredWrite | None:
-    found = _select(execute, "id = ?", (write_id,))
+def _get(reader: SqlReader, write_id: str) -> StoredWrite | None:
+    found = _select(reader, "id = ?1", (write_id,))
     return found[0] if found else None
 
 
-def _must_get(execute: Execute, write_id: str, *, fresh: bool) -> StoredWrite:
-    return _select(execute, "id = ?", (write_id,), fresh=fresh)[0]
-
-
 def _select(
-    execute: Execute, where: str, values: Sequence[object], *, fresh: bool = False
+    reader: SqlReader,
+    chosen: str,
+    values: Sequence[object],
+    *,
+    order: str = "no",
+    fresh: bool = False,
 ) -> list[StoredWrite]:
-    rows = execute(f"SELECT {_COLUMNS} FROM write WHERE {where}", values).fetchall()  # noqa: S608
-    return [_write(row, _attempts(execute, row[0]), fresh=fresh) for row in rows]
+    statement = _SELECT.format(columns=_COLUMNS, chosen=chosen, order=order)
+    rows = reader.execute(statement, values).fetchall()
+    return [
+        _write(write[:_WIDTH], [write, *others], fresh=fresh)
+        for _, (write, *others) in groupby(rows, key=itemgetter(0))
+    ]
 
 
-def _attempts(execute: Execute, write_id: str) -> tuple[Attempt, ...]:
-    rows = execute(
-        "SELECT n, started, epoch, outcome, ended FROM attempt WHERE write_id = ? ORDER BY n",
-        (write_id,),
-    )
-    return tuple(
-        Attempt(
-            n=n,
-            started=from_us(started),
-            epoch=epoch,
-            outcome=outcome,
-            ended=from_us_or_none(ended),
-        )
-        for n, started, epoch, outcome, ended in rows
-    )
-
-
-def _write(row: tuple[Any, ...], attempts: tuple[Attempt, ...], *, fresh: bool) -> StoredWrite:
+def _write(
+    row: tuple[Any, ...], attempts: Sequence[tuple[Any, ...]], *, fresh: bool
+) -> StoredWrite:
     return StoredWrite(
         id=row[0],
         account_id=row[1],
         operation=row[2],
         target=row[3],
         body=row[4],
-        state=WriteState(row[5]),
-        event_key=row[6],
-        run=row[7],
-        handler=row[8],
-        text=row[9],
-        text_hash=row[10],
-        interaction=row[11],
-        policy=WritePolicy(row[12]),
-        cost_usd=Decimal(row[13]),
-        created_at=from_us(row[14]),
-        first_sent_at=from_us_or_none(row[15]),
-        last_sent_at=from_us_or_none(row[16]),
-        next_read_at=from_us_or_none(row[17]),
-        reads=row[18],
-        clean_reads=row[19],
-        first_clean_at=from_us_or_none(row[20]),
-        last_clean_at=from_us_or_none(row[21]),
-        result_id=row[22],
-        result=row[23],
-        reason=row[24],
-        expires_at=from_us_or_none(row[25]),
-        attempts=attempts,
+        event_key=row[5],
+        run=row[6],
+        handler=row[7],
+        text=row[8],
+        text_hash=row[9],
+        interaction=row[10],
+        policy=WritePolicy(row[11]),
+        cost_usd=Decimal(row[12]),
+        expires_at=from_us_or_none(row[13]),
+        state=WriteState(row[14]),
+        created_at=from_us(row[15]),
+        first_sent_at=from_us_or_none(row[16]),
+        last_sent_at=from_us_or_none(row[17]),
+        next_read_at=from_us_or_none(row[18]),
+        reads=row[19],
+        clean_reads=row[20],
+        first_clean_at=from_us_or_none(row[21]),
+        last_clean_at=from_us_or_none(row[22]),
+        result_id=row[23],
+        result=row[24],
+        reason=row[25],
+        attempts=tuple(_attempt(*found[_WIDTH:]) for found in attempts if found[_WIDTH]),
         fresh=fresh,
+    )
+
+
+def _attempt(number: int, started: int, epoch: int, outcome: str, ended: int | None) -> Attempt:
+    return Attempt(
+        n=number,
+        started=from_us(started),
+        epoch=epoch,
+        outcome=outcome,
+        ended=from_us_or_none(ended),
     )

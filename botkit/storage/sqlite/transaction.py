@@ -30,6 +30,9 @@ class SqliteTransaction:
         self.scrub = False
         self._held: set[tuple[str, str, int]] = set()
 
+    def lock(self, name: str, /) -> None:
+        """Do nothing: SQLite lets one transaction write at a time."""
+
     def check(self, fence: Fence | None) -> None:
         """Raise `LeaseLost` unless the lease row still has the fence's epoch; None passes."""
         if fence is not None and not self.holds(fence):

@@ -10,7 +10,7 @@ import msgspec
 from botkit.errors import Conflict
 from botkit.model.records import Mark, StoredUser
 from botkit.model.users import Account
-from tests.storage.conformance.bench import ME, T0, Suite, credential, raised
+from tests.storage.conformance.bench import ME, T0, Suite, credential, forget, raised
 
 if TYPE_CHECKING:
     from botkit.ports import Store
@@ -100,7 +100,7 @@ class AccountsConformance(Suite):
         old, young = _user("1"), _user("2", fetched_at=T0 + HOUR)
         await store.accounts.cache_users([old, young])
         await store.accounts.set_opt_out(ME, "1", out=True, now=T0)
-        assert await store.accounts.forget_users(before=T0 + HOUR) == 1
+        assert (await forget(store, users=T0 + HOUR))["users"] == 1
         assert await store.accounts.cached_users(["1", "2"], since=T0) == [young]
         assert await store.accounts.opted_out(ME, "1")
 

@@ -13,16 +13,17 @@ from msgspec.structs import replace
 from botkit.model.records import (
     CredentialRow,
     DeadLetter,
-    Finish,
     InboxItem,
     Intent,
+    KeepFor,
     NewEvent,
     NewWrite,
+    RunDone,
 )
 from botkit.model.tokens import CredentialKind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from botkit.model.records import Fence
@@ -38,6 +39,7 @@ __all__ = [
     "credential",
     "done",
     "event",
+    "forget",
     "intent",
     "lease",
     "letter",
@@ -115,6 +117,15 @@ async def lease(store: Store, name: str = "runner") -> Fence:
     return fence
 
 
+async def forget(store: Store, **before: datetime) -> Mapping[str, int]:
+    """Forget what was over before those times, and nothing else."""
+    now = T0 + timedelta(days=3650)
+    ages = {name: now - at for name, at in before.items()}
+    names = ("events", "writes", "invitations", "users", "gaps", "ledger")
+    never = dict.fromkeys(names, timedelta(days=36500))
+    return await store.prune(KeepFor(**(never | ages)), now=now)
+
+
 def event(key: str = "post/1/1", **fields: Any) -> NewEvent:
     """An event as a source would record it."""
     return replace(
@@ -131,10 +142,10 @@ def event(key: str = "post/1/1", **fields: Any) -> NewEvent:
     )
 
 
-def done(item: InboxItem | int, **fields: Any) -> Finish:
+def done(item: InboxItem | int, **fields: Any) -> RunDone:
     """The end of an event."""
     seq = item if isinstance(item, int) else item.seq
-    return replace(Finish(seq=seq, account_id=ME, key="", note="bot.greet"), **fields)
+    return replace(RunDone(seq=seq, note="bot.greet"), **fields)
 
 
 def letter(item: InboxItem, **fields: Any) -> DeadLetter:

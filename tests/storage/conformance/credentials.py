@@ -67,11 +67,11 @@ class CredentialsConformance(Suite):
         replace = store.credentials.replace
         await raised(Conflict, replace(credential(2), account=GREETER, events=[event()]))
         assert await store.accounts.listing() == []
-        assert await store.events.due(T0) == []
+        assert (await store.events.due(T0)).items == []
         row = await replace(credential(1), account=GREETER, events=[event()])
         assert row.gen == 1
         assert await store.accounts.get(ME) == GREETER
-        assert [due.key for due in await store.events.due(T0)] == [event().key]
+        assert [due.key for due in (await store.events.due(T0)).items] == [event().key]
 
     async def test_a_token_that_was_sent_since_it_was_read_is_not_sent_again(
         self, store: Store

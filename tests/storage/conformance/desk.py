@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from botkit.model.records import EventState, MemoKey
+from botkit.model.records import (
+    EventState,
+    MemoKey,
+    RunDead,
+    RunParked,
+    RunRetried,
+    WriteMove,
+    WriteState,
+)
 from tests.storage.conformance.bench import (
     ME,
     T0,
@@ -13,6 +21,7 @@ from tests.storage.conformance.bench import (
     SuiteClock,
     done,
     event,
+    forget,
     lease,
     letter,
     write,
@@ -74,14 +83,14 @@ class DeskConformance(Suite):
         await _one_of_each(store)
         assert await store.events.revive(ME, "dead")
         assert await store.events.dead() == []
-        item = next(item for item in await store.events.due(T0) if item.key == "dead")
+        item = next(item for item in (await store.events.due(T0)).items if item.key == "dead")
         assert (item.attempts, item.unclean, item.run) == (0, 0, 0)
 
     async def test_a_replay_on_purpose_has_a_run_of_its_own(self, store: Store) -> None:
         await _one_of_each(store)
         for key in ("done", "dead", "dropped"):
             assert await store.events.revive(ME, key, new_run=True)
-        runs = {item.key: item.run for item in await store.events.due(T0)}
+        runs = {item.key: item.run for item in (await store.events.due(T0)).items}
         assert runs == {"new": 0, "done": 1, "dead": 1, "dropped": 1}
         assert await store.events.dead() == []
 
@@ -99,7 +108,7 @@ class DeskConformance(Suite):
             assert await store.events.drop(ME, key, "not wanted")
         assert not await store.events.drop(ME, "done", "not wanted")
         assert not await store.events.drop("2", "new", "not wanted")
-        assert await store.events.due(T0) == []
+        assert (await store.events.due(T0)).items == []
         assert await store.events.dead() == []
         dropped = await store.events.listing(state=EventState.DROPPED)
         assert [kept.note for kept in dropped] == [
@@ -112,13 +121,17 @@ class DeskConformance(Suite):
     async def test_an_event_dropped_while_it_ran_stays_dropped(self, store: Store) -> None:
         fence = await lease(store)
         await store.events.append([event("a")])
-        (item,) = await store.events.due(T0)
+        (item,) = (await store.events.due(T0)).items
         await store.events.mark_running([item.seq], fence=fence)
         await store.events.drop(ME, "a", "stop it")
-        await store.events.finish(done(item, emitted=(event("signal/1"),)), fence=fence)
-        await store.events.retry_later(item.seq, not_before=T0, reason="x", fence=fence)
-        await store.events.park(item.seq, waiting_for="rate", until=None, fence=fence)
-        await store.events.bury(item.seq, letter(item), fence=fence)
+        await store.events.settle([done(item, emitted=(event("signal/1"),))], fence=fence)
+        await store.events.settle(
+            [RunRetried(seq=item.seq, not_before=T0, reason="x")], fence=fence
+        )
+        await store.events.settle(
+            [RunParked(seq=item.seq, waiting_for="rate", until=None)], fence=fence
+        )
+        await store.events.settle([RunDead(seq=item.seq, letter=letter(item))], fence=fence)
         (kept,) = await store.events.get("a")
         assert (kept.state, kept.note) == (EventState.DROPPED, "stop it")
         assert await store.events.listing(state=EventState.WAITING) == []
@@ -130,26 +143,32 @@ class DeskConformance(Suite):
         await _one_of_each(store)
         clock.move(WEEK)
         await store.events.append([event("young")])
-        assert await store.events.prune(before=T0) == 0
-        assert await store.events.prune(before=T0 + WEEK, limit=1) == 1
-        assert await store.events.prune(before=T0 + WEEK) == 1
+        assert (await forget(store, events=T0))["events"] == 0
+        assert (await forget(store, events=T0 + WEEK))["events"] == 2
         keys = {kept.key for kept in await store.events.listing()}
         assert keys == {"new", "parked", "dead", "young"}
         assert await store.events.append([event("done")]) != [None]
+
+    async def test_however_many_there_are_all_are_forgotten(self, store: Store) -> None:
+        fence = await lease(store)
+        seqs = await store.events.append([event(f"e{n}") for n in range(2100)])
+        await store.events.settle([done(seq) for seq in seqs if seq is not None], fence=fence)
+        await store.events.append([event("young")])
+        assert (await forget(store, events=T0 + WEEK))["events"] == 2100
 
     async def test_an_event_takes_its_kept_results_along(self, store: Store) -> None:
         fence = await _one_of_each(store)
         memo = MemoKey(account_id=ME, event_key="done", run=0, handler="h", name="model")
         await store.states.keep(memo, b"1", fence=fence)
-        await store.events.prune(before=T0 + WEEK)
+        await forget(store, events=T0 + WEEK)
         assert await store.states.memo(memo) is None
 
     async def test_numbers_are_never_given_twice(self, store: Store) -> None:
         fence = await lease(store)
         (first,) = await store.events.append([event("a")])
         assert first is not None
-        await store.events.finish(done(first), fence=fence)
-        await store.events.prune(before=T0 + WEEK)
+        await store.events.settle([done(first)], fence=fence)
+        await forget(store, events=T0 + WEEK)
         (second,) = await store.events.append([event("b")])
         assert second is not None
         assert second > first
@@ -160,8 +179,13 @@ class DeskConformance(Suite):
         fence = await _one_of_each(store)
         for key in ("new", "parked", "dead", "done", "gone"):
             await store.writes.begin(write(key, event_key=key), now=T0, fence=fence)
-            await store.writes.confirm(key, result_id=key, result=b"{}", now=T0, fence=fence)
-        assert await store.writes.prune(before=T0 + WEEK) == 2
+            await store.writes.move(
+                key,
+                WriteMove(to=WriteState.CONFIRMED, result_id=key, result=b"{}"),
+                now=T0,
+                fence=fence,
+            )
+        assert (await forget(store, writes=T0 + WEEK))["writes"] == 2
         assert {kept.id for kept in await store.writes.listing()} == {"new", "parked", "dead"}
 
 
@@ -169,9 +193,13 @@ async def _one_of_each(store: Store) -> Fence:
     fence = await lease(store)
     keys = ("new", "done", "dead", "dropped", "parked")
     await store.events.append([event(key) for key in keys])
-    items = {item.key: item for item in await store.events.due(T0)}
-    await store.events.finish(done(items["done"]), fence=fence)
-    await store.events.bury(items["dead"].seq, letter(items["dead"]), fence=fence)
+    items = {item.key: item for item in (await store.events.due(T0)).items}
+    await store.events.settle([done(items["done"])], fence=fence)
+    await store.events.settle(
+        [RunDead(seq=items["dead"].seq, letter=letter(items["dead"]))], fence=fence
+    )
     await store.events.drop(ME, "dropped", "why not")
-    await store.events.park(items["parked"].seq, waiting_for="login", until=None, fence=fence)
+    await store.events.settle(
+        [RunParked(seq=items["parked"].seq, waiting_for="login", until=None)], fence=fence
+    )
     return fence

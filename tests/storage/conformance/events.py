@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from botkit.errors import Conflict, LeaseLost
-from botkit.model.records import Checkpoint, EventState, Fence, MemoKey, StateChange, StateRow
+from botkit.model.records import (
+    Checkpoint,
+    EventState,
+    Fence,
+    MemoKey,
+    RunDead,
+    RunParked,
+    RunRetried,
+    StateChange,
+    StateRow,
+)
 from tests.storage.conformance.bench import ME, T0, Suite, done, event, lease, letter, raised
 
 if TYPE_CHECKING:
@@ -26,7 +36,7 @@ class EventsConformance(Suite):
     async def test_an_event_comes_out_as_it_was_recorded(self, store: Store) -> None:
         new = event(cause="post/0/1", source="mentions")
         (seq,) = await store.events.append([new])
-        (item,) = await store.events.due(T0)
+        (item,) = (await store.events.due(T0)).items
         for field in ("account_id", "key", "kind", "lane", "body", "at", "source", "cause"):
             assert getattr(item, field) == getattr(new, field)
         assert (item.seq, item.attempts, item.unclean, item.run) == (seq, 0, 0, 0)
@@ -39,15 +49,15 @@ class EventsConformance(Suite):
         again = await store.events.append([event("b"), event("a", account_id="2"), event("c")])
         assert [seq is None for seq in first] == [False, True, False]
         assert [seq is None for seq in again] == [True, False, False]
-        assert [item.key for item in await store.events.due(T0)] == ["a", "b", "a", "c"]
+        assert [item.key for item in (await store.events.due(T0)).items] == ["a", "b", "a", "c"]
 
     async def test_a_finished_event_still_keeps_its_duplicates_out(self, store: Store) -> None:
         fence = await lease(store)
         (seq,) = await store.events.append([event()])
         assert seq is not None
-        await store.events.finish(done(seq), fence=fence)
+        await store.events.settle([done(seq)], fence=fence)
         assert await store.events.append([event(source="mentions")]) == [None]
-        assert await store.events.due(T0) == []
+        assert (await store.events.due(T0)).items == []
 
     async def test_the_checkpoint_moves_with_the_events_or_not_at_all(self, store: Store) -> None:
         fence = await lease(store)
@@ -57,34 +67,37 @@ class EventsConformance(Suite):
         far = Checkpoint(source="mentions", account_id=ME, cursor="99")
         await raised(LeaseLost, store.events.append([event("b")], checkpoint=far, fence=LOST))
         assert await store.progress.checkpoint("mentions", ME) == "17"
-        assert [item.key for item in await store.events.due(T0)] == ["a"]
+        assert [item.key for item in (await store.events.due(T0)).items] == ["a"]
 
     async def test_due_is_in_order_from_after_a_number_and_limited(self, store: Store) -> None:
         seqs = await store.events.append([event(f"e{n}") for n in range(6)])
         assert seqs == sorted(seq for seq in seqs if seq is not None)
-        first = await store.events.due(T0, limit=2)
-        rest = await store.events.due(T0, after_seq=first[-1].seq, limit=3)
+        first = (await store.events.due(T0, limit=2)).items
+        rest = (await store.events.due(T0, after_seq=first[-1].seq, limit=3)).items
         assert [item.key for item in (*first, *rest)] == ["e0", "e1", "e2", "e3", "e4"]
 
     async def test_an_event_for_later_is_due_at_its_time_and_not_before(
         self, store: Store
     ) -> None:
         await store.events.append([event("later", not_before=T0 + MINUTE), event("now")])
-        assert [item.key for item in await store.events.due(T0)] == ["now"]
-        assert await store.events.next_due(T0) == T0 + MINUTE
-        assert [item.key for item in await store.events.due(T0 + MINUTE)] == ["later", "now"]
-        assert await store.events.next_due(T0 + MINUTE) is None
+        assert [item.key for item in (await store.events.due(T0)).items] == ["now"]
+        assert (await store.events.due(T0)).next_at == T0 + MINUTE
+        assert [item.key for item in (await store.events.due(T0 + MINUTE)).items] == [
+            "later",
+            "now",
+        ]
+        assert (await store.events.due(T0 + MINUTE)).next_at is None
 
     async def test_a_clock_that_goes_back_makes_nothing_due_early(self, store: Store) -> None:
         await store.events.append([event("later", not_before=T0 + MINUTE)])
-        assert await store.events.due(T0 + MINUTE)
-        assert await store.events.due(T0) == []
-        assert await store.events.next_due(T0) == T0 + MINUTE
+        assert (await store.events.due(T0 + MINUTE)).items
+        assert (await store.events.due(T0)).items == []
+        assert (await store.events.due(T0)).next_at == T0 + MINUTE
 
     async def test_more_events_than_one_page_can_become_due_at_once(self, store: Store) -> None:
         rows = [event(f"e{n}", not_before=T0 + MINUTE) for n in range(4500)]
         await store.events.append(rows)
-        page = await store.events.due(T0 + MINUTE, limit=5000)
+        page = (await store.events.due(T0 + MINUTE, limit=5000)).items
         assert [item.key for item in page] == [row.key for row in rows]
 
     async def test_an_amended_body_is_what_comes_out(self, store: Store) -> None:
@@ -92,9 +105,9 @@ class EventsConformance(Suite):
         (seq,) = await store.events.append([event()])
         assert seq is not None
         await store.events.amend(seq, b"whole", fence=fence)
-        assert [item.body for item in await store.events.due(T0)] == [b"whole"]
+        assert [item.body for item in (await store.events.due(T0)).items] == [b"whole"]
         await raised(LeaseLost, store.events.amend(seq, b"no", fence=LOST))
-        await store.events.finish(done(seq), fence=fence)
+        await store.events.settle([done(seq)], fence=fence)
         await store.events.amend(seq, b"too late", fence=fence)
         assert [kept.body for kept in await store.events.get("post/1/1")] == [b"whole"]
 
@@ -106,7 +119,7 @@ class EventsConformance(Suite):
         (item,) = await store.events.count_unclean(fence=fence)
         assert (item.key, item.unclean) == ("ran", 1)
         assert await store.events.count_unclean(fence=fence) == []
-        assert [each.unclean for each in await store.events.due(T0)] == [1, 0]
+        assert [each.unclean for each in (await store.events.due(T0)).items] == [1, 0]
 
     async def test_an_event_may_be_recorded_as_one_that_runs(self, store: Store) -> None:
         fence = await lease(store)
@@ -122,11 +135,15 @@ class EventsConformance(Suite):
             seq for seq in await store.events.append([event(f"e{n}") for n in range(4)]) if seq
         ]
         await store.events.mark_running(seqs, fence=fence)
-        items = await store.events.due(T0)
-        await store.events.finish(done(items[0]), fence=fence)
-        await store.events.retry_later(seqs[1], not_before=T0, reason="x", fence=fence)
-        await store.events.park(seqs[2], waiting_for="login", until=None, fence=fence)
-        await store.events.bury(seqs[3], letter(items[3]), fence=fence)
+        items = (await store.events.due(T0)).items
+        await store.events.settle([done(items[0])], fence=fence)
+        await store.events.settle(
+            [RunRetried(seq=seqs[1], not_before=T0, reason="x")], fence=fence
+        )
+        await store.events.settle(
+            [RunParked(seq=seqs[2], waiting_for="login", until=None)], fence=fence
+        )
+        await store.events.settle([RunDead(seq=seqs[3], letter=letter(items[3]))], fence=fence)
         assert await store.events.count_unclean(fence=fence) == []
 
     async def test_finish_takes_state_and_emitted_events_along(self, store: Store) -> None:
@@ -136,10 +153,10 @@ class EventsConformance(Suite):
         change = StateChange(scope="bot", key="count", value=b"1", expected_rev=0)
         later = event("signal/1", kind="signal/Remind", cause="post/1/1", not_before=T0 + MINUTE)
         finish = done(seq, changes=(change,), emitted=(later, event("signal/2")))
-        await store.events.finish(finish, fence=fence)
+        await store.events.settle([finish], fence=fence)
         assert await store.states.read("bot", "count") == StateRow(value=b"1", rev=1)
-        assert [item.key for item in await store.events.due(T0)] == ["signal/2"]
-        assert await store.events.next_due(T0) == T0 + MINUTE
+        assert [item.key for item in (await store.events.due(T0)).items] == ["signal/2"]
+        assert (await store.events.due(T0)).next_at == T0 + MINUTE
         (kept,) = await store.events.get("post/1/1")
         assert (kept.state, kept.note) == (EventState.DONE, "bot.greet")
 
@@ -151,14 +168,14 @@ class EventsConformance(Suite):
         assert first is not None
         assert second is not None
         one = StateChange(scope="bot", key="count", value=b"1", expected_rev=0)
-        await store.events.finish(done(first, changes=(one,)), fence=fence)
+        await store.events.settle([done(first, changes=(one,))], fence=fence)
         fresh = StateChange(scope="user/7", key="x", value=b"x", expected_rev=0)
         stale = done(second, changes=(fresh, one), emitted=(event("signal/1"),))
-        await raised(Conflict, store.events.finish(stale, fence=fence))
+        await raised(Conflict, store.events.settle([stale], fence=fence))
         assert await store.states.read("user/7", "x") is None
-        assert [item.key for item in await store.events.due(T0)] == ["b"]
+        assert [item.key for item in (await store.events.due(T0)).items] == ["b"]
         two = StateChange(scope="bot", key="count", value=None, expected_rev=1)
-        await store.events.finish(done(second, changes=(two,)), fence=fence)
+        await store.events.settle([done(second, changes=(two,))], fence=fence)
         assert await store.states.read("bot", "count") is None
 
     async def test_finishing_again_changes_nothing(self, store: Store) -> None:
@@ -167,29 +184,29 @@ class EventsConformance(Suite):
         assert seq is not None
         change = StateChange(scope="bot", key="count", value=b"1", expected_rev=0)
         finish = done(seq, changes=(change,), emitted=(event("signal/1"),))
-        await store.events.finish(finish, fence=fence)
-        await store.events.finish(finish, fence=fence)
+        await store.events.settle([finish], fence=fence)
+        await store.events.settle([finish], fence=fence)
         assert await store.states.read("bot", "count") == StateRow(value=b"1", rev=1)
-        assert [item.key for item in await store.events.due(T0)] == ["signal/1"]
+        assert [item.key for item in (await store.events.due(T0)).items] == ["signal/1"]
 
     async def test_many_done_marks_go_in_one_transaction(self, store: Store) -> None:
         fence = await lease(store)
         await store.events.append([event(f"e{n}") for n in range(5)])
-        items = await store.events.due(T0)
-        await store.events.finish_many([done(item) for item in items[:4]], fence=fence)
-        assert [item.key for item in await store.events.due(T0)] == ["e4"]
+        items = (await store.events.due(T0)).items
+        await store.events.settle([done(item) for item in items[:4]], fence=fence)
+        assert [item.key for item in (await store.events.due(T0)).items] == ["e4"]
         assert (await store.events.counts())["done"] == 4
-        await raised(LeaseLost, store.events.finish_many([done(items[4])], fence=LOST))
-        assert [item.key for item in await store.events.due(T0)] == ["e4"]
+        await raised(LeaseLost, store.events.settle([done(items[4])], fence=LOST))
+        assert [item.key for item in (await store.events.due(T0)).items] == ["e4"]
 
     async def test_done_marks_go_with_what_is_recorded_or_not_at_all(self, store: Store) -> None:
         fence = await lease(store)
         seqs = await store.events.append([event(name) for name in "abc"])
         ends = [done(seqs[0]), done(seqs[2], state=EventState.DROPPED, note="no")]  # type: ignore[arg-type]
-        await raised(LeaseLost, store.events.append([event("d")], ended=ends, fence=LOST))
-        assert [item.key for item in await store.events.due(T0)] == ["a", "b", "c"]
-        await store.events.append([event("d")], ended=ends, fence=fence)
-        assert [item.key for item in await store.events.due(T0)] == ["b", "d"]
+        await raised(LeaseLost, store.events.append([event("d")], ends=ends, fence=LOST))
+        assert [item.key for item in (await store.events.due(T0)).items] == ["a", "b", "c"]
+        await store.events.append([event("d")], ends=ends, fence=fence)
+        assert [item.key for item in (await store.events.due(T0)).items] == ["b", "d"]
         counts = await store.events.counts()
         assert (counts["done"], counts["dropped"]) == (1, 1)
 
@@ -198,8 +215,8 @@ class EventsConformance(Suite):
         first, _, third = await store.events.append([event(name) for name in "abc"])
         assert first is not None
         assert third is not None
-        await store.events.finish_many([done(first), done(first), done(third)], fence=fence)
-        assert [item.key for item in await store.events.due(T0)] == ["b"]
+        await store.events.settle([done(first), done(first), done(third)], fence=fence)
+        assert [item.key for item in (await store.events.due(T0)).items] == ["b"]
 
     async def test_what_was_set_aside_can_end_with_what_was_not(self, store: Store) -> None:
         fence = await lease(store)
@@ -209,10 +226,12 @@ class EventsConformance(Suite):
         assert third
         assert fourth
         for seq in (second, fourth):
-            await store.events.park(seq, waiting_for="login", until=None, fence=fence)
-        await store.events.finish_many([done(first), done(second)], fence=fence)
-        await store.events.finish_many([done(fourth)], fence=fence)
-        assert [item.key for item in await store.events.due(T0)] == ["c"]
+            await store.events.settle(
+                [RunParked(seq=seq, waiting_for="login", until=None)], fence=fence
+            )
+        await store.events.settle([done(first), done(second)], fence=fence)
+        await store.events.settle([done(fourth)], fence=fence)
+        assert [item.key for item in (await store.events.due(T0)).items] == ["c"]
         assert (await store.events.counts())["done"] == 3
 
     async def test_events_that_arrive_together_are_told_apart(self, store: Store) -> None:
@@ -222,7 +241,7 @@ class EventsConformance(Suite):
         new = [seq for seq in given if seq is not None]
         assert len(new) == len({*new}) == 90
         assert given[45:90] == [None] * 45
-        assert [item.seq for item in await store.events.due(T0)] == [
+        assert [item.seq for item in (await store.events.due(T0)).items] == [
             seq for seq, row in zip(new, rows, strict=True) if row.not_before is None
         ]
 
@@ -231,9 +250,11 @@ class EventsConformance(Suite):
         (seq,) = await store.events.append([event()])
         assert seq is not None
         again = T0 + MINUTE
-        await store.events.retry_later(seq, not_before=again, reason="ValueError", fence=fence)
-        assert await store.events.due(T0) == []
-        (item,) = await store.events.due(again)
+        await store.events.settle(
+            [RunRetried(seq=seq, not_before=again, reason="ValueError")], fence=fence
+        )
+        assert (await store.events.due(T0)).items == []
+        (item,) = (await store.events.due(again)).items
         assert (item.attempts, item.not_before, item.waiting_for) == (1, again, "")
         (kept,) = await store.events.get("post/1/1")
         assert (kept.attempts, kept.note) == (1, "ValueError")
@@ -244,12 +265,14 @@ class EventsConformance(Suite):
         assert mine is not None
         assert other is not None
         for seq in (mine, other):
-            await store.events.park(seq, waiting_for="login", until=None, fence=fence)
-        assert await store.events.due(T0 + 1000 * MINUTE) == []
-        assert await store.events.next_due(T0) is None
+            await store.events.settle(
+                [RunParked(seq=seq, waiting_for="login", until=None)], fence=fence
+            )
+        assert (await store.events.due(T0 + 1000 * MINUTE)).items == []
+        assert (await store.events.due(T0)).next_at is None
         assert await store.events.unpark("rate") == 0
         assert await store.events.unpark("login", account_id=ME) == 1
-        (item,) = await store.events.due(T0)
+        (item,) = (await store.events.due(T0)).items
         assert (item.key, item.attempts, item.waiting_for) == ("a", 0, "")
         assert await store.events.unpark("login") == 1
 
@@ -259,20 +282,24 @@ class EventsConformance(Suite):
         fence = await lease(store)
         (seq,) = await store.events.append([event()])
         assert seq is not None
-        await store.events.park(seq, waiting_for="rate", until=T0 + MINUTE, fence=fence)
-        assert await store.events.next_due(T0) == T0 + MINUTE
-        assert [item.waiting_for for item in await store.events.due(T0 + MINUTE)] == ["rate"]
+        await store.events.settle(
+            [RunParked(seq=seq, waiting_for="rate", until=T0 + MINUTE)], fence=fence
+        )
+        assert (await store.events.due(T0)).next_at == T0 + MINUTE
+        assert [item.waiting_for for item in (await store.events.due(T0 + MINUTE)).items] == [
+            "rate"
+        ]
         await store.events.mark_running([seq], fence=fence)
         assert (await store.events.counts())["parked"] == 0
 
     async def test_a_buried_event_is_a_dead_letter_and_not_due(self, store: Store) -> None:
         fence = await lease(store)
         await store.events.append([event("a"), event("b", account_id="2")])
-        first, second = await store.events.due(T0)
-        await store.events.bury(first.seq, letter(first), fence=fence)
+        first, second = (await store.events.due(T0)).items
+        await store.events.settle([RunDead(seq=first.seq, letter=letter(first))], fence=fence)
         late = letter(second, at=T0 + MINUTE, reason="refused")
-        await store.events.bury(second.seq, late, fence=fence)
-        assert await store.events.due(T0) == []
+        await store.events.settle([RunDead(seq=second.seq, letter=late)], fence=fence)
+        assert (await store.events.due(T0)).items == []
         assert await store.events.dead() == [late, letter(first)]
         assert await store.events.dead(account_id=ME) == [letter(first)]
         assert await store.events.dead(limit=1) == [late]
@@ -280,19 +307,21 @@ class EventsConformance(Suite):
 
     async def test_no_step_of_an_event_is_written_without_the_lease(self, store: Store) -> None:
         await store.events.append([event()])
-        (item,) = await store.events.due(T0)
+        (item,) = (await store.events.due(T0)).items
         events = store.events
         for attempt in (
             events.mark_running([item.seq], fence=LOST),
             events.count_unclean(fence=LOST),
-            events.finish(done(item), fence=LOST),
-            events.retry_later(item.seq, not_before=T0 + MINUTE, reason="x", fence=LOST),
-            events.park(item.seq, waiting_for="login", until=None, fence=LOST),
-            events.bury(item.seq, letter(item), fence=LOST),
+            events.settle([done(item)], fence=LOST),
+            events.settle(
+                [RunRetried(seq=item.seq, not_before=T0 + MINUTE, reason="x")], fence=LOST
+            ),
+            events.settle([RunParked(seq=item.seq, waiting_for="login", until=None)], fence=LOST),
+            events.settle([RunDead(seq=item.seq, letter=letter(item))], fence=LOST),
             store.states.keep(_memo(), b"1", fence=LOST),
         ):
             await raised(LeaseLost, attempt)
-        assert await events.due(T0) == [item]
+        assert (await events.due(T0)).items == [item]
         assert await events.dead() == []
         assert await store.states.memo(_memo()) is None
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from botkit.errors import Conflict, InvitationRefused, LeaseLost
 from botkit.model.invitations import Invitation, InvitationState
 from botkit.model.users import Account
-from tests.storage.conformance.bench import ME, T0, Suite, credential, event, lease, raised
+from tests.storage.conformance.bench import ME, T0, Suite, credential, event, forget, lease, raised
 
 if TYPE_CHECKING:
     from botkit.model.records import CredentialRow, Fence
@@ -74,7 +74,7 @@ class InvitationsConformance(Suite):
         stored = await _redeem(store, await lease(store), credential(gen=1))
         assert stored.gen == 1
         assert await store.accounts.get(ME) == GREETER
-        (due,) = await store.events.due(T0)
+        (due,) = (await store.events.due(T0)).items
         assert due.account_id == ME
         used = await store.invitations.get("01")
         assert used is not None
@@ -103,7 +103,7 @@ class InvitationsConformance(Suite):
         assert refused.why == "revoked"
         assert await store.accounts.listing() == []
         assert await store.credentials.listing() == []
-        assert await store.events.due(T0) == []
+        assert (await store.events.due(T0)).items == []
 
     async def test_a_conflict_or_a_lost_lease_uses_nothing_up(self, store: Store) -> None:
         await store.invitations.add(_invitation("01"))
@@ -137,8 +137,8 @@ class InvitationsConformance(Suite):
     async def test_what_has_been_over_for_long_is_forgotten(self, store: Store) -> None:
         await store.invitations.add(_invitation("01"))
         await store.invitations.add(_invitation("02", expires_at=T0 + DAY * 9))
-        assert await store.invitations.prune(before=T0 + DAY) == 0
-        assert await store.invitations.prune(before=T0 + DAY * 2) == 1
+        assert (await forget(store, invitations=T0 + DAY))["invitations"] == 0
+        assert (await forget(store, invitations=T0 + DAY * 2))["invitations"] == 1
         assert [one.id for one in await store.invitations.listing()] == ["02"]
 
 

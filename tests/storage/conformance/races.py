@@ -92,7 +92,7 @@ class RacesConformance(Suite):
         async with _rivals(open_rival) as rivals:
             given = await asyncio.gather(*(rival.events.append([event()]) for rival in rivals))
             assert len([seqs for seqs in given if seqs != [None]]) == 1
-            assert len(await rivals[0].events.due(T0)) == 1
+            assert len((await rivals[0].events.due(T0)).items) == 1
 
     async def test_one_of_sixteen_runs_of_a_step_sends(self, open_rival: OpenRival) -> None:
         async with _rivals(open_rival) as rivals:
@@ -118,7 +118,7 @@ class RacesConformance(Suite):
                         expected_rev=row.rev if row else 0,
                     )
                     try:
-                        await store.events.finish(done(seq, changes=(change,)), fence=fence)
+                        await store.events.settle([done(seq, changes=(change,))], fence=fence)
                     except Conflict:
                         continue
                     return
@@ -161,7 +161,9 @@ class RacesConformance(Suite):
         stale = StateChange(scope="bot", key="x", value=b"1", expected_rev=5)
         outcomes = await asyncio.gather(
             *(
-                store.events.finish(done(seq, changes=(stale,) if n % 3 == 0 else ()), fence=fence)
+                store.events.settle(
+                    [done(seq, changes=(stale,) if n % 3 == 0 else ())], fence=fence
+                )
                 for n, seq in enumerate(seqs)
                 if seq is not None
             ),
@@ -171,7 +173,7 @@ class RacesConformance(Suite):
         failed = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
         assert len(failed) == 7
         assert all(isinstance(outcome, Conflict) for outcome in failed)
-        assert len(await store.events.due(T0)) == 7 + 20
+        assert len((await store.events.due(T0)).items) == 7 + 20
 
     async def test_a_caller_reads_what_it_has_written(self, store: Store) -> None:
         async def write_and_read(n: int) -> bool:

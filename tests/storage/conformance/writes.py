@@ -7,10 +7,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from botkit.errors import Conflict, LeaseLost
-from botkit.model.records import Fence, WritePolicy, WriteState
-from tests.storage.conformance.bench import ME, T0, Suite, lease, raised, write
+from botkit.model.records import Fence, MissedRead, WriteMove, WritePolicy, WriteState
+from tests.storage.conformance.bench import ME, T0, Suite, forget, lease, raised, write
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from botkit.model.records import StoredWrite
     from botkit.ports import Store
 
@@ -72,7 +74,9 @@ class WritesConformance(Suite):
         await store.writes.begin(write(), now=T0, fence=fence)
         await aside(write(), WriteState.REJECTED, reason="no", now=T0 + S, fence=fence)
         assert (await _get(store)).state is WriteState.SENDING
-        await store.writes.requeue("step/1", reason="429", now=T0 + S, fence=fence)
+        await store.writes.move(
+            "step/1", WriteMove(to=WriteState.QUEUED, reason="429"), now=T0 + S, fence=fence
+        )
         await aside(write(), WriteState.REJECTED, reason="no", now=T0 + S, fence=fence)
         row = await _get(store)
         assert (row.state, row.reason, len(row.attempts)) == (WriteState.REJECTED, "no", 1)
@@ -80,9 +84,10 @@ class WritesConformance(Suite):
     async def test_a_confirmed_write_returns_what_it_returned(self, store: Store) -> None:
         fence = await lease(store)
         await store.writes.begin(write(), now=T0, fence=fence)
-        confirm = store.writes.confirm
-        await confirm("step/1", result_id="77", result=b'{"id":"77"}', now=T0 + S, fence=fence)
-        await confirm("step/1", result_id="78", result=b"{}", now=T0 + S, fence=None)
+        first = WriteMove(to=WriteState.CONFIRMED, result_id="77", result=b'{"id":"77"}')
+        await store.writes.move("step/1", first, now=T0 + S, fence=fence)
+        other = WriteMove(to=WriteState.CONFIRMED, result_id="78", result=b"{}")
+        await store.writes.move("step/1", other, now=T0 + S)
         again = await store.writes.begin(write(text="changed"), now=T0 + 2 * S, fence=fence)
         assert not again.fresh
         assert (again.state, again.result_id) == (WriteState.CONFIRMED, "77")
@@ -96,16 +101,28 @@ class WritesConformance(Suite):
     async def test_a_refused_write_stays_refused(self, store: Store) -> None:
         fence = await lease(store)
         await store.writes.begin(write(), now=T0, fence=fence)
-        await store.writes.reject("step/1", reason="403 duplicate", now=T0 + S, fence=fence)
+        await store.writes.move(
+            "step/1",
+            WriteMove(to=WriteState.REJECTED, reason="403 duplicate"),
+            now=T0 + S,
+            fence=fence,
+        )
         again = await store.writes.begin(write(), now=T0 + S, fence=fence)
         assert (again.fresh, again.state) == (False, WriteState.REJECTED)
         assert again.reason == "403 duplicate"
-        await raised(Conflict, store.writes.requeue("step/1", reason="", now=T0 + S, fence=fence))
+        await raised(
+            Conflict,
+            store.writes.move(
+                "step/1", WriteMove(to=WriteState.QUEUED, reason=""), now=T0 + S, fence=fence
+            ),
+        )
 
     async def test_a_write_that_surely_did_not_happen_is_sent_again(self, store: Store) -> None:
         fence = await lease(store)
         await store.writes.begin(write(), now=T0, fence=fence)
-        await store.writes.requeue("step/1", reason="429", now=T0 + S, fence=fence)
+        await store.writes.move(
+            "step/1", WriteMove(to=WriteState.QUEUED, reason="429"), now=T0 + S, fence=fence
+        )
         queued = await _get(store)
         assert (queued.state, queued.reason) == (WriteState.QUEUED, "429")
         again = await store.writes.begin(write(text="newer"), now=T0 + 9 * S, fence=fence)
@@ -117,14 +134,13 @@ class WritesConformance(Suite):
     async def test_reading_counts_stand_in_the_row(self, store: Store) -> None:
         fence = await lease(store)
         await store.writes.begin(write(), now=T0, fence=fence)
-        unsure = store.writes.uncertain
-        await unsure("step/1", reason="reset", now=T0, next_read_at=T0 + 5 * S, fence=fence)
+        await _doubt(store, "step/1", T0 + 5 * S, fence)
         uncertain = await _get(store)
         assert (uncertain.state, uncertain.next_read_at) == (WriteState.UNCERTAIN, T0 + 5 * S)
-        read = store.writes.record_read
-        await read("step/1", clean=False, now=T0 + 5 * S, next_read_at=T0 + 15 * S)
-        await read("step/1", clean=True, now=T0 + 15 * S, next_read_at=T0 + 60 * S)
-        await read("step/1", clean=True, now=T0 + 60 * S, next_read_at=None)
+        for clean, at, again in ((False, 5, 15), (True, 15, 60), (True, 60, None)):
+            next_read_at = None if again is None else T0 + again * S
+            missed = MissedRead(clean=clean, next_read_at=next_read_at)
+            await store.writes.move("step/1", missed, now=T0 + at * S)
         counted = await _get(store)
         assert (counted.reads, counted.clean_reads) == (3, 2)
         assert counted.first_clean_at == T0 + 15 * S
@@ -134,11 +150,14 @@ class WritesConformance(Suite):
     async def test_absent_is_sent_again_with_new_counts(self, store: Store) -> None:
         fence = await lease(store)
         await store.writes.begin(write(), now=T0, fence=fence)
-        unsure = store.writes.uncertain
-        await unsure("step/1", reason="reset", now=T0, next_read_at=T0 + S, fence=fence)
-        await store.writes.record_read("step/1", clean=True, now=T0 + S, next_read_at=T0)
-        await store.writes.set_state("step/1", WriteState.ABSENT, reason="not there", now=T0 + S)
-        await store.writes.requeue("step/1", reason="absent", now=T0 + S, fence=None)
+        await _doubt(store, "step/1", T0 + S, fence)
+        await store.writes.move("step/1", MissedRead(clean=True, next_read_at=T0), now=T0 + S)
+        await store.writes.move(
+            "step/1", WriteMove(to=WriteState.ABSENT, reason="not there"), now=T0 + S
+        )
+        await store.writes.move(
+            "step/1", WriteMove(to=WriteState.QUEUED, reason="absent"), now=T0 + S
+        )
         again = await store.writes.begin(write(), now=T0 + 2 * S, fence=fence)
         assert (again.reads, again.clean_reads, again.first_clean_at) == (0, 0, None)
         assert again.next_read_at is None
@@ -146,21 +165,40 @@ class WritesConformance(Suite):
     async def test_a_read_that_comes_after_the_end_changes_nothing(self, store: Store) -> None:
         fence = await lease(store)
         await store.writes.begin(write(), now=T0, fence=fence)
-        await store.writes.confirm("step/1", result_id="7", result=b"{}", now=T0, fence=fence)
+        await store.writes.move(
+            "step/1",
+            WriteMove(to=WriteState.CONFIRMED, result_id="7", result=b"{}"),
+            now=T0,
+            fence=fence,
+        )
         before = await _get(store)
-        await store.writes.record_read("step/1", clean=True, now=T0 + S, next_read_at=T0 + S)
+        await store.writes.move("step/1", MissedRead(clean=True, next_read_at=T0 + S), now=T0 + S)
         assert await _get(store) == before
 
     async def test_a_confirmed_write_cannot_become_anything_else(self, store: Store) -> None:
         fence = await lease(store)
         await store.writes.begin(write(), now=T0, fence=fence)
-        await store.writes.confirm("step/1", result_id="7", result=b"{}", now=T0, fence=fence)
+        await store.writes.move(
+            "step/1",
+            WriteMove(to=WriteState.CONFIRMED, result_id="7", result=b"{}"),
+            now=T0,
+            fence=fence,
+        )
         writes = store.writes
         for attempt in (
-            writes.reject("step/1", reason="x", now=T0, fence=fence),
-            writes.requeue("step/1", reason="x", now=T0, fence=fence),
-            writes.uncertain("step/1", reason="x", now=T0, next_read_at=T0, fence=fence),
-            writes.set_state("step/1", WriteState.UNRESOLVED, reason="x", now=T0),
+            writes.move(
+                "step/1", WriteMove(to=WriteState.REJECTED, reason="x"), now=T0, fence=fence
+            ),
+            writes.move(
+                "step/1", WriteMove(to=WriteState.QUEUED, reason="x"), now=T0, fence=fence
+            ),
+            writes.move(
+                "step/1",
+                WriteMove(to=WriteState.UNCERTAIN, reason="x", next_read_at=T0),
+                now=T0,
+                fence=fence,
+            ),
+            writes.move("step/1", WriteMove(to=WriteState.UNRESOLVED, reason="x"), now=T0),
         ):
             await raised(Conflict, attempt)
         assert (await _get(store)).state is WriteState.CONFIRMED
@@ -168,9 +206,11 @@ class WritesConformance(Suite):
     async def test_a_write_that_is_not_on_record_is_a_conflict(self, store: Store) -> None:
         writes = store.writes
         for attempt in (
-            writes.confirm("none", result_id="7", result=b"{}", now=T0, fence=None),
-            writes.reject("none", reason="x", now=T0, fence=None),
-            writes.record_read("none", clean=True, now=T0, next_read_at=None),
+            writes.move(
+                "none", WriteMove(to=WriteState.CONFIRMED, result_id="7", result=b"{}"), now=T0
+            ),
+            writes.move("none", WriteMove(to=WriteState.REJECTED, reason="x"), now=T0),
+            writes.move("none", MissedRead(clean=True, next_read_at=None), now=T0),
         ):
             await raised(Conflict, attempt)
 
@@ -180,9 +220,13 @@ class WritesConformance(Suite):
         fence = await lease(store)
         for name in ("a", "b", "c"):
             await store.writes.begin(write(name), now=T0, fence=fence)
-        await store.writes.confirm("a", result_id="7", result=b"{}", now=T0, fence=fence)
-        unsure = store.writes.uncertain
-        await unsure("b", reason="reset", now=T0, next_read_at=T0 + 5 * S, fence=fence)
+        await store.writes.move(
+            "a",
+            WriteMove(to=WriteState.CONFIRMED, result_id="7", result=b"{}"),
+            now=T0,
+            fence=fence,
+        )
+        await _doubt(store, "b", T0 + 5 * S, fence)
         await raised(LeaseLost, store.writes.recover(now=T0 + S, fence=LOST))
         found = await store.writes.recover(now=T0 + S, fence=fence)
         assert [(row.id, row.state) for row in found] == [
@@ -196,11 +240,14 @@ class WritesConformance(Suite):
     async def test_a_person_can_decide(self, store: Store) -> None:
         fence = await lease(store)
         await store.writes.begin(write(), now=T0, fence=fence)
-        unsure = store.writes.uncertain
-        await unsure("step/1", reason="reset", now=T0, next_read_at=T0, fence=fence)
-        await store.writes.set_state("step/1", WriteState.UNRESOLVED, reason="hold", now=T0)
+        await _doubt(store, "step/1", T0, fence)
+        await store.writes.move(
+            "step/1", WriteMove(to=WriteState.UNRESOLVED, reason="hold"), now=T0
+        )
         assert (await _get(store)).state is WriteState.UNRESOLVED
-        await store.writes.set_state("step/1", WriteState.EXPIRED, reason="gave up", now=T0)
+        await store.writes.move(
+            "step/1", WriteMove(to=WriteState.EXPIRED, reason="gave up"), now=T0
+        )
         row = await _get(store)
         assert (row.state, row.reason, row.next_read_at) == (WriteState.EXPIRED, "gave up", None)
 
@@ -208,7 +255,9 @@ class WritesConformance(Suite):
         fence = await lease(store)
         for name, account in (("a", ME), ("b", "2"), ("c", ME)):
             await store.writes.begin(write(name, account_id=account), now=T0, fence=fence)
-        await store.writes.reject("a", reason="no", now=T0, fence=fence)
+        await store.writes.move(
+            "a", WriteMove(to=WriteState.REJECTED, reason="no"), now=T0, fence=fence
+        )
         listing = store.writes.listing
         assert [row.id for row in await listing()] == ["c", "b", "a"]
         assert [row.id for row in await listing(account_id=ME)] == ["c", "a"]
@@ -240,9 +289,8 @@ class WritesConformance(Suite):
     async def test_only_final_writes_are_forgotten_and_only_old_ones(self, store: Store) -> None:
         fence = await lease(store)
         await _one_of_each(store, fence)
-        assert await store.writes.prune(before=T0) == 0
-        assert await store.writes.prune(before=T0 + S, limit=1) == 1
-        assert await store.writes.prune(before=T0 + S) == 2
+        assert (await forget(store, writes=T0))["writes"] == 0
+        assert (await forget(store, writes=T0 + S))["writes"] == 3
         left = {row.id for row in await store.writes.listing()}
         assert left == {"sending", "uncertain", "unresolved", "queued", "absent"}
 
@@ -253,18 +301,35 @@ async def _get(store: Store, write_id: str = "step/1") -> StoredWrite:
     return row
 
 
+async def _doubt(store: Store, write_id: str, next_read_at: datetime, fence: Fence) -> None:
+    doubt = WriteMove(to=WriteState.UNCERTAIN, reason="reset", next_read_at=next_read_at)
+    await store.writes.move(write_id, doubt, now=T0, fence=fence)
+
+
 async def _one_of_each(store: Store, fence: Fence) -> None:
     names = ("confirmed", "rejected", "uncertain", "unresolved", "queued", "absent", "expired")
     writes = store.writes
     for name in ("sending", *names):
         await writes.begin(write(name), now=T0, fence=fence)
-    await writes.confirm("confirmed", result_id="7", result=b"{}", now=T0, fence=fence)
-    await writes.reject("rejected", reason="no", now=T0, fence=fence)
-    await writes.uncertain("uncertain", reason="?", now=T0, next_read_at=T0, fence=fence)
-    await writes.requeue("queued", reason="429", now=T0, fence=fence)
+    await writes.move(
+        "confirmed",
+        WriteMove(to=WriteState.CONFIRMED, result_id="7", result=b"{}"),
+        now=T0,
+        fence=fence,
+    )
+    await writes.move(
+        "rejected", WriteMove(to=WriteState.REJECTED, reason="no"), now=T0, fence=fence
+    )
+    await writes.move(
+        "uncertain",
+        WriteMove(to=WriteState.UNCERTAIN, reason="?", next_read_at=T0),
+        now=T0,
+        fence=fence,
+    )
+    await writes.move("queued", WriteMove(to=WriteState.QUEUED, reason="429"), now=T0, fence=fence)
     for name, state in (
         ("unresolved", WriteState.UNRESOLVED),
         ("absent", WriteState.ABSENT),
         ("expired", WriteState.EXPIRED),
     ):
-        await writes.set_state(name, state, reason="x", now=T0)
+        await writes.move(name, WriteMove(to=state, reason="x"), now=T0)

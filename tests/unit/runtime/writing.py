@@ -16,7 +16,7 @@ import msgspec
 from botkit.errors import Forbidden, OutcomeUnknown, Parked, ServerError
 from botkit.model.events import Mention
 from botkit.model.posts import Post
-from botkit.model.records import Fence, NewEvent, StoredWrite, WriteState
+from botkit.model.records import Fence, NewEvent, RunParked, StoredWrite, WriteState
 from botkit.model.tokens import CredentialKind
 from botkit.model.users import User
 from botkit.ports import Store
@@ -420,8 +420,9 @@ async def park(office: Office, waiting_for: str, key: str = "post/1/0") -> None:
     event = NewEvent(account_id=ME, key=key, kind="mention", lane=key, body=b"{}", at=T0)
     (seq,) = await office.store.events.append([event])
     assert seq is not None
-    await office.store.events.park(
-        seq, waiting_for=waiting_for, until=T0 + timedelta(days=1), fence=office.lease
+    await office.store.events.settle(
+        [RunParked(seq=seq, waiting_for=waiting_for, until=T0 + timedelta(days=1))],
+        fence=office.lease,
     )
 
 

@@ -376,7 +376,7 @@ async def test_a_login_after_one_that_was_removed_is_told_of_too(desk):
 async def test_without_a_bot_the_event_waits_for_the_one_that_runs(desk):
     await authorize(desk, None)
 
-    (event,) = await desk.store.events.due(SystemClock().now())
+    (event,) = (await desk.store.events.due(SystemClock().now())).items
     assert event.key.startswith("authorized/OAuth2UserToken/1/")
 
 

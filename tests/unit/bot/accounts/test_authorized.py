@@ -15,7 +15,7 @@ from botkit import Account, Actions, Authorized, Bot, BotState, Clock, Mention, 
 from botkit.bot.accounts.authorized import handles_authorized, run_authorized
 from botkit.bot.compose_client import open_the_vault, open_x
 from botkit.errors import NotDeclared
-from botkit.model.records import EventState, WritePolicy
+from botkit.model.records import EventState, RunEnd, RunParked, WritePolicy
 from botkit.sandbox import VirtualClock
 
 
@@ -267,14 +267,14 @@ async def test_the_event_is_held_for_as_long_as_its_handler_takes(place, monkeyp
     bot = Bot("greeter")
     held: list[datetime] = []
     again = asyncio.Event()
-    park = place.store.events.park
+    settle = place.store.events.settle
 
-    async def parked(seq: int, **how: Any) -> None:
-        await park(seq, **how)
-        held.append(how["until"])
+    async def watched(ends: list[RunEnd], **how: Any) -> None:
+        await settle(ends, **how)
+        held.extend(end.until for end in ends if isinstance(end, RunParked))
         again.set()
 
-    monkeypatch.setattr(place.store.events, "park", parked)
+    monkeypatch.setattr(place.store.events, "settle", watched)
 
     @bot.on(Authorized)
     async def welcome(event: Authorized) -> None:

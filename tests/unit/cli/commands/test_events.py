@@ -12,7 +12,7 @@ import pytest
 
 from botkit.cli import main
 from botkit.client.system import SystemClock
-from botkit.model.records import EventState
+from botkit.model.records import EventState, RunDead, RunParked
 from botkit.model.users import Account
 from botkit.storage import open_store
 from tests.storage.conformance.bench import ME, T0, done, event, lease, letter
@@ -55,12 +55,14 @@ class Counter:
             body = json.dumps({"post": {"text": TEXT}}).encode()
             kinds = ("new", "done", "dead", "dead too", "parked")
             await store.events.append([event(key, body=body) for key in kinds])
-            items = {item.key: item for item in await store.events.due(T0)}
-            await store.events.finish(done(items["done"]), fence=fence)
+            items = {item.key: item for item in (await store.events.due(T0)).items}
+            await store.events.settle([done(items["done"])], fence=fence)
             for key in ("dead", "dead too"):
-                await store.events.bury(items[key].seq, letter(items[key]), fence=fence)
-            await store.events.park(
-                items["parked"].seq, waiting_for="login", until=None, fence=fence
+                await store.events.settle(
+                    [RunDead(seq=items[key].seq, letter=letter(items[key]))], fence=fence
+                )
+            await store.events.settle(
+                [RunParked(seq=items["parked"].seq, waiting_for="login", until=None)], fence=fence
             )
 
 

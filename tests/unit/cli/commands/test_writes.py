@@ -10,7 +10,7 @@ import pytest
 
 from botkit.cli import main
 from botkit.client.system import SystemClock
-from botkit.model.records import EventState, WriteState
+from botkit.model.records import EventState, WriteMove, WriteState
 from botkit.storage import open_store
 from tests.storage.conformance.bench import T0, event, lease, write
 
@@ -49,11 +49,14 @@ class Journal:
                 await store.writes.begin(
                     write(name, text="hi\x1b[31m", event_key="post/1/1"), now=T0, fence=fence
                 )
-            made = store.writes.confirm
-            await made("sure", result_id="77", result=b"{}", now=T0, fence=fence)
+            made = WriteMove(to=WriteState.CONFIRMED, result_id="77", result=b"{}")
+            await store.writes.move("sure", made, now=T0, fence=fence)
             for name in ("unsure", "asked"):
-                await store.writes.uncertain(
-                    name, reason="no answer", next_read_at=T0, now=T0, fence=fence
+                await store.writes.move(
+                    name,
+                    WriteMove(to=WriteState.UNCERTAIN, reason="no answer", next_read_at=T0),
+                    now=T0,
+                    fence=fence,
                 )
             await store.events.append([event("post/1/1")])
 

@@ -138,11 +138,11 @@ async def test_nothing_is_lost_while_the_store_cannot_be_used(
             raise StoreUnavailable("disk full")
 
     async with bench(tmp_path, wired(counts)) as bot:
-        whole = bot.store.events.finish_many
+        whole = bot.store.events.settle
         marks = bot.store.events.mark_running
         faults: list[Exception] = [StoreUnavailable("disk full")] * 3
 
-        async def faulty_finish(*args: Any, **named: Any) -> None:
+        async def faulty_settle(*args: Any, **named: Any) -> None:
             if faults:
                 raise faults.pop()
             await whole(*args, **named)
@@ -152,7 +152,7 @@ async def test_nothing_is_lost_while_the_store_cannot_be_used(
                 raise faults.pop()
             await marks(*args, **named)
 
-        monkeypatch.setattr(bot.store.events, "finish_many", faulty_finish)
+        monkeypatch.setattr(bot.store.events, "settle", faulty_settle)
         monkeypatch.setattr(bot.store.events, "mark_running", faulty_marks)
         await bot.record(mention())
         await bot.later(30)
@@ -270,7 +270,7 @@ async def test_stopping_lets_handlers_finish(tmp_path: Path) -> None:
             await turns()
             gate.open("1", "2")
         assert stopping.result() == []
-        left = await bot.store.events.due(bot.clock.now())
+        left = (await bot.store.events.due(bot.clock.now())).items
     assert gate.order == ["1"]
     assert [one.key for one in left] == ["post/2/0"]
 
@@ -289,7 +289,7 @@ async def test_stopping_cancels_what_does_not_finish_and_its_event_runs_at_the_n
         assert bot.outcomes == []
         left = await bot.store.events.count_unclean(fence=bot.lease.fence())
         assert left == []
-        due = await bot.store.events.due(bot.clock.now())
+        due = (await bot.store.events.due(bot.clock.now())).items
     assert [(one.key, one.unclean, one.attempts) for one in due] == [(KEY, 0, 0)]
 
 
@@ -324,10 +324,10 @@ async def test_what_cannot_be_given_back_at_the_stop_is_said_and_survived(
         await bot.record(mention())
         await calm(bot)
 
-        async def park(*args: Any, **named: Any) -> None:
+        async def settle(*args: Any, **named: Any) -> None:
             raise StoreUnavailable("full")
 
-        monkeypatch.setattr(bot.store.events, "park", park)
+        monkeypatch.setattr(bot.store.events, "settle", settle)
         assert await bot.dispatcher.stop(0) == []
         assert bot.outcomes == []
 
@@ -419,7 +419,7 @@ async def test_an_event_that_was_about_to_run_at_the_stop_is_not_held_against_it
         await bot.dispatcher.stop(0)
         await bot.record(mention("101"))
         assert await bot.store.events.count_unclean(fence=bot.lease.fence()) == []
-        due = await bot.store.events.due(bot.clock.now())
+        due = (await bot.store.events.due(bot.clock.now())).items
     assert sorted(one.key for one in due) == [KEY, "post/101/0"]
 
 

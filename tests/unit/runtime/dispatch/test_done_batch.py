@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from botkit.model.records import Finish
+from botkit.model.records import RunDone
 from botkit.runtime.dispatch.done_batch import DoneBatch
 from botkit.runtime.intake.lanes import Job
 from botkit.sandbox.harness.clock import VirtualClock
@@ -32,7 +32,7 @@ class Commits:
             settled=self.settle,
         )
 
-    async def commit(self, finishes: Sequence[Finish]) -> None:
+    async def commit(self, finishes: Sequence[RunDone]) -> None:
         self.own.append([finish.seq for finish in finishes])
 
     def settle(self) -> None:
@@ -41,7 +41,7 @@ class Commits:
     def end(self, *seqs: int) -> None:
         for seq in seqs:
             job = Job(seq=seq, account_id=BOT, key=str(seq), kind="mention", lane="l")
-            self.rides.add(job, Finish(seq=seq, account_id=BOT, key=str(seq)))
+            self.rides.add(job, RunDone(seq=seq))
 
 
 @asynccontextmanager

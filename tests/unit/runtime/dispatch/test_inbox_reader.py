@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from botkit.model.records import Fence, InboxItem
+from botkit.model.records import Fence, InboxItem, InboxPage
 from botkit.runtime.dispatch.inbox_reader import InboxReader
 from botkit.runtime.intake.lanes import Job
 from botkit.sandbox.harness.clock import VirtualClock
@@ -30,23 +30,17 @@ class Shelf:
         self.asked: list[int] = []
         self.open = asyncio.Event()
         self.open.set()
-        self.looking = asyncio.Event()
-        self.looking.set()
 
-    async def due(self, now: datetime, *, after_seq: int = 0, limit: int = 500) -> list[InboxItem]:
+    async def due(self, now: datetime, *, after_seq: int = 0, limit: int = 500) -> InboxPage:
         self.asked.append(after_seq)
         found = [
             item(seq)
             for seq, at in sorted(self.rows.items())
             if seq > after_seq and (at is None or at <= now)
         ]
-        await self.open.wait()
-        return found[:limit]
-
-    async def next_due(self, now: datetime) -> datetime | None:
         later = [at for at in self.rows.values() if at is not None and at > now]
-        await self.looking.wait()
-        return min(later, default=None)
+        await self.open.wait()
+        return InboxPage(items=found[:limit], next_at=min(later, default=None))
 
 
 def item(seq: int) -> InboxItem:
@@ -231,16 +225,16 @@ async def test_what_is_due_already_is_read_at_once() -> None:
     assert on.taken == [1]
 
 
-async def test_a_time_learned_while_the_next_is_looked_up_is_not_forgotten() -> None:
+async def test_a_time_learned_while_a_page_is_read_is_not_forgotten() -> None:
     setting = Setting(10)
-    setting.shelf.looking.clear()
+    setting.shelf.open.clear()
     async with asyncio.TaskGroup() as group:
         running = group.create_task(setting.feeder.run())
         await turns()
         soon = setting.clock.now() + timedelta(seconds=5)
         setting.feeder.later(soon)
         setting.shelf.rows[1] = soon
-        setting.shelf.looking.set()
+        setting.shelf.open.set()
         await setting.clock.advance(6)
         running.cancel()
     assert setting.taken == [1]

@@ -25,7 +25,7 @@ from botkit.errors import (
 )
 from botkit.model.events import DirectMessage, Mention, PostSeen, Signal
 from botkit.model.messages import Message
-from botkit.model.records import EventState
+from botkit.model.records import EventState, RunDone
 from botkit.model.users import User
 from botkit.ports import Actions
 from botkit.sandbox.harness.clock import VirtualClock
@@ -350,15 +350,15 @@ async def test_state_that_moved_on_makes_the_event_run_again(
     wiring = FakeWiring(Ping)
     wiring.on(Mention, counts)
     async with bench(tmp_path, wiring) as bot:
-        whole = bot.store.events.finish
+        whole = bot.store.events.settle
         faults: list[Exception] = [Conflict("moved"), Conflict("moved")]
 
-        async def finish(*args: Any, **named: Any) -> None:
-            if faults:
+        async def settle(*args: Any, **named: Any) -> None:
+            if faults and isinstance(args[0][0], RunDone):
                 raise faults.pop()
             await whole(*args, **named)
 
-        monkeypatch.setattr(bot.store.events, "finish", finish)
+        monkeypatch.setattr(bot.store.events, "settle", settle)
         await bot.handle(mention())
         assert runs == ["100"] * 3
         faults += [Conflict("moved")] * 100

@@ -193,16 +193,17 @@ async def test_what_was_left_unfinished_by_a_kill_is_looked_up_at_the_next_start
     assert [event.author for event in seen] == [ADA]
 
 
-@pytest.mark.parametrize("method", ["amend", "bury", "park"])
+@pytest.mark.parametrize("end", ["amended", "dead", "parked"])
 async def test_what_cannot_be_stored_is_looked_up_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
     wiring, _ = watching()
-    author = User(id="666", username="", name="") if method == "bury" else NAMELESS
+    author = User(id="666", username="", name="") if end == "dead" else NAMELESS
+    method = "amend" if end == "amended" else "settle"
     async with bench(tmp_path, wiring) as bot:
         whole = getattr(bot.store.events, method)
         faults: list[Exception] = [StoreUnavailable("full")]
-        if method == "park":
+        if end == "parked":
             bot.lookup.faults += [ServerError("busy", status=503)] * 2
 
         async def faulty(*args: Any, **named: Any) -> None:
@@ -215,7 +216,7 @@ async def test_what_cannot_be_stored_is_looked_up_again(
         await bot.later(60)
         row = (await bot.store.events.get("post/100/0"))[0]
     assert faults == []
-    assert row.state is (EventState.DEAD if method == "bury" else EventState.DONE)
+    assert row.state is (EventState.DEAD if end == "dead" else EventState.DONE)
 
 
 async def test_a_look_up_that_cannot_use_the_store_is_made_again(tmp_path: Path) -> None:

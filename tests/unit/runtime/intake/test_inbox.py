@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from botkit.model.records import Finish
+    from botkit.model.records import RunEnd
     from botkit.runtime.intake.lanes import Job
 
 _MINUTE = timedelta(minutes=1)
@@ -43,8 +43,8 @@ class Heap:
             settled=lambda: None,
         )
 
-    async def never(self, finishes: Sequence[Finish]) -> None:
-        raise AssertionError(finishes)
+    async def never(self, ends: Sequence[RunEnd]) -> None:
+        raise AssertionError(ends)
 
     def offer(self, jobs: Iterable[Job]) -> None:
         self.jobs.extend(jobs)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from botkit.model.records import Gap, StoredUser
-from botkit.runtime.life.lifecycle import RuntimePace
+from botkit.model.records import Gap, StoredUser, WriteMove, WriteState
+from botkit.runtime.life.lifecycle import _KEEP_FOR, RuntimePace
 from botkit.sandbox.harness.clock import VirtualClock
+from tests.storage.conformance.bench import lease, write
 from tests.unit.runtime.fakes import BOT, Gate, mention, wired
 from tests.unit.runtime.living import greeting, running
 
@@ -34,24 +35,20 @@ async def test_old_events_are_forgotten_and_young_ones_kept(tmp_path: Path) -> N
     assert [one.key for one in left] == ["post/9001/0"]
 
 
-async def test_old_writes_are_forgotten_in_turns(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_writes_are_kept_for_ninety_days(tmp_path: Path) -> None:
     wiring, _ = greeting()
-    pruned = [3, 1000, 1000]
-    asked: list[timedelta] = []
-
-    async def prune(*, before: Any) -> int:
-        asked.append(alive.clock.now() - before)
-        return pruned.pop() if pruned else 0
-
+    days = timedelta(days=1)
     async with running(tmp_path, wiring) as alive:
-        monkeypatch.setattr(alive.bench.store.writes, "prune", prune)
-        await alive.clock.at_rest()
-        asked.clear()
-        pruned[:] = [3, 1000, 1000]
-        await alive.runtime._prune()
-    assert asked == [timedelta(days=90)] * 3
+        store, now = alive.bench.store, alive.clock.now()
+        fence = await lease(store, "test")
+        for age in (89, 91):
+            at = now - age * days
+            await store.writes.begin(write(str(age)), now=at, fence=fence)
+            sure = WriteMove(to=WriteState.CONFIRMED, result_id=str(age), result=b"{}")
+            await store.writes.move(str(age), sure, now=at, fence=fence)
+        await store.prune(_KEEP_FOR, now=now)
+        left = await store.writes.listing()
+    assert [row.id for row in left] == ["89"]
 
 
 async def test_users_gaps_and_spending_are_kept_as_long_as_somebody_asks(tmp_path: Path) -> None:
@@ -66,7 +63,7 @@ async def test_users_gaps_and_spending_are_kept_as_long_as_somebody_asks(tmp_pat
             gap = await store.progress.open_gap(Gap(source="s", account_id=BOT, since=at))
             await store.progress.close_gap(gap, until=at, state="polled", reason="")
             await store.ledger.spend(BOT, now=at, reads_usd=Decimal(1), writes_usd=Decimal(0))
-        await alive.runtime._prune()
+        await store.prune(_KEEP_FOR, now=now)
         long_ago = now - 365 * days
         users = await store.accounts.cached_users(["1", "3", "100"], since=long_ago)
         gaps = await store.progress.gaps()

@@ -31,7 +31,9 @@ from botkit.model.records import (
     Fence,
     NewEvent,
     NewWrite,
+    RunDead,
     StoredWrite,
+    WriteMove,
     WritePolicy,
     WriteState,
 )
@@ -191,7 +193,7 @@ async def test_an_event_that_a_person_retries_asks_again_what_was_refused(office
         attempts=1,
         at=T0,
     )
-    await office.store.events.bury(seq, letter, fence=office.lease)
+    await office.store.events.settle([RunDead(seq=seq, letter=letter)], fence=office.lease)
     office.x.holdings = {CredentialKind.OAUTH2: ("tweet.read", "tweet.write", "users.read")}
     with pytest.raises(MissingScope):
         await office.outbox.perform(step)
@@ -203,8 +205,8 @@ async def test_what_a_person_cancelled_stays_cancelled(office: Office) -> None:
     office.x.script = [TransportError("no route", kind="connect")]
     step = reply_step()
     await waits(office, step)
-    await office.store.writes.reject(
-        step.id, reason="cancelled by the operator", now=T0, fence=None
+    await office.store.writes.move(
+        step.id, WriteMove(to=WriteState.REJECTED, reason="cancelled by the operator"), now=T0
     )
     with pytest.raises(Forbidden, match="cancelled by the operator"):
         await office.outbox.perform(step)

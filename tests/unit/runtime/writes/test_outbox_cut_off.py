@@ -18,6 +18,7 @@ from botkit.errors import (
 )
 from botkit.model.records import (
     Fence,
+    WriteMove,
     WriteState,
 )
 from botkit.runtime.writes.steps import Step
@@ -148,8 +149,11 @@ async def test_a_row_that_is_absent_is_sent_again_though_the_process_ended_there
     for n in (0, 1):
         step = post_step(f"text {n}", n=n)
         await office.store.writes.begin(step.to_write(), now=T0, fence=office.lease)
-        await office.store.writes.set_state(
-            step.id, WriteState.ABSENT, reason="not shown", now=T0, fence=office.lease
+        await office.store.writes.move(
+            step.id,
+            WriteMove(to=WriteState.ABSENT, reason="not shown"),
+            now=T0,
+            fence=office.lease,
         )
     await office.outbox.perform(post_step("text 0"))
     assert await office.outbox.recover() == 0
@@ -170,15 +174,15 @@ async def test_another_process_that_has_the_lease_keeps_this_one_from_sending(
 async def test_an_answer_is_stored_when_the_store_can_be_used_again(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = office.store.writes.confirm
+    real = office.store.writes.move
     failures = [StoreUnavailable("disk full") for _ in range(7)]
 
-    async def confirm(*args: object, **kwargs: object) -> None:
+    async def move(*args: object, **kwargs: object) -> None:
         if failures:
             raise failures.pop()
         await real(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(office.store.writes, "confirm", confirm)
+    monkeypatch.setattr(office.store.writes, "move", move)
     step = reply_step()
     write = await office.outbox.perform(step)
     assert write.state is WriteState.CONFIRMED
@@ -220,8 +224,11 @@ async def test_a_row_that_moved_on_meanwhile_is_not_overwritten(office: Office) 
     step = reply_step()
     handler = office.spawn(office.outbox.perform(step))
     await office.x.asked.wait()
-    await office.store.writes.confirm(
-        step.id, result_id="7", result=b"{}", now=T0, fence=office.lease
+    await office.store.writes.move(
+        step.id,
+        WriteMove(to=WriteState.CONFIRMED, result_id="7", result=b"{}"),
+        now=T0,
+        fence=office.lease,
     )
     office.x.gate.set()
     with pytest.raises(Conflict):

@@ -21,7 +21,7 @@ from botkit.errors import (
 )
 from botkit.model.messages import Message
 from botkit.model.posts import Post
-from botkit.model.records import Fence, StoredWrite, WritePolicy, WriteState
+from botkit.model.records import Fence, StoredWrite, WriteMove, WritePolicy, WriteState
 from botkit.protocol.api import requests
 from botkit.protocol.api.responses import Response
 from botkit.runtime.writes.steps import Step
@@ -300,8 +300,11 @@ async def test_a_post_from_long_before_the_sending_does_not_count(office: Office
     await doubt(office, step, RESET)
     old = post_step("of long ago", n=1)
     await office.store.writes.begin(old.to_write(), now=T0, fence=office.lease)
-    await office.store.writes.uncertain(
-        old.id, reason="?", now=T0, next_read_at=office.clock.now(), fence=office.lease
+    await office.store.writes.move(
+        old.id,
+        WriteMove(to=WriteState.UNCERTAIN, reason="?", next_read_at=office.clock.now()),
+        now=T0,
+        fence=office.lease,
     )
     await office.reconciler.settle_due()
     assert await office.state(step) is WriteState.UNCERTAIN
@@ -353,10 +356,9 @@ async def test_what_may_be_of_a_write_under_way_is_not_given_to_another(office: 
     await office.reconciler.settle_due()
     row = await office.row(first)
     assert (row.state, row.reads, row.clean_reads) == (WriteState.UNCERTAIN, 1, 0)
-    await office.store.writes.confirm(
+    await office.store.writes.move(
         second.id,
-        result_id=office.x.posts[0]["id"],
-        result=b"{}",
+        WriteMove(to=WriteState.CONFIRMED, result_id=office.x.posts[0]["id"], result=b"{}"),
         now=office.clock.now(),
         fence=office.lease,
     )
@@ -473,14 +475,14 @@ async def test_the_fault_of_one_account_does_not_keep_another_from_being_settled
     await doubt(office, mine)
     await doubt(office, other)
     office.clock.move(5)
-    real = office.store.writes.confirm
+    real = office.store.writes.move
 
-    async def confirm(write_id: str, **more: Any) -> None:
+    async def move(write_id: str, *how: Any, **more: Any) -> None:
         if write_id == mine.id:
             raise Conflict("a person settled it meanwhile")
-        await real(write_id, **more)
+        await real(write_id, *how, **more)
 
-    monkeypatch.setattr(office.store.writes, "confirm", confirm)
+    monkeypatch.setattr(office.store.writes, "move", move)
     with pytest.raises(Conflict):
         await office.reconciler.settle_due()
     assert await office.state(other) is WriteState.CONFIRMED

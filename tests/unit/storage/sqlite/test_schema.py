@@ -111,7 +111,7 @@ async def test_events_of_a_store_that_kept_their_end_in_their_row_come_along(
         assert [found[key].run for key in "abcd"] == [0, 0, 0, 4]
         counts = await store.events.counts()
         assert counts == {"waiting": 1, "parked": 0, "dead": 1, "done": 1, "dropped": 1}
-        assert [item.seq for item in await store.events.due(T0)] == [2]
+        assert [item.seq for item in (await store.events.due(T0)).items] == [2]
         assert await store.events.append([event("a"), event("e")]) == [None, 6]
 
 

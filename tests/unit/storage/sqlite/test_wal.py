@@ -47,7 +47,7 @@ async def test_a_log_in_use_is_lengthened_once_and_not_for_each_commit(tmp_path:
             lengths.add(await _length(path))
         assert len(lengths) == 1
         assert AHEAD < lengths.pop() < 2 * AHEAD
-        assert len(await store.events.due(T0)) == 140
+        assert len((await store.events.due(T0)).items) == 140
 
 
 async def test_large_commits_lengthen_the_log_themselves(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ async def test_a_lengthened_log_is_read_right_after_a_kill(tmp_path: Path) -> No
             await asyncio.to_thread(Path(f"{copy}{suffix}").write_bytes, content)
             await asyncio.to_thread(Path(f"{copy}{suffix}").chmod, 0o600)
     async with open_store(f"sqlite:///{copy}", clock=SuiteClock()) as store:
-        assert len(await store.events.due(T0)) == 60
+        assert len((await store.events.due(T0)).items) == 60
 
 
 async def test_a_nearly_full_volume_is_left_its_room(
@@ -110,7 +110,7 @@ async def test_a_log_that_cannot_be_looked_after_is_tried_again_later(
         await _commits(store, 3, "more")
         await store.changed()
         assert keeper.patience_s == wal.IDLE_S
-        assert len(await store.events.due(T0)) == 6
+        assert len((await store.events.due(T0)).items) == 6
 
 
 async def test_a_reader_that_stays_does_not_make_every_commit_copy_the_log(

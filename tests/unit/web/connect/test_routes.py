@@ -27,6 +27,7 @@ from botkit.storage import Vault, open_store
 from botkit.web.bot_site import BOT_SITE
 from botkit.web.connect.routes import Connect, Connecting
 from botkit.web.server import WebServer
+from tests.storage.conformance.bench import forget
 from tests.unit.web.browsing import Answered, send
 
 FORM = "Content-Type: application/x-www-form-urlencoded"
@@ -390,7 +391,7 @@ async def test_an_invitation_that_is_taken_back_during_the_exchange_stores_nothi
 
 async def test_an_invitation_that_is_gone_ends_the_login_before_the_exchange(place: Place) -> None:
     state = await place.begin(await place.invite(life=timedelta(seconds=1)))
-    await place.store.invitations.prune(before=place.clock.now() + timedelta(days=1))
+    await forget(place.store, invitations=place.clock.now() + timedelta(days=1))
     answer = await place.get(f"/connect/callback?code=c&state={state}")
     assert answer.status == 404
     assert place.x.exchanges == 0

@@ -1,0 +1,256 @@
+"""The inbox, the record of events and the dead letters.
+
+`event` is the record (it is the dedup, kept for seven days) and is written once; `ended` says how
+an event ended, apart so that a done mark touches little; `inbox` holds what is not finished. Queue
+0 of the inbox is due, queue 1 is set aside for a time or a cause, so that a backlog of either does
+not slow the other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
+
+from botkit.model.records import DeadLetter, EventState, InboxItem, StoredEvent
+from botkit.storage.sql.values import from_us, from_us_or_none
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from botkit.model.records import Fence
+    from botkit.storage.sql.transaction import SqlEngine, SqlReader, Transaction
+
+__all__ = ["ITEM", "SqlEvents", "inbox_items"]
+
+ITEM: Final = """
+SELECT e.seq, e.account_id, e.key, e.kind, e.lane, e.body, e.at, e.source, e.cause,
+  i.attempts, i.unclean, e.run, i.not_before, i.waiting_for
+FROM inbox i JOIN event e ON e.seq = i.seq
+"""
+"""The columns of what `inbox_items` makes."""
+_EVENT = """
+SELECT e.seq, e.account_id, e.key, e.kind, e.lane, e.body, e.at, e.recorded_at, e.source, e.cause,
+  coalesce(d.state, 'waiting'), coalesce(d.note, i.reason, ''),
+  coalesce(d.attempts, i.attempts, 0), e.run, i.not_before, coalesce(i.waiting_for, '')
+FROM event e LEFT JOIN ended d ON d.seq = e.seq
+LEFT JOIN inbox i ON i.queue IN (0, 1) AND i.seq = e.seq
+"""
+_WAITING = """
+SELECT e.seq, e.account_id, e.key, e.kind, e.lane, e.body, e.at, e.recorded_at, e.source, e.cause,
+  'waiting', i.reason, i.attempts, e.run, i.not_before, i.waiting_for
+FROM inbox i JOIN event e ON e.seq = i.seq
+"""
+_ENDED = """
+SELECT e.seq, e.account_id, e.key, e.kind, e.lane, e.body, e.at, e.recorded_at, e.source, e.cause,
+  d.state, d.note, d.attempts, e.run, NULL, ''
+FROM ended d JOIN event e ON e.seq = d.seq
+"""
+_OF_ACCOUNT = "(?1 IS NULL OR e.account_id = ?1)"
+_LISTINGS: Final = {
+    None: f"{_EVENT} WHERE true",
+    EventState.WAITING: f"{_WAITING} WHERE true",
+    EventState.DEAD: f"{_ENDED} WHERE d.seq IN (SELECT seq FROM dead)",  # noqa: S608
+    EventState.DONE: f"{_ENDED} WHERE d.state = 'done'",
+    EventState.DROPPED: f"{_ENDED} WHERE d.state = 'dropped'",
+}
+_BY_KEY = f"{_EVENT} WHERE e.key = ?2 AND {_OF_ACCOUNT} ORDER BY e.account_id"
+_DROP = """
+INSERT INTO ended SELECT seq, 'dropped', ?2, 0 FROM event WHERE seq = ?1
+ON CONFLICT (seq) DO UPDATE SET state = excluded.state, note = excluded.note
+"""
+_ASK_AGAIN = """
+UPDATE write SET state = 'QUEUED', reason = ''
+WHERE account_id = ?1 AND event_key = ?2 AND run = ?3 AND state = 'REJECTED' AND reason LIKE '{%'
+"""
+"""Refusals are kept as JSON; in words stands what a person cancelled, and that stays."""
+_AMEND = """
+UPDATE event SET body = ?2 WHERE seq = ?1
+  AND EXISTS (SELECT 1 FROM inbox WHERE queue IN (0, 1) AND seq = ?1)
+"""
+_COUNT_UNCLEAN = "UPDATE inbox SET unclean = unclean + 1, running = 0 WHERE running = 1"
+_UNPARK = """
+UPDATE inbox SET queue = 0, not_before = NULL, waiting_for = ''
+WHERE waiting_for = ?1 AND waiting_for != ''
+  AND (?2 IS NULL OR (SELECT account_id FROM event e WHERE e.seq = inbox.seq) = ?2)
+"""
+_DEAD = """
+SELECT account_id, key, kind, reason, error, trace, handler, attempts, at FROM dead
+WHERE (?1 IS NULL OR account_id = ?1) ORDER BY at DESC, seq DESC LIMIT ?2
+"""
+
+
+class SqlEvents:
+    """See `botkit.ports.journal.Events`; the hot path is each driver's own.
+
+    A driver adds `append`, `due`, `mark_running` and `settle`.
+    """
+
+    def __init__(self, engine: SqlEngine) -> None:
+        self._engine = engine
+
+    async def amend(self, seq: int, body: bytes, *, fence: Fence) -> None:
+        def job(transaction: Transaction) -> None:
+            transaction.check(fence)
+            transaction.execute(_AMEND, (seq, body))
+
+        await self._engine.write(job)
+
+    async def count_unclean(self, *, fence: Fence) -> list[InboxItem]:
+        def job(transaction: Transaction) -> list[InboxItem]:
+            transaction.lock("unclean")
+            transaction.check(fence)
+            items = inbox_items(
+                transaction.execute(f"{ITEM} WHERE i.running = 1 ORDER BY i.seq").fetchall()
+            )
+            transaction.execute(_COUNT_UNCLEAN, ())
+            return [replace(item, unclean=item.unclean + 1) for item in items]
+
+        return await self._engine.write(job)
+
+    async def unpark(self, waiting_for: str, *, account_id: str | None = None) -> int:
+        def job(transaction: Transaction) -> int:
+            return transaction.execute(_UNPARK, (waiting_for, account_id)).rowcount
+
+        return await self._engine.write(job)
+
+    async def dead(self, *, account_id: str | None = None, limit: int = 100) -> list[DeadLetter]:
+        return await self._engine.read(
+            lambda reader: [_letter(row) for row in reader.execute(_DEAD, (account_id, limit))]
+        )
+
+    async def listing(
+        self,
+        *,
+        state: EventState | None = None,
+        account_id: str | None = None,
+        limit: int = 100,
+    ) -> list[StoredEvent]:
+        query = f"{_LISTINGS[state]} AND {_OF_ACCOUNT} ORDER BY e.seq DESC LIMIT ?2"
+        return await self._engine.read(
+            lambda reader: _stored(reader.execute(query, (account_id, limit)))
+        )
+
+    async def get(self, key: str, *, account_id: str | None = None) -> list[StoredEvent]:
+        return await self._engine.read(
+            lambda reader: _stored(reader.execute(_BY_KEY, (account_id, key)))
+        )
+
+    async def revive(self, account_id: str, key: str, *, new_run: bool = False) -> bool:
+        def job(transaction: Transaction) -> bool:
+            transaction.lock(f"event/{account_id}/{key}")
+            row = transaction.execute(
+                "SELECT e.seq, d.state, e.run FROM event e JOIN ended d ON d.seq = e.seq "
+                "WHERE e.key = ?1 AND e.account_id = ?2",
+                (key, account_id),
+            ).fetchone()
+            if row is None or (row[1] != "dead" and not new_run):
+                return False
+            seq = row[:1]
+            transaction.execute("DELETE FROM ended WHERE seq = ?1", seq)
+            transaction.execute("DELETE FROM dead WHERE seq = ?1", seq)
+            transaction.execute("INSERT INTO inbox (queue, seq) VALUES (0, ?1)", seq)
+            if new_run:
+                transaction.execute("UPDATE event SET run = run + 1 WHERE seq = ?1", seq)
+            else:
+                transaction.execute(_ASK_AGAIN, (account_id, key, row[2]))
+            return True
+
+        return await self._engine.write(job)
+
+    async def drop(self, account_id: str, key: str, note: str) -> bool:
+        def job(transaction: Transaction) -> bool:
+            transaction.lock(f"event/{account_id}/{key}")
+            row = transaction.execute(
+                "SELECT e.seq FROM event e LEFT JOIN ended d ON d.seq = e.seq "
+                "WHERE e.key = ?1 AND e.account_id = ?2 AND coalesce(d.state, 'dead') = 'dead'",
+                (key, account_id),
+            ).fetchone()
+            if row is None:
+                return False
+            transaction.execute(_DROP, (*row, note))
+            transaction.execute("DELETE FROM dead WHERE seq = ?1", row)
+            transaction.execute("DELETE FROM inbox WHERE queue IN (0, 1) AND seq = ?1", row)
+            return True
+
+        return await self._engine.write(job)
+
+    async def counts(self) -> Mapping[str, int]:
+        return await self._engine.read(_counts)
+
+
+def inbox_items(rows: Iterable[tuple[Any, ...]]) -> list[InboxItem]:
+    """Return the rows of a query that begins with `ITEM` as items."""
+    return [
+        InboxItem(
+            seq=row[0],
+            account_id=row[1],
+            key=row[2],
+            kind=row[3],
+            lane=row[4],
+            body=row[5],
+            at=from_us(row[6]),
+            source=row[7],
+            cause=row[8],
+            attempts=row[9],
+            unclean=row[10],
+            run=row[11],
+            not_before=from_us_or_none(row[12]),
+            waiting_for=row[13],
+        )
+        for row in rows
+    ]
+
+
+def _counts(reader: SqlReader) -> dict[str, int]:
+    def count(query: str) -> int:
+        return int(reader.execute(f"SELECT count(*) FROM {query}").fetchone()[0])  # noqa: S608
+
+    parked = count("inbox WHERE waiting_for != ''")
+    dropped = count("ended WHERE state = 'dropped'")
+    dead = count("dead")
+    return {
+        "waiting": count("inbox") - parked,
+        "parked": parked,
+        "dead": dead,
+        "done": count("ended") - dropped - dead,
+        "dropped": dropped,
+    }
+
+
+def _stored(rows: Iterable[tuple[Any, ...]]) -> list[StoredEvent]:
+    return [
+        StoredEvent(
+            seq=row[0],
+            account_id=row[1],
+            key=row[2],
+            kind=row[3],
+            lane=row[4],
+            body=row[5],
+            at=from_us(row[6]),
+            recorded_at=from_us(row[7]),
+            source=row[8],
+            cause=row[9],
+            state=EventState(row[10]),
+            note=row[11],
+            attempts=row[12],
+            run=row[13],
+            not_before=from_us_or_none(row[14]),
+            waiting_for=row[15],
+        )
+        for row in rows
+    ]
+
+
+def _letter(row: tuple[Any, ...]) -> DeadLetter:
+    return DeadLetter(
+        account_id=row[0],
+        key=row[1],
+        kind=row[2],
+        reason=row[3],
+        error=row[4],
+        trace=row[5],
+        handler=row[6],
+        attempts=row[7],
+        at=from_us(row[8]),
+    )

@@ -1,0 +1,91 @@
+"""Forgetting what has been over for long enough."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from botkit.storage.sql.ledger import hour_of
+from botkit.storage.sql.values import to_us
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from botkit.model.records import KeepFor
+    from botkit.storage.sql.transaction import SqlEngine, Transaction
+
+__all__ = ["AT_ONCE", "prune"]
+
+AT_ONCE: Final = 1000
+"""So many events or writes go in one transaction, so that others can write in between."""
+_OLD_EVENTS = """
+SELECT e.seq, e.key, e.account_id FROM event e JOIN ended d ON d.seq = e.seq
+WHERE e.recorded_at < ?1 AND d.state IN ('done', 'dropped')
+  AND e.seq != (SELECT max(seq) FROM event) ORDER BY e.recorded_at LIMIT ?2
+"""
+_OLD_WRITES = """
+SELECT id FROM write w WHERE state IN ('CONFIRMED', 'REJECTED', 'EXPIRED') AND created_at < ?1
+  AND NOT EXISTS (SELECT 1 FROM event e LEFT JOIN ended d ON d.seq = e.seq
+    WHERE e.key = w.event_key AND e.account_id = w.account_id
+      AND coalesce(d.state, 'dead') = 'dead')
+ORDER BY created_at LIMIT ?2
+"""
+_DELETED: Final = {
+    "invitations": "DELETE FROM invitation WHERE coalesce(used_at, revoked_at, expires_at) < ?1",
+    "users": 'DELETE FROM "user" WHERE fetched_at < ?1',
+    "gaps": "DELETE FROM gap WHERE until < ?1",
+    "ledger": "DELETE FROM budget WHERE hour < ?1",
+}
+
+
+async def prune(engine: SqlEngine, keep_for: KeepFor, *, now: datetime) -> Mapping[str, int]:
+    """Forget what has been over for so long, as `botkit.ports.store.Store.prune` says."""
+    counts = {
+        "events": await _repeat(engine, _forget_events, to_us(now - keep_for.events)),
+        "writes": await _repeat(engine, _forget_writes, to_us(now - keep_for.writes)),
+    }
+    before = {
+        "invitations": to_us(now - keep_for.invitations),
+        "users": to_us(now - keep_for.users),
+        "gaps": to_us(now - keep_for.gaps),
+        "ledger": hour_of(now - keep_for.ledger),
+    }
+
+    def job(transaction: Transaction) -> dict[str, int]:
+        return {
+            name: transaction.execute(statement, (before[name],)).rowcount
+            for name, statement in _DELETED.items()
+        }
+
+    return counts | await engine.write(job)
+
+
+async def _repeat(
+    engine: SqlEngine, forget: Callable[[Transaction, int], int], before_us: int
+) -> int:
+    count = 0
+    while True:
+        forgotten = await engine.write(lambda transaction: forget(transaction, before_us))
+        count += forgotten
+        if forgotten < AT_ONCE:
+            return count
+
+
+def _forget_events(transaction: Transaction, before_us: int) -> int:
+    transaction.lock("prune")
+    rows = transaction.execute(_OLD_EVENTS, (before_us, AT_ONCE)).fetchall()
+    seqs = [row[:1] for row in rows]
+    transaction.executemany("DELETE FROM event WHERE seq = ?1", seqs)
+    transaction.executemany("DELETE FROM ended WHERE seq = ?1", seqs)
+    transaction.executemany(
+        "DELETE FROM memo WHERE event_key = ?1 AND account_id = ?2", [row[1:] for row in rows]
+    )
+    return len(rows)
+
+
+def _forget_writes(transaction: Transaction, before_us: int) -> int:
+    transaction.lock("prune")
+    ids = transaction.execute(_OLD_WRITES, (before_us, AT_ONCE)).fetchall()
+    transaction.executemany("DELETE FROM attempt WHERE write_id = ?1", ids)
+    transaction.executemany("DELETE FROM write WHERE id = ?1", ids)
+    return len(ids)
