@@ -8,7 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # checkers take it for True; importing typing would cost as much as all else
 if TYPE_CHECKING:
-    from botkit.bot import Bot
+    from botkit.bot.definition import Bot
     from botkit.errors import (
         AccessDenied,
         BotkitError,
@@ -96,7 +96,7 @@ _WHERE = {
     "AccountState": _EVENTS,
     "Actions": "botkit.ports.api",
     "Authorized": _EVENTS,
-    "Bot": "botkit.bot",
+    "Bot": "botkit.bot.definition",
     "BotState": _STATE,
     "BotkitError": _ERRORS,
     "CallNext": "botkit.routing.middleware",

@@ -70,6 +70,21 @@ class X(msgspec.Struct, frozen=True, kw_only=True):
     reader: CachedReader
     budget: Budget
 
+    @property
+    def store(self) -> Store:
+        """The store that holds the accounts and their logins."""
+        return self.keeper.around.store
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that everything goes by."""
+        return self.keeper.around.clock
+
+    @property
+    def entropy(self) -> Entropy:
+        """The source of chance that everything draws from."""
+        return self.keeper.around.entropy
+
 
 @asynccontextmanager
 async def open_x(

@@ -6,14 +6,10 @@ import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from botkit.bot.plan import Plan, make_plan, registrations
 from botkit.errors import WiringError
-from botkit.model.events import DirectMessage
-from botkit.model.users import Account
-from botkit.ports import Actions, Clock, Reader
 from botkit.protocol.rules import access
 from botkit.routing.router import Router
-from botkit.routing.wiring import wire
-from botkit.sources.subscriptions import MESSAGE_KINDS, POST_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -21,16 +17,10 @@ if TYPE_CHECKING:
 
     from botkit.routing.wiring import Wiring
 
-__all__ = ["BUILT_IN", "IMPORTED", "Bot"]
-
-BUILT_IN = (Actions, Reader, Clock, Account)
-"""What every handler may ask for, beside its state and what the bot provides."""
+__all__ = ["IMPORTED", "Bot"]
 
 IMPORTED: ContextVar[bool] = ContextVar("IMPORTED", default=False)
 """Whether a command imports the bot's module just now."""
-
-_LISTENING = ("getUsersMentions", "getUsersById")
-_HEARING_MESSAGES = ("getDirectMessagesEvents",)
 
 
 class Bot(Router):
@@ -55,6 +45,19 @@ class Bot(Router):
                 hint=f"Known: {known}.",
             )
         self.may = frozenset({*access.DEFAULT_MAY, *may})
+        self._plan: tuple[frozenset[str], int, Plan] | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """The bot as it is run; made once, and again only after something was registered.
+
+        Raises:
+            WiringError: With every fault of its handlers.
+        """
+        count = registrations(self)
+        if self._plan is None or self._plan[:2] != (self.may, count):
+            self._plan = self.may, count, make_plan(self, self.may)
+        return self._plan[2]
 
     @property
     def wiring(self) -> Wiring:
@@ -63,17 +66,12 @@ class Bot(Router):
         Raises:
             WiringError: With every fault.
         """
-        return wire(self, built_in=BUILT_IN)
+        return self.plan.wiring
 
     @property
     def scopes(self) -> tuple[str, ...]:
         """The fewest OAuth 2.0 scopes with which it can do what it may and hear its events."""
-        return access.scopes_for(sorted(self.may), source_operations=self._listens_with())
-
-    @property
-    def stream_kinds(self) -> tuple[str, ...]:
-        """The activity events that it wants to hear."""
-        return (*POST_KINDS, *(MESSAGE_KINDS if self._hears_messages() else ()))
+        return self.plan.scopes
 
     def run(self) -> NoReturn:
         """Run it until SIGTERM, with the settings of this folder; ends the process.
@@ -91,11 +89,3 @@ class Bot(Router):
         from botkit.bot.serving import serve_bot
 
         sys.exit(serve_bot(self))
-
-    def _hears_messages(self) -> bool:
-        if "message" in self.may:
-            return True
-        return any(issubclass(kind, DirectMessage) for kind in self.wiring.event_types)
-
-    def _listens_with(self) -> tuple[str, ...]:
-        return (*_LISTENING, *(_HEARING_MESSAGES if self._hears_messages() else ()))

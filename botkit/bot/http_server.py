@@ -22,14 +22,14 @@ from botkit.web.health import Health
 from botkit.web.server import WebRoute, WebServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator
 
-    from botkit.bot.definition import Bot
-    from botkit.bot.running import RunningBot
+    from botkit.bot.bot_runtime import BotRuntime
+    from botkit.bot.plan import Plan
     from botkit.client.signin.oauth2_attempt import Login
     from botkit.config import Settings
     from botkit.model.invitations import Invitation
-    from botkit.model.records import CredentialRow, Fence
+    from botkit.model.records import CredentialRow
     from botkit.model.users import Account
 
 __all__ = ["Http", "check_connect", "open_http"]
@@ -88,9 +88,7 @@ def check_connect(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def open_http(
-    bot: Bot, settings: Settings, running: RunningBot, fence: Callable[[], Fence]
-) -> AsyncGenerator[Http]:
+async def open_http(plan: Plan, settings: Settings, running: BotRuntime) -> AsyncGenerator[Http]:
     """Open the server that the settings ask for; it closes with the block.
 
     Raises:
@@ -103,7 +101,7 @@ async def open_http(
     )
     routes = health.routes
     if settings.connect.on:
-        routes |= await _connect_routes(bot, settings, running, fence)
+        routes |= await _connect_routes(plan, settings, running)
     host = settings.http.host
     async with WebServer(host, settings.http.port, routes, site=BOT_SITE) as server:
         _log.info("http_server.started", host=host, port=server.port, paths=sorted(routes))
@@ -112,7 +110,7 @@ async def open_http(
         yield Http(server=server, health=health)
 
 
-def _logins(running: RunningBot) -> list[LoginState]:
+def _logins(running: BotRuntime) -> list[LoginState]:
     """Return the states of all logins, OAuth 1.0a included."""
     signing = [
         LoginState(said.state)
@@ -123,7 +121,7 @@ def _logins(running: RunningBot) -> list[LoginState]:
 
 
 async def _connect_routes(
-    bot: Bot, settings: Settings, running: RunningBot, fence: Callable[[], Fence]
+    plan: Plan, settings: Settings, running: BotRuntime
 ) -> dict[str, WebRoute]:
     around = running.x.keeper.around
     await around.store.invitations.free_all()
@@ -131,7 +129,7 @@ async def _connect_routes(
     async def redeem(
         invitation: Invitation, holder: str, account: Account, row: CredentialRow
     ) -> CredentialRow:
-        running.newcomers.known(account)
+        running.newcomers.values.know(account)
         event = authorized_event(account, row, source=_SOURCE)
         return await around.store.invitations.redeem(
             invitation.id,
@@ -140,7 +138,7 @@ async def _connect_routes(
             row,
             [row_of(event, account.id, _SOURCE)],
             now=around.clock.now(),
-            fence=fence(),
+            fence=running.lease.fence(),
         )
 
     async def connected(login: Login) -> str:
@@ -157,9 +155,9 @@ async def _connect_routes(
     connect = Connect(
         around,
         Connecting(
-            name=bot.name,
+            name=plan.name,
             public_url=settings.connect.public_url or "",
-            scopes=bot.scopes,
+            scopes=plan.scopes,
             redeem=redeem,
             connected=connected,
             account=settings.bot.account or "",

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from botkit.bot.compose_client import X
+from botkit.bot.plan import Plan
 from botkit.config import Settings
 from botkit.errors import ConfigError
-from botkit.model.users import Account
-from botkit.ports import Clock, Entropy, Intake, Store
+from botkit.ports import Intake
 from botkit.sources.mentions import MentionsPoll
 from botkit.sources.messages import MessagesPoll
 from botkit.sources.reporting import StatusReporter
@@ -19,8 +19,9 @@ from botkit.sources.stream import ActivityStream
 from botkit.sources.subscriptions import MESSAGE_KINDS, Subscriptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from botkit.model.users import Account
     from botkit.ports import Source
 
 __all__ = ["Listening"]
@@ -35,23 +36,17 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
     """Makes the sources of a bot.
 
     Attributes:
-        name: The bot's; its subscriptions are tagged with it.
-        kinds: The activity events that it wants to hear.
+        plan: The bot's: its subscriptions are tagged with its name.
         streams: The stream of each app that was made.
         beside: The polls beside it, which read what it missed.
         polls: The polls of each account, by its id.
         ways: How each account is heard: through which app, and why so.
     """
 
-    name: str
-    kinds: tuple[str, ...]
-    accounts: tuple[Account, ...]
+    plan: Plan
     settings: Settings
     x: X
     intake: Intake
-    store: Store
-    clock: Clock
-    entropy: Entropy
     report: StatusReporter
     streams: dict[str, ActivityStream] = msgspec.field(default_factory=dict[str, ActivityStream])
     beside: dict[str, list[MentionsPoll | MessagesPoll]] = msgspec.field(
@@ -63,21 +58,36 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
 
     ways: dict[str, tuple[str, str]] = msgspec.field(default_factory=dict[str, tuple[str, str]])
 
-    def sources(self) -> tuple[list[Source], dict[str, str]]:
-        """The sources, and why each is as it is.
+    def sources(self, accounts: Iterable[Account]) -> tuple[list[Source], dict[str, str]]:
+        """Return the sources that these accounts need, and why each is as it is.
+
+        A stream that is open takes accounts in by itself.
 
         Raises:
             ConfigError: The settings want the stream, and its credentials are missing.
         """
-        return self._sources(self.accounts)
-
-    def welcome(self, account: Account) -> tuple[list[Source], dict[str, str]]:
-        """The sources that one account more needs; a stream that is open takes it in by itself.
-
-        Raises:
-            ConfigError: The settings want the stream, and its credentials are missing.
-        """
-        return self._sources([account])
+        sources: list[Source] = []
+        reasons: dict[str, str] = {}
+        hearing: dict[str, list[Account]] = {}
+        for account in accounts:
+            streams, why = self._may_stream(account)
+            self.ways[account.id] = account.app, why
+            polls = self.polls[account.id] = self._polls(account, why, streams=streams)
+            sources += polls
+            reasons |= {poll.name: why for poll in polls}
+            if streams:
+                self.beside.setdefault(account.app, []).extend(polls)
+                hearing.setdefault(account.app, []).append(account)
+        for app, newcomers in hearing.items():
+            stream = self.streams.get(app)
+            if stream is None:
+                stream = self.streams[app] = self._stream(app, newcomers)
+                sources.append(stream)
+                reasons[stream.name] = "hears at once"
+            else:
+                for account in newcomers:
+                    stream.add(account, self.plan.stream_kinds)
+        return sources, reasons
 
     def is_outdated(self, account: Account) -> bool:
         """Whether the account is to be heard in another way than it is.
@@ -106,30 +116,6 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
         _poke(self.polls.get(account.id, ()))
         if account.app in self.streams:
             self.streams[account.app].poke(account.id)
-
-    def _sources(self, accounts: Sequence[Account]) -> tuple[list[Source], dict[str, str]]:
-        sources: list[Source] = []
-        reasons: dict[str, str] = {}
-        hearing: dict[str, list[Account]] = {}
-        for account in accounts:
-            streams, why = self._may_stream(account)
-            self.ways[account.id] = account.app, why
-            polls = self.polls[account.id] = self._polls(account, why, streams=streams)
-            sources += polls
-            reasons |= {poll.name: why for poll in polls}
-            if streams:
-                self.beside.setdefault(account.app, []).extend(polls)
-                hearing.setdefault(account.app, []).append(account)
-        for app, newcomers in hearing.items():
-            stream = self.streams.get(app)
-            if stream is None:
-                stream = self.streams[app] = self._stream(app, newcomers)
-                sources.append(stream)
-                reasons[stream.name] = "hears at once"
-            else:
-                for account in newcomers:
-                    stream.add(account, self.kinds)
-        return sources, reasons
 
     def _may_stream(self, account: Account) -> tuple[bool, str]:
         if self.settings.bot.source == "poll":
@@ -160,9 +146,9 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
         ports: Any = {
             "sender": self.x.sender,
             "intake": self.intake,
-            "store": self.store,
-            "clock": self.clock,
-            "entropy": self.entropy,
+            "store": self.x.store,
+            "clock": self.x.clock,
+            "entropy": self.x.entropy,
             "report": self.report,
             "why": why,
         }
@@ -170,7 +156,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
         polls: list[MentionsPoll | MessagesPoll] = [
             MentionsPoll(account, interval=interval, **ports)
         ]
-        if set(MESSAGE_KINDS) & set(self.kinds):
+        if set(MESSAGE_KINDS) & set(self.plan.stream_kinds):
             slowly = _BESIDE_STREAM if streams else _MESSAGES_ALONE
             polls.append(MessagesPoll(account, interval=slowly, **ports))
         return polls
@@ -179,13 +165,13 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
         return ActivityStream(
             app,
             accounts,
-            kinds={account.id: self.kinds for account in accounts},
-            subscriptions=Subscriptions(self.x.sender, prefix=f"botkit:{self.name}:"),
+            kinds={account.id: self.plan.stream_kinds for account in accounts},
+            subscriptions=Subscriptions(self.x.sender, prefix=f"botkit:{self.plan.name}:"),
             sender=self.x.sender,
             intake=self.intake,
-            store=self.store,
-            clock=self.clock,
-            entropy=self.entropy,
+            store=self.x.store,
+            clock=self.x.clock,
+            entropy=self.x.entropy,
             report=self.report,
             on_connected=lambda: _poke(self.beside[app]),
             on_events=self.x.budget.note_events,

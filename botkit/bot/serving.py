@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 
-from botkit.bot.accounts.label_reminder import remind_of_label
-from botkit.bot.compose import TWO_WAYS, open_runtime
+from botkit.bot.compose import RunOptions
+from botkit.bot.running import open_bot
 from botkit.client.system import SystemClock
 from botkit.config import Settings, load_settings
 from botkit.errors import BotkitError, ConfigError
 from botkit.runtime.life.watchdog import Watchdog
-from botkit.storage import open_store, warning_of_key
-from botkit.storage.files import file_of
 from botkit.telemetry.core_dumps import forbid_dumps
 from botkit.telemetry.escaping import escape
 from botkit.telemetry.log import set_up_logging
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from botkit.bot import Bot, Watch
+    from botkit.bot.plan import Plan, Planned
     from botkit.telemetry.redaction import Redactor
 
 __all__ = ["log_as", "serve", "serve_bot"]
@@ -82,41 +80,21 @@ class _Signals:
 
 
 async def serve(
-    bot: Bot,
+    plan: Plan,
     settings: Settings,
+    options: RunOptions | None = None,
     *,
-    dry_run: bool = False,
-    force: bool = False,
-    watch: Watch | None = None,
-    redactor: Redactor | None = None,
     on_running: Callable[[], None] | None = None,
 ) -> int:
     """Run the bot until a signal; gives the exit code. `on_running` is called when it hears.
 
     Raises:
-        ConfigError: Its handlers cannot be served, or no account is authorized yet.
+        ConfigError: No account is authorized yet. And whatever `open_bot` raises.
     """
-    bot.wiring  # noqa: B018 - a fault in the bot is said before anything is opened
-    await asyncio.to_thread(_must_be_set_up, settings)
-    warning = await asyncio.to_thread(warning_of_key, settings)
-    if warning:
-        _log.warning("vault_key.beside_store", why=warning)
     with _Signals(settings.run.drain_s) as signals:
-        async with (
-            open_store(settings.store_url, clock=SystemClock(), create=False) as store,
-            open_runtime(
-                bot,
-                settings,
-                store=store,
-                dry_run=dry_run,
-                force=force,
-                watch=watch,
-                redactor=redactor,
-            ) as running,
-        ):
+        async with open_bot(plan, settings, options or RunOptions()) as running:
             if on_running is not None:
                 on_running()
-            running.tasks.start(remind_of_label(running, store), "label")
             with Watchdog(lambda: running.dispatcher.running, steady=SystemClock().monotonic):
                 await signals.stop.wait()
             _log.info("bot.stopping", drain_s=settings.run.drain_s)
@@ -143,16 +121,7 @@ def log_as(settings: Settings, *, level: str | None = None) -> Redactor:
     )
 
 
-def _must_be_set_up(settings: Settings) -> None:
-    """Before the first setup there is no store: say the two ways on, not what file is missing."""
-    url = settings.store_url
-    path = file_of(url)
-    if path is not None and not path.exists():
-        hint = "Make one: botkit accounts invite" if settings.connect.on else TWO_WAYS
-        raise ConfigError(f"No account is authorized yet: there is no store at {url}.", hint=hint)
-
-
-def _called(bot: Bot) -> str:
+def _called(bot: Planned) -> str:
     """How `botkit dev` would be told of this bot, in the folder where it was started."""
     main = sys.modules["__main__"]
     name = next((key for key, value in vars(main).items() if value is bot), "bot")
@@ -162,14 +131,14 @@ def _called(bot: Bot) -> str:
     return f"{script.relative_to(here) if script.is_relative_to(here) else script}:{name}"
 
 
-def serve_bot(bot: Bot) -> int:
+def serve_bot(bot: Planned) -> int:
     """`bot.run()`: with the settings of this folder; gives the exit code."""
     try:
         settings = load_settings()
         if not settings.run.debuggable:
             forbid_dumps()
         redactor = log_as(settings)
-        return asyncio.run(serve(bot, settings, redactor=redactor))
+        return asyncio.run(serve(bot.plan, settings, RunOptions(redactor=redactor)))
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BotkitError as error:

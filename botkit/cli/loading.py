@@ -13,7 +13,7 @@ from botkit.errors import ConfigError, WiringError
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from botkit.bot import Bot
+    from botkit.bot.definition import Bot
 
 __all__ = ["load_bot"]
 
@@ -27,8 +27,7 @@ def load_bot(target: str, *, folder: Path | None = None) -> Bot:
         ConfigError: There is no such module, or it holds no such bot.
         WiringError: The bot's handlers cannot be wired.
     """
-    from botkit.bot import Bot
-    from botkit.bot.definition import IMPORTED
+    from botkit.bot.definition import IMPORTED, Bot
 
     name, _, attribute = target.rpartition(":")
     if not name or not attribute:

@@ -12,8 +12,8 @@ from botkit.protocol.rules import pricing
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from botkit.bot import Bot
     from botkit.bot.compose_client import X
+    from botkit.bot.definition import Bot
     from botkit.doctor.findings import Finding
     from botkit.doctor.logins import NextStep
     from botkit.doctor.probes import Probes
@@ -96,7 +96,7 @@ class AccountChecks:
         held = abilities.holdings_of(self._rows, has_bearer=self._has_bearer)
         bot = self._bot
         return abilities.check_access(
-            self._account, held, may=bot.may, scopes=bot.scopes, rows=self._rows
+            self._account, held, may=bot.may, scopes=bot.plan.scopes, rows=self._rows
         )
 
     async def _label(self) -> list[Finding]:

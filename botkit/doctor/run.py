@@ -11,7 +11,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from botkit.bot import Bot
 from botkit.bot.compose_client import (
     endpoints_of,
     keys_of,
@@ -20,6 +19,7 @@ from botkit.bot.compose_client import (
     open_transport,
     open_x,
 )
+from botkit.bot.definition import Bot
 from botkit.client.logins.endpoints import AppKeys
 from botkit.client.system import SystemClock, SystemEntropy
 from botkit.doctor import account_standing

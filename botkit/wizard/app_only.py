@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from botkit.bot.accounts.authorized import handles_authorized, run_authorized
+from botkit.bot.accounts.authorized import run_authorized
 from botkit.bot.compose_client import keys_of, open_the_vault, open_x
 from botkit.client.api.limiter import Limiter
 from botkit.client.api.x_api import XApi
@@ -22,6 +22,7 @@ from botkit.errors import (
     TransportError,
     Unauthorized,
 )
+from botkit.model.events import Authorized
 from botkit.model.records import CredentialRow, WritePolicy
 from botkit.model.tokens import CredentialKind
 from botkit.model.users import Account
@@ -30,8 +31,8 @@ from botkit.protocol.api import requests
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from botkit.bot import Bot
     from botkit.bot.compose_client import X
+    from botkit.bot.definition import Bot
     from botkit.client.logins.endpoints import AppKeys
     from botkit.config import Settings
     from botkit.ports import Store, Transport
@@ -90,13 +91,11 @@ async def set_up_app_only(
         if row is None:
             raise StoreUnavailable("The bearer token works, and could not be stored.")
         tell(f"app {app!r}: bearer token fetched, proven by a read, kept sealed")
-        if bot is not None and handles_authorized(bot):
+        if bot is not None and bot.plan.handles(Authorized):
             # Nobody's account: the credential is the app's own.
             nobody = Account(id="", username="", name=app, app=app)
             policy = WritePolicy(settings.run.write_policy)
-            for handler, outcome in await run_authorized(
-                bot, x, store, nobody, row, policy=policy
-            ):
+            for handler, outcome in await run_authorized(bot.plan, x, nobody, row, policy=policy):
                 tell(f"{handler}: {outcome}")
         return AppOnly(app=app, row=row)
 

@@ -10,15 +10,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from botkit.bot import Bot
-from botkit.bot.accounts.authorized import handles_authorized, keep_with_event, run_authorized
+from botkit.bot.accounts.authorized import keep_with_event, run_authorized
 from botkit.bot.compose_client import keys_of, open_the_vault, open_x
+from botkit.bot.definition import Bot
 from botkit.client.logins.app_tokens import forget_bearer, is_bearer_kept, keep_bearer
 from botkit.client.logins.login_rows import LoginRows
 from botkit.client.signin.oauth1_attempt import adopt_pair
 from botkit.client.signin.oauth2_attempt import Login, LoginWish
 from botkit.client.system import SystemClock
 from botkit.errors import StateError
+from botkit.model.events import Authorized
 from botkit.model.records import WritePolicy
 from botkit.model.tokens import CredentialKind, Secret
 from botkit.protocol.oauth.oauth1_flow import PIN_CALLBACK
@@ -28,6 +29,7 @@ from botkit.wizard.steps import Ways, begin_oauth2, check_app, log_in, log_in_by
 
 if TYPE_CHECKING:
     from botkit.bot.compose_client import X
+    from botkit.bot.plan import Plan
     from botkit.client.logins.context import LoginContext
     from botkit.config import Settings
     from botkit.model.records import CredentialRow
@@ -107,14 +109,15 @@ async def set_up(
     app = settings.app_named(asked.app)
     vault = await open_the_vault(settings, store)
     rows = LoginRows(store, vault, SystemClock())
-    keep = keep_with_event(bot, rows, SystemClock())
+    keep = keep_with_event(None if bot is None else bot.plan, rows, SystemClock())
     if bot is None:
         if asked.way == "oauth2":
             tell("no bot is named, so the scopes of one that may post and reply are asked for")
         bot = Bot("botkit")
+    plan = bot.plan
     wish = LoginWish(
         redirect_uri=PIN_CALLBACK if asked.way == "pin" else app.redirect_uri,
-        scopes=bot.scopes if asked.way == "oauth2" else (),
+        scopes=plan.scopes if asked.way == "oauth2" else (),
         app=asked.app,
         account=asked.account,
         confirmed=asked.confirmed,
@@ -125,7 +128,7 @@ async def set_up(
         await _warn_of_replacing(store, wish, tell)
         given = await _take_bearer(settings, rows, asked, tell)
     async with open_x(settings, store, vault, transport=transport) as x:
-        setup = _Flow(settings, store, bot, x, tell)
+        setup = _Flow(settings, plan, x, tell)
         ways = Ways(show=show, finished=setup.finished, keep=keep, timeout_s=asked.timeout_s)
         login = await _log_in(x.keeper.around, wish, ways, asked, tell)
         proofs = await setup.prove(login)
@@ -161,8 +164,8 @@ async def set_up_from_pair(
         confirmed=asked.confirmed,
     )
     async with open_x(settings, store, vault, transport=transport) as x:
-        setup = _Flow(settings, store, bot or Bot("botkit"), x, tell)
-        keep = keep_with_event(bot, x.keeper.around.rows, x.keeper.around.clock)
+        setup = _Flow(settings, (bot or Bot("botkit")).plan, x, tell)
+        keep = keep_with_event(None if bot is None else bot.plan, x.keeper.around.rows, x.clock)
         login = await adopt_pair(x.keeper.around, wish, pair, keep=keep)
         await setup.finished(login)
         return SetUp(login=login, proofs=await setup.prove(login))
@@ -191,12 +194,9 @@ async def _log_in(
 class _Flow:
     """What happens from the stored login on."""
 
-    def __init__(
-        self, settings: Settings, store: Store, bot: Bot, x: X, tell: Callable[[str], None]
-    ) -> None:
+    def __init__(self, settings: Settings, plan: Plan, x: X, tell: Callable[[str], None]) -> None:
         self._settings = settings
-        self._store = store
-        self._bot = bot
+        self._plan = plan
         self._x = x
         self._tell = tell
 
@@ -209,7 +209,7 @@ class _Flow:
             missing = " ".join(login.missing)
             self._tell(f"X did not grant {missing}; what needs them will be refused")
             facts.append(("Not granted", missing))
-        if handles_authorized(self._bot):
+        if self._plan.handles(Authorized):
             for handler, outcome in await self._handle(login):
                 self._tell(f"{handler}: {outcome}")
                 facts.append((handler, outcome))
@@ -219,9 +219,8 @@ class _Flow:
         """Run the bot's handlers; login and event are stored, whatever becomes of them."""
         try:
             return await run_authorized(
-                self._bot,
+                self._plan,
                 self._x,
-                self._store,
                 login.account,
                 login.row,
                 policy=WritePolicy(self._settings.run.write_policy),
@@ -232,13 +231,13 @@ class _Flow:
     async def prove(self, login: Login) -> tuple[Proof, ...]:
         """Access for what the bot may, and the stream's credentials if there are any."""
         account = login.account
-        proofs = [await prove_access(self._x.sender, account, self._bot.may)]
+        proofs = [await prove_access(self._x.sender, account, self._plan.may)]
         held = await self._x.sender.kinds(account.id)
         if CredentialKind.OAUTH2 not in held:
             self._tell("an account with OAuth 1.0a only polls its mentions every 15 s")
         elif self._x.keeper.app_can_serve(account.app):
-            prefix = f"botkit:{self._bot.name}:"
-            kinds = self._bot.stream_kinds
+            prefix = f"botkit:{self._plan.name}:"
+            kinds = self._plan.stream_kinds
             proofs.append(await prove_stream(self._x.sender, account, kinds, prefix=prefix))
         else:
             self._tell(

@@ -17,8 +17,9 @@ from urllib.parse import parse_qsl, urlsplit
 import aiohttp
 
 from botkit import Bot
-from botkit.bot import RunningBot, open_runtime
 from botkit.bot.accounts.invite import Invited, invite
+from botkit.bot.bot_runtime import BotRuntime
+from botkit.bot.compose import open_runtime
 from botkit.bot.compose_client import open_the_vault
 from botkit.client.system import SystemClock, SystemEntropy
 from botkit.config import Settings, load_settings
@@ -135,12 +136,14 @@ class Stage:
         )
 
     @asynccontextmanager
-    async def running(self, bot: Bot) -> AsyncIterator[RunningBot]:
+    async def running(self, bot: Bot) -> AsyncIterator[BotRuntime]:
         """The bot, in one life of its process."""
         settings = await self.settings()
         async with (
             open_store(settings.store_url, clock=SystemClock()) as store,
-            open_runtime(bot, settings, store=store, pace=RuntimePace(poll_s=0.05)) as running,
+            open_runtime(
+                bot.plan, settings, store=store, pace=RuntimePace(poll_s=0.05)
+            ) as running,
         ):
             yield running
 

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from botkit import Account, Actions, Authorized, Bot, Mention
-from botkit.bot import open_runtime
+from botkit.bot.compose import open_runtime
 from botkit.client.system import SystemClock
 from botkit.errors import ConfigError, StoreUnavailable
 from botkit.sandbox.world.grants import App, Grant
@@ -309,7 +309,7 @@ async def test_a_bot_that_acts_for_nobody_is_no_error_only_with_invitations(
     settings = await stage.settings()
     async with open_store(settings.store_url, clock=SystemClock()) as store:
         with pytest.raises(ConfigError, match="No account is authorized yet"):
-            async with open_runtime(bot, settings, store=store):
+            async with open_runtime(bot.plan, settings, store=store):
                 pass
 
 
@@ -331,7 +331,7 @@ async def test_a_stored_login_is_no_failure_when_the_bot_cannot_take_it_up(
 
         made = await stage.invite()
         back = await browser.decide(await browser.begin(made.link), "greeter")
-        monkeypatch.setattr(running.newcomers.store.accounts, "listing", listing)
+        monkeypatch.setattr(running.newcomers.x.store.accounts, "listing", listing)
         page = await browser.get(back)
         assert (page.status, page.title) == (200, "The account is authorized")
         assert "tell its operator to restart it" in page.body

@@ -12,7 +12,8 @@ import pytest
 from msgspec import Struct
 
 from botkit import Actions, Bot, BotState, Conversation, DirectMessage, Mention, Tick
-from botkit.bot import RunningBot, open_runtime
+from botkit.bot.bot_runtime import BotRuntime
+from botkit.bot.compose import RunOptions, open_runtime
 from botkit.config import Settings
 from botkit.errors import ConfigError, LeaseLost, MissingScope, WiringError
 from botkit.leases.owner import in_words
@@ -37,7 +38,7 @@ async def beside(
     *,
     force: bool = False,
     change: Callable[[Settings], Settings] = lambda settings: settings,
-) -> AsyncIterator[RunningBot]:
+) -> AsyncIterator[BotRuntime]:
     """Start the bot by hand on the store of another process, and end it again."""
     settings = change(await asyncio.to_thread(process.home.settings))
     url = process.home.store_url
@@ -45,13 +46,13 @@ async def beside(
         async with (
             open_store(url, clock=sandbox.clock, create=False) as store,
             open_runtime(
-                bot,
+                bot.plan,
                 settings,
                 store=gated_store(store, ProcessLife(sandbox.clock)),
                 transport=SandboxTransport(sandbox.server, sandbox.clock),
                 clock=sandbox.clock,
                 entropy=SeededEntropy("beside"),
-                force=force,
+                options=RunOptions(force=force),
             ) as running,
         ):
             yield running

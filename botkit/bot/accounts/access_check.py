@@ -15,7 +15,7 @@ from botkit.model.records import StatusReport
 from botkit.protocol.rules import access
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from botkit.model.users import Account
     from botkit.ports import Clock, Sender, Store
@@ -63,7 +63,7 @@ async def denials_of(sender: Sender, account_id: str, may: Iterable[str]) -> lis
 
 async def check_access(
     sender: Sender,
-    accounts: Sequence[Account],
+    accounts: Iterable[Account],
     may: Iterable[str],
     *,
     store: Store,

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
 
+from botkit.bot.compose_client import X
+from botkit.bot.handler_parts import HandlerValues
 from botkit.bot.listening import Listening
-from botkit.config import Settings
 from botkit.errors import BotkitError, ConfigError, StoreUnavailable
 from botkit.model.users import Account
-from botkit.ports import Source, Store
 from botkit.runtime.life.lifecycle import Runtime
 from botkit.runtime.life.status import Reports
 from botkit.runtime.life.ticks import Scheduler
+
+if TYPE_CHECKING:
+    from botkit.ports import Source
 
 __all__ = ["AccountJoins"]
 
@@ -31,24 +35,23 @@ class AccountJoins(msgspec.Struct, kw_only=True):
     """The accounts that a running bot acts for, and how one more joins them.
 
     Attributes:
+        only: The one account of the settings; "" when the bot acts for all of the store.
         accounts: Those it acts for, by id.
+        sources: What they are heard by, for each source the reason for that way.
+        values: The values that handlers are given; they know an account before it is acted for.
         check: Raises `AccessDenied` for an account that may not do what the bot may.
-        knows_app: Whether the bot has an app of that name in its settings.
-        known: Told of an account that handlers will run for.
-        joined: Told of an account with what it is heard by and why, and which sources ended.
     """
 
-    settings: Settings
-    store: Store
+    only: str
     accounts: dict[str, Account]
+    sources: dict[str, str]
+    x: X
     listening: Listening
     scheduler: Scheduler
     runtime: Runtime
     reports: Reports
+    values: HandlerValues
     check: Callable[[Account], Awaitable[None]]
-    knows_app: Callable[[str], bool]
-    known: Callable[[Account], None]
-    joined: Callable[[Account, Mapping[str, str], Collection[str]], None]
     _refused: dict[str, str] = msgspec.field(default_factory=dict[str, str])
     _turn: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
 
@@ -71,18 +74,17 @@ class AccountJoins(msgspec.Struct, kw_only=True):
         return self._refused.get(account_id, others)
 
     async def _wanted(self) -> list[Account]:
-        only = self.settings.bot.account
-        if not only:
-            return await self.store.accounts.listing()
-        account = await self.store.accounts.get(only)
+        if not self.only:
+            return await self.x.store.accounts.listing()
+        account = await self.x.store.accounts.get(self.only)
         return [] if account is None else [account]
 
     async def _take_on(self, account: Account) -> None:
-        if not await self.store.credentials.listing(account.id):
+        if not await self.x.store.credentials.listing(account.id):
             return  # a login without tokens yet, or none any more
         try:
             await self.check(account)
-            sources, reasons = self.listening.welcome(account)
+            sources, reasons = self.listening.sources([account])
         except StoreUnavailable:
             raise
         except BotkitError as refused:
@@ -94,7 +96,8 @@ class AccountJoins(msgspec.Struct, kw_only=True):
 
     async def _keep_up(self, account: Account) -> None:
         """Hear one of ours through its app of now, by what that app can do now."""
-        if self.accounts[account.id].app != account.app and not self.knows_app(account.app):
+        is_moved = self.accounts[account.id].app != account.app
+        if is_moved and account.app not in self.x.keeper.around.apps:
             why = f"it has moved to app {account.app}, which the settings of this bot do not have"
             self._say_once(account, f"{why}: add it, and restart the bot")
             return
@@ -107,7 +110,7 @@ class AccountJoins(msgspec.Struct, kw_only=True):
         ended = self.listening.leave(account)
         for name in ended:
             await self.runtime.remove_part(name)
-        sources, reasons = self.listening.welcome(account)
+        sources, reasons = self.listening.sources([account])
         gone = [name for name in ended if name not in reasons]
         self._act_for(account, sources, reasons, gone=gone)
         for name in gone:
@@ -122,11 +125,13 @@ class AccountJoins(msgspec.Struct, kw_only=True):
         *,
         gone: Collection[str] = (),
     ) -> None:
-        self.known(account)
+        self.values.know(account)
         self.accounts[account.id] = account
+        for name in gone:
+            self.sources.pop(name, None)
+        self.sources.update(reasons)
         if self._refused.pop(account.id, None) is not None:
             self.reports(f"account/{account.id}", "working")
-        self.joined(account, reasons, gone)
         for source in sources:
             self.runtime.add_part(source.name, source.run)
 

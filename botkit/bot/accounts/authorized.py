@@ -9,48 +9,39 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from botkit.bot.handler_parts import HandlerValues, handler_parts
 from botkit.errors import StateError
 from botkit.leases.lease import Lease
 from botkit.leases.owner import lives, this_process
 from botkit.model.events import Authorized
 from botkit.model.records import EventState, RunParked, WritePolicy
-from botkit.model.users import Account
-from botkit.ports import Clock, Reader
 from botkit.runtime.dispatch.runs import Ended, Runs
 from botkit.runtime.dispatch.workers import Deadlines, Slot
 from botkit.runtime.intake.inbox import job_of, row_of
 from botkit.runtime.life.lifecycle import Tasks
-from botkit.runtime.writes.actions import Services
-from botkit.runtime.writes.guard import Guard
-from botkit.runtime.writes.outbox import Outbox
-from botkit.runtime.writes.reconcile import Reconciler
 from botkit.telemetry.redaction import Redactor
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from botkit.bot.compose_client import X
-    from botkit.bot.definition import Bot
+    from botkit.bot.plan import Plan
     from botkit.client.logins.login_rows import LoginRows
     from botkit.client.signin.oauth2_attempt import Keep
-    from botkit.model.records import CredentialRow, Fence, NewEvent, RunEnd
-    from botkit.ports import Store
+    from botkit.model.records import CredentialRow, NewEvent, RunEnd
+    from botkit.model.users import Account
+    from botkit.ports import Clock
     from botkit.runtime.intake.lanes import Job
 
-__all__ = ["authorized_event", "handles_authorized", "keep_with_event", "run_authorized"]
+__all__ = ["authorized_event", "keep_with_event", "run_authorized"]
 
 _SOURCE = "setup"
 _HELD = timedelta(seconds=30)
 _HOLD_AGAIN_S = 10.0
-
-
-def handles_authorized(bot: Bot) -> bool:
-    """Whether the bot has a handler for `Authorized`."""
-    return any(issubclass(Authorized, kind) for kind in bot.wiring.event_types)
 
 
 def authorized_event(account: Account, row: CredentialRow, *, source: str) -> Authorized:
@@ -66,7 +57,7 @@ def authorized_event(account: Account, row: CredentialRow, *, source: str) -> Au
     )
 
 
-def keep_with_event(bot: Bot | None, rows: LoginRows, clock: Clock) -> Keep:
+def keep_with_event(plan: Plan | None, rows: LoginRows, clock: Clock) -> Keep:
     """Stores a login together with its event, for the bot's handlers if it has any for that.
 
     Without a bot it is not known whether there are: the event waits for the one that runs next.
@@ -75,17 +66,16 @@ def keep_with_event(bot: Bot | None, rows: LoginRows, clock: Clock) -> Keep:
     async def keep(account: Account, row: CredentialRow) -> CredentialRow:
         new = row_of(authorized_event(account, row, source=_SOURCE), account.id, _SOURCE)
         events = [new]
-        if bot is not None:
-            events = [_held(new, clock.now())] if handles_authorized(bot) else []
+        if plan is not None:
+            events = [_held(new, clock.now())] if plan.handles(Authorized) else []
         return await rows.put(row, account=account, events=events)
 
     return keep
 
 
 async def run_authorized(
-    bot: Bot,
+    plan: Plan,
     x: X,
-    store: Store,
     account: Account,
     row: CredentialRow,
     *,
@@ -101,20 +91,26 @@ async def run_authorized(
     Raises:
         StateError: The store cannot be used, or another process runs them: the event waits.
     """
-    around = x.keeper.around
     event = authorized_event(account, row, source=_SOURCE)
-    new = _held(row_of(event, account.id, _SOURCE), around.clock.now())
-    (seq,) = await store.events.append([new])
+    new = _held(row_of(event, account.id, _SOURCE), x.clock.now())
+    (seq,) = await x.store.events.append([new])
     if seq is None:
-        (stored,) = await store.events.get(event.key, account_id=account.id)
+        (stored,) = await x.store.events.get(event.key, account_id=account.id)
         if stored.state is not EventState.WAITING or stored.attempts:
             return []
         seq = stored.seq
-    owner = await asyncio.to_thread(this_process, around.entropy)
-    lease = Lease(store, around.clock, owner=owner, name=f"setup:{account.id}", lives=lives)
+    owner = await asyncio.to_thread(this_process, x.entropy)
+    lease = Lease(x.store, x.clock, owner=owner, name=f"setup:{account.id}", lives=lives)
     await lease.acquire()
-    async with lease.kept():
-        return await _Run(bot, x, store, account, lease, policy).run(job_of(new, event, seq))
+    async with lease.kept(), AsyncExitStack() as stack:
+        values = HandlerValues(x, [account])
+        for wanted, provider in plan.wiring.providers.items():
+            try:
+                await values.provide(wanted, provider, stack)
+            except Exception as error:  # noqa: BLE001 - the author's code; the login stands
+                return [(f"provide {wanted.__name__}", f"{type(error).__name__}: {error}")]
+        run = _Run(plan, x, lease, values, policy)
+        return await run.handle(job_of(new, event, seq))
 
 
 def _held(new: NewEvent, now: datetime) -> NewEvent:
@@ -125,45 +121,29 @@ class _Run:
     """One event, handled here and now."""
 
     def __init__(
-        self,
-        bot: Bot,
-        x: X,
-        store: Store,
-        account: Account,
-        lease: Lease,
-        policy: WritePolicy,
+        self, plan: Plan, x: X, lease: Lease, values: HandlerValues, policy: WritePolicy
     ) -> None:
-        self._bot = bot
+        self._plan = plan
         self._x = x
-        self._store = store
-        self._account = account
         self._lease = lease
+        self._values = values
         self._policy = policy
         self._ended: list[Ended] = []
         self._ends: list[RunEnd] = []
-        self._provided: dict[Any, Any] = {}
-        self._redactor = Redactor()
 
-    async def run(self, job: Job) -> list[tuple[str, str]]:
-        async with AsyncExitStack() as stack:
-            for wanted, provider in self._bot.wiring.providers.items():
-                try:
-                    self._provided[wanted] = await stack.enter_async_context(provider.open())
-                except Exception as error:  # noqa: BLE001 - the author's code; the login stands
-                    return [(f"provide {wanted.__name__}", f"{type(error).__name__}: {error}")]
-            return await self._handle(job)
-
-    async def _handle(self, job: Job) -> list[tuple[str, str]]:
+    async def handle(self, job: Job) -> list[tuple[str, str]]:
+        """Run the handler of the event; gives its name and its end."""
         async with Tasks() as tasks:
             slot = Slot()
-            runs, deadlines = self._runs(tasks)
+            deadlines = Deadlines(self._x.clock, on_lost=_nothing)
+            runs = self._runs(tasks, deadlines)
             tasks.start(deadlines.run([slot]), "deadlines")
             slot.task = tasks.spawn(self._one(runs, job, slot), "authorized")
             holding = tasks.spawn(self._hold(job.seq, slot.task), "held")
             await asyncio.wait([slot.task])
             holding.cancel()
             if self._ends:
-                await self._store.events.settle(self._ends, fence=self._fence())
+                await self._x.store.events.settle(self._ends, fence=self._lease.fence())
         return [(ended.handler, _said(ended)) for ended in self._ended if ended.handler]
 
     @staticmethod
@@ -172,72 +152,34 @@ class _Run:
 
     async def _hold(self, seq: int, handling: asyncio.Task[None]) -> None:
         """Keep the event from a running bot for as long as it is handled here."""
-        clock = self._x.keeper.around.clock
         while True:
-            await clock.sleep(_HOLD_AGAIN_S)
+            await self._x.clock.sleep(_HOLD_AGAIN_S)
             if handling.done():
                 return
-            until = clock.now() + _HELD
+            until = self._x.clock.now() + _HELD
             with suppress(StateError):  # once more, before it is due
                 held = RunParked(seq=seq, waiting_for="", until=until)
-                await self._store.events.settle([held], fence=self._fence())
+                await self._x.store.events.settle([held], fence=self._lease.fence())
 
-    def _runs(self, tasks: Tasks) -> tuple[Runs, Deadlines]:
-        around = self._x.keeper.around
-        wiring = self._bot.wiring
-        outbox = self._outbox(tasks)
-        services = Services(
-            steps=outbox,
-            store=self._store,
-            clock=around.clock,
-            fence=self._fence,
-            signals=wiring.signals,
+    def _runs(self, tasks: Tasks, deadlines: Deadlines) -> Runs:
+        parts = handler_parts(
+            self._plan,
+            self._x,
+            fence=self._lease.fence,
+            spawn=tasks.spawn,
             policy=self._policy,
         )
-        values = {
-            Reader: self._x.reader.for_account(self._account.id),
-            Clock: around.clock,
-            Account: self._account,
-            **self._provided,
-        }
-        deadlines = Deadlines(around.clock, on_lost=_nothing)
-        runs = Runs(
-            wiring=wiring,
-            services=services,
-            entropy=around.entropy,
-            given=lambda _: values,
+        return Runs(
+            wiring=self._plan.wiring,
+            services=parts.services,
+            entropy=self._x.entropy,
+            given=self._values,
             deadlines=deadlines,
             ride=lambda _, end: self._ends.append(end),
             later=_never,
-            redact=self._redactor.text,
+            redact=Redactor().text,
             on_ended=self._ended.append,
         )
-        return runs, deadlines
-
-    def _outbox(self, tasks: Tasks) -> Outbox:
-        around = self._x.keeper.around
-        reconciler = Reconciler(
-            store=self._store, sender=self._x.sender, clock=around.clock, fence=self._fence
-        )
-        return Outbox(
-            store=self._store,
-            sender=self._x.sender,
-            guard=Guard(
-                may=self._bot.may,
-                store=self._store,
-                sender=self._x.sender,
-                clock=around.clock,
-                budget=self._x.budget,
-            ),
-            reconciler=reconciler,
-            clock=around.clock,
-            entropy=around.entropy,
-            fence=self._fence,
-            spawn=tasks.spawn,
-        )
-
-    def _fence(self) -> Fence:
-        return self._lease.fence()
 
 
 async def _nothing(slot: Slot) -> None:

@@ -11,25 +11,26 @@ from botkit.protocol.api import objects, requests
 from botkit.protocol.rules.label import STEPS, judge
 
 if TYPE_CHECKING:
-    from botkit.bot.running import RunningBot
+    from collections.abc import Iterable
+
     from botkit.model.users import Account, User
-    from botkit.ports import Store
+    from botkit.ports import Sender, Store
 
 __all__ = ["remind_of_label"]
 
 _log = structlog.get_logger(__name__)
 
 
-async def remind_of_label(running: RunningBot, store: Store) -> None:
+async def remind_of_label(accounts: Iterable[Account], sender: Sender, store: Store) -> None:
     """One log line for each account whose checklist has open steps.
 
     X is asked only when the operator's own confirmations leave a step open: it costs a user read.
     """
-    for account in running.accounts:
+    for account in accounts:
         confirmed = {mark.step for mark in await store.accounts.marks(account.id)}
         if judge(None, confirmed).complete:
             continue
-        label = judge(await _profile(running, account), confirmed)
+        label = judge(await _profile(sender, account), confirmed)
         if not label.complete:
             _log.warning(
                 "label.incomplete",
@@ -40,10 +41,10 @@ async def remind_of_label(running: RunningBot, store: Store) -> None:
             )
 
 
-async def _profile(running: RunningBot, account: Account) -> User | None:
+async def _profile(sender: Sender, account: Account) -> User | None:
     """What X shows of the account; None when it cannot be asked now."""
     try:
-        response = await running.x.sender.send(requests.get_me(), account_id=account.id)
+        response = await sender.send(requests.get_me(), account_id=account.id)
     except (BotkitError, Parked) as problem:
         _log.info("label.not_read", account=account.username, why=str(problem))
         return None

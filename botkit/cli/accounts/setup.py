@@ -30,7 +30,7 @@ from botkit.telemetry.escaping import escape
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from botkit.bot import Bot
+    from botkit.bot.definition import Bot
     from botkit.bot.keys.key_making import KeyWish
     from botkit.config import Settings
     from botkit.wizard.setup import SetUp, SetupOptions

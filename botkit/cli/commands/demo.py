@@ -22,7 +22,8 @@ from botkit.cli.help import HelpCommand
 from botkit.cli.options import run_async
 
 if TYPE_CHECKING:
-    from botkit.bot import Bot, RunningBot
+    from botkit.bot.bot_runtime import BotRuntime
+    from botkit.bot.definition import Bot
     from botkit.model.users import Account
     from botkit.ports import Store
     from botkit.runtime.dispatch.runs import Ended
@@ -71,7 +72,7 @@ class _Demo:
         return 0
 
     async def _play(self, folder: Path, opened: OpenServer) -> None:
-        from botkit.bot import Watch, open_runtime
+        from botkit.bot.compose import RunOptions, open_runtime
         from botkit.cli.commands.sandbox_setup import authorize, environment_of
         from botkit.client.system import SystemClock
         from botkit.sandbox.world.actors import Actor
@@ -87,8 +88,8 @@ class _Demo:
                 environment, folder, store, bot, username=_BOT, tell=_setup_line
             )
             await _check(store, account)
-            watch = Watch(on_ended=self._ended, on_wrote=self._wrote)
-            async with open_runtime(bot, settings, store=store, watch=watch) as running:
+            options = RunOptions(on_ended=self._ended, on_wrote=self._wrote)
+            async with open_runtime(bot.plan, settings, store=store, options=options) as running:
                 await self._mention(running, bot, ada, store)
             counts = await store.events.counts()
             waiting = counts.get("waiting", 0) + counts.get("parked", 0)
@@ -100,9 +101,9 @@ class _Demo:
             f" Next: {called} new mybot",
         )
 
-    async def _mention(self, running: RunningBot, bot: Bot, ada: Actor, store: Store) -> None:
+    async def _mention(self, running: BotRuntime, bot: Bot, ada: Actor, store: Store) -> None:
         may = ", ".join(sorted(bot.may))
-        handlers = len(bot.wiring.routes)
+        handlers = len(bot.plan.wiring.routes)
         _say("run", f"activity stream and mentions poll · handlers {handlers} · may {may}")
         await _until_live(store, running)
         await ada.posts(f"@{_BOT} hello")
@@ -160,14 +161,14 @@ async def _check(store: Store, account: Account) -> None:
     )
 
 
-async def _until_live(store: Store, running: RunningBot) -> None:
+async def _until_live(store: Store, running: BotRuntime) -> None:
     """Wait for the stream and the first poll: what is said before is not for the bot."""
     async with asyncio.timeout(_PATIENCE_S):
         while True:
             states = {report.part: report.state for report in await store.progress.reports()}
             if all(states.get(source) == "live" for source in running.sources):
                 return
-            await running.x.keeper.around.clock.sleep(0.05)
+            await running.x.clock.sleep(0.05)
 
 
 async def _at_once() -> None:

@@ -114,7 +114,7 @@ class _Dev:
         from botkit.storage import open_store
 
         bot = load_bot(self._target)
-        bot.wiring  # noqa: B018 - a fault in it is said before anything starts
+        bot.plan  # noqa: B018 - a fault in it is said before anything starts
         username = "".join(c for c in bot.name if c.isalnum() or c == "_")[:15] or "bot"
         opened.world.add_user(username)
         opened.world.add_user(self._who)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from botkit.bot import Bot
+    from botkit.bot.definition import Bot
     from botkit.config import Settings
     from botkit.doctor.findings import Finding
     from botkit.doctor.report import Report
@@ -84,7 +84,7 @@ def _load(target: str | None) -> Bot | BotkitError | None:
 
     try:
         bot = load_bot(target)
-        bot.wiring  # noqa: B018 - handlers that cannot be served are found here
+        bot.plan  # noqa: B018 - handlers that cannot be served are found here
     except BotkitError as error:
         return error
     return bot

@@ -43,6 +43,7 @@ def command(
             "Which bot? None is named.",
             hint='Say botkit run MODULE:BOT, or set target = "MODULE:BOT" under [bot].',
         )
+    from botkit.bot.compose import RunOptions
     from botkit.bot.serving import log_as, serve
     from botkit.cli.loading import load_bot
 
@@ -50,11 +51,9 @@ def command(
     bot = load_bot(named)
     return run_async(
         serve(
-            bot,
+            bot.plan,
             settings,
-            dry_run=dry_run,
-            force=force,
-            redactor=redactor,
+            RunOptions(dry_run=dry_run, force=force, redactor=redactor),
             on_running=started,
         )
     )

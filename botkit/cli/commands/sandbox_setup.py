@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from botkit.bot import Bot
+    from botkit.bot.definition import Bot
     from botkit.config import Settings
     from botkit.model.users import Account
     from botkit.ports import Store

@@ -67,6 +67,8 @@ class Tasks:
         self._group = asyncio.TaskGroup()
         self._own: set[asyncio.Task[Any]] = set()
         self._crew: set[asyncio.Task[Any]] = set()
+        self.sends: set[asyncio.Task[Any]] = set()
+        """The sends that are under way."""
         self._ending = False
 
     async def __aenter__(self) -> Self:
@@ -100,6 +102,13 @@ class Tasks:
             work.close()
         else:
             self._own.add(self.spawn(work, name))
+
+    def send(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start a send: it outlives its handler, and the end of the process waits for it."""
+        task = self.spawn(work, name="send")
+        self.sends.add(task)
+        task.add_done_callback(self.sends.discard)
+        return task
 
     def hire(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task in which author's code runs."""
@@ -175,7 +184,6 @@ class Runtime:
         self._on_changed = on_changed
         self._pace = pace or RuntimePace()
         self._sources: list[asyncio.Task[None]] = []
-        self._sends: set[asyncio.Task[Any]] = set()
         self._crashed = False
         self._stubborn: list[str] | None = None
 
@@ -183,13 +191,6 @@ class Runtime:
     def drain_s(self) -> float:
         """How long a stop lets handlers finish, if nobody says otherwise."""
         return self._pace.drain_s
-
-    def send(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Start a send: it outlives its handler, and the end of the process waits for it."""
-        task = self._tasks.spawn(work, name="send")
-        self._sends.add(task)
-        task.add_done_callback(self._sends.discard)
-        return task
 
     def add_part(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         """Start one part more beside those that run, and stop it with them."""
@@ -254,11 +255,12 @@ class Runtime:
         self._tasks.cancel()
 
     async def _finish_sends(self, seconds: float) -> None:
-        if self._sends:
+        sends = self._tasks.sends
+        if sends:
             with contextlib.suppress(TimeoutError):
                 async with self._clock.timeout(seconds):
-                    await asyncio.wait(self._sends)
-        for task in self._sends:
+                    await asyncio.wait(sends)
+        for task in sends:
             _log.warning("send.cut_off")
             task.cancel()
 

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from botkit.bot import open_runtime
+from botkit.bot.compose import open_runtime
 from botkit.bot.compose_client import apps_of, open_the_vault
 from botkit.client.logins.context import LoginContext
 from botkit.client.signin.oauth1_attempt import OAuth1Attempt
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
     from pathlib import Path
 
-    from botkit.bot import Bot
+    from botkit.bot.definition import Bot
     from botkit.ports.store import Store
     from botkit.sandbox.harness.clock import VirtualClock
     from botkit.sandbox.world.grants import App
@@ -173,7 +173,7 @@ class Process:
         clock = self._life.clock
         entropy = SeededEntropy(f"{self.home.user.username} {self.home.starts}")
         async with open_runtime(
-            bot,
+            bot.plan,
             settings,
             store=self.store,
             transport=transport,
@@ -213,7 +213,7 @@ async def run_bot(
         store = gated_store(inner, life)
         process = Process(home, life, store)
         home.starts += 1
-        wanted = bot.scopes if scopes is None else scopes
+        wanted = bot.plan.scopes if scopes is None else scopes
         if home.heard_from is None:
             await _authorize(home, settings, store, transport, scopes=wanted, oauth1=oauth1)
         home.heard_from = home.heard_from or home.server.world.next_id()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
     from pathlib import Path
 
-    from botkit.bot import Bot
+    from botkit.bot.definition import Bot
     from botkit.sandbox.world.rules import WorldRules
     from botkit.sandbox.world.world import PostRecord
     from botkit.sandbox.x.faults import Faults

@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from botkit import Actions, Bot, Mention
-from botkit.bot import Watch, open_runtime, the_accounts
+from botkit.bot.accounts.account_choice import the_accounts
+from botkit.bot.compose import RunOptions, open_runtime
 from botkit.errors import ConfigError
 from botkit.model.records import WriteState
 from botkit.runtime.dispatch.runs import Ended
@@ -61,11 +62,11 @@ async def test_who_watches_is_told_of_each_end_and_each_write(place):
     writes: list[Wrote] = []
     await place.authorize()
     async with open_runtime(
-        greeter(),
+        greeter().plan,
         await place.settings(),
         store=place.store,
         transport=place.transport,
-        watch=Watch(on_ended=ends.put_nowait, on_wrote=writes.append),
+        options=RunOptions(on_ended=ends.put_nowait, on_wrote=writes.append),
     ) as running:
         await _listening(place)
         ada = place.world.add_user("ada")
@@ -85,12 +86,11 @@ async def test_a_dry_run_sends_nothing_and_records_what_it_would_have_sent(place
     ends: asyncio.Queue[Ended] = asyncio.Queue()
     await place.authorize()
     async with open_runtime(
-        greeter(),
+        greeter().plan,
         await place.settings(),
         store=place.store,
         transport=place.transport,
-        dry_run=True,
-        watch=Watch(on_ended=ends.put_nowait),
+        options=RunOptions(dry_run=True, on_ended=ends.put_nowait),
     ):
         await _listening(place)
         ada = place.world.add_user("ada")
@@ -106,7 +106,7 @@ async def test_a_dry_run_sends_nothing_and_records_what_it_would_have_sent(place
 async def test_a_bot_that_was_stopped_is_stopped_once(place):
     await place.authorize()
     async with open_runtime(
-        greeter(), await place.settings(), store=place.store, transport=place.transport
+        greeter().plan, await place.settings(), store=place.store, transport=place.transport
     ) as running:
         await running.stop(0.0)
         taken = await place.store.leases.acquire("runner", "next", ttl=timedelta(seconds=9))
@@ -126,7 +126,7 @@ async def test_a_running_bot_is_the_keeper_of_the_logins(place):
     await place.authorize()
     leases = place.store.leases
     async with open_runtime(
-        greeter(), await place.settings(), store=place.store, transport=place.transport
+        greeter().plan, await place.settings(), store=place.store, transport=place.transport
     ) as running:
         await running.x.keeper.access_token(place.user.id)
         assert await leases.holder("keeper") == await leases.holder("runner")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from botkit import Bot, DirectMessage, Mention
+from botkit import Bot, DirectMessage, Mention, Router
 from botkit.errors import WiringError
 
 POSTING = {"tweet.read", "tweet.write", "users.read", "offline.access"}
@@ -35,7 +35,7 @@ def test_a_bot_that_has_to_do_with_messages_asks_for_them_and_hears_them(way):
         async def answer(message: DirectMessage) -> None: ...
 
     assert "dm.read" in bot.scopes
-    assert "dm.received" in bot.stream_kinds
+    assert "dm.received" in bot.plan.stream_kinds
     assert ("dm.write" in bot.scopes) == (way == "may")
 
 
@@ -45,11 +45,30 @@ def test_a_bot_that_has_nothing_to_do_with_messages_does_not_hear_them():
     @bot.on(Mention)
     async def greet(mention: Mention) -> None: ...
 
-    assert bot.stream_kinds == ("post.mention.create", "post.reply.create", "post.quote.create")
+    assert bot.plan.stream_kinds == (
+        "post.mention.create",
+        "post.reply.create",
+        "post.quote.create",
+    )
     assert not {scope for scope in bot.scopes if scope.startswith("dm.")}
 
 
-def test_its_wiring_is_checked_each_time_it_is_asked_for():
+def test_its_plan_is_made_once_and_again_after_something_was_registered():
+    bot, part = Bot("greeter"), Router("part")
+    bot.include(part)
+    first = bot.plan
+    assert bot.plan is first
+    assert bot.wiring is first.wiring
+
+    @part.on(Mention)
+    async def greet(mention: Mention) -> None: ...
+
+    assert bot.plan is not first
+    assert bot.plan is bot.plan
+    assert list(bot.wiring.event_types) == [Mention]
+
+
+def test_a_handler_that_cannot_be_wired_is_refused_also_after_a_good_plan():
     bot = Bot("greeter")
     assert list(bot.wiring.event_types) == []
 

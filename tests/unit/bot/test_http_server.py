@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from botkit import Bot
-from botkit.bot import open_runtime
+from botkit.bot.compose import open_runtime
 from botkit.bot.http_server import check_connect
 from botkit.errors import ConfigError
 
@@ -16,7 +16,7 @@ async def test_without_being_asked_for_nothing_listens(place):
     await place.authorize()
     settings = await place.settings()
     async with open_runtime(
-        Bot("greeter"), settings, store=place.store, transport=place.transport
+        Bot("greeter").plan, settings, store=place.store, transport=place.transport
     ) as running:
         assert running.http is None
 
@@ -32,7 +32,7 @@ async def test_health_is_served_when_it_is_on_and_an_open_address_is_said(place,
     settings = await place.settings()
     with capture_logs() as said:
         async with open_runtime(
-            Bot("greeter"), settings, store=place.store, transport=place.transport
+            Bot("greeter").plan, settings, store=place.store, transport=place.transport
         ) as running:
             assert running.http is not None
             url = f"http://127.0.0.1:{running.http.port}"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import Any
 
+import msgspec
 import pytest
 
+from botkit import Bot
 from botkit.bot.listening import Listening
-from botkit.client.system import SystemEntropy
 from botkit.errors import ConfigError
 from botkit.model.users import Account
 from botkit.sources.polling import Poll
@@ -19,19 +19,14 @@ MESSAGES = (*MENTIONS, "dm.received")
 
 
 @asynccontextmanager
-async def listening(place, kinds=MENTIONS, **more: Any):
+async def listening(place, kinds=MENTIONS):
     async with place.open_x() as x:
-        accounts = tuple(await place.store.accounts.listing())
+        plan = msgspec.structs.replace(Bot("greeter").plan, stream_kinds=kinds)
         yield Listening(
-            name="greeter",
-            kinds=kinds,
-            accounts=more.pop("accounts", accounts),
+            plan=plan,
             settings=await place.settings(),
             x=x,
             intake=None,  # type: ignore[arg-type]
-            store=place.store,
-            clock=place.clock,
-            entropy=SystemEntropy(),
             report=lambda *_: None,
         )
 
@@ -43,7 +38,7 @@ def names(sources):
 async def test_with_the_apps_bearer_there_is_a_stream_and_a_slow_poll(place):
     await place.authorize()
     async with listening(place) as at:
-        sources, reasons = at.sources()
+        sources, reasons = at.sources(await place.store.accounts.listing())
 
     assert names(sources) == ["activity", "mentions"]
     assert sorted(reasons.values()) == [
@@ -56,7 +51,7 @@ async def test_without_a_bearer_it_polls_and_says_what_is_missing(place):
     del place.environ["BOTKIT_APP__BEARER_TOKEN"]
     await place.authorize()
     async with listening(place) as at:
-        sources, reasons = at.sources()
+        sources, reasons = at.sources(await place.store.accounts.listing())
 
     assert names(sources) == ["mentions"]
     assert "no bearer_token" in next(iter(reasons.values()))
@@ -65,7 +60,7 @@ async def test_without_a_bearer_it_polls_and_says_what_is_missing(place):
 async def test_direct_messages_have_a_poll_of_their_own(place):
     await place.authorize()
     async with listening(place, MESSAGES) as at:
-        sources, _ = at.sources()
+        sources, _ = at.sources(await place.store.accounts.listing())
 
     assert names(sources) == ["activity", "mentions", "messages"]
 
@@ -74,7 +69,7 @@ async def test_the_settings_may_want_the_poll_alone(place):
     place.environ["BOTKIT_BOT__SOURCE"] = "poll"
     await place.authorize()
     async with listening(place) as at:
-        sources, reasons = at.sources()
+        sources, reasons = at.sources(await place.store.accounts.listing())
 
     assert names(sources) == ["mentions"]
     assert "source = poll" in next(iter(reasons.values()))
@@ -86,7 +81,7 @@ async def test_a_stream_that_is_wanted_and_cannot_be_had_is_refused_with_the_cur
     await place.authorize()
     async with listening(place) as at:
         with pytest.raises(ConfigError, match="needs the bearer token") as caught:
-            at.sources()
+            at.sources(await place.store.accounts.listing())
 
     assert "source = auto" in caught.value.hint
 
@@ -95,8 +90,8 @@ async def test_a_newcomer_joins_the_stream_of_its_app_and_gets_a_poll(place):
     login = await place.authorize()
     newcomer = Account(id="42", username="bob", app=login.account.app)
     async with listening(place) as at:
-        at.sources()
-        sources, reasons = at.welcome(newcomer)
+        at.sources(await place.store.accounts.listing())
+        sources, reasons = at.sources([newcomer])
 
     assert names(sources) == ["mentions"]
     assert list(reasons.values()) == ["polls every 5 min beside the activity stream"]
@@ -107,7 +102,7 @@ async def test_a_newcomer_joins_the_stream_of_its_app_and_gets_a_poll(place):
 async def test_when_the_stream_is_back_the_polls_beside_it_read_at_once(place, monkeypatch):
     await place.authorize()
     async with listening(place, MESSAGES) as at:
-        at.sources()
+        at.sources(await place.store.accounts.listing())
         poked = []
         for poll in at.beside["default"]:
             monkeypatch.setattr(type(poll), "poke", lambda self: poked.append(self.name))
@@ -122,10 +117,10 @@ async def test_a_poke_reaches_whatever_hears_the_account(place, monkeypatch):
     monkeypatch.setattr(ActivityStream, "poke", lambda self, _: poked.append(self.name))
     monkeypatch.setattr(Poll, "poke", lambda self: poked.append(self.name))
     async with listening(place, MESSAGES) as at:
-        (account,) = at.accounts
+        (account,) = await place.store.accounts.listing()
         at.poke(account)
         assert poked == []
-        at.sources()
+        at.sources(await place.store.accounts.listing())
         at.poke(account)
 
     assert sorted(poked) == ["activity/default", "mentions/greeter", "messages/greeter"]

@@ -12,15 +12,18 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import structlog
 
-from botkit import Actions, Bot, Mention
-from botkit.bot import Watch, serving
+from botkit import Actions, Bot, Mention, Router
+from botkit.bot import serving
+from botkit.bot.compose import RunOptions
 from botkit.bot.serving import log_as, serve, serve_bot
 from botkit.config import Settings, load_settings
 from botkit.errors import ConfigError, LeaseLost, MissingScope
+from botkit.routing.wiring import Wiring, wire
 from botkit.sandbox import open_server
 
 
@@ -95,7 +98,7 @@ def bot() -> Bot:
 async def served(place, settings: Settings, bot: Bot, *numbers: int) -> int:
     """Serve until these signals."""
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(serve(bot, settings))
+        task = group.create_task(serve(bot.plan, settings))
         await until(lambda: heard(place))
         for number in numbers:
             signal.raise_signal(number)
@@ -109,7 +112,7 @@ async def test_it_serves_until_sigterm_and_gives_the_lease_back(place, bot, last
     async with reachable(place) as settings:
         async with asyncio.TaskGroup() as group:
             task = group.create_task(
-                serve(bot, settings, watch=Watch(on_wrote=lambda w: wrote.append(w.result_id)))
+                serve(bot.plan, settings, RunOptions(on_wrote=lambda w: wrote.append(w.result_id)))
             )
             await until(lambda: heard(place))
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
@@ -123,6 +126,22 @@ async def test_it_serves_until_sigterm_and_gives_the_lease_back(place, bot, last
     assert last_word.timers == [(settings.run.drain_s + 1.5, 0)]
     assert last_word.exits == []
     assert await place.store.leases.holder("runner") is None
+
+
+async def test_a_start_wires_the_handlers_once(place, bot, last_word, monkeypatch):
+    wired: list[object] = []
+
+    def counted(router: Router, **how: Any) -> Wiring:
+        wired.append(router)
+        return wire(router, **how)
+
+    monkeypatch.setattr("botkit.bot.plan.wire", counted)
+    place.environ |= {"BOTKIT_HTTP__ON": "true", "BOTKIT_HTTP__PORT": "0"}
+    await place.authorize(*bot.scopes)
+    async with reachable(place) as settings:
+        assert await served(place, settings, bot, signal.SIGTERM) == 0
+
+    assert wired == [bot]
 
 
 async def test_sigint_ends_it_with_130_without_draining(place, bot, last_word):
@@ -162,7 +181,7 @@ async def test_handlers_that_do_not_end_are_named_and_left_behind(place, last_wo
             update={"run": settings.run.model_copy(update={"drain_s": 0.2})}
         )
         async with asyncio.TaskGroup() as group:
-            group.create_task(serve(stuck, hasty))
+            group.create_task(serve(stuck.plan, hasty))
             await until(lambda: heard(place))
             ada = place.world.add_user("ada")
             place.world.add_post(ada.id, "@greeter hello")
@@ -178,7 +197,7 @@ async def test_without_a_store_the_two_ways_on_are_said_and_none_is_made(tmp_pat
     settings = await asyncio.to_thread(load_settings, environ=environ, folder=tmp_path)
 
     with pytest.raises(ConfigError, match="No account is authorized yet") as caught:
-        await serve(bot, settings)
+        await serve(bot.plan, settings)
 
     assert "botkit setup" in caught.value.hint
     assert "botkit dev" in caught.value.hint
@@ -193,7 +212,7 @@ async def test_a_bot_that_cannot_be_wired_is_said_before_anything_is_opened(tmp_
 
     settings = await asyncio.to_thread(load_settings, environ={}, folder=tmp_path)
     with pytest.raises(ConfigError, match="greet"):
-        await serve(odd, settings)
+        await serve(odd.plan, settings)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from botkit import Bot, Tick
-from botkit.bot import open_runtime
+from botkit.bot.compose import open_runtime
 from botkit.bot.compose_client import open_the_vault
 from botkit.client.logins.app_tokens import keep_bearer
 from botkit.client.logins.login_rows import LoginRows
@@ -36,7 +36,7 @@ async def second(place):
 async def test_an_account_joins_when_its_login_is_there_and_only_once(place):
     await place.authorize()
     async with open_runtime(
-        ticking(), await place.settings(), store=place.store, transport=place.transport
+        ticking().plan, await place.settings(), store=place.store, transport=place.transport
     ) as running:
         account, row = await second(place)
         await running.newcomers.look()
@@ -59,7 +59,7 @@ async def allowed(account: Account) -> None: ...
 async def test_one_that_may_not_do_what_the_bot_does_is_left_alone_and_said_once(place):
     await place.authorize()
     async with open_runtime(
-        ticking(), await place.settings(), store=place.store, transport=place.transport
+        ticking().plan, await place.settings(), store=place.store, transport=place.transport
     ) as running:
         _, row = await second(place)
         await place.store.credentials.replace(row)
@@ -86,7 +86,7 @@ async def test_with_an_account_in_the_settings_nobody_else_joins(place, named):
     place.environ["BOTKIT_BOT__ACCOUNT"] = named
     await place.authorize()
     async with open_runtime(
-        ticking(), await place.settings(), store=place.store, transport=place.transport
+        ticking().plan, await place.settings(), store=place.store, transport=place.transport
     ) as running:
         _, row = await second(place)
         await place.store.credentials.replace(row)
@@ -98,7 +98,7 @@ async def test_with_an_account_in_the_settings_nobody_else_joins(place, named):
 async def test_one_that_moved_to_an_app_that_the_bot_has_not_is_said_to_need_a_restart(place):
     await place.authorize()
     async with open_runtime(
-        ticking(), await place.settings(), store=place.store, transport=place.transport
+        ticking().plan, await place.settings(), store=place.store, transport=place.transport
     ) as running:
         (account,) = running.accounts
         await place.store.accounts.put(msgspec.structs.replace(account, app="second"))
@@ -113,7 +113,7 @@ async def test_one_that_moved_to_another_app_is_heard_and_acted_for_through_it(p
     place.environ["BOTKIT_APPS__SECOND__CLIENT_SECRET"] = second.client_secret
     first = await place.authorize()
     async with open_runtime(
-        ticking(), await place.settings(), store=place.store, transport=place.transport
+        ticking().plan, await place.settings(), store=place.store, transport=place.transport
     ) as running:
         keeper = running.x.keeper
         assert set(running.sources) == {"activity/default", "mentions/greeter"}
@@ -138,7 +138,7 @@ async def test_an_app_that_gets_its_first_bearer_opens_the_stream(place):
     await place.authorize()
     settings = await place.settings()
     async with open_runtime(
-        ticking(), settings, store=place.store, transport=place.transport
+        ticking().plan, settings, store=place.store, transport=place.transport
     ) as running:
         keeper = running.x.keeper
         assert set(running.sources) == {"mentions/greeter"}
@@ -157,7 +157,7 @@ async def test_a_stream_that_is_wanted_and_lost_its_bearer_is_said_and_the_rest_
     rows = LoginRows(place.store, vault, place.clock)
     await keep_bearer(rows, "default", bearer, now=place.clock.now())
     async with open_runtime(
-        ticking(), settings, store=place.store, transport=place.transport
+        ticking().plan, settings, store=place.store, transport=place.transport
     ) as running:
         (account,) = running.accounts
         await place.store.credentials.remove("", "default", CredentialKind.APP_ONLY)

@@ -12,7 +12,7 @@ import pytest
 from msgspec import Struct
 
 from botkit import Account, Actions, Authorized, Bot, BotState, Clock, Mention, Reader
-from botkit.bot.accounts.authorized import handles_authorized, run_authorized
+from botkit.bot.accounts.authorized import run_authorized
 from botkit.bot.compose_client import open_the_vault, open_x
 from botkit.errors import NotDeclared
 from botkit.model.records import EventState, RunEnd, RunParked, WritePolicy
@@ -33,7 +33,7 @@ class Known(Struct, frozen=True):
 async def run(place, bot: Bot) -> list[tuple[str, str]]:
     login = await place.authorize()
     async with place.open_x() as x:
-        return await run_authorized(bot, x, place.store, login.account, login.row)
+        return await run_authorized(bot.plan, x, login.account, login.row)
 
 
 def test_only_a_bot_that_handles_the_event_has_something_to_run():
@@ -45,8 +45,8 @@ def test_only_a_bot_that_handles_the_event_has_something_to_run():
     @keen.on(Authorized)
     async def welcome(event: Authorized) -> None: ...
 
-    assert not handles_authorized(plain)
-    assert handles_authorized(keen)
+    assert not plain.plan.handles(Authorized)
+    assert keen.plan.handles(Authorized)
 
 
 async def test_a_handler_gets_everything_that_it_gets_in_a_running_bot(place):
@@ -115,8 +115,8 @@ async def test_the_same_login_is_told_of_once(place):
 
     login = await place.authorize()
     async with place.open_x() as x:
-        first = await run_authorized(bot, x, place.store, login.account, login.row)
-        again = await run_authorized(bot, x, place.store, login.account, login.row)
+        first = await run_authorized(bot.plan, x, login.account, login.row)
+        again = await run_authorized(bot.plan, x, login.account, login.row)
 
     assert [outcome for _, outcome in first] == ["done"]
     assert again == []
@@ -219,7 +219,7 @@ async def test_a_handler_may_take_longer_than_a_lease_lasts(place):
     settings = await place.settings()
     vault = await open_the_vault(settings, place.store)
     async with open_x(settings, place.store, vault, transport=place.transport, clock=clock) as x:
-        told = await run_authorized(bot, x, place.store, login.account, login.row)
+        told = await run_authorized(bot.plan, x, login.account, login.row)
 
     assert [outcome for _, outcome in told] == ["said"]
     (event,) = await place.store.events.listing()
@@ -235,9 +235,7 @@ async def test_what_it_sends_is_sent_by_the_policy_of_the_settings(place):
 
     login = await place.authorize()
     async with place.open_x() as x:
-        await run_authorized(
-            bot, x, place.store, login.account, login.row, policy=WritePolicy.HOLD
-        )
+        await run_authorized(bot.plan, x, login.account, login.row, policy=WritePolicy.HOLD)
 
     (write,) = await place.store.writes.listing()
     assert write.policy is WritePolicy.HOLD

@@ -15,9 +15,9 @@ from botkit.protocol.rules.label import STEPS
 
 
 async def remind(place, x: Any) -> list[dict[str, Any]]:
-    running = SimpleNamespace(accounts=tuple(await place.store.accounts.listing()), x=x)
+    accounts = await place.store.accounts.listing()
     with capture_logs() as logs:
-        await remind_of_label(running, place.store)  # type: ignore[arg-type]
+        await remind_of_label(accounts, x and x.sender, place.store)
     return [dict(line) for line in logs if "label" in line["event"]]
 
 

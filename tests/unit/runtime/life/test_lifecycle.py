@@ -120,7 +120,7 @@ async def test_a_stop_lets_handlers_and_sends_finish_and_gives_the_lease_back(
     async with running(tmp_path, wiring) as alive:
         await alive.bench.record(mention())
         await alive.clock.at_rest()
-        alive.runtime.send(send())
+        alive.bench.tasks.send(send())
         release.set()
         stubborn = await through(alive.clock, alive.runtime.stop())
         store = alive.bench.store
@@ -145,7 +145,7 @@ async def test_a_stop_ends_within_its_deadline_whatever_hangs(tmp_path: Path) ->
     async with running(tmp_path, wiring) as alive:
         await alive.bench.record(mention())
         await alive.clock.at_rest()
-        alive.runtime.send(send())
+        alive.bench.tasks.send(send())
         began = alive.clock.monotonic()
         await through(alive.clock, alive.runtime.stop(8))
         assert alive.clock.monotonic() - began <= 8.5

@@ -1,0 +1,54 @@
+"""Which accounts of the store a bot is to act for when it starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from botkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from botkit.config import Settings
+    from botkit.model.users import Account
+    from botkit.ports import Store
+
+__all__ = ["TWO_WAYS", "accounts_at_start", "the_accounts"]
+
+_log = structlog.get_logger(__name__)
+
+TWO_WAYS = (
+    "Two ways on: `botkit setup` authorizes an account of X;"
+    " `botkit dev MODULE:BOT` tries the bot without one."
+)
+
+
+async def accounts_at_start(settings: Settings, store: Store) -> tuple[Account, ...]:
+    """As `the_accounts`; where accounts come by invitation, there may be none yet."""
+    try:
+        return await the_accounts(settings, store)
+    except ConfigError as none:
+        if not settings.connect.on:
+            raise
+        _log.warning("account.none_yet", next_step="botkit accounts invite", why=none.message)
+        return ()
+
+
+async def the_accounts(settings: Settings, store: Store) -> tuple[Account, ...]:
+    """Return the accounts that the bot is to act for: the one of the settings, else all.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if settings.bot.account:
+        account = await store.accounts.get(settings.bot.account)
+        if account is None:
+            raise ConfigError(
+                f"The account {settings.bot.account!r} is not authorized.",
+                hint=f"Run `botkit setup --account {settings.bot.account}`.",
+            )
+        return (account,)
+    accounts = tuple(await store.accounts.listing())
+    if not accounts:
+        raise ConfigError("No account is authorized yet.", hint=TWO_WAYS)
+    return accounts

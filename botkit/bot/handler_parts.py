@@ -1,0 +1,122 @@
+"""The parts that handlers act through: the way to write, and the values they are given.
+
+The same for a running bot and for the `Authorized` handlers at the end of a login.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from botkit.model.users import Account
+from botkit.ports import Clock, Reader
+from botkit.runtime.writes.account_health import AccountHealth
+from botkit.runtime.writes.actions import Services
+from botkit.runtime.writes.guard import Guard
+from botkit.runtime.writes.outbox import Outbox
+from botkit.runtime.writes.reconcile import Reconciler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from contextlib import AsyncExitStack
+
+    from botkit.bot.compose_client import X
+    from botkit.bot.plan import Plan
+    from botkit.model.records import Fence, WritePolicy
+    from botkit.routing.provision import Provider
+    from botkit.runtime.writes.steps import Wrote
+
+__all__ = ["HandlerParts", "HandlerValues", "handler_parts"]
+
+
+class HandlerValues:
+    """The values that handlers may ask for by exact type, beside actions and state."""
+
+    def __init__(self, x: X, accounts: Iterable[Account]) -> None:
+        self._x = x
+        self._accounts = {account.id: account for account in accounts}
+        self._provided: dict[Any, Any] = {}
+        self._made: dict[str, Mapping[Any, Any]] = {}
+
+    async def provide(self, wanted: Any, provider: Provider, stack: AsyncExitStack) -> None:
+        """Open what one of the author's providers makes, until the stack is closed."""
+        self._provided[wanted] = await stack.enter_async_context(provider.open())
+
+    def know(self, account: Account) -> None:
+        """Give handlers for this account the account as it is now."""
+        self._accounts[account.id] = account
+        self._made.pop(account.id, None)
+
+    def __call__(self, account_id: str) -> Mapping[Any, Any]:
+        """Return the values for handlers that run for the account; made once."""
+        values = self._made.get(account_id)
+        if values is None:
+            account = self._accounts.get(account_id) or Account(id=account_id, username="")
+            values = self._made[account_id] = {
+                Clock: self._x.clock,
+                Reader: self._x.reader.for_account(account_id),
+                Account: account,
+                **self._provided,
+            }
+        return values
+
+
+class HandlerParts(Struct, frozen=True, kw_only=True):
+    """The way from a handler's action to X."""
+
+    reconciler: Reconciler
+    outbox: Outbox
+    services: Services
+
+
+def handler_parts(
+    plan: Plan,
+    x: X,
+    *,
+    fence: Callable[[], Fence],
+    spawn: Callable[[Coroutine[Any, Any, None]], object],
+    policy: WritePolicy,
+    report: Callable[[str, str, str], None] | None = None,
+    on_settled: Callable[[], None] | None = None,
+    on_wrote: Callable[[Wrote], None] | None = None,
+    dry_run: bool = False,
+) -> HandlerParts:
+    """Make the parts; starts nothing. The arguments are those of `Outbox` and `Reconciler`."""
+    reconciler = Reconciler(
+        store=x.store,
+        sender=x.sender,
+        clock=x.clock,
+        fence=fence,
+        on_settled=on_settled,
+        report=report,
+    )
+    guard = Guard(
+        may=plan.may,
+        store=x.store,
+        sender=x.sender,
+        clock=x.clock,
+        budget=x.budget,
+        health=AccountHealth(x.clock, report=report),
+    )
+    outbox = Outbox(
+        store=x.store,
+        sender=x.sender,
+        guard=guard,
+        reconciler=reconciler,
+        clock=x.clock,
+        entropy=x.entropy,
+        fence=fence,
+        spawn=spawn,
+        on_wrote=on_wrote,
+        dry_run=dry_run,
+    )
+    services = Services(
+        steps=outbox,
+        store=x.store,
+        clock=x.clock,
+        fence=fence,
+        signals=plan.wiring.signals,
+        policy=policy,
+    )
+    return HandlerParts(reconciler=reconciler, outbox=outbox, services=services)
