@@ -1,1 +1,1 @@
-"""Requests to X's API, the operations table, and how to read the answers."""
+"""Build requests to X's API, look up its operations, and read its answers."""

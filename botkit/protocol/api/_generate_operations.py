@@ -1,4 +1,4 @@
-"""Makes `operations.json` out of X's OpenAPI document and the table of limits and prices.
+"""Make `operations.json` out of X's OpenAPI document and the table of limits and prices.
 
     python -m botkit.protocol.api._generate_operations OPENAPI TSV OUT [--read-on YYYY-MM-DD]
 
@@ -28,14 +28,14 @@ _SPANS_S = {"sec": 1, "min": 60, "h": 3600}
 _LIMIT = re.compile(r"(?P<limit>\d+)/(?P<count>\d*)(?P<unit>sec|min|h)", re.ASCII)
 _PRICE = re.compile(r"\d+\.\d+", re.ASCII)
 _NO_CLASS = re.compile(r"\(.*|, see .*", re.ASCII)
-"""What the table writes into the price class that is no class: remarks."""
+"""Remarks that the table writes into the column of price classes."""
 _OPERATION_ID = "operationId"
 
 Row = dict[str, Any]
 
 
 def generate(openapi: Mapping[str, Any], table: Sequence[Mapping[str, str]]) -> list[Row]:
-    """One row for each operation of either source: the document's, in its order, then the rest."""
+    """Return a row for each operation: the document's in its order, then the table's others."""
     additions = {(row["method"], row["path"]): row for row in table}
     rows: list[Row] = []
     for method, path, wire in _operations(openapi):
@@ -50,7 +50,7 @@ def generate(openapi: Mapping[str, Any], table: Sequence[Mapping[str, str]]) -> 
 
 
 def differences(rows: Sequence[Row], table: Sequence[Mapping[str, str]]) -> Iterator[str]:
-    """What the table says otherwise than the document, one sentence each."""
+    """Yield one sentence for each difference of the table from the document."""
     said = {(row["method"], row["path"]): row for row in table}
     for row in rows:
         name = f"{row['method']} {row['path']}"
@@ -160,7 +160,7 @@ def _cell(cell: str) -> str:
 
 
 def _render(rows: Sequence[Row], version: str, read_on: str) -> str:
-    """One operation a line, so that a change of X is a readable diff."""
+    """Return the file: one operation a line, so that a change of X is a readable diff."""
     lines = ",\n".join(
         json.dumps({key: value for key, value in row.items() if value not in ("", [], False)})
         for row in rows

@@ -1,7 +1,8 @@
-"""Posts, users, messages and subscriptions out of X's JSON, in every spelling that X uses.
+"""Read posts, users, messages and subscriptions from X's JSON, in every spelling that X uses.
 
-`read_*` of one object takes decoded JSON and gives a value; `read_*s` takes an answer and gives
-all that it brought. An object without an id is none; everything else may be missing.
+`read_post`, `read_user` and `read_message` take one decoded object; the plural forms take an
+answer and return all its objects. An object without an id does not count; any other field may be
+missing.
 
 Source: X's OpenAPI documents 2.166 and 2.167; X API docs, "Data dictionary" and "Direct Messages".
 """
@@ -53,11 +54,11 @@ _REPOSTED = frozenset({"retweeted", "reposted"})
 
 
 class PostPage(Struct, frozen=True, kw_only=True, gc=False):
-    """Posts that one answer brought, newest first as X sent them.
+    """The posts of one answer, newest first as X sent them.
 
     `users` and `included` are the expanded objects by id. `newest_id` is X's own word for it,
     None for an empty page; `next_token` is None on the last page. `skipped` counts items of the
-    answer that were no posts.
+    answer that are not posts.
     """
 
     posts: tuple[Post, ...] = ()
@@ -79,7 +80,7 @@ class Subscription(Struct, frozen=True, kw_only=True, gc=False):
 
 
 def read_post(wire: Mapping[str, Any]) -> Post:
-    """One post.
+    """Return one post.
 
     Raises:
         MalformedAnswer: It has no id.
@@ -88,7 +89,7 @@ def read_post(wire: Mapping[str, Any]) -> Post:
 
 
 def read_user(wire: Mapping[str, Any]) -> User:
-    """One user.
+    """Return one user.
 
     Raises:
         MalformedAnswer: It has no id.
@@ -97,7 +98,7 @@ def read_user(wire: Mapping[str, Any]) -> User:
 
 
 def read_message(wire: Mapping[str, Any]) -> Message:
-    """One direct message: a v2 event, X's answer to a sent one, or the v1 shape of events.
+    """Return a direct message: a v2 event, X's answer to a sent one, or the v1 shape of events.
 
     Raises:
         MalformedAnswer: It has no id.
@@ -106,7 +107,7 @@ def read_message(wire: Mapping[str, Any]) -> Message:
 
 
 def read_posts(response: Response) -> PostPage:
-    """The posts of an answer, with what it included."""
+    """Return the posts of an answer, with the objects that it included."""
     posts: list[Post] = []
     skipped = 0
     for item in _items(response.data):
@@ -128,13 +129,13 @@ def read_posts(response: Response) -> PostPage:
 
 
 def read_users(response: Response) -> tuple[User, ...]:
-    """The users of an answer, in X's order."""
+    """Return the users of an answer, in X's order."""
     found = (user_of(Fields(item)) for item in _items(response.data))
     return tuple(user for user in found if user is not None)
 
 
 def read_messages(response: Response) -> tuple[Message, ...]:
-    """The direct messages of an answer; joins and leaves of groups are no messages."""
+    """Return the direct messages of an answer, without joins and leaves of groups."""
     found = (
         message_of(Fields(item)) for item in _items(response.data) if not _is_coming_or_going(item)
     )
@@ -142,7 +143,7 @@ def read_messages(response: Response) -> tuple[Message, ...]:
 
 
 def read_subscriptions(response: Response) -> tuple[Subscription, ...]:
-    """The subscriptions of an answer: X sends a list, an object, or `data.subscription`."""
+    """Return an answer's subscriptions: X sends a list, an object, or `data.subscription`."""
     found: list[Subscription] = []
     for item in _items(response.data):
         fields = Fields(item)
@@ -154,7 +155,7 @@ def read_subscriptions(response: Response) -> tuple[Subscription, ...]:
 
 
 def post_of(fields: Fields) -> Post | None:
-    """A post out of an object's fields; None when it has no id."""
+    """Return the post in an object's fields; None if it has no id."""
     post_id = fields.id("id", "id_str")
     if post_id is None:
         return None
@@ -189,7 +190,7 @@ def post_of(fields: Fields) -> Post | None:
 
 
 def note_range(short: str, long: str, start: int) -> tuple[int, int]:
-    """Which part of a long post's full text is shown.
+    """Return the range of a long post's full text that people see.
 
     X counts the range in the short text. The full text of a reply starts with the same hidden
     names, if it has them at all.
@@ -198,7 +199,7 @@ def note_range(short: str, long: str, start: int) -> tuple[int, int]:
 
 
 def user_of(fields: Fields) -> User | None:
-    """A user out of an object's fields; None when it has no id."""
+    """Return the user in an object's fields; None if it has no id."""
     user_id = fields.id("id", "id_str")
     if user_id is None:
         return None
@@ -215,7 +216,7 @@ def user_of(fields: Fields) -> User | None:
 
 
 def label_seen(description: object, badge_url: object) -> bool | None:
-    """Whether an affiliation is the automated-account label, None when there is none.
+    """Return True if an affiliation is the automated-account label; None if there is none.
 
     Source: docs/explanation/x-facts.md, 6.4; X documents no field for it.
     """
@@ -227,13 +228,13 @@ def label_seen(description: object, badge_url: object) -> bool | None:
 
 
 def users_by_id(items: Iterable[Fields]) -> dict[str, User]:
-    """The users among those objects, by id."""
+    """Return the users among these objects, by id."""
     found = (user_of(item) for item in items)
     return {user.id: user for user in found if user is not None}
 
 
 def message_of(fields: Fields) -> Message | None:
-    """A direct message out of an object's fields, v1 or v2; None when it has no id."""
+    """Return the direct message in an object's fields, v1 or v2; None if it has no id."""
     message_id = fields.id("id", "dm_event_id", "id_str")
     if message_id is None:
         return None
@@ -256,7 +257,7 @@ def message_of(fields: Fields) -> Message | None:
 
 
 def conversation_of(one: str | None, other: str | None) -> str:
-    """The id of the conversation of two users: `<smaller id>-<larger id>`, by their numbers.
+    """Return the id of two users' conversation: `<smaller id>-<larger id>`, as numbers.
 
     Source: X API docs, "Manage Direct Messages".
     """

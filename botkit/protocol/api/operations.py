@@ -1,8 +1,8 @@
 """The table of X's operations: who may call them, how often, and what they cost.
 
 The data stands in `operations.json`, which `_generate_operations` makes of X's OpenAPI document
-and the table of limits and prices; nobody types a row. It is read when this module is imported, so
-that no look-up ever waits for a disk.
+and the table of limits and prices; no row is typed by hand. It is read when this module is
+imported, so that no look-up ever waits for a disk.
 
 Source: X's OpenAPI document and X API docs, "Rate limits" and "Pricing"; date in `read_on()`.
 """
@@ -26,7 +26,7 @@ __all__ = ["Operation", "RateLimit", "all_operations", "match", "operation", "re
 
 
 class RateLimit(Struct, frozen=True, kw_only=True, gc=False):
-    """That many calls in that many seconds."""
+    """At most `limit` calls in `seconds`."""
 
     limit: int
     seconds: int
@@ -35,13 +35,13 @@ class RateLimit(Struct, frozen=True, kw_only=True, gc=False):
 class Operation(Struct, frozen=True, kw_only=True, gc=False):
     """One operation of X's API.
 
-    `id` is X's operation id; what X's OpenAPI document does not name any more has the id of the
-    document before, or method and path. `kinds` is empty when no credential is needed or X does
-    not say which. All of `scopes` are needed together, in an OAuth 2.0 grant. `user_windows` count
+    `id` is X's operation id. An operation that X's OpenAPI document has dropped keeps its old id,
+    or has method and path instead. `kinds` is empty if no credential is needed, or X does not say
+    which. All of `scopes` are needed together, in an OAuth 2.0 grant. `user_windows` count
     the calls of one user, `app_windows` those of one app. `price_usd` is for each of `price_per`:
-    `request`, `resource` or `event`; None when X names no price. `pricing` knows the variants.
-    `price_basis` says who put the operation into its class: X's `page`, X's simulator (`sim`), or
-    we, by what it returns (`inferred`).
+    `request`, `resource` or `event`; None if X names no price. `pricing` knows the variants.
+    `price_basis` says where its price class comes from: X's `page`, X's simulator (`sim`), or the
+    kind of object that it returns (`inferred`).
     """
 
     id: str
@@ -62,12 +62,12 @@ class Operation(Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def name(self) -> str:
-        """Method and path template, as in `POST /2/tweets`."""
+        """Return method and path template, as in `POST /2/tweets`."""
         return f"{self.method} {self.path}"
 
     @property
     def writes(self) -> bool:
-        """Whether it changes something on X."""
+        """Return True if the operation changes something on X."""
         return self.method != "GET"
 
 
@@ -78,7 +78,7 @@ class _Data(Struct, frozen=True, kw_only=True):
 
 
 def operation(operation_id: str) -> Operation:
-    """The operation of that id.
+    """Return the operation of that id.
 
     Raises:
         KeyError: X has no such operation, or the table is older than it.
@@ -87,12 +87,12 @@ def operation(operation_id: str) -> Operation:
 
 
 def all_operations() -> tuple[Operation, ...]:
-    """Every operation, in the order of X's document."""
+    """Return every operation, in the order of X's document."""
     return _DATA.operations
 
 
 def match(method: str, path: str) -> Operation | None:
-    """The operation that a call is, None when there is none.
+    """Return the operation of a call; None if there is none.
 
     `path` is without query. Where a fixed segment and a parameter both fit, the fixed one wins:
     `/2/users/me` is not a user of the id `me`.
@@ -105,7 +105,7 @@ def match(method: str, path: str) -> Operation | None:
 
 
 def read_on() -> str:
-    """The date of the sources that the table was made of, as `YYYY-MM-DD`."""
+    """Return the date of the sources that the table was made of, as `YYYY-MM-DD`."""
     return _DATA.read_on
 
 
@@ -120,7 +120,7 @@ def _read() -> _Data:
 
 
 def _by_shape() -> Mapping[tuple[str, int], list[tuple[list[str], Operation]]]:
-    """Path templates by method and number of segments, fixed segments before parameters."""
+    """Index path templates by method and number of segments; fixed segments come first."""
     shapes: dict[tuple[str, int], list[tuple[list[str], Operation]]] = {}
     for found in _DATA.operations:
         template = found.path.split("/")

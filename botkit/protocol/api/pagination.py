@@ -1,7 +1,7 @@
-"""Following pages to their end, and not for ever.
+"""Follow pages to their end, but not without end.
 
-Source: X API docs, "Pagination"; a token that repeats, or pages without end, are a fault of X or
-of something before it, and reading on would cost money for nothing.
+A token that repeats, or pages without end, are a fault of X or of a proxy, and reading on would
+cost money for nothing. Source: X API docs, "Pagination".
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["PageTrail"]
 
 
 class PageTrail:
-    """Remembers the page tokens of one read, and gives the next one.
+    """The page tokens of one read.
 
     One trail serves one read from its first page; it is not a value and is not shared.
     """
@@ -30,11 +30,11 @@ class PageTrail:
         self._seen: set[str] = set()
 
     def next_token(self, response: Response) -> str | None:
-        """The token of the page after this one, None when this is the last.
+        """Return the token of the next page; None if this is the last.
 
         Raises:
-            MalformedAnswer: The token has come before, is no text, or there are more pages than
-                `most_pages`. What was read until then is good.
+            MalformedAnswer: The token came before, is not text, or there are more pages than
+                `most_pages`. The pages that were read until then are good.
         """
         token = response.meta.get("next_token")
         if token is None or token == "":

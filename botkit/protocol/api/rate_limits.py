@@ -1,7 +1,7 @@
-"""Rate windows out of headers, and how long to wait after a 429.
+"""Read rate windows from headers, and how long to wait after a 429.
 
-Times in headers are X's: they are judged against the `Date` of the same answer, never against our
-clock, and what is given out as a time to wait for is translated into our clock.
+Times in headers are X's: they are compared with the `Date` of the same answer, never with our
+clock. Times that this module returns to wait for are translated into our clock.
 
 Source: X API docs, "Rate limits"; RFC 9110 section 10.2.3.
 """
@@ -46,7 +46,7 @@ _MOST_DIGITS = 18
 
 
 class RateWindow(Struct, frozen=True, kw_only=True, gc=False):
-    """What the `x-rate-limit-*` headers (or their 24-hour twins) say. `reset` is by X's clock."""
+    """The values of `x-rate-limit-*` or of the 24-hour headers. `reset` is by X's clock."""
 
     limit: int
     remaining: int
@@ -54,10 +54,10 @@ class RateWindow(Struct, frozen=True, kw_only=True, gc=False):
 
 
 def read_window(headers: Mapping[str, str], prefix: str = "x-rate-limit") -> RateWindow | None:
-    """The window of these headers; None unless all three parts are there and readable."""
+    """Return the window of these headers; None unless all three parts can be read."""
     limit_name, remaining_name, reset_name = _names(prefix)
     said = headers.get(limit_name)
-    if said is None:  # as most answers do of the day; this is on the way of every call
+    if said is None:  # the usual case for the daily windows; every call comes here
         return None
     limit = _count(said)
     remaining = _count(headers.get(remaining_name))
@@ -68,7 +68,7 @@ def read_window(headers: Mapping[str, str], prefix: str = "x-rate-limit") -> Rat
 
 
 def read_day_window(headers: Mapping[str, str]) -> RateWindow | None:
-    """The daily window, of the app or the user: the one with less left when both are there."""
+    """Return the daily window of the app or the user; of two, the one with less left."""
     if _DAY_LIMITS.isdisjoint(headers):
         return None
     found = [window for prefix in DAY_PREFIXES if (window := read_window(headers, prefix))]
@@ -76,13 +76,13 @@ def read_day_window(headers: Mapping[str, str]) -> RateWindow | None:
 
 
 def read_date(headers: Mapping[str, str]) -> datetime | None:
-    """X's clock, from the `Date` header; None when it is missing or unreadable."""
+    """Return X's time from the `Date` header; None if it is missing or unreadable."""
     value = headers.get("date")
     return None if value is None else _http_date(value)
 
 
 def read_retry_after(headers: Mapping[str, str], *, now: datetime) -> timedelta | None:
-    """The span that `Retry-After` asks for, seconds or date; None when it asks for nothing usable.
+    """Return the span that `Retry-After` asks for, in seconds or by date; None if it is unusable.
 
     Source: RFC 9110 section 10.2.3. X does not document the header; proxies before it send it.
     """
@@ -98,14 +98,14 @@ def read_retry_after(headers: Mapping[str, str], *, now: datetime) -> timedelta 
 
 
 def retry_at(headers: Mapping[str, str], *, now: datetime) -> datetime | None:
-    """When a call that got a 429 may be sent again, in our clock's terms.
+    """Return the time, by our clock, at which a call that got a 429 may be sent again.
 
     The latest reset of the windows that are used up counts: a 429 can come from the daily window
     while calls are left in the short one. A reset in the past, or further away than any window of
     X is long, is no answer.
 
     Returns:
-        None when X does not say; then wait by `penalty`.
+        None if X does not say; then wait by `penalty`.
     """
     theirs = read_date(headers) or now
     spans = [
@@ -121,7 +121,7 @@ def retry_at(headers: Mapping[str, str], *, now: datetime) -> datetime | None:
 
 
 def penalty(in_a_row: int) -> timedelta:
-    """How long to wait after that many 429s in a row that did not say until when.
+    """Return how long to wait after that many 429s in a row without a usable reset.
 
     60 s, doubling, 15 min at the most; the caller adds jitter.
 
@@ -137,7 +137,7 @@ def _names(prefix: str) -> tuple[str, str, str]:
 
 
 def _used_up_until(headers: Mapping[str, str], prefix: str) -> datetime | None:
-    """The reset of a window that is used up, or that does not say how much is left."""
+    """Return the reset of a window that is used up, or does not say how much is left."""
     remaining = _count(headers.get(f"{prefix}-remaining"))
     return None if remaining else _moment(headers.get(f"{prefix}-reset"))
 
@@ -157,7 +157,7 @@ def _count(value: str | None) -> int | None:
 
 @functools.lru_cache(maxsize=64)
 def _moment(value: str | None) -> datetime | None:
-    """Read a Unix time. Kept, because all answers of a window carry the same one."""
+    """Return a Unix time as datetime; cached, as all answers of a window carry the same."""
     seconds = _count(value)
     if seconds is None:
         return None
@@ -169,7 +169,7 @@ def _moment(value: str | None) -> datetime | None:
 
 @functools.lru_cache(maxsize=16)
 def _http_date(value: str) -> datetime | None:
-    """Read an HTTP date. Kept, because many answers carry the same second."""
+    """Return an HTTP date as datetime; cached, as many answers carry the same second."""
     try:
         found = email.utils.parsedate_to_datetime(value)
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

@@ -1,7 +1,7 @@
-"""Calls of X's API v2 as values: method, path, query and body; no host, no credentials.
+"""Build the calls of X's API v2 as values: method, path, query, body; no host, no credentials.
 
-One builder for each call that botkit makes. Parameters are sent in the `tweet.*` spelling, which
-every page of X's documentation uses; `respelled` gives the same call in the `post.*` spelling of
+Each call that botkit makes has a builder. Parameters are sent in the `tweet.*` spelling, which
+every page of X's documentation uses; `respelled` returns the same call in the `post.*` spelling of
 X's OpenAPI document, for a server that knows only that one.
 
 Source: X's OpenAPI document; X API docs of the operations.
@@ -59,13 +59,13 @@ POST_FIELDS = (
     "referenced_tweets",
     "reply_settings",
 )
-"""What is asked of every post, beside `id` and `text`."""
+"""The fields that are requested of every post, beside `id` and `text`."""
 
 POST_EXPANSIONS = ("author_id", "referenced_tweets.id", "referenced_tweets.id.author_id")
-"""What is asked to come along: the author, and the posts replied to and quoted."""
+"""The objects that are requested with a post: its author, and the posts that it refers to."""
 
 USER_FIELDS = ("affiliation", "description", "protected")
-"""What is asked of every user, beside `id`, `name` and `username`: the label, and who it is."""
+"""The fields that are requested of every user, beside `id`, `name` and `username`."""
 
 DM_FIELDS = (
     "attachments",
@@ -76,7 +76,7 @@ DM_FIELDS = (
     "sender_id",
     "text",
 )
-"""What is asked of every direct message."""
+"""The fields that are requested of every direct message."""
 
 MOST_IDS = 100
 """The most ids that one call takes."""
@@ -117,10 +117,10 @@ _RESPELLED_EXPANSIONS = {
 class Request(Struct, frozen=True, kw_only=True, gc=False):
     """One call. `operation` is the operation id of the table, which knows kinds and prices.
 
-    `path` has its parameters filled in, percent-encoded. `resources` is how many resources the
-    answer may bring at most, for the price of a read; `has_link` makes a post cost more, and
-    `summoned` makes it cost less. `as_app` sends it with the bearer of the account's app, whatever
-    else the operation accepts.
+    `path` has its parameters filled in, percent-encoded. `resources` is the most resources that
+    the answer may hold, for the price of a read; `has_link` makes a post cost more, `summoned`
+    makes it cost less. `as_app` sends the call with the bearer token of the account's app, even if
+    the operation accepts another credential.
     """
 
     operation: str
@@ -135,7 +135,7 @@ class Request(Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def name(self) -> str:
-        """What logs and errors call it: method and path."""
+        """Return method and path, the name in logs and errors."""
         return f"{self.method} {self.path}"
 
 
@@ -169,7 +169,7 @@ def delete_post(post_id: str) -> Request:
 
 
 def get_post(post_id: str) -> Request:
-    """One post, with its author and the posts that it refers to."""
+    """Read one post, with its author and the posts that it refers to."""
     return Request(
         operation="getPostsById",
         method="GET",
@@ -179,12 +179,12 @@ def get_post(post_id: str) -> Request:
 
 
 def get_me() -> Request:
-    """The user whose token is used."""
+    """Read the user whose token is used."""
     return Request(operation="getUsersMe", method="GET", path="/2/users/me", query=_USER_QUERY)
 
 
 def get_users(user_ids: Sequence[str]) -> Request:
-    """Up to 100 users by id."""
+    """Read up to 100 users by id."""
     return Request(
         operation="getUsersByIds",
         method="GET",
@@ -195,7 +195,7 @@ def get_users(user_ids: Sequence[str]) -> Request:
 
 
 def get_users_by(usernames: Sequence[str]) -> Request:
-    """Up to 100 users by username, without the @."""
+    """Read up to 100 users by username, without the @."""
     return Request(
         operation="getUsersByUsernames",
         method="GET",
@@ -214,7 +214,7 @@ def get_mentions(
     pagination_token: str | None = None,
     max_results: int = 100,
 ) -> Request:
-    """A page of the posts that mention the user, newest first; 5 to 100, `since_id` exclusive.
+    """Read a page of 5 to 100 posts that mention the user, newest first; `since_id` is exclusive.
 
     Source: X API docs, "Timelines": reaches back 800 mentions.
     """
@@ -241,7 +241,7 @@ def get_user_posts(
     pagination_token: str | None = None,
     max_results: int = 100,
 ) -> Request:
-    """A page of what the user posted, newest first; 5 to 100, replies and reposts included."""
+    """Read a page of 5 to 100 posts of the user, newest first, replies and reposts included."""
     return Request(
         operation="getUsersPosts",
         method="GET",
@@ -286,7 +286,7 @@ def get_dm_events(
     pagination_token: str | None = None,
     max_results: int = 100,
 ) -> Request:
-    """A page of direct messages, newest first, 1 to 100: with a user, of a conversation, or all.
+    """Read 1 to 100 direct messages, newest first: with a user, of a conversation, or all.
 
     Source: X API docs, "Direct Messages lookup": 30 days back, no `since_id`.
     """
@@ -333,7 +333,7 @@ def create_subscription(
 
 
 def list_subscriptions(*, pagination_token: str | None = None) -> Request:
-    """A page of the app's subscriptions, up to 1000."""
+    """Read a page of the app's subscriptions, up to 1000."""
     return Request(
         operation="getActivitySubscriptions",
         method="GET",
@@ -358,7 +358,7 @@ def delete_subscriptions(subscription_ids: Sequence[str]) -> Request:
 
 
 def activity_stream(*, backfill_minutes: int | None = None) -> Request:
-    """The stream of the app's activity events; backfill, 0 to 5 minutes, is for Enterprise."""
+    """Open the stream of the app's activity events; backfill (0 to 5 min) is for Enterprise."""
     if backfill_minutes is not None and not 0 <= backfill_minutes <= _MOST_BACKFILL_MINUTES:
         raise ValueError("X fills back 0 to 5 minutes")
     minutes = None if backfill_minutes is None else str(backfill_minutes)
@@ -373,7 +373,7 @@ def activity_stream(*, backfill_minutes: int | None = None) -> Request:
 
 
 def get_usage() -> Request:
-    """How many posts the app has read, and its cap; counts posts, not money."""
+    """Read how many posts the app has read, and its cap; X counts posts here, not money."""
     return Request(
         operation="getUsage",
         method="GET",
@@ -383,11 +383,11 @@ def get_usage() -> Request:
 
 
 def respelled(request: Request) -> Request:
-    """The same call with field parameters in the `post.*` spelling; itself when it has none.
+    """Return the same call with its field parameters, if any, in the `post.*` spelling.
 
-    To be tried once, after a 400 about an unknown field parameter.
+    Try it once, after a 400 about an unknown field parameter.
 
-    Source: X's OpenAPI document 2.167 against 2.166: what was a field there is an expansion here.
+    Source: X's OpenAPI documents 2.166 and 2.167: some fields of the former are expansions now.
     """
     query = {name: value.split(",") for name, value in request.query}
     expansions = query.get("expansions", [])
@@ -410,7 +410,7 @@ def _renamed(names: Sequence[str], table: dict[str, str]) -> list[str]:
 
 
 def _part(value: str) -> str:
-    """One segment of a path, whatever is in it."""
+    """Return the value percent-encoded, as one segment of a path."""
     if value in {"", ".", ".."}:
         raise ValueError(f"{value!r} is no id")
     return urllib.parse.quote(value, safe="")
@@ -433,5 +433,5 @@ def _given(**parameters: str | None) -> tuple[tuple[str, str], ...]:
 
 
 def _time(moment: datetime | None) -> str | None:
-    """Source: X's OpenAPI document: `YYYY-MM-DDTHH:mm:ssZ`."""
+    """Return the time as `YYYY-MM-DDTHH:mm:ssZ`. Source: X's OpenAPI document."""
     return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

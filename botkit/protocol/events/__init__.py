@@ -1,1 +1,1 @@
-"""From the bytes X delivers to typed events, and back for the store."""
+"""Turn the bytes that X delivers into typed events, and events into bodies for the store."""

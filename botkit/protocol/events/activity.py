@@ -1,10 +1,10 @@
-"""The Activity API's events: bytes in, typed events out, whatever X sends.
+"""Decode the Activity API's events: bytes in, typed events out, whatever X sends.
 
-`decode_line` is the fast way for one line of the stream or one webhook body. What else the room
-offers about events is to be had here too.
+`decode_line` is the fast way for one line of the stream or one webhook body. The other functions
+of the room can be imported from here, too.
 
-Source: X API docs, "Event payloads". Only what is used is decoded, in one pass: see row A1 of
-`make bench`.
+Source: X API docs, "Event payloads". Only the fields that are used are decoded, in one pass: see
+row A1 of `make bench`.
 """
 
 from __future__ import annotations
@@ -83,9 +83,9 @@ class _Attachments(Struct, gc=False):
 
 
 class _Payload(Struct, gc=False):
-    """A post as the wire has it: the fields that are used, in both spellings.
+    """A post on the wire: the fields that are used, in both spellings.
 
-    The last three are what only the thorough way reads.
+    The last three are of a type that fits no value: `envelopes` reads a post that has one.
     """
 
     id: _Id
@@ -157,11 +157,11 @@ _NO_ENTITIES: Final = _Entities()
 
 
 def decode_line(line: bytes, *, hearing: Hearing = _USUAL) -> XEvent:
-    """The event of one line of the stream, or of one webhook body.
+    """Return the event of one line of the stream, or of one webhook body.
 
-    Never raises for anything that is JSON: a part that cannot be read is kept in the event's
-    `undecoded`, an event of another kind is an `UnknownEvent`. A line that brings several events
-    (an envelope with several messages) gives the first; `decode_events` gives them all.
+    Any JSON is read: a part that cannot be read is kept in the event's `undecoded`, an event of
+    another kind is an `UnknownEvent`. Of a line with several events (an envelope with several
+    messages) the first is returned; `decode_events` returns them all.
 
     Raises:
         StreamClosed: It is no event but X's announcement that the stream ends.
@@ -175,7 +175,7 @@ def decode_line(line: bytes, *, hearing: Hearing = _USUAL) -> XEvent:
 
 
 def decode_events(line: bytes, *, hearing: Hearing = _USUAL) -> list[XEvent]:
-    """All events of one line, or of one answer that lists posts or messages.
+    """Return all events of one line, or of one answer that lists posts or messages.
 
     Raises:
         StreamClosed: It is no event but X's announcement that the stream ends.
@@ -194,7 +194,7 @@ def _thorough(line: bytes, hearing: Hearing) -> list[XEvent]:
 
 
 def _fast(line: bytes, hearing: Hearing) -> PostEvent | None:
-    """The event of an ordinary envelope with a post; None when it takes the thorough way."""
+    """Return the event of an ordinary envelope with a post; None if `envelopes` must read it."""
     try:
         wire = _decoder.decode(line)
     except (ValueError, RecursionError):
@@ -231,7 +231,7 @@ def _fast(line: bytes, hearing: Hearing) -> PostEvent | None:
 
 
 def _post(wire: _Payload) -> Post | None:
-    """The post without what it refers to; None for one that the thorough way has to read."""
+    """Return the post without its references; None if `envelopes` must read it."""
     created_at, span = wire.created_at, wire.display_text_range
     if created_at is None or created_at.tzinfo is not UTC:
         return None
@@ -264,7 +264,7 @@ def _post(wire: _Payload) -> Post | None:
 
 
 def _with_references(post: Post, data: _Envelope) -> Post | None:
-    """The post with those that it answers, quotes and reposts."""
+    """Return the post with the ids of those that it answers, quotes and reposts."""
     wire = data.payload
     found: dict[str, str] = {}
     for reference in wire.referenced_tweets or wire.referenced_posts or ():
@@ -304,7 +304,7 @@ def _user(wire: _User) -> User:
 
 
 def _author_of(post_id: str, includes: _Includes | None) -> str | None:
-    """Who wrote a post that the delivery included."""
+    """Return the id of the author of a post that the delivery included."""
     if includes is None:
         return None
     found = {post.id: post.author_id for post in includes.tweets or includes.posts or ()}

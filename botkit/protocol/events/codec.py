@@ -1,4 +1,4 @@
-"""Events as JSON: the inbox's bodies, and what `botkit events decode` prints.
+"""Write events as JSON: the inbox's bodies, and the output of `botkit events decode`.
 
 A body starts with the event's tag; a signal has none, its kind is `signal/<class name>`.
 """
@@ -57,7 +57,7 @@ _kinds: Final[Mapping[type[Event], str]] = {
 
 
 def kind_of(event_type: type[Event]) -> str:
-    """The kind under which events of a class are stored: its tag, or `signal/<class name>`."""
+    """Return the kind under which events of a class are stored: its tag, or `signal/<name>`."""
     kind = _kinds.get(event_type)
     if kind is not None:
         return kind
@@ -67,12 +67,12 @@ def kind_of(event_type: type[Event]) -> str:
 
 
 def encode_event(event: Event) -> tuple[str, bytes]:
-    """The kind and the body of an event, for the inbox."""
+    """Return the kind and the body of an event, for the inbox."""
     return kind_of(type(event)), _encoder.encode(event)
 
 
 def decode_event(kind: str, body: bytes, signals: Mapping[str, type[Signal]]) -> Event:
-    """The event that was stored, the same as it was.
+    """Return the stored event, equal to the one that was encoded.
 
     `signals` are the signal classes that the bot knows, by class name.
 
@@ -106,7 +106,7 @@ def _decoded(kind: str, body: bytes, signal: type[Signal] | None) -> Event:
 
 
 def describe(event: Event) -> dict[str, Any]:
-    """An event as JSON-ready values, complete, keys in a fixed order; times are RFC 3339."""
+    """Return an event as JSON-ready values, complete, in a fixed order; times are RFC 3339."""
     if not isinstance(event, XEvent):
         return {"type": type(event).__name__, **msgspec.to_builtins(event)}
     told: dict[str, Any] = {

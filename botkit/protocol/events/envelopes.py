@@ -1,7 +1,8 @@
-"""Events out of any JSON that X may send as one: envelopes, posts, messages, lists of these.
+"""Read events from any JSON that X may send: envelopes, posts, messages, lists of these.
 
-The thorough way: field by field, nothing raises, what cannot be read is kept. `activity` has the
-fast way for the envelopes that come by the thousand; both give the same events.
+This is the thorough way: field by field, nothing raises, and values that cannot be read are kept.
+`activity` has the fast way for the envelopes that come by the thousand; both return the same
+events.
 
 Source: X API docs, "X Activity API" and "Event payloads";
 docs/explanation/requirements.md, "Intake", for keys.
@@ -84,10 +85,10 @@ _OWN_DOING: Final = ("profile.", "mute.", "block.", "spaces.", "broadcast.")
 
 
 class Hearing(Struct, frozen=True, kw_only=True, gc=False):
-    """What the listener knows beside the bytes.
+    """The listener's knowledge beside the bytes.
 
-    `account_id` is the account when the delivery names none; `usernames` the accounts' usernames
-    by id; `now` the time of an event that does not say when it happened.
+    `account_id` is the account if the delivery names none; `usernames` are the accounts' usernames
+    by id; `now` is the time of an event that does not hold one.
     """
 
     source: str = "activity"
@@ -97,7 +98,7 @@ class Hearing(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class _Around(Struct, frozen=True, kw_only=True):
-    """What stands around a payload: whom it is for and what came with it."""
+    """The envelope around a payload: the account that it is for, and the included objects."""
 
     hearing: Hearing
     account_id: str
@@ -107,14 +108,14 @@ class _Around(Struct, frozen=True, kw_only=True):
 
     @property
     def username(self) -> str:
-        """The account's username, from the listener or from the delivery."""
+        """Return the account's username, from the listener or from the delivery."""
         known = self.hearing.usernames.get(self.account_id)
         user = self.users.get(self.account_id)
         return known or (user.username if user is not None else "")
 
 
 def events_of(value: Any, hearing: Hearing) -> list[XEvent]:
-    """All events of one JSON value, in its order.
+    """Return all events of one JSON value, in its order.
 
     Raises:
         StreamClosed: It is X's announcement that the stream ends, and nothing else.
@@ -135,11 +136,11 @@ def events_of(value: Any, hearing: Hearing) -> list[XEvent]:
 
 
 def told_by_kind(kind: str, post: Post, account_id: str) -> Post:
-    """The post with what the kind of a delivery says about the posts it refers to.
+    """Return the post with the facts that the kind of a delivery tells about its references.
 
-    X's samples of replies and quotes come without those posts. That they are the account's is
-    what X says by the kind; it stands in for the missing field, the class is computed from the
-    post all the same.
+    X's samples of replies and quotes come without the posts that they refer to. The kind tells
+    that these are the account's and stands in for the missing field; the event's class is still
+    computed from the post.
 
     Source: X API docs, "X Activity API".
     """
@@ -157,7 +158,7 @@ def told_by_kind(kind: str, post: Post, account_id: str) -> Post:
 
 
 def event_of_nothing(hearing: Hearing) -> UnknownEvent:
-    """The event for JSON that is an empty list, so that it is seen."""
+    """Return the event for JSON that is an empty list, so that it can be noticed."""
     return _unknown([], hearing)
 
 
@@ -175,7 +176,7 @@ def _of_list(items: list[Any], hearing: Hearing) -> list[XEvent]:
 
 
 def _of_object(data: Any, answer: Mapping[str, Any], hearing: Hearing) -> Iterator[XEvent]:
-    """The events of one object of an answer: an envelope, a post, a message or something else."""
+    """Return the events of one object of an answer: an envelope, a post, a message or other."""
     data = unwrap(data)
     if not is_object(data):
         yield _unknown(data, hearing)
@@ -234,7 +235,7 @@ def _post(kind: str, payload: Fields, data: Mapping[str, Any], around: _Around) 
 
 
 def _completed(post: Post, around: _Around) -> Post:
-    """The post with what the delivery says about it in other places."""
+    """Return the post with the facts that the delivery holds in other places."""
     ids = {user.username.casefold(): user.id for user in around.users.values()}
     answered = around.posts.get(post.in_reply_to_post_id or "")
     quoted = around.posts.get(post.quoted_post_id or "")
@@ -325,14 +326,14 @@ def _other(
 
 
 def _about(kind: str, payload: Fields, account_id: str, direction: object) -> tuple[str, str]:
-    """What an event is about and who did it, "" for what the payload does not name."""
+    """Return an event's subject and its actor; "" if the payload does not name them."""
     actor_id = payload.id(*_ACTORS) or ""
     for name in _ACTOR_OBJECTS:
         actor_id = actor_id or payload.inner(name).id("id") or ""
     if kind.startswith("like."):
         if direction == "outbound":
             actor_id = account_id
-        # Who likes is not named inbound; then only the like's own id tells two likes apart.
+        # X does not name who liked a post of ours; then only the like's own id tells two apart.
         liked = payload.id("liked_tweet_id", "liked_post_id") if actor_id else None
         return liked or payload.id("id") or "", actor_id
     if not actor_id and kind.startswith(_OWN_DOING):
@@ -350,7 +351,7 @@ def _when(payload: Fields, hearing: Hearing) -> datetime:
 
 
 def _unknown(raw: Any, hearing: Hearing) -> UnknownEvent:
-    """What is no object at all."""
+    """Return the event for a value that is not an object."""
     return UnknownEvent(
         account_id=hearing.account_id,
         at=hearing.now or EPOCH,
@@ -362,7 +363,7 @@ def _unknown(raw: Any, hearing: Hearing) -> UnknownEvent:
 
 
 def _each_user(payload: Fields) -> Iterable[Fields]:
-    """The users of a v1 payload: an object by id, or a list."""
+    """Return the users of a v1 payload: an object by id, or a list."""
     users = payload.raw("users")
     if is_object(users):
         return [payload.inner("users").inner(user_id) for user_id in users]
@@ -374,18 +375,18 @@ def _has_messages(payload: Fields) -> bool:
 
 
 def _is_listed_message(data: Mapping[str, Any]) -> bool:
-    """Whether it is a direct message as reads bring it, whose `event_type` is no envelope's."""
+    """Return True for a direct message of a read: its `event_type` is not an envelope's."""
     kind = data.get("event_type")
     return kind == "MessageCreate" or (kind is None and "dm_conversation_id" in data)
 
 
 def _named(data: Mapping[str, Any]) -> str:
-    """A name for an object without a kind: the one part in it, as in `replay_job_status`."""
+    """Return a name for an object without a kind: that of the only object or list in it."""
     parts = [name for name, value in data.items() if isinstance(value, list | dict)]
     return parts[0] if len(parts) == 1 and "payload" not in data else _UNKNOWN
 
 
 def _digest(raw: Any) -> str:
-    """A short name for what has no id, so that two different ones stay two."""
+    """Return a short hash for a value without an id, so that two different ones stay two."""
     canonical = msgspec.json.encode(raw, order="deterministic")
     return "sha256-" + hashlib.sha256(canonical).hexdigest()[:16]

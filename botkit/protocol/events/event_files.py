@@ -1,7 +1,7 @@
-"""Events out of a file or a pipe, whatever it holds: `botkit events decode`.
+"""Read events from a file or a pipe of any form, for `botkit events decode`.
 
-JSON lines as a stream brings them (CRLF and keep-alives included), one document over many lines
-or several, an array of events, an answer of the API, or recorded requests with their answers.
+The forms: JSON lines of a stream (with CRLF and keep-alives), one document over many lines or
+several, an array of events, an answer of the API, or recorded requests with their answers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["ERROR_START", "decode_lines"]
 
 ERROR_START: Final = b'{"error":'
-"""How the line of something that could not be decoded starts."""
+"""The start of the line for a value that could not be decoded."""
 
 _BOM: Final = b"\xef\xbb\xbf"
 _USER_IN_PATH: Final = re.compile(r"/2/users/([0-9]+)/")
@@ -34,10 +34,10 @@ _SHOWN: Final = 80
 
 
 def decode_lines(lines: Iterable[bytes], *, hearing: Hearing | None = None) -> Iterator[bytes]:
-    """One JSON object for each event in those lines of a file, without line ends.
+    """Yield one JSON object for each event in these lines of a file, without line ends.
 
-    Lines are decoded as they come when the first one is a JSON value by itself; else they are
-    read to the end as one document. What cannot be decoded gives an object whose first key is
+    If the first line is a JSON value by itself, lines are decoded as they come; otherwise they are
+    read to the end as one document. For a value that cannot be decoded, the object's first key is
     `error`; nothing raises.
     """
     told = hearing or Hearing()
@@ -66,7 +66,7 @@ def _of_line(line: bytes, hearing: Hearing) -> Iterator[bytes]:
 
 
 def _of_document(text: bytes, hearing: Hearing) -> Iterator[bytes]:
-    """The events of a document, of several, or of lines of which the first is broken."""
+    """Yield the events of a document, of several, or of lines of which the first is broken."""
     values, rest = _split(text)
     for value in values:
         yield from _of_line(value, hearing)
@@ -79,7 +79,7 @@ def _of_document(text: bytes, hearing: Hearing) -> Iterator[bytes]:
 
 
 def _split(text: bytes) -> tuple[list[bytes], bytes]:
-    """The objects and lists that follow each other in the text, and what is left of it."""
+    """Return the objects and lists that follow each other in the text, and the rest of it."""
     decoder = json.JSONDecoder()
     whole = text.decode("utf-8", "replace").rstrip()
     values: list[bytes] = []
@@ -115,7 +115,7 @@ def _of_value(value: Any, hearing: Hearing) -> Iterator[bytes]:
 
 
 def _recorded_body(value: object) -> tuple[Any, str] | None:
-    """The body of a recorded answer, and whose timeline its address names; None for no such."""
+    """Return a recorded answer's body and the user of its timeline; None for another value."""
     if not is_object(value):
         return None
     response = value.get("response")

@@ -1,6 +1,6 @@
-"""What a post is to an account: one pure function of the post itself.
+"""Classify a post for an account, by the post alone.
 
-A post is one event whatever delivered it, so neither the envelope nor the source has a say.
+A post is one event whatever delivered it, so neither the envelope nor the source decides.
 Source: docs/explanation/requirements.md, "Intake" (One post is one event).
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["EPOCH", "classify", "event_from_post", "events_of_page", "mentions_account"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-"""When something happened that does not say when."""
+"""The time of an event that holds none."""
 
 _REPOST_TEXT = re.compile(r"RT @\w{1,20}: ", re.ASCII)
 _STATUS = re.compile(
@@ -33,23 +33,23 @@ _STATUS = re.compile(
 def classify(
     post: Post, account_id: str, quoted_user_id: str | None, *, username: str = ""
 ) -> type[PostEvent]:
-    """The class of a post's event for an account.
+    """Return the class of a post's event for an account.
 
-    `Mention` when the text itself @mentions the account, else `Reply` when it answers the
-    account, else `Quote` when the quoted post is the account's, else `PostSeen`. The account's
-    own posts and reposts are always `PostSeen`: nobody speaks to the account with them.
-    `username` is the account's; it serves only where X left out the ids of mentions.
+    `Mention` if the text itself @mentions the account, else `Reply` if it answers the account,
+    else `Quote` if the quoted post is the account's, else `PostSeen`. The account's own posts and
+    reposts are always `PostSeen`: they are not addressed to the account. `username` is the
+    account's; it is used only if X left out the ids of mentions.
     """
     mentions_me = mentions_account(post, account_id, username=username)
     return _class_of(post, account_id, mentions_me=mentions_me, quoted_user_id=quoted_user_id)
 
 
 def mentions_account(post: Post, account_id: str, *, username: str = "") -> bool:
-    """Whether the text itself @mentions the account, explicitly.
+    """Return True if the text itself @mentions the account, explicitly.
 
     The names that X puts at the start of a reply do not count: they lie before
-    `display_text_range`, or, when X did not send that, in the unbroken run of @names that starts
-    a reply. A repost says what somebody else said.
+    `display_text_range`, or, if X did not send that, in the unbroken run of @names that starts a
+    reply. A repost does not count: its text is another user's.
     """
     if not account_id or _is_repost(post):
         return False
@@ -76,10 +76,10 @@ def event_from_post(
     quoted: Post | None = None,
     username: str = "",
 ) -> PostEvent:
-    """The event that a post is for an account.
+    """Return the event of a post for an account.
 
-    `quoted` is the quoted post if the delivery brought it; `username` the account's, if known.
-    What is needed and not there is named in `missing`: `author`, and `quoted` when only the
+    `quoted` is the quoted post if the delivery held it; `username` the account's, if known. The
+    event's `missing` names needed parts that are not there: `author`, and `quoted` if only the
     quoted post could tell whether it is the account's.
     """
     quoted_user_id = post.quoted_user_id or (quoted.author_id if quoted is not None else None)
@@ -112,7 +112,7 @@ def event_from_post(
 def events_of_page(
     page: PostPage, *, account_id: str, source: str, username: str = ""
 ) -> list[PostEvent]:
-    """The events of a page of posts, oldest first, with what the answer included."""
+    """Return the events of a page of posts, oldest first, with the included objects."""
     return [
         event_from_post(
             post,
@@ -147,7 +147,7 @@ def _is_repost(post: Post) -> bool:
 
 
 def _is_shown(mention: MentionEntity, post: Post) -> bool:
-    """Whether the mention stands in the text that people see.
+    """Return True if the mention stands in the text that people see.
 
     Range and positions count the same: code points of the text as X sends it, where `&amp;` is
     five. Source: X's samples of replies and likes.
@@ -161,7 +161,7 @@ def _is_shown(mention: MentionEntity, post: Post) -> bool:
 
 
 def _quoted_name(post: Post) -> str:
-    """The username in the link to the quoted post, "" when there is no such link."""
+    """Return the username in the link to the quoted post; "" if there is no such link."""
     for link in post.links:
         found = _STATUS.search(link)
         if found is not None and found[2] == post.quoted_post_id and found[1] != "i":

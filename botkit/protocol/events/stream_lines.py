@@ -1,4 +1,4 @@
-"""A stream of lines: splitting, how long to wait before connecting again, and why it ended.
+"""Split a stream into lines, tell why it ended, and how long to wait before connecting again.
 
 Source: X API docs, "Consuming streaming data" and "Handling disconnections";
 docs/explanation/requirements.md, "Intake" (Lines, Liveness).
@@ -24,11 +24,11 @@ _LIMIT_BYTES: Final = 1 << 20
 
 
 class LineSplitter:
-    """Makes whole lines out of chunks, wherever the network cut them.
+    """Joins chunks, wherever the network cut them, into whole lines.
 
-    Lines end with CRLF or LF. Empty lines are keep-alives: they are counted, not given out. A
-    line over the limit is skipped to its end and counted; never is more kept than the limit.
-    UTF-8 is not looked at, so a cut inside a character does no harm.
+    Lines end with CRLF or LF. Empty lines are keep-alives: they are counted, not returned. A line
+    over the limit is skipped to its end and counted; never more than the limit is kept. Bytes are
+    not decoded, so a cut inside a character does no harm.
 
     Attributes:
         skipped: How many lines were over the limit.
@@ -46,11 +46,11 @@ class LineSplitter:
 
     @property
     def pending_bytes(self) -> int:
-        """How much of an unfinished line is kept; it is lost when the stream ends now."""
+        """Return the size of the unfinished line, which is lost if the stream ends now."""
         return len(self._carry)
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The lines that are whole with this chunk, without their ends, in order."""
+        """Return the lines that this chunk completes, without their ends, in order."""
         parts = chunk.split(b"\n")
         rest = parts.pop()
         may_be_over = len(self._carry) + len(chunk) > self._limit
@@ -67,7 +67,7 @@ class LineSplitter:
         return lines
 
     def _without(self, lines: list[bytes]) -> list[bytes]:
-        """Those that are neither empty nor over the limit."""
+        """Return the lines that are neither empty nor over the limit; count the others."""
         whole = [line for line in lines if line]
         self.keep_alives += len(lines) - len(whole)
         kept = [line for line in whole if len(line) <= self._limit]
@@ -87,7 +87,7 @@ class LineSplitter:
 
 
 class Trouble(enum.StrEnum):
-    """How a connection ended or failed, for the wait before the next one."""
+    """The way a connection ended or failed; it decides the wait before the next one."""
 
     CLEAN = "clean"
     NETWORK = "network"
@@ -113,7 +113,7 @@ _SPREAD: Final = 0.25
 
 
 class StreamBackoff:
-    """How long to wait before connecting again.
+    """The waits before connecting again.
 
     | trouble | wait |
     | --- | --- |
@@ -122,7 +122,7 @@ class StreamBackoff:
     | `HTTP`: an error status | 5 s, doubling, at most 320 s |
     | `RATE`: 429 | 60 s, doubling, at most 900 s |
 
-    401, 403 and 409 have no row: waiting cures none of them.
+    401, 403 and 409 have no row: waiting does not cure them.
 
     Attributes:
         at_ceiling: Whether the last wait was the longest of its row: time to alert.
@@ -143,7 +143,7 @@ class StreamBackoff:
         self.at_ceiling = False
 
     def wait_s(self, trouble: Trouble, *, jitter: float) -> float:
-        """The seconds to wait after one more trouble.
+        """Return the seconds to wait after one more trouble.
 
         `jitter` is a random number from 0 to 1. It lengthens the wait by up to a quarter, or, at
         the ceiling, shortens it, so that many clients do not come back as one.
@@ -205,7 +205,7 @@ what a second connection brings: to wait keeps two runners from throwing each ot
 
 
 def closed_by(errors: Iterable[Any]) -> StreamClosed:
-    """The end of a stream that X announced by an `errors` object in the stream.
+    """Return the error for the end that X announced by an `errors` object in the stream.
 
     With several errors the longest wait counts.
     """

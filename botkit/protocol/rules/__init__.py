@@ -1,1 +1,1 @@
-"""What X allows an automated account: policy, access, prices, the label."""
+"""X's rules for an automated account: policy, access, prices, the label."""

@@ -1,7 +1,7 @@
-"""Who may do what: from what a bot may do to scopes, from credentials held to the one to use.
+"""Turn a bot's `may` into operations and scopes, and choose the credential for an operation.
 
-OAuth 2.0 is judged by the scopes that X granted, OAuth 1.0a by the access level that X said. A
-level that is not known is no reason to refuse: X judges it then.
+OAuth 2.0 is judged by the scopes that X granted, OAuth 1.0a by the access level that X sent. An
+unknown level is no reason to refuse: X decides then.
 
 Source: X API docs, "OAuth 2.0 scopes" and "App permissions"; X's OpenAPI document.
 """
@@ -39,10 +39,10 @@ __all__ = [
 ]
 
 DEFAULT_MAY = ("post", "reply")
-"""What a bot may do that does not say more."""
+"""The `may` of a bot that names none."""
 
 ALWAYS = ("getUsersMe", "getPostsById", "getUsersPosts")
-"""What every bot calls: who it is, and whether a write of unknown outcome happened."""
+"""The operations of every bot: read itself, and look up a write of unknown outcome."""
 
 CAPABILITIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -51,7 +51,7 @@ CAPABILITIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "message": (
             "createDirectMessagesByParticipantId",
             "createDirectMessagesByConversationId",
-            # Hearing the answers, and finding out whether a message of unknown outcome was sent.
+            # To receive the answers, and to look up a message of unknown outcome.
             "getDirectMessagesEvents",
             "getDirectMessagesEventsByParticipantId",
             "getDirectMessagesEventsByConversationId",
@@ -133,7 +133,7 @@ _CONSOLE_LEVELS = ("Read", "Read and write", "Read, write, and Direct Messages")
 
 
 def operations_for(may: Iterable[str]) -> tuple[str, ...]:
-    """The operation ids that these words of `may` call.
+    """Return the operation ids that these words of `may` call.
 
     Raises:
         KeyError: A word that is none of `CAPABILITIES`.
@@ -142,9 +142,10 @@ def operations_for(may: Iterable[str]) -> tuple[str, ...]:
 
 
 def scopes_for(may: Iterable[str], *, source_operations: Iterable[str] = ()) -> tuple[str, ...]:
-    """The fewest scopes with which the bot can do what it may and hear what it listens to.
+    """Return the fewest scopes with which the bot can act by its `may` and receive its events.
 
-    In X's order; always with what `users/me`, reading posts and a refresh token need.
+    They are in X's order, and always include those for `users/me`, for reading posts and for a
+    refresh token.
 
     Raises:
         KeyError: A word that is none of `CAPABILITIES`, or an operation that X does not have.
@@ -161,17 +162,17 @@ def choose_credential(
     *,
     resting: Container[CredentialKind] = (),
 ) -> CredentialKind:
-    """The credential to use for an operation: OAuth 2.0 before OAuth 1.0a before the app's bearer.
+    """Return the credential for an operation: OAuth 2.0 before OAuth 1.0a before the bearer.
 
-    `holdings` maps what is held to the granted scopes (OAuth 2.0), to `(level,)` as X sent it in
+    `holdings` maps each held kind to the granted scopes (OAuth 2.0), to `(level,)` as X sent it in
     `x-access-level` (OAuth 1.0a; `()` and unknown levels pass), or to `()` (bearer). A credential
-    that does not reach is passed over when another one does; so is one of `resting`, which cannot
-    be used now, for another one of the account's own; the app does not speak in their place.
+    that does not suffice is passed over if another one does. One of `resting`, which cannot be
+    used now, is passed over for another one of the account; the app's bearer never replaces it.
 
     Raises:
-        MissingScope: The OAuth 2.0 grant lacks a scope, and nothing else is held that would do.
-        LevelTooLow: The OAuth 1.0a level is too low, and nothing else is held that would do.
-        WrongCredential: Nothing of a kind that the operation takes is held.
+        MissingScope: The OAuth 2.0 grant lacks a scope, and no other credential suffices.
+        LevelTooLow: The OAuth 1.0a level is too low, and no other credential suffices.
+        WrongCredential: No credential of a kind that the operation takes is held.
         KeyError: X has no such operation.
     """
     needed = operation(operation_id)
@@ -193,14 +194,14 @@ def choose_credential(
 
 
 def kind_of(denied: AccessDenied) -> CredentialKind | None:
-    """Which kind of credential a refusal is about; None when none of a fit kind is held."""
+    """Return the kind of credential that a refusal is about; None if no fitting kind is held."""
     if isinstance(denied, MissingScope):
         return CredentialKind.OAUTH2
     return CredentialKind.OAUTH1 if isinstance(denied, LevelTooLow) else None
 
 
 def dated(denied: AccessDenied, *, granted_at: datetime, command: str) -> AccessDenied:
-    """The refusal with the time of the grant, since when it has not changed, and the command."""
+    """Return the refusal with the time of the grant and the command that renews it."""
     told = type(denied)(
         f"{denied.message} It was authorized on {granted_at:%Y-%m-%d %H:%M} UTC.",
         operation=denied.operation,
@@ -213,7 +214,7 @@ def dated(denied: AccessDenied, *, granted_at: datetime, command: str) -> Access
 
 
 def named(denied: AccessDenied, username: str) -> AccessDenied:
-    """The refusal of one that is not about a login, with the very command."""
+    """Return a refusal that is about no login, with the command for this account."""
     return type(denied)(
         denied.message,
         operation=denied.operation,
@@ -224,7 +225,7 @@ def named(denied: AccessDenied, username: str) -> AccessDenied:
 
 
 def is_level_refusal(problem_type: str, codes: Iterable[int]) -> bool:
-    """Whether X's 403 says that the OAuth 1.0a access level is too low.
+    """Return True if X's 403 says that the OAuth 1.0a access level is too low.
 
     Source: X API docs, "App permissions"; docs/explanation/x-facts.md, 5.8 (codes 93 and 261).
     """
@@ -232,12 +233,12 @@ def is_level_refusal(problem_type: str, codes: Iterable[int]) -> bool:
 
 
 def is_known_level(level: str) -> bool:
-    """Whether this is one of X's words for an access level, so that it tells something."""
+    """Return True if `level` is a documented value of `x-access-level`."""
     return level in _LEVELS
 
 
 def level_hint(granted_at: datetime, command: str) -> str:
-    """What helps against such a refusal: a token keeps the level that it was made with."""
+    """Return the cure for such a refusal: a token keeps the level that it was made with."""
     return (
         f"The token was authorized on {granted_at:%Y-%m-%d %H:%M} UTC and keeps the permissions"
         " that the app had then, whatever X's console says now. Raise them there if that is not"
@@ -246,7 +247,7 @@ def level_hint(granted_at: datetime, command: str) -> str:
 
 
 def level_needed(needed: Operation) -> str:
-    """The least OAuth 1.0a level for an operation, as `x-access-level` spells it.
+    """Return the least OAuth 1.0a level for an operation, as `x-access-level` spells it.
 
     Source: X API docs, "App permissions": direct messages need the third level, even to read.
     """

@@ -1,6 +1,7 @@
-"""The automated-account label and what belongs to it, as nine steps.
+"""The automated-account label and its requirements, as nine steps.
 
-X has no API to set the label. What an answer shows is verified; the rest a person confirms.
+X has no API to set the label. Steps that X's answers show are verified; a person confirms the
+rest.
 Source: X Help Center and X's Apps page, "Automated account labels"; X developer guidelines,
 "Requirements for automated accounts".
 """
@@ -65,7 +66,7 @@ _HANDLE = re.compile(r"@(\w{1,15})")
 
 
 class StepState(enum.StrEnum):
-    """How a step stands."""
+    """The state of a step."""
 
     VERIFIED = "verified"
     CONFIRMED = "confirmed"
@@ -79,25 +80,25 @@ class Label(Struct, frozen=True, kw_only=True):
 
     @property
     def complete(self) -> bool:
-        """Whether no step is open."""
+        """Return True if no step is open."""
         return StepState.OPEN not in self.states.values()
 
     @property
     def done(self) -> int:
-        """How many steps are verified or confirmed."""
+        """Return the number of steps that are verified or confirmed."""
         return sum(state is not StepState.OPEN for state in self.states.values())
 
     @property
     def next_step(self) -> LabelStep | None:
-        """The first open step."""
+        """Return the first open step; None if there is none."""
         return next((s for s in STEPS if self.states[s.id] is StepState.OPEN), None)
 
 
 def judge(profile: User | None, confirmed: Collection[str]) -> Label:
-    """The checklist, from what X shows of the account and what the operator confirmed.
+    """Return the checklist, from X's profile of the account and the operator's confirmations.
 
     Args:
-        profile: The account's own profile; None when it could not be asked for.
+        profile: The account's own profile; None if it could not be read.
         confirmed: Ids of steps that the operator confirmed.
     """
     verified = _verified(profile) if profile is not None else frozenset[str]()

@@ -1,7 +1,7 @@
-"""X's rules for what an automated account may send, checked before sending; and what proves it.
+"""X's rules for the posts of an automated account, checked before sending; and proof of a write.
 
-Pure: the same code guards the runtime and plays X in the sandbox. A rule that forbids raises a
-`PolicyError` with the reason and the cure.
+A rule that forbids raises a `PolicyError` with the reason and the cure. The sandbox judges by its
+own rules and shares only the measures of a text.
 
 Source: X developer guidelines; X API docs, "Manage Posts" and changelog 2026-02-23, read
 2026-08-22.
@@ -80,7 +80,7 @@ _STOP_WORDS = frozenset(
 )
 
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
-"""What X escapes in a text; the ampersand last."""
+"""The characters that X escapes in a text; the ampersand last."""
 _SHORT_LINK = re.compile(r"https?://t\.co/\w+", re.IGNORECASE | re.ASCII)
 _STATUS_LINK = re.compile(
     r"(?:www\.|mobile\.)?(?:twitter|x)\.com/[^/]+/status/[0-9]+(?:/(?:photo|video)/[0-9]+)?"
@@ -89,10 +89,10 @@ _ANY_LINK = "*"
 
 
 class PostRules(Struct, frozen=True, kw_only=True, gc=False):
-    """What of the rules depends on the account and its operator.
+    """The rules that depend on the account and its operator.
 
-    `limit` is the weighted length that X takes: 280, or more with Premium. `links` says whether
-    the bot may send links (each costs). `may_mention` are usernames that agreed to be named.
+    `limit` is the weighted length that X takes: 280, or more with Premium. `links` allows the bot
+    to send links (each costs). `may_mention` are usernames that agreed to be named.
     """
 
     limit: int = 280
@@ -111,16 +111,15 @@ def check_post(
     event: PostEvent | None = None,
     rules: PostRules = _USUAL,
 ) -> str:
-    """Check a post against X's rules; gives who summoned it, as `summons_of` does, "" for none.
+    """Check a post against X's rules; return its summons as `summons_of` does, "" for none.
 
-    `answers` is the post that it replies to, `event` the event which brought that post, if one
-    did.
+    `answers` is the post that it replies to, `event` the event which brought that post, if any.
 
     Raises:
-        NotSummoned: It replies to someone who neither mentioned nor quoted the account there.
+        NotSummoned: It replies to a post that neither mentions nor quotes the account.
         TextTooLong: It weighs more than X takes.
         TooManyCashtags: X takes one.
-        UnsolicitedMention: It names someone who did not write to the account first.
+        UnsolicitedMention: It names a user who did not write to the account first.
         LinkNotAllowed: It holds a link and the bot does not allow links.
     """
     if event is not None:
@@ -146,11 +145,11 @@ def check_post(
 
 
 def summons_of(post: Post, *, account_id: str, event: PostEvent | None = None) -> str:
-    """Whether an app may reply to a post: `yes`, `own`, `assumed` or "" for no.
+    """Return whether an app may reply to a post: `yes`, `own`, `assumed` or "" for no.
 
-    `yes` when its author mentioned or quoted the account in it; `own` for the account's own post
-    (a thread); `assumed` for a direct reply to the account that names it only by itself, which X
-    neither allows nor forbids in words.
+    `yes` if its author mentioned or quoted the account in it; `own` for the account's own post (a
+    thread); `assumed` for a direct reply to the account with only the mention that X adds, which
+    X's rules neither allow nor forbid.
 
     Source: X API docs, changelog 2026-02-23; docs/explanation/x-facts.md, 8.1 to 8.3.
     """
@@ -164,20 +163,20 @@ def summons_of(post: Post, *, account_id: str, event: PostEvent | None = None) -
 
 
 def is_stop_word(text: str) -> bool:
-    """Whether a message says nothing but that the account should stop.
+    """Return True if a message only asks the account to stop.
 
     Leading names, case and punctuation do not count. Source: X developer guidelines: honour an
     opt-out at once, match common stop words.
     """
     most = _MOST_WORDS + text.count("@") + text.count("\uff20")
     if len(_bare(text).split(None, most)) > most:
-        return False  # asked of every event's text: most have too many words whatever they say
+        return False  # every event's text comes here, and most have too many words
     words = without_leading_names(normalise(text)).casefold().replace("\u2019", "'")
     return _bare(words) in _STOPS
 
 
 def _bare(words: str) -> str:
-    """Words without what stands around them; of every event's text, so without a pattern."""
+    """Return the words without punctuation around them; no pattern, as every event comes here."""
     start, end = 0, len(words)
     while end and not words[end - 1].isalnum():
         end -= 1
@@ -191,11 +190,10 @@ _MOST_WORDS = max(len(stop.split()) for stop in _STOPS)
 
 
 def shows_write(write: StoredWrite, post: Post) -> bool:
-    """Whether a post of the account's timeline is what that write made.
+    """Return True if a post of the account's timeline is the one that the write made.
 
-    The reply target decides first, the text second, because X rewrites text: it is compared
-    normalised, entities decoded, links in their expanded form, the leading names of a reply left
-    out.
+    The reply target decides first, the text second. X rewrites text, so it is compared normalised,
+    with entities decoded, links in their expanded form, and without the leading names of a reply.
 
     Source: docs/explanation/requirements.md, "Writes" (Reconcile).
     """
@@ -238,9 +236,9 @@ def _check_cashtags(text: str) -> None:
 def _check_mentions(
     text: str, answers: Post | None, event: PostEvent | None, rules: PostRules
 ) -> None:
-    """Names may be those who agreed, the account itself and the author who is answered.
+    """Refuse names other than those that agreed, the account's, and the answered author's.
 
-    A bare post does not say its author's username; then one name is taken for it.
+    A bare post does not hold its author's username; then one name is taken for it.
     """
     allowed = {name.casefold() for name in rules.may_mention}
     allowed |= {name.casefold() for name in _names_of_answered(answers, event)}
@@ -255,7 +253,7 @@ def _check_mentions(
 
 
 def _names_of_answered(answers: Post | None, event: PostEvent | None) -> tuple[str, ...]:
-    """The author who is answered, and the account itself where the post names it."""
+    """Return the answered author, and the account itself if the post names it."""
     if answers is None or event is None:
         return ()
     own = [name.username for name in answers.mentions if name.id == event.account_id]
@@ -290,7 +288,7 @@ def _same_text(written: str, post: Post) -> bool:
 
 
 def _parts(text: str, expanded: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """The words around the links, always one more than links; and the links as compared."""
+    """Return the words around the links, one part more than links; and the normalised links."""
     words: list[str] = []
     links: list[str] = []
     done = short = 0
@@ -310,14 +308,14 @@ def _joined(words: list[str]) -> str:
 
 
 def _link(url: str) -> str:
-    """A link without what X adds or changes: scheme, case of the host, percent-encoding."""
+    """Return a link without X's changes to it: scheme, case of the host, percent-encoding."""
     bare = re.sub(r"^https?://", "", unquote(url).strip(), flags=re.IGNORECASE)
     host, slash, path = bare.partition("/")
     return f"{host.casefold()}{slash}{path}".rstrip("/")
 
 
 def _is_added(link: str, words_after: str) -> bool:
-    """Whether X put the link at the text's end: of media or of a quoted post."""
+    """Return True if X added the link at the text's end: of media or of a quoted post."""
     if words_after.strip():
         return False
     return link == _ANY_LINK or _STATUS_LINK.fullmatch(link) is not None

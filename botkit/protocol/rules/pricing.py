@@ -1,8 +1,8 @@
-"""What calls and events cost, before they are made. All figures in USD, read on 2026-08-22.
+"""The prices of calls and events, before they are made. All in USD, read on 2026-08-22.
 
-The prices of operations stand in the operations table; here are the variants that a table row
-cannot hold, and the prices of activity events. Prices change: X's console is the authority, and
-the answer to "what was spent" is X's, not ours.
+The prices of operations stand in the operations table; this module has the variants that a table
+row cannot hold, and the prices of activity events. Prices change: X's console is the authority, on
+them and on the sum that was spent.
 
 Source: X API docs, "Pricing"; X API changelog of 2026-04-16.
 """
@@ -73,11 +73,11 @@ EVENT_PRICES_USD: Mapping[str, Decimal] = MappingProxyType(
 
 
 def price_usd(request: Request, *, owned: bool = False) -> Decimal:
-    """The most that a call costs; 0 for what X names no price for.
+    """Return the most that a call can cost; 0 if X names no price for it.
 
-    A read costs for each resource, so `request.resources` counts; what X charged the same UTC day
-    already it does not charge again, so this is the upper end. `owned` says that the account reads
-    about itself and owns the app, which is cheaper where the table says so.
+    A read costs for each resource, so `request.resources` counts. X does not charge a resource
+    twice on the same UTC day, so this is the upper end. `owned` means that the account reads about
+    itself and owns the app, which is cheaper for some operations of the table.
 
     Raises:
         KeyError: The request's operation is not in the table.
@@ -97,9 +97,9 @@ def price_usd(request: Request, *, owned: bool = False) -> Decimal:
 
 
 def event_price_usd(kind: str) -> Decimal | None:
-    """What one delivered activity event costs; None when X lists no price for the kind.
+    """Return the price of one delivered activity event; None if X lists none for the kind.
 
-    X prices events that come by webhook and says nothing of the stream: the same is assumed there.
+    X prices events that come by webhook and does not mention the stream: the same is assumed.
     """
     while kind:
         if kind in EVENT_PRICES_USD:

@@ -1,1 +1,1 @@
-"""How X reads the text of a post: its weighted length and its links."""
+"""Read a post's text as X does: its weighted length, its names and its links."""

@@ -1,7 +1,7 @@
-"""Finds what X turns into a link in a text: addresses with a scheme, and bare domains.
+"""Find the links that X makes of a text: addresses with a scheme, and bare domains.
 
-X links a bare domain when its last part is a top-level domain, so `README.md` is a link too, and
-costs what a link costs. The list of generic domains here is the part of X's that people meet.
+X links a bare domain if its last part is a top-level domain, so `README.md` is a link too, and
+has a link's price. The list of generic domains here holds the common ones of X's list.
 
 Source: twitter-text 3.1 (the rules of its `extractUrl`), read 2026-11-21; list of country codes
 from there too.
@@ -81,12 +81,12 @@ _BARE = (
     r"(?<![-_./])(?:[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?\.)+"
     rf"(?:{_TOP_LEVEL})(?![a-z0-9@+-])"
 )
-# Compiled at its first use: that takes longer than to import most rooms.
+# Compiled at the first use: that takes longer than the import of most rooms.
 _LINK = rf"(?<![a-zA-Z0-9@\uff20$#\uff03])(?:{_WITH_SCHEME}|{_BARE}){_REST}"
 
 
 def link_spans(text: str) -> list[LinkSpan]:
-    """The links in a text, in order, never overlapping."""
+    """Return the links in a text, in order, never overlapping."""
     if "." not in text:
         return []
     links = re.finditer(_LINK, text, re.IGNORECASE)
@@ -94,5 +94,5 @@ def link_spans(text: str) -> list[LinkSpan]:
 
 
 def links_in(text: str) -> tuple[str, ...]:
-    """The links in a text as they stand there."""
+    """Return the links in a text, as written there."""
     return tuple(span.url for span in link_spans(text))

@@ -1,4 +1,4 @@
-"""How X reads a text: what it weighs, whom it names, what is the same text.
+"""Read a text as X does: its weight, the users that it names, and which texts are the same.
 
 Source: twitter-text 3.1 with its configuration v3, read 2026-11-21; X API docs, "Counting
 characters".
@@ -68,18 +68,18 @@ _ONE = (
 
 @cache
 def _emoji() -> re.Pattern[str]:
-    """An emoji, sequences included; compiled when a text is first weighed: it takes a while."""
+    """Return the pattern of an emoji with its sequences; compiled at the first use: it is slow."""
     return re.compile(
         rf"[\U0001f1e6-\U0001f1ff]{{2}}|[0-9#*]\ufe0f?\u20e3|{_ONE}(?:\u200d{_ONE})*"
     )
 
 
 def weighted_length(text: str, *, auto_mentions: Collection[str] = ()) -> int:
-    """What X counts: at most 280 for an account without Premium.
+    """Return the length that X counts: at most 280 for an account without Premium.
 
-    Counted after NFC: a link is 23, an emoji 2 whatever its sequence, Latin and common
-    punctuation 1, all else 2. The names in `auto_mentions` weigh nothing at the start: X puts
-    them there in a reply.
+    X counts after NFC: a link is 23, an emoji 2 whatever its sequence, Latin and common
+    punctuation 1, any other code point 2. The names in `auto_mentions` count nothing at the start:
+    X puts them there in a reply.
     """
     text = unicodedata.normalize("NFC", text)
     text = text[leading_names(text, among=auto_mentions) :] if auto_mentions else text
@@ -91,17 +91,17 @@ def weighted_length(text: str, *, auto_mentions: Collection[str] = ()) -> int:
 
 
 def normalise(text: str) -> str:
-    """The text as it is compared: NFC, trimmed, every run of white space one blank."""
+    """Return the text in the form for comparison: NFC, trimmed, white space as one blank."""
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def text_hash(text: str) -> str:
-    """A short name of the normalised text, the same for the same text."""
+    """Return a short hash of the normalised text."""
     return hashlib.sha256(normalise(text).encode("utf-8", "replace")).hexdigest()
 
 
 def mentions_in(text: str) -> tuple[MentionEntity, ...]:
-    """The @names that X would take as mentions, in order; those inside links are none."""
+    """Return the @names that X takes as mentions, in order; those inside links are not."""
     links = link_spans(text)
     return tuple(
         MentionEntity(username=found[1], start=found.start(), end=found.end())
@@ -111,7 +111,7 @@ def mentions_in(text: str) -> tuple[MentionEntity, ...]:
 
 
 def usernames_in(text: str) -> tuple[str, ...]:
-    """The usernames that a text mentions, without the @, each once, in order."""
+    """Return the usernames that a text mentions, without the @, each once, in order."""
     found: dict[str, str] = {}
     for mention in mentions_in(text):
         found.setdefault(mention.username.casefold(), mention.username)
@@ -119,12 +119,12 @@ def usernames_in(text: str) -> tuple[str, ...]:
 
 
 def cashtags_in(text: str) -> tuple[str, ...]:
-    """The cashtags of a text, without the $, in order."""
+    """Return the cashtags of a text, without the $, in order."""
     return tuple(found[1] for found in _CASHTAG.finditer(text))
 
 
 def leading_names(text: str, *, among: Collection[str] | None = None) -> int:
-    """Where the unbroken run of @names at the start ends, blanks after it included; 0 for none.
+    """Return the end of the run of @names at the start, with the blanks after it; 0 if none.
 
     With `among`, the run ends before the first name that is not one of those.
     """
@@ -139,7 +139,7 @@ def leading_names(text: str, *, among: Collection[str] | None = None) -> int:
 
 
 def without_leading_names(text: str) -> str:
-    """The text without the @names that start it."""
+    """Return the text without the @names at its start."""
     return text[leading_names(text) :]
 
 
