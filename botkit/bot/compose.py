@@ -19,7 +19,6 @@ from botkit.bot.handler_parts import HandlerValues, handler_parts
 from botkit.bot.listening import Listening
 from botkit.bot.plan import Plan
 from botkit.client.refresh.refresh_lock import Tenure
-from botkit.client.system import SystemClock, SystemEntropy
 from botkit.config import Settings
 from botkit.leases.lease import Lease
 from botkit.leases.owner import lives, this_process
@@ -34,6 +33,7 @@ from botkit.runtime.life.lifecycle import Runtime, RuntimePace, Tasks
 from botkit.runtime.life.status import Reports
 from botkit.runtime.life.ticks import Scheduler
 from botkit.runtime.writes.steps import Wrote
+from botkit.system import SystemClock, SystemEntropy
 from botkit.telemetry.redaction import Redactor
 
 if TYPE_CHECKING:

@@ -23,13 +23,13 @@ from botkit.client.logins.rollback_guard import FileRollbackGuard
 from botkit.client.refresh.refresh_leader import LeasedRole, NeverLeader
 from botkit.client.refresh.refresh_lock import LeasedRefreshLock, Tenure
 from botkit.client.refresh.token_keeper import TokenKeeper
-from botkit.client.system import SystemClock, SystemEntropy
 from botkit.errors import ConfigError, VaultKeyError
 from botkit.leases.owner import lives, this_process
 from botkit.model.tokens import Secret
 from botkit.runtime.writes.budget import Budget, BudgetLimits
 from botkit.storage import find_key, find_previous_key, key_path, open_vault
 from botkit.storage.files import file_of
+from botkit.system import SystemClock, SystemEntropy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping

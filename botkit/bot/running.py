@@ -11,10 +11,10 @@ import structlog
 from botkit.bot.accounts.account_choice import TWO_WAYS
 from botkit.bot.accounts.label_reminder import remind_of_label
 from botkit.bot.compose import open_runtime
-from botkit.client.system import SystemClock
 from botkit.errors import ConfigError
 from botkit.storage import open_store, warning_of_key
 from botkit.storage.files import file_of
+from botkit.system import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

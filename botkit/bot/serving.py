@@ -14,10 +14,10 @@ import structlog
 
 from botkit.bot.compose import RunOptions
 from botkit.bot.running import open_bot
-from botkit.client.system import SystemClock
 from botkit.config import Settings, load_settings
 from botkit.errors import BotkitError, ConfigError
 from botkit.runtime.life.watchdog import Watchdog
+from botkit.system import SystemClock
 from botkit.telemetry.core_dumps import forbid_dumps
 from botkit.telemetry.escaping import escape
 from botkit.telemetry.log import set_up_logging

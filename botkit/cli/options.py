@@ -115,8 +115,8 @@ async def open_the_store(settings: Settings, *, create: bool = False) -> AsyncGe
         StateError: It cannot be opened.
         ConfigError: There is none yet.
     """
-    from botkit.client.system import SystemClock
     from botkit.storage import open_store
+    from botkit.system import SystemClock
 
     url = settings.store_url
     if not create:
@@ -150,8 +150,8 @@ async def open_store_with_key(
 
 async def app_for(settings: Settings, app: str | None, account: str) -> str:
     """The app that was asked for, else the one that the account remembers, else `default`."""
-    from botkit.client.system import SystemClock
     from botkit.storage import open_store
+    from botkit.system import SystemClock
 
     if app is not None:
         return app

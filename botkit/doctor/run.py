@@ -21,7 +21,6 @@ from botkit.bot.compose_client import (
 )
 from botkit.bot.definition import Bot
 from botkit.client.logins.endpoints import AppKeys
-from botkit.client.system import SystemClock, SystemEntropy
 from botkit.doctor import account_standing
 from botkit.doctor.account_checks import AccountChecks
 from botkit.doctor.app_checks import AppChecks
@@ -34,6 +33,7 @@ from botkit.errors import BotkitError, ConfigError
 from botkit.ports import Store
 from botkit.protocol.refusals.table import diagnose
 from botkit.runtime.writes.budget import Budget
+from botkit.system import SystemClock, SystemEntropy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,20 +14,29 @@ __all__ = ["NO_LINKS", "file_of", "make_folders", "path_of", "sync_folder"]
 NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 """Do not follow a link in the last component; a system without the flag is for authors only."""
 _PREFIX = "sqlite:///"
+_CURE = (
+    "Use sqlite:///botkit.db, or sqlite:////var/lib/mybot/botkit.db with four slashes for an "
+    "absolute path."
+)
 
 
 def path_of(url: str) -> Path:
-    """The file of a `sqlite:///` URL: relative, or absolute with a fourth slash.
+    """Return the file of a `sqlite:///` URL: relative, or absolute with a fourth slash.
 
     Raises:
         ConfigError: It is another kind of store, or names no file.
     """
     scheme = url.partition(":")[0]
+    if scheme.startswith("postgres"):
+        raise ConfigError(
+            "store.url: this version of botkit keeps its store in SQLite only; PostgreSQL is "
+            "not there yet.",
+            hint=_CURE,
+        )
     if not url.startswith(_PREFIX):
         raise ConfigError(
             f"store.url: {scheme!r} is not a kind of store that botkit knows.",
-            hint="Use sqlite:///botkit.db, or sqlite:////var/lib/mybot/botkit.db with four "
-            "slashes for an absolute path.",
+            hint=_CURE,
         )
     name = unquote(url.removeprefix(_PREFIX))
     if not name or name.endswith("/") or ":memory:" in name or "\0" in name:
@@ -39,7 +48,7 @@ def path_of(url: str) -> Path:
 
 
 def file_of(url: str) -> Path | None:
-    """The store's file, absolute; None for a store that is no file. Raises as `path_of`."""
+    """Return the store's file, absolute; None for a store that is no file. Raise as `path_of`."""
     return path_of(url).absolute() if url.startswith(_PREFIX) else None
 
 

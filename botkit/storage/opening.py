@@ -10,6 +10,7 @@ from botkit.storage.files import path_of
 from botkit.storage.sql.values import to_us
 from botkit.storage.sqlite.database_file import prepare
 from botkit.storage.sqlite.store import SqliteStore
+from botkit.system import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -21,12 +22,13 @@ __all__ = ["open_store"]
 
 @asynccontextmanager
 async def open_store(
-    url: str, *, clock: Clock, create: bool = True, check: bool = True
+    url: str, *, clock: Clock | None = None, create: bool = True, check: bool = True
 ) -> AsyncGenerator[Store]:
     """Open the store at `sqlite:///PATH` (absolute with a fourth slash), closed at the end.
 
-    A new one is made whole or not at all; what is there is never overwritten. `check` reads the
-    whole file once to find damage (up to 256 MiB); a short command may leave that out.
+    A new store is made whole or not at all; what is there is never overwritten. Without `clock`
+    it goes by the machine's clock. `check` reads the whole file once to find damage (up to
+    256 MiB); a short command may leave that out.
 
     Raises:
         ConfigError: The URL names no store that botkit knows.
@@ -36,6 +38,8 @@ async def open_store(
     Source: docs/explanation/requirements.md, S1, S2, S5, S6, S8.
     """
     path = path_of(url).absolute()
+    if clock is None:
+        clock = SystemClock()
     now_us = to_us(clock.now())
     store_id = await asyncio.to_thread(prepare, path, create=create, now_us=now_us, check=check)
     store = SqliteStore(path, store_id=store_id, clock=clock)

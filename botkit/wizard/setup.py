@@ -17,12 +17,12 @@ from botkit.client.logins.app_tokens import forget_bearer, is_bearer_kept, keep_
 from botkit.client.logins.login_rows import LoginRows
 from botkit.client.signin.oauth1_attempt import adopt_pair
 from botkit.client.signin.oauth2_attempt import Login, LoginWish
-from botkit.client.system import SystemClock
 from botkit.errors import StateError
 from botkit.model.events import Authorized
 from botkit.model.records import WritePolicy
 from botkit.model.tokens import CredentialKind, Secret
 from botkit.protocol.oauth.oauth1_flow import PIN_CALLBACK
+from botkit.system import SystemClock
 from botkit.wizard.oauth1_steps import begin_oauth1, check_signing_app, log_in_by_pin
 from botkit.wizard.proofs import Proof, prove_access, prove_stream
 from botkit.wizard.steps import Ways, begin_oauth2, check_app, log_in, log_in_by_paste

@@ -189,7 +189,7 @@ def botkit_timers(order: Order) -> Sample:
     from botkit.client.logins.context import LoginContext
     from botkit.client.logins.oauth2_login import OAuth2Login
     from botkit.client.refresh.refresh_tasks import RefreshTasks
-    from botkit.client.system import SystemClock, SystemEntropy
+    from botkit.system import SystemClock, SystemEntropy
 
     clock, entropy = SystemClock(), SystemEntropy()
     nothing: Any = None

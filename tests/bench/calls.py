@@ -114,9 +114,9 @@ botkit_signed_posts = partial(botkit_posts, oauth1=True)
 async def opened_x(folder: Path) -> AsyncGenerator[Any]:
     """Everything that speaks to X for the accounts of a folder that `prepare` made."""
     from botkit.bot.compose_client import open_the_vault, open_x
-    from botkit.client.system import SystemClock
     from botkit.config import load_settings
     from botkit.storage import open_store
+    from botkit.system import SystemClock
 
     settings = load_settings(environ={}, folder=folder)
     async with open_store(settings.store_url, clock=SystemClock()) as store:

@@ -182,8 +182,8 @@ async def _in_flight(
 
 
 async def _with_store(order: Order, run: Callable[[Store], Awaitable[Sample]]) -> Sample:
-    from botkit.client.system import SystemClock
     from botkit.storage import open_store
+    from botkit.system import SystemClock
 
     async with open_store(f"sqlite:///{_file(order)}", clock=SystemClock()) as store:
         return await run(store)

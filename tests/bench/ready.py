@@ -73,8 +73,8 @@ def secret(kind: str, account_id: str) -> str:
 
 async def _fill(settings: Settings, *, accounts: int, oauth1: bool) -> None:
     from botkit.bot.compose_client import open_the_vault
-    from botkit.client.system import SystemClock
     from botkit.storage import open_store
+    from botkit.system import SystemClock
 
     clock = SystemClock()
     async with open_store(settings.store_url, clock=clock) as store:

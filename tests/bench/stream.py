@@ -96,8 +96,8 @@ def botkit_journaled(order: Order) -> Sample:
 
     async def read() -> Meter:
         from botkit.client.http.transport import AiohttpTransport
-        from botkit.client.system import SystemClock
         from botkit.storage import open_store
+        from botkit.system import SystemClock
         from botkit.telemetry.log import set_up_logging
 
         set_up_logging(level="error")
@@ -125,7 +125,6 @@ class _Parts:
     """What `open_runtime` joins, as far as an event goes through it."""
 
     def __init__(self, noting: _Noting, store: Any, clock: Any, sender: Any) -> None:
-        from botkit.client.system import SystemEntropy
         from botkit.leases.lease import Lease
         from botkit.model.users import Account
         from botkit.runtime.dispatch.dispatcher import Dispatcher
@@ -133,6 +132,7 @@ class _Parts:
         from botkit.runtime.life.lifecycle import Tasks
         from botkit.runtime.writes.actions import Services
         from botkit.sources.stream import ActivityStream
+        from botkit.system import SystemEntropy
         from tests.bench.payloads import ACCOUNT_ID
 
         nobody: Any = None

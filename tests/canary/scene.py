@@ -17,7 +17,6 @@ from botkit import Bot
 from botkit.bot.compose_client import X, open_the_vault, open_x
 from botkit.bot.keys.key_making import KeyWish, provide_key
 from botkit.bot.keys.rekey import begin_rekey, finish_rekey
-from botkit.client.system import SystemClock
 from botkit.client.upkeep import login_transfer
 from botkit.client.upkeep.check import check_logins
 from botkit.client.upkeep.invalidate import invalidate_bearer
@@ -28,6 +27,7 @@ from botkit.ports import Store
 from botkit.sandbox.wire.exchange import Call
 from botkit.sandbox.x.listener import OpenServer
 from botkit.storage import open_store
+from botkit.system import SystemClock
 from botkit.wizard.app_only import set_up_app_only
 from botkit.wizard.setup import SetupOptions, set_up, set_up_from_pair
 

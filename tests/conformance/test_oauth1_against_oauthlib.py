@@ -19,7 +19,6 @@ import pytest
 import requests
 
 from botkit.bot.compose_client import open_the_vault, open_x
-from botkit.client.system import SystemClock
 from botkit.client.upkeep.invalidate import invalidate_pair
 from botkit.config import Settings, load_settings
 from botkit.errors import Parked, Unauthorized
@@ -27,6 +26,7 @@ from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind
 from botkit.protocol.api.requests import get_me
 from botkit.storage import open_store
+from botkit.system import SystemClock
 from tests.conformance.oauthlib_server import KEY, Odd, serving
 from tests.conformance.sandbox_process import surroundings
 

@@ -20,11 +20,11 @@ import pytest
 import requests
 
 from botkit.bot.compose_client import X, open_the_vault, open_x
-from botkit.client.system import SystemClock
 from botkit.config import Settings, load_settings
 from botkit.errors import InvalidGrant
 from botkit.model.tokens import Secret
 from botkit.storage import open_store
+from botkit.system import SystemClock
 from tests.conformance.sandbox_process import surroundings
 
 START_S = 20.0

@@ -28,9 +28,9 @@ WARM = (
 
 async def _ask() -> str:
     from botkit.bot.compose_client import open_the_vault, open_x
-    from botkit.client.system import SystemClock
     from botkit.config import load_settings
     from botkit.storage import open_store
+    from botkit.system import SystemClock
 
     settings = load_settings()
     terms = _another_machine()

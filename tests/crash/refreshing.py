@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from botkit.bot.compose_client import open_the_vault, open_x
-from botkit.client.system import SystemClock
 from botkit.config import Settings, load_settings
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, LoginState
 from botkit.model.users import Account
 from botkit.storage import open_store
+from botkit.system import SystemClock
 from tests.crash.peer import Peer
 
 __all__ = [

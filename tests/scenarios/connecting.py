@@ -21,11 +21,11 @@ from botkit.bot.accounts.invite import Invited, invite
 from botkit.bot.bot_runtime import BotRuntime
 from botkit.bot.compose import open_runtime
 from botkit.bot.compose_client import open_the_vault
-from botkit.client.system import SystemClock, SystemEntropy
 from botkit.config import Settings, load_settings
 from botkit.runtime.life.lifecycle import RuntimePace
 from botkit.sandbox.x.listener import OpenServer
 from botkit.storage import open_store
+from botkit.system import SystemClock, SystemEntropy
 
 
 def free_port() -> int:

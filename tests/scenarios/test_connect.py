@@ -13,11 +13,11 @@ from msgspec.structs import replace
 
 from botkit import Account, Actions, Authorized, Bot, Mention
 from botkit.bot.compose import open_runtime
-from botkit.client.system import SystemClock
 from botkit.errors import ConfigError, StoreUnavailable
 from botkit.sandbox.world.grants import App, Grant
 from botkit.sandbox.x.listener import open_server
 from botkit.storage import open_store
+from botkit.system import SystemClock
 from tests.scenarios.connecting import Browser, Stage
 
 pytestmark = pytest.mark.timeout(60)

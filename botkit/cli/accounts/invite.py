@@ -110,7 +110,7 @@ class _Asked:
 async def _invite(settings: Settings, asked: _Asked, wish: KeyWish, *, as_json: bool) -> int:
     from botkit.bot.accounts.invite import invite
     from botkit.bot.compose_client import open_the_vault
-    from botkit.client.system import SystemClock, SystemEntropy
+    from botkit.system import SystemClock, SystemEntropy
 
     _check(settings, asked)
     async with open_store_with_key(settings, wish, tell=_say) as store:
@@ -158,7 +158,7 @@ def _check(settings: Settings, asked: _Asked) -> None:
 
 
 async def _list(settings: Settings, *, as_json: bool) -> int:
-    from botkit.client.system import SystemClock
+    from botkit.system import SystemClock
 
     async with open_the_store(settings) as store:
         names = {account.id: account.username for account in await store.accounts.listing()}
@@ -180,7 +180,7 @@ async def _list(settings: Settings, *, as_json: bool) -> int:
 
 
 async def _revoke(settings: Settings, invitation_id: str, *, as_json: bool) -> int:
-    from botkit.client.system import SystemClock
+    from botkit.system import SystemClock
 
     async with open_the_store(settings) as store:
         done = await store.invitations.revoke(invitation_id, now=SystemClock().now())

@@ -186,6 +186,6 @@ def _exit_code(logins: Sequence[dict[str, Any]]) -> int:
 
 
 def _now() -> datetime:
-    from botkit.client.system import SystemClock
+    from botkit.system import SystemClock
 
     return SystemClock().now()

@@ -76,8 +76,8 @@ def command(
 
 
 async def _mark(store: Store, account: Account, done: Sequence[str], undo: Sequence[str]) -> None:
-    from botkit.client.system import SystemClock
     from botkit.model.records import Mark
+    from botkit.system import SystemClock
 
     now = SystemClock().now()
     for step in done:

@@ -20,11 +20,11 @@ import click
 
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import json_option, run_async
-from botkit.client.system import SystemClock
 from botkit.config import surroundings
 from botkit.errors import BotkitError, ConfigError
 from botkit.model.records import Mark
 from botkit.protocol.rules.label import STEPS
+from botkit.system import SystemClock
 from botkit.telemetry.escaping import escape
 
 if TYPE_CHECKING:

@@ -196,6 +196,6 @@ def _exit_code(state: dict[str, Any]) -> int:
 
 
 def _now() -> datetime:
-    from botkit.client.system import SystemClock
+    from botkit.system import SystemClock
 
     return SystemClock().now()

@@ -216,6 +216,6 @@ def _as_dict(write: StoredWrite) -> dict[str, Any]:
 
 
 def _now() -> datetime:
-    from botkit.client.system import SystemClock
+    from botkit.system import SystemClock
 
     return SystemClock().now()

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from botkit.client.system import SystemClock, SystemEntropy
 from botkit.sandbox.wire.exchange import Answer, Call, Delivery
 from botkit.sandbox.world.world import World
 from botkit.sandbox.x.server import XServer
+from botkit.system import SystemClock, SystemEntropy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable

@@ -14,13 +14,13 @@ import pytest
 from botkit.bot.compose_client import X, apps_of, open_the_vault, open_x
 from botkit.client.logins.context import LoginContext
 from botkit.client.signin.oauth2_attempt import Login, LoginWish, OAuth2Attempt
-from botkit.client.system import SystemClock, SystemEntropy
 from botkit.config import Settings, load_settings
 from botkit.ports import Store
 from botkit.sandbox import SandboxTransport, World
 from botkit.sandbox.wire.exchange import Call
 from botkit.sandbox.x.server import XServer
 from botkit.storage import open_store
+from botkit.system import SystemClock, SystemEntropy
 
 SCOPES = ("tweet.read", "tweet.write", "users.read", "offline.access")
 

@@ -15,13 +15,13 @@ import pytest
 from botkit.bot.compose_client import open_the_vault
 from botkit.bot.keys.key_making import KeyWish, provide_key
 from botkit.cli import main
-from botkit.client.system import SystemClock
 from botkit.config import load_settings
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, LoginState
 from botkit.model.users import Account
 from botkit.sandbox.x.listener import open_server
 from botkit.storage import open_store
+from botkit.system import SystemClock
 from tests.unit.cli.doctoring import Doctor
 
 if TYPE_CHECKING:

@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from botkit.client.system import SystemClock, SystemEntropy
 from botkit.config import Settings, load_settings
 from botkit.ports import Store
 from botkit.sandbox import SandboxTransport, World
 from botkit.sandbox.wire.exchange import Call
 from botkit.sandbox.x.server import XServer
 from botkit.storage import open_store
+from botkit.system import SystemClock, SystemEntropy
 
 
 class Desk:

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from botkit import Actions, Authorized, Bot, Mention
-from botkit.client.system import SystemClock
 from botkit.errors import (
     AuthorizationDenied,
     ConfigError,
@@ -21,6 +20,7 @@ from botkit.errors import (
 from botkit.leases.lease import Lease
 from botkit.model.records import EventState
 from botkit.model.tokens import CredentialKind
+from botkit.system import SystemClock
 from botkit.wizard.setup import SetUp, SetupOptions, check_settings, set_up
 
 

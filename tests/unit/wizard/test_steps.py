@@ -14,9 +14,9 @@ from botkit.bot.compose_client import apps_of, open_the_vault
 from botkit.client.logins.context import LoginContext
 from botkit.client.logins.endpoints import AppKeys
 from botkit.client.signin.oauth2_attempt import Login, LoginWish
-from botkit.client.system import SystemClock, SystemEntropy
 from botkit.errors import AuthError, ConfigError, StateMismatch
 from botkit.model.tokens import Secret
+from botkit.system import SystemClock, SystemEntropy
 from botkit.wizard.steps import Ways, check_app, log_in, log_in_by_paste, open_browser
 
 KEYS = AppKeys(client_id="id", client_secret=Secret("hush"))

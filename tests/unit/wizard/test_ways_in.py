@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from botkit import Authorized, Bot
-from botkit.client.system import SystemClock, SystemEntropy
 from botkit.config import Settings, load_settings
 from botkit.errors import AuthError, ConfigError, InvalidClient, InvalidGrant, ServerError
 from botkit.model.tokens import CredentialKind, Secret, TokenPair
@@ -22,6 +21,7 @@ from botkit.sandbox.world.world import World
 from botkit.sandbox.x.server import XServer
 from botkit.sandbox.x.transport import SandboxTransport
 from botkit.storage import open_store
+from botkit.system import SystemClock, SystemEntropy
 from botkit.wizard.app_only import check_app_only, set_up_app_only
 from botkit.wizard.setup import SetUp, SetupOptions, check_settings, set_up, set_up_from_pair
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from botkit.client.system import SystemClock
 from botkit.config import load_settings
 from botkit.storage import open_store
+from botkit.system import SystemClock
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Desk

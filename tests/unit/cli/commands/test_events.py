@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from botkit.cli import main
-from botkit.client.system import SystemClock
 from botkit.model.records import EventState, RunDead, RunParked
 from botkit.model.users import Account
 from botkit.storage import open_store
+from botkit.system import SystemClock
 from tests.storage.conformance.bench import ME, T0, done, event, lease, letter
 
 if TYPE_CHECKING:

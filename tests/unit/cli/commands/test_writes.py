@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from botkit.cli import main
-from botkit.client.system import SystemClock
 from botkit.model.records import EventState, WriteMove, WriteState
 from botkit.storage import open_store
+from botkit.system import SystemClock
 from tests.storage.conformance.bench import T0, event, lease, write
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ from botkit.bot.accounts.invite import invite
 from botkit.client.logins.context import LoginContext
 from botkit.client.logins.endpoints import AppKeys
 from botkit.client.signin.oauth2_attempt import Login
-from botkit.client.system import SystemClock, SystemEntropy
 from botkit.errors import StoreUnavailable
 from botkit.model.invitations import InvitationState
 from botkit.model.records import CredentialRow, Fence
@@ -24,6 +23,7 @@ from botkit.model.tokens import Secret
 from botkit.model.users import Account
 from botkit.ports import HttpRequest, HttpResponse, Store
 from botkit.storage import Vault, open_store
+from botkit.system import SystemClock, SystemEntropy
 from botkit.web.bot_site import BOT_SITE
 from botkit.web.connect.routes import Connect, Connecting
 from botkit.web.server import WebServer

@@ -7,8 +7,8 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from botkit.client import system
-from botkit.client.system import SystemClock, SystemEntropy
+from botkit import system
+from botkit.system import SystemClock, SystemEntropy
 
 
 def test_the_wall_clock_is_aware_and_in_utc() -> None:
