@@ -16,6 +16,8 @@ import structlog
 
 from botkit.errors import LeaseLost, StateError, StoreUnavailable
 from botkit.leases.owner import in_words
+from botkit.waiting.backoff import Ladder
+from botkit.waiting.store_outage import StoreOutage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -132,11 +134,10 @@ class Lease:
         Raises:
             LeaseLost: Another process took it.
         """
-        failing = False
-        while True:
-            await self._clock.sleep(self._renew_s)
-            if self._fence is None:
-                return
+        every = Ladder(steps_s=(self._renew_s,))
+        outage = StoreOutage(_log, f"lease {self._name}", clock=self._clock, ladder=every)
+        await self._clock.sleep(self._renew_s)
+        while self._fence is not None:
             try:
                 await self.renew()
             except LeaseLost:
@@ -144,11 +145,10 @@ class Lease:
                     raise
                 return  # given back meanwhile
             except StoreUnavailable as error:
-                if not failing:
-                    _log.error("lease.not_renewed", lease=self._name, why=str(error))
-                failing = True
+                await outage.wait(error)
             else:
-                failing = False
+                outage.end()
+                await self._clock.sleep(self._renew_s)
 
     @asynccontextmanager
     async def kept(self) -> AsyncGenerator[None]:

@@ -16,6 +16,8 @@ import structlog
 
 from botkit.errors import LeaseLost, StateError, StoreUnavailable
 from botkit.leases.lease import Lease
+from botkit.waiting.backoff import Ladder
+from botkit.waiting.store_outage import StoreOutage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -29,7 +31,7 @@ __all__ = ["Alone", "LeaderRole", "LeasedRole", "NeverLeader"]
 
 _log = structlog.get_logger(__name__)
 
-_LOOK_AGAIN_S = 2.0
+_LOOK_AGAIN = Ladder(steps_s=(2.0,))
 
 
 class LeaderRole(Protocol):
@@ -123,33 +125,33 @@ class LeasedRole:
         """See `LeaderRole`. What was taken before counts as known."""
         if not self._tenure.stays:
             return  # taken for each refresh
-        self._is_new = failing = False
+        self._is_new = False
+        outage = StoreOutage(
+            _log, "lease of the refresh leader", clock=self._clock, ladder=_LOOK_AGAIN
+        )
         while True:
             try:
-                if self._lease.is_good:
-                    await self._lease.renew()
-                else:
-                    async with self():
-                        pass
-                if self._is_new:
-                    self._is_new = False
-                    _log.info("refresh_leader.elected")
-                    await on_taken()
+                await self._renew_or_take(on_taken)
             except LeaseLost as lost:
                 self._lease.abandon()
                 _log.warning("refresh_leader.deposed", why=lost.message)
             except StoreUnavailable as error:
-                if not failing:
-                    _log.error(
-                        "store.unavailable",
-                        waiting="lease of the refresh leader",
-                        why=error.message,
-                    )
-                failing = True
-            else:
-                failing = False
+                await outage.wait(error)
+                continue
+            outage.end()
             held = self._lease.is_good
-            await self._clock.sleep(self._tenure.renew_s if held else _LOOK_AGAIN_S)
+            await self._clock.sleep(self._tenure.renew_s if held else _LOOK_AGAIN.cap_s)
+
+    async def _renew_or_take(self, on_taken: Callable[[], Awaitable[None]]) -> None:
+        if self._lease.is_good:
+            await self._lease.renew()
+        else:
+            async with self():
+                pass
+        if self._is_new:
+            self._is_new = False
+            _log.info("refresh_leader.elected")
+            await on_taken()
 
     async def close(self) -> None:
         """See `LeaderRole`."""

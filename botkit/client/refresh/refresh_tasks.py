@@ -17,6 +17,8 @@ from botkit.client.refresh.timer_heap import TimerHeap
 from botkit.errors import RateLimited, ServerError, StateError, XError
 from botkit.model.tokens import LoginState
 from botkit.protocol.api import rate_limits
+from botkit.waiting.backoff import JITTER, Ladder
+from botkit.waiting.events import event_or_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -39,9 +41,9 @@ _LOOK_AGAIN_S = 60.0
 _APART_S = 0.1
 """Between two looks at what is due: one wake-up serves all that falls into it."""
 _SOON_S = 1.0
-_NETWORK_S = (1.0, 60.0)
-_STORE_S = (2.0, 60.0)
-_DOUBT_S = (60.0, 900.0)
+_NETWORK = Ladder.doubling(1.0, cap_s=60.0, jitter=JITTER)
+_STORE = Ladder.doubling(2.0, cap_s=60.0, jitter=JITTER)
+_DOUBT = Ladder.doubling(60.0, cap_s=900.0, jitter=JITTER)
 _FOLLOW_S = 30.0
 """How long one who is not the keeper waits for the next access token when there is none left."""
 _FOLLOW_LOOK_S = (0.2, 0.5)
@@ -89,9 +91,7 @@ class RefreshTasks:
             wait_s = _LOOK_AGAIN_S
             if next_s is not None and len(self._tasks) < _MOST_FLIGHTS:
                 wait_s = min(max(next_s - self._clock.monotonic(), _APART_S), _LOOK_AGAIN_S)
-            with suppress(TimeoutError):
-                async with self._clock.timeout(wait_s):
-                    await self._wake.wait()
+            await event_or_timeout(self._wake, wait_s, clock=self._clock)
 
     def stop(self) -> None:
         """Start none any more; those in the air go on."""
@@ -203,7 +203,7 @@ class RefreshTasks:
                 self._put_off(grant, outcome)
             case "blocked":
                 grant.error = outcome.error
-                self._back_off(grant, _STORE_S)
+                self._back_off(grant, _STORE)
                 _log.error(
                     "store.unavailable",
                     waiting="refresh",
@@ -220,7 +220,7 @@ class RefreshTasks:
                     if not late:  # it only looked: a 401 that comes now is not the second one
                         grant.last_flight_s = float("-inf")
                 elif late and outcome.row.status is LoginState.UNCERTAIN:
-                    self._back_off(grant, _DOUBT_S)
+                    self._back_off(grant, _DOUBT)
                 if outcome.row is not grant.row:
                     self._book.change(grant, outcome.row)
 
@@ -237,7 +237,7 @@ class RefreshTasks:
             )
         self._book.renew(grant, outcome.row, outcome.access)
         if grant.unsaved is not None:
-            self._back_off(grant, _STORE_S)
+            self._back_off(grant, _STORE)
         if outcome.kind == "renewed" and self._on_asked is not None:
             _ = self._spawn(self._verify(grant, outcome.access))
 
@@ -245,7 +245,7 @@ class RefreshTasks:
         """Surely not carried out: try again, later and later."""
         grant.error = outcome.error
         if not isinstance(outcome.error, RateLimited | ServerError):
-            self._back_off(grant, _NETWORK_S)
+            self._back_off(grant, _NETWORK)
             _log.warning("refresh.not_sent", account=grant.row.account_id, why=outcome.reason)
             return
         grant.waited = grant.waited or isinstance(outcome.error, ServerError)
@@ -262,11 +262,9 @@ class RefreshTasks:
             "refresh.postponed", account=grant.row.account_id, why=outcome.reason, wait_s=wait_s
         )
 
-    def _back_off(self, grant: OAuth2Login, bounds: tuple[float, float]) -> None:
-        first_s, most_s = bounds
-        wait_s = min(first_s * 2 ** min(grant.tries, 16), most_s)
+    def _back_off(self, grant: OAuth2Login, ladder: Ladder) -> None:
+        wait_s = ladder.wait_s(grant.tries, self._around.entropy)
         grant.tries += 1
-        wait_s *= self._around.entropy.uniform(0.75, 1.25)
         grant.next_try_s = self._clock.monotonic() + wait_s
 
     async def _look_again(self, grant: OAuth2Login) -> None:
@@ -290,7 +288,7 @@ class RefreshTasks:
         assert grant.unsaved is not None
         row = await self._salvager.store(grant.unsaved)
         if row is None:
-            self._back_off(grant, _STORE_S)
+            self._back_off(grant, _STORE)
             return
         grant.unsaved = None
         grant.tries = 0
