@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from botkit.bot.bot_runtime import BotRuntime
     from botkit.bot.plan import Plan
-    from botkit.client.signin.oauth2_attempt import Login
+    from botkit.client.signin.attempt import Login
     from botkit.config import Settings
     from botkit.model.invitations import Invitation
     from botkit.model.records import CredentialRow

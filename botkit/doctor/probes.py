@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from botkit.client.http.signer import Signer
 from botkit.errors import BotkitError, InvalidClient, InvalidGrant, MalformedAnswer, ResponseError
 from botkit.model.tokens import Secret
 from botkit.ports.io import HttpRequest
@@ -21,7 +22,7 @@ from botkit.protocol.api.json_values import json_object
 from botkit.protocol.api.rate_limits import read_date
 from botkit.protocol.api.responses import read_response
 from botkit.protocol.oauth import oauth1_flow, oauth2, token_answers
-from botkit.protocol.oauth.oauth1 import SigningTemplate, new_nonce
+from botkit.protocol.oauth.oauth1 import SigningTemplate
 
 if TYPE_CHECKING:
     from botkit.client.logins.endpoints import Endpoints
@@ -165,16 +166,11 @@ class Probes:
             TransportError: X could not be asked.
         """
         url, name = self._endpoints.request_token_url, oauth1_flow.REQUEST_TOKEN
-        now = self._clock.now()
-        signed = SigningTemplate(pair.name.strip(), pair.secret).authorization(
-            "POST",
-            url,
-            nonce=new_nonce(self._entropy.token_bytes(16)),
-            timestamp=int((now + (self.clock_off or timedelta(0))).timestamp()),
-            extra={"oauth_callback": callback},
-        )
+        template = SigningTemplate(pair.name.strip(), pair.secret)
+        signer = Signer(self._clock, self._entropy, clock_off=self.clock_off or timedelta(0))
+        signed = signer.authorization(template, "POST", url, {"oauth_callback": callback})
         answer = await self._send("POST", url, name, ("Authorization", signed))
-        oauth1_flow.read_request_token(answer, callback=callback, now=now)
+        oauth1_flow.read_request_token(answer, callback=callback, now=self._clock.now())
 
     async def usage(self, app: str, bearer: Secret) -> None:
         """Ask for the app's reads of this month: a free call that takes a bearer token only.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from botkit.client.logins.context import LoginContext
     from botkit.client.logins.endpoints import AppKeys
-    from botkit.client.signin.oauth2_attempt import Keep, Login, LoginWish
+    from botkit.client.signin.attempt import Keep, Login, LoginWish
     from botkit.wizard.steps import BrowserLogin, Ways
 
 __all__ = ["begin_oauth1", "check_signing_app", "log_in_by_pin"]

@@ -15,8 +15,8 @@ from botkit.bot.compose_client import keys_of, open_the_vault, open_x
 from botkit.bot.definition import Bot
 from botkit.client.logins.app_tokens import forget_bearer, is_bearer_kept, keep_bearer
 from botkit.client.logins.login_rows import LoginRows
+from botkit.client.signin.attempt import Login, LoginWish
 from botkit.client.signin.oauth1_attempt import adopt_pair
-from botkit.client.signin.oauth2_attempt import Login, LoginWish
 from botkit.errors import StateError
 from botkit.model.events import Authorized
 from botkit.model.records import WritePolicy

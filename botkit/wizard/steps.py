@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from botkit.client.signin.oauth2_attempt import Keep, Login, OAuth2Attempt
+from botkit.client.signin.attempt import Keep, Login
+from botkit.client.signin.oauth2_attempt import OAuth2Attempt
 from botkit.config.app_names import section_of, variables_of
 from botkit.errors import AuthError, ConfigError, StateMismatch
 from botkit.model.tokens import Secret
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from botkit.client.logins.context import LoginContext
     from botkit.client.logins.endpoints import AppKeys
-    from botkit.client.signin.oauth2_attempt import LoginWish
+    from botkit.client.signin.attempt import LoginWish
 
 __all__ = [
     "Begin",

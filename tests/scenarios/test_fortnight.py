@@ -27,7 +27,8 @@ from botkit.client.logins.oauth2_login import LoginStatus
 from botkit.client.refresh.refresh_leader import LeasedRole
 from botkit.client.refresh.refresh_lock import LeasedRefreshLock, Tenure
 from botkit.client.refresh.token_keeper import TokenKeeper
-from botkit.client.signin.oauth2_attempt import LoginWish, OAuth2Attempt
+from botkit.client.signin.attempt import LoginWish
+from botkit.client.signin.oauth2_attempt import OAuth2Attempt
 from botkit.errors import InvalidGrant, Parked, StoreUnavailable, TransportError
 from botkit.model.tokens import LoginState, Secret
 from botkit.ports.io import HttpRequest, HttpResponse

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from botkit import Bot
+from botkit.client.signin.attempt import LoginWish
 from botkit.client.signin.oauth1_attempt import adopt_pair
-from botkit.client.signin.oauth2_attempt import LoginWish
 from botkit.config import Settings
 from botkit.errors import LevelTooLow
 from botkit.model.tokens import Secret, TokenPair

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from botkit.bot.compose_client import X
     from botkit.bot.plan import Plan
     from botkit.client.logins.login_rows import LoginRows
-    from botkit.client.signin.oauth2_attempt import Keep
+    from botkit.client.signin.attempt import Keep
     from botkit.model.records import CredentialRow, NewEvent, RunEnd
     from botkit.model.users import Account
     from botkit.ports import Clock

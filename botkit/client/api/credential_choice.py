@@ -6,12 +6,12 @@ docs/explanation/requirements.md, C14, faults 16 and 61.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
 from msgspec import Struct, structs
 
+from botkit.client.http.signer import Signer
 from botkit.client.logins.login_states import setup_command
 from botkit.errors import (
     AccessDenied,
@@ -23,7 +23,7 @@ from botkit.errors import (
 )
 from botkit.model.tokens import CredentialKind, Secret
 from botkit.protocol.api.rate_limits import read_date
-from botkit.protocol.oauth.oauth1 import SigningTemplate, new_nonce
+from botkit.protocol.oauth.oauth1 import SigningTemplate
 from botkit.protocol.rules import access
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ _log = structlog.get_logger(__name__)
 
 _MOST_CHOSEN = 20_000
 _OUT_OF_BOUNDS = 135
-_CLOCK_OFF = timedelta(seconds=60)
 
 
 class ChosenCredential(Struct, frozen=True, gc=False):
@@ -60,7 +59,7 @@ class CredentialChooser:
         self._entropy = keeper.around.entropy
         self._app = app
         self._templates: dict[str, tuple[TokenPair, SigningTemplate]] = {}
-        self._clock_off = timedelta(0)
+        self._signer = Signer(self._clock, self._entropy)
         self._chosen: dict[tuple[str, str, bool], tuple[int, ChosenCredential]] = {}
 
     def chosen(self, request: Request, account_id: str) -> ChosenCredential | None:
@@ -186,12 +185,7 @@ class CredentialChooser:
     async def signature(self, caller: ChosenCredential, request: Request, url: str) -> str:
         """The value of the `Authorization` header of an OAuth 1.0a call."""
         template = await self._template(caller)
-        return template.authorization(
-            request.method,
-            url,
-            nonce=new_nonce(self._entropy.token_bytes(16)),
-            timestamp=int((self._clock.now() + self._clock_off).timestamp()),
-        )
+        return self._signer.authorization(template, request.method, url)
 
     async def renew(
         self,
@@ -246,22 +240,10 @@ class CredentialChooser:
     async def _after_signed(
         self, caller: ChosenCredential, answer: HttpResponse, error: Unauthorized
     ) -> bool:
-        if self._correct_clock(answer, error):
+        theirs = read_date(answer.headers)
+        if theirs is not None and self._signer.take_over(
+            theirs - self._clock.now(), always=_OUT_OF_BOUNDS in error.codes
+        ):
             return True
         await self.doubt(caller, error)
         return False
-
-    def _correct_clock(self, answer: HttpResponse, error: Unauthorized) -> bool:
-        """OAuth 1.0a signs the time: when X's clock differs, sign X's.
-
-        Source: docs/explanation/requirements.md, C14.
-        """
-        theirs = read_date(answer.headers)
-        if theirs is None:
-            return False
-        clock_off = theirs - self._clock.now()
-        if abs(clock_off - self._clock_off) < _CLOCK_OFF and _OUT_OF_BOUNDS not in error.codes:
-            return False
-        self._clock_off = clock_off
-        _log.warning("clock.skewed", off_s=round(clock_off.total_seconds()))
-        return True

@@ -6,17 +6,16 @@ not carried out. Source: docs/explanation/requirements.md, C14; RFC 5849 section
 
 from __future__ import annotations
 
-from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
-import structlog
 
+from botkit.client.http.signer import Signer
 from botkit.errors import ConfigError
 from botkit.model.tokens import Secret
 from botkit.protocol.oauth import oauth1_flow
-from botkit.protocol.oauth.oauth1 import SigningTemplate, new_nonce
+from botkit.protocol.oauth.oauth1 import SigningTemplate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SignedCalls"]
 
-_log = structlog.get_logger(__name__)
-
-_CLOCK_OFF = timedelta(seconds=60)
 _NO_EXTRA: Mapping[str, Secret | str] = MappingProxyType({})
 
 
@@ -40,7 +36,7 @@ class SignedCalls:
     def __init__(self, around: LoginContext, app: str) -> None:
         self._around = around
         self._keys = _keys_of(around, app)
-        self._clock_off = timedelta(0)
+        self._signer = Signer(around.clock, around.entropy)
 
     async def send(
         self,
@@ -53,33 +49,20 @@ class SignedCalls:
 
         Raises as `ports.Transport.send`.
         """
-        clock = self._around.clock
         template = SigningTemplate(self._keys.api_key, self._keys.api_secret, pair)
         answer = await self._send(template, request, extra)
-        off = oauth1_flow.read_clock_off(answer, now=clock.now())
-        if off is None or abs(off - self._clock_off) < _CLOCK_OFF:
+        off = oauth1_flow.read_clock_off(answer, now=self._around.clock.now())
+        if off is None or not self._signer.take_over(off):
             return answer
-        self._clock_off = off
-        _log.warning("clock.skewed", off_s=round(off.total_seconds()))
         return await self._send(template, request, extra)
 
     async def _send(
         self, template: SigningTemplate, request: HttpRequest, extra: Mapping[str, Secret | str]
     ) -> HttpResponse:
-        return await self._around.transport.send(self._signed(template, request, extra))
-
-    def _signed(
-        self, template: SigningTemplate, request: HttpRequest, extra: Mapping[str, Secret | str]
-    ) -> HttpRequest:
-        authorization = template.authorization(
-            request.method,
-            request.url,
-            nonce=new_nonce(self._around.entropy.token_bytes(16)),
-            timestamp=int((self._around.clock.now() + self._clock_off).timestamp()),
-            extra={name: _text(value) for name, value in extra.items()},
-        )
-        headers = (*request.headers, ("Authorization", authorization))
-        return msgspec.structs.replace(request, headers=headers)
+        texts = {name: _text(value) for name, value in extra.items()}
+        signed = self._signer.authorization(template, request.method, request.url, texts)
+        headers = (*request.headers, ("Authorization", signed))
+        return await self._around.transport.send(msgspec.structs.replace(request, headers=headers))
 
 
 def _text(value: Secret | str) -> str:

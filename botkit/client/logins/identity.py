@@ -5,7 +5,7 @@ Source: docs/explanation/requirements.md, C8.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botkit.errors import MalformedAnswer, WrongAccount
 from botkit.ports.io import HttpRequest
@@ -13,41 +13,48 @@ from botkit.protocol.api import objects, requests
 from botkit.protocol.api.responses import read_response
 
 if TYPE_CHECKING:
+    from botkit.client.http.signed_calls import SignedCalls
     from botkit.client.logins.context import LoginContext
-    from botkit.model.tokens import Secret
+    from botkit.model.tokens import Secret, TokenPair
     from botkit.model.users import User
     from botkit.ports import Store
     from botkit.ports.io import HttpResponse
-    from botkit.protocol.api.requests import Request
 
-__all__ = ["check_owner", "read_user", "who_am_i"]
+__all__ = ["check_owner", "owner_of_pair", "who_am_i"]
+
+_TIMEOUT_S = 20.0
 
 
 async def who_am_i(around: LoginContext, access_token: Secret) -> User:
-    """The user whose OAuth 2.0 access token it is.
+    """Return the user whose OAuth 2.0 access token it is.
 
     Raises:
         XError: X could not be asked, refused the token, or answered without a user.
     """
-    ask = requests.get_me()
-    answer = await around.transport.send(
-        HttpRequest(
-            method=ask.method,
-            url=around.endpoints.url_of(ask),
-            name=ask.name,
-            headers=(("Authorization", f"Bearer {access_token.reveal()}"),),
-            follow_same_origin=True,
-        )
-    )
-    return read_user(around, ask, answer)[0]
+    proof = ("Authorization", f"Bearer {access_token.reveal()}")
+    request = _request(around, headers=(proof,), follow_same_origin=True)
+    return _read_user(around, await around.transport.send(request))[0]
 
 
-def read_user(around: LoginContext, ask: Request, answer: HttpResponse) -> tuple[User, str]:
-    """The user that an answer to `users/me` names, and the access level that it shows.
+async def owner_of_pair(
+    around: LoginContext, calls: SignedCalls, pair: TokenPair
+) -> tuple[User, str]:
+    """Return the user whose OAuth 1.0a token it is, and the access level that the answer shows.
 
     Raises:
-        XError: X refused, or answered without a user.
+        XError: X could not be asked, refused the token, or answered without a user.
     """
+    request = _request(around, timeout_s=_TIMEOUT_S)
+    return _read_user(around, await calls.send(request, pair))
+
+
+def _request(around: LoginContext, **more: Any) -> HttpRequest:
+    ask = requests.get_me()
+    return HttpRequest(method=ask.method, url=around.endpoints.url_of(ask), name=ask.name, **more)
+
+
+def _read_user(around: LoginContext, answer: HttpResponse) -> tuple[User, str]:
+    ask = requests.get_me()
     response = read_response(
         ask.name, answer.status, answer.headers, answer.body, now=around.clock.now()
     )

@@ -10,7 +10,6 @@ Source: X API docs, "Authentication" (API reference); docs/explanation/x-facts.m
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -18,13 +17,13 @@ import msgspec
 import structlog
 
 from botkit.client.http.signed_calls import SignedCalls
-from botkit.client.logins.identity import read_user
+from botkit.client.logins.identity import owner_of_pair
 from botkit.errors import BotkitError, Parked, Unauthorized
 from botkit.model.tokens import LoginState, TokenPair
 from botkit.ports.io import HttpRequest
-from botkit.protocol.api import requests
 from botkit.protocol.oauth import oauth1_flow
 from botkit.protocol.oauth.oauth1_flow import PIN_CALLBACK, REQUEST_TOKEN, Blame
+from botkit.waiting.events import event_or_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = [
     "OAuth1Login",
     "OAuth1Logins",
-    "ask_owner",
     "blame_for",
     "verdict_of",
 ]
@@ -63,19 +61,6 @@ _DEAD = "X refused the token twice, and takes the app's keys"
 _DEAD_BY_CODE = "X said twice that the token is invalid or expired (code 89)"
 _CONFIG = "X does not accept the api_key and api_secret of the app"
 _NO_KEYS = "the app has no api_key and api_secret"
-
-
-async def ask_owner(around: LoginContext, row: CredentialRow, pair: TokenPair) -> tuple[User, str]:
-    """Whose the token is, and the access level that the answer shows.
-
-    Raises:
-        ConfigError: The app has no key and secret.
-        XError: X could not be asked, or refused.
-    """
-    ask = requests.get_me()
-    url = around.endpoints.url_of(ask)
-    request = HttpRequest(method=ask.method, url=url, name=ask.name, timeout_s=_TIMEOUT_S)
-    return read_user(around, ask, await SignedCalls(around, row.app).send(request, pair))
 
 
 async def blame_for(around: LoginContext, app: str, error: Unauthorized) -> Blame:
@@ -254,20 +239,18 @@ class OAuth1Logins:
             for pair in [pair for pair in self._due.values() if pair.next_look_s <= now_s]:
                 await self._look(pair)
             next_s = min((pair.next_look_s for pair in self._due.values()), default=None)
-            if next_s is None:
-                await self._wake.wait()
-                continue
             # Short looks: the machine may sleep, and the loop's clock stands still meanwhile.
-            wait_s = min(max(next_s - self._clock.monotonic(), 0.0), _LOOK_S)
-            with suppress(TimeoutError):
-                async with self._clock.timeout(wait_s):
-                    await self._wake.wait()
+            wait_s = None
+            if next_s is not None:
+                wait_s = min(max(next_s - self._clock.monotonic(), 0.0), _LOOK_S)
+            await event_or_timeout(self._wake, wait_s, clock=self._clock)
 
     async def _look(self, pair: OAuth1Login) -> None:
         """Ask X whose it is; what comes of it is the state."""
         account_id = pair.row.account_id
         try:
-            owner, level = await ask_owner(self._around, pair.row, pair.tokens)
+            calls = SignedCalls(self._around, pair.row.app)
+            owner, level = await owner_of_pair(self._around, calls, pair.tokens)
         except Unauthorized as error:
             if self._held.get(account_id) is pair:
                 await self._judge(pair, error, looked=True)

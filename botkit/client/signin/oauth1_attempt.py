@@ -10,19 +10,20 @@ with X".
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import structlog
 
 from botkit.client.http.signed_calls import SignedCalls
-from botkit.client.logins.identity import check_owner, read_user
-from botkit.client.signin.oauth2_attempt import Login, LoginWish, keep_in
-from botkit.client.signin.retry import NOTHING_STORED, exchange, persist
-from botkit.client.signin.single_use import SingleUse
+from botkit.client.logins.identity import check_owner, owner_of_pair
+from botkit.client.signin.attempt import (
+    NOTHING_STORED,
+    SingleUse,
+    exchange,
+    persist,
+    store_login,
+)
 from botkit.errors import (
-    AuthorizationDenied,
-    Conflict,
     InvalidGrant,
     ServerError,
     StateMismatch,
@@ -32,19 +33,16 @@ from botkit.errors import (
     WrongAccount,
     XError,
 )
-from botkit.model.records import CredentialRow
-from botkit.model.tokens import CredentialKind, LoginState, Secret
-from botkit.model.users import Account, User
+from botkit.model.tokens import CredentialKind, Secret
 from botkit.ports.io import HttpRequest
-from botkit.protocol.api import requests
 from botkit.protocol.oauth import oauth1_flow
 from botkit.protocol.oauth.oauth1_flow import ACCESS_TOKEN, PIN_CALLBACK, REQUEST_TOKEN
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Callable
 
     from botkit.client.logins.context import LoginContext
-    from botkit.client.signin.oauth2_attempt import Keep
+    from botkit.client.signin.attempt import Keep, Login, LoginWish
     from botkit.model.tokens import TokenPair
     from botkit.protocol.oauth.oauth1_flow import Granted
 
@@ -133,12 +131,9 @@ class OAuth1Attempt:
         if self._wish.redirect_uri == PIN_CALLBACK:
             raise StateMismatch("This login ends with a PIN, not with a redirect.")
         query = query if isinstance(query, Secret) else Secret(query)
-        try:
-            verifier = Secret(oauth1_flow.read_callback(query.reveal(), request_token=self._token))
-        except AuthorizationDenied:
-            self._once.use_up("redirect or PIN")
-            raise
-        return await self._exchange(verifier)
+        return await self._exchange(
+            lambda: oauth1_flow.read_callback(query.reveal(), request_token=self._token)
+        )
 
     async def finish_pin(self, text: Secret | str) -> Login:
         """End the attempt with the PIN that the person read on X's page; it is tried once.
@@ -150,10 +145,10 @@ class OAuth1Attempt:
             StateError: As `finish`.
         """
         text = text if isinstance(text, Secret) else Secret(text)
-        return await self._exchange(Secret(oauth1_flow.read_pin(text.reveal())))
+        return await self._exchange(lambda: oauth1_flow.read_pin(text.reveal()))
 
-    async def _exchange(self, verifier: Secret) -> Login:
-        self._once.use_up("redirect or PIN")
+    async def _exchange(self, read: Callable[[], str]) -> Login:
+        verifier = self._once.use_up("redirect or PIN", read)
         around = self._around
         await persist(around.clock, around.rows.make_ready, StoreUnavailable)
         request = _leg(around.endpoints.access_token_url, ACCESS_TOKEN)
@@ -213,7 +208,7 @@ async def _prove_and_store(
 ) -> Login:
     """Ask X whose token it is and what it allows; keep it when it is the wished account's."""
     user, level = await persist(
-        around.clock, lambda: _who(around, calls, pair), TransportError, ServerError
+        around.clock, lambda: owner_of_pair(around, calls, pair), TransportError, ServerError
     )
     if said is not None and said.user_id != user.id:
         raise WrongAccount(
@@ -223,56 +218,12 @@ async def _prove_and_store(
         )
     if not wish.confirmed:
         await check_owner(around.store, user, wanted=wish.account)
-    account = Account(id=user.id, username=user.username, name=user.name, app=wish.app)
-
-    stored = partial(keep or keep_in(around.rows), account)
     tokens = {
         "token": Secret(pair.token.reveal().strip()),
         "token_secret": Secret(pair.token_secret.reveal().strip()),
     }
-
-    async def store() -> CredentialRow:
-        draft = _draft(account, level, around.clock.now())
-        return await around.rows.add(draft, tokens, keep=stored)
-
-    row = await persist(around.clock, store, Conflict, StoreUnavailable)
-    _log.info(
-        "login.authorized",
-        account=account.id,
-        username=account.username,
-        gen=row.gen,
-        level=row.level,
-        kind=row.kind.value,
-    )
-    return Login(account=account, row=row, scopes=(), missing=())
-
-
-async def _who(around: LoginContext, calls: SignedCalls, pair: TokenPair) -> tuple[User, str]:
-    ask = requests.get_me()
-    request = HttpRequest(
-        method=ask.method,
-        url=around.endpoints.url_of(ask),
-        name=ask.name,
-        timeout_s=_TIMEOUT_S,
-    )
-    return read_user(around, ask, await calls.send(request, pair))
-
-
-def _draft(account: Account, level: str, now: datetime) -> CredentialRow:
-    """Return the login's row without its tokens."""
-    return CredentialRow(
-        account_id=account.id,
-        app=account.app,
-        kind=CredentialKind.OAUTH1,
-        gen=0,
-        sealed=b"",
-        user_id=account.id,
-        username=account.username,
-        level=level,
-        status=LoginState.OK,
-        since=now,
-        granted_at=now,
-        last_success=now,
+    return await store_login(
+        around, wish, user, CredentialKind.OAUTH1, tokens, keep=keep, level=level
     )
 
 

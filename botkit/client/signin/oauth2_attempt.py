@@ -7,22 +7,22 @@ Source: docs/explanation/requirements.md, C1 to C8; RFC 6749 section 4.1, RFC 76
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
-from msgspec import Struct
 
 from botkit.client.logins.identity import check_owner, who_am_i
-from botkit.client.signin.retry import NOTHING_STORED, exchange, persist
-from botkit.client.signin.single_use import SingleUse
+from botkit.client.signin.attempt import (
+    NOTHING_STORED,
+    SingleUse,
+    exchange,
+    persist,
+    store_login,
+)
 from botkit.errors import (
-    AuthorizationDenied,
     ConfigError,
-    Conflict,
     RateLimited,
     ServerError,
     StoreUnavailable,
@@ -31,18 +31,17 @@ from botkit.errors import (
     WrongAccount,
     XError,
 )
-from botkit.model.records import CredentialRow
-from botkit.model.tokens import CredentialKind, LoginState, Secret, TokenSet
-from botkit.model.users import Account, User
+from botkit.model.tokens import CredentialKind, Secret, TokenSet
 from botkit.ports.io import HttpRequest
 from botkit.protocol.oauth import oauth2, token_answers
 
 if TYPE_CHECKING:
     from botkit.client.logins.context import LoginContext
     from botkit.client.logins.endpoints import AppKeys
-    from botkit.client.logins.login_rows import LoginRows
+    from botkit.client.signin.attempt import Keep, Login, LoginWish
+    from botkit.model.users import User
 
-__all__ = ["Keep", "Login", "LoginWish", "OAuth2Attempt", "keep_in"]
+__all__ = ["OAuth2Attempt"]
 
 _log = structlog.get_logger(__name__)
 
@@ -51,42 +50,6 @@ _NOT_KEPT = (
     "X had granted the login by then, which ended the one before it through this app:"
     " authorize again."
 )
-
-
-Keep = Callable[[Account, CredentialRow], Awaitable[CredentialRow]]
-"""Stores an account and its login; a `Conflict` when the login's generation is not the next."""
-
-
-def keep_in(rows: LoginRows) -> Keep:
-    """Return a `Keep` that stores both in one transaction, and nothing else."""
-
-    async def keep(account: Account, row: CredentialRow) -> CredentialRow:
-        return await rows.put(row, account=account)
-
-    return keep
-
-
-class LoginWish(Struct, frozen=True, kw_only=True):
-    """What is wanted of a login.
-
-    `account` is the id or the username that must have consented, "" for whoever did. `confirmed`
-    says that a person knows that another account than the stored one may come, and wants it.
-    """
-
-    redirect_uri: str
-    scopes: tuple[str, ...]
-    app: str = "default"
-    account: str = ""
-    confirmed: bool = False
-
-
-class Login(Struct, frozen=True, kw_only=True):
-    """A login that is stored. `missing` are the scopes that were asked for and not granted."""
-
-    account: Account
-    row: CredentialRow
-    scopes: tuple[str, ...]
-    missing: tuple[str, ...]
 
 
 class OAuth2Attempt:
@@ -106,7 +69,7 @@ class OAuth2Attempt:
     def __init__(self, around: LoginContext, wish: LoginWish, *, keep: Keep | None = None) -> None:
         self._around = around
         self._wish = wish
-        self._keep = keep or keep_in(around.rows)
+        self._keep = keep
         self._keys = _keys_of(around, wish.app)
         self.state = oauth2.new_state(around.entropy.token_bytes(32))
         self._verifier = Secret(oauth2.new_code_verifier(around.entropy.token_bytes(32)))
@@ -143,16 +106,11 @@ class OAuth2Attempt:
             StateError: The login could not be stored.
         """
         query = query if isinstance(query, Secret) else Secret(query)
-        try:
-            code = Secret(
-                oauth2.read_callback(
-                    query.reveal(), state=self.state, issuer=self._around.endpoints.issuer
-                )
-            )
-        except AuthorizationDenied:
-            self._once.use_up("redirect")
-            raise
-        self._once.use_up("redirect")
+        issuer = self._around.endpoints.issuer
+        code = self._once.use_up(
+            "redirect",
+            lambda: oauth2.read_callback(query.reveal(), state=self.state, issuer=issuer),
+        )
         await persist(self._around.clock, self._around.rows.make_ready, StoreUnavailable)
         try:
             granted = await self._exchange(code)
@@ -161,7 +119,19 @@ class OAuth2Attempt:
             raise
         user = await self._who(granted)
         await self._check_wish(user)
-        return await self._store(user, granted)
+        tokens = {"access_token": granted.access_token}
+        if granted.refresh_token is not None:
+            tokens["refresh_token"] = granted.refresh_token
+        return await store_login(
+            self._around,
+            self._wish,
+            user,
+            CredentialKind.OAUTH2,
+            tokens,
+            keep=self._keep,
+            scopes=granted.scopes,
+            life=timedelta(seconds=granted.expires_in_s),
+        )
 
     async def _exchange(self, code: Secret) -> TokenSet:
         keys = self._keys
@@ -216,47 +186,6 @@ class OAuth2Attempt:
                     " again, too."
                 )
             raise
-
-    async def _store(self, user: User, granted: TokenSet) -> Login:
-        account = Account(id=user.id, username=user.username, name=user.name, app=self._wish.app)
-
-        tokens = {"access_token": granted.access_token}
-        if granted.refresh_token is not None:
-            tokens["refresh_token"] = granted.refresh_token
-
-        async def store() -> CredentialRow:
-            draft = self._draft(account, granted)
-            return await self._around.rows.add(draft, tokens, keep=partial(self._keep, account))
-
-        row = await persist(self._around.clock, store, Conflict, StoreUnavailable)
-        _log.info(
-            "login.authorized",
-            account=account.id,
-            username=account.username,
-            gen=row.gen,
-            scopes=" ".join(row.scopes),
-        )
-        missing = tuple(scope for scope in self._wish.scopes if scope not in granted.scopes)
-        return Login(account=account, row=row, scopes=granted.scopes, missing=missing)
-
-    def _draft(self, account: Account, granted: TokenSet) -> CredentialRow:
-        """Return the login's row without its tokens."""
-        now = self._around.clock.now()
-        return CredentialRow(
-            account_id=account.id,
-            app=account.app,
-            kind=CredentialKind.OAUTH2,
-            gen=0,
-            sealed=b"",
-            user_id=account.id,
-            username=account.username,
-            scopes=granted.scopes,
-            status=LoginState.OK,
-            since=now,
-            granted_at=now,
-            access_until=now + timedelta(seconds=granted.expires_in_s),
-            last_success=now,
-        )
 
 
 def _keys_of(around: LoginContext, app: str) -> AppKeys:

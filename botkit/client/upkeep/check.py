@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import structlog
 from msgspec import Struct
 
-from botkit.client.logins.identity import who_am_i
-from botkit.client.logins.oauth1_logins import ask_owner, blame_for, verdict_of
+from botkit.client.http.signed_calls import SignedCalls
+from botkit.client.logins.identity import owner_of_pair, who_am_i
+from botkit.client.logins.oauth1_logins import blame_for, verdict_of
 from botkit.errors import (
     BotkitError,
     ConfigError,
@@ -169,12 +170,12 @@ async def _check_pair(
 
 async def _ask_twice(keeper: TokenKeeper, row: CredentialRow) -> tuple[User, str]:
     around = keeper.around
-    pair = around.rows.token_pair(row)
+    pair, calls = around.rows.token_pair(row), SignedCalls(around, row.app)
     try:
-        return await ask_owner(around, row, pair)
+        return await owner_of_pair(around, calls, pair)
     except Unauthorized:
         await around.clock.sleep(_APART_S)
-        return await ask_owner(around, row, pair)
+        return await owner_of_pair(around, calls, pair)
 
 
 async def _verdict(

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 from botkit.bot.compose import open_runtime
 from botkit.bot.compose_client import apps_of, open_the_vault
 from botkit.client.logins.context import LoginContext
+from botkit.client.signin.attempt import LoginWish
 from botkit.client.signin.oauth1_attempt import OAuth1Attempt
-from botkit.client.signin.oauth2_attempt import LoginWish, OAuth2Attempt
+from botkit.client.signin.oauth2_attempt import OAuth2Attempt
 from botkit.config import Settings, load_settings
 from botkit.runtime.life.lifecycle import RuntimePace
 from botkit.sandbox.harness.clock import SeededEntropy

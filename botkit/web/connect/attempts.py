@@ -14,7 +14,7 @@ from msgspec import Struct
 from botkit.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from botkit.client.signin.oauth2_attempt import Login
+    from botkit.client.signin.attempt import Login
     from botkit.model.tokens import Secret
 
 __all__ = ["Attempts", "ConnectAttempt", "Pending"]

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 import structlog
 from msgspec.structs import replace
 
-from botkit.client.signin.oauth2_attempt import Login, LoginWish, OAuth2Attempt
+from botkit.client.signin.attempt import Login, LoginWish
+from botkit.client.signin.oauth2_attempt import OAuth2Attempt
 from botkit.errors import BotkitError, InvitationRefused, StateMismatch
 from botkit.model.invitations import Invitation, InvitationState
 from botkit.model.tokens import Secret

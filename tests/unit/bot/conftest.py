@@ -13,7 +13,8 @@ import pytest
 
 from botkit.bot.compose_client import X, apps_of, open_the_vault, open_x
 from botkit.client.logins.context import LoginContext
-from botkit.client.signin.oauth2_attempt import Login, LoginWish, OAuth2Attempt
+from botkit.client.signin.attempt import Login, LoginWish
+from botkit.client.signin.oauth2_attempt import OAuth2Attempt
 from botkit.config import Settings, load_settings
 from botkit.ports import Store
 from botkit.sandbox import SandboxTransport, World

@@ -13,7 +13,7 @@ import pytest
 from botkit.bot.compose_client import apps_of, open_the_vault
 from botkit.client.logins.context import LoginContext
 from botkit.client.logins.endpoints import AppKeys
-from botkit.client.signin.oauth2_attempt import Login, LoginWish
+from botkit.client.signin.attempt import Login, LoginWish
 from botkit.errors import AuthError, ConfigError, StateMismatch
 from botkit.model.tokens import Secret
 from botkit.system import SystemClock, SystemEntropy
@@ -259,7 +259,7 @@ async def test_an_address_that_was_used_up_is_not_asked_for_again(desk, around, 
     from botkit.client.signin.oauth2_attempt import OAuth2Attempt
 
     async def late(self: OAuth2Attempt, query: str) -> Login:
-        self._once.use_up("redirect")
+        self._once.use_up("redirect", str)
         raise StateMismatch("This login was ended by an earlier redirect.")
 
     monkeypatch.setattr(OAuth2Attempt, "finish", late)

@@ -11,7 +11,8 @@ import structlog
 
 from botkit.client.logins.context import LoginContext
 from botkit.client.logins.rollback_guard import FileRollbackGuard, Seen
-from botkit.client.signin.oauth2_attempt import LoginWish, OAuth2Attempt
+from botkit.client.signin.attempt import LoginWish
+from botkit.client.signin.oauth2_attempt import OAuth2Attempt
 from botkit.errors import InvalidGrant
 from botkit.model.tokens import LoginState
 from botkit.sandbox.harness.pauses import threads_counted

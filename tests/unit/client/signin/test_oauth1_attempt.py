@@ -13,8 +13,8 @@ import pytest
 
 from botkit.client.logins.app_tokens import BearerKeeper
 from botkit.client.logins.endpoints import AppKeys
+from botkit.client.signin.attempt import LoginWish
 from botkit.client.signin.oauth1_attempt import OAuth1Attempt, adopt_pair
-from botkit.client.signin.oauth2_attempt import LoginWish
 from botkit.client.upkeep.invalidate import invalidate_bearer, invalidate_pair
 from botkit.errors import (
     AuthError,

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from botkit.client.logins.context import LoginContext
-from botkit.client.signin.oauth2_attempt import LoginWish, OAuth2Attempt
+from botkit.client.signin.attempt import LoginWish
+from botkit.client.signin.oauth2_attempt import OAuth2Attempt
 from botkit.errors import (
     AuthError,
     AuthorizationDenied,

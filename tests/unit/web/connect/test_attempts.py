@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from botkit.client.signin.oauth2_attempt import Login
+from botkit.client.signin.attempt import Login
 from botkit.errors import StoreUnavailable
 from botkit.web.connect.attempts import Attempts, Pending
 

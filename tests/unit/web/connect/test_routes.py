@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from botkit.bot.accounts.invite import invite
 from botkit.client.logins.context import LoginContext
 from botkit.client.logins.endpoints import AppKeys
-from botkit.client.signin.oauth2_attempt import Login
+from botkit.client.signin.attempt import Login
 from botkit.errors import StoreUnavailable
 from botkit.model.invitations import InvitationState
 from botkit.model.records import CredentialRow, Fence

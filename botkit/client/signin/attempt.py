@@ -1,0 +1,231 @@
+"""The rules of every login attempt: one use, a few seconds of retries, and one way to store it.
+
+Source: docs/explanation/requirements.md, C2 and C8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+from msgspec import Struct
+
+from botkit.errors import (
+    AuthError,
+    AuthorizationDenied,
+    Conflict,
+    LoginExpired,
+    OutcomeUnknown,
+    StateMismatch,
+    StoreUnavailable,
+    TransportError,
+)
+from botkit.model.records import CredentialRow
+from botkit.model.tokens import CredentialKind, Secret
+from botkit.model.users import Account
+from botkit.waiting.backoff import Ladder
+from botkit.waiting.retry import retry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from botkit.client.logins.context import LoginContext
+    from botkit.client.logins.login_rows import LoginRows
+    from botkit.model.users import User
+    from botkit.ports import Clock
+    from botkit.ports.io import HttpResponse
+
+__all__ = [
+    "NOTHING_STORED",
+    "Keep",
+    "Login",
+    "LoginWish",
+    "SingleUse",
+    "exchange",
+    "keep_in",
+    "persist",
+    "store_login",
+]
+
+T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
+
+NOTHING_STORED = "Nothing was stored: start again."
+"""The cure for a login that X did not see through."""
+_LIFE = timedelta(minutes=10)
+_LADDER = Ladder(steps_s=(0.25, 0.5, 1.0, 2.0))
+"""X takes an OAuth 2.0 code for 30 seconds."""
+
+Keep = Callable[[Account, CredentialRow], Awaitable[CredentialRow]]
+"""Stores an account and its login; a `Conflict` when the login's generation is not the next."""
+
+
+def keep_in(rows: LoginRows) -> Keep:
+    """Return a `Keep` that stores both in one transaction, and nothing else."""
+
+    async def keep(account: Account, row: CredentialRow) -> CredentialRow:
+        return await rows.put(row, account=account)
+
+    return keep
+
+
+class LoginWish(Struct, frozen=True, kw_only=True):
+    """The login that is wanted.
+
+    `account` is the id or the username that must have consented, "" for any. `confirmed` says
+    that a person knows that another account than the stored one may come, and wants it.
+    """
+
+    redirect_uri: str
+    scopes: tuple[str, ...]
+    app: str = "default"
+    account: str = ""
+    confirmed: bool = False
+
+
+class Login(Struct, frozen=True, kw_only=True):
+    """A login that is stored. `missing` are the scopes that were asked for and not granted."""
+
+    account: Account
+    row: CredentialRow
+    scopes: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+class SingleUse:
+    """The one use of an attempt, whose ten minutes begin when it is made."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._used = False
+        self._ends_s = clock.monotonic() + _LIFE.total_seconds()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing can end the attempt any more."""
+        return self._used or self._is_late
+
+    def use_up(self, by: str, read: Callable[[], str]) -> Secret:
+        """Read a redirect or PIN; when it is of this attempt, end the attempt with it.
+
+        No await may stand between reading and ending, whatever comes of it.
+
+        Raises:
+            StateMismatch: It is not of this attempt, or the attempt was ended before, by a `by`.
+            AuthorizationDenied: The person declined.
+            LoginExpired: It took too long.
+        """
+        try:
+            found = Secret(read())
+        except AuthorizationDenied:
+            self._end(by)
+            raise
+        self._end(by)
+        return found
+
+    def _end(self, by: str) -> None:
+        if self._used:
+            raise StateMismatch(f"This login was ended by an earlier {by}.")
+        self._used = True
+        if self._is_late:
+            raise LoginExpired(
+                "The login took longer than ten minutes; nothing was exchanged.",
+                hint="Start again.",
+            )
+
+    @property
+    def _is_late(self) -> bool:
+        return self._clock.monotonic() >= self._ends_s
+
+
+async def persist(clock: Clock, call: Callable[[], Awaitable[T]], *passing: type[Exception]) -> T:
+    """Return the result of `call`, made again a few times within a login's seconds.
+
+    An error of `passing` says that the call did nothing; any other is raised at once.
+    """
+    return await retry(call, *passing, ladder=_LADDER, clock=clock)
+
+
+async def exchange(
+    clock: Clock, send: Callable[[], Awaitable[HttpResponse]], *, lost: str
+) -> HttpResponse:
+    """Return the answer to a request that works only once.
+
+    It is sent again only while surely no byte of it has left.
+
+    Raises:
+        AuthError: The answer was `lost`, or it is a redirect.
+        TransportError: X could not be reached; nothing was sent.
+    """
+
+    async def attempt() -> HttpResponse:
+        try:
+            return await send()
+        except OutcomeUnknown as error:
+            raise AuthError(lost, hint="Start again.") from error
+        except TransportError as error:
+            if error.kind != "redirect":
+                raise
+            raise AuthError(error.message, hint=f"{error.hint} Then start again.") from error
+
+    return await persist(clock, attempt, TransportError)
+
+
+async def store_login(
+    around: LoginContext,
+    wish: LoginWish,
+    user: User,
+    kind: CredentialKind,
+    tokens: Mapping[str, Secret],
+    *,
+    keep: Keep | None,
+    scopes: tuple[str, ...] = (),
+    level: str = "",
+    life: timedelta | None = None,
+) -> Login:
+    """Store what X granted to the user as the account's newest login of its kind.
+
+    `life` is how long the access token works, None for one that does not end.
+
+    Raises:
+        StateError: It could not be stored.
+    """
+    account = Account(id=user.id, username=user.username, name=user.name, app=wish.app)
+    stored = partial(keep or keep_in(around.rows), account)
+
+    async def store() -> CredentialRow:
+        now = around.clock.now()
+        draft = CredentialRow(
+            account_id=account.id,
+            app=account.app,
+            kind=kind,
+            gen=0,
+            sealed=b"",
+            user_id=account.id,
+            username=account.username,
+            scopes=scopes,
+            level=level,
+            since=now,
+            granted_at=now,
+            access_until=None if life is None else now + life,
+            last_success=now,
+        )
+        return await around.rows.add(draft, tokens, keep=stored)
+
+    row = await persist(around.clock, store, Conflict, StoreUnavailable)
+    _log.info(
+        "login.authorized",
+        account=account.id,
+        username=account.username,
+        kind=kind.value,
+        gen=row.gen,
+        scopes=" ".join(scopes),
+        level=level,
+    )
+    asked = wish.scopes if kind is CredentialKind.OAUTH2 else ()
+    missing = tuple(scope for scope in asked if scope not in scopes)
+    return Login(account=account, row=row, scopes=scopes, missing=missing)
