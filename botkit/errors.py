@@ -1,8 +1,8 @@
-"""The whole error tree. Each class answers one question: what should the caller do?
+"""All errors that botkit raises. Each class answers one question: what should the caller do?
 
     BotkitError                      .hint (what to do now)  .docs (page)
       ConfigError                    a setting is missing or wrong
-        WiringError                  a handler asks for what nobody provides
+        WiringError                  a handler asks for a value that has no provider
       AuthError                      a person must act
         AuthorizationDenied          the person declined on X's consent page
         StateMismatch                the redirect does not belong to this login attempt
@@ -10,7 +10,7 @@
         InvalidGrant                 the refresh token or code is dead: authorize again
         InvalidClient                X does not accept this client id and secret
         WrongAccount                 the login is of another account than the one wanted
-        InvitationRefused            .why: the invitation link opens nothing, or no more
+        InvitationRefused            .why: the invitation link is not valid, or not any more
         AccessDenied                 .operation .have .need .cure
           MissingScope, LevelTooLow, WrongCredential
       XError                         .request (method, path; never tokens)
@@ -97,12 +97,13 @@ __all__ = [
 
 
 class BotkitError(Exception):
-    """The root: everything that botkit raises as an error.
+    """The base class of every error that botkit raises.
 
     Attributes:
-        hint: What to do now, one sentence; empty when the message says it all.
-        docs: The page of the documentation that explains it, relative to its root.
-        exit_code: What a command ends with that this error ended. Source: docs/reference/cli.md.
+        hint: The next step in one sentence; empty when the message says it already.
+        docs: The documentation page that explains the error, relative to the root of the docs.
+        exit_code: The exit code of a command that this error ended.
+            Source: docs/reference/cli.md.
     """
 
     docs = "reference/errors.html"
@@ -118,7 +119,7 @@ class BotkitError(Exception):
 
 
 class ConfigError(BotkitError):
-    """One or more settings are missing or wrong. Names them; never prints a secret.
+    """One or more settings are missing or wrong. The message names them and shows no secret.
 
     Attributes:
         problems: One sentence for each fault, all faults at once.
@@ -133,7 +134,7 @@ class ConfigError(BotkitError):
 
 
 class WiringError(ConfigError):
-    """A handler, filter or middleware cannot be wired: nobody provides what it asks for."""
+    """A handler, filter or middleware cannot be wired: a value it asks for has no provider."""
 
     docs = "howto/handlers.html"
 
@@ -170,7 +171,7 @@ class WrongAccount(AuthError):
 
 
 class InvitationRefused(AuthError):
-    """An invitation link opens nothing, or nothing any more: a person needs another one.
+    """An invitation link is not valid, or not any more: the person needs another one.
 
     Attributes:
         why: `forged`, `unknown`, `used`, `expired`, `revoked` or `in use`.
@@ -188,9 +189,9 @@ class AccessDenied(AuthError):
         operation: X's operation id, for instance `createPosts`.
         have: What the credential has: scopes, a level or a kind.
         need: What the operation needs, in the same terms.
-        cure: The command or the step in X's console that cures it.
-        granted_at: When the credential was authorized; None when it is not about one.
-        others: What else the same check refused: at the start, all of it at once.
+        cure: The command, or the step in X's console, that solves it.
+        granted_at: When the credential was authorized; None if it is not about one credential.
+        others: Further refusals of the same check: the check at the start reports all at once.
     """
 
     docs = "explanation/access.html"
@@ -304,7 +305,7 @@ class Unauthorized(ResponseError):
 
 
 class PaymentRequired(ResponseError):
-    """402, or a spend cap: no credits; stop until a person tops up or the cycle ends."""
+    """402, or a spend cap: no credits left. Stop until a person tops up or the cycle ends."""
 
     exit_code = 3
 
@@ -321,8 +322,8 @@ class RateLimited(ResponseError):
     """429: wait.
 
     Attributes:
-        retry_at: When X says that the window resets, translated from X's clock into ours; None
-            when it does not say, or says what cannot be: wait 60 s, doubling.
+        retry_at: When the window resets according to X, translated from X's clock into ours.
+            None if X sent no time or an impossible one: wait 60 s, then twice as long each time.
     """
 
     retry_at: datetime | None = None
@@ -332,7 +333,7 @@ class ServerError(ResponseError):
     """5xx: X has a problem. For a write the outcome is unknown.
 
     Attributes:
-        retry_at: When a `Retry-After` of the answer ends, capped; None when it has none.
+        retry_at: The end of the answer's `Retry-After`, capped; None if it has none.
     """
 
     exit_code = 4
@@ -348,8 +349,8 @@ class StreamClosed(XError):
     """The stream ended.
 
     Attributes:
-        reason: X's words or ours, for instance `keep-alive missed`.
-        reconnect_after: The least time to wait before connecting again.
+        reason: The cause in X's words or botkit's, for instance `keep-alive missed`.
+        reconnect_after: The minimum wait before the next connection.
     """
 
     def __init__(
@@ -378,7 +379,7 @@ class BadChallenge(WebhookError):
 
 
 class TooOld(WebhookError):
-    """The delivery is older than what is accepted without an announced replay."""
+    """The delivery is older than the limit, and no replay was announced."""
 
 
 class StateError(BotkitError):
@@ -393,15 +394,15 @@ class StoreUnavailable(StateError):
 
 
 class Conflict(StateError):
-    """The row has moved on since it was read; read again and decide again."""
+    """The row has changed since it was read: read it again and decide again."""
 
 
 class LeaseLost(StateError):
-    """Another process holds the lease; what this one wanted to write was not written."""
+    """Another process holds the lease; this process's write was not carried out."""
 
 
 class Corrupt(StateError):
-    """The store is not one of botkit's, is of a newer version, or is damaged. Untouched."""
+    """The store is not botkit's, has a newer version, or is damaged. It was not changed."""
 
 
 class VaultKeyError(StateError):
@@ -420,15 +421,15 @@ class PolicyError(BotkitError):
 
 
 class NotDeclared(PolicyError):
-    """The bot does not declare that it `may` do this."""
+    """The bot's `may` does not list this action."""
 
 
 class NotSummoned(PolicyError):
-    """X lets an app reply only to whoever mentioned or quoted the account in that very post."""
+    """The post's author did not mention or quote the account in that post: X takes no reply."""
 
 
 class AlreadyReplied(PolicyError):
-    """One reply for one interaction: this post has its reply already."""
+    """The account has replied to this post already; botkit sends one reply per post."""
 
 
 class OptedOut(PolicyError):
@@ -456,11 +457,11 @@ class LinkNotAllowed(PolicyError):
 
 
 class Skip(Exception):
-    """Raised by a handler: not mine, try the next matching handler."""
+    """Raised by a handler to pass the event on to the next matching handler."""
 
 
 class Retry(Exception):
-    """Raised by a handler: run me again later; counts as one of the tries."""
+    """Raised by a handler to run again later; counts as one of the tries."""
 
     def __init__(self, *, after: timedelta | None = None) -> None:
         super().__init__("retry" if after is None else f"retry after {after}")
@@ -468,7 +469,7 @@ class Retry(Exception):
 
 
 class Drop(Exception):
-    """Raised by a handler: this event is finished, with a reason for the record."""
+    """Raised by a handler to finish the event, with a reason for the record."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -478,11 +479,12 @@ class Drop(Exception):
 class Parked(BaseException):
     """Unwinds a handler that has to wait; the event runs again when the cause is gone.
 
-    A `BaseException`, as cancellation is, so that `except Exception` in a handler lets it pass.
+    It is a `BaseException`, like `CancelledError`, so that a handler's `except Exception` does
+    not catch it.
 
     Attributes:
-        waiting_for: What it waits for: `login`, `credits`, `budget`, `rate`, `write/ID`, `author`.
-        until: When to try again at the latest; None when only the cause's end helps.
+        waiting_for: The cause: `login`, `credits`, `budget`, `rate`, `write/ID` or `author`.
+        until: The latest time of the next try; None if only the end of the cause helps.
     """
 
     def __init__(self, waiting_for: str, *, until: datetime | None = None) -> None:

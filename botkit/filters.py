@@ -1,14 +1,14 @@
 r"""The filters that authors import, and their algebra: pure, no I/O, no waiting.
 
 A filter is any function from an event to a bool. Those made here compose with `&`, `|` and `~`,
-say what they pin (so that a bot with a thousand handlers asks only the few that can match), and
-may provide one typed value, which a handler asks for by its type:
+declare what they pin (so that a bot with a thousand handlers calls only the few that can match),
+and may provide one typed value, which a handler gets by its type:
 
     @bot.on(Mention, matches(r"remind me in (?P<minutes>\d+) minutes"))
     async def note(mention: Mention, found: Match) -> None: ...
 
-`a & b` provides what both provide, `a | b` only what either of them would, `~a` nothing.
-Text filters take whatever has a `text`: posts, direct messages, and the author's own signals.
+`a & b` provides the values of both, `a | b` only the values that each of them has, `~a` none.
+Text filters take every event with a `text`: posts, direct messages, and the author's signals.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ Values = Mapping[Any, Any]
 _NO_VALUES: Values = MappingProxyType({})
 _GRAM = 3
 _GRAMS_PAY_FROM = 24
-"""Measured: looking up a post's trigrams costs as much as asking two dozen `contains`."""
-# What a reply starts with (the names X puts there, or the summons itself), then the command.
+"""Measured: looking up a post's trigrams costs as much as two dozen calls of `contains`."""
+# First the names with which a reply starts (from X, or the summons itself), then the command.
 _COMMAND = re.compile(r"\s*(?:@\w+[,:]?\s+)*([/!]\S+)")
 
 
@@ -73,12 +73,12 @@ class HasConversation(Protocol):
 
 
 class Match(Struct, frozen=True, kw_only=True):
-    """What `matches` found: groups by name or number, as in `found["minutes"]` and `found[1]`.
+    """The result of `matches`: groups by name or number, as in `found["minutes"]`, `found[1]`.
 
     Attributes:
         text: The part of the event's text that matched.
-        start: Where that part begins, in code points.
-        groups: The numbered groups from 1 on; None for an optional one that took no part.
+        start: The position of that part, in code points.
+        groups: The numbered groups from 1 on; None for an optional group that did not match.
         named: The named groups.
     """
 
@@ -88,7 +88,7 @@ class Match(Struct, frozen=True, kw_only=True):
     named: dict[str, str | None] = {}
 
     def __getitem__(self, group: str | int) -> str:
-        """The text of a group, 0 for the whole match; "" when the group took no part.
+        """Return the text of a group, 0 for the whole match; "" if the group did not match.
 
         Raises:
             KeyError: The pattern has no such group.
@@ -103,7 +103,7 @@ class Match(Struct, frozen=True, kw_only=True):
 
 
 class Command(Struct, frozen=True, kw_only=True):
-    """What `command` found: the name as it was typed, without its `/` or `!`, and the rest."""
+    """The result of `command`: the name as typed, without its `/` or `!`, and the rest."""
 
     name: str
     args: str = ""
@@ -120,11 +120,10 @@ def _must_be_a_function(test: object) -> None:
 
 
 class EventFilter(Generic[E_contra]):
-    """A filter that composes and that wiring can look into.
+    """A filter that composes and that declares what it pins and provides.
 
-    Any function may be given for `test`; what else is said must hold for it: `pins` are conditions
-    that everything which passes fulfils, `find` gives the values for `provides` exactly when
-    `test` passes.
+    `test` may be any function. The declarations must be true for it: every event that passes
+    fulfils all `pins`, and `find` returns the values for `provides` exactly when `test` passes.
     """
 
     __slots__ = ("_find", "_name", "_takes", "_test", "conflicts", "pins", "provides")
@@ -150,17 +149,17 @@ class EventFilter(Generic[E_contra]):
         self.conflicts = conflicts
 
     def __call__(self, event: E_contra, /) -> bool:
-        """Whether the event passes."""
+        """Return True if the event passes."""
         return bool(self._test(event))
 
     def find(self, event: E_contra, /) -> Values | None:
-        """The provided values by type when the event passes, None when it does not."""
+        """Return the provided values by type, or None if the event does not pass."""
         if self._find is not None:
             return self._find(event)
         return _NO_VALUES if self._test(event) else None
 
     def takes(self, event_type: type[Event], /) -> bool:
-        """Whether events of this class have what the filter looks at."""
+        """Return True if events of this class have the attributes that the filter reads."""
         return self._takes is None or self._takes(event_type)
 
     def __and__(self: EventFilter[S], other: Callable[[S], object]) -> EventFilter[S]:
@@ -188,7 +187,7 @@ class EventFilter(Generic[E_contra]):
 
 
 def contains(text: str, /, *, case_sensitive: bool = False) -> EventFilter[HasText]:
-    """Passes what has this text anywhere in its own, inside a word as well."""
+    """Return a filter for events whose text contains this one, inside a word as well."""
     if not text:
         raise WiringError("contains() needs a text to look for.")
     folded = text.casefold()
@@ -212,12 +211,12 @@ def contains(text: str, /, *, case_sensitive: bool = False) -> EventFilter[HasTe
 
 
 def matches(pattern: str | re.Pattern[str], /, *, flags: int = 0) -> EventFilter[HasText]:
-    r"""Passes what the regular expression is found in, anywhere; provides a `Match`.
+    r"""Return a filter for texts in which the regular expression is found; provides a `Match`.
 
     Upper and lower case differ unless the pattern starts with `(?i)` or the flags say so.
 
     Raises:
-        WiringError: It is not a regular expression.
+        WiringError: `pattern` is not a regular expression.
     """
     try:
         compiled = re.compile(pattern, flags)
@@ -244,13 +243,13 @@ def matches(pattern: str | re.Pattern[str], /, *, flags: int = 0) -> EventFilter
 
 
 def command(*names: str) -> EventFilter[HasText]:
-    """Passes a text whose first word is `/name` or `!name`, in any case; provides a `Command`.
+    """Return a filter for texts whose first word is `/name` or `!name`; provides a `Command`.
 
-    The @names that a post starts with are no words here. A name given as `"!name"` is taken with
-    that sign only.
+    Case does not matter, and the @names with which a post starts are skipped. A name given as
+    `"!name"` matches with that sign only.
 
     Raises:
-        WiringError: There is no name, or it holds white space.
+        WiringError: There is no name, or a name contains white space.
     """
     wanted: set[str] = set()
     for name in names:
@@ -279,9 +278,9 @@ def command(*names: str) -> EventFilter[HasText]:
 
 
 def from_user(*users: str) -> EventFilter[PostEvent | DirectMessage]:
-    """Passes what one of these users wrote: ids (digits), or usernames in any case.
+    """Return a filter for posts and messages of these users: ids (digits) or usernames.
 
-    A username of digits only is given with its @.
+    Case does not matter. Write a username that consists of digits with its @.
     """
     wanted = frozenset(
         user if user.isdecimal() else "@" + user.removeprefix("@").casefold() for user in users
@@ -297,7 +296,7 @@ def from_user(*users: str) -> EventFilter[PostEvent | DirectMessage]:
 
 
 def in_conversation(*conversation_ids: str) -> EventFilter[HasConversation]:
-    """Passes what belongs to one of these conversations: of posts or of direct messages."""
+    """Return a filter for events of these conversations, of posts or of direct messages."""
     wanted = frozenset(conversation_ids)
     if not wanted or "" in wanted:
         raise WiringError("in_conversation() needs ids.")
@@ -310,7 +309,7 @@ def in_conversation(*conversation_ids: str) -> EventFilter[HasConversation]:
 
 
 def lang(*codes: str) -> EventFilter[PostEvent]:
-    """Passes posts in one of these languages, as X names them: `lang("de", "en")`.
+    """Return a filter for posts in these languages, as X names them: `lang("de", "en")`.
 
     Source: X API docs, "Data dictionary", `lang` (BCP 47; `und` when X could not tell).
     """
@@ -393,7 +392,7 @@ def _either(left: EventFilter[S], right: EventFilter[S]) -> EventFilter[S]:
 
 
 def _pins_of_either(left: tuple[Pin, ...], right: tuple[Pin, ...]) -> tuple[Pin, ...]:
-    """One side or the other holds: so does the union of two conditions of the same kind."""
+    """Return the pins of `left | right`: for each kind that both pin, the union of the values."""
     of_right = {pin.keys: pin for pin in reversed(right)}
     return tuple(
         Pin(
@@ -419,7 +418,7 @@ def _decides(keys: Callable[[Any], Iterable[Hashable]], *values: str) -> Pin:
     return Pin(keys=keys, values=frozenset(values), decides=True)
 
 
-# The functions below are the index's fields: one for each thing that a filter can pin.
+# The functions below are the fields of the index: one for each property that a filter can pin.
 
 
 def _grams(event: HasText) -> Iterable[Hashable]:

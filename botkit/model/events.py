@@ -1,7 +1,7 @@
-"""Events: what happened, as frozen values without a client inside.
+"""Events as frozen values that hold no client.
 
-They can be stored, compared, replayed and built in a test. An event that concerns a post is one
-event whatever delivered it: its key says what happened, never how it came.
+They can be stored, compared, replayed, and built in a test. An event has the same key whichever
+source delivers it, so that a second delivery is recognized as a duplicate.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = [
 
 
 class Event(Struct, frozen=True, kw_only=True, gc=False):
-    """Anything that a handler can be registered for."""
+    """The base class of everything that a handler can be registered for."""
 
 
 class XEvent(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -42,10 +42,10 @@ class XEvent(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
 
     Attributes:
         account_id: The account that this delivery is for.
-        at: When it happened, by X.
+        at: When it happened, by X's clock.
         source: Which source heard it first: `activity`, `mentions`, `sandbox`, ...
-        missing: Names of parts that the delivery lacked, for instance `("author",)`.
-        undecoded: Parts that did not decode, by name, with the raw value.
+        missing: Names of the parts that the delivery did not contain, for instance `("author",)`.
+        undecoded: Parts that could not be decoded: the raw values by name.
     """
 
     account_id: str
@@ -56,20 +56,20 @@ class XEvent(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
 
     @property
     def key(self) -> str:
-        """What happened, unique within the account; the same however it was delivered."""
+        """The event's identity, unique within the account and the same for every delivery."""
         raise TypeError(type(self).__name__)
 
     @property
     def lane(self) -> str:
-        """What it must be in order with."""
+        """The name of the queue in which events are handled one after another."""
         return self.key
 
 
 class PostEvent(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A post that reached the account: the base of Mention, Reply, Quote and PostSeen.
 
-    `author` always has its id; its username and name are "" only while the event waits in the
-    inbox for the look-up (`missing` says so): a handler always gets them filled.
+    `author` always has its id. Its username and name are "" while the event waits in the inbox
+    for their look-up (`missing` says so); a handler always gets them filled in.
     """
 
     post: Post
@@ -85,7 +85,7 @@ class PostEvent(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True)
 
     @property
     def lane(self) -> str:
-        """The post's conversation, else the post."""
+        """The post's conversation, or the post itself if it has none."""
         return f"conversation/{self.post.conversation_id or self.post.id}"
 
     @property
@@ -110,7 +110,7 @@ class PostEvent(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True)
 
     @property
     def is_summoned(self) -> bool:
-        """Whether X lets an app reply: its author mentioned or quoted the account in this post.
+        """Whether X lets an app reply: the author mentioned or quoted the account in this post.
 
         Source: X changelog 2026-02-23; a reply that only implies the mention counts as assumed.
         """
@@ -122,7 +122,7 @@ class Mention(PostEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True
 
 
 class Reply(PostEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="reply"):
-    """Someone answered a post of the account, without naming it in the text itself."""
+    """Someone answered a post of the account without mentioning it in the text itself."""
 
 
 class Quote(PostEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="quote"):
@@ -194,12 +194,12 @@ class GrantRevoked(
 
 
 class UnknownEvent(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="unknown"):
-    """An event of a kind that botkit has no class for, kept with its raw payload.
+    """An event of a kind for which botkit has no class, kept with its raw payload.
 
     Attributes:
         kind: X's name, for instance `profile.update.bio`.
-        subject_id: The thing it is about, "" when the payload names none.
-        actor_id: Who did it, "" when the payload does not say.
+        subject_id: The id of the thing that the event is about, "" if the payload has none.
+        actor_id: The id of the user who did it, "" if the payload has none.
         raw: The envelope's `data` object as decoded JSON.
     """
 
@@ -215,14 +215,14 @@ class UnknownEvent(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
 
     @property
     def lane(self) -> str:
-        """The actor, else the event itself."""
+        """The actor, or the event itself if it has none."""
         return f"actor/{self.actor_id}" if self.actor_id else self.key
 
 
 class Authorized(
     XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="authorized"
 ):
-    """An account was authorized: the end of setup, while the callback server is still up."""
+    """An account was authorized. Setup runs the handlers while the callback server is still up."""
 
     username: str
     credential: str
@@ -232,28 +232,28 @@ class Authorized(
     @property
     def key(self) -> str:
         """`authorized/<credential kind>/<generation>/<since>`."""
-        # A generation comes again: for another app, and after a login was removed.
+        # A generation is not unique: it repeats for another app, and after a login was removed.
         return f"authorized/{self.credential}/{self.gen}/{self.at.isoformat()}"
 
 
 class AccountState(
     XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="account_state"
 ):
-    """A login of the account is in another state than before: once for each change.
+    """The state of one of the account's logins changed. There is one event for each change.
 
-    It holds no secret. Its handlers run whatever state the login is in; what they write through
-    that login waits, as any write does.
+    It holds no secret. Its handlers run whatever the login's state is; a write that needs that
+    login waits, as usual.
 
     Attributes:
-        username: The account's.
-        app: The app of the settings that the login is for.
-        credential: Its kind, by X's names: `OAuth2UserToken`, `UserToken` (OAuth 1.0a) or
-            `BearerToken` (the app's own, told to each account that acts through the app).
-        gen: The login's generation: it grows with each refresh and each setup.
-        status: `OK`, `UNCERTAIN`, `DEAD` or `CONFIG`.
-        before: What it was.
-        reason: Why, in words; "" for OK.
-        next_step: What a person has to do, the exact command; "" for nothing.
+        username: The account's username.
+        app: The app, as named in the settings, that the login belongs to.
+        credential: The kind of the login, by X's names: `OAuth2UserToken`, `UserToken`
+            (OAuth 1.0a) or `BearerToken` (the app's own, sent to each account of the app).
+        gen: The login's generation, which grows with each refresh and each setup.
+        status: The new state: `OK`, `UNCERTAIN`, `DEAD` or `CONFIG`.
+        before: The state before.
+        reason: The cause in words; "" for OK.
+        next_step: The exact command that a person has to run; "" if there is nothing to do.
     """
 
     username: str
@@ -267,7 +267,7 @@ class AccountState(
 
     @property
     def since(self) -> datetime:
-        """Since when it is so."""
+        """The time since which the login has been in this state."""
         return self.at
 
     @property
@@ -283,7 +283,7 @@ class AccountState(
 
 
 class Tick(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="tick"):
-    """A schedule's time has come. `at` is the time that was planned, aware, in its own zone."""
+    """A schedule is due. `at` is the planned time, aware, in the schedule's zone."""
 
     schedule: str
 
@@ -299,9 +299,10 @@ class Tick(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag=
 
 
 class Signal(Event, frozen=True, kw_only=True, gc=False):
-    """Base of the author's own events: `class Remind(Signal, frozen=True, kw_only=True): ...`.
+    """The base class of the author's own events.
 
-    Sent by `act.emit(...)`; stored by the class's name, so a class that was stored keeps its name.
+    Write `class Remind(Signal, frozen=True, kw_only=True): ...` and send it by `act.emit(...)`.
+    Signals are stored by the name of their class: do not rename a class that was stored.
     """
 
     signal_name: ClassVar[str]

@@ -11,7 +11,7 @@ __all__ = ["Invitation", "InvitationState"]
 
 
 class InvitationState(enum.StrEnum):
-    """What can be done with an invitation."""
+    """The state of an invitation."""
 
     OPEN = "open"
     IN_USE = "in use"
@@ -22,10 +22,10 @@ class InvitationState(enum.StrEnum):
 
 
 class Invitation(Struct, frozen=True, kw_only=True, gc=False):
-    """One invitation. The store knows a hash of its secret, and nobody the secret again.
+    """An invitation. Only a hash of its secret is stored; the secret is shown once.
 
     Attributes:
-        account: The id or username of who may log in with it, "" for anybody.
+        account: The id or username of the only account that may log in with it, "" for any.
         held_by: A hash of the cookie of the browser that is in the middle of a login.
         used_by: The id of the account that logged in.
     """
@@ -43,7 +43,7 @@ class Invitation(Struct, frozen=True, kw_only=True, gc=False):
     revoked_at: datetime | None = None
 
     def state(self, now: datetime) -> InvitationState:
-        """What it is at this time; who is in the middle of a login may finish it in time."""
+        """Return the state at `now`. A login that began in time may end after the expiry."""
         if self.used_at is not None:
             return InvitationState.USED
         if self.revoked_at is not None:

@@ -10,7 +10,7 @@ __all__ = ["Message"]
 
 
 class Message(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """A direct message. What X made when we send one, what arrived when we hear one.
+    """A direct message, sent or received.
 
     `conversation_id` is `<smaller id>-<larger id>` for two people, a number for a group.
     `media` holds the ids or keys of the attachments.

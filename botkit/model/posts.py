@@ -22,7 +22,7 @@ class MentionEntity(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=T
 
 
 class Post(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """A post of X. Only `id` and `text` are sure; the rest is there when X sent it.
+    """A post on X. Only `id` and `text` are always set; the rest depends on what X sent.
 
     Source: X API docs, "Data dictionary"; both the `tweet.*` and the `post.*` spellings are read.
     """
@@ -49,7 +49,7 @@ class Post(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
 
     @property
     def edit_version(self) -> int:
-        """Which version this is: 0 for the first, 1 for the first edit, and so on."""
+        """The number of this version: 0 for the first, 1 for the first edit, and so on."""
         return self.edit_history.index(self.id) if self.id in self.edit_history else 0
 
     @property

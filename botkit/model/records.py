@@ -1,4 +1,4 @@
-"""Rows of the store as frozen values: what the store's port takes and gives back.
+"""Rows of the store as frozen values: the arguments and results of the store's port.
 
 Times are aware UTC datetimes. Bodies are JSON bytes. Ids of events are their keys.
 """
@@ -50,7 +50,7 @@ __all__ = [
 
 
 class EventState(enum.StrEnum):
-    """Where an event is."""
+    """The state of an event in the store."""
 
     WAITING = "waiting"
     DONE = "done"
@@ -59,7 +59,7 @@ class EventState(enum.StrEnum):
 
 
 class WriteState(enum.StrEnum):
-    """Where a write is. Source: docs/explanation/requirements.md, "Writes"."""
+    """The state of a write. Source: docs/explanation/requirements.md, "Writes"."""
 
     QUEUED = "QUEUED"
     SENDING = "SENDING"
@@ -72,7 +72,7 @@ class WriteState(enum.StrEnum):
 
 
 class WritePolicy(enum.StrEnum):
-    """What happens to a write whose outcome is unknown."""
+    """How a write whose outcome is unknown is settled."""
 
     RECONCILE = "reconcile"
     HOLD = "hold"
@@ -80,7 +80,7 @@ class WritePolicy(enum.StrEnum):
 
 
 class Fence(Struct, frozen=True, gc=False):
-    """Proof of a lease: a write with an older epoch than the lease row's is refused."""
+    """Proof of a lease. The store refuses a write whose epoch is older than the lease row's."""
 
     name: str
     owner: str
@@ -112,9 +112,9 @@ class NewEvent(Struct, frozen=True, kw_only=True, gc=False):
     """An event on its way into the inbox.
 
     `kind` is the event class's tag (`mention`, `tick`, ...) or `signal/<class name>`.
-    `cause` is the key of the event whose handler emitted this one; "" for what came from outside.
-    `not_before` is None for now. `running` says that its handler starts as soon as it is
-    recorded, as `mark_running` does afterwards.
+    `cause` is the key of the event whose handler emitted this one, "" for events from outside.
+    `not_before` is None for an event that is due at once. `running` records it as running in the
+    same commit; it saves a call of `mark_running`.
     """
 
     account_id: str
@@ -132,8 +132,9 @@ class NewEvent(Struct, frozen=True, kw_only=True, gc=False):
 class InboxItem(Struct, frozen=True, kw_only=True, gc=False):
     """An event that waits in the inbox.
 
-    `seq` grows with arrival. `attempts` counts failed tries, `unclean` the process ends while it
-    ran, `run` the deliberate replays. `waiting_for` says why it is parked, "" when it is not.
+    `seq` grows with arrival. `attempts` counts failed tries, `unclean` counts crashes of the
+    process while the event ran, `run` counts deliberate replays. `waiting_for` is the cause for
+    which the event is parked, "" if it is not parked.
     """
 
     seq: int
@@ -153,7 +154,7 @@ class InboxItem(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class InboxPage(Struct, frozen=True, kw_only=True, gc=False):
-    """Events that are due, and when the next one that waits for a time will be."""
+    """Events that are due, and the time at which the next one becomes due."""
 
     items: list[InboxItem]
     next_at: datetime | None
@@ -174,7 +175,7 @@ class StoredEvent(Struct, frozen=True, kw_only=True, gc=False):
     cause: str
     state: EventState
     note: str = ""
-    """How it ended: the handler's name, the drop's reason, `no handler`, ..."""
+    """How the event ended: the handler's name, the reason of a drop, `no handler`, ..."""
     attempts: int = 0
     run: int = 0
     not_before: datetime | None = None
@@ -196,9 +197,10 @@ class DeadLetter(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class StateChange(Struct, frozen=True, kw_only=True, gc=False):
-    """A new value of a piece of the author's state. `value` None deletes it.
+    """A new value for a piece of the author's state; a `value` of None deletes it.
 
-    `expected_rev` is the revision that was read (0 for none); another one is a `Conflict`.
+    `expected_rev` is the revision that was read, 0 if there was none. The store raises `Conflict`
+    if it has another revision by now.
     """
 
     scope: str
@@ -233,7 +235,7 @@ class RunRetried(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class RunParked(Struct, frozen=True, kw_only=True, gc=False):
-    """The event waits for a cause, until a time if one is given; no try is counted."""
+    """The event waits for `waiting_for`, at most until `until`; no try is counted."""
 
     seq: int
     waiting_for: str
@@ -241,7 +243,7 @@ class RunParked(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class RunDead(Struct, frozen=True, kw_only=True, gc=False):
-    """The event is given up, and the letter says why."""
+    """The event is given up; the dead letter has the cause."""
 
     seq: int
     letter: DeadLetter
@@ -265,8 +267,9 @@ class MemoKey(Struct, frozen=True, kw_only=True, gc=False):
 class NewWrite(Struct, frozen=True, kw_only=True, gc=False):
     """A write about to be sent.
 
-    `id` is the step's key as text, unique; `interaction` is what the reply answers (the first
-    version's post id), "" for none; `text_hash` is over the normalised text, "" for none.
+    `id` is the step's key as text, unique. `interaction` is the id of the answered post's first
+    version, "" if the write is no reply. `text_hash` is the hash of the normalised text, "" if
+    the write has no text.
     """
 
     id: str
@@ -286,7 +289,7 @@ class NewWrite(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Attempt(Struct, frozen=True, kw_only=True, gc=False):
-    """One sending of a write. `outcome` is "" while it is under way."""
+    """One attempt to send a write. `outcome` is "" while it is under way."""
 
     n: int
     started: datetime
@@ -296,7 +299,7 @@ class Attempt(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class StoredWrite(Struct, frozen=True, kw_only=True, gc=False):
-    """A write as the journal has it. `result` is the JSON of what the step returned."""
+    """A write as the journal stores it. `result` is the step's return value as JSON."""
 
     id: str
     account_id: str
@@ -343,14 +346,17 @@ class WriteMove(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class MissedRead(Struct, frozen=True, kw_only=True, gc=False):
-    """A reading that did not show an UNCERTAIN write. `clean`: it would have, had it happened."""
+    """A reading that did not show an UNCERTAIN write.
+
+    `clean` is True if the reading was complete and recent enough to have shown the write.
+    """
 
     clean: bool
     next_read_at: datetime | None
 
 
 class Intent(Struct, frozen=True, kw_only=True, gc=False):
-    """A refresh that is about to spend a token, or has. Synced before the token is sent."""
+    """The record of a refresh that will spend a token or has. Synced before the token is sent."""
 
     id: str
     gen: int
@@ -362,7 +368,7 @@ class Intent(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class CredentialRow(Struct, frozen=True, kw_only=True, gc=False):
-    """A login: one row for account, app and kind. App-only rows have `account_id` ""."""
+    """A login: one row per account, app and kind. App-only rows have `account_id` ""."""
 
     account_id: str
     app: str
@@ -374,7 +380,7 @@ class CredentialRow(Struct, frozen=True, kw_only=True, gc=False):
     username: str = ""
     scopes: tuple[str, ...] = ()
     level: str = ""
-    """The `x-access-level` last seen, "" when none was."""
+    """The last `x-access-level` that X sent, "" if it sent none."""
     status: LoginState = LoginState.OK
     reason: str = ""
     since: datetime
@@ -404,7 +410,7 @@ class BudgetEntry(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ScheduleRow(Struct, frozen=True, kw_only=True, gc=False):
-    """When a schedule fires next, for one account."""
+    """The next time of a schedule, for one account."""
 
     id: str
     account_id: str
@@ -413,7 +419,7 @@ class ScheduleRow(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class StoredUser(Struct, frozen=True, kw_only=True, gc=False):
-    """A cached user, with what the bot knows of them. `body` is the JSON of `User`."""
+    """A cached user. `body` is the JSON of `User`."""
 
     id: str
     username: str
@@ -422,7 +428,7 @@ class StoredUser(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class StatusReport(Struct, frozen=True, kw_only=True, gc=False):
-    """What one part of the running bot says of itself, for `botkit status` and `/readyz`.
+    """The state of one part of the running bot, for `botkit status` and `/readyz`.
 
     `part` is `runner`, `source/activity`, `login/<account>`, ...; `state` is one word.
     """
@@ -435,7 +441,7 @@ class StatusReport(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class KeepFor(Struct, frozen=True, kw_only=True, gc=False):
-    """How long records stay after they are over."""
+    """How long finished records are kept."""
 
     events: timedelta
     writes: timedelta

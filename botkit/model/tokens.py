@@ -11,7 +11,7 @@ __all__ = ["CredentialKind", "LoginState", "Secret", "TokenPair", "TokenSet"]
 
 
 class CredentialKind(enum.StrEnum):
-    """The kinds of credentials that X knows, by the names of X's OpenAPI document."""
+    """The kinds of X's credentials, named as in X's OpenAPI document."""
 
     OAUTH2 = "OAuth2UserToken"
     OAUTH1 = "UserToken"
@@ -19,7 +19,7 @@ class CredentialKind(enum.StrEnum):
 
 
 class LoginState(enum.StrEnum):
-    """How a login is: see the explanation page on tokens."""
+    """The state of a login."""
 
     OK = "OK"
     UNCERTAIN = "UNCERTAIN"
@@ -28,9 +28,9 @@ class LoginState(enum.StrEnum):
 
 
 class Secret:
-    """A secret text that does not show itself: not in `repr`, `str`, f-strings, pickles or logs.
+    """A secret text that `repr`, `str`, f-strings, pickles and logs do not show.
 
-    Read it by `.reveal()` at the one place where it goes onto the wire.
+    Call `.reveal()` only where the text goes onto the wire.
     """
 
     __slots__ = ("_value",)
@@ -39,7 +39,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """Give the secret itself; never log, format or store what this returns."""
+        """Return the secret itself; never log, format or store it."""
         return self._value
 
     def __repr__(self) -> str:
@@ -61,10 +61,11 @@ class Secret:
 
 
 class TokenSet(Struct, frozen=True, kw_only=True, gc=False):
-    """What X's OAuth 2.0 token endpoint granted.
+    """The tokens that X's OAuth 2.0 token endpoint granted.
 
-    `scopes` are those that X granted, in its order. `expires_in_s` is what X said, capped.
-    `refresh_token` is None when X sent none (`offline.access` not granted, or the old one stays).
+    `scopes` are the granted ones, in X's order. `expires_in_s` is X's figure, capped.
+    `refresh_token` is None if X sent none: `offline.access` was not granted, or the old token
+    stays valid.
     """
 
     access_token: Secret

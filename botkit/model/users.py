@@ -8,7 +8,7 @@ __all__ = ["Account", "User"]
 
 
 class User(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """A user of X. `id`, `username` (without the @) and `name` are always there."""
+    """A user of X. `id`, `username` (without the @) and `name` are always set."""
 
     id: str
     username: str
@@ -16,13 +16,13 @@ class User(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     description: str | None = None
     protected: bool | None = None
     automated: bool | None = None
-    """Whether the automated-account label was seen; None when the answer did not say."""
+    """Whether the user has the automated-account label; None if X's answer does not say."""
 
 
 class Account(Struct, frozen=True, kw_only=True, gc=False):
-    """The user that the bot acts for, and the app that it acts through.
+    """The user for whom the bot acts, and the app through which it acts.
 
-    `alias` is the operator's own name for it, "" when it goes by its username.
+    `alias` is the operator's name for the account, "" if it has none.
     """
 
     id: str

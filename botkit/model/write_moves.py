@@ -1,4 +1,4 @@
-"""Which state of a write may follow which. The only table of it: every store driver reads it.
+"""The table of allowed changes of a write's state. Every store driver reads it.
 
 Source: docs/explanation/requirements.md, "Writes".
 """
@@ -26,7 +26,7 @@ ALLOWED_MOVES: Final[Mapping[WriteState, frozenset[WriteState]]] = {
     WriteState.UNRESOLVED: _NOT_CONFIRMED,
     WriteState.EXPIRED: _NOT_CONFIRMED,
 }
-"""For each state the states from which a move leads there. Only `begin` leads to SENDING."""
+"""Maps each state to the states from which a write may reach it. Only `begin` sets SENDING."""
 
 MAY_HAVE_HAPPENED: Final = (
     WriteState.CONFIRMED,
@@ -34,12 +34,12 @@ MAY_HAVE_HAPPENED: Final = (
     WriteState.UNCERTAIN,
     WriteState.UNRESOLVED,
 )
-"""The states of a write that X may show."""
+"""The states of a write that X may have carried out."""
 
 
 def stays(found: WriteState, to: WriteState) -> bool:
-    """Return True if the move is made already and the row must stay as it is.
+    """Return True if the write is in that state already and its row must not change.
 
-    UNCERTAIN is written again: the newest doubt says when to read next.
+    UNCERTAIN is the exception: it is written again, with the new time of the next reading.
     """
     return found is to and to is not WriteState.UNCERTAIN

@@ -1,4 +1,4 @@
-"""X as the core sees it, what a handler may ask for, and where events come from."""
+"""Protocols for X's API, for the values of a handler, and for sources of events."""
 
 from __future__ import annotations
 
@@ -37,46 +37,46 @@ E_contra = TypeVar("E_contra", bound=Event, contravariant=True)
 
 
 class Sender(Protocol):
-    """X's API: picks the credential, keeps the rate window, sends, reads the answer."""
+    """X's API: chooses the credential, respects the rate window, sends, reads the answer."""
 
     async def send(self, request: Request, *, account_id: str = "") -> Response:
-        """Send one call, as the account, or as the app when `account_id` is "".
+        """Send one call as the account, or as the app if `account_id` is "".
 
         Raises:
             AccessDenied: No credential of the account is accepted for the operation.
-            Parked: It has to wait: `login`, `rate` or `credits`, with the time if it is known.
+            Parked: The call has to wait for `login`, `rate` or `credits`; with the time, if known.
             TransportError: Nothing was carried out.
             OutcomeUnknown: A write may have happened.
-            ResponseError: X answered with an error; the class says which.
+            ResponseError: X answered with an error; its class says which one.
         """
         ...
 
     async def ready(self, request: Request, *, account_id: str = "") -> None:
-        """Return when the call could leave now: login usable, credit left, rate window open.
+        """Return as soon as the call can be sent: login usable, credit left, rate window open.
 
-        Waits in place for a few seconds at the most; sends nothing but what a due refresh needs.
+        Waits a few seconds at most, and sends nothing but a refresh that is due.
 
         Raises:
-            Parked: It has to wait longer: `login`, `account`, `credits` or `rate`, with the time
-                if it is known.
+            Parked: The call has to wait longer, for `login`, `account`, `credits` or `rate`; with
+                the time, if known.
         """
         ...
 
     def stream(
         self, request: Request, *, account_id: str = ""
     ) -> AbstractAsyncContextManager[HttpStream]:
-        """Open a stream as the app; only a 200 is given out.
+        """Open a stream as the app; any status but 200 raises.
 
         Raises:
-            TransportError: It could not be opened.
+            TransportError: The stream could not be opened.
             ResponseError: X answered with an error.
         """
         ...
 
     async def credential(self, operation: str, *, account_id: str) -> CredentialKind:
-        """The kind of credential with which the account does this now.
+        """Return the kind of credential that the account would use for the operation now.
 
-        X is asked once for an access level that decides it and that nobody knows.
+        Asks X once if that depends on an access level that is not known yet.
 
         Raises:
             AccessDenied: No credential of the account allows the operation.
@@ -85,87 +85,90 @@ class Sender(Protocol):
         ...
 
     async def kinds(self, account_id: str) -> Mapping[CredentialKind, tuple[str, ...]]:
-        """What the account holds: credential kind to scopes, or to (level,) for OAuth 1.0a."""
+        """Return the account's credentials: the scopes by kind, (level,) for OAuth 1.0a."""
         ...
 
 
 class Reader(Protocol):
-    """Looks things up on X: through the limiter, within the budget, with a cache."""
+    """Looks up posts and users on X, within rate windows and budget, with a cache."""
 
     async def post(self, post_id: str) -> Post:
-        """The post. Raises `NotFound` when it is gone or not visible."""
+        """Return the post. Raise `NotFound` if it is gone or not visible."""
         ...
 
     async def user(self, user: str) -> User:
-        """The user, by id (digits) or by username. Raises `NotFound`."""
+        """Return the user of this id (digits) or username. Raise `NotFound` if there is none."""
         ...
 
 
 class Source(Protocol):
-    """Where events come from. `run` reads, records them through the inbox, and never returns."""
+    """A source of events. `run` reads them, records them in the inbox, and never returns."""
 
     @property
     def name(self) -> str:
-        """What checkpoints, logs and `botkit status` call it."""
+        """The source's name in checkpoints, logs and `botkit status`."""
         ...
 
     async def run(self) -> None:
-        """Read until cancelled; every failure is retried inside by X's rules."""
+        """Read until cancelled; every failure is retried by X's rules."""
         ...
 
 
 class MessageThread(Protocol):
-    """A conversation that a direct message can be sent into: the author's `Conversation[T]`."""
+    """A conversation into which a direct message can be sent: the author's `Conversation[T]`."""
 
     @property
     def dm_conversation_id(self) -> str | None:
-        """The id of the conversation; None when it is one of posts."""
+        """The id of the conversation; None if it is a conversation of posts."""
         ...
 
 
 class Actions(Protocol):
-    """What a handler may do. Each awaited write is a durable step: await means done."""
+    """The actions of a handler. Each write is a durable step: it is done when `await` returns."""
 
     async def reply(self, to: PostEvent | Post, text: str) -> Post:
-        """Answer a post; gives the post that X made.
+        """Reply to a post and return the reply.
 
         Raises:
-            PolicyError: A rule forbids it; nothing was sent.
+            PolicyError: A rule forbids the reply; nothing was sent.
             AccessDenied: The account's credentials do not allow it; nothing was sent.
             ResponseError: X refused it for good.
         """
         ...
 
     async def post(self, text: str) -> Post:
-        """Publish a post; gives the post that X made. Raises as `reply` does."""
+        """Publish a post and return it. Raises the same errors as `reply`."""
         ...
 
     async def message(self, to: DirectMessage | User | MessageThread, text: str) -> Message:
-        """Send a direct message; gives the message that X made. Raises as `reply` does.
+        """Send a direct message and return it. Raises the same errors as `reply`.
 
-        `to` is the message that is answered, a user, or the `Conversation` a handler remembers.
+        `to` is the message to answer, a user, or a `Conversation` that a handler remembers.
 
         Raises:
-            TypeError: It is a conversation of posts.
+            TypeError: `to` is a conversation of posts.
         """
         ...
 
     async def emit(self, signal: Signal, *, at: datetime | None = None) -> None:
-        """Put an event of the author's own into the inbox with the handler's commit."""
+        """Put an event of the author's own into the inbox when the handler's run commits."""
         ...
 
     async def once(
         self, name: str, call: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any
     ) -> T:
-        """Run a coroutine once per event and keep its result, whatever happens to the process."""
+        """Call a coroutine function once per event and return its result.
+
+        The result is stored: a later run of the same event gets it without another call.
+        """
         ...
 
 
 class Scope(Protocol):
-    """The values that one run of a handler can be given, by exact type."""
+    """The values that one run of a handler can get, by exact type."""
 
     def resolve(self, wanted: Any) -> Any:
-        """The value for that type; `KeyError` when there is none."""
+        """Return the value for that type. Raise `KeyError` if there is none."""
         ...
 
 
@@ -173,12 +176,12 @@ class Filter(Protocol[E_contra]):
     """Decides whether an event is for a handler. Pure: no I/O, no waiting."""
 
     def __call__(self, event: E_contra, /) -> bool:
-        """Whether the event passes."""
+        """Return True if the event passes."""
         ...
 
 
 class Intake(Protocol):
-    """The inbox as a source sees it: what is recorded here is not lost."""
+    """The inbox as a source sees it: a recorded event is not lost."""
 
     async def record(
         self,
@@ -188,11 +191,11 @@ class Intake(Protocol):
         source: str,
         checkpoint: Checkpoint | None = None,
     ) -> int:
-        """Commit events and checkpoint together, synced; gives how many events were new.
+        """Commit events and checkpoint in one transaction; return the number of new events.
 
-        Returns only when the commit is durable, so that the caller may acknowledge.
+        The commit is durable when this returns: only then may the caller acknowledge.
 
         Raises:
-            StoreUnavailable: Nothing was recorded; do not acknowledge, do not move on.
+            StoreUnavailable: Nothing was recorded: do not acknowledge, do not move on.
         """
         ...

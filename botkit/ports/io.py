@@ -1,4 +1,4 @@
-"""The world outside: time, chance and HTTP."""
+"""Protocols for time, chance and HTTP."""
 
 from __future__ import annotations
 
@@ -15,44 +15,43 @@ __all__ = ["Clock", "Entropy", "HttpRequest", "HttpResponse", "HttpStream", "Tra
 
 
 class Clock(Protocol):
-    """Time. The system's in service, a virtual one in tests."""
+    """Time: the system's clock in production, a virtual one in tests."""
 
     def now(self) -> datetime:
-        """The wall clock, aware, in UTC."""
+        """Return the wall-clock time, aware, in UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds on a clock that never goes back."""
+        """Return the seconds of a clock that never goes back."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait on this clock; a negative span is none."""
+        """Wait that long on this clock; a negative span means no wait."""
         ...
 
     def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[Any]:
-        """Cancel the block after that many seconds of this clock, raising `TimeoutError`."""
+        """Cancel the block after that many seconds of this clock, and raise `TimeoutError`."""
         ...
 
 
 class Entropy(Protocol):
-    """Chance. The system's in service, a seeded one in tests."""
+    """Randomness: the system's in production, seeded in tests."""
 
     def token_bytes(self, size_bytes: int) -> bytes:
-        """Unpredictable bytes."""
+        """Return unpredictable bytes."""
         ...
 
     def uniform(self, low: float, high: float) -> float:
-        """A number between the two, for jitter; need not be unpredictable."""
+        """Return a number between the two, for jitter; it need not be unpredictable."""
         ...
 
 
 class HttpRequest(Struct, frozen=True, kw_only=True, gc=False):
     """One HTTP request, complete: absolute URL, headers with credentials, body.
 
-    `name` is what logs and errors may show: method and path without any secret. `writes` says
-    that the other side changes something, so that a lost answer is `OutcomeUnknown`. With
-    `reads_late` an answer that is there when the time is over is still read: it holds what cannot
-    be had again.
+    `name` is method and path without any secret, for logs and errors. `writes` says that the
+    request changes something at X: a lost answer is then `OutcomeUnknown`. With `reads_late` an
+    answer that has arrived when the time is over is still read, because it cannot be had again.
     """
 
     method: str
@@ -81,7 +80,7 @@ class HttpResponse(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class HttpStream(Protocol):
-    """An answer whose body keeps coming."""
+    """An answer whose body arrives bit by bit."""
 
     @property
     def status(self) -> int:
@@ -94,16 +93,16 @@ class HttpStream(Protocol):
         ...
 
     async def read(self) -> bytes:
-        """The whole body, capped: for an answer that is an error."""
+        """Return the whole body, capped: for an answer that is an error."""
         ...
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it arrives, one network read at a time."""
+        """Yield the body as it arrives, one network read at a time."""
         ...
 
 
 class Transport(Protocol):
-    """HTTP without rules: sends what it is given, once, and never follows a redirect away."""
+    """HTTP without X's rules: sends a request once, and follows no redirect to another host."""
 
     async def send(
         self,
@@ -111,17 +110,17 @@ class Transport(Protocol):
         *,
         before_bytes: Callable[[], Awaitable[None]] | None = None,
     ) -> HttpResponse:
-        """Send and read the whole answer, whatever its status.
+        """Send the request and return the whole answer, whatever its status.
 
-        `before_bytes` is awaited after connect and TLS and before the first byte leaves; when it
-        raises, nothing is sent and what it raised comes out.
+        `before_bytes` is awaited after connect and TLS and before the first byte leaves. If it
+        raises, nothing is sent and its error is raised here.
 
         Raises:
-            TransportError: Nothing was carried out (always so for a request that does not write).
+            TransportError: Nothing was carried out. A request that does not write raises no other.
             OutcomeUnknown: The request writes, and may have been carried out.
         """
         ...
 
     def stream(self, request: HttpRequest) -> AbstractAsyncContextManager[HttpStream]:
-        """Open a stream; the timeout is for the connect and the headers only."""
+        """Open a stream; the timeout covers the connect and the headers only."""
         ...

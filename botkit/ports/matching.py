@@ -1,7 +1,7 @@
-"""What a filter may say of itself, so that wiring can check it and the index can use it.
+"""What a filter can declare about itself, for the checks of the wiring and for the index.
 
-A plain function that takes an event and gives a bool is a filter, too: it pins nothing and
-provides nothing. `botkit.filters` makes filters that say more.
+A plain function from an event to a bool is a filter, too: it declares nothing. The filters of
+`botkit.filters` declare more.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ __all__ = ["Pin", "Selective"]
 
 
 class Pin(Struct, frozen=True, kw_only=True):
-    """A necessary condition: what passes the filter has at least one of these keys.
+    """A necessary condition of a filter: an event that passes has at least one of these keys.
 
     Attributes:
-        keys: Gives an event's keys. Filters that pin the same thing share the function.
-        values: The keys, of which the event must have one.
-        worth: From how many handlers on looking keys up costs less than asking the filters.
-        decides: Whether the filter passes whatever has one of the keys: it need not be asked.
+        keys: Returns an event's keys. Filters that pin the same property share the function.
+        values: The keys of which the event must have one.
+        worth: The number of handlers from which a look-up costs less than calling the filters.
+        decides: Whether one of the keys is sufficient, too: then the filter is not called.
     """
 
     keys: Callable[[Any], Iterable[Hashable]]
@@ -37,27 +37,27 @@ class Pin(Struct, frozen=True, kw_only=True):
 
 @runtime_checkable
 class Selective(Protocol):
-    """A filter that says what it pins, what it provides and which events it can judge."""
+    """A filter that declares what it pins, what it provides and which events it takes."""
 
     @property
     def pins(self) -> tuple[Pin, ...]:
-        """Conditions that all hold for whatever passes; empty when there is none to look up."""
+        """Conditions that every passing event fulfils; empty if there are none."""
         ...
 
     @property
     def provides(self) -> tuple[type, ...]:
-        """Types of the values that a passing event yields, each with one value."""
+        """The types of the values that a passing event yields, one value each."""
         ...
 
     @property
     def conflicts(self) -> tuple[type, ...]:
-        """Types that two parts of the filter provide at once: wiring refuses them."""
+        """The types that two parts of the filter provide at once: wiring refuses them."""
         ...
 
     def takes(self, event_type: type[Event], /) -> bool:
-        """Whether events of this class have what the filter looks at."""
+        """Return True if events of this class have the attributes that the filter reads."""
         ...
 
     def find(self, event: Any, /) -> Mapping[Any, Any] | None:
-        """The provided values by type when the event passes, None when it does not."""
+        """Return the provided values by type, or None if the event does not pass."""
         ...
