@@ -35,7 +35,7 @@ class Ladder(Struct, frozen=True, kw_only=True):
         cls, first_s: float, *, cap_s: float, jitter: tuple[float, float] = (1.0, 1.0)
     ) -> Ladder:
         """Return a ladder whose steps double from `first_s` up to `cap_s`, its last step."""
-        steps = []
+        steps: list[float] = []
         while first_s < cap_s:
             steps.append(first_s)
             first_s *= 2
