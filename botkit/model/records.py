@@ -332,6 +332,17 @@ class StoredWrite(Struct, frozen=True, kw_only=True, gc=False):
     """Whether the call that returned this row made or re-opened it for sending."""
 
 
+class Rivals(Struct, frozen=True, kw_only=True, gc=False):
+    """Writes that may forbid another one.
+
+    `answers` answer the same interaction. `same_text` carry the same text to the same target, and
+    were sent within the time that was asked for.
+    """
+
+    answers: tuple[StoredWrite, ...] = ()
+    same_text: tuple[StoredWrite, ...] = ()
+
+
 class WriteMove(Struct, frozen=True, kw_only=True, gc=False):
     """A change of a write's state, as `botkit.model.write_moves` allows it.
 

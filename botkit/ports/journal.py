@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         MissedRead,
         NewEvent,
         NewWrite,
+        Rivals,
         RunEnd,
         StateRow,
         StoredEvent,
@@ -224,12 +225,9 @@ class Writes(Protocol):
         """Return the id of the write that made that post, None if none on record did."""
         ...
 
-    async def answered(self, account_id: str, interaction: str) -> list[StoredWrite]:
-        """Return the writes that answer that interaction and happened or may have happened."""
-        ...
+    async def rivals(self, write: NewWrite, *, since: datetime) -> Rivals:
+        """Return the account's other writes that may forbid this one, as of one moment.
 
-    async def same_text(
-        self, account_id: str, text_hash: str, target: str, *, since: datetime
-    ) -> list[StoredWrite]:
-        """Return writes of that text to that target which happened or may have, since then."""
+        Only writes that happened or may have happened count.
+        """
         ...

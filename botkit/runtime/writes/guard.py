@@ -7,6 +7,7 @@ text, then the account's health, the budget and the rate window. The first four 
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,10 @@ from botkit.protocol.rules import policy, pricing
 from botkit.protocol.rules.policy import PostRules
 from botkit.runtime.writes.account_health import AccountHealth
 from botkit.runtime.writes.steps import GuardPass, Step
+from botkit.waiting.keyed_lock import KeyedLock
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
     from decimal import Decimal
 
     from botkit.model.posts import Post
@@ -66,6 +69,7 @@ class Guard:
         self._sender = sender
         self._clock = clock
         self._rules = rules or Rules()
+        self._lock = KeyedLock()
         self.budget = budget
         self.health = health or AccountHealth(clock)
 
@@ -81,7 +85,7 @@ class Guard:
         self._declared(step)
         credential = await self._sender.credential(step.operation, account_id=step.account_id)
         summons = await self._rules_of_x(step)
-        await self._not_twice(step)
+        await self._no_rivals(step)
         stops = self.health.stops_of(step.account_id)
         cost_usd = pricing.price_usd(step.request)
         await self._possible_now(step, cost_usd)
@@ -93,25 +97,43 @@ class Guard:
             stops=stops,
         )
 
-    def turns(self, step: Step) -> tuple[str, ...]:
-        """What the step must be alone with between `look_again` and the journal."""
-        if step.operation not in _TEXT_OPERATIONS:
-            return ()
-        text = f"text/{step.account_id}/{step.target}/{step.text_hash}"
-        if not step.interaction:
-            return (text,)
-        return (f"interaction/{step.account_id}/{step.interaction}", text)
+    @asynccontextmanager
+    async def without_rivals(self, step: Step) -> AsyncGenerator[None]:
+        """Look for rivals once more, and let none pass while the block journals the step.
 
-    async def look_again(self, step: Step) -> None:
-        """Check once more what another write may have changed meanwhile.
+        Two replies to one post that are sent side by side would each see that there is none yet.
 
         Raises:
             AlreadyReplied: The interaction has its reply.
             DuplicateText: The text was sent.
         """
+        keys: list[str] = []
+        if step.operation in _TEXT_OPERATIONS:
+            keys.append(f"text/{step.account_id}/{step.target}/{step.text_hash}")
         if step.interaction:
-            await self._one_reply(step)
-        await self._not_twice(step)
+            keys.append(f"interaction/{step.account_id}/{step.interaction}")
+        async with self._lock.take(keys):
+            await self._no_rivals(step)
+            yield
+
+    async def _no_rivals(self, step: Step) -> None:
+        """Refuse a second reply to one interaction, and a text that was sent already."""
+        if step.operation not in _TEXT_OPERATIONS:
+            return
+        since = self._clock.now() - self._rules.duplicate_window
+        rivals = await self._store.writes.rivals(step.to_write(), since=since)
+        if rivals.answers:
+            raise AlreadyReplied(
+                f"Post {step.interaction} has its reply already (write {rivals.answers[0].id}).",
+                hint="X allows one automated reply for one interaction; answer in one post.",
+            )
+        if rivals.same_text:
+            where = f"in answer to post {step.target}" if step.target else "as a post"
+            sent = rivals.same_text[0].created_at
+            raise DuplicateText(
+                f"The same text was sent {where} on {sent:%Y-%m-%d %H:%M} UTC.",
+                hint="X refuses duplicate content: change the text, or wait a day.",
+            )
 
     def _declared(self, step: Step) -> None:
         if step.capability not in self._may:
@@ -140,41 +162,13 @@ class Guard:
             )
         if step.operation not in _TEXT_OPERATIONS:
             return ""
-        summons = policy.check_post(
+        return policy.check_post(
             step.text,
             account_id=step.account_id,
             answers=_post_of(step),
             event=step.answers if isinstance(step.answers, PostEvent) else None,
             rules=self._rules.post,
         )
-        if step.interaction:
-            await self._one_reply(step)
-        return summons
-
-    async def _one_reply(self, step: Step) -> None:
-        answered = await self._store.writes.answered(step.account_id, step.interaction)
-        others = [write for write in answered if write.id != step.id]
-        if others:
-            raise AlreadyReplied(
-                f"Post {step.interaction} has its reply already (write {others[0].id}).",
-                hint="X allows one automated reply for one interaction; answer in one post.",
-            )
-
-    async def _not_twice(self, step: Step) -> None:
-        if step.operation not in _TEXT_OPERATIONS or not step.text:
-            return
-        since = self._clock.now() - self._rules.duplicate_window
-        target = step.target
-        same = await self._store.writes.same_text(
-            step.account_id, step.text_hash, target, since=since
-        )
-        others = [write for write in same if write.id != step.id]
-        if others:
-            where = f"in answer to post {target}" if target else "as a post"
-            raise DuplicateText(
-                f"The same text was sent {where} on {others[0].created_at:%Y-%m-%d %H:%M} UTC.",
-                hint="X refuses duplicate content: change the text, or wait a day.",
-            )
 
 
 def _post_of(step: Step) -> Post | None:

@@ -43,7 +43,6 @@ from botkit.runtime.writes.write_outcomes import (
     write_refusal,
 )
 from botkit.waiting.backoff import JITTER, Ladder
-from botkit.waiting.keyed_lock import KeyedLock
 from botkit.waiting.store_outage import StoreOutage
 
 if TYPE_CHECKING:
@@ -104,7 +103,6 @@ class Outbox:
         self._spawn = spawn
         self._on_wrote = on_wrote
         self._dry_run = dry_run
-        self._turns = KeyedLock()
         # X's answer does not come again: it is stored, however long that takes.
         self._outage = StoreOutage(_log, "answer to a write", clock=clock)
         self._flights: dict[str, asyncio.Future[StoredWrite | BaseException]] = {}
@@ -222,17 +220,14 @@ class Outbox:
 
     async def _begin(self, step: Step, verdict: GuardPass) -> StoredWrite:
         """Journal it as SENDING, unless another step of the account came first."""
-        # Between the last look and the journal no such step may come: two replies to one post
-        # that are sent side by side would each see that there is none yet.
-        async with self._turns.take(self._guard.turns(step)):
-            try:
-                await self._guard.look_again(step)
-            except PolicyError as no:
-                await self._refuse(step, no)
-                raise
-            return await self._store.writes.begin(
-                step.to_write(verdict.cost_usd), now=self._clock.now(), fence=self._fence()
-            )
+        try:
+            async with self._guard.without_rivals(step):
+                return await self._store.writes.begin(
+                    step.to_write(verdict.cost_usd), now=self._clock.now(), fence=self._fence()
+                )
+        except PolicyError as no:
+            await self._refuse(step, no)
+            raise
 
     async def _ask(
         self, step: Step, write: StoredWrite, verdict: GuardPass

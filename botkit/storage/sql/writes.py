@@ -8,7 +8,14 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from botkit.errors import Conflict
-from botkit.model.records import Attempt, MissedRead, StoredWrite, WritePolicy, WriteState
+from botkit.model.records import (
+    Attempt,
+    MissedRead,
+    Rivals,
+    StoredWrite,
+    WritePolicy,
+    WriteState,
+)
 from botkit.model.write_moves import ALLOWED_MOVES, MAY_HAVE_HAPPENED, stays
 from botkit.storage.sql.values import from_us, from_us_or_none, marks, to_us, to_us_or_none
 
@@ -190,20 +197,9 @@ class SqlWrites:
 
         return await self._engine.read(job)
 
-    async def answered(self, account_id: str, interaction: str) -> list[StoredWrite]:
-        where = f"account_id = ?1 AND interaction = ?2 AND interaction != '' AND {_MAYBE}"
-        values = (account_id, interaction)
-        return await self._engine.read(lambda reader: _select(reader, where, values))
-
-    async def same_text(
-        self, account_id: str, text_hash: str, target: str, *, since: datetime
-    ) -> list[StoredWrite]:
-        where = (
-            "account_id = ?1 AND text_hash = ?2 AND text_hash != '' AND target = ?3 "
-            f"AND coalesce(last_sent_at, created_at) >= ?4 AND {_MAYBE}"
-        )
-        values = (account_id, text_hash, target, to_us(since))
-        return await self._engine.read(lambda reader: _select(reader, where, values))
+    async def rivals(self, write: NewWrite, *, since: datetime) -> Rivals:
+        since_us = to_us(since)
+        return await self._engine.read(lambda reader: _rivals(reader, write, since_us))
 
 
 def _move(
@@ -249,6 +245,22 @@ def _content(write: NewWrite) -> tuple[object, ...]:
 def _get(reader: SqlReader, write_id: str) -> StoredWrite | None:
     found = _select(reader, "id = ?1", (write_id,))
     return found[0] if found else None
+
+
+def _rivals(reader: SqlReader, write: NewWrite, since_us: int) -> Rivals:
+    answers: list[StoredWrite] = []
+    same_text: list[StoredWrite] = []
+    if write.interaction:
+        chosen = f"account_id = ?1 AND id != ?2 AND interaction = ?3 AND {_MAYBE}"
+        answers = _select(reader, chosen, (write.account_id, write.id, write.interaction))
+    if write.text_hash:
+        chosen = (
+            "account_id = ?1 AND id != ?2 AND text_hash = ?3 AND target = ?4 "
+            f"AND coalesce(last_sent_at, created_at) >= ?5 AND {_MAYBE}"
+        )
+        values = (write.account_id, write.id, write.text_hash, write.target, since_us)
+        same_text = _select(reader, chosen, values)
+    return Rivals(answers=tuple(answers), same_text=tuple(same_text))
 
 
 def _select(

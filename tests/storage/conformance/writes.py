@@ -270,21 +270,43 @@ class WritesConformance(Suite):
     ) -> None:
         fence = await lease(store)
         await _one_of_each(store, fence)
-        answered = await store.writes.answered(ME, "1")
-        assert {row.id for row in answered} == {"sending", "confirmed", "uncertain", "unresolved"}
-        assert await store.writes.answered(ME, "2") == []
-        assert await store.writes.answered("2", "1") == []
-        assert await store.writes.answered(ME, "") == []
+
+        async def answers(**more: str) -> set[str]:
+            found = await store.writes.rivals(write("new", **more), since=T0 + S)
+            assert found.same_text == ()
+            return {row.id for row in found.answers}
+
+        happened = {"sending", "confirmed", "uncertain", "unresolved"}
+        assert await answers(interaction="1") == happened
+        assert await answers(interaction="2") == set()
+        assert await answers(interaction="1", account_id="2") == set()
+        assert await answers(interaction="") == set()
 
     async def test_the_same_text_is_found_while_it_is_young(self, store: Store) -> None:
         fence = await lease(store)
         await _one_of_each(store, fence)
-        same = store.writes.same_text
-        found = await same(ME, "h1", "reply/1", since=T0)
-        assert {row.id for row in found} == {"sending", "confirmed", "uncertain", "unresolved"}
-        assert await same(ME, "h1", "reply/1", since=T0 + S) == []
-        assert await same(ME, "h1", "reply/2", since=T0) == []
-        assert await same(ME, "h2", "reply/1", since=T0) == []
+
+        async def same(since: datetime = T0, **more: str) -> set[str]:
+            new = write("new", **({"interaction": "", "text_hash": "h1"} | more))
+            found = await store.writes.rivals(new, since=since)
+            assert found.answers == ()
+            return {row.id for row in found.same_text}
+
+        happened = {"sending", "confirmed", "uncertain", "unresolved"}
+        assert await same(target="reply/1") == happened
+        assert await same(target="reply/1", since=T0 + S) == set()
+        assert await same(target="reply/2") == set()
+        assert await same(target="reply/1", text_hash="h2") == set()
+        assert await same(target="reply/1", text_hash="") == set()
+        assert await same(target="reply/1", account_id="2") == set()
+
+    async def test_a_write_is_no_rival_of_itself(self, store: Store) -> None:
+        fence = await lease(store)
+        await _one_of_each(store, fence)
+        found = await store.writes.rivals(write("confirmed"), since=T0)
+        others = {"sending", "uncertain", "unresolved"}
+        assert {row.id for row in found.answers} == others
+        assert {row.id for row in found.same_text} == others
 
     async def test_only_final_writes_are_forgotten_and_only_old_ones(self, store: Store) -> None:
         fence = await lease(store)

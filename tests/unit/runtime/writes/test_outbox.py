@@ -151,7 +151,7 @@ async def test_one_text_side_by_side_is_sent_once(office: Office) -> None:
 
 async def test_no_lock_is_kept_for_what_is_over(office: Office) -> None:
     await asyncio.gather(*(office.outbox.perform(post_step(f"text {n}", n=n)) for n in range(5)))
-    assert len(office.outbox._turns) == 0
+    assert len(office.guard._lock) == 0
     assert office.outbox._flights == {}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -207,13 +208,15 @@ async def test_a_row_that_another_took_first_is_not_sent(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = reply_step()
-    real = office.guard.look_again
+    real = office.guard.without_rivals
 
-    async def look_again(looked: object) -> None:
-        await real(step)
-        await office.store.writes.begin(step.to_write(), now=T0, fence=office.lease)
+    @asynccontextmanager
+    async def without_rivals(step: Step) -> AsyncIterator[None]:
+        async with real(step):
+            await office.store.writes.begin(step.to_write(), now=T0, fence=office.lease)
+            yield
 
-    monkeypatch.setattr(office.guard, "look_again", look_again)
+    monkeypatch.setattr(office.guard, "without_rivals", without_rivals)
     assert (await waits(office, step)).waiting_for == f"write/{step.id}"
     assert office.x.sent == []
 
