@@ -17,11 +17,10 @@ from botkit.errors import StateMismatch
 from botkit.model.tokens import Secret
 from botkit.protocol.oauth.callback_urls import loopback_address
 from botkit.web.connections import Limits
-from botkit.web.login_pages import outcome_of
+from botkit.web.page_texts import CALLBACK_PAGES, outcome_of
 from botkit.web.requests import HostGuard, WebRequest
 from botkit.web.responses import WebResponse, page_response
 from botkit.web.server import Site, WebRoute, WebServer
-from botkit.wizard.pages import PAGES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -41,10 +40,10 @@ _STOP_S = 1.0
 """How long answers that are under way may take when the server closes."""
 
 _SITE = Site(
-    refused=PAGES["refused"],
-    not_found=PAGES["not_found"],
-    wrong_method=PAGES["method"],
-    trouble=PAGES["failed"],
+    refused=CALLBACK_PAGES["refused"],
+    not_found=CALLBACK_PAGES["not_found"],
+    wrong_method=CALLBACK_PAGES["wrong_method"],
+    trouble=CALLBACK_PAGES["failed"],
     limits=Limits(connections=64, backlog=128),
     taken_hint=(
         "Stop that program, or register another callback address in X's console and"
@@ -73,7 +72,9 @@ class CallbackServer:
         self._ended: asyncio.Future[None] | None = None
         self._refused = 0
         self._finishing = 0
-        route = WebRoute(methods=("GET",), answer=self._callback, prefetched=PAGES["prefetch"])
+        route = WebRoute(
+            methods=("GET",), answer=self._callback, prefetched=CALLBACK_PAGES["prefetch"]
+        )
         site = replace(_SITE, guard=_guard(host, port))
         self._server = WebServer(host, port, {path: route}, site=site)
 
@@ -129,10 +130,10 @@ class CallbackServer:
             self._finishing -= 1
             self._refused += 1
             _log.warning("callback.refused", reason=mismatch.message, refused=self._refused)
-            return PAGES["unknown"], self._too_many()
+            return CALLBACK_PAGES["unknown"], self._too_many()
         except Exception as error:  # noqa: BLE001 - it is raised where the login is awaited
-            return PAGES[outcome_of(error)], error
-        return replace(PAGES["success"], facts=facts), None
+            return CALLBACK_PAGES[outcome_of(error)], error
+        return replace(CALLBACK_PAGES["success"], facts=facts), None
 
     def _too_many(self) -> StateMismatch | None:
         if self._refused < _MAX_REFUSED:
@@ -158,6 +159,6 @@ def _guard(host: str, port: int) -> HostGuard:
     return HostGuard(
         authorities=authorities,
         origins={f"http://{authority}" for authority in authorities},
-        misdirected=PAGES["misdirected"],
-        foreign=PAGES["refused"],
+        misdirected=CALLBACK_PAGES["misdirected"],
+        foreign=CALLBACK_PAGES["refused"],
     )

@@ -14,7 +14,7 @@ from botkit.errors import (
     WrongAccount,
 )
 from botkit.model.tokens import Secret
-from botkit.wizard.pages import PAGES
+from botkit.web.page_texts import CALLBACK_PAGES
 from tests.browser.conftest import Finish, Visitor, waiting
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -71,7 +71,7 @@ def unchanged(page: Page) -> None:
 
 OTHERS = {
     "not_found": (unchanged, "/callback/"),
-    "method": (as_put, "/callback?code=1&state=2"),
+    "wrong_method": (as_put, "/callback?code=1&state=2"),
     "prefetch": (as_prefetch, "/callback?code=1&state=2"),
     "refused": (from_elsewhere, "/callback?code=1&state=2"),
 }
@@ -81,7 +81,7 @@ def look(visitor: Visitor, address: str, name: str) -> None:
     """Go there, and hold the page to its text and to what every page must be."""
     answer = visitor.page.goto(address)
     assert answer is not None
-    page = PAGES[name]
+    page = CALLBACK_PAGES[name]
     assert answer.status == page.status
     assert {key: answer.headers.get(key) for key in HEADERS} == HEADERS
     assert answer.headers["content-security-policy"].startswith("default-src 'none'; style-src '")
@@ -121,4 +121,4 @@ def test_a_name_that_leads_to_the_same_server_is_another_server(visitor: Visitor
 
 
 def test_every_page_was_looked_at() -> None:
-    assert {*ENDS, *OTHERS, "misdirected"} == set(PAGES)
+    assert {*ENDS, *OTHERS, "misdirected"} == set(CALLBACK_PAGES)

@@ -9,8 +9,7 @@ import pytest
 from msgspec.structs import replace
 from playwright.sync_api import Browser
 
-from botkit.web.bot_site import BOT_SITE
-from botkit.web.connect.pages import PAGES, REFUSALS
+from botkit.web.page_texts import BOT_PAGES, CONNECT_PAGES, INVITATION_PAGES
 from botkit.web.pages import Page, render
 from tests.browser.conftest import Visitor
 from tests.crash.conftest import Machine, World, free_port, installed, served, until
@@ -19,22 +18,19 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 AT = "http://127.0.0.1:9/connect"
 OFFER = replace(
-    PAGES["onward"],
+    CONNECT_PAGES["onward"],
     title=f"Authorize an account for the bot {'long' * 20}",
     facts=(("Account", "@greeter"), ("X will be asked for", "tweet.read " * 12)),
     notes=("If the account has a login here already, the new one takes its place.",),
     button="Authorize with X",
     fields=(("invitation", "A" * 98),),
 )
-SITE = {
-    name: getattr(BOT_SITE, name) for name in ("refused", "not_found", "wrong_method", "trouble")
-}
 SHOWN = {
-    **SITE,
-    **PAGES,
-    **REFUSALS,
+    **{f"bot {name}": page for name, page in BOT_PAGES.items()},
+    **{f"invitation {name}": page for name, page in INVITATION_PAGES.items()},
+    **CONNECT_PAGES,
     "offer": OFFER,
-    "onward": replace(PAGES["onward"], onward="#x"),
+    "onward": replace(CONNECT_PAGES["onward"], onward="#x"),
 }
 
 

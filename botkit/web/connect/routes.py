@@ -29,8 +29,7 @@ from botkit.model.tokens import Secret
 from botkit.protocol.oauth import invitations as links
 from botkit.web.abuse_log import AbuseLog
 from botkit.web.connect.attempts import Attempts, Pending
-from botkit.web.connect.pages import PAGES, REFUSALS
-from botkit.web.login_pages import outcome_of
+from botkit.web.page_texts import CONNECT_PAGES, INVITATION_PAGES, outcome_of
 from botkit.web.requests import HostGuard
 from botkit.web.responses import WebResponse, page_response
 from botkit.web.server import WebRoute
@@ -92,8 +91,8 @@ class Connect:
         self._guard = HostGuard(
             authorities={urllib.parse.urlsplit(bot.public_url).netloc},
             origins={bot.public_url},
-            misdirected=PAGES["misdirected"],
-            foreign=PAGES["foreign"],
+            misdirected=CONNECT_PAGES["misdirected"],
+            foreign=CONNECT_PAGES["foreign"],
             on_foreign=lambda: self._log.warning("request.refused", reason="foreign origin"),
         )
 
@@ -108,7 +107,7 @@ class Connect:
                 methods=("GET",),
                 answer=self._callback,
                 guard=self._guard,
-                prefetched=PAGES["prefetch"],
+                prefetched=CONNECT_PAGES["prefetch"],
             ),
         }
 
@@ -117,10 +116,10 @@ class Connect:
             return await self._show(request.query)
         if request.header("Sec-Fetch-Site", "same-origin") != "same-origin":
             self._log.warning("login.not_started", reason="foreign page")
-            return page_response(PAGES["foreign"])
+            return page_response(CONNECT_PAGES["foreign"])
         form = await request.form()
         if form is None:
-            return page_response(PAGES["malformed"])
+            return page_response(CONNECT_PAGES["malformed"])
         return await self._begin(form, self._browser_of(request))
 
     async def _show(self, query: str) -> WebResponse:
@@ -128,7 +127,7 @@ class Connect:
             invitation, token = await self._read(query)
             self._check_state(invitation)
         except InvitationRefused as refused:
-            return page_response(REFUSALS[refused.why])
+            return page_response(INVITATION_PAGES[refused.why])
         return page_response(await self._offer(invitation, token))
 
     async def _offer(self, invitation: Invitation, token: str) -> Page:
@@ -141,7 +140,7 @@ class Connect:
         name = _called(known.username if known else wanted)
         until = f"{invitation.expires_at:%Y-%m-%d %H:%M} UTC"
         return replace(
-            PAGES["onward"],
+            CONNECT_PAGES["onward"],
             title=f"Authorize an account for the bot {self._bot.name}",
             text="You were invited to let this bot act for an account on X.",
             facts=(
@@ -163,9 +162,9 @@ class Connect:
             invitation, _ = await self._read(form)
             attempt, cookie = await self._hold(invitation, before)
         except InvitationRefused as refused:
-            return page_response(REFUSALS[refused.why])
+            return page_response(INVITATION_PAGES[refused.why])
         _log.info("login.started", invitation=invitation.id)
-        return page_response(replace(PAGES["onward"], onward=attempt.url), cookie=cookie)
+        return page_response(replace(CONNECT_PAGES["onward"], onward=attempt.url), cookie=cookie)
 
     async def _hold(self, invitation: Invitation, before: str) -> tuple[OAuth2Attempt, str]:
         """Hold a free invitation for a new login; return the login and its Set-Cookie value."""
@@ -206,14 +205,14 @@ class Connect:
             pending = self._attempts.find(_state_in(query))
             if pending is None:
                 self._log.warning("callback.refused", reason="no login waits for it")
-                return page_response(PAGES["unknown"])
+                return page_response(CONNECT_PAGES["unknown"])
             if not hmac.compare_digest(pending.browser, self._browser_of(request)):
                 self._log.warning(
                     "callback.refused", reason="other browser", invitation=pending.invitation_id
                 )
-                return page_response(PAGES["other_browser"])
+                return page_response(CONNECT_PAGES["other_browser"])
             if pending.invitation_id in self._finishing:
-                return page_response(REFUSALS["in use"])
+                return page_response(INVITATION_PAGES["in use"])
             self._finishing.add(pending.invitation_id)
         try:
             page = await self._finish(pending, query)
@@ -244,7 +243,7 @@ class Connect:
             *([("Not granted", " ".join(login.missing))] if login.missing else []),
             ("The bot", await self._bot.connected(login)),
         ]
-        return replace(PAGES["success"], facts=tuple(facts))
+        return replace(CONNECT_PAGES["success"], facts=tuple(facts))
 
     async def _check_held(self, pending: Pending) -> None:
         """Raise if the invitation was revoked, before X ends an older login of the account."""
@@ -263,11 +262,11 @@ class Connect:
         )
         match error:
             case StateMismatch():
-                return PAGES["unknown" if pending.attempt.is_over else "unfinished"]
+                return CONNECT_PAGES["unknown" if pending.attempt.is_over else "unfinished"]
             case InvitationRefused():
-                return REFUSALS[error.why]
+                return INVITATION_PAGES[error.why]
             case _:
-                return PAGES[outcome_of(error)]
+                return CONNECT_PAGES[outcome_of(error)]
 
     async def _free(self, pending: Pending) -> None:
         try:

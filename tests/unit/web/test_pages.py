@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from botkit.web.connect.pages import PAGES, REFUSALS
+from botkit.web.page_texts import BOT_PAGES, CONNECT_PAGES, INVITATION_PAGES
 from botkit.web.pages import Page, render
 
 PLAIN = Page(status=200, title="T", text="x", next_step="n")
@@ -33,12 +33,12 @@ def test_what_is_shown_is_escaped() -> None:
     assert b"<img" not in body
 
 
-def test_every_page_of_connect_says_what_happened_and_what_to_do_next() -> None:
-    for page in (*PAGES.values(), *REFUSALS.values()):
+def test_every_page_of_the_bots_server_says_what_happened_and_what_to_do_next() -> None:
+    for page in (*BOT_PAGES.values(), *CONNECT_PAGES.values(), *INVITATION_PAGES.values()):
         assert page.title
         assert page.text
         assert page.next_step
-        assert page.good == (page is PAGES["success"])
+        assert page.good == (page is CONNECT_PAGES["success"])
         body, _ = render(page)
         assert body.count(b"<h1") == 1
         assert b'<html lang="en">' in body

@@ -22,8 +22,8 @@ from botkit.errors import (
 )
 from botkit.model.tokens import Secret
 from botkit.web.connections import Connections
+from botkit.web.page_texts import CALLBACK_PAGES
 from botkit.wizard.callback_server import CallbackServer
-from botkit.wizard.pages import PAGES
 
 STATE = "the-right-state"
 TRUE = f"/callback?code=c-0-d-e&state={STATE}"
@@ -411,7 +411,7 @@ async def test_what_is_no_proper_request_gets_the_fixed_page_and_is_not_logged(
     sent = [line.format(authority=place.authority) for line in lines]
     status, headers, body = await place.raw(*sent)
     assert status == 400
-    assert PAGES["refused"].title in body
+    assert CALLBACK_PAGES["refused"].title in body
     assert headers["cache-control"] == "no-store"
     said = body + caplog.text + "".join(capsys.readouterr())
     assert "c-0-d-e" not in said

@@ -10,8 +10,8 @@ from html.parser import HTMLParser
 import pytest
 from msgspec.structs import replace
 
+from botkit.web.page_texts import CALLBACK_PAGES
 from botkit.web.pages import SECURITY_HEADERS, Page, render
-from botkit.wizard.pages import PAGES
 
 
 class Elements(HTMLParser):
@@ -41,30 +41,30 @@ def elements(page: Page) -> Elements:
     return found
 
 
-@pytest.mark.parametrize("name", sorted(PAGES))
+@pytest.mark.parametrize("name", sorted(CALLBACK_PAGES))
 def test_a_page_loads_nothing_and_runs_nothing(name: str) -> None:
-    found = elements(PAGES[name])
+    found = elements(CALLBACK_PAGES[name])
     forbidden = {"script", "link", "img", "iframe", "form", "a", "object", "base"}
     assert forbidden.isdisjoint(found.names)
     assert {"src", "href", "style", "onload", "http-equiv"}.isdisjoint(found.attributes)
 
 
-@pytest.mark.parametrize("name", sorted(PAGES))
+@pytest.mark.parametrize("name", sorted(CALLBACK_PAGES))
 def test_a_page_says_what_to_do_next_under_one_heading(name: str) -> None:
-    body, _ = render(PAGES[name])
-    assert elements(PAGES[name]).names.count("h1") == 1
-    assert PAGES[name].title in body.decode()
-    assert PAGES[name].next_step
+    body, _ = render(CALLBACK_PAGES[name])
+    assert elements(CALLBACK_PAGES[name]).names.count("h1") == 1
+    assert CALLBACK_PAGES[name].title in body.decode()
+    assert CALLBACK_PAGES[name].next_step
 
 
-@pytest.mark.parametrize("name", sorted(PAGES))
+@pytest.mark.parametrize("name", sorted(CALLBACK_PAGES))
 def test_only_success_is_good(name: str) -> None:
-    assert PAGES[name].good is (name == "success")
-    assert (PAGES[name].status == 200) is (name in {"success", "declined"})
+    assert CALLBACK_PAGES[name].good is (name == "success")
+    assert (CALLBACK_PAGES[name].status == 200) is (name in {"success", "declined"})
 
 
 def test_headers_forbid_everything_but_the_pages_own_style() -> None:
-    body, headers = render(PAGES["success"])
+    body, headers = render(CALLBACK_PAGES["success"])
     style = re.search(r"<style>(.*?)</style>", body.decode(), re.DOTALL)
     assert style is not None
     digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
@@ -79,14 +79,14 @@ def test_headers_forbid_everything_but_the_pages_own_style() -> None:
 
 
 def test_rendering_leaves_the_template_of_the_headers_alone() -> None:
-    _, headers = render(PAGES["success"])
+    _, headers = render(CALLBACK_PAGES["success"])
     headers["Cache-Control"] = "public"
-    assert render(PAGES["success"])[1]["Cache-Control"] == "no-store"
+    assert render(CALLBACK_PAGES["success"])[1]["Cache-Control"] == "no-store"
 
 
 def test_facts_are_escaped() -> None:
     facts = (("Account", "<script>alert(1)</script>"), ("<b>", '" onload="x'))
-    page = replace(PAGES["success"], facts=facts)
+    page = replace(CALLBACK_PAGES["success"], facts=facts)
     body = render(page)[0].decode()
     assert "<script>" not in body
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in body
@@ -95,4 +95,4 @@ def test_facts_are_escaped() -> None:
 
 
 def test_a_page_without_facts_has_no_list() -> None:
-    assert "dl" not in elements(PAGES["unknown"]).names
+    assert "dl" not in elements(CALLBACK_PAGES["unknown"]).names
