@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from botkit.errors import Conflict, LeaseLost
-from botkit.model.records import Checkpoint, StateChange
+from botkit.model.records import Checkpoint, RunDead, StateChange, WriteMove, WriteState
 from botkit.model.tokens import CredentialKind
+from botkit.model.users import Account
 from tests.storage.conformance.bench import (
     ME,
     T0,
@@ -17,8 +19,10 @@ from tests.storage.conformance.bench import (
     credential,
     done,
     event,
+    forget,
     intent,
     lease,
+    letter,
     write,
 )
 
@@ -101,6 +105,77 @@ class RacesConformance(Suite):
                 *(rival.writes.begin(write(), now=T0, fence=fence) for rival in rivals)
             )
             assert len([row for row in begun if row.fresh]) == 1
+
+    async def test_one_of_two_moves_of_a_write_stands(self, open_rival: OpenRival) -> None:
+        async with _rivals(open_rival, 8) as rivals:
+            fence = await lease(rivals[0])
+            await rivals[0].writes.begin(write(), now=T0, fence=fence)
+            moves = [
+                rival.writes.move(
+                    "step/1",
+                    WriteMove(to=WriteState.CONFIRMED, result_id=str(n), result=b"%d" % n),
+                    now=T0,
+                )
+                for n, rival in enumerate(rivals)
+            ]
+            await asyncio.gather(*moves)
+            row = await rivals[0].writes.get("step/1")
+            assert row is not None
+            assert row.result == row.result_id.encode()
+
+    async def test_no_money_is_lost(self, open_rival: OpenRival) -> None:
+        async with _rivals(open_rival) as rivals:
+            cent = Decimal("0.01")
+            await asyncio.gather(
+                *(r.ledger.spend(ME, now=T0, reads_usd=cent, writes_usd=cent) for r in rivals)
+            )
+            (entry,) = await rivals[0].ledger.spent(ME, since=T0)
+            assert (entry.reads_usd, entry.calls) == (Decimal("0.16"), 16)
+
+    async def test_one_of_sixteen_accounts_gets_the_alias(self, open_rival: OpenRival) -> None:
+        async with _rivals(open_rival) as rivals:
+            for n in range(RIVALS):
+                account = Account(id=f"{n}", username=f"u{n}", name="", app="default")
+                await rivals[0].accounts.put(account)
+            named = [rival.accounts.rename(f"{n}", "boss") for n, rival in enumerate(rivals)]
+            assert await _winners(named, Conflict) == 1
+
+    async def test_one_of_sixteen_rivals_revives_an_event_or_drops_it(
+        self, open_rival: OpenRival
+    ) -> None:
+        async with _rivals(open_rival) as rivals:
+            fence = await lease(rivals[0])
+            (seq,) = await rivals[0].events.append([event()])
+            assert seq is not None
+            (item,) = (await rivals[0].events.due(T0)).items
+            await rivals[0].events.settle([RunDead(seq=seq, letter=letter(item))], fence=fence)
+            revived = await asyncio.gather(
+                *(rival.events.revive(ME, item.key) for rival in rivals)
+            )
+            assert sum(revived) == 1
+            dropped = await asyncio.gather(
+                *(rival.events.drop(ME, item.key, f"{n}") for n, rival in enumerate(rivals))
+            )
+            assert sum(dropped) == 1
+            assert (await rivals[0].events.counts())["dropped"] == 1
+
+    async def test_one_of_sixteen_keys_becomes_the_stores(self, open_rival: OpenRival) -> None:
+        async with _rivals(open_rival) as rivals:
+            found = await asyncio.gather(
+                *(r.set_vault_check(b"%d" % n, expected=None) for n, r in enumerate(rivals))
+            )
+            assert set(found) == {await rivals[0].vault_check()}
+
+    async def test_sixteen_rivals_forget_each_event_once(self, open_rival: OpenRival) -> None:
+        async with _rivals(open_rival) as rivals:
+            fence = await lease(rivals[0])
+            seqs = await rivals[0].events.append([event(f"e{n}") for n in range(41)])
+            ends = [done(seq) for seq in seqs if seq is not None]
+            await rivals[0].events.settle(ends, fence=fence)
+            forgotten = await asyncio.gather(
+                *(forget(rival, events=T0 + timedelta(days=1)) for rival in rivals)
+            )
+            assert sum(counts["events"] for counts in forgotten) == 40
 
     async def test_no_change_of_state_is_lost(self, open_rival: OpenRival) -> None:
         async with _rivals(open_rival, 4) as rivals:

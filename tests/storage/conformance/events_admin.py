@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from botkit.model.records import Fence
     from botkit.ports import Store
 
-__all__ = ["DeskConformance"]
+__all__ = ["EventsAdminConformance"]
 
 WEEK = timedelta(days=7)
 
 
-class DeskConformance(Suite):
+class EventsAdminConformance(Suite):
     """`store.events` as commands use it."""
 
     async def test_the_record_shows_where_every_event_is(self, store: Store) -> None:
