@@ -20,7 +20,6 @@
           BadRequest, Unauthorized, PaymentRequired, Forbidden, NotFound,
           RateLimited (.retry_at), ServerError, MalformedAnswer
         StreamClosed                 .reason .reconnect_after
-      WebhookError                   BadSignature, BadChallenge, TooOld
       StateError                     StoreUnavailable, Conflict, LeaseLost, Corrupt, VaultKeyError,
                                      UndecodableEvent
       PolicyError                    refused before sending: NotDeclared, NotSummoned,
@@ -44,9 +43,7 @@ __all__ = [
     "AlreadyReplied",
     "AuthError",
     "AuthorizationDenied",
-    "BadChallenge",
     "BadRequest",
-    "BadSignature",
     "BotkitError",
     "ConfigError",
     "Conflict",
@@ -82,13 +79,11 @@ __all__ = [
     "StreamClosed",
     "TextTooLong",
     "TooManyCashtags",
-    "TooOld",
     "TransportError",
     "Unauthorized",
     "UndecodableEvent",
     "UnsolicitedMention",
     "VaultKeyError",
-    "WebhookError",
     "WiringError",
     "WrongAccount",
     "WrongCredential",
@@ -364,22 +359,6 @@ class StreamClosed(XError):
         super().__init__(message, request=request)
         self.reason = reason
         self.reconnect_after = reconnect_after
-
-
-class WebhookError(BotkitError):
-    """A webhook delivery cannot be accepted."""
-
-
-class BadSignature(WebhookError):
-    """The signature header is missing, doubled, malformed or wrong."""
-
-
-class BadChallenge(WebhookError):
-    """The CRC token does not have the shape of a CRC token; nothing was signed."""
-
-
-class TooOld(WebhookError):
-    """The delivery is older than the limit, and no replay was announced."""
 
 
 class StateError(BotkitError):

@@ -27,8 +27,10 @@ from botkit.errors import ConfigError, VaultKeyError
 from botkit.leases.owner import lives, this_process
 from botkit.model.tokens import Secret
 from botkit.runtime.writes.budget import Budget, BudgetLimits
-from botkit.storage import find_key, find_previous_key, key_path, open_vault
 from botkit.storage.files import file_of
+from botkit.storage.vault.key_files import key_path
+from botkit.storage.vault.key_places import find_key, find_previous_key
+from botkit.storage.vault.vault import open_vault
 from botkit.system import SystemClock, SystemEntropy
 
 if TYPE_CHECKING:

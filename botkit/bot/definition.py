@@ -28,22 +28,16 @@ class Bot(Router):
 
     Args:
         name: Stands in logs and tags; the sandbox calls its account so.
-        may: What it may do beside `post` and `reply`: `message`, `media`, `repost`, `delete`,
-            `hide`, ... From this and from its handlers follow the scopes that setup asks for.
+        may: What it may do beside `post` and `reply`: `message` for direct messages. From this and
+            from its handlers follow the scopes that setup asks for.
 
     Raises:
-        WiringError: A word of `may` that botkit does not know.
+        WiringError: A word of `may` that botkit does not know, or has no action for yet.
     """
 
     def __init__(self, name: str, *, may: Collection[str] = ()) -> None:
         super().__init__(name)
-        unknown = sorted(set(may) - set(access.CAPABILITIES))
-        if unknown:
-            known = ", ".join(sorted(access.CAPABILITIES))
-            raise WiringError(
-                f"{self!r} may not {', '.join(unknown)}: there is no such word.",
-                hint=f"Known: {known}.",
-            )
+        _check_words(self, may)
         self.may = frozenset({*access.DEFAULT_MAY, *may})
         self._plan: tuple[frozenset[str], int, Plan] | None = None
 
@@ -89,3 +83,22 @@ class Bot(Router):
         from botkit.bot.serving import serve_bot
 
         sys.exit(serve_bot(self))
+
+
+def _check_words(bot: Bot, may: Collection[str]) -> None:
+    """Pass when there is an action for each word.
+
+    Raises:
+        WiringError: With the words that there are none for, and those that there are.
+    """
+    known = set(access.CAPABILITIES) - access.WITHOUT_ACTION
+    refused = {
+        "there is no such word.": sorted(set(may) - set(access.CAPABILITIES)),
+        "botkit has no action for that yet.": sorted(set(may) & access.WITHOUT_ACTION),
+    }
+    faults = [
+        f"{bot!r} may not {', '.join(words)}: {why}" for why, words in refused.items() if words
+    ]
+    if faults:
+        hint = f"Known: {', '.join(sorted(known))}."
+        raise WiringError(" ".join(faults), problems=faults, hint=hint)

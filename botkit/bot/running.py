@@ -12,8 +12,9 @@ from botkit.bot.accounts.account_choice import TWO_WAYS
 from botkit.bot.accounts.label_reminder import remind_of_label
 from botkit.bot.compose import open_runtime
 from botkit.errors import ConfigError
-from botkit.storage import open_store, warning_of_key
+from botkit.storage import open_store
 from botkit.storage.files import file_of
+from botkit.storage.vault.key_places import warning_of_key
 from botkit.system import SystemClock
 
 if TYPE_CHECKING:

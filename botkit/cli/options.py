@@ -181,7 +181,7 @@ def _must_exist(url: str) -> None:
 
 
 def _warn_of_key(settings: Settings) -> None:
-    from botkit.storage import warning_of_key
+    from botkit.storage.vault.key_places import warning_of_key
 
     warning = warning_of_key(settings)
     if warning:

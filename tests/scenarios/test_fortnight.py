@@ -37,7 +37,8 @@ from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
 from botkit.sandbox.harness.pauses import GatedTransport, ProcessLife, gated_store, threads_counted
 from botkit.sandbox.wire.exchange import Call
 from botkit.sandbox.x.server import XServer
-from botkit.storage import Vault, open_store
+from botkit.storage import open_store
+from botkit.storage.vault.vault import Vault
 from tests.unit.client.fakes import MemoryRescue
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botkit.errors import ConfigError
-from botkit.storage import find_key, key_beside_store, key_place, warning_of_key
+from botkit.storage.vault.key_places import find_key, key_beside_store, key_place, warning_of_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from botkit.config import Settings
     from botkit.ports import Store
-    from botkit.storage import KeyPlace
+    from botkit.storage.vault.key_places import KeyPlace
 
 __all__ = ["KeyWish", "check_wish", "provide_key"]
 

@@ -16,7 +16,7 @@ from botkit.bot.compose_client import open_the_vault, rescue_of
 from botkit.client.logins.login_rows import LoginRows
 from botkit.errors import ConfigError
 from botkit.model.tokens import CredentialKind
-from botkit.storage import find_previous_key, key_place
+from botkit.storage.vault.key_places import find_previous_key, key_place
 from botkit.system import SystemClock
 
 if TYPE_CHECKING:

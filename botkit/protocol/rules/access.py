@@ -26,6 +26,7 @@ __all__ = [
     "ALWAYS",
     "CAPABILITIES",
     "DEFAULT_MAY",
+    "WITHOUT_ACTION",
     "choose_credential",
     "dated",
     "is_known_level",
@@ -80,6 +81,9 @@ CAPABILITIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """What each word of a bot's `may` calls. There is none for likes and follows: X forbids automated
 ones, and the account would be suspended."""
+
+WITHOUT_ACTION = frozenset({"media", "repost", "delete", "hide", "bookmark", "list", "mute"})
+"""The words that `Actions` offers nothing for yet: no bot is authorized for what it cannot do."""
 
 _SCOPES_IN_ORDER = (
     "tweet.read",

@@ -6,6 +6,7 @@ import pytest
 
 from botkit import Bot, DirectMessage, Mention, Router
 from botkit.errors import WiringError
+from botkit.protocol.rules import access
 
 POSTING = {"tweet.read", "tweet.write", "users.read", "offline.access"}
 
@@ -20,6 +21,24 @@ def test_a_word_that_there_is_not_is_refused_with_those_that_there_are():
         Bot("greeter", may={"sing", "message", "fly"})
 
     assert "message" in caught.value.hint
+
+
+@pytest.mark.parametrize("word", sorted(access.WITHOUT_ACTION))
+def test_a_word_without_an_action_is_refused_with_those_that_have_one(word):
+    with pytest.raises(WiringError, match="has no action for that yet") as caught:
+        Bot("greeter", may={word, "message"})
+
+    assert caught.value.hint == "Known: message, post, reply."
+
+
+def test_all_words_that_are_refused_are_in_one_error():
+    with pytest.raises(WiringError) as caught:
+        Bot("greeter", may={"sing", "media", "mute"})
+
+    assert caught.value.problems == (
+        "Bot('greeter') may not sing: there is no such word.",
+        "Bot('greeter') may not media, mute: botkit has no action for that yet.",
+    )
 
 
 def test_it_asks_for_the_fewest_scopes():

@@ -17,7 +17,8 @@ from botkit.model.tokens import CredentialKind, LoginState, Secret
 from botkit.model.users import Account
 from botkit.ports.io import HttpResponse
 from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
-from botkit.storage import Vault, open_store
+from botkit.storage import open_store
+from botkit.storage.vault.vault import Vault
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

@@ -11,7 +11,7 @@ from botkit.bot.keys.key_making import KeyWish, provide_key
 from botkit.bot.keys.rekey import begin_rekey, finish_rekey
 from botkit.errors import ConfigError, VaultKeyError
 from botkit.model.tokens import CredentialKind
-from botkit.storage import warning_of_key
+from botkit.storage.vault.key_places import warning_of_key
 
 MAY = KeyWish(may_make=True)
 BESIDE = KeyWish(may_make=True, beside_store=True)

@@ -9,8 +9,14 @@ from pathlib import Path
 import pytest
 
 from botkit.errors import VaultKeyError
-from botkit.storage import key_path, parse_key
-from botkit.storage.vault.key_files import make_key, read_keys, retire_previous, rotate_key
+from botkit.storage.vault.key_files import (
+    key_path,
+    make_key,
+    parse_key,
+    read_keys,
+    retire_previous,
+    rotate_key,
+)
 
 KEY = bytes(range(224, 256))
 STORE = "0123456789abcdef0123456789abcdef"

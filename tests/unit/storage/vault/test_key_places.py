@@ -9,8 +9,13 @@ import pytest
 from pydantic import SecretStr
 
 from botkit.errors import ConfigError, VaultKeyError
-from botkit.storage import find_key, find_previous_key, key_beside_store, key_path, key_place
-from botkit.storage.vault.key_files import make_key, read_keys, rotate_key
+from botkit.storage.vault.key_files import key_path, make_key, read_keys, rotate_key
+from botkit.storage.vault.key_places import (
+    find_key,
+    find_previous_key,
+    key_beside_store,
+    key_place,
+)
 
 KEY = bytes(range(224, 256))
 STORE = "0123456789abcdef0123456789abcdef"

@@ -6,9 +6,9 @@ import pytest
 
 from botkit.errors import Corrupt, StateError, VaultKeyError
 from botkit.model.tokens import CredentialKind, Secret
-from botkit.storage import Vault, open_vault
 from botkit.storage.opening import open_store
 from botkit.storage.vault import vault as vault_module
+from botkit.storage.vault.vault import Vault, open_vault
 from tests.storage.conformance.bench import SuiteClock
 
 KEY, OTHER = bytes(range(32)), bytes(32)

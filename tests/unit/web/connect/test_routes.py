@@ -22,7 +22,8 @@ from botkit.model.records import CredentialRow, Fence
 from botkit.model.tokens import Secret
 from botkit.model.users import Account
 from botkit.ports import HttpRequest, HttpResponse, Store
-from botkit.storage import Vault, open_store
+from botkit.storage import open_store
+from botkit.storage.vault.vault import Vault
 from botkit.system import SystemClock, SystemEntropy
 from botkit.web.bot_site import BOT_SITE
 from botkit.web.connect.routes import Connect, Connecting
