@@ -1,1 +1,1 @@
-"""Who handles what, and with which values: decided here, purely, before anything runs."""
+"""Which handler gets an event, and with which values: pure decisions, checked at the start."""

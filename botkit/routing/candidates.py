@@ -1,4 +1,4 @@
-"""The wired bot: asked with an event, it gives the handlers that want it, in order."""
+"""The wired bot: it returns the handlers that match an event, in order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Candidate", "Check", "Entry", "Route", "Wiring", "check_of"]
 
 Check: TypeAlias = Callable[[Any], Mapping[Any, Any] | None]
-"""Gives what the filters provide when all of them pass, None when one does not."""
+"""Returns the values that the filters provide, or None if one of them does not pass."""
 
 _NO_VALUES: Mapping[Any, Any] = MappingProxyType({})
 
@@ -38,8 +38,8 @@ class Route(Struct, frozen=True, kw_only=True):
             kept results and schedules are stored under it.
         place: File and line.
         event_types: The classes it was registered for.
-        states: What it wants loaded before it runs.
-        schedule: Its schedule, for a handler of `every` or `cron`.
+        states: The pieces of state that are loaded before it runs.
+        schedule: Its schedule, if it was registered by `every` or `cron`.
     """
 
     name: str
@@ -51,12 +51,12 @@ class Route(Struct, frozen=True, kw_only=True):
 
     @property
     def event_type(self) -> type[Event]:
-        """The class it was registered for, the first of several."""
+        """The class for which the handler was registered, the first one of several."""
         return self.event_types[0]
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """A route in its place, with what decides and what runs."""
+    """A route with its position, its filters as one check, and the callable that runs it."""
 
     position: int
     route: Route
@@ -65,7 +65,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     ring: Ring
 
     def takes(self, event_type: type[Event]) -> bool:
-        """Whether events of this class may be for it: a tick is for handlers of a schedule."""
+        """Return True if the handler may get events of this class; ticks need a schedule."""
         if issubclass(event_type, Tick) != (self.route.schedule is not None):
             return False
         return issubclass(event_type, self.route.event_types)
@@ -80,13 +80,13 @@ class Candidate(Struct, frozen=True):
 
     @property
     def route(self) -> Route:
-        """Which handler it is."""
+        """The handler."""
         return self.entry.route
 
     def __call__(self, scope: Scope) -> Coroutine[Any, Any, Any]:
-        """Run it, once; gives and raises what the outermost middleware or the handler does.
+        """Run the handler in its middleware, once; return its result and raise its errors.
 
-        Values come from the filters that passed, else from `scope.resolve`.
+        Values come from the filters that passed, or else from `scope.resolve`.
         """
         return self.entry.ring(
             _with_found(self.found, scope.resolve) if self.found else scope.resolve,
@@ -95,14 +95,14 @@ class Candidate(Struct, frozen=True):
 
 
 class Wiring:
-    """A bot whose handlers are all known to be servable.
+    """A bot whose handlers were all checked: each parameter has a provider.
 
     Attributes:
         routes: The handlers, in order.
-        signals: The author's event classes by the name they are stored under.
-        schedules: What `every` and `cron` asked for, in order.
-        providers: Types and the factories that make their values, in order.
-        event_types: The classes that handlers were registered for.
+        signals: The author's event classes, by the names under which they are stored.
+        schedules: The schedules of `every` and `cron`, in order.
+        providers: The factories by the type that they make, in order.
+        event_types: The classes for which handlers were registered.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Wiring:
         )
 
     def candidates(self, event: Event) -> Iterator[Candidate]:
-        """The handlers whose filters pass, in order; a filter is asked when its turn comes."""
+        """Yield the handlers whose filters pass, in order; each filter is called in its turn."""
         index = self._indexes.get(type(event))
         if index is None:
             index = self._index(type(event))
@@ -139,7 +139,7 @@ class Wiring:
 
 
 def check_of(filters: Sequence[Any], wanted: Collection[Any]) -> Check:
-    """All filters of a handler as one question; finds no value that the handler does not want."""
+    """Return all filters of a handler as one check, which finds only the `wanted` values."""
     if not filters:
         return lambda _: _NO_VALUES
     if len(filters) == 1:

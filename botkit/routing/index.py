@@ -1,9 +1,9 @@
-"""Which handlers can be for an event: by what their filters pin, in order of registration.
+"""Finds the handlers that may match an event by what their filters pin.
 
-A filter that pins something (a command word, an author, a piece of text) says so with `Pin`s,
-each a condition that whatever passes fulfils. An entry is filed under one of its pins; entries
-without are residual and are always asked. So the cost of an event does not grow with the number
-of handlers that are pinned, and what the index leaves out would have been refused anyway.
+A filter that pins something (a command word, an author, a piece of text) declares it by `Pin`s,
+each a condition that every passing event fulfils. The index files an entry under one of its pins;
+entries without pins are always candidates. The cost of an event does not grow with the number of
+pinned handlers, and the index leaves out only handlers whose filters would refuse the event.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ class Pinned(Protocol):
 
     @property
     def position(self) -> int:
-        """Its place in the order of registration."""
+        """The entry's place in the order of registration."""
         ...
 
     @property
     def pins(self) -> tuple[Pin, ...]:
-        """What its filters pin."""
+        """The pins of its filters."""
         ...
 
 
@@ -40,10 +40,10 @@ T = TypeVar("T", bound=Pinned)
 
 
 class Index(Generic[T]):
-    """Entries for one class of events."""
+    """The entries for one class of events."""
 
     def __init__(self, entries: Sequence[T]) -> None:
-        """Entries are given in order of their position."""
+        """File the entries, which must be in the order of their positions."""
         filed = _filed(entries)
         self._residual = tuple(entry for entry in entries if entry.position not in filed)
         fields: dict[Keys, dict[Hashable, list[T]]] = {}
@@ -56,7 +56,7 @@ class Index(Generic[T]):
         self._fields = tuple((keys, field.get) for keys, field in fields.items())
 
     def lookup(self, event: Any) -> Sequence[T]:
-        """The entries that can match, in order of their position."""
+        """Return the entries that may match, in the order of their positions."""
         found: Sequence[T] = ()
         for keys, get in self._fields:
             for key in keys(event):
@@ -64,7 +64,7 @@ class Index(Generic[T]):
                 if entries is not None:
                     found = [*found, *entries] if found else entries
         if not self._residual:
-            # One hit is in order already; several may name an entry twice.
+            # The entries of one key are in order; those of several may contain one twice.
             return found if len(found) < _SEVERAL else _in_order(found)
         return _in_order([*found, *self._residual]) if found else self._residual
 
@@ -75,7 +75,7 @@ def _in_order(entries: Iterable[T]) -> list[T]:
 
 
 def _filed(entries: Iterable[Pinned]) -> dict[int, Pin]:
-    """Choose a pin for each entry: a cheap kind first, then the one that fewest others share."""
+    """Choose a pin for each entry: a cheap kind first, then the pin that the fewest share."""
     pinned = [entry for entry in entries if entry.pins]
     shared = Counter(
         (pin.keys, value) for entry in pinned for pin in entry.pins for value in pin.values

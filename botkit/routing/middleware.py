@@ -1,8 +1,8 @@
-"""The ring around a handler: outer routers' middleware first, the handler in the middle.
+"""A handler inside its middleware; the middleware of outer routers runs first.
 
-A middleware is `async def mw(event, call_next)`. What it awaits from `call_next(event)` is what
-the handler returned or raised, `Skip` included; when it does not call it, the event ends there.
-More parameters are injected by type, as a handler's are.
+A middleware is `async def mw(event, call_next)`. `await call_next(event)` returns or raises what
+the handler does, `Skip` included; a middleware that does not call it ends the event.
+Further parameters are injected by type, like those of a handler.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from botkit.model.events import Event
 __all__ = ["CallNext", "Resolve", "Ring", "Values", "call", "surround"]
 
 CallNext: TypeAlias = Callable[[Event], Awaitable[Any]]
-"""What a middleware calls to go on, once, with the event."""
+"""Runs the rest of the ring; a middleware calls it once, with the event."""
 
 Resolve: TypeAlias = Callable[[Any], Any]
-"""Gives the value for a type, in one run of a handler."""
+"""Returns the value for a type, in one run of a handler."""
 
 Ring: TypeAlias = Callable[[Resolve, Any], Coroutine[Any, Any, Any]]
-"""A handler with whatever surrounds it."""
+"""A handler with the middleware around it."""
 
 
 _PAIR = 2
 
 
 class Values(Struct, frozen=True, kw_only=True):
-    """What a function is given beside the event: types in order, then types by name."""
+    """The types of a function's parameters after the event: by position, then by name."""
 
     positional: tuple[Any, ...] = ()
     by_name: tuple[tuple[str, Any], ...] = ()
 
     @property
     def wanted(self) -> frozenset[Any]:
-        """All types that it is given."""
+        """All types, by position or by name."""
         return frozenset((*self.positional, *(wanted for _, wanted in self.by_name)))
 
 
 def call(function: Callable[..., Coroutine[Any, Any, Any]], values: Values) -> Ring:
-    """A handler as a ring of its own."""
+    """Return a ring that calls the handler."""
     positional, by_name = values.positional, values.by_name
     if by_name:
         return lambda resolve, event: function(
@@ -65,7 +65,7 @@ def call(function: Callable[..., Coroutine[Any, Any, Any]], values: Values) -> R
 def surround(
     function: Callable[..., Coroutine[Any, Any, Any]], values: Values, inner: Ring
 ) -> Ring:
-    """A middleware around a ring."""
+    """Return a ring that calls the middleware around the inner ring."""
     positional, by_name = values.positional, values.by_name
     if positional or by_name:
         return lambda resolve, event: function(

@@ -1,4 +1,4 @@
-"""Which value each parameter of a handler gets, decided by its exact type."""
+"""Decides by its exact type which value each parameter of a handler gets."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ def values_of(
     available: Collection[Any],
     event_types: Sequence[type[Event]] = (),
 ) -> tuple[Values, list[StateParam], list[str]]:
-    """Decide for the parameters behind the event; gives the faults as sentences, too.
+    """Return the values and states for the parameters after the event, and the faults.
 
-    Only a handler has state: without `event_types` a state is a type like any other.
+    Each fault is a sentence. Only handlers have state: without `event_types` a state is treated
+    like any other type.
     """
     positional: list[Any] = []
     by_name: list[tuple[str, Any]] = []
@@ -58,13 +59,13 @@ def values_of(
 
 
 def event_fault(asked: Sequence[HandlerParameter], event_types: Iterable[type[Event]]) -> str:
-    """What is wrong with a handler's first parameter, "" when nothing is."""
+    """Return the fault of a handler's first parameter, "" if it has none."""
     if not asked or not asked[0].positional or asked[0].gathers:
         return "takes no event: its first parameter is the event"
     wanted = asked[0].wanted
     members = get_args(wanted) if get_origin(wanted) in _UNIONS else (wanted,)
     if not all(isinstance(member, type) and issubclass(member, Event) for member in members):
-        return ""  # no annotation, a protocol, a type variable: the checkers judge those
+        return ""  # no annotation, a protocol or a type variable: type checkers judge those
     wrong = [kind.__name__ for kind in event_types if not issubclass(kind, members)]
     if not wrong:
         return ""
@@ -72,7 +73,7 @@ def event_fault(asked: Sequence[HandlerParameter], event_types: Iterable[type[Ev
 
 
 def shown(wanted: Any) -> str:
-    """A type as an author writes it."""
+    """Return a type as an author writes it."""
     if isinstance(wanted, type) and not get_args(wanted):
         return wanted.__qualname__.rpartition("<locals>.")[2]
     if get_args(wanted) and get_origin(wanted) not in _UNIONS:

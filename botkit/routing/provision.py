@@ -1,4 +1,4 @@
-"""What `provide` makes known: a factory, the type it makes, and how one is opened and closed."""
+"""The factories that `provide` registers: the types they make, how values open and close."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _OPENED = {
 
 
 class Provider(Struct, frozen=True, kw_only=True):
-    """A factory of `provide`. It is opened once, before the first event, and closed at the end.
+    """A factory registered by `provide`. Its value opens before the first event, once per run.
 
     Attributes:
         factory: A function, an async function, or one made by `asynccontextmanager`.
@@ -43,10 +43,10 @@ class Provider(Struct, frozen=True, kw_only=True):
     place: str
 
     def provided(self) -> Any:
-        """The type of what it makes, by its return annotation.
+        """Return the type of the value, read from the factory's return annotation.
 
         Raises:
-            WiringError: It does not say what it makes, or cannot be called as it is.
+            WiringError: The factory has no such annotation, or needs arguments.
         """
         if any(not (asked.default or asked.gathers) for asked in asked_of(self.factory)):
             raise WiringError("a factory takes no parameters")
@@ -65,7 +65,7 @@ class Provider(Struct, frozen=True, kw_only=True):
         return made
 
     def open(self) -> AbstractAsyncContextManager[Any]:
-        """Make one for the time of the block."""
+        """Make a value and close it at the end of the block."""
         if get_origin(returned_by(self.factory)) in _OPENED:
             opened: AbstractAsyncContextManager[Any] = self.factory()
             return opened

@@ -1,7 +1,7 @@
-"""Router: where an author says which handler is for which events.
+"""The router, on which an author registers handlers for events.
 
-A router only records; `routing.wiring` checks and joins when the bot starts. What can be seen from
-one registration alone (a handler without `async`, a wrong cron expression) is refused at once.
+A router only records; `routing.wiring` checks and joins everything when the bot starts. A fault
+of one registration alone (a handler without `async`, a wrong cron expression) raises at once.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _TIMEOUT_S = 60.0
 
 
 class Registers(Protocol[E]):
-    """A decorator for handlers of these events; gives the handler back as it is."""
+    """A decorator for handlers of these events; it returns the handler unchanged."""
 
     def __call__(
         self, handler: Callable[Concatenate[E, P], Coroutine[Any, Any, R]], /
     ) -> Callable[Concatenate[E, P], Coroutine[Any, Any, R]]:
-        """Register the handler."""
+        """Register the handler and return it."""
         ...
 
 
@@ -51,7 +51,7 @@ class Registration(Struct, frozen=True, kw_only=True):
     """A handler as it was registered.
 
     Attributes:
-        events: The classes it is for, their subclasses included.
+        events: The classes of events for it, their subclasses included.
         name: The function's name; `wire` makes it unique.
         place: File and line.
     """
@@ -66,10 +66,10 @@ class Registration(Struct, frozen=True, kw_only=True):
 
 
 class Router:
-    """Handlers, middleware and providers that belong together; a bot is one, too.
+    """Handlers, middleware and providers that belong together. A bot is a router, too.
 
-    The first handler that matches gets the event: in order of registration, an included router
-    standing where it was included.
+    The first matching handler gets the event, in the order of registration; the handlers of an
+    included router stand where it was included.
     """
 
     def __init__(self, name: str) -> None:
@@ -121,10 +121,11 @@ class Router:
     ) -> Any:
         """Register a handler for an event class (with its subclasses) or a tuple of them.
 
-        All filters must pass. `timeout_s` is how long one run of the handler may take.
+        All filters must pass. `timeout_s` limits one run of the handler.
 
         Raises:
-            WiringError: No event class, no filter, or (from the decorator) no async function.
+            WiringError: An argument is no event class or no filter, or the decorated function is
+                not async.
         """
         events = event if isinstance(event, tuple) else (event,)
         for wanted in events or (None,):
@@ -144,8 +145,8 @@ class Router:
     ) -> Registers[Tick]:
         """Run a handler again and again; a number is seconds.
 
-        `catch_up` says what happens with times that were missed while the bot was down: `skip`
-        them, run the `latest`, or run `all`; none that is later than `max_late`.
+        `catch_up` decides about times that were missed while the bot was down: `skip` them, run
+        the `latest`, or run `all`. A time later than `max_late` never runs.
 
         Raises:
             WiringError: The interval or an option is wrong.
@@ -168,7 +169,7 @@ class Router:
     ) -> Registers[Tick]:
         """Run a handler at times of the clock in a zone: `cron("0 8 * * *", tz="Europe/Berlin")`.
 
-        Missed times as for `every`.
+        Missed times are treated as by `every`.
 
         Raises:
             WiringError: The expression, the zone or an option is wrong.
@@ -180,10 +181,10 @@ class Router:
         return self._scheduled(schedule, timeout_s)
 
     def include(self, router: Router) -> None:
-        """Take a router's handlers in here, in this place.
+        """Include a router's handlers at this place.
 
         Raises:
-            WiringError: It belongs to another router, or this one is inside it.
+            WiringError: The router belongs to another router, or contains this one.
         """
         if router.parent is not None:
             raise WiringError(
@@ -198,13 +199,13 @@ class Router:
         self.parts.append(router)
 
     def provide(self, factory: F) -> F:
-        """Make a type known to handlers: by its return annotation, one for the whole run.
+        """Register a factory for the type of its return annotation: one value for the whole run.
 
-        A function, an async function, or one made by `asynccontextmanager`, which is left when
-        the bot stops. Gives the factory back, so that it can be used as a decorator.
+        The factory is a function, an async function, or one made by `asynccontextmanager`, which
+        is closed when the bot stops. Returns the factory, so that it works as a decorator.
 
         Raises:
-            WiringError: It is no function.
+            WiringError: The factory is no function.
         """
         if not callable(factory):
             raise WiringError(f"provide() takes a function that makes the value, not {factory!r}.")
@@ -217,14 +218,14 @@ class Router:
         """Put `async def mw(event, call_next)` around all handlers of this router and below.
 
         Raises:
-            WiringError: It is not async.
+            WiringError: The function is not async.
         """
         _must_be_async(function)
         self.layers.append(function)
         return function
 
     def _scheduled(self, schedule: Callable[[str], Schedule], timeout_s: float) -> Registers[Tick]:
-        schedule(self.name)  # a wrong one is refused where it stands
+        schedule(self.name)  # raises here if the option is wrong
         registers: Registers[Tick] = self._registers((Tick,), timeout_s, schedule=schedule)
         return registers
 

@@ -1,8 +1,8 @@
-"""When a handler of `every` or `cron` is due, and what happens with the times that were missed.
+"""Computes when a handler of `every` or `cron` is due, and which missed times still run.
 
-Cron runs as Debian's does across a change of the clocks: a job at a fixed time that the change
-leaves out runs right after it, one at a time that comes twice runs once; a job of every hour or
-every minute follows real time. Source: cronsim; cron(8), "NOTES".
+Across a change of the clocks cron behaves as Debian's: a job at a fixed time that the change skips
+runs right after it, and a job at a time that occurs twice runs once; jobs of every hour or every
+minute follow real time. Source: cronsim; cron(8), "NOTES".
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _INSTANT = timedelta.resolution
 _SHORTEST = timedelta(seconds=1)
 _ANY_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 _ON_TIME = timedelta(minutes=1)
-"""How late a time still counts as on time for `skip`: a restart or a busy minute."""
+"""A time this late is still on time for `skip`: enough for a restart or a busy minute."""
 _BATCH = 100
 
 
 class Due(Struct, frozen=True, kw_only=True):
-    """The outcome of a look at the clock: times to fire now, oldest first, and when to look again.
+    """The times to fire now, oldest first, and the next time to look again; all in UTC.
 
-    All in UTC. `next_at` is past when there is more to catch up than one batch takes.
+    `next_at` lies in the past if there is more to catch up than one batch takes.
     """
 
     times: tuple[datetime, ...]
@@ -48,12 +48,12 @@ class Schedule(Struct, frozen=True, kw_only=True):
     """A handler's schedule. Make one with `cron_schedule` or `interval_schedule`.
 
     Attributes:
-        name: The handler's name: rows, ticks and logs call the schedule so.
-        spec: What was asked for, as text; the planned time is void when it changes.
-        zone: The zone whose clock a cron expression reads; ticks carry their time in it.
-        catch_up: `skip` fires a missed time only when it is hardly late, `latest` the last one
-            that was missed, `all` each of them.
-        max_late: What is later than this is not fired at all.
+        name: The handler's name, which is the schedule's name in rows, ticks and logs.
+        spec: The interval or expression as text; if it changes, the planned time is void.
+        zone: The zone of a cron expression and of the times of its ticks.
+        catch_up: `skip` fires a missed time only if it is hardly late, `latest` only the last
+            missed one, `all` each of them.
+        max_late: Times later than this are never fired.
     """
 
     name: str
@@ -65,12 +65,12 @@ class Schedule(Struct, frozen=True, kw_only=True):
     max_late: timedelta | None = None
 
     def first_after(self, now: datetime) -> datetime:
-        """The first time of a schedule that starts now, in UTC."""
+        """Return the first time of a schedule that starts at that moment, in UTC."""
         start = now.astimezone(UTC)
         return next(self._after(start, planned=start.replace(microsecond=0)))
 
     def due(self, next_at: datetime, *, now: datetime) -> Due:
-        """What to fire when it was planned for `next_at` and it is `now`; both aware."""
+        """Return the times to fire at `now` if `next_at` was planned; both must be aware."""
         planned, moment = next_at.astimezone(UTC), now.astimezone(UTC)
         if planned > moment:
             return Due(times=(), next_at=planned)
@@ -85,7 +85,7 @@ class Schedule(Struct, frozen=True, kw_only=True):
         return Due(times=(latest,) if fires else (), next_at=next_time)
 
     def tick(self, at: datetime, *, account_id: str) -> Tick:
-        """The event for one time and account."""
+        """Return the event for one time and account."""
         return Tick(
             account_id=account_id,
             at=at.astimezone(self.zone),
@@ -94,7 +94,7 @@ class Schedule(Struct, frozen=True, kw_only=True):
         )
 
     def _after(self, moment: datetime, *, planned: datetime) -> Iterator[datetime]:
-        """All times later than the moment; an interval counts from the planned time."""
+        """Yield all times after the moment; an interval counts from the planned time."""
         if not self.cron:
             at = planned + (moment - planned) // self.interval * self.interval
             while True:
@@ -104,17 +104,17 @@ class Schedule(Struct, frozen=True, kw_only=True):
 
         for local in CronSim(self.cron, moment.astimezone(self.zone)):
             at = local.astimezone(UTC)
-            if at > moment:  # else it lies in the first pass of an hour that comes twice
+            if at > moment:  # an earlier one is in the first pass of an hour that occurs twice
                 yield at
 
     def _since(self, start: datetime, *, planned: datetime) -> Iterator[datetime]:
-        """All times from the start on, the start among them."""
+        """Yield all times from the start on, the start included."""
         if start > planned:
             return self._after(start - _INSTANT, planned=planned)
         return chain((planned,), self._after(planned, planned=planned))
 
     def _latest(self, planned: datetime, now: datetime) -> datetime:
-        """The last time up to now, found backwards in growing steps."""
+        """Return the last time up to now; searches backwards in growing steps."""
         if not self.cron:
             return planned + (now - planned) // self.interval * self.interval
         span = timedelta(hours=1)
@@ -126,7 +126,7 @@ class Schedule(Struct, frozen=True, kw_only=True):
             span *= 2
 
     def _each(self, planned: datetime, now: datetime) -> Due:
-        """Every time up to now that is not too late, a batch of them."""
+        """Return the times up to now that are not too late, one batch of them."""
         start = planned if self.max_late is None else max(planned, now - self.max_late)
         ahead = self._since(start, planned=planned)
         times: list[datetime] = []
@@ -148,7 +148,7 @@ def cron_schedule(
     """Read a cron expression of five fields: minute, hour, day of month, month, day of week.
 
     Raises:
-        WiringError: The expression, the zone or an option is wrong, or it names no time at all.
+        WiringError: The expression, the zone or an option is wrong, or no time ever matches.
     """
     fields = expression.split()
     if len(fields) != _FIELDS:
@@ -181,10 +181,10 @@ def interval_schedule(
     catch_up: CatchUp = "skip",
     max_late: timedelta | None = None,
 ) -> Schedule:
-    """Read an interval, a number being seconds; times count from the first start.
+    """Read an interval; a number means seconds. Times count from the first start.
 
     Raises:
-        WiringError: It is shorter than a second, or an option is wrong.
+        WiringError: The interval is shorter than a second, or an option is wrong.
     """
     try:
         span = interval if isinstance(interval, timedelta) else timedelta(seconds=interval)

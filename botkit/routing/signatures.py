@@ -1,6 +1,6 @@
-"""What a function asks for: its parameters with their types, read at run time.
+"""Reads the parameters of a function and their types at run time.
 
-Each annotation is resolved by itself, so that one which cannot be read hides no other fault.
+Each annotation is resolved alone, so that an unreadable one hides no other fault.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NOTHING: Any = inspect.Parameter.empty
 
 
 class Unreadable(Struct, frozen=True):
-    """The type of a parameter whose annotation cannot be read, and why."""
+    """Stands for the type of a parameter whose annotation cannot be read; holds the cause."""
 
     why: str
 
@@ -40,10 +40,10 @@ class HandlerParameter(Struct, frozen=True, kw_only=True):
     """One parameter.
 
     Attributes:
-        wanted: Its type without `None`; `NOTHING`, or why it is `Unreadable`.
-        optional: Whether None will do.
+        wanted: Its type without `None`; `NOTHING` if it has none, or an `Unreadable`.
+        optional: Whether the type allows None.
         default: Whether it has a default.
-        kind: As in `inspect.Parameter`.
+        kind: The kind, as in `inspect.Parameter`.
     """
 
     name: str
@@ -54,7 +54,7 @@ class HandlerParameter(Struct, frozen=True, kw_only=True):
 
     @property
     def positional(self) -> bool:
-        """Whether it can be given by position."""
+        """Whether the parameter can be passed by position."""
         return self.kind in {
             inspect.Parameter.POSITIONAL_ONLY,
             inspect.Parameter.POSITIONAL_OR_KEYWORD,
@@ -63,12 +63,12 @@ class HandlerParameter(Struct, frozen=True, kw_only=True):
 
     @property
     def gathers(self) -> bool:
-        """Whether it is `*args` or `**kwargs`."""
+        """Whether the parameter is `*args` or `**kwargs`."""
         return self.kind in {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 
 
 def asked_of(function: Callable[..., Any]) -> tuple[HandlerParameter, ...]:
-    """The parameters of a function, method, callable object or partial, in order."""
+    """Return the parameters of a function, method, callable object or partial, in order."""
     plain = _plain(function)
     annotations, broken = _annotations(plain)
     bound = _bound(function)
@@ -91,38 +91,38 @@ def asked_of(function: Callable[..., Any]) -> tuple[HandlerParameter, ...]:
 
 
 def returned_by(function: Callable[..., Any]) -> Any:
-    """The return annotation; `NOTHING`, or why it is `Unreadable`."""
+    """Return the return annotation; `NOTHING` if there is none, or an `Unreadable`."""
     plain = _plain(function)
     annotations, broken = _annotations(plain)
     return broken or _resolve(annotations.get("return", NOTHING), plain)
 
 
 def is_async(function: Callable[..., Any]) -> bool:
-    """Whether calling it gives a coroutine: it is async, or what a decorator wraps is."""
+    """Return True if a call returns a coroutine: the function, or the one it wraps, is async."""
     is_coroutine = inspect.iscoroutinefunction
     return is_coroutine(inspect.unwrap(_called(function), stop=is_coroutine))
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """Its name within its module, classes included: `greet`, `Service.greet`."""
+    """Return the function's name in its module, classes included: `greet`, `Service.greet`."""
     plain = _plain(function)
     name: str = getattr(plain, "__qualname__", type(function).__qualname__)
     return name.rpartition("<locals>.")[2].removesuffix(".__call__")
 
 
 def place_of(function: Callable[..., Any]) -> str:
-    """File and line, or the function itself when it has none."""
+    """Return file and line, or the function's `repr` if it has no source."""
     code = getattr(inspect.unwrap(_plain(function)), "__code__", None)
     return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)
 
 
 def _plain(function: Callable[..., Any]) -> Any:
-    """The function that carries name and annotations."""
+    """Return the function that has the name and the annotations."""
     return inspect.unwrap(_called(function))
 
 
 def _called(function: Callable[..., Any]) -> Any:
-    """The function that is called, with the decorators around it."""
+    """Return the function that is called, decorators included."""
     if isinstance(function, functools.partial):
         return _called(function.func)
     if inspect.isroutine(function):
@@ -131,14 +131,14 @@ def _called(function: Callable[..., Any]) -> Any:
 
 
 def _bound(function: Any) -> Mapping[str, Any]:
-    """What a partial gives by name already."""
+    """Return the arguments that a partial passes by name already."""
     return function.keywords if isinstance(function, functools.partial) else {}
 
 
 def _annotations(plain: Any) -> tuple[Mapping[str, Any], Unreadable | None]:
     try:
         return getattr(plain, "__annotations__", {}), None
-    except NameError as error:  # from Python 3.14 on they are evaluated when they are asked for
+    except NameError as error:  # from Python 3.14 on annotations are evaluated on access
         return {}, Unreadable(_unknown(error, plain))
 
 

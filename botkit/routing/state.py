@@ -1,10 +1,10 @@
 """The author's memory: `Conversation[T]`, `UserState[T]` and `BotState[T]`.
 
-A handler asks for one by type, reads and sets `.value`; the runtime loads it before the handler
-runs and commits the change with the event. `T` is a frozen `msgspec.Struct` that can be made from
-its defaults, which is what a piece of state is before it was first set. It is kept as JSON under
-the class's own name (`state_name` in the class, if it has one), so a class whose values were
-stored keeps its name; fields may be added with a default.
+A handler gets one by type, and reads and sets `.value`. The runtime loads the state before the
+handler runs and commits a change together with the event. `T` is a frozen `msgspec.Struct` whose
+fields all have defaults: the value before the first change has these defaults. The value is stored
+as JSON under the name of the class (or its `state_name`): do not rename a class whose values were
+stored. New fields need a default.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class StateHandle(Generic[T]):
 
     @property
     def value(self) -> T:
-        """The value: what was committed last, else one made from the class's defaults."""
+        """The value that was committed last, or one with the defaults of the class."""
         return self._value
 
     @value.setter
@@ -57,14 +57,14 @@ class StateHandle(Generic[T]):
 
     @property
     def rev(self) -> int:
-        """The revision that was loaded, 0 when nothing was stored."""
+        """The revision that was loaded, 0 if nothing was stored."""
         return self._rev
 
     def load(self, row: StateRow | None) -> None:
-        """Take the stored row, None when there is none; forgets what was set.
+        """Take the stored row, None if there is none; discards a value that was set.
 
         Raises:
-            Corrupt: The stored value is none of this class; it is left as it is.
+            Corrupt: The stored value does not fit this class; it stays stored as it is.
         """
         struct = self._param.struct
         try:
@@ -78,7 +78,7 @@ class StateHandle(Generic[T]):
         self._rev = 0 if row is None else row.rev
 
     def change(self) -> StateChange | None:
-        """What to commit with the event, None when nothing changed."""
+        """Return the change to commit with the event, None if nothing changed."""
         if not self.changed:
             return None
         return StateChange(
@@ -93,40 +93,40 @@ class StateHandle(Generic[T]):
 
 
 class Conversation(StateHandle[T]):
-    """Memory of one conversation, of posts or of direct messages, with the account."""
+    """The bot's memory of one conversation, of posts or of direct messages."""
 
     kind = "conversation"
     __slots__ = ()
 
     @property
     def dm_conversation_id(self) -> str | None:
-        """The id for `act.message(...)`; None when it is a conversation of posts."""
+        """The id for `act.message(...)`; None for a conversation of posts."""
         where, _, conversation_id = self._row_key.partition("/")[2].partition("/")
         return conversation_id if where == "dm" else None
 
 
 class UserState(StateHandle[T]):
-    """Memory of one user (who wrote the post or the message), for the account."""
+    """The bot's memory of one user, the author of the post or message."""
 
     kind = "user"
     __slots__ = ()
 
 
 class BotState(StateHandle[T]):
-    """Memory of the bot itself, for the account."""
+    """The bot's memory of everything else, one value per account."""
 
     kind = "bot"
     __slots__ = ()
 
 
 class StateParam(Struct, frozen=True, kw_only=True):
-    """A handler's wish for a piece of state.
+    """A handler's parameter for a piece of state.
 
     Attributes:
-        wanted: What the handler asks for, as in `Conversation[Case]`; the scope resolves it.
+        wanted: The annotation, for instance `Conversation[Case]`; the scope resolves it.
         handle: The class of the handle.
         struct: The class of the value.
-        scope: The name that the rows are stored under, for instance `conversation/Case`.
+        scope: The name under which the rows are stored, for instance `conversation/Case`.
     """
 
     wanted: Any
@@ -135,7 +135,7 @@ class StateParam(Struct, frozen=True, kw_only=True):
     scope: str
 
     def row_key(self, event: Event, *, account_id: str) -> str:
-        """Which row belongs to the event; for a Signal ask with the event that caused it.
+        """Return the key of the event's row; for a Signal pass the event that caused it.
 
         Raises:
             LookupError: The event belongs to no conversation or user.
@@ -150,11 +150,11 @@ class StateParam(Struct, frozen=True, kw_only=True):
     def open(
         self, event: Event, row: StateRow | None = None, *, account_id: str
     ) -> StateHandle[Any]:
-        """The handle that the handler gets."""
+        """Return the handle that the handler gets."""
         return self.handle(self, self.row_key(event, account_id=account_id), row)
 
     def fits(self, event_type: type[Event]) -> bool:
-        """Whether events of this class (for a Signal, what caused it) can have such a state."""
+        """Return True if events of this class can have such a state; a Signal always can."""
         if self.handle.kind == "bot" or issubclass(event_type, Signal):
             return True
         owners: tuple[type[Event], ...] = (PostEvent, DirectMessage)
@@ -164,10 +164,10 @@ class StateParam(Struct, frozen=True, kw_only=True):
 
 
 def state_param(wanted: Any) -> StateParam | None:
-    """Read an annotation; None when it asks for no state.
+    """Read an annotation; return None if it is none of a state.
 
     Raises:
-        WiringError: It asks for state that cannot be kept.
+        WiringError: The value's class cannot be stored.
     """
     handle: Any = get_origin(wanted) or wanted
     if not _is(handle, StateHandle):

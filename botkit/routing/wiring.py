@@ -1,7 +1,7 @@
-"""Wiring: checks every handler of a bot and joins it to its middleware, filters and values.
+"""Checks every handler of a bot and joins it to its middleware, filters and values.
 
-All faults are found at once, before anything runs, each with handler, file and line, parameter
-and what there is instead.
+All faults are reported at once, before anything runs, each with handler, file and line, parameter
+and the available alternatives.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ def wire(
     provided: Mapping[Any, Any] | None = None,
     built_in: Collection[Any] = (),
 ) -> Wiring:
-    """Check a bot and join its parts.
+    """Check a bot, join its parts and return the result.
 
-    `built_in` are the types that the runtime's scope resolves, `provided` those that somebody else
-    made known; what the routers' own `provide` makes is added.
+    `built_in` are the types that the runtime's scope resolves, `provided` those registered
+    elsewhere; the types that the routers `provide` are added.
 
     Raises:
-        WiringError: With all faults in `problems`.
+        WiringError: There are faults; `problems` has all of them.
     """
     work = _Work(router)
     available = {*built_in, *(provided or {}), *work.open_providers(built_in)}
@@ -67,14 +67,14 @@ def _refusal(router: Router, faults: list[str]) -> WiringError:
 
 
 class _Layer(NamedTuple):
-    """A middleware with what it is given."""
+    """A middleware and the types of its parameters."""
 
     function: Callable[..., Any]
     values: Values
 
 
 class _Placed(NamedTuple):
-    """A registration with its router and all middleware around it, outermost first."""
+    """A registration, its router, and all middleware around it, outermost first."""
 
     registration: Registration
     router: Router
@@ -82,7 +82,7 @@ class _Placed(NamedTuple):
 
 
 class _Work:
-    """One wiring under way: what was found so far, and what was wrong with it."""
+    """A wiring under way: the providers and faults found so far."""
 
     def __init__(self, root: Router) -> None:
         self.root = root
@@ -91,7 +91,7 @@ class _Work:
         self._names: Counter[str] = Counter()
 
     def open_providers(self, built_in: Collection[Any]) -> Iterable[Any]:
-        """The types that the routers' factories make; none may be one that botkit gives."""
+        """Collect the types that the routers' factories make; a built-in type is a fault."""
         for router in _all_routers(self.root):
             for provider in router.providers:
                 try:
@@ -115,12 +115,12 @@ class _Work:
         return self.providers
 
     def entries(self, available: Collection[Any]) -> list[Entry]:
-        """All handlers, in order; one with a fault is not to be run."""
+        """Return all handlers in order; one with a fault must not run."""
         placed = self._placed(self.root, (), available)
         return [self._entry(each, position, available) for position, each in enumerate(placed)]
 
     def signals(self, entries: Iterable[Entry]) -> dict[str, type[Signal]]:
-        """The signals that handlers are for, and those derived from them, by stored name."""
+        """Return the signals that have handlers, and their subclasses, by stored name."""
         found: dict[str, type[Signal]] = {}
         wanted = dict.fromkeys(kind for entry in entries for kind in entry.route.event_types)
         for kind in wanted:
@@ -139,7 +139,7 @@ class _Work:
         return found
 
     def compare_states(self, entries: Iterable[Entry]) -> None:
-        """Two classes that would be stored under one name are a fault."""
+        """Report two classes of state that would be stored under one name."""
         found: dict[str, StateParam] = {}
         for state in (state for entry in entries for state in entry.route.states):
             other = found.setdefault(state.scope, state)
@@ -207,7 +207,7 @@ class _Work:
         )
 
     def _name(self, placed: _Placed) -> str:
-        """`<router>.<function>`, with a number from the second of a name on."""
+        """Return `<router>.<function>`, with a number from the second one of a name on."""
         name = f"{placed.router.name}.{placed.registration.name}"
         self._names[name] += 1
         count = self._names[name]
@@ -237,7 +237,7 @@ def _derived(kind: type[Event]) -> Iterator[type[Event]]:
 
 
 def _judge_filters(registration: Registration) -> tuple[set[Any], list[str]]:
-    """What the filters provide together, and what is wrong with them."""
+    """Return the types that the filters provide together, and their faults."""
     provides: set[Any] = set()
     twice: set[Any] = set()
     faults: list[str] = []
@@ -265,7 +265,7 @@ def _schedule_of(tick: Tick) -> tuple[Hashable, ...]:
 
 
 def _index_decides(registration: Registration, values: Values) -> bool:
-    """Whether all that the index finds for the handler passes, without a value to look for."""
+    """Return True if every event that the index finds passes, and no value must be found."""
     if len(registration.filters) != 1:
         return registration.schedule is not None
     (given,) = registration.filters

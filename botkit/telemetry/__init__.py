@@ -1,1 +1,1 @@
-"""Logs: one line an event, secrets never, text from outside escaped."""
+"""Logs: one line per event, no secrets, text from outside escaped."""

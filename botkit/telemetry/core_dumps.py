@@ -1,8 +1,8 @@
-"""No core file and no debugger while secrets are in memory.
+"""Forbids core files and debuggers while secrets are in memory.
 
-Linux: the limit of core files is 0, and the process is not dumpable, so that a crash handler that
-takes cores through a pipe gets none and another process of the same user cannot attach. Elsewhere
-the limit alone. What a process starts has its own memory and can be debugged as before.
+On Linux the limit for core files is 0 and the process is not dumpable: a crash handler that reads
+cores from a pipe gets none, and another process of the same user cannot attach. Elsewhere only the
+limit is set. Child processes have memory of their own and can be debugged as usual.
 Source: prctl(2), PR_SET_DUMPABLE; core(5); docs/explanation/requirements.md, G6.
 """
 
@@ -17,7 +17,7 @@ _PR_SET_DUMPABLE = 4
 
 
 def forbid_dumps() -> None:
-    """For the rest of this process. Nothing happens on a system that has no such limit."""
+    """Forbid core dumps until this process ends; do nothing on a system without the limit."""
     if sys.platform == "win32":
         return
     import resource
@@ -27,5 +27,5 @@ def forbid_dumps() -> None:
     if sys.platform == "linux":
         import ctypes
 
-        # The standard library has no call for it.
+        # The standard library has no wrapper of prctl.
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""Text from outside, made safe for a log line or a terminal."""
+"""Escapes text from outside for a log line or a terminal."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 __all__ = ["escape"]
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
-"""Control characters, escape sequences' first byte, line ends and bidirectional overrides."""
+"""Control characters (line ends and ESC among them) and bidirectional overrides."""
 
 _ONE_BYTE = 0xFF
 
 
 def escape(text: str) -> str:
-    r"""The text on one line, with unsafe characters as `\xNN` or `\uNNNN`."""
+    r"""Return the text on one line, with unsafe characters as `\xNN` or `\uNNNN`."""
     return _UNSAFE.sub(_escaped, text)
 
 

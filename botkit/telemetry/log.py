@@ -1,4 +1,4 @@
-"""Sets logging up: structlog over the standard library, to stderr, as text or JSON lines."""
+"""Sets up logging: structlog over the standard library, to stderr, as text or JSON lines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["set_up_logging"]
 
 _QUIET = ("aiohttp.access", "aiohttp.client", "asyncio")
-"""Loggers whose debug lines show requests: never below WARNING, whatever the level is."""
+"""Loggers whose debug lines show requests: they stay at WARNING whatever the level is."""
 
 
 def set_up_logging(
@@ -29,13 +29,13 @@ def set_up_logging(
     secrets: Iterable[str] = (),
     stream: TextIO | None = None,
 ) -> Redactor:
-    """Send all logs to stderr; gives the redactor, so that later secrets can be learned.
+    """Send all logs to stderr; return the redactor, which can learn further secrets.
 
     Args:
         level: `debug`, `info`, `warning` or `error`.
-        as_json: JSON lines; None for text on a terminal and JSON elsewhere.
+        as_json: Whether to write JSON lines; None means text on a terminal and JSON elsewhere.
         secrets: Values that must not be shown.
-        stream: Instead of stderr.
+        stream: The stream to use instead of stderr.
     """
     out = stream or sys.stderr
     json_lines = not out.isatty() if as_json is None else as_json
@@ -81,7 +81,7 @@ def set_up_logging(
 def _escaped(
     _logger: Any, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Text from outside cannot fake a second line; a trace keeps its lines, each escaped."""
+    """Escape every text, so that none can fake a second line; a trace keeps its lines."""
     for name, value in event.items():
         if isinstance(value, str):
             if name == "exception":

@@ -1,4 +1,4 @@
-"""Keeps secrets out of every log line, whoever wrote it."""
+"""Keeps secrets out of every log line, those of other libraries included."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _SHORTEST = 6
 
 
 class Redactor:
-    """Replaces the values of secrets: by name, by the shape they have on the wire, by value.
+    """Replaces secrets, found by the field's name, by their form on the wire, or by their value.
 
     Args:
-        secrets: Values known to be secret, for instance from the settings; short ones are left
-            out, because they would blank out ordinary words.
+        secrets: Values known to be secret, for instance from the settings. Short ones are
+            ignored, because they would hide ordinary words.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -43,13 +43,13 @@ class Redactor:
             self._known.add(secret)
 
     def known(self, text: str) -> str:
-        """The text without the values that are known: for words that speak of secrets."""
+        """Return the text without known secret values; names like `token=` are left alone."""
         for secret in self._known:
             text = text.replace(secret, REDACTED)
         return text
 
     def text(self, text: str) -> str:
-        """The text without secrets."""
+        """Return the text without secrets, found by value or by form."""
         text = self.known(text)
         return _SECRET_VALUES.sub(lambda found: found["name"] + REDACTED, text)
 
