@@ -78,7 +78,7 @@ class BotRuntime(msgspec.Struct, kw_only=True):
 
     async def wait_idle(self) -> None:
         """Return when no event is due."""
-        await self.dispatcher.feeder.wait_idle()
+        await self.dispatcher.inbox_reader.wait_idle()
 
     async def stop(self, drain_s: float | None = None) -> None:
         """Stop intake, let handlers finish until the deadline, give the lease back; once."""

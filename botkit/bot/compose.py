@@ -247,7 +247,7 @@ def _acting(run: _Run, opened: _Opened) -> tuple[HandlerParts, Dispatcher]:
     """Make what runs handlers and sends what they ask for."""
 
     def look_again() -> None:
-        dispatcher.feeder.rescan()
+        dispatcher.inbox_reader.rescan()
 
     parts = handler_parts(
         run.plan,
@@ -306,7 +306,7 @@ def _login_parts(
         "tokens": x.keeper.run,
         "pairs": x.keeper.pairs.run,
         "logins": lambda: opened.logins.run(
-            x.sender, hearing.inbox, dispatcher.feeder.rescan, hearing.listening.poke
+            x.sender, hearing.inbox, dispatcher.inbox_reader.rescan, hearing.listening.poke
         ),
         "budget": x.budget.run,
     }
@@ -334,4 +334,4 @@ async def _take_over_changes(run: _Run, running: BotRuntime) -> None:
     await renew_the_vault(run.settings, run.store, running.x.keeper.around.vault)
     await running.x.keeper.reload()
     await running.newcomers.look()
-    running.dispatcher.feeder.rescan()
+    running.dispatcher.inbox_reader.rescan()

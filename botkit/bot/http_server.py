@@ -148,7 +148,7 @@ async def _connect_routes(
         except StateError as error:
             _log.error("account.not_joined", account=login.account.username, why=str(error))
             return "could not take the account up just now: tell its operator to restart it"
-        running.dispatcher.feeder.rescan()
+        running.dispatcher.inbox_reader.rescan()
         refusal = running.newcomers.refusal(login.account.id)
         return f"does not act for it: {refusal}" if refusal else "acts for it from now on"
 

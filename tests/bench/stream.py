@@ -173,10 +173,10 @@ class _Parts:
         """Until all events are done, and their marks are stored."""
         for work in self.dispatcher.tasks:
             self.tasks.start(work, "dispatcher")
-        await self.dispatcher.feeder.wait_idle()
+        await self.dispatcher.inbox_reader.wait_idle()
         self.tasks.start(self._stream.run(), "stream")
         await self._all_seen.wait()
-        await self.dispatcher.feeder.wait_idle()
+        await self.dispatcher.inbox_reader.wait_idle()
 
 
 class _Listener:

@@ -175,7 +175,7 @@ class _Run:
             entropy=self._x.entropy,
             given=self._values,
             deadlines=deadlines,
-            ride=lambda _, end: self._ends.append(end),
+            store_soon=lambda _, end: self._ends.append(end),
             later=_never,
             redact=Redactor().text,
             on_ended=self._ended.append,

@@ -21,7 +21,7 @@ from botkit.runtime.dispatch.done_batch import DoneBatch
 from botkit.runtime.dispatch.inbox_reader import InboxReader
 from botkit.runtime.dispatch.runs import Runs
 from botkit.runtime.dispatch.workers import Deadlines, Slot
-from botkit.runtime.intake.enrichment import Completion, is_incomplete
+from botkit.runtime.intake.enrichment import Enrichment, is_incomplete
 from botkit.runtime.intake.lanes import Lanes
 from botkit.waiting.events import event_or_timeout
 
@@ -93,38 +93,38 @@ class Dispatcher:
         self._ready = asyncio.Event()
         self._settled = asyncio.Event()
         self._deadlines = Deadlines(services.clock, on_lost=self._replace)
-        self.feeder = InboxReader(
+        self.inbox_reader = InboxReader(
             store=services.store,
             clock=services.clock,
             take=self._take,
             capacity=capacity,
             crowd=slots * _HELD_SLOTS,
         )
-        self.rides = self._rides()
-        self.completion = self._completion(services, lookup, entropy)
+        self.done_batch = self._make_done_batch()
+        self.enrichment = self._make_enrichment(services, lookup, entropy)
         self._runs = Runs(
             wiring=wiring,
             services=services,
             entropy=entropy,
             given=given,
             deadlines=self._deadlines,
-            ride=self.rides.add,
-            later=self.feeder.later,
+            store_soon=self.done_batch.add,
+            later=self.inbox_reader.later,
             redact=redact,
             on_ended=on_ended,
         )
 
-    def _rides(self) -> DoneBatch:
+    def _make_done_batch(self) -> DoneBatch:
         return DoneBatch(
             clock=self._clock,
             commit=self._store_ends,
-            held=lambda: 0 if self._stopping else self.feeder.held,
-            stored=self.feeder.release,
+            held=lambda: 0 if self._stopping else self.inbox_reader.held,
+            stored=self.inbox_reader.release,
             settled=self._check_settled,
         )
 
-    def _completion(self, services: Services, lookup: Lookup, entropy: Entropy) -> Completion:
-        return Completion(
+    def _make_enrichment(self, services: Services, lookup: Lookup, entropy: Entropy) -> Enrichment:
+        return Enrichment(
             lookup=lookup,
             store=services.store,
             clock=services.clock,
@@ -132,7 +132,7 @@ class Dispatcher:
             fence=services.fence,
             ready=self._completed,
             gone=self._gone,
-            later=self.feeder.later,
+            later=self.inbox_reader.later,
         )
 
     @property
@@ -144,20 +144,20 @@ class Dispatcher:
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
         """What must run beside the workers for the dispatcher to work."""
         return [
-            self.feeder.run(),
-            self.completion.run(),
+            self.inbox_reader.run(),
+            self.enrichment.run(),
             self._start_handlers(),
-            self.rides.run(),
+            self.done_batch.run(),
             self._deadlines.run(self._slots),
         ]
 
     def offer(self, jobs: Iterable[Job]) -> None:
         """Handle these, or leave them in the store until there is room."""
-        self.feeder.offer(jobs)
+        self.inbox_reader.offer(jobs)
 
     def starts_at_once(self, account_id: str, lanes: Sequence[str]) -> Sequence[bool]:
         """For new events in these lanes: whether the handler would start right away."""
-        if self._stopping or self.feeder.overflowed:
+        if self._stopping or self.inbox_reader.overflowed:
             return [False] * len(lanes)
         room = self._free - self._lanes.ready
         taken: set[str] = set()
@@ -174,13 +174,13 @@ class Dispatcher:
     async def let_catch_up(self) -> None:
         """Return when there is room again, after a moment at the latest.
 
-        Handlers that are about to start go first: the ends of those that do not wait for anything
-        ride in the commit that comes next.
+        Handlers that are about to start go first: the ends of those that wait for nothing are
+        stored by the commit that comes next.
         """
         if self._free and self._lanes.ready:
             for _ in range(_TURNS):
                 await self._clock.sleep(0)
-        await self.feeder.let_catch_up()
+        await self.inbox_reader.let_catch_up()
 
     async def stop(self, drain_s: float) -> list[str]:
         """Start nothing more, let handlers run for that long, then cancel them.
@@ -189,7 +189,7 @@ class Dispatcher:
         handler did not finish are due again at the next start.
         """
         self._stopping = True
-        self.rides.hurry()
+        self.done_batch.hurry()
         await self._until_settled(drain_s)
         self._runs.stopping = True
         for slot in self.running:
@@ -216,7 +216,7 @@ class Dispatcher:
         job.blocked = not job.marked and job.event is not None and is_incomplete(job.event)
         self._lanes.put(job)
         if job.blocked:
-            self.completion.add(job)
+            self.enrichment.add(job)
         else:
             self._ready.set()
 
@@ -227,9 +227,9 @@ class Dispatcher:
     def _gone(self, job: Job) -> None:
         """The job waits in the store, or has ended, without having been run."""
         self._lanes.leave(job)
-        self.feeder.release(job)
+        self.inbox_reader.release(job)
         self._ready.set()
-        self.rides.hurry()
+        self.done_batch.hurry()
 
     async def _start_handlers(self) -> None:
         while True:
@@ -250,7 +250,7 @@ class Dispatcher:
     async def _mark(self, seqs: list[int]) -> None:
         if not seqs:
             return
-        self.rides.hurry()
+        self.done_batch.hurry()
         await self._runs.outage.outlast(
             lambda: self._store.events.mark_running(seqs, fence=self._fence())
         )
@@ -275,7 +275,7 @@ class Dispatcher:
                 self._wake_one()
             slot.job = job
             try:
-                rides = await self._runs.run(job, slot)
+                batched = await self._runs.run(job, slot)
             except asyncio.CancelledError:
                 if slot.lost:
                     return
@@ -284,7 +284,7 @@ class Dispatcher:
                 self._check_settled()
                 raise
             slot.job = None
-            self._leave(job, rides=rides)
+            self._leave(job, batched=batched)
 
     async def _rest(self) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -312,15 +312,15 @@ class Dispatcher:
         self._slots.append(slot := Slot())
         slot.task = self._spawn(self._work(slot))
 
-    def _leave(self, job: Job, *, rides: bool) -> None:
+    def _leave(self, job: Job, *, batched: bool) -> None:
         self._free += 1
         self._lanes.leave(job)
-        if not rides:
-            self.feeder.release(job)
+        if not batched:
+            self.inbox_reader.release(job)
         if self._lanes.ready:
             self._ready.set()
         if not self._marked:
-            self.rides.hurry_if_due()
+            self.done_batch.hurry_if_due()
         if self._stopping:
             self._check_settled()
 
@@ -331,7 +331,7 @@ class Dispatcher:
         job, slot.job = slot.job, None
         assert job is not None
         await self._runs.time_out(job, slot)
-        self._leave(job, rides=False)
+        self._leave(job, batched=False)
 
     async def _store_ends(self, ends: Sequence[RunEnd]) -> None:
         await self._runs.outage.outlast(
@@ -339,7 +339,7 @@ class Dispatcher:
         )
 
     def _check_settled(self) -> None:
-        if not (self.running or self.rides.busy):
+        if not (self.running or self.done_batch.busy):
             self._settled.set()
 
     async def _until_settled(self, seconds: float) -> None:

@@ -1,6 +1,7 @@
-"""The ends of events that changed nothing else: they ride in a commit that is made anyway.
+"""Stores the ends of events that changed nothing else, many at a time.
 
-Nobody waits for such a done mark, so it need not have a commit of its own while others are made.
+No caller waits for such an end, so it is stored in the next commit that is made for something
+else, and has a commit of its own only if none comes soon.
 Source: docs/explanation/requirements.md, "Intake"; row A2 of `make bench`.
 """
 
@@ -33,8 +34,8 @@ class DoneBatch:
 
     Args:
         commit: Stores ends in a commit of their own; waits as long as the store cannot be used.
-        held: How many events are held, those that ride included.
-        stored: Told of each event whose end is stored.
+        held: Returns how many events are held, those whose ends are gathered here included.
+        stored: Called with each event whose end is stored.
         settled: Called when ends have been stored.
     """
 
@@ -52,7 +53,7 @@ class DoneBatch:
         self._held = held
         self._stored = stored
         self._settled = settled
-        self._riding: list[tuple[Job, RunEnd]] = []
+        self._ends: list[tuple[Job, RunEnd]] = []
         self._commits = 0
         self._added = asyncio.Event()
         self._now = asyncio.Event()
@@ -60,38 +61,41 @@ class DoneBatch:
     @property
     def busy(self) -> bool:
         """Whether an end is not stored yet."""
-        return bool(self._riding or self._commits)
+        return bool(self._ends or self._commits)
 
     def add(self, job: Job, finish: RunEnd) -> None:
         """Store this end with others, soon."""
-        self._riding.append((job, finish))
+        self._ends.append((job, finish))
         self._added.set()
-        if len(self._riding) == _MOST:
+        if len(self._ends) == _MOST:
             self._now.set()
 
     def hurry(self) -> None:
-        """Another commit is about to be made, or nothing is worth waiting for."""
+        """Stop waiting: another commit is about to be made, or nothing is worth waiting for."""
         self._now.set()
 
     def hurry_if_due(self) -> None:
-        """Do not wait when nothing else runs, nor for more than belong in a commit."""
-        if len(self._riding) >= min(self._held(), _MOST):
+        """Stop waiting if nothing else runs, or if there are enough ends for a commit."""
+        if len(self._ends) >= min(self._held(), _MOST):
             self._now.set()
 
     @contextlib.contextmanager
-    def along(self) -> Generator[list[RunEnd]]:
-        """The ends that ride in the commit made in this block; it fails for them as well."""
-        riding, self._riding = self._riding, []
+    def join_commit(self) -> Generator[list[RunEnd]]:
+        """Yield the ends that the commit made in this block stores too.
+
+        If the block fails they are kept for the next commit.
+        """
+        ends, self._ends = self._ends, []
         self._commits += 1
         try:
-            yield [finish for _, finish in riding]
+            yield [finish for _, finish in ends]
         except BaseException:
-            self._riding[:0] = riding
+            self._ends[:0] = ends
             self._added.set()
             raise
         finally:
             self._commits -= 1
-        for job, _ in riding:
+        for job, _ in ends:
             self._stored(job)
         self._settled()
 
@@ -99,12 +103,12 @@ class DoneBatch:
         """Store what found no other commit, until cancelled."""
         while True:
             self._added.clear()
-            if not self._riding:
+            if not self._ends:
                 await self._added.wait()
                 continue
             await self._wait()
-            if self._riding:
-                with self.along() as finishes:
+            if self._ends:
+                with self.join_commit() as finishes:
                     await self._commit(finishes)
 
     async def _wait(self) -> None:

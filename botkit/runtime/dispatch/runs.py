@@ -103,7 +103,7 @@ class Runs:
 
     Args:
         given: For an account, the values that handlers may ask for by exact type.
-        ride: Takes the end of an event that changed nothing else; it is stored with others.
+        store_soon: Takes the end of an event that changed nothing else, to store it with others.
         later: Told when something in the store becomes due.
         redact: Takes secrets out of a trace.
         on_ended: Told of every run that ended.
@@ -117,7 +117,7 @@ class Runs:
         entropy: Entropy,
         given: Callable[[str], Mapping[Any, Any]],
         deadlines: Deadlines,
-        ride: Callable[[Job, RunDone], None],
+        store_soon: Callable[[Job, RunDone], None],
         later: Callable[[datetime], None],
         redact: Callable[[str], str],
         on_ended: Callable[[Ended], None] | None = None,
@@ -130,7 +130,7 @@ class Runs:
         self._entropy = entropy
         self._given = given
         self._deadlines = deadlines
-        self._ride = ride
+        self._store_soon = store_soon
         self._later = later
         self._redact = redact
         self._on_ended = on_ended
@@ -139,7 +139,9 @@ class Runs:
         """Set when cancellations are the runtime's, not a handler's own."""
 
     async def run(self, job: Job, slot: Slot) -> bool:
-        """Handle the event and record how that ended; True when its end rides with others.
+        """Handle the event and record how that ended.
+
+        Return True if its end is stored later, with others.
 
         Raises:
             CancelledError: The runtime stops, or gave the slot up; nothing was recorded.
@@ -148,7 +150,7 @@ class Runs:
         again = 0
         while True:
             try:
-                rides = await self._handle(job, slot)
+                batched = await self._handle(job, slot)
             except LeaseLost:
                 raise
             except Conflict as problem:
@@ -168,7 +170,7 @@ class Runs:
             else:
                 if again:  # an event that needed no store tells nothing of it
                     self.outage.end()
-                return rides
+                return batched
 
     async def bury(
         self, job: Job, *, reason: str, handler: str = "", error: BaseException | None = None
@@ -206,9 +208,9 @@ class Runs:
         if leaver:
             return await self._opt_out(job, leaver)
         for candidate in self._wiring.candidates(event):
-            rides = await self._give(job, event, candidate, slot)
-            if rides is not None:
-                return rides
+            batched = await self._give(job, event, candidate, slot)
+            if batched is not None:
+                return batched
         return self._finished(job, "no handler")
 
     async def _opt_out(self, job: Job, user_id: str) -> bool:
@@ -274,7 +276,7 @@ class Runs:
     def _finished(
         self, job: Job, note: str, *, handler: str = "", returned: object = None
     ) -> bool:
-        self._ride(job, RunDone(seq=job.seq, note=note))
+        self._store_soon(job, RunDone(seq=job.seq, note=note))
         if self._on_ended is not None:
             self._tell(job, "done", handler=handler, note=note, returned=returned)
         return True

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from botkit.ports import Clock, Entropy, Store
     from botkit.runtime.intake.lanes import Job
 
-__all__ = ["Completion", "Lookup", "is_incomplete"]
+__all__ = ["Enrichment", "Lookup", "is_incomplete"]
 
 _log = structlog.get_logger(__name__)
 
@@ -59,7 +59,7 @@ class Lookup(Protocol):
         ...
 
 
-class Completion:
+class Enrichment:
     """Looks up what events lack and gives the completed events back.
 
     Args:

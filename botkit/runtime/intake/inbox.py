@@ -49,7 +49,7 @@ class Taker(Protocol):
         ...
 
     @property
-    def rides(self) -> DoneBatch:
+    def done_batch(self) -> DoneBatch:
         """The ends that want to be stored with what is recorded."""
         ...
 
@@ -122,7 +122,7 @@ class Inbox:
         # One delivery is recorded in the order in which its events happened.
         ordered = sorted(map(_from_outside, events), key=_when)
         rows = self._rows(ordered, account_id, source)
-        with self._taker.rides.along() as ends:
+        with self._taker.done_batch.join_commit() as ends:
             seqs = await self._events.append(
                 rows, checkpoint=checkpoint, ends=ends, fence=self._fence()
             )

@@ -297,7 +297,7 @@ class Runtime:
             now = self._clock.monotonic()
             try:
                 await self._look_around()
-                if now >= count_at or self._dispatcher.feeder.overflowed:
+                if now >= count_at or self._dispatcher.inbox_reader.overflowed:
                     count_at = now + _COUNT_EVERY_S
                     await self._count()
                 if now >= look_at:
@@ -318,13 +318,13 @@ class Runtime:
     async def _look_around(self) -> None:
         if await self._store.changed() and self._on_changed is not None:
             await self._on_changed()
-        if self._dispatcher.feeder.has_room:
-            self._dispatcher.feeder.rescan()
+        if self._dispatcher.inbox_reader.has_room:
+            self._dispatcher.inbox_reader.rescan()
 
     async def _try_causes(self) -> None:
         for cause in _CAUSES:
             await self._store.events.unpark(cause)
-        self._dispatcher.feeder.rescan()
+        self._dispatcher.inbox_reader.rescan()
 
     async def _count(self) -> None:
         counts = await self._store.events.counts()

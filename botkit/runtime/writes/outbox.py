@@ -105,7 +105,7 @@ class Outbox:
         self._dry_run = dry_run
         # X's answer does not come again: it is stored, however long that takes.
         self._outage = StoreOutage(_log, "answer to a write", clock=clock)
-        self._flights: dict[str, asyncio.Future[StoredWrite | BaseException]] = {}
+        self._sends: dict[str, asyncio.Future[StoredWrite | BaseException]] = {}
 
     async def perform(self, step: Step) -> StoredWrite:
         """Give the write of this step, CONFIRMED: sent now, or in an earlier run.
@@ -120,16 +120,16 @@ class Outbox:
         """
         if self._dry_run:
             return await self._pretend(step)
-        if step.id not in self._flights:
+        if step.id not in self._sends:
             known = await self._store.writes.get(step.id)
             if known is not None and known.state is WriteState.ABSENT:
                 await self._again(known, known.reason)
             elif known is not None and known.state is not WriteState.QUEUED:
                 return await self._known(known)
             verdict = await self._allowed(step)
-            if step.id not in self._flights:
-                self._launch(step, verdict)
-        outcome = await asyncio.shield(self._flights[step.id])
+            if step.id not in self._sends:
+                self._start_send(step, verdict)
+        outcome = await asyncio.shield(self._sends[step.id])
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
@@ -156,7 +156,7 @@ class Outbox:
                 raise rebuild_refusal(write.reason)
             case WriteState.UNRESOLVED:
                 raise Parked(_waiting(write.id), until=self._in(_HOLD_S))
-            case WriteState.SENDING if write.id not in self._flights:
+            case WriteState.SENDING if write.id not in self._sends:
                 await self._doubt(write, "its answer could not be recorded")
             case _:
                 pass
@@ -183,26 +183,26 @@ class Outbox:
             fence=self._fence(),
         )
 
-    def _launch(self, step: Step, verdict: GuardPass) -> None:
-        self._flights[step.id] = asyncio.get_running_loop().create_future()
-        flight = self._fly(step, verdict)
+    def _start_send(self, step: Step, verdict: GuardPass) -> None:
+        self._sends[step.id] = asyncio.get_running_loop().create_future()
+        send = self._run_send(step, verdict)
         try:
-            self._spawn(flight)
+            self._spawn(send)
         except BaseException:
-            flight.close()
-            del self._flights[step.id]
+            send.close()
+            del self._sends[step.id]
             raise
 
-    async def _fly(self, step: Step, verdict: GuardPass) -> None:
+    async def _run_send(self, step: Step, verdict: GuardPass) -> None:
         """Send, and give the outcome to whoever awaits the step; errors, too, are an outcome."""
         try:
             outcome: StoredWrite | BaseException = await self._send(step, verdict)
         except asyncio.CancelledError:
-            self._flights.pop(step.id).cancel()
+            self._sends.pop(step.id).cancel()
             raise
         except BaseException as error:  # noqa: BLE001 - it is raised where the step is awaited
             outcome = error
-        self._flights.pop(step.id).set_result(outcome)
+        self._sends.pop(step.id).set_result(outcome)
 
     async def _send(self, step: Step, verdict: GuardPass) -> StoredWrite:
         started = self._clock.monotonic()

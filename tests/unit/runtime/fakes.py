@@ -193,7 +193,7 @@ class Bench:
         await self.idle()
 
     async def idle(self) -> None:
-        await self.dispatcher.feeder.wait_idle()
+        await self.dispatcher.inbox_reader.wait_idle()
 
     async def later(self, seconds: float) -> None:
         """Move virtual time on, stopping wherever somebody waits for a time."""

@@ -73,7 +73,7 @@ async def running(
 
         async def on_changed() -> None:
             changes.append(1)
-            bench.dispatcher.feeder.rescan()
+            bench.dispatcher.inbox_reader.rescan()
 
         reports = Reports(store, clock)
         async with bench.tasks as tasks:

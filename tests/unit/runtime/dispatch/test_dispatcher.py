@@ -83,7 +83,7 @@ async def test_what_does_not_fit_into_memory_stays_in_the_store_and_is_handled_i
             async with asyncio.TaskGroup() as group:
                 group.create_task(bot.record(mention(str(n), conversation="one", second=n)))
                 await bot.clock.advance(0.1)
-            assert bot.dispatcher.feeder.held <= 4
+            assert bot.dispatcher.inbox_reader.held <= 4
         assert bot.clock.monotonic() < 2
         gate.open(*(str(n) for n in range(12)))
         await bot.idle()
@@ -122,7 +122,7 @@ async def test_a_parked_event_frees_its_slot_and_runs_when_the_cause_is_gone(
         assert (row.waiting_for, row.attempts) == ("login", 0)
         logins.append("back")
         await bot.store.events.unpark("login")
-        bot.dispatcher.feeder.rescan()
+        bot.dispatcher.inbox_reader.rescan()
         await bot.idle()
     assert bot.outcomes == ["parked", "done"]
 
@@ -413,7 +413,7 @@ async def test_an_event_that_was_about_to_run_at_the_stop_is_not_held_against_it
     tmp_path: Path,
 ) -> None:
     async with bench(tmp_path, wired(Gate()), started=False) as bot:
-        bot.tasks.start(bot.dispatcher.feeder.run(), "feeder")
+        bot.tasks.start(bot.dispatcher.inbox_reader.run(), "inbox_reader")
         await calm(bot)
         await bot.record(mention())
         await bot.dispatcher.stop(0)

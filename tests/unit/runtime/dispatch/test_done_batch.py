@@ -1,4 +1,4 @@
-"""Ends ride in a commit that is made anyway, and none is lost when that commit fails."""
+"""Ends are stored by a commit that is made anyway; none is lost when that commit fails."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Commits:
         self.own: list[list[int]] = []
         self.stored: list[int] = []
         self.settled = 0
-        self.rides = DoneBatch(
+        self.done_batch = DoneBatch(
             clock=self.clock,
             commit=self.commit,
             held=lambda: self.held,
@@ -41,14 +41,14 @@ class Commits:
     def end(self, *seqs: int) -> None:
         for seq in seqs:
             job = Job(seq=seq, account_id=BOT, key=str(seq), kind="mention", lane="l")
-            self.rides.add(job, RunDone(seq=seq))
+            self.done_batch.add(job, RunDone(seq=seq))
 
 
 @asynccontextmanager
 async def running(*, held: int = 9) -> AsyncIterator[Commits]:
     on = Commits(held=held)
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(on.rides.run())
+        task = group.create_task(on.done_batch.run())
         await turns(10)
         yield on
         task.cancel()
@@ -58,12 +58,12 @@ async def test_an_end_rides_in_the_commit_of_another() -> None:
     async with running() as on:
         on.end(1, 2)
         await turns(10)
-        with on.rides.along() as ended:
+        with on.done_batch.join_commit() as ended:
             assert [finish.seq for finish in ended] == [1, 2]
-            assert on.rides.busy
+            assert on.done_batch.busy
             assert on.stored == []
         assert on.stored == [1, 2]
-        assert not on.rides.busy
+        assert not on.done_batch.busy
         await on.clock.advance(1)
         assert on.own == []
 
@@ -80,7 +80,7 @@ async def test_an_end_that_finds_no_commit_gets_its_own_in_a_moment() -> None:
 
 
 def fail(on: Commits, error: type[BaseException]) -> None:
-    with on.rides.along():
+    with on.done_batch.join_commit():
         on.end(3)
         raise error
 
@@ -94,8 +94,8 @@ async def test_ends_whose_commit_fails_are_stored_with_the_next(
     with pytest.raises(error):
         fail(on, error)
     assert on.stored == []
-    assert on.rides.busy
-    with on.rides.along() as ended:
+    assert on.done_batch.busy
+    with on.done_batch.join_commit() as ended:
         assert [finish.seq for finish in ended] == [1, 2, 3]
     assert on.stored == [1, 2, 3]
 
@@ -111,7 +111,7 @@ async def test_a_source_with_more_in_hand_takes_the_last_ends_along() -> None:
     async with running(held=2) as on:
         on.end(1, 2)
         await turns(1)
-        with on.rides.along() as ended:
+        with on.done_batch.join_commit() as ended:
             assert len(ended) == 2
         await turns(10)
         assert on.own == []

@@ -59,7 +59,7 @@ class Setting:
         self.shelf = Shelf()
         self.taken: list[int] = []
         store: Any = type("Store", (), {"events": self.shelf})
-        self.feeder = InboxReader(
+        self.inbox_reader = InboxReader(
             store=store,
             clock=self.clock,
             take=lambda one: self.taken.append(one.seq),
@@ -72,7 +72,7 @@ async def fed(capacity: int = 10, *rows: int) -> AsyncIterator[Setting]:
     setting = Setting(capacity)
     setting.shelf.rows = dict.fromkeys(rows)
     async with asyncio.TaskGroup() as group:
-        running = group.create_task(setting.feeder.run())
+        running = group.create_task(setting.inbox_reader.run())
         await turns()
         yield setting
         running.cancel()
@@ -81,15 +81,15 @@ async def fed(capacity: int = 10, *rows: int) -> AsyncIterator[Setting]:
 async def test_what_was_there_at_the_start_is_read() -> None:
     async with fed(10, 1, 2, 3) as on:
         assert on.taken == [1, 2, 3]
-        assert on.feeder.held == 3
-        assert on.feeder.has_room
-        assert not on.feeder.idle
+        assert on.inbox_reader.held == 3
+        assert on.inbox_reader.has_room
+        assert not on.inbox_reader.idle
 
 
 async def test_what_is_offered_twice_is_held_once() -> None:
     async with fed() as on:
-        on.feeder.offer([job(1), job(1)])
-        on.feeder.rescan()
+        on.inbox_reader.offer([job(1), job(1)])
+        on.inbox_reader.rescan()
         on.shelf.rows[1] = None
         await turns()
     assert on.taken == [1]
@@ -98,17 +98,17 @@ async def test_what_is_offered_twice_is_held_once() -> None:
 async def test_what_does_not_fit_is_read_in_order_when_there_is_room() -> None:
     async with fed(4) as on:
         on.shelf.rows = dict.fromkeys(range(1, 10))
-        on.feeder.offer([job(seq) for seq in range(1, 10)])
+        on.inbox_reader.offer([job(seq) for seq in range(1, 10)])
         assert on.taken == [1, 2, 3, 4]
         for seq in (1, 2):
-            on.feeder.release(job(seq))
+            on.inbox_reader.release(job(seq))
             del on.shelf.rows[seq]
         await turns()
         assert on.taken == [1, 2, 3, 4, 5, 6]
         on.shelf.rows[10] = None
-        on.feeder.offer([job(10)])
+        on.inbox_reader.offer([job(10)])
         for seq in range(3, 11):
-            on.feeder.release(job(seq))
+            on.inbox_reader.release(job(seq))
             on.shelf.rows.pop(seq, None)
             await turns()
     assert on.taken == list(range(1, 11))
@@ -116,34 +116,34 @@ async def test_what_does_not_fit_is_read_in_order_when_there_is_room() -> None:
 
 async def test_a_source_is_let_wait_a_moment_when_memory_is_nearly_full() -> None:
     async with fed(8) as on:
-        on.feeder.offer([job(seq) for seq in range(1, 6)])
-        await on.feeder.let_catch_up()
-        on.feeder.offer([job(6)])
+        on.inbox_reader.offer([job(seq) for seq in range(1, 6)])
+        await on.inbox_reader.let_catch_up()
+        on.inbox_reader.offer([job(6)])
         async with asyncio.TaskGroup() as group:
-            waiting = group.create_task(on.feeder.let_catch_up())
+            waiting = group.create_task(on.inbox_reader.let_catch_up())
             await turns()
             for seq in range(1, 4):
-                on.feeder.release(job(seq))
+                on.inbox_reader.release(job(seq))
             await turns()
             assert not waiting.done()
-            on.feeder.release(job(4))
+            on.inbox_reader.release(job(4))
         assert on.clock.monotonic() == 0
 
 
 async def test_a_source_never_waits_for_slow_handlers() -> None:
     async with fed(8) as on:
-        on.feeder.offer([job(seq) for seq in range(1, 9)])
+        on.inbox_reader.offer([job(seq) for seq in range(1, 9)])
         async with asyncio.TaskGroup() as group:
-            group.create_task(on.feeder.let_catch_up())
+            group.create_task(on.inbox_reader.let_catch_up())
             await on.clock.advance(0.05)
-        assert on.feeder.held == 8
-        assert not on.feeder.overflowed
-        await on.feeder.let_catch_up()
+        assert on.inbox_reader.held == 8
+        assert not on.inbox_reader.overflowed
+        await on.inbox_reader.let_catch_up()
         for seq in range(1, 9):
-            on.feeder.release(job(seq))
-        on.feeder.offer([job(seq) for seq in range(9, 17)])
+            on.inbox_reader.release(job(seq))
+        on.inbox_reader.offer([job(seq) for seq in range(9, 17)])
         async with asyncio.TaskGroup() as group:
-            waiting = group.create_task(on.feeder.let_catch_up())
+            waiting = group.create_task(on.inbox_reader.let_catch_up())
             await turns()
             assert not waiting.done()
             await on.clock.advance(0.05)
@@ -159,15 +159,15 @@ async def test_a_reading_of_many_pages_brings_everything_once() -> None:
 async def test_what_ended_while_it_was_read_is_not_taken_again() -> None:
     async with fed() as on:
         on.shelf.rows[1] = None
-        on.feeder.offer([job(1)])
+        on.inbox_reader.offer([job(1)])
         on.shelf.open.clear()
-        on.feeder.rescan()
+        on.inbox_reader.rescan()
         await turns()
-        on.feeder.release(job(1))
+        on.inbox_reader.release(job(1))
         del on.shelf.rows[1]
-        assert not on.feeder.idle
+        assert not on.inbox_reader.idle
         on.shelf.open.set()
-        await on.feeder.wait_idle()
+        await on.inbox_reader.wait_idle()
     assert on.taken == [1]
 
 
@@ -175,15 +175,15 @@ async def test_what_comes_while_it_is_read_is_not_left_behind() -> None:
     async with fed(1, 1, 2) as on:
         assert on.taken == [1]
         on.shelf.open.clear()
-        on.feeder.release(job(1))
+        on.inbox_reader.release(job(1))
         del on.shelf.rows[1]
         await turns()
-        on.feeder.offer([job(3)])
+        on.inbox_reader.offer([job(3)])
         on.shelf.rows[3] = None
         on.shelf.open.set()
         await turns()
         assert on.taken == [1, 2]
-        on.feeder.release(job(2))
+        on.inbox_reader.release(job(2))
         del on.shelf.rows[2]
         await turns()
     assert on.taken == [1, 2, 3]
@@ -194,12 +194,12 @@ async def test_a_reading_that_is_cut_off_is_made_again() -> None:
     setting.shelf.rows[1] = None
     setting.shelf.open.clear()
     async with asyncio.TaskGroup() as group:
-        running = group.create_task(setting.feeder.run())
+        running = group.create_task(setting.inbox_reader.run())
         await turns()
         running.cancel()
     setting.shelf.open.set()
     async with asyncio.TaskGroup() as group:
-        running = group.create_task(setting.feeder.run())
+        running = group.create_task(setting.inbox_reader.run())
         await turns()
         running.cancel()
     assert setting.taken == [1]
@@ -209,8 +209,8 @@ async def test_what_becomes_due_later_is_read_at_its_time() -> None:
     async with fed() as on:
         soon = on.clock.now() + timedelta(seconds=5)
         on.shelf.rows[1] = soon
-        on.feeder.later(soon)
-        on.feeder.later(soon + timedelta(seconds=50))
+        on.inbox_reader.later(soon)
+        on.inbox_reader.later(soon + timedelta(seconds=50))
         await on.clock.advance(4)
         assert on.taken == []
         await on.clock.advance(1)
@@ -220,7 +220,7 @@ async def test_what_becomes_due_later_is_read_at_its_time() -> None:
 async def test_what_is_due_already_is_read_at_once() -> None:
     async with fed() as on:
         on.shelf.rows[1] = None
-        on.feeder.later(on.clock.now())
+        on.inbox_reader.later(on.clock.now())
         await turns()
     assert on.taken == [1]
 
@@ -229,10 +229,10 @@ async def test_a_time_learned_while_a_page_is_read_is_not_forgotten() -> None:
     setting = Setting(10)
     setting.shelf.open.clear()
     async with asyncio.TaskGroup() as group:
-        running = group.create_task(setting.feeder.run())
+        running = group.create_task(setting.inbox_reader.run())
         await turns()
         soon = setting.clock.now() + timedelta(seconds=5)
-        setting.feeder.later(soon)
+        setting.inbox_reader.later(soon)
         setting.shelf.rows[1] = soon
         setting.shelf.open.set()
         await setting.clock.advance(6)
@@ -244,7 +244,7 @@ async def test_the_wall_clock_may_jump_over_a_time() -> None:
     async with fed() as on:
         far = on.clock.now() + timedelta(days=2)
         on.shelf.rows[1] = far
-        on.feeder.later(far)
+        on.inbox_reader.later(far)
         await turns()
         on.clock.set(far)
         await on.clock.advance(61)
@@ -261,11 +261,11 @@ async def test_another_processs_times_are_noticed() -> None:
 async def test_idle_is_told_to_all_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     async with fed(10, 1, 2) as on:
         async with asyncio.TaskGroup() as group:
-            waiting = [group.create_task(on.feeder.wait_idle()) for _ in range(2)]
+            waiting = [group.create_task(on.inbox_reader.wait_idle()) for _ in range(2)]
             await turns()
-            on.feeder.release(job(1))
+            on.inbox_reader.release(job(1))
             await turns()
             assert not any(task.done() for task in waiting)
             on.shelf.rows.clear()
-            on.feeder.release(job(2))
-        assert on.feeder.idle
+            on.inbox_reader.release(job(2))
+        assert on.inbox_reader.idle

@@ -35,7 +35,7 @@ class Heap:
     def __init__(self) -> None:
         self.jobs: list[Job] = []
         self.stored: list[Job] = []
-        self.rides = DoneBatch(
+        self.done_batch = DoneBatch(
             clock=VirtualClock(),
             commit=self.never,
             held=lambda: 0,

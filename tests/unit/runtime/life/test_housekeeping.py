@@ -78,14 +78,14 @@ async def test_while_much_is_held_the_inbox_is_not_read_again(
 ) -> None:
     looks: list[bool] = []
     async with running(tmp_path, wired(Gate()), hears_changes=False) as alive:
-        feeder = alive.bench.dispatcher.feeder
-        monkeypatch.setattr(feeder, "rescan", lambda: looks.append(feeder.has_room))
+        inbox_reader = alive.bench.dispatcher.inbox_reader
+        monkeypatch.setattr(inbox_reader, "rescan", lambda: looks.append(inbox_reader.has_room))
         await alive.clock.at_rest()
         await alive.runtime._look_around()
         assert looks[-1:] == [True]
         await alive.bench.record(*(mention(str(n), conversation=str(n)) for n in range(70)))
         await alive.clock.at_rest()
-        assert not feeder.has_room
+        assert not inbox_reader.has_room
         looks.clear()
         await alive.runtime._look_around()
     assert looks == []

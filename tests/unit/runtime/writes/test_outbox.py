@@ -152,7 +152,7 @@ async def test_one_text_side_by_side_is_sent_once(office: Office) -> None:
 async def test_no_lock_is_kept_for_what_is_over(office: Office) -> None:
     await asyncio.gather(*(office.outbox.perform(post_step(f"text {n}", n=n)) for n in range(5)))
     assert len(office.guard._lock) == 0
-    assert office.outbox._flights == {}
+    assert office.outbox._sends == {}
 
 
 async def test_a_refusal_of_the_guard_is_raised_again_though_the_reason_is_gone(

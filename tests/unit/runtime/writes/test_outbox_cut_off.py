@@ -122,7 +122,7 @@ async def test_a_send_that_is_cut_off_at_the_end_is_marked(office: Office) -> No
         await handler
     row = await office.row(step)
     assert (row.state, row.reason) == (WriteState.UNCERTAIN, "cut off while it was being sent")
-    assert office.outbox._flights == {}
+    assert office.outbox._sends == {}
 
 
 async def test_a_fault_of_our_own_while_sending_is_an_unknown_outcome(office: Office) -> None:
@@ -247,7 +247,7 @@ async def test_a_send_that_cannot_start_leaves_nothing_behind(office: Office) ->
     office.outbox._spawn = closed
     with pytest.raises(RuntimeError, match="shutting down"):
         await office.outbox.perform(reply_step())
-    assert office.outbox._flights == {}
+    assert office.outbox._sends == {}
     assert await office.store.writes.listing() == []
 
 
