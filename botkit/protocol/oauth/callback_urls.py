@@ -1,7 +1,7 @@
 """X's rules for callback URLs, each by its name, checked before a browser opens.
 
 X compares the `redirect_uri` of a login with the callback URLs of the app letter by letter, and
-says little when it does not like one. What can be told beforehand is told here.
+says little if it refuses one. These checks find beforehand all that can be found.
 
 Source: X API docs, "Callback URLs" and "Apps"; RFC 6749 section 3.1.2; RFC 8252 sections 7.3, 8.3.
 """
@@ -49,9 +49,9 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Problem(Struct, frozen=True, kw_only=True, gc=False):
-    """What is wrong with a callback URL: the rule's name, what it says, what to do.
+    """A problem of a callback URL: the rule's name, the cause and the cure.
 
-    `fatal` problems make a login impossible; the others are what often goes wrong.
+    `fatal` problems make a login impossible; the others are frequent mistakes.
     """
 
     rule: str
@@ -61,7 +61,7 @@ class Problem(Struct, frozen=True, kw_only=True, gc=False):
 
 
 def check_redirect_uri(uri: str) -> list[Problem]:
-    """Everything that the rules say about one callback URL, the fatal problems first.
+    """Return the problems of one callback URL, the fatal ones first.
 
     The rules, by name: `plain-ascii`, `absolute`, `scheme-refused`, `no-fragment`, `no-user`,
     `port`, `loopback-literal`, `https-in-production`, `no-answer-parameters`; not fatal are
@@ -92,7 +92,7 @@ def check_redirect_uri(uri: str) -> list[Problem]:
 
 
 def check_registered(uri: str, registered: Sequence[str]) -> list[Problem]:
-    """What is wrong with the app's list of callback URLs for this one.
+    """Return the problems of the app's list of callback URLs for this one.
 
     `registered` is the list in X's console, as a person copied it. The rules, by name:
     `at-most-10`, `exact-match`.
@@ -121,10 +121,10 @@ def check_registered(uri: str, registered: Sequence[str]) -> list[Problem]:
 
 
 def is_callback(address: str, redirect_uri: str) -> bool:
-    """Whether an address is where this callback URL leads, whatever follows in its query.
+    """Return True if an address is this callback URL, with any query.
 
-    What a browser changes unseen is no difference: capitals in scheme and host, the default port,
-    and a path that is left out.
+    Changes that browsers make count as equal: capitals in scheme and host, the default port, and
+    an empty path.
     """
     try:
         return _place(address) == _place(redirect_uri)
@@ -133,7 +133,7 @@ def is_callback(address: str, redirect_uri: str) -> bool:
 
 
 def loopback_address(uri: str) -> tuple[str, int, str]:
-    """Host, port and path to listen on for this callback URL: `("127.0.0.1", 8765, "/callback")`.
+    """Return host, port and path to listen on, as in `("127.0.0.1", 8765, "/callback")`.
 
     Raises:
         ConfigError: The URL breaks a rule, or is not one that this machine can listen on: http
@@ -221,7 +221,7 @@ def _shape(parts: urllib.parse.SplitResult) -> Iterator[Problem]:
 
 
 def _exactness(parts: urllib.parse.SplitResult, uri: str) -> Iterator[Problem]:
-    """What a browser or a console changes unseen, so that the letters differ."""
+    """Yield a problem if a browser or a console changes the URL, so that the letters differ."""
     reasons: list[str] = []
     if parts.scheme in _DEFAULT_PORTS and not parts.path:
         reasons.append("it has no path, and browsers add a slash")

@@ -1,4 +1,4 @@
-"""Invitation links: what stands in one, and how it is read before any store is asked.
+"""Make invitation links, and read one before any store is asked.
 
 A link carries the invitation's id, a secret and a tag that only the deployment's vault key makes.
 A link that was made up, altered or cut is refused by its tag alone; the store then knows the
@@ -42,7 +42,7 @@ CALLBACK_PATH = "/connect/callback"
 INVITATION = "invitation"
 """The parameter of the link and the field of the form that carry the token."""
 PURPOSE = "invitation"
-"""What the vault signs a link for."""
+"""The purpose for which the vault signs a link."""
 SECRET_BYTES = 32
 ID_BYTES = 6
 _VERSION = b"\x01"
@@ -53,39 +53,39 @@ _MOST_FIELDS = 16
 
 
 class Presented(Struct, frozen=True, gc=False):
-    """What a link with a true tag says: which invitation, and its secret."""
+    """The content of a link with a true tag: the invitation's id, and its secret."""
 
     id: str
     secret: bytes
 
     def opens(self, known_hash: bytes) -> bool:
-        """Whether the secret is the one that was kept as this hash; in constant time."""
+        """Return True if this is the hash of the secret; compared in constant time."""
         return hmac.compare_digest(secret_hash(self.secret), known_hash)
 
 
 def callback_url(public_url: str) -> str:
-    """The redirect URI to register in X's console, for the server's public address."""
+    """Return the redirect URI to register in X's console, for the server's public address."""
     return public_url + CALLBACK_PATH
 
 
 def invitation_link(public_url: str, token: str) -> str:
-    """The address that the operator hands out."""
+    """Return the address that the operator hands out."""
     return f"{public_url}{CONNECT_PATH}?{urllib.parse.urlencode({INVITATION: token})}"
 
 
 def secret_hash(secret: bytes) -> bytes:
-    """What is kept of a secret; it is of 32 random bytes, so that no slow hash is needed."""
+    """Return the stored hash of a secret; 32 random bytes need no slow hash."""
     return hashlib.sha256(b"botkit invitation\0" + secret).digest()
 
 
 def make_token(invitation_id: str, secret: bytes, sign: Callable[[bytes], bytes]) -> str:
-    """The token of a link; `invitation_id` is twelve hexadecimal digits."""
+    """Return the token of a link; `invitation_id` is twelve hexadecimal digits."""
     payload = _VERSION + bytes.fromhex(invitation_id) + secret
     return _encode(payload + sign(payload))
 
 
 def read_token(token: str, verify: Callable[[bytes, bytes], bool]) -> Presented:
-    """What stands in a token; `verify` is given what was signed, and the tag.
+    """Return the content of a token; `verify` takes the signed bytes and the tag.
 
     Raises:
         InvitationRefused: It was made up, altered or cut: the tag is not one of ours.
@@ -98,7 +98,7 @@ def read_token(token: str, verify: Callable[[bytes, bytes], bool]) -> Presented:
 
 
 def read_query(query: str) -> str:
-    """The token in a link's query or a form's body; what a chat program adds is left aside.
+    """Return the token in a link's query or a form's body; other parameters are ignored.
 
     Raises:
         InvitationRefused: There is none, or more than one.
@@ -116,7 +116,7 @@ def read_query(query: str) -> str:
 
 
 def fingerprint(text: str) -> str:
-    """Ten digits that tell one link from another in a log, and open nothing."""
+    """Return ten digits that tell one link from another in a log, and open nothing."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:10]
 
 
@@ -133,7 +133,7 @@ def _encode(raw: bytes) -> str:
 
 
 def _decode(token: str) -> bytes:
-    """The token's bytes, none when it is not written as one is; there is one way to write it."""
+    """Return the token's bytes; b"" if it is not written in the only valid way."""
     if len(token) > _LONGEST_TOKEN or not token.isascii():
         return b""
     try:

@@ -1,7 +1,7 @@
-"""What can be seen of an app's keys without asking X: what no key can hold, and what looks odd.
+"""Look at an app's keys without X: for text that no key can hold, and for odd shapes.
 
-X names no format, so a shape is a hint and X's answer the proof. Sure is only what cannot be sent
-or cannot be so: quotes, blanks, and the same text for two different things.
+X documents no format, so a shape is a hint, and X's answer is the proof. Sure mistakes are quotes,
+blanks, and the same text for two different keys.
 
 Source: docs/explanation/x-facts.md, 2.17, 3.2 and 5.1; shapes as X's pages show them.
 """
@@ -23,7 +23,7 @@ FIELDS = ("client_id", "client_secret", "api_key", "api_secret", "bearer_token")
 """The settings of an app that hold keys."""
 
 _BEARER = "AAAA"
-"""How an app's bearer token begins. Source: X API docs, "Application-only", sample answer."""
+"""The start of an app's bearer token. Source: X API docs, "Application-only", sample answer."""
 _ACCESS_TOKEN = re.compile(r"[0-9]{5,20}-[0-9A-Za-z]{20,}", re.ASCII)
 """A user's id and a text. Source: X API docs, "Creating a signature", sample token."""
 _SCHEME = re.compile(r"(bearer|basic|oauth)\s", re.IGNORECASE)
@@ -39,7 +39,7 @@ class Oddity(Struct, frozen=True, kw_only=True, gc=False):
 
 
 def look_at(keys: Mapping[str, str]) -> list[Oddity]:
-    """What is odd about the keys that are set; names fields and never quotes a value."""
+    """Return the oddities of the keys that are set; they name fields and never quote a value."""
     given = {name: keys[name] for name in FIELDS if keys.get(name)}
     found = [oddity for name, value in given.items() for oddity in _one(name, value)]
     for first, second in combinations(given, 2):

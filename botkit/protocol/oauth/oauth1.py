@@ -1,7 +1,7 @@
-"""OAuth 1.0a signatures, HMAC-SHA1, made quickly: one for each call of an account.
+"""Make OAuth 1.0a signatures (HMAC-SHA1) quickly: one for each call of an account.
 
-What does not change between the calls of one account is computed once: the key of the HMAC, and
-for each method and URL the front of the signature base string, hashed already. A call adds its
+The parts that all calls of one account share are computed once: the key of the HMAC, and for each
+method and URL the hash of the front of the signature base string. A call adds its
 parameters, a nonce and a timestamp. Calls with parameters are rarer, and signed by Authlib.
 
 Source: RFC 5849 sections 3.4 to 3.6; X API docs, "Creating a signature" and "Authorizing a
@@ -28,7 +28,7 @@ __all__ = ["SigningTemplate", "escape", "new_nonce"]
 
 _LEAST_NONCE_BYTES = 8
 _MOST_ROUTES = 256
-"""How many URLs are kept: paths with ids in them would grow without end."""
+"""The most URLs that are kept: paths with ids in them would grow without end."""
 _NO_EXTRA: Mapping[str, str] = MappingProxyType({})
 
 
@@ -41,7 +41,7 @@ def escape(text: str) -> str:
 
 
 def new_nonce(random: bytes) -> str:
-    """A nonce of these random bytes, 8 at the least: letters and digits, as X asks for."""
+    """Return a nonce of these random bytes, at least 8: letters and digits, as X asks for."""
     if len(random) < _LEAST_NONCE_BYTES:
         raise ValueError(f"at least {_LEAST_NONCE_BYTES} random bytes are needed")
     return random.hex()
@@ -105,7 +105,7 @@ class SigningTemplate:
         timestamp: int | str,
         extra: Mapping[str, str] = _NO_EXTRA,
     ) -> str:
-        """The value of the `Authorization` header of one call.
+        """Return the value of the `Authorization` header of one call.
 
         `params` are those of the query and of a form body, decoded, in any order, names may come
         twice; a query in `url` counts too. `nonce` is ASCII letters and digits, never used before;

@@ -11,11 +11,10 @@ Source: RFC 5849 section 2; X API docs, "Log in with X", "PIN-based authorizatio
 from __future__ import annotations
 
 import enum
-import hmac
 import re
 import urllib.parse
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -36,12 +35,14 @@ from botkit.protocol.api import error_bodies
 from botkit.protocol.api.json_values import json_object, parse_body
 from botkit.protocol.api.rate_limits import read_date
 from botkit.protocol.oauth import rfc
+from botkit.protocol.oauth.answers import LARGEST_BODY_BYTES, OK, malformed, moment_of
+from botkit.protocol.oauth.redirects import redirect_parameters, same_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from botkit.errors import ResponseError
-    from botkit.protocol.oauth.token_answers import HttpAnswer
+    from botkit.protocol.oauth.answers import HttpAnswer
 
 __all__ = [
     "ACCESS_TOKEN",
@@ -74,10 +75,8 @@ PIN_CALLBACK = "oob"
 XML_HASH = "xml-hash"
 """The reason that stands for the old XML form of a refusal, which has no code."""
 
-_OK = 200
 _FORBIDDEN = 403
 _UNAUTHORIZED = 401
-_LARGEST_BODY_BYTES = 64 * 1024
 _LONGEST_PIN = 32
 _LONGEST_TOKEN = 4096
 _PAIR = ("oauth_token", "oauth_token_secret")
@@ -88,14 +87,15 @@ _XML_ERROR = re.compile(r"<error(?:\s+code=[\"']?([0-9]{1,9})[\"']?)?\s*>(.*?)</
 _HASH = re.compile(r"<hash>")
 
 _CLOCK_OFF = timedelta(seconds=60)
-_SIGNATURE, _DEAD, _BAD_APP, _CLOCK, _BAD_DATA = 32, 89, 99, 135, 215
-_KEYS = frozenset({_SIGNATURE, _BAD_APP, _BAD_DATA})
-_CALLBACK_REFUSED, _CALLBACK_OF_OTHER_KIND = 415, 417
+_DEAD, _CLOCK = "token-revoked", "clock-off"
+_KEYS = ("bad-signature", "bad-app-keys", "bad-authentication-data")
+_CALLBACK_REFUSED, _CALLBACK_OF_OTHER_KIND = "callback-refused", "pin-or-callback"
+"""Rows of the table of refusals, which tell it by their codes."""
 _CONSOLE = "X's console (console.x.com), User authentication settings of the app"
 
 
 class Blame(enum.Enum):
-    """What X's refusal of a signed call is about."""
+    """The subject of X's refusal of a signed call."""
 
     TOKEN = "token"  # noqa: S105 - a word, no secret
     KEYS = "keys"
@@ -104,7 +104,7 @@ class Blame(enum.Enum):
 
 
 class Granted(Struct, frozen=True, kw_only=True, gc=False):
-    """An access token and whose it is, as X says in the same answer."""
+    """An access token and its user, from the same answer of X."""
 
     pair: TokenPair
     user_id: str
@@ -112,7 +112,7 @@ class Granted(Struct, frozen=True, kw_only=True, gc=False):
 
 
 def authorize_url(authorize_address: str, request_token: TokenPair, *, username: str = "") -> str:
-    """The address to open in the browser. `username` fills in X's log-in form.
+    """Return the address to open in the browser. `username` fills in X's log-in form.
 
     Source: RFC 5849 section 2.2.
     """
@@ -123,7 +123,7 @@ def authorize_url(authorize_address: str, request_token: TokenPair, *, username:
 
 
 def read_callback(query: str, *, request_token: TokenPair) -> str:
-    """The verifier of a redirect that belongs to this login attempt.
+    """Return the verifier of a redirect that belongs to this login attempt.
 
     `query` is the raw query of the redirect, without the question mark.
 
@@ -135,13 +135,13 @@ def read_callback(query: str, *, request_token: TokenPair) -> str:
 
     Source: RFC 5849 sections 2.2 and 4.13; `denied` as seen on the wire.
     """
-    given = _callback_parameters(query)
+    given = redirect_parameters(query)
     verifier, denied = given.get("oauth_verifier", ""), given.get("denied", "")
     if verifier and denied:
         raise StateMismatch("The redirect carries both a verifier and a refusal.")
     named = given.get("oauth_token") or denied
     token = request_token.token.reveal()
-    if not _same(named, token) or (denied and not _same(denied, token)):
+    if not same_text(named, token) or (denied and not same_text(denied, token)):
         raise StateMismatch("The redirect carries no oauth_token, or not the one of this login.")
     if denied:
         raise AuthorizationDenied(
@@ -154,10 +154,11 @@ def read_callback(query: str, *, request_token: TokenPair) -> str:
 
 
 def read_pin(text: str) -> str:
-    """The PIN that a person typed, without white space around it.
+    """Return the PIN that a person typed, without white space around it.
 
     Raises:
-        StateMismatch: It is none: a PIN is digits only. Nothing was sent, the login waits on.
+        StateMismatch: It is not a PIN: a PIN is digits only. Nothing was sent; the attempt is
+            still open.
 
     Source: X API docs, "PIN-based authorization".
     """
@@ -168,9 +169,10 @@ def read_pin(text: str) -> str:
 
 
 def read_given_pair(text: str) -> TokenPair:
-    """An access token and its secret as a person or a program hands them over.
+    """Return an access token and its secret, as a person or a program hands them over.
 
-    Two lines, the token first, or a JSON object with `oauth_token` and `oauth_token_secret`.
+    The text is two lines, the token first, or a JSON object with `oauth_token` and
+    `oauth_token_secret`.
 
     Raises:
         ConfigError: It is neither; nothing of it is quoted.
@@ -197,7 +199,7 @@ def read_given_pair(text: str) -> TokenPair:
 def read_request_token(
     answer: HttpAnswer, *, callback: str, now: datetime | None = None
 ) -> TokenPair:
-    """The request token, for the callback that was sent.
+    """Return the request token, for the callback that was sent.
 
     Raises:
         ConfigError: X does not take the callback, or refuses our clock; names the rule.
@@ -218,7 +220,7 @@ def read_request_token(
 
 
 def read_access_token(answer: HttpAnswer, *, now: datetime | None = None) -> Granted:
-    """The access token for a verifier or PIN. It does not expire.
+    """Return the access token for a verifier or PIN. It does not expire.
 
     Raises:
         InvalidGrant: X does not take the verifier or PIN, or the request token is over: start
@@ -232,7 +234,7 @@ def read_access_token(answer: HttpAnswer, *, now: datetime | None = None) -> Gra
     given = _form(answer, ACCESS_TOKEN, now=now)
     user_id = given.get("user_id", "")
     if not _ID.fullmatch(user_id):
-        _malformed(ACCESS_TOKEN, "user_id")
+        malformed(ACCESS_TOKEN, "user_id")
     return Granted(
         pair=_pair(given, ACCESS_TOKEN), user_id=user_id, username=given.get("screen_name", "")
     )
@@ -241,13 +243,13 @@ def read_access_token(answer: HttpAnswer, *, now: datetime | None = None) -> Gra
 def read_invalidated(
     answer: HttpAnswer, *, request_name: str = INVALIDATE, now: datetime | None = None
 ) -> None:
-    """Return when the token is dead, by this call or already before; an app's bearer token too.
+    """Return if the token is dead, by this call or before; also for an app's bearer token.
 
     Raises:
         InvalidClient: X does not accept the app's key and secret; the token lives on.
         ResponseError: Not done; try again later.
     """
-    if answer.status == _OK:
+    if answer.status == OK:
         return
     error = read_refusal(answer, request_name, now=now)
     if not isinstance(error, InvalidGrant):
@@ -255,9 +257,9 @@ def read_invalidated(
 
 
 def read_clock_off(answer: HttpAnswer, *, now: datetime) -> timedelta | None:
-    """How far X's clock is ahead of ours, when that is or may be why X refused a signed call.
+    """Return how far X's clock is ahead of ours, if that can be why X refused a signed call.
 
-    None when it is not, or X does not say what its clock shows. Sign once more with it, not twice.
+    None if it cannot, or X does not send its time. Sign once more with the result, not twice.
     Source: RFC 5849 section 3.3; X's code 135, "timestamp out of bounds".
     """
     theirs = read_date(answer.headers)
@@ -266,43 +268,42 @@ def read_clock_off(answer: HttpAnswer, *, now: datetime) -> timedelta | None:
     codes = _error(answer, "", now).codes
     off = theirs - now
     unexplained = answer.status == _UNAUTHORIZED and not codes
-    return off if _CLOCK in codes or (unexplained and abs(off) > _CLOCK_OFF) else None
+    return off if _names(codes, _CLOCK) or (unexplained and abs(off) > _CLOCK_OFF) else None
 
 
 def blame_of(codes: Iterable[int]) -> Blame:
-    """What the codes of a 401 say. X's newer routes send none.
+    """Return the subject that the codes of a 401 name. X's newer routes send none.
 
     Source: X API docs, "Authentication" (API reference); docs/explanation/x-facts.md, 10.5.
     """
     said = frozenset(codes)
-    if _DEAD in said:
+    if _names(said, _DEAD):
         return Blame.TOKEN
-    if _CLOCK in said:
+    if _names(said, _CLOCK):
         return Blame.CLOCK
-    return Blame.KEYS if said & _KEYS else Blame.UNSAID
+    return Blame.KEYS if _names(said, *_KEYS) else Blame.UNSAID
 
 
 def blame_by_keys(answer: HttpAnswer, *, now: datetime) -> Blame:
-    """What an unexplained refusal was about, told by a request token that the keys alone sign.
+    """Return the subject of an unexplained refusal, by asking for a request token.
 
-    A refused callback is a signature that X took.
+    The keys alone sign that call. If X only refuses its callback, X took the signature.
     """
-    if answer.status == _OK:
+    if answer.status == OK:
         return Blame.TOKEN
     error = _error(answer, REQUEST_TOKEN, now)
-    codes = frozenset(error.codes)
-    if codes & {_CALLBACK_REFUSED, _CALLBACK_OF_OTHER_KIND}:
+    if _names(error.codes, _CALLBACK_REFUSED, _CALLBACK_OF_OTHER_KIND):
         return Blame.TOKEN
     if error.status == _FORBIDDEN and error.reason == XML_HASH:
         return Blame.TOKEN
-    said = blame_of(codes)
+    said = blame_of(error.codes)
     return said if said is not Blame.TOKEN else Blame.UNSAID
 
 
 def read_refusal(
     answer: HttpAnswer, request_name: str, *, callback: str = "", now: datetime | None = None
 ) -> AuthError | ConfigError | ResponseError:
-    """What a refusal of one of the three calls means. `callback` is the one that was sent."""
+    """Return the error for a refusal of one of the three calls; `callback` is the one sent."""
     error = _error(answer, request_name, now)
     found = _meaning(error, request_name, callback)
     if found is not error:
@@ -315,34 +316,36 @@ def _meaning(
 ) -> AuthError | ConfigError | ResponseError:
     if isinstance(error, ServerError | RateLimited | PaymentRequired):
         return error
-    codes = frozenset(error.codes)
-    if codes & {_CALLBACK_REFUSED, _CALLBACK_OF_OTHER_KIND}:
-        return _callback_refused(error, callback, codes)
-    if _CLOCK in codes:
+    if _names(error.codes, _CALLBACK_REFUSED, _CALLBACK_OF_OTHER_KIND):
+        by_pin_only = not _names(error.codes, _CALLBACK_REFUSED)
+        return _callback_refused(error, callback, by_pin_only=by_pin_only)
+    if _names(error.codes, _CLOCK):
         return ConfigError(
             f"X refuses the time in the signature ({_said(error)}), also by its own clock.",
             hint="Set the clock of this machine by NTP.",
         )
-    if codes & _KEYS:
+    if _names(error.codes, *_KEYS):
         return InvalidClient(
             f"X does not accept what signed {request_name} ({_said(error)}).",
             hint="Compare api_key and api_secret with the app's API Key and Secret in X's"
             " console; they are not the client id and client secret.",
         )
-    if _DEAD in codes or (request_name == ACCESS_TOKEN and error.status == _UNAUTHORIZED):
+    if _names(error.codes, _DEAD) or (
+        request_name == ACCESS_TOKEN and error.status == _UNAUTHORIZED
+    ):
         return InvalidGrant(
             f"X does not take the token or the PIN any more ({_said(error)}).",
             hint="Start again: each is good for one try.",
         )
     if request_name == REQUEST_TOKEN and error.status == _FORBIDDEN and error.reason == XML_HASH:
         # The other form of code 415, without the code. Source: X API docs, "Apps".
-        return _callback_refused(error, callback, frozenset({_CALLBACK_REFUSED}))
+        return _callback_refused(error, callback, by_pin_only=False)
     if not isinstance(error, MalformedAnswer):
         error.hint = error.hint or "Why X refused could not be told; these are its own words."
     return error
 
 
-def _callback_refused(error: ResponseError, callback: str, codes: frozenset[int]) -> ConfigError:
+def _callback_refused(error: ResponseError, callback: str, *, by_pin_only: bool) -> ConfigError:
     said = _said(error)
     if callback == PIN_CALLBACK:
         return ConfigError(
@@ -350,7 +353,7 @@ def _callback_refused(error: ResponseError, callback: str, codes: frozenset[int]
             hint=f"A callback URL must be registered for PIN too: add one in {_CONSOLE}; or use"
             " `botkit setup --oauth1`.",
         )
-    if _CALLBACK_REFUSED not in codes:
+    if by_pin_only:
         return ConfigError(
             f"X lets this app log in by PIN only [pin-only] ({said}).",
             hint="Use `botkit setup --pin`, or make it a Web App or Automated App in X's console.",
@@ -362,15 +365,21 @@ def _callback_refused(error: ResponseError, callback: str, codes: frozenset[int]
 
 
 def _error(answer: HttpAnswer, request_name: str, now: datetime | None) -> ResponseError:
-    body = answer.body[:_LARGEST_BODY_BYTES]
-    moment = now or read_date(answer.headers) or datetime.fromtimestamp(0, UTC)
+    body = _as_error_body(answer.body[:LARGEST_BODY_BYTES])
     return error_bodies.error_of(
-        request_name, answer.status, _facts(body), answer.headers, now=moment
+        request_name, answer.status, body, answer.headers, now=moment_of(answer, now)
     )
 
 
-def _facts(body: bytes) -> dict[str, Any]:
-    """The body of a refusal as an error list: JSON, XML with or without codes, or text."""
+def _names(codes: Iterable[int], *rows: str) -> bool:
+    """Return True if one of the codes is one of these rows'."""
+    from botkit.protocol.refusals.table import codes_of
+
+    return not codes_of(*rows).isdisjoint(codes)
+
+
+def _as_error_body(body: bytes) -> dict[str, Any]:
+    """Return a refusal's body as an error list, from JSON, XML with or without codes, or text."""
     import html  # its table of names costs a start, and few answers are in XML
 
     try:
@@ -390,21 +399,21 @@ def _facts(body: bytes) -> dict[str, Any]:
 def _form(
     answer: HttpAnswer, request_name: str, *, callback: str = "", now: datetime | None
 ) -> dict[str, str]:
-    """The fields of a success, whatever content type X gives it; each may stand there once."""
-    if answer.status != _OK:
+    """Return the fields of a success, whatever its content type; each may stand there once."""
+    if answer.status != OK:
         raise read_refusal(answer, request_name, callback=callback, now=now)
-    if len(answer.body) > _LARGEST_BODY_BYTES:
-        _malformed(request_name, "size")
+    if len(answer.body) > LARGEST_BODY_BYTES:
+        malformed(request_name, "size")
     try:
         text = answer.body.decode("ascii").strip()
         pairs = urllib.parse.parse_qsl(
             text, keep_blank_values=True, errors="strict", max_num_fields=64
         )
     except ValueError:
-        _malformed(request_name, "body")
+        malformed(request_name, "body")
     given = dict(pairs)
     if len(given) != len(pairs):
-        _malformed(request_name, "body")
+        malformed(request_name, "body")
     return given
 
 
@@ -412,39 +421,9 @@ def _pair(given: dict[str, str], request_name: str) -> TokenPair:
     for name in _PAIR:
         value = given.get(name, "")
         if not value.strip() or len(value) > _LONGEST_TOKEN or _CONTROL.search(value):
-            _malformed(request_name, name)
+            malformed(request_name, name)
     return TokenPair(
         token=Secret(given["oauth_token"]), token_secret=Secret(given["oauth_token_secret"])
-    )
-
-
-def _malformed(request_name: str, part: str) -> NoReturn:
-    """Names the part that is wrong and quotes nothing: the rest may hold a live token."""
-    raise MalformedAnswer(
-        f"X answered {request_name} with a success, but its {part} is not usable.",
-        request=request_name,
-        status=_OK,
-        detail=part,
-    )
-
-
-def _callback_parameters(query: str) -> dict[str, str]:
-    try:
-        pairs = urllib.parse.parse_qsl(
-            query, keep_blank_values=True, errors="strict", max_num_fields=64
-        )
-    except ValueError:
-        raise StateMismatch("The redirect's query cannot be read.") from None
-    given = dict(pairs)
-    if len(given) != len(pairs):
-        raise StateMismatch("The redirect carries a parameter twice.")
-    return given
-
-
-def _same(given: str, expected: str) -> bool:
-    """Compared in constant time: the request token stands in for a state."""
-    return hmac.compare_digest(
-        given.encode("utf-8", "surrogatepass"), expected.encode("utf-8", "surrogatepass")
     )
 
 

@@ -1,7 +1,7 @@
-"""OAuth 2.0 as X speaks it: what to send, and how to read what comes back.
+"""OAuth 2.0 as X speaks it: make the requests, read the redirect and the answers.
 
-No I/O, no chance, no clock: randomness is given in as bytes, answers as whatever has `status`,
-`headers` (names in lower case) and `body`. PKCE is S256 only, and a confidential client proves
+No I/O, no randomness, no clock: callers pass random bytes, and answers with `status`, `headers`
+(names in lower case) and `body`. PKCE is S256 only, and a confidential client proves
 itself by HTTP Basic only: there is no way to ask for anything else.
 
 Source: RFC 6749, RFC 7636, RFC 9207; X API docs, "OAuth 2.0 Authorization Code Flow with PKCE"
@@ -11,13 +11,13 @@ and "App-only authentication".
 from __future__ import annotations
 
 import base64
-import hmac
 import urllib.parse
 from typing import TYPE_CHECKING
 
 from botkit.errors import AuthorizationDenied, StateMismatch
 from botkit.protocol.api.error_bodies import excerpt
 from botkit.protocol.oauth import rfc
+from botkit.protocol.oauth.redirects import redirect_parameters, same_text
 from botkit.protocol.oauth.token_answers import (
     read_bearer_answer,
     read_revoke_answer,
@@ -57,7 +57,7 @@ _LEAST_RANDOM_BYTES = 32
 
 
 def new_state(random: bytes) -> str:
-    """A `state` of these random bytes, 32 at the least; new for each login attempt.
+    """Return a `state` of these random bytes, 32 at the least; new for each login attempt.
 
     Source: RFC 6749 section 10.12.
     """
@@ -65,7 +65,7 @@ def new_state(random: bytes) -> str:
 
 
 def new_code_verifier(random: bytes) -> str:
-    """A code verifier of these random bytes, 32 at the least; new for each login attempt.
+    """Return a code verifier of these random bytes, at least 32; new for each login attempt.
 
     Source: RFC 7636 section 4.1: 43 to 128 unreserved characters.
     """
@@ -73,7 +73,7 @@ def new_code_verifier(random: bytes) -> str:
 
 
 def code_challenge(verifier: str) -> str:
-    """The S256 challenge of a verifier. Source: RFC 7636 section 4.2."""
+    """Return the S256 challenge of a verifier. Source: RFC 7636 section 4.2."""
     return rfc.s256_challenge(verifier)
 
 
@@ -86,7 +86,7 @@ def authorize_url(
     state: str,
     code_verifier: str,
 ) -> str:
-    """The address to open in the browser, where the person consents.
+    """Return the address to open in the browser, where the person consents.
 
     Scopes are joined by `%20`; a query that `consent_url` has already is kept.
 
@@ -104,7 +104,7 @@ def authorize_url(
 
 
 def basic_authorization(client_id: str, client_secret: Secret) -> str:
-    """The value of the `Authorization` header that proves the client.
+    """Return the value of the `Authorization` header that proves the client.
 
     White space around either is dropped, as it comes from a stray newline in a file; then each is
     form-encoded by itself. Serves the app's key and secret for the bearer token as well.
@@ -128,7 +128,7 @@ def client_headers(client_id: str, client_secret: Secret) -> tuple[tuple[str, st
 
 
 def code_form(*, code: Secret, redirect_uri: str, code_verifier: Secret) -> bytes:
-    """The form that exchanges a code, with the redirect URI of the consent, letter by letter.
+    """Return the form that exchanges a code; `redirect_uri` is the consent's, letter by letter.
 
     X takes a code once and within 30 seconds. Source: RFC 6749 section 4.1.3.
     """
@@ -141,12 +141,12 @@ def code_form(*, code: Secret, redirect_uri: str, code_verifier: Secret) -> byte
 
 
 def refresh_form(refresh_token: Secret) -> bytes:
-    """The form that spends a refresh token. Source: RFC 6749 section 6."""
+    """Return the form that spends a refresh token. Source: RFC 6749 section 6."""
     return _form("refresh_token", refresh_token=refresh_token.reveal())
 
 
 def revoke_form(token: Secret, *, hint: str) -> bytes:
-    """The form that revokes a token; `hint` is `access_token` or `refresh_token`.
+    """Return the form that revokes a token; `hint` is `access_token` or `refresh_token`.
 
     Source: RFC 7009 section 2.1.
     """
@@ -154,16 +154,16 @@ def revoke_form(token: Secret, *, hint: str) -> bytes:
 
 
 def client_credentials_form() -> bytes:
-    """The form that asks for the app's bearer token. Source: RFC 6749 section 4.4."""
+    """Return the form that asks for the app's bearer token. Source: RFC 6749 section 4.4."""
     return _form("client_credentials")
 
 
 def read_callback(query: str, *, state: str, issuer: str | None = None) -> str:
-    """The authorization code of a redirect that belongs to this login attempt.
+    """Return the authorization code of a redirect that belongs to this login attempt.
 
-    `query` is the raw query of the redirect, without the question mark. `issuer` is the one that
-    is configured, for a server that says who it is: the redirect must name this one, letter by
-    letter. Without one a named issuer is not looked at: X names none.
+    `query` is the raw query of the redirect, without the question mark. `issuer` is the configured
+    one, for a server that names itself: the redirect must name the same, letter by letter. Without
+    it an issuer in the redirect is ignored: X names none.
 
     Raises:
         StateMismatch: The redirect is not this attempt's, or not one that can be trusted: wrong,
@@ -174,8 +174,8 @@ def read_callback(query: str, *, state: str, issuer: str | None = None) -> str:
 
     Source: RFC 6749 sections 4.1.2 and 10.12, RFC 9207 section 2.4.
     """
-    given = _callback_parameters(query)
-    if not state or not _same(given.get("state", ""), state):
+    given = redirect_parameters(query)
+    if not state or not same_text(given.get("state", ""), state):
         raise StateMismatch("The redirect carries no state, or not the one of this login.")
     if issuer is not None and given.get("iss") != issuer:
         which = "from another issuer than" if "iss" in given else "without the issuer, unlike"
@@ -188,26 +188,6 @@ def read_callback(query: str, *, state: str, issuer: str | None = None) -> str:
     if not code:
         raise StateMismatch("The redirect carries no code.")
     return code
-
-
-def _callback_parameters(query: str) -> dict[str, str]:
-    try:
-        pairs = urllib.parse.parse_qsl(
-            query, keep_blank_values=True, errors="strict", max_num_fields=64
-        )
-    except ValueError:
-        raise StateMismatch("The redirect's query cannot be read.") from None
-    given = dict(pairs)
-    if len(given) != len(pairs):
-        raise StateMismatch("The redirect carries a parameter twice.")
-    return given
-
-
-def _same(given: str, expected: str) -> bool:
-    """Compared in constant time. Source: RFC 9700 section 4.7."""
-    return hmac.compare_digest(
-        given.encode("utf-8", "surrogatepass"), expected.encode("utf-8", "surrogatepass")
-    )
 
 
 def _denied(error: str, description: str) -> AuthorizationDenied:

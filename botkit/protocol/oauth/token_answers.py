@@ -1,10 +1,9 @@
-"""What X's token endpoints answer: tokens, or why there are none.
+"""Read the answers of X's token endpoints: tokens, or the error why there are none.
 
-A refusal is classified by what has to be done about it: `InvalidGrant` is "a person logs in
-again", `InvalidClient` is "the client id and secret in the settings are wrong", any
-`ResponseError` is "keep the tokens". X's texts can be localised, so status and `error` decide, and
-wording only between the meanings of one `error`; a text that is not known proves nothing against
-a token.
+A refusal's class tells what to do: `InvalidGrant` is "a person logs in again", `InvalidClient` is
+"the client id and secret in the settings are wrong", any `ResponseError` is "keep the tokens". X's
+texts can be localised, so status and `error` decide, and wording only between the meanings of one
+`error`; an unknown text proves nothing against a token.
 
 Source: RFC 6749 sections 5 and 6; RFC 7009; bodies of X seen on the wire, as X documents none.
 """
@@ -12,8 +11,7 @@ Source: RFC 6749 sections 5 and 6; RFC 7009; bodies of X seen on the wire, as X 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botkit.errors import (
     InvalidClient,
@@ -26,28 +24,30 @@ from botkit.errors import (
 )
 from botkit.model.tokens import Secret, TokenSet
 from botkit.protocol.api.json_values import json_object, parse_body
-from botkit.protocol.api.rate_limits import read_date
 from botkit.protocol.api.responses import read_error
+from botkit.protocol.oauth.answers import LARGEST_BODY_BYTES, OK, malformed, moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
-__all__ = ["HttpAnswer", "read_bearer_answer", "read_revoke_answer", "read_token_answer"]
+    from botkit.protocol.oauth.answers import HttpAnswer
+
+__all__ = ["read_bearer_answer", "read_revoke_answer", "read_token_answer"]
 
 E = TypeVar("E", InvalidGrant, InvalidClient)
 
-_OK = 200
 _OTHER_SUCCESS = range(201, 300)
-_LARGEST_BODY_BYTES = 64 * 1024
 _ASSUMED_LIFE_S = 7200.0
-"""Assumed when X does not say. Source: X API docs, "OAuth 2.0": tokens live two hours."""
+"""Assumed if X does not say. Source: X API docs, "OAuth 2.0": tokens live two hours."""
 _LONGEST_LIFE_S = 365 * 24 * 3600.0
 _NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,6})?", re.ASCII)
 _TOKEN = re.compile(r"[\x21-\x7e]+", re.ASCII)
-"""What can stand in a header without ending it. Source: RFC 6749 appendix A.12 and A.17."""
+"""Characters that can stand in a header. Source: RFC 6749 appendix A.12 and A.17."""
 
 _CLIENT_ERRORS = frozenset({"invalid_client", "unauthorized_client"})
-_BAD_APP_CODES = frozenset({32, 99, 215})
+_KEYS_REFUSED = ("bad-signature", "bad-app-keys", "bad-authentication-data")
+"""The rows of the table of refusals that tell it by their codes."""
 _CLIENT_KEYS = (
     "client id and secret",
     "Compare them with the app's keys in X's console; the tokens are untouched.",
@@ -58,25 +58,6 @@ _API_KEYS = (
 )
 
 
-class HttpAnswer(Protocol):
-    """An HTTP answer, read whole; header names in lower case."""
-
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-        ...
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers."""
-        ...
-
-    @property
-    def body(self) -> bytes:
-        """The body."""
-        ...
-
-
 def read_token_answer(
     answer: HttpAnswer,
     *,
@@ -84,10 +65,10 @@ def read_token_answer(
     now: datetime | None = None,
     request_name: str = "POST /2/oauth2/token",
 ) -> TokenSet:
-    """The tokens that X granted, for a code or for a refresh token.
+    """Return the tokens that X granted, for a code or for a refresh token.
 
-    `asked` are the scopes that hold when the answer names none. A life of the access token that is
-    not said is two hours; a longer one than a year is a year.
+    `asked` are the scopes that hold if the answer names none. The life of the access token is two
+    hours if the answer names none, and a year at the most.
 
     Raises:
         InvalidGrant: The code or the refresh token is dead: authorize again.
@@ -101,7 +82,7 @@ def read_token_answer(
     granted = _granted(answer, request_name, now)
     scope = granted.get("scope")
     if scope is not None and not isinstance(scope, str):
-        _malformed(request_name, "scope")
+        malformed(request_name, "scope")
     refresh_token = granted.get("refresh_token")
     return TokenSet(
         access_token=_token(granted, "access_token", request_name),
@@ -116,7 +97,7 @@ def read_token_answer(
 def read_bearer_answer(
     answer: HttpAnswer, *, now: datetime | None = None, request_name: str = "POST /oauth2/token"
 ) -> Secret:
-    """The app's bearer token. Fetching it again gives the same one and harms nobody.
+    """Return the app's bearer token. X answers with the same one each time, so asking is safe.
 
     Raises:
         InvalidClient: X does not accept the app's key and secret.
@@ -129,7 +110,7 @@ def read_bearer_answer(
 def read_revoke_answer(
     answer: HttpAnswer, *, now: datetime | None = None, request_name: str = "POST /2/oauth2/revoke"
 ) -> None:
-    """Return when the token is revoked, or was none any more.
+    """Return if the token is revoked, now or before.
 
     Raises:
         InvalidClient: X does not accept the client id and secret; nothing was revoked.
@@ -137,7 +118,7 @@ def read_revoke_answer(
 
     Source: RFC 7009 section 2.2: a 200 whatever its body.
     """
-    if answer.status == _OK:
+    if answer.status == OK:
         return
     error = _refusal(answer, request_name, now)
     if not isinstance(error, InvalidGrant):
@@ -152,30 +133,30 @@ def _granted(
     asks: tuple[str, str] = _CLIENT_KEYS,
 ) -> dict[str, Any]:
     if answer.status in _OTHER_SUCCESS:
-        _malformed(request_name, "status")
-    if answer.status != _OK:
+        malformed(request_name, "status")
+    if answer.status != OK:
         raise _refusal(answer, request_name, now, asks=asks)
-    if len(answer.body) > _LARGEST_BODY_BYTES:
-        _malformed(request_name, "size")
+    if len(answer.body) > LARGEST_BODY_BYTES:
+        malformed(request_name, "size")
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
-        _malformed(request_name, "content type")
+        malformed(request_name, "content type")
     try:
         granted = json_object(parse_body(answer.body))
     except ValueError:
         granted = None
     if granted is None:
-        _malformed(request_name, "body")
+        malformed(request_name, "body")
     token_type = granted.get("token_type")
     if not isinstance(token_type, str) or token_type.lower() != "bearer":
-        _malformed(request_name, "token_type")
+        malformed(request_name, "token_type")
     return granted
 
 
 def _token(granted: Mapping[str, Any], name: str, request_name: str) -> Secret:
     value = granted.get(name)
     if not isinstance(value, str) or not _TOKEN.fullmatch(value):
-        _malformed(request_name, name)
+        malformed(request_name, name)
     return Secret(value)
 
 
@@ -185,18 +166,8 @@ def _life(value: object, request_name: str) -> float:
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         value = float(value)
     if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
-        _malformed(request_name, "expires_in")
+        malformed(request_name, "expires_in")
     return float(min(value, _LONGEST_LIFE_S))
-
-
-def _malformed(request_name: str, part: str) -> NoReturn:
-    """Names the part that is wrong and quotes nothing: the rest may hold a live token."""
-    raise MalformedAnswer(
-        f"X answered {request_name} with a success, but its {part} is not usable.",
-        request=request_name,
-        status=_OK,
-        detail=part,
-    )
 
 
 def _refusal(
@@ -206,13 +177,18 @@ def _refusal(
     *,
     asks: tuple[str, str] = _CLIENT_KEYS,
 ) -> InvalidGrant | InvalidClient | ResponseError:
-    moment = now or read_date(answer.headers) or datetime.fromtimestamp(0, UTC)
+    from botkit.protocol.refusals.table import codes_of
+
     error = read_error(
-        request_name, answer.status, answer.headers, answer.body[:_LARGEST_BODY_BYTES], now=moment
+        request_name,
+        answer.status,
+        answer.headers,
+        answer.body[:LARGEST_BODY_BYTES],
+        now=moment_of(answer, now),
     )
     if isinstance(error, ServerError | RateLimited | PaymentRequired | MalformedAnswer):
         return error
-    if error.title in _CLIENT_ERRORS or _BAD_APP_CODES.intersection(error.codes):
+    if error.title in _CLIENT_ERRORS or not codes_of(*_KEYS_REFUSED).isdisjoint(error.codes):
         keys, hint = asks
         refused = InvalidClient(f"X does not accept this {keys} ({_said(error)}).", hint=hint)
         return _caused(refused, error)
@@ -224,7 +200,7 @@ def _refusal(
 
 
 def _invalid_request(error: ResponseError) -> InvalidGrant | ResponseError:
-    """One `error` with four meanings: only X's words tell them apart."""
+    """Return the error for `invalid_request`, whose four meanings only X's words tell apart."""
     from botkit.protocol.refusals.table import diagnose_error
 
     found = diagnose_error(error)

@@ -35,6 +35,7 @@ __all__ = [
     "ErrorName",
     "Topic",
     "Verdict",
+    "codes_of",
     "diagnose",
     "diagnose_error",
 ]
@@ -156,6 +157,16 @@ def diagnose_error(error: ResponseError) -> Diagnosis:
         reason=error.reason,
         detail=error.detail,
     )
+
+
+def codes_of(*ids: str) -> frozenset[int]:
+    """Return the codes of these rows, for a reader that decides by codes alone.
+
+    Raises:
+        KeyError: The table has no row of that id.
+    """
+    rows = {row.id: row for row in TABLE}
+    return frozenset(code for an_id in ids for code in rows[an_id].codes)
 
 
 def _read() -> _Data:

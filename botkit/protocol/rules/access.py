@@ -122,7 +122,6 @@ _OFFLINE = "offline.access"
 _PREFERRED = (CredentialKind.OAUTH2, CredentialKind.OAUTH1, CredentialKind.APP_ONLY)
 
 _LEVEL_PROBLEM = "oauth1-permissions"
-_LEVEL_CODES = frozenset({93, 261})
 
 _LEVELS = MappingProxyType(
     {
@@ -233,7 +232,10 @@ def is_level_refusal(problem_type: str, codes: Iterable[int]) -> bool:
 
     Source: X API docs, "App permissions"; docs/explanation/x-facts.md, 5.8 (codes 93 and 261).
     """
-    return problem_type == _LEVEL_PROBLEM or not _LEVEL_CODES.isdisjoint(codes)
+    from botkit.protocol.refusals.table import codes_of
+
+    of_level = codes_of("level-too-low", "level-without-messages")
+    return problem_type == _LEVEL_PROBLEM or not of_level.isdisjoint(codes)
 
 
 def is_known_level(level: str) -> bool:

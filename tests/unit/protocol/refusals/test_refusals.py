@@ -22,6 +22,7 @@ from botkit.protocol.refusals.table import (
     ErrorName,
     Topic,
     Verdict,
+    codes_of,
     diagnose,
     diagnose_error,
 )
@@ -199,3 +200,9 @@ def test_the_words_of_x_are_kept_when_the_case_is_not_known() -> None:
 def test_the_title_of_a_refusal_for_money_suffices_without_a_type() -> None:
     assert diagnose(403, title="CreditsDepleted").id == "no-credits"
     assert diagnose(429, title="UsageCapExceeded").id == "usage-cap"
+
+
+def test_a_reader_that_decides_by_codes_has_them_from_the_table() -> None:
+    assert codes_of("bad-signature", "no-messages-wanted") == {32, 349, 150}
+    with pytest.raises(KeyError):
+        codes_of("no-such-row")
