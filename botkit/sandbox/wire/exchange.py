@@ -1,4 +1,4 @@
-"""What the two front doors hand to the simulated X, and what it hands back. No socket here."""
+"""Requests to the simulated X and its answers, without a socket."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Answer", "Call", "Delivery", "Lines", "Refused", "as_object", "encod
 
 
 class Delivery(enum.Enum):
-    """What happens to an answer on its way to the client."""
+    """What a planned fault does to an answer on its way to the client."""
 
     WHOLE = "whole"
     LOST = "lost"
@@ -22,14 +22,14 @@ class Delivery(enum.Enum):
     CUT = "cut"
     """The connection is reset in the middle of the body."""
     STALLED = "stalled"
-    """Nothing ever comes."""
+    """No byte of the answer ever arrives."""
 
 
 class Lines(Protocol):
-    """A body that keeps coming; `aclose` says that nobody reads it any more."""
+    """A body that arrives line by line; the reader calls `aclose` when it stops reading."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """The body's parts."""
+        """Return an iterator over the body's parts."""
         ...
 
     async def aclose(self) -> None:
@@ -38,7 +38,7 @@ class Lines(Protocol):
 
 
 class Call(Struct, frozen=True, kw_only=True):
-    """One HTTP request. Header names are in lower case, query values are decoded."""
+    """An HTTP request. Header names are in lower case, query values are decoded."""
 
     method: str
     path: str
@@ -50,7 +50,7 @@ class Call(Struct, frozen=True, kw_only=True):
     def of(
         cls, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes = b""
     ) -> Call:
-        """A call from a URL or a path with a query."""
+        """Return a call for a URL, or for a path with a query."""
         parts = urlsplit(url)
         return cls(
             method=method,
@@ -61,7 +61,7 @@ class Call(Struct, frozen=True, kw_only=True):
         )
 
     def param(self, name: str) -> str | None:
-        """A query parameter's first value."""
+        """Return a query parameter's first value."""
         return next((value for key, value in self.query if key == name), None)
 
     @property
@@ -70,7 +70,7 @@ class Call(Struct, frozen=True, kw_only=True):
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def fields(self) -> dict[str, str]:
-        """The body's fields, sent as a form or, as some clients do, as a JSON object of texts."""
+        """Return the body's fields: a form or, from some clients, a JSON object of texts."""
         if self.media_type == "application/json":
             decoded = as_object(self.body) or {}
             return {key: str(value) for key, value in decoded.items() if value is not None}
@@ -78,7 +78,7 @@ class Call(Struct, frozen=True, kw_only=True):
         return dict(parse_qsl(text, keep_blank_values=True))
 
     def cookie(self, name: str) -> str | None:
-        """A cookie's value."""
+        """Return a cookie's value."""
         for part in self.headers.get("cookie", "").split(";"):
             key, _, value = part.strip().partition("=")
             if key == name:
@@ -87,7 +87,7 @@ class Call(Struct, frozen=True, kw_only=True):
 
 
 class Answer(Struct, kw_only=True):
-    """One HTTP answer. With `stream` set the body keeps coming and `body` is empty."""
+    """An HTTP answer. If `stream` is set, it is the body, and `body` is empty."""
 
     status: int
     headers: dict[str, str] = {}
@@ -97,14 +97,14 @@ class Answer(Struct, kw_only=True):
 
     @classmethod
     def json(cls, status: int, value: Any, **headers: str) -> Answer:
-        """An answer with a JSON body; header names with `_` for `-`."""
+        """Return an answer with a JSON body; header names are given with `_` for `-`."""
         named = {name.replace("_", "-"): text for name, text in headers.items()}
         named.setdefault("content-type", "application/json; charset=utf-8")
         return cls(status=status, headers=named, body=encode(value))
 
 
 class Refused(Exception):
-    """Raised inside a route: the answer is a refusal."""
+    """Raised inside a route to answer with a refusal."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.status)
@@ -112,12 +112,12 @@ class Refused(Exception):
 
 
 def encode(value: Any) -> bytes:
-    """JSON as X sends it: compact UTF-8."""
+    """Return the value as X sends JSON: compact, in UTF-8."""
     return msgspec.json.encode(value)
 
 
 def as_object(body: bytes) -> dict[str, Any] | None:
-    """The body's JSON object, None when it is not JSON or no object."""
+    """Return the body's JSON object, None if it is no JSON or no object."""
     try:
         return msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.DecodeError:

@@ -1,4 +1,4 @@
-"""X's error bodies, word by word.
+"""X's error bodies, word for word.
 
 Source: X API docs, "Response codes and errors" and "Rate limits"; recorded bodies where X's pages
 show none.
@@ -42,29 +42,29 @@ _TYPES = "https://api.twitter.com/2/problems/"
 
 
 def blank(status: int, title: str, *, detail: str = "") -> Refused:
-    """A problem of the generic type."""
+    """Return a problem of the generic type."""
     body = {"title": title, "type": "about:blank", "status": status, "detail": detail or title}
     return Refused(Answer.json(status, body))
 
 
 def unauthorized() -> Refused:
-    """401: the token is missing, expired or revoked."""
+    """Return 401: the token is missing, expired or revoked."""
     return blank(401, "Unauthorized")
 
 
 def forbidden(detail: str = "Forbidden") -> Refused:
-    """403 in X's generic form; a missing OAuth 2.0 scope looks like this too."""
+    """Return 403 in X's generic form; a missing OAuth 2.0 scope looks like this too."""
     body = {"detail": detail, "type": "about:blank", "title": "Forbidden", "status": 403}
     return Refused(Answer.json(403, body))
 
 
 def duplicate_content() -> Refused:
-    """403: the same text again."""
+    """Return 403: the same text again."""
     return forbidden("You are not allowed to create a Tweet with duplicate content.")
 
 
 def unsummoned() -> Refused:
-    """403: the author of the post did not summon the account."""
+    """Return 403: the author of the post did not summon the account."""
     return forbidden(
         "Reply to this conversation is not allowed because you have not been mentioned or"
         " otherwise engaged by the author of the post you are replying to."
@@ -72,7 +72,7 @@ def unsummoned() -> Refused:
 
 
 def wrong_kind(used: str, supported: list[str]) -> Refused:
-    """403: the route does not take this kind of token."""
+    """Return 403: the route does not take this kind of token."""
     body = {
         "title": "Unsupported Authentication",
         "detail": f"Authenticating with {used} is forbidden for this endpoint."
@@ -84,7 +84,7 @@ def wrong_kind(used: str, supported: list[str]) -> Refused:
 
 
 def not_enrolled(client_id: str) -> Refused:
-    """403: the app does not stand in a package with API access."""
+    """Return 403: the app belongs to no package with API access."""
     body = {
         "client_id": client_id,
         "detail": "When authenticating requests to the Twitter API v2 endpoints, you must use keys"
@@ -100,13 +100,13 @@ def not_enrolled(client_id: str) -> Refused:
 
 
 def suspended() -> Refused:
-    """403: the user's account is suspended (code 64)."""
+    """Return 403: the user's account is suspended (code 64)."""
     message = "Your account is suspended and is not permitted to access this feature."
     return Refused(Answer.json(403, {"errors": [{"code": 64, "message": message}]}))
 
 
 def credits_depleted(account_id: int) -> Refused:
-    """402: the app's prepaid credits are used up."""
+    """Return 402: the app's prepaid credits are used up."""
     body = {
         "account_id": account_id,
         "title": "CreditsDepleted",
@@ -118,7 +118,7 @@ def credits_depleted(account_id: int) -> Refused:
 
 
 def spend_cap_reached(today: date) -> Refused:
-    """403: the spending limit of the cycle is reached. X's exact detail is not known."""
+    """Return 403: the spending limit of the cycle is reached. X's exact detail is not known."""
     reset = (today.replace(day=28) + timedelta(days=4)).replace(day=1)
     body = {
         "title": "SpendCapReached",
@@ -128,7 +128,7 @@ def spend_cap_reached(today: date) -> Refused:
 
 
 def usage_capped(account_id: int) -> Refused:
-    """429: as many posts were read as the app may read in a month."""
+    """Return 429: the app has read all the posts that it may read in a month."""
     body = {
         "account_id": account_id,
         "product_name": "pay-per-use",
@@ -142,7 +142,7 @@ def usage_capped(account_id: int) -> Refused:
 
 
 def rate_limited() -> Refused:
-    """429 of a rate window."""
+    """Return the 429 of a rate window."""
     body = {
         "title": "Too Many Requests",
         "detail": "Too Many Requests",
@@ -153,7 +153,7 @@ def rate_limited() -> Refused:
 
 
 def too_many_connections() -> Refused:
-    """429: the app's streams are all open."""
+    """Return 429: the app has opened all the streams that it may open."""
     body = {
         "title": "ConnectionException",
         "detail": "This stream is currently at the maximum allowed connection limit.",
@@ -164,7 +164,7 @@ def too_many_connections() -> Refused:
 
 
 def bad_request(message: str, **parameters: list[str]) -> Refused:
-    """400 with the parameters that are wrong."""
+    """Return 400 with the wrong parameters."""
     body = {
         "errors": [{"parameters": parameters, "message": message}],
         "title": "Invalid Request",
@@ -175,14 +175,14 @@ def bad_request(message: str, **parameters: list[str]) -> Refused:
 
 
 def invalid_request(message: str) -> Refused:
-    """400: the body breaks the schema."""
+    """Return 400: the body does not fit the schema."""
     return bad_request(message)
 
 
 def missing(kind: str, value: str, *, parameter: str) -> dict[str, Any]:
-    """An entry of `errors`: a resource that is not there.
+    """Return an entry of `errors` for a resource that does not exist.
 
-    With the newer host of X's own sample, which X's SDK insists on.
+    The type has the newer host of X's own sample, which X's SDK requires.
     Source: X API docs, "Response codes and errors".
     """
     return {
@@ -197,22 +197,22 @@ def missing(kind: str, value: str, *, parameter: str) -> dict[str, Any]:
 
 
 def v1_error(status: int, code: int, message: str) -> Refused:
-    """An error list with one code, as the OAuth 1.0a routes answer."""
+    """Return an error list with one code, as the OAuth 1.0a routes answer."""
     return Refused(Answer.json(status, {"errors": [{"code": code, "message": message}]}))
 
 
 def bad_signature() -> Refused:
-    """401: the signature, the keys or the nonce are wrong (code 32)."""
+    """Return 401: the signature, the keys or the nonce are wrong (code 32)."""
     return v1_error(401, 32, "Could not authenticate you.")
 
 
 def bad_timestamp() -> Refused:
-    """401: the time that was signed is too far from X's (code 135)."""
+    """Return 401: the signed time is too far from X's (code 135)."""
     return v1_error(401, 135, "Timestamp out of bounds.")
 
 
 def level_too_low() -> Refused:
-    """403: the OAuth 1.0a token's permission level does not allow it."""
+    """Return 403: the OAuth 1.0a token's permission level does not allow the call."""
     body = {
         "title": "Forbidden",
         "status": 403,
@@ -224,6 +224,6 @@ def level_too_low() -> Refused:
 
 
 def oauth_error(status: int, error: str, description: str) -> Refused:
-    """An error of the token endpoint."""
+    """Return an error of the token endpoint."""
     body = {"error": error, "error_description": description}
     return Refused(Answer.json(status, body, cache_control="no-store"))

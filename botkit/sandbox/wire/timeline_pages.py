@@ -1,7 +1,7 @@
 """Pages of a timeline: `since_id`, `until_id`, times, `max_results` and page tokens.
 
-Source: X API docs, "Timelines" and "Pagination". Newest first; a token names the id that the next
-page starts below.
+Pages are newest first; a token holds the id below which the next page starts.
+Source: X API docs, "Timelines" and "Pagination".
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ __all__ = ["Dated", "page_of"]
 
 
 class Dated(Protocol):
-    """What has an id and a time."""
+    """An item of a timeline."""
 
     @property
     def id(self) -> str:
-        """The id, a number as text."""
+        """The id: a number as text."""
         ...
 
     @property
     def created_at(self) -> datetime:
-        """When it was made."""
+        """The time at which the item was made."""
         ...
 
 
@@ -43,12 +43,12 @@ _ID_DIGITS = 19
 def page_of(
     items: Sequence[D], call: Call, *, least: int, most: int, default: int, reach: int
 ) -> tuple[list[D], dict[str, Any]]:
-    """The page that the call asks for, newest first, and its `meta`.
+    """Return the page that the call asks for, newest first, and its `meta`.
 
-    `reach` is how many of the newest items can be read at all.
+    `reach` is the number of newest items that can be read at all.
 
     Raises:
-        Refused: 400: a parameter is out of its range or not of its form.
+        Refused: 400: a parameter is out of range or malformed.
     """
     size = _size(call, least=least, most=most, default=default)
     since, until = _number(call, "since_id"), _number(call, "until_id")

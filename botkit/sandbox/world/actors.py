@@ -1,4 +1,4 @@
-"""What a test, or a person at the page, makes the users of the simulated X do."""
+"""Users of the simulated X, moved by a test or by a person at a page."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ T = TypeVar("T")
 
 
 class Actor:
-    """A user of the simulated X who does things.
+    """A user of the simulated X who acts.
 
-    Each verb returns when all that runs has come to rest again; time does not move.
+    Each verb returns as soon as all running bots are idle again; virtual time does not move.
     """
 
     def __init__(
@@ -38,15 +38,15 @@ class Actor:
         return self._user.username
 
     async def posts(self, text: str) -> PostRecord:
-        """Publish a post."""
+        """Publish a post and return it."""
         return await self._done(self._world.add_post(self.id, text))
 
     async def replies(self, to: PostRecord | str, text: str) -> PostRecord:
-        """Answer a post."""
+        """Reply to a post and return the reply."""
         return await self._done(self._world.add_post(self.id, text, reply_to=_id(to)))
 
     async def quotes(self, post: PostRecord | str, text: str) -> PostRecord:
-        """Quote a post."""
+        """Quote a post and return the quote."""
         return await self._done(self._world.add_post(self.id, text, quoting=_id(post)))
 
     async def messages(self, to: Actor | str, text: str) -> MessageRecord:
@@ -66,7 +66,7 @@ class Actor:
         await self._at_rest()
 
     async def revokes(self) -> None:
-        """Take back, on X's page of connected apps, what the user allowed."""
+        """Revoke the user's grants, as on X's page of connected apps."""
         self._world.revoke(self.id)
         await self._at_rest()
 

@@ -1,7 +1,7 @@
-"""How X reads a post's text: who is mentioned, which links are in it.
+"""Finds mentions and links in a post's text, as X does.
 
 Source: twitter-text configuration v3; X API docs, "Counting characters" (a reply starts with the
-names of those it answers, which `display_text_range` leaves out).
+names of the users it answers, which `display_text_range` leaves out).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class NameEntity(Struct, frozen=True):
 
 
 class LinkEntity(Struct, frozen=True):
-    """A link in the text, which X shortened."""
+    """A link in the text, with its shortened form."""
 
     start: int
     end: int
@@ -39,7 +39,7 @@ class LinkEntity(Struct, frozen=True):
 
 
 class ParsedText(Struct, frozen=True, kw_only=True):
-    """A text as X keeps it: `display_start` is where the author's own words begin."""
+    """A text as X stores it. `display_start` is the position of the author's own first word."""
 
     text: str
     display_start: int
@@ -53,10 +53,10 @@ def read_text(
     answered: Iterable[str],
     find_user: Callable[[str], tuple[str, str] | None],
 ) -> ParsedText:
-    """The text as X keeps it.
+    """Return the text as X stores it.
 
-    `answered` are the usernames that a reply starts with; `find_user` gives id and username of a
-    name, whatever its case, or None.
+    `answered` are the usernames with which a reply starts. `find_user` returns id and username
+    for a name in any case, or None.
     """
     prefix = "".join(f"@{name} " for name in answered)
     shortened = _shorten(prefix + written)

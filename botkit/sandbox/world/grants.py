@@ -1,10 +1,10 @@
 """Apps, authorization codes and tokens of the simulated X.
 
-It keeps X's rules: a code lives 30 s and is used once, a refresh token is used once, one user has
-one grant for one app, and a new grant ends the one before.
+They follow X's rules: a code lives 30 s and works once, a refresh token works once, a user has one
+grant per app, and a new grant ends the one before.
 
-Source: X API docs, "Authorization code" and "Application-only authentication"; what no page says:
-docs/explanation/x-facts.md, "OAuth 2.0".
+Source: X API docs, "Authorization code" and "Application-only authentication"; for undocumented
+behavior docs/explanation/x-facts.md, "OAuth 2.0".
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ __all__ = ["App", "Code", "Grant", "Grants", "TokenUse"]
 class App:
     """A registered app. A public app has no client secret.
 
-    `credits_usd` is its prepaid balance, None for one that never ends; `enrolled` says that it
-    stands in a package with API access, `enterprise` lifts what self-serve apps may not do.
-    `spend_capped` and `usage_capped` say that the spending limit, or the cap on posts that are
-    read, is reached. `level` is what new OAuth 1.0a tokens allow, as `x-access-level` spells it;
+    `credits_usd` is the prepaid balance, None for an unlimited one. `enrolled` says that the app
+    belongs to a package with API access; `enterprise` lifts the limits of self-serve apps.
+    `spend_capped` and `usage_capped` say that the spending limit, or the cap on posts read, is
+    reached. `level` is the level of new OAuth 1.0a tokens, spelled as in `x-access-level`.
     `takes_pin` says that a login may end with a PIN.
     """
 
@@ -59,7 +59,7 @@ class App:
 
 @dataclass(slots=True, eq=False)
 class Code:
-    """An authorization code and what it was asked for."""
+    """An authorization code and the request that it belongs to."""
 
     value: str
     app: App
@@ -74,7 +74,7 @@ class Code:
 
 @dataclass(slots=True, eq=False)
 class Grant:
-    """What a user allowed an app, with the tokens that are alive."""
+    """A user's permission for an app, with its living tokens."""
 
     app: App
     user_id: str
@@ -86,7 +86,7 @@ class Grant:
 
 @dataclass(slots=True, eq=False)
 class TokenUse:
-    """An entry of the token endpoint's log: what was sent and whether it was taken."""
+    """An entry of the token endpoint's log: the request and whether it was accepted."""
 
     at: datetime
     grant_type: str
@@ -95,7 +95,7 @@ class TokenUse:
 
 
 class Grants:
-    """The authorization server's memory."""
+    """The apps, codes, grants and tokens of the authorization server."""
 
     def __init__(
         self, clock: Clock, entropy: Entropy, *, rules: WorldRules, next_id: Callable[[], str]
@@ -121,7 +121,7 @@ class Grants:
         api_key: str = "",
         api_secret: str = "",
     ) -> App:
-        """Register an app; what is "" is made up, a client secret of None makes it public."""
+        """Register an app; values of "" are generated, a client secret of None makes it public."""
         app = App(
             id=str(int(self._next_id()) % 10**8),
             name=name,
@@ -136,15 +136,15 @@ class Grants:
         return app
 
     def app_by_key(self, api_key: str) -> App | None:
-        """The app with that API key."""
+        """Return the app with that API key."""
         return next((app for app in self.apps.values() if app.api_key == api_key), None)
 
     def renew_bearer(self, app: App) -> None:
-        """Another bearer token; the one before is dead."""
+        """Give the app a new bearer token; the old one is dead."""
         app.bearer = self._bearer()
 
     def renew_keys(self, app: App) -> None:
-        """The operator makes all keys anew in X's console; the ones before are dead."""
+        """Give the app new keys, as in X's console; the old ones are dead."""
         if app.client_secret is not None:
             app.client_secret = self._token(37)
         app.api_key, app.api_secret = self._token(18), self._token(37)
@@ -160,7 +160,7 @@ class Grants:
         challenge: str,
         method: str,
     ) -> str:
-        """An authorization code for what the user agreed to."""
+        """Return an authorization code for the user's consent."""
         until = self._clock.now() + timedelta(seconds=self._rules.code_ttl_s)
         code = Code(
             value=self._token(64),
@@ -176,7 +176,7 @@ class Grants:
         return code.value
 
     def take_code(self, value: str, app: App) -> Code | None:
-        """The code, now used; None when it is unknown, used, too old or another app's."""
+        """Use up a code and return it; None if it is unknown, used, too old or another app's."""
         code = self._codes.get(value)
         if code is None or code.app is not app:
             return None
@@ -185,7 +185,7 @@ class Grants:
         return code if fresh else None
 
     def grant(self, app: App, user_id: str, scopes: Sequence[str]) -> Grant:
-        """A new grant with its first tokens; the one before, if any, is over."""
+        """Make and return a grant with its first tokens; an earlier one ends."""
         before = self._grants.get((app.client_id, user_id))
         if before is not None:
             self.end(before)
@@ -195,7 +195,7 @@ class Grants:
         return new
 
     def rotate(self, refresh_token: str, app: App) -> Grant | None:
-        """New tokens for a refresh token; None when it is spent, revoked or foreign."""
+        """Issue new tokens for a refresh token; return None if it is spent, revoked or foreign."""
         grant = self._refresh.get(refresh_token)
         if grant is None or grant.app is not app or grant.revoked:
             return None
@@ -209,11 +209,11 @@ class Grants:
         return grant
 
     def newest_access(self, grant: Grant) -> str:
-        """The access token that was issued last."""
+        """Return the access token that was issued last."""
         return next(reversed(grant.access))
 
     def by_access(self, token: str) -> Grant | None:
-        """The grant of a living access token."""
+        """Return the grant of a living access token."""
         grant = self._access.get(token)
         if grant is None or grant.revoked:
             return None
@@ -221,14 +221,14 @@ class Grants:
         return grant if until is not None and self._clock.now() < until else None
 
     def by_bearer(self, token: str) -> App | None:
-        """The app with that bearer token."""
+        """Return the app with that bearer token."""
         for app in self.apps.values():
             if hmac.compare_digest(app.bearer, token):
                 return app
         return None
 
     def of_user(self, user_id: str) -> list[Grant]:
-        """What the user has allowed and not revoked."""
+        """Return the grants of the user that were not revoked."""
         return [
             grant
             for grant in self._grants.values()
@@ -236,17 +236,17 @@ class Grants:
         ]
 
     def by_token(self, token: str) -> Grant | None:
-        """The grant that an access or refresh token belonged to, alive or not."""
+        """Return the grant of an access or refresh token, living or dead."""
         return self._access.get(token) or self._refresh.get(token)
 
     def end(self, grant: Grant) -> None:
-        """Make a grant and all its tokens dead."""
+        """End a grant and all its tokens."""
         grant.revoked = True
         grant.access.clear()
         grant.refresh = None
 
     def note(self, grant_type: str, outcome: str, *, token: str = "") -> None:
-        """Write a line of the token endpoint's log; the token itself is not kept."""
+        """Add an entry to the token endpoint's log; the token itself is not stored."""
         digest = hashlib.sha256(token.encode()).hexdigest()[:12] if token else ""
         now = self._clock.now()
         self.log.append(

@@ -1,4 +1,4 @@
-"""The rate windows of the simulated X: fixed windows that start with their first call.
+"""The rate windows of the simulated X: fixed windows, each starting at its first call.
 
 Source: X API docs, "Rate limits"; the figures come from the operations table.
 """
@@ -26,9 +26,9 @@ _DAY_S = 24 * 3600
 
 @dataclass(slots=True, frozen=True)
 class ApiCaller:
-    """Who calls: the app, and the user when it calls for one.
+    """The caller: the app, and the user if it calls for one.
 
-    `granted_level` is that of an OAuth 1.0a token.
+    `granted_level` is the level of an OAuth 1.0a token.
     """
 
     app: App
@@ -52,7 +52,7 @@ class _RateWindow:
 
 
 class RateLimits:
-    """Counts calls by operation and by user or app; switched off it says and enforces nothing."""
+    """Counts calls by operation and by user or app; does nothing while it is switched off."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -60,10 +60,10 @@ class RateLimits:
         self.enforced = True
 
     def take(self, operation: Operation, caller: ApiCaller) -> dict[str, str]:
-        """Count one call; gives the rate headers.
+        """Count one call and return the rate headers.
 
         Raises:
-            Refused: 429, with the headers: a window is used up.
+            Refused: 429 with the headers: a window is used up.
         """
         if not self.enforced:
             return {}
@@ -98,7 +98,7 @@ class RateLimits:
 
 
 def _windows(operation: Operation, caller: ApiCaller) -> Iterator[tuple[str, int, float, str]]:
-    """Whose window, its limit, its length and the prefix of its headers."""
+    """Return each window of the call: owner, limit, length and the prefix of its headers."""
     by_user = caller.user is not None
     if caller.user is not None:
         for window in operation.user_windows:

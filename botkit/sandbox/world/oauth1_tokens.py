@@ -1,9 +1,10 @@
-"""OAuth 1.0a at the simulated X: request tokens, access tokens, and which signatures it takes.
+"""OAuth 1.0a of the simulated X: request tokens, access tokens, and the check of signatures.
 
-The signature is computed here from RFC 5849 alone, and not with what botkit signs with.
-A request token is good for one login, a verifier or PIN for one exchange, a nonce for one call.
+Signatures are computed here from RFC 5849 alone, independently of the code with which botkit
+signs. A request token works for one login, a verifier or PIN for one exchange, a nonce for one
+call.
 
-Source: RFC 5849 section 3; X API docs, "Creating a signature"; what clients in the wild send.
+Source: RFC 5849 section 3; X API docs, "Creating a signature"; requests of clients in the wild.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ __all__ = ["PIN_CALLBACK", "OAuth1Token", "OAuth1Tokens", "RequestToken", "Signe
 
 PIN_CALLBACK = "oob"
 _CANONICAL = ("https://api.x.com", "https://api.twitter.com")
-"""What clients that cannot be told another host sign over."""
+"""The base URLs that clients without a setting for the host sign."""
 _BOUNDS_S = 300
 _FORM = "application/x-www-form-urlencoded"
 _HEADER_PART = re.compile(r'\s*([A-Za-z0-9_.~%-]+)="([^"]*)"\s*')
@@ -39,7 +40,7 @@ _PIN_DIGITS = 7
 
 @dataclass(slots=True, eq=False)
 class RequestToken:
-    """A login that has begun. `verifier` is "" until the person agreed."""
+    """A login that has begun. `verifier` is "" until the person has agreed."""
 
     token: str
     secret: str
@@ -51,7 +52,7 @@ class RequestToken:
 
 @dataclass(slots=True, eq=False)
 class OAuth1Token:
-    """An access token and its secret; it keeps the level that it was made with."""
+    """An access token and its secret; it keeps the level with which it was made."""
 
     token: str
     secret: str
@@ -62,18 +63,18 @@ class OAuth1Token:
 
 @dataclass(slots=True, frozen=True)
 class Signed:
-    """A call's protocol parameters, each once, and all that its signature may cover."""
+    """A call's protocol parameters, each once, and everything that its signature may cover."""
 
     oauth: dict[str, str]
     covered: tuple[tuple[tuple[str, str], ...], ...]
 
     def get(self, name: str) -> str:
-        """A protocol parameter, "" when it is not there."""
+        """Return a protocol parameter, "" if it is missing."""
         return self.oauth.get(name, "")
 
 
 class OAuth1Tokens:
-    """The memory of the OAuth 1.0a routes."""
+    """The request tokens, access tokens and nonces of the OAuth 1.0a routes."""
 
     def __init__(self, now: Callable[[], datetime], entropy: Entropy) -> None:
         self._now = now
@@ -83,17 +84,17 @@ class OAuth1Tokens:
         self._nonces: dict[str, int] = {}
 
     def begin(self, app: App, callback: str) -> RequestToken:
-        """A new request token."""
+        """Make and return a request token."""
         token = RequestToken(self._token(20), self._token(24), app, callback)
         self._requests[token.token] = token
         return token
 
     def request_token(self, token: str) -> RequestToken | None:
-        """A request token whose login is not over."""
+        """Return a request token whose login is not over."""
         return self._requests.get(token)
 
     def agree(self, token: RequestToken, user_id: str) -> str:
-        """The person agreed: gives the verifier, a PIN of digits when there is no callback."""
+        """Record the person's consent; return the verifier, a PIN if there is no callback."""
         token.user_id = user_id
         if token.callback == PIN_CALLBACK:
             number = int.from_bytes(self._entropy.token_bytes(8), "big")
@@ -103,18 +104,18 @@ class OAuth1Tokens:
         return token.verifier
 
     def drop(self, token: RequestToken) -> None:
-        """The login is over."""
+        """End the login of a request token."""
         self._requests.pop(token.token, None)
 
     def exchange(self, token: RequestToken, verifier: str) -> OAuth1Token | None:
-        """The access token for a verifier; None when it is not the one, or was used."""
+        """Return the access token for a verifier; None if the verifier is wrong or used."""
         if not token.verifier or not _same(token.verifier, verifier):
             return None
         self.drop(token)
         return self.issue(token.app, token.user_id)
 
     def issue(self, app: App, user_id: str, *, level: str = "") -> OAuth1Token:
-        """The user's access token for an app: the living one, unless the level differs."""
+        """Return the user's token for an app: the living one, or a new one for a new level."""
         wanted = level or app.level
         for pair in self.of_user(user_id):
             if pair.app is app and pair.level == wanted:
@@ -124,19 +125,19 @@ class OAuth1Tokens:
         return pair
 
     def by_token(self, token: str) -> OAuth1Token | None:
-        """A living access token."""
+        """Return a living access token."""
         return self._pairs.get(token)
 
     def of_user(self, user_id: str) -> list[OAuth1Token]:
-        """All that are alive of a user."""
+        """Return the user's living access tokens."""
         return [pair for pair in self._pairs.values() if pair.user_id == user_id]
 
     def end(self, pair: OAuth1Token) -> None:
-        """Make an access token dead."""
+        """End an access token."""
         self._pairs.pop(pair.token, None)
 
     def check(self, call: Call, signed: Signed, app: App, secret: str = "") -> None:
-        """Return when the call is signed with the app's and this token's secret, now, and once.
+        """Check that the call is signed with the app's and this token's secret, now and once.
 
         Raises:
             Refused: Code 135: the time is out of bounds. Code 32: anything else.
@@ -171,9 +172,10 @@ class OAuth1Tokens:
 
 
 def read_signed(call: Call) -> Signed | None:
-    """The protocol parameters of a call, from header, query or form; None when it has none.
+    """Return the protocol parameters of a call, from header, query or form; None if it has none.
 
-    A parameter that stands in two places with one value is signed once or twice: both are taken.
+    Clients sign a parameter that is in two places with the same value once or twice: X accepts
+    both.
     """
     scheme, _, rest = call.headers.get("authorization", "").partition(" ")
     header: list[tuple[str, str]] = []
@@ -196,7 +198,7 @@ def read_signed(call: Call) -> Signed | None:
 
 
 def _once(pairs: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
-    """What stands twice among the protocol parameters, once."""
+    """Return the protocol parameters with each repeated one only once."""
     seen: set[tuple[str, str]] = set()
     for pair in pairs:
         if pair not in seen or not pair[0].startswith("oauth_"):

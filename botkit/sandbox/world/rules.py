@@ -1,4 +1,4 @@
-"""The settings of a simulated world: what X does not document, or what a test wants otherwise."""
+"""The settings of a simulated world: undocumented behavior of X, and values that tests change."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ class WorldRules(Struct, kw_only=True):
     """The rules of one world.
 
     Attributes:
-        duplicate_window_s: How long the same text to the same target is refused. Assumed.
+        duplicate_window_s: How long X refuses the same text to the same target. Assumed.
         code_ttl_s: Life of an authorization code. Source: X docs, "Authorization code".
         access_ttl_s: Life of an OAuth 2.0 access token. Source: the same page.
         implicit_summons: Whether answering the account's own post counts as a summons.
-        reuse_kills_grant: Whether a spent refresh token, sent again, ends the whole grant.
+        reuse_kills_grant: Whether sending a spent refresh token again ends the whole grant.
         refresh_kills_access: Whether a refresh ends the old access token at once.
-        replies_to_replies: Whether `post.reply.create` fires for an answer to a reply.
+        replies_to_replies: Whether `post.reply.create` is sent for a reply to a reply.
         max_text_weight: The longest text, in weighted units.
         stream_connections: How many activity streams an app may hold open.
         keep_alive_s: Seconds of silence after which a stream sends an empty line.

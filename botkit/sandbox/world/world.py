@@ -1,7 +1,7 @@
 """The simulated world: users, posts, conversations, direct messages and follows.
 
-It knows what happened and tells whoever listens; what an app may see or do of it is decided in
-`server.py` and `routes/`. Ids have the shape of X's snowflakes and are made from the clock.
+It records what happens and tells its listeners. `sandbox.x` decides what an app may see or do.
+Ids have the form of X's snowflakes and are made from the clock.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SNOWFLAKE_EPOCH_MS = 1288834974657
 
 
 class UnknownThingError(LookupError):
-    """A user, post or app that this world does not have."""
+    """This world has no such user, post or app."""
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +55,7 @@ class UserRecord:
 
 @dataclass(slots=True, eq=False)
 class PostRecord:
-    """A post. `written` is what its author wrote, `text` what X made of it."""
+    """A post. `written` is the author's text, `text` is X's version of it."""
 
     id: str
     author_id: str
@@ -75,7 +75,10 @@ class PostRecord:
     deleted: bool = False
 
     def mentions(self, user_id: str, *, explicit: bool = False) -> bool:
-        """Whether the user is named; `explicit` leaves out the names that a reply starts with."""
+        """Return True if the post names the user.
+
+        `explicit` ignores the names with which a reply starts.
+        """
         least = self.display_start if explicit else 0
         return any(name.user_id == user_id and name.start >= least for name in self.names)
 
@@ -94,7 +97,7 @@ class MessageRecord:
 
 
 class Happening(Struct, frozen=True, kw_only=True):
-    """Something happened: `post`, `delete`, `message`, `follow`, `unfollow` or `revoke`."""
+    """An action of a user: `post`, `delete`, `message`, `follow`, `unfollow` or `revoke`."""
 
     kind: str
     post: PostRecord | None = None
@@ -105,7 +108,7 @@ class Happening(Struct, frozen=True, kw_only=True):
 
 
 class World:
-    """Everything that is on this X. One event loop; nothing in here waits."""
+    """Everything on this simulated X. It belongs to one event loop, and no method waits."""
 
     def __init__(self, clock: Clock, entropy: Entropy, *, rules: WorldRules | None = None) -> None:
         self.clock = clock
@@ -125,11 +128,11 @@ class World:
         self.pairs = OAuth1Tokens(self.time_on_x, entropy)
 
     def time_on_x(self) -> datetime:
-        """What X's own clock shows: the world's, and as far ahead as was planned."""
+        """The time on X's clock: the world's time plus the planned offset."""
         return self.clock.now() + self.clock_off
 
     def next_id(self) -> str:
-        """A new id, greater than all before it."""
+        """Return a new id, greater than all earlier ones."""
         elapsed = self.clock.now() - datetime.fromtimestamp(0, UTC)
         stamp = elapsed // timedelta(milliseconds=1) - _SNOWFLAKE_EPOCH_MS
         self._last_id = max(self._last_id + 1, stamp << 22)
@@ -138,7 +141,7 @@ class World:
     def add_user(
         self, username: str, *, name: str | None = None, automated: bool = False
     ) -> UserRecord:
-        """A new user; the one that is there when the name is taken."""
+        """Add and return a user; return the existing one if the name is taken."""
         known = self.find_user(username)
         if known is not None:
             return known
@@ -154,19 +157,19 @@ class World:
         return user
 
     def find_user(self, user: str) -> UserRecord | None:
-        """A user by id or by username (with or without the @, in any case)."""
+        """Return the user of this id or username (with or without the @, in any case), or None."""
         by_name = self._usernames.get(user.removeprefix("@").lower())
         return self.users.get(by_name or user)
 
     def user(self, user: str) -> UserRecord:
-        """As `find_user`. Raises `UnknownThingError`."""
+        """Return the user as `find_user` does. Raise `UnknownThingError` if there is none."""
         found = self.find_user(user)
         if found is None:
             raise UnknownThingError(f"there is no user {user!r}")
         return found
 
     def post(self, post_id: str) -> PostRecord:
-        """A post that is not deleted. Raises `UnknownThingError`."""
+        """Return a post that is not deleted. Raise `UnknownThingError` if there is none."""
         found = self.posts.get(post_id)
         if found is None or found.deleted:
             raise UnknownThingError(f"there is no post {post_id!r}")
@@ -182,9 +185,9 @@ class World:
         leave_out: Sequence[str] = (),
         app_id: str | None = None,
     ) -> PostRecord:
-        """The author publishes a post, and all who listen are told.
+        """Publish and return a post of the author, and tell the listeners.
 
-        `leave_out` are ids of users whose names the reply shall not start with.
+        `leave_out` are the ids of users whose names are left out at the start of the reply.
         """
         parent = self.post(reply_to) if reply_to else None
         quoted = self.post(quoting) if quoting else None
@@ -212,13 +215,13 @@ class World:
         return post
 
     def delete_post(self, post_id: str) -> None:
-        """The author deletes a post. Raises `UnknownThingError`."""
+        """Delete a post as its author. Raise `UnknownThingError` if there is none."""
         post = self.post(post_id)
         post.deleted = True
         self.tell(Happening(kind="delete", post=post, actor_id=post.author_id))
 
     def add_message(self, sender_id: str, recipient_id: str, text: str) -> MessageRecord:
-        """A direct message is sent, and all who listen are told."""
+        """Send and return a direct message, and tell the listeners."""
         pair = sorted((sender_id, recipient_id), key=int)
         message = MessageRecord(
             id=self.next_id(),
@@ -233,7 +236,7 @@ class World:
         return message
 
     def follow(self, follower_id: str, followed_id: str, *, on: bool = True) -> None:
-        """One user follows another, or stops."""
+        """Let one user follow another, or stop following."""
         following = self.users[follower_id].following
         if on:
             following.add(followed_id)
@@ -243,7 +246,7 @@ class World:
         self.tell(Happening(kind=kind, actor_id=follower_id, target_id=followed_id))
 
     def revoke(self, user_id: str, *, app_id: str | None = None) -> None:
-        """The user takes back the grants given to one app, or to all."""
+        """Revoke the user's grants for one app, or for all apps."""
         ended: set[str] = set()
         for grant in self.grants.of_user(user_id):
             if app_id in {None, grant.app.id}:
@@ -257,15 +260,15 @@ class World:
             self.tell(Happening(kind="revoke", actor_id=user_id, app_id=app))
 
     def posts_by(self, user_id: str) -> list[PostRecord]:
-        """The user's posts that are there, oldest first."""
+        """Return the user's posts that are not deleted, oldest first."""
         return [post for post in self._posts_by.get(user_id, ()) if not post.deleted]
 
     def newest_by(self, user_id: str) -> Iterator[PostRecord]:
-        """The user's posts that are there, newest first."""
+        """Return the user's posts that are not deleted, newest first."""
         return (post for post in reversed(self._posts_by.get(user_id, ())) if not post.deleted)
 
     def posts_naming(self, user_id: str) -> list[PostRecord]:
-        """The user's mentions timeline: others' posts, replies too, oldest first."""
+        """Return the user's mentions timeline: posts and replies of others, oldest first."""
         return [
             post
             for post in self._naming.get(user_id, ())
@@ -275,7 +278,7 @@ class World:
     def messages_of(
         self, user_id: str, *, conversation_id: str | None = None
     ) -> list[MessageRecord]:
-        """The direct messages that the user can see, oldest first."""
+        """Return the direct messages that the user can see, oldest first."""
         return [
             message
             for message in self.messages.values()
@@ -285,7 +288,7 @@ class World:
         ]
 
     def tell(self, happening: Happening) -> None:
-        """Tell all who listen."""
+        """Tell the listeners."""
         for listener in tuple(self.listeners):
             listener(happening)
 
@@ -300,7 +303,7 @@ class World:
         return (user.id, user.username) if user else None
 
     def _answered(self, author_id: str, parent: PostRecord, leave_out: Iterable[str]) -> list[str]:
-        """The names a reply starts with: the author of the post, then those it names."""
+        """Return the names with which a reply starts: the post's author, then those it names."""
         skipped = {author_id, *leave_out}
         ids = dict.fromkeys([parent.author_id, *(name.user_id for name in parent.names)])
         return [self.users[user_id].username for user_id in ids if user_id not in skipped]

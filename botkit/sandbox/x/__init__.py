@@ -1,1 +1,1 @@
-"""The simulated X: what it answers, delivers, charges and gets wrong on request."""
+"""The simulated X's answers, deliveries, prices and planned faults."""

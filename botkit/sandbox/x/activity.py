@@ -1,4 +1,4 @@
-"""X's Activity API: who subscribed to what, and the open streams that carry it.
+"""X's Activity API: the subscriptions, and the open streams that carry their events.
 
 Source: X API docs, "X Activity API" and "Event payloads" (calls, events, envelopes), "Consuming
 streaming data" and "Handling disconnections" (lines, keep-alives, connections).
@@ -24,7 +24,7 @@ _BUFFER_LINES = 10_000
 
 
 class Connection:
-    """One open stream: an async iterator over its lines; `aclose` gives its place back."""
+    """An open stream: an async iterator over its lines; `aclose` frees its place."""
 
     def __init__(self, activity: Activity, app_id: str) -> None:
         self._activity = activity
@@ -33,7 +33,7 @@ class Connection:
 
     def push(self, line: bytes | None) -> None:
         """Put a line into the buffer; None ends the stream."""
-        # A reader that is too slow loses its connection without notice.
+        # X drops the connection of a reader that is too slow, without notice.
         if self.lines.full():
             while not self.lines.empty():
                 self.lines.get_nowait()
@@ -56,7 +56,7 @@ class Connection:
 
 
 class Activity:
-    """Subscriptions and streams of all apps."""
+    """The subscriptions and streams of all apps."""
 
     def __init__(self, world: World, faults: Faults) -> None:
         self._world = world
@@ -66,21 +66,21 @@ class Activity:
         world.listeners.append(self._on_happening)
 
     def of_app(self, app_id: str) -> list[StoredSubscription]:
-        """The app's subscriptions, oldest first."""
+        """Return the app's subscriptions, oldest first."""
         return [one for one in self.subscriptions.values() if one.app_id == app_id]
 
     def open_streams(self, app_id: str) -> int:
-        """How many streams the app holds open."""
+        """Return the number of the app's open streams."""
         return sum(connection.app_id == app_id for connection in self._connections)
 
     def connect(self, app: App) -> Connection:
-        """A new stream; its place is taken at once."""
+        """Return a new stream; it takes its place at once."""
         connection = Connection(self, app.id)
         self._connections.append(connection)
         return connection
 
     def forget(self, connection: Connection) -> None:
-        """A stream is closed."""
+        """Free the place of a closed stream."""
         if connection in self._connections:
             self._connections.remove(connection)
 
@@ -90,7 +90,7 @@ class Activity:
             connection.push(None)
 
     async def next_line(self, connection: Connection) -> bytes | None:
-        """The stream's next line, or a keep-alive; None at its end."""
+        """Return the stream's next line or a keep-alive, None at its end."""
         while True:
             try:
                 async with self._world.clock.timeout(self._world.rules.keep_alive_s):

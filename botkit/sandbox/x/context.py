@@ -1,4 +1,4 @@
-"""A call on its way through the simulated X, and what answers it."""
+"""Routes of the simulated X, and the context that they get with a call."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ __all__ = ["ApiRoute", "RequestContext"]
 
 @dataclass(slots=True, frozen=True)
 class ApiRoute:
-    """A method and a path template with what answers it; `operation` is "" outside the API."""
+    """A method, a path template and their answering function.
+
+    `operation` is "" outside the API.
+    """
 
     method: str
     template: str
@@ -27,7 +30,7 @@ class ApiRoute:
 
 @dataclass(slots=True)
 class RequestContext:
-    """One call on its way through: what a route is given."""
+    """The call that a route answers, with its caller and the simulated X."""
 
     world: World
     activity: Activity
@@ -38,7 +41,7 @@ class RequestContext:
 
     @property
     def caller(self) -> ApiCaller:
-        """Who calls; only routes of the API have one."""
+        """The caller; only routes of the API have one."""
         if self.who is None:
             raise problems.unauthorized()
         return self.who

@@ -1,7 +1,7 @@
-"""Which activity events a happening makes, and their envelopes as X's samples show them.
+"""Turns the actions of users into activity events, in envelopes like those of X's samples.
 
-Source: X API docs, "Event payloads": integers are doubled as `*_str`, mention and post events
-carry users, reply and quote events carry none.
+Source: X API docs, "Event payloads": each integer has a second field `*_str`, mention and post
+events contain users, reply and quote events contain none.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PRIVATE_SCOPES: Mapping[str, str] = {
     "block.unblock": "block.read",
     "broadcast.chat": "broadcast.read",
 }
-"""The event kinds that only the user's own token may subscribe to, with the scope they need."""
+"""The kinds that only the user's own token may subscribe to, with the scope that they need."""
 
 EVENT_TYPES = frozenset(
     {
@@ -61,13 +61,13 @@ EVENT_TYPES = frozenset(
         "oauth.revoke",
     }
 )
-"""The event kinds that can be subscribed to here."""
+"""The event kinds that an app can subscribe to here."""
 
 
 def envelopes_of(
     world: World, happening: Happening, subscription: StoredSubscription
 ) -> Iterator[dict[str, Any]]:
-    """The envelopes, one or none, that the subscription gets for what happened."""
+    """Yield the envelope, if any, that the subscription gets for an action."""
     make = _MAKERS.get(happening.kind)
     if make is None:
         return
@@ -212,7 +212,7 @@ def _event_uuid(world: World) -> str:
 
 
 def _doubled(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The same with each whole number a second time as text, as X sends it in events."""
+    """Return the value with each integer repeated as text, as X sends it in events."""
     doubled: dict[str, Any] = {}
     for key, value in body.items():
         doubled[key] = _doubled_value(value)

@@ -1,7 +1,7 @@
-"""Planned faults: what goes wrong, for which calls, how often.
+"""Planned faults: which calls go wrong, how, and how often.
 
-A call is named by method and path, `POST /2/tweets` or `GET /2/users/*/mentions`; a `*` or a
-`{name}` stands for one segment, and a last segment `**` for all that follows.
+A call is named by method and path, `POST /2/tweets` or `GET /2/users/*/mentions`. A `*` or
+`{name}` stands for one segment, a last segment `**` for the rest of the path.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Kind = Literal["lose", "cut", "stall", "reset", "repeat", "answer"]
 
 @dataclass(slots=True, eq=False)
 class Fault:
-    """One planned fault. `times` counts down; None is for ever."""
+    """One planned fault. `times` counts down; None means for ever."""
 
     kind: Kind
     method: str
@@ -35,7 +35,7 @@ class Fault:
     hits: int = 0
 
     def matches(self, call: Call) -> bool:
-        """Whether it strikes this call."""
+        """Return True if the fault applies to this call."""
         return (
             self.times != 0
             and self.method in {"*", call.method}
@@ -43,7 +43,7 @@ class Fault:
         )
 
     def strike(self) -> None:
-        """Count one."""
+        """Count one use of the fault."""
         self.hits += 1
         if self.times is not None:
             self.times -= 1
@@ -51,7 +51,7 @@ class Fault:
 
 @dataclass(slots=True, eq=False)
 class _StreamPlan:
-    """What the activity streams do to the next events."""
+    """The faults of the activity streams for the next events."""
 
     duplicate: int = 0
     drop: int = 0
@@ -61,7 +61,7 @@ class _StreamPlan:
 
 
 class Faults:
-    """What a test plans. Each verb plans one fault; `clear` forgets them all."""
+    """The faults that a test has planned. Each method plans one; `clear` removes them all."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -70,29 +70,29 @@ class Faults:
         self.cut_streams: Callable[[], None] = lambda: None
 
     def lose_answer(self, call: str, *, times: int | None = 1) -> Fault:
-        """X carries it out, and the connection dies before the answer."""
+        """Let X carry out the call, and break the connection before the answer."""
         return self._plan("lose", call, times)
 
     def cut_answer(self, call: str, *, times: int | None = 1) -> Fault:
-        """X carries it out, and the answer breaks off in the middle."""
+        """Let X carry out the call, and break the connection in the middle of the answer."""
         return self._plan("cut", call, times)
 
     def stall(self, call: str, *, times: int | None = 1) -> Fault:
-        """X carries it out, and the answer never comes."""
+        """Let X carry out the call, and never send the answer."""
         return self._plan("stall", call, times)
 
     def reset(self, call: str, *, times: int | None = 1) -> Fault:
-        """X does nothing, and the connection dies: to the client as a lost answer."""
+        """Break the connection before X does anything; the client sees a lost answer."""
         return self._plan("reset", call, times)
 
     def repeat(self, call: str, *, times: int | None = 1) -> Fault:
-        """Something on the way sends it twice; the second answer comes back."""
+        """Send the call to X twice, as a proxy might; the second answer comes back."""
         return self._plan("repeat", call, times)
 
     def rate_limit(
         self, call: str, *, times: int | None = 1, reset_in_s: float | None = 30
     ) -> Fault:
-        """429; with `reset_in_s` None without any rate header."""
+        """Answer with 429; a `reset_in_s` of None sends no rate header."""
 
         def limited() -> Answer:
             body = {
@@ -121,7 +121,7 @@ class Faults:
         status: int = 503,
         retry_after_s: int | None = None,
     ) -> Fault:
-        """A 5xx; X does nothing."""
+        """Answer with a 5xx; X does nothing."""
         headers = {"retry-after": str(retry_after_s)} if retry_after_s is not None else {}
         body = {"title": "Service Unavailable", "type": "about:blank", "status": status}
         return self.answer(call, status=status, body=body, headers=headers, times=times)
@@ -135,7 +135,7 @@ class Faults:
         headers: dict[str, str] | None = None,
         times: int | None = 1,
     ) -> Fault:
-        """A canned answer; X does nothing. `body` is sent as it is when it is bytes."""
+        """Answer with this status and body; X does nothing. A `body` of bytes is sent as is."""
         raw = body if isinstance(body, bytes) else encode(body) if body is not None else b""
         named = {"content-type": "application/json; charset=utf-8", **(headers or {})}
 
@@ -145,25 +145,25 @@ class Faults:
         return self._plan("answer", call, times, answer=canned)
 
     def duplicate_events(self, count: int = 1) -> None:
-        """The next events come twice on the stream."""
+        """Deliver the next events twice on the stream."""
         self.stream.duplicate += count
 
     def drop_events(self, count: int = 1) -> None:
-        """The next events do not come on the stream."""
+        """Leave the next events out of the stream."""
         self.stream.drop += count
 
     def reorder_events(self, count: int = 2) -> None:
-        """The next events come all at once, the last one first."""
+        """Deliver the next events all at once, the last one first."""
         self.stream.reorder = count
 
     def silence_streams(self, *, on: bool = True) -> None:
-        """Streams stay open and send nothing, not even keep-alives."""
+        """Keep streams open and send nothing, not even keep-alives."""
         self.stream.silent = on
 
     def revoke(self, user: str, *, only: Literal["", "oauth2", "oauth1"] = "") -> None:
-        """The user takes back what the user allowed, on X's page of connected apps.
+        """Revoke the user's grants, as on X's page of connected apps.
 
-        With `only` that kind of login ends, and X tells nobody.
+        With `only`, only that kind of login ends, and X sends no event about it.
         """
         user_id = self._world.user(user).id
         if not only:
@@ -176,52 +176,52 @@ class Faults:
                 self._world.pairs.end(pair)
 
     def suspend(self, user: str, *, on: bool = True) -> None:
-        """X suspends the user's account."""
+        """Suspend the user's account."""
         self._world.user(user).suspended = on
 
     def out_of_credit(self, *, on: bool = True) -> None:
-        """Every app's prepaid credits are used up."""
+        """Use up every app's prepaid credits."""
         for app in self._world.grants.apps.values():
             app.credits_usd = Decimal(0) if on else None
 
     def spend_cap(self, *, on: bool = True) -> None:
-        """Every app has reached its spending limit."""
+        """Let every app have reached its spending limit."""
         for app in self._world.grants.apps.values():
             app.spend_capped = on
 
     def usage_cap(self, *, on: bool = True) -> None:
-        """Every app has read as many posts as it may in a month."""
+        """Let every app have read as many posts as it may in a month."""
         for app in self._world.grants.apps.values():
             app.usage_capped = on
 
     def not_enrolled(self, *, on: bool = True) -> None:
-        """No app stands in a package with API access."""
+        """Remove every app from its package with API access."""
         for app in self._world.grants.apps.values():
             app.enrolled = not on
 
     def renew_keys(self) -> None:
-        """The operator makes every app's keys anew in X's console; those in use are wrong."""
+        """Give every app new keys, as in X's console; the keys in use become wrong."""
         for app in self._world.grants.apps.values():
             self._world.grants.renew_keys(app)
 
     def clock_off(self, seconds: float = 1200) -> None:
-        """X's clock is that far ahead of the machine's: `Date` says so, signatures are judged."""
+        """Set X's clock ahead of the machine's: for `Date`, and for the check of signatures."""
         self._world.clock_off = timedelta(seconds=seconds)
 
     def clear(self) -> None:
-        """Forget what is planned; X's clock is right again."""
+        """Remove all planned faults and correct X's clock."""
         self._planned.clear()
         self.clock_off(0)
         self.stream = _StreamPlan()
 
     def plan(self, kind: str, options: dict[str, Any]) -> None:
-        """Plan by name, for the admin API. Raises `ValueError` for a name it does not know."""
+        """Plan a fault by its name, for the admin API. Raise `ValueError` for an unknown name."""
         if kind not in _BY_NAME:
             raise ValueError(f"no such fault: {kind!r}; there are {', '.join(sorted(_BY_NAME))}")
         getattr(self, kind)(**options)
 
     def due(self, call: Call) -> Fault | None:
-        """The fault that strikes this call; counts it."""
+        """Return the fault that applies to this call, and count the use."""
         for fault in self._planned:
             if fault.matches(call):
                 fault.strike()

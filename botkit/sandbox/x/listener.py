@@ -22,10 +22,10 @@ _BODY_LIMIT_BYTES = 1024 * 1024
 
 
 class OpenServer:
-    """A simulated X that listens.
+    """A simulated X that listens on a socket.
 
     Attributes:
-        url: Its base, for instance `http://127.0.0.1:41873`; X's paths are under it.
+        url: The base URL of X's paths, for instance `http://127.0.0.1:41873`.
         server: The simulated X itself, with its world, faults and limits.
     """
 
@@ -35,7 +35,7 @@ class OpenServer:
 
     @property
     def world(self) -> World:
-        """The world that is served."""
+        """The world of the server."""
         return self.server.world
 
 
@@ -43,12 +43,12 @@ class OpenServer:
 async def open_server(
     world: World | None = None, *, host: str = "127.0.0.1", port: int = 0
 ) -> AsyncGenerator[OpenServer]:
-    """Serve a world, a new one in real time if none is given, until the block ends.
+    """Serve a world until the block ends; without `world`, a new one in real time.
 
-    Port 0 takes a free one; `url` of what is yielded says which.
+    Port 0 chooses a free port; the yielded server's `url` contains it.
 
     Raises:
-        OSError: The port is taken, or the address is not one of this machine.
+        OSError: The port is taken, or the address does not belong to this machine.
     """
     served = world or World(SystemClock(), SystemEntropy())
     server = await asyncio.to_thread(XServer, served)
@@ -70,7 +70,7 @@ async def open_server(
 async def serve(
     host: str = "127.0.0.1", port: int = 0, *, ready: Callable[[OpenServer], None] | None = None
 ) -> None:
-    """Serve a new world until cancelled; `ready` is told when it listens."""
+    """Serve a new world until cancelled; call `ready` when the server listens."""
     async with open_server(host=host, port=port) as opened:
         if ready is not None:
             ready(opened)
@@ -112,7 +112,7 @@ async def _stream(request: web.Request, answer: Answer) -> web.StreamResponse:
 
 
 async def _fail(request: web.Request, answer: Answer) -> web.StreamResponse:
-    """Let the client see what a broken network shows."""
+    """Break the connection in the way that the fault asks for."""
     if answer.stream is not None:
         await answer.stream.aclose()
     if answer.delivery is Delivery.STALLED:

@@ -1,7 +1,7 @@
-"""Users, posts and messages as X's JSON, with the fields and expansions that were asked for.
+"""Builds users, posts and messages as X's JSON, with the requested fields and expansions.
 
-The `tweet.*` spelling, as live traffic has it; `post.fields` is understood too. Ids and texts are
-always there. Source: X's OpenAPI document; X API docs, "Data dictionary".
+The spelling is `tweet.*`, as in live traffic; `post.fields` is accepted, too. Ids and texts are
+always included. Source: X's OpenAPI document; X API docs, "Data dictionary".
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ ALL_USER_FIELDS = frozenset(
 
 
 class Wanted:
-    """Which fields and expansions a call asks for."""
+    """The fields and expansions that a call asks for."""
 
     def __init__(self, call: Call) -> None:
         self.post_fields = _listed(call, "tweet.fields", "post.fields")
@@ -72,12 +72,12 @@ class Wanted:
 
 
 def timestamp(at: datetime) -> str:
-    """A time as X writes it."""
+    """Return a time as X writes it."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
 
 
 def user_json(user: UserRecord, fields: Iterable[str] = ()) -> dict[str, Any]:
-    """A user."""
+    """Return a user as JSON."""
     asked = set(fields)
     whole: dict[str, Any] = {
         "created_at": timestamp(user.created_at),
@@ -88,7 +88,7 @@ def user_json(user: UserRecord, fields: Iterable[str] = ()) -> dict[str, Any]:
         "public_metrics": {
             "followers_count": 0,
             "following_count": len(user.following),
-            # The old name of live traffic, and the new one, which X's own client insists on.
+            # Live traffic has the old name; X's own client requires the new one.
             "tweet_count": 0,
             "post_count": 0,
             "listed_count": 0,
@@ -102,7 +102,7 @@ def user_json(user: UserRecord, fields: Iterable[str] = ()) -> dict[str, Any]:
 
 
 def post_json(post: PostRecord, fields: Iterable[str] = ()) -> dict[str, Any]:
-    """A post."""
+    """Return a post as JSON."""
     asked = set(fields)
     whole: dict[str, Any] = {
         "author_id": post.author_id,
@@ -135,7 +135,7 @@ def post_json(post: PostRecord, fields: Iterable[str] = ()) -> dict[str, Any]:
 
 
 def message_json(message: MessageRecord, fields: Iterable[str] = ()) -> dict[str, Any]:
-    """A direct message as an event of its conversation."""
+    """Return a direct message as an event of its conversation."""
     asked = set(fields)
     whole = {
         "created_at": timestamp(message.created_at),
@@ -149,7 +149,7 @@ def message_json(message: MessageRecord, fields: Iterable[str] = ()) -> dict[str
 def posts_body(
     world: World, posts: Sequence[PostRecord], wanted: Wanted, *, single: bool = False
 ) -> dict[str, Any]:
-    """`data` and `includes` of an answer with posts."""
+    """Return `data` and `includes` of an answer with posts."""
     fields = set(wanted.post_fields)
     if "author_id" in wanted.expansions:
         fields.add("author_id")

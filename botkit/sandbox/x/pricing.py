@@ -1,7 +1,7 @@
-"""What a call costs the app, by X's price list.
+"""Charges an app for its calls, by X's price list.
 
-Source: X API docs, "Pricing" and "Post cap"; prices come from the operations table. A resource
-read again on the same UTC day is free; failed calls are free.
+A resource that is read again on the same UTC day is free, and so are failed calls.
+Source: X API docs, "Pricing" and "Post cap"; the prices come from the operations table.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SUMMONED_USD = Decimal("0.010")
 
 
 def charge(world: World, operation: Operation, who: ApiCaller, call: Call, answer: Answer) -> None:
-    """Take from the app's balance what a successful call costs."""
+    """Charge the app for a successful call."""
     if operation.price_usd is None or answer.status not in _SUCCESS or answer.stream is not None:
         return
     items = _items(answer)
@@ -40,7 +40,7 @@ def charge(world: World, operation: Operation, who: ApiCaller, call: Call, answe
 
 
 def pay(app: App, amount: Decimal) -> None:
-    """Book an amount."""
+    """Charge the app this amount."""
     app.spent_usd += amount
     if app.credits_usd is not None:
         app.credits_usd -= amount
@@ -64,7 +64,7 @@ def _read_price(operation: Operation, who: ApiCaller, call: Call) -> Decimal:
 
 
 def _items(answer: Answer) -> list[dict[str, Any]]:
-    """The resources in an answer's `data`, one or several."""
+    """Return the resources in an answer's `data`, which is one resource or a list."""
     data: Any = (as_object(answer.body) or {}).get("data") or []
     return cast("list[dict[str, Any]]", data if isinstance(data, list) else [data])
 

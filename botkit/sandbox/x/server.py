@@ -1,7 +1,8 @@
-"""The simulated X as a function from a call to an answer. No socket: two front doors call it.
+"""The simulated X as a function from a call to an answer, without a socket.
 
-Each call of the API passes, in this order: planned faults, route, credential and its kind,
-enrolment, suspension, rate window, credits, scopes, the route itself, the bill.
+`transport` calls it in the same process, `listener` for a socket. A call of the API passes, in
+this order: planned faults, route, credential and its kind, enrolment, suspension, rate window,
+credits, scopes, the route itself, the bill.
 """
 
 from __future__ import annotations
@@ -50,14 +51,14 @@ class XServer:
         self.limits = RateLimits(world.clock)
         self.activity = Activity(world, self.faults)
         self.faults.cut_streams = self.activity.cut
-        # Read here, because a file is not read while the loop runs.
+        # Read now: no file is read while the event loop runs.
         self._operations = {operation.id: operation for operation in all_operations()}
         self._routes = [
             (_compiled(route.template), route) for area in _AREAS for route in area.ROUTES
         ]
 
     async def handle(self, call: Call) -> Answer:
-        """Answer one call; a planned fault is in the answer's `delivery`."""
+        """Answer one call; the answer's `delivery` has a planned fault."""
         fault = None if call.path.startswith("/sandbox/") else self.faults.due(call)
         if fault is not None and fault.kind == "answer" and fault.answer is not None:
             return self._dressed(fault.answer())
@@ -125,7 +126,7 @@ class XServer:
         try:
             pair = signing_pair(visit)
         except Refused:
-            # Of the reasons the newer routes tell none. Source: docs/explanation/x-facts.md, 10.5.
+            # The newer routes do not tell the reason. Source: docs/explanation/x-facts.md, 10.5.
             raise problems.unauthorized() from None
         if pair is None:
             raise problems.unauthorized()
@@ -152,7 +153,7 @@ class XServer:
 
 
 def _afford(who: ApiCaller, now: datetime) -> None:
-    """Whether the app can pay, and may spend and read that much. Raises `Refused`."""
+    """Raise `Refused` unless the app can pay, and may spend and read that much."""
     if who.app.credits_usd is not None and who.app.credits_usd <= 0:
         raise problems.credits_depleted(int(who.app.id))
     if who.app.spend_capped:
@@ -162,7 +163,7 @@ def _afford(who: ApiCaller, now: datetime) -> None:
 
 
 def _permit(operation: Operation, who: ApiCaller) -> None:
-    """OAuth 2.0 is judged by its scopes, OAuth 1.0a by its level. Raises `Refused`."""
+    """Raise `Refused` unless the scopes (OAuth 2.0) or the level (1.0a) allow the call."""
     if who.kind is CredentialKind.OAUTH1:
         if _LEVELS.index(who.level) < _LEVELS.index(level_needed(operation)):
             raise problems.level_too_low()

@@ -1,4 +1,4 @@
-"""What an app wants to hear of the Activity API."""
+"""Subscriptions of the Activity API."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["StoredSubscription"]
 
 @dataclass(slots=True, eq=False)
 class StoredSubscription:
-    """What an app wants to hear."""
+    """An app's subscription to one kind of event of one user."""
 
     id: str
     app_id: str
@@ -20,7 +20,7 @@ class StoredSubscription:
     created_at: str
 
     def to_wire(self) -> dict[str, Any]:
-        """As the API shows it."""
+        """Return the subscription as the API shows it."""
         body: dict[str, Any] = {
             "subscription_id": self.id,
             "event_type": self.event_type,

@@ -22,7 +22,7 @@ _HOSTS = frozenset({"api.x.com", "x.com"})
 
 
 class SandboxTransport:
-    """Joins a bot to a world in this process. Only X's own hosts can be reached through it."""
+    """Connects a bot to a world in this process. It reaches only X's own hosts."""
 
     def __init__(self, server: XServer, clock: Clock, *, hosts: frozenset[str] = _HOSTS) -> None:
         self._server = server
@@ -36,7 +36,7 @@ class SandboxTransport:
         *,
         before_bytes: Callable[[], Awaitable[None]] | None = None,
     ) -> HttpResponse:
-        """See `ports.Transport.send`: planned faults come out as they would of a real network."""
+        """Do as `ports.Transport.send`; planned faults raise what a real network would."""
         self._connect(request)
         if before_bytes is not None:
             await before_bytes()
@@ -48,7 +48,7 @@ class SandboxTransport:
 
     @asynccontextmanager
     async def stream(self, request: HttpRequest) -> AsyncGenerator[_Stream]:
-        """See `ports.Transport.stream`."""
+        """Do as `ports.Transport.stream`."""
         self._connect(request)
         answer = await self._server.handle(_call(request))
         await self._deliver(request, answer)
@@ -69,7 +69,7 @@ class SandboxTransport:
             raise TransportError("The sandbox is offline.", request=request.name, kind="connect")
 
     async def _deliver(self, request: HttpRequest, answer: Answer) -> None:
-        """Raise what a client sees when the answer does not come whole."""
+        """Raise the client's error if the answer does not arrive whole."""
         if answer.delivery is Delivery.WHOLE:
             return
         kind = "reset"
@@ -83,7 +83,7 @@ class SandboxTransport:
 
 
 class _Stream:
-    """An open stream, as `ports.HttpStream` wants it."""
+    """An open stream; implements `ports.HttpStream`."""
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer

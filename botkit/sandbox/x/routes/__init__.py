@@ -1,1 +1,1 @@
-"""What the simulated X answers, area by area: each module has a tuple `ROUTES`."""
+"""The routes of the simulated X by area: each module has a tuple `ROUTES`."""

@@ -61,7 +61,7 @@ def _filter(chosen: Any) -> dict[str, str]:
 
 
 def _check_right(visit: RequestContext, event_type: str, chosen: dict[str, str]) -> None:
-    """A private event needs the token of the very user, with the event's scope."""
+    """Refuse a private event unless the token is the user's own and has the event's scope."""
     who = visit.caller
     scope = PRIVATE_SCOPES.get(event_type)
     if event_type != "oauth.revoke" and chosen.get("user_id") not in visit.world.users:

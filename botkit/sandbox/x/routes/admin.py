@@ -10,14 +10,14 @@
     POST /sandbox/posts    {"as", "text", "reply_to"?, "quote"?}   -> the post
     POST /sandbox/messages {"as", "to", "text"}                    -> the message
     POST /sandbox/delete   {"id"}          the author deletes a post
-    POST /sandbox/revoke   {"as"}          the user takes back what it allowed
-    POST /sandbox/faults   {"kind", ...}   a verb of `Faults` with its options
+    POST /sandbox/revoke   {"as"}          the user revokes all grants
+    POST /sandbox/faults   {"kind", ...}   a method of `Faults` with its options
     GET  /sandbox/posts?by=NAME&to=NAME&limit=N   posts, oldest first
     GET  /sandbox/messages?of=NAME                direct messages, oldest first
     GET  /sandbox/state                           counts, spending, the token endpoint's log
 
-It has no password: it is for a sandbox on this machine. A body must be JSON, so that a web page
-of somebody else cannot send one unasked.
+It has no password, because it is for a sandbox on this machine. A body must be JSON, so that
+another site's page in the browser cannot send one.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ __all__ = ["ROUTES"]
 def _admin(
     act: Callable[[RequestContext, dict[str, Any]], Any],
 ) -> Callable[[RequestContext], Answer]:
-    """A route that takes a JSON object and says what is wrong with it."""
+    """Return a route that passes on the body's JSON object and answers faults with their cause."""
 
     def run(visit: RequestContext) -> Answer:
         body: dict[str, Any] | None = {}

@@ -1,8 +1,8 @@
-"""X's consent page: who is logged in, what the app asks for, Authorize or Cancel.
+"""X's consent page: the user who is logged in, the scopes of the app, Authorize or Cancel.
 
-Without a browser: POST the page's fields (the query's, and `as` with a username and `decision`
-with `authorize` or `cancel`) to the page's address; the answer is the redirect to the app.
-Nothing is loaded from elsewhere, and no script runs.
+Without a browser, POST the page's fields to its address: those of the query, `as` with a username,
+and `decision` with `authorize` or `cancel`. The answer is the redirect to the app.
+The page loads nothing from elsewhere and runs no script.
 
 Source: X API docs, "Authorization code".
 """
@@ -65,7 +65,7 @@ SCOPES: Mapping[str, str] = {
     "ads.read": "See your ads",
     "ads.write": "Manage your ads",
 }
-"""The scopes that X knows, in words. Source: X API docs, "OAuth 2.0 scopes"."""
+"""X's scopes, each with its description. Source: X API docs, "OAuth 2.0 scopes"."""
 
 
 def _show(visit: RequestContext) -> Answer:
@@ -103,7 +103,7 @@ def _decide(visit: RequestContext) -> Answer:
 
 
 def _checked(visit: RequestContext, asked: dict[str, str]) -> tuple[App, list[str]]:
-    """The app and the scopes of a well-formed request. Raises `Refused`."""
+    """Return the app and the scopes of a request. Raise `Refused` if it is malformed."""
     app = visit.world.grants.apps.get(asked.get("client_id", ""))
     if app is None:
         raise consent_pages.refusal(visit, "no app has this client_id.")

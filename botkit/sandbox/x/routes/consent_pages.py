@@ -1,6 +1,6 @@
-"""The pages of the simulated X on which a person agrees, for either OAuth, and the way back.
+"""The consent pages of the simulated X, for OAuth 2.0 and 1.0a, and the redirect to the app.
 
-Nothing is loaded from elsewhere, and no script runs.
+The pages load nothing from elsewhere and run no script.
 """
 
 from __future__ import annotations
@@ -125,11 +125,12 @@ def ask(
     callback: str,
     current: str | None = None,
 ) -> Answer:
-    """The page with "Authorize app" and "Cancel".
+    """Return the page with "Authorize app" and "Cancel".
 
-    `action` takes the decision, with `asked` as hidden fields; `things` are what the app wants,
-    each in words and by its name ("" for none); `callback` is where the person goes then, "" for
-    a PIN; `current` is who is logged in, if that is not who it is in this browser.
+    The form sends the decision to `action`, with `asked` as hidden fields. `things` are the
+    permissions that the app wants, each as a description and a name ("" if it has none).
+    `callback` is the address of the redirect afterwards, "" for a PIN. `current` is the user who
+    is logged in, if it differs from the user of this browser.
     """
     target = _origin(callback) if callback else ""
     return _page(
@@ -148,7 +149,7 @@ def ask(
 
 
 def who_decides(visit: RequestContext, asked: Mapping[str, str]) -> UserRecord:
-    """The user who pressed a button: the one of the field `as`, else who is logged in."""
+    """Return the user who decided: the one of the field `as`, or the one who is logged in."""
     name = asked.get("as") or current_user(visit)
     user = visit.world.find_user(name) if name else None
     if user is None:
@@ -157,8 +158,8 @@ def who_decides(visit: RequestContext, asked: Mapping[str, str]) -> UserRecord:
 
 
 def back(callback: str, user: UserRecord, result: Mapping[str, str]) -> Answer:
-    """To the app, with what came of it; the browser stays logged in as that user."""
-    # Everything is percent-encoded: a state may hold + / = and a space would not survive as +.
+    """Return the redirect to the app with the outcome; the browser stays logged in as the user."""
+    # Percent-encode everything: a state may contain + / =, and a space must not become a +.
     query = urlencode(result, quote_via=quote, safe="")
     headers = {
         "location": f"{callback}{'&' if '?' in callback else '?'}{query}",
@@ -169,12 +170,12 @@ def back(callback: str, user: UserRecord, result: Mapping[str, str]) -> Answer:
 
 
 def show_pin(app: str, pin: str) -> Answer:
-    """The page with the PIN to type in."""
+    """Return the page that shows the PIN."""
     return _page("pin", app=app, pin=pin)
 
 
 def current_user(visit: RequestContext) -> str | None:
-    """The username of the browser's session, else of whoever is logged in here."""
+    """Return the username of the browser's session, or of the user who is logged in here."""
     session = visit.call.cookie(SESSION_COOKIE)
     if session and visit.world.find_user(session):
         return session
@@ -182,7 +183,7 @@ def current_user(visit: RequestContext) -> str | None:
 
 
 def refusal(visit: RequestContext, reason: str) -> Refused:
-    """A page for a browser, JSON for others, with the reason that X would not give."""
+    """Return a page for a browser, JSON for others, with the reason, which X would not tell."""
     if "text/html" in visit.call.headers.get("accept", ""):
         return Refused(_page("refusal", 400, reason=reason))
     body = {"error": "invalid_request", "error_description": f"Bad request: {reason}"}
@@ -190,14 +191,14 @@ def refusal(visit: RequestContext, reason: str) -> Refused:
 
 
 def _origin(callback: str) -> str:
-    """Scheme and authority of an address."""
+    """Return scheme and authority of an address."""
     parts = urlsplit(callback)
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:"
 
 
 def _page(name: str, status: int = 200, *, form_to: str = "", **shown: object) -> Answer:
-    """A page with its headers; `form_to` is the origin that its form ends at."""
-    # The form's redirect is checked against form-action too, so the app's origin stands there.
+    """Return a page with its headers; `form_to` is the origin to which its form redirects."""
+    # Browsers check the form's redirect against form-action, too: it lists the app's origin.
     policy = (
         "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none';"
         f" form-action 'self' {form_to}; frame-ancestors 'none'"

@@ -1,7 +1,8 @@
-"""X's authorization server: the token endpoints. The consent page stands in `consent.py`.
+"""The token endpoints of X's authorization server; `consent.py` has the consent page.
 
-Source: X API docs, "User access token" and "Application-only authentication". X also takes what
-clients in the wild send: JSON bodies, a secret in the body beside a valid Basic header.
+X accepts some deviations of clients in the wild, too: JSON bodies, and a secret in the body beside
+a valid Basic header.
+Source: X API docs, "User access token" and "Application-only authentication".
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def _exchange(visit: RequestContext, fields: dict[str, str], app: App) -> Answer
 
 
 def _proves(code: Code, verifier: str) -> bool:
-    """Whether the verifier belongs to the challenge. Source: RFC 7636 section 4.6."""
+    """Return True if the verifier fits the challenge. Source: RFC 7636 section 4.6."""
     if code.method == "plain":
         return hmac.compare_digest(code.challenge.encode(), verifier.encode())
     digest = hashlib.sha256(verifier.encode()).digest()
@@ -108,7 +109,7 @@ def _bearer(visit: RequestContext) -> Answer:
 
 
 def _invalidate_bearer(visit: RequestContext) -> Answer:
-    """By Basic with a form, or by a call that the app's owner signed.
+    """Invalidate a bearer token, by Basic with a form or by a call that the app's owner signed.
 
     Source: docs/explanation/x-facts.md, 3.4.
     """
@@ -122,7 +123,7 @@ def _invalidate_bearer(visit: RequestContext) -> Answer:
 
 
 def _app_by_basic(visit: RequestContext) -> App:
-    """The app whose key and secret stand in the header."""
+    """Return the app whose key and secret are in the header."""
     pair = _basic(visit)
     app = visit.world.grants.app_by_key(pair[0]) if pair else None
     if pair is None or app is None or not _same(app.api_secret, pair[1]):
@@ -136,7 +137,7 @@ def _app_by_basic(visit: RequestContext) -> App:
 
 
 def _client(visit: RequestContext, fields: dict[str, str]) -> App:
-    """The app that calls. A confidential one shows its secret by HTTP Basic, and only so."""
+    """Return the app that calls; a confidential one must send its secret by HTTP Basic."""
     apps = visit.world.grants.apps
     pair = _basic(visit)
     if pair is not None:
@@ -161,7 +162,7 @@ def _client(visit: RequestContext, fields: dict[str, str]) -> App:
 
 
 def _basic(visit: RequestContext) -> tuple[str, str] | None:
-    """Id and secret of a Basic header, form-decoded. Source: RFC 6749 section 2.3.1."""
+    """Return id and secret of a Basic header, form-decoded. Source: RFC 6749 section 2.3.1."""
     scheme, _, encoded = visit.call.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None

@@ -1,7 +1,7 @@
-"""OAuth 1.0a as X has it: request token, consent page, PIN, access token, invalidation.
+"""X's routes of OAuth 1.0a: request token, consent page, PIN, access token, invalidation.
 
-Without a browser: POST `oauth_token`, `as` with a username and `decision` with `authorize` or
-`cancel` to the page's address; the answer is the redirect to the app, or the page with the PIN.
+Without a browser, POST `oauth_token`, `as` with a username, and `decision` with `authorize` or
+`cancel` to the page's address. The answer is the redirect to the app, or the page with the PIN.
 
 Source: X API docs, "Log in with X" and "PIN-based authorization"; answers are forms.
 """
@@ -42,10 +42,10 @@ _LEVELS: Mapping[str, tuple[str, ...]] = {
 
 
 def signing_pair(visit: RequestContext) -> OAuth1Token | None:
-    """The living access token that signed a call; None when the call is not signed at all.
+    """Return the living access token that signed a call; None if the call is not signed.
 
     Raises:
-        Refused: It is signed, and not as it must be; 89: the token is dead.
+        Refused: The signature is wrong. Code 89: the token is dead.
     """
     signed = read_signed(visit.call)
     if signed is None:
@@ -99,7 +99,7 @@ def _show(visit: RequestContext) -> Answer:
 
 
 def _sign_in(visit: RequestContext) -> Answer:
-    """As the consent page, but straight back when the user agreed before."""
+    """Show the consent page, or redirect at once if the user agreed before."""
     token = _asked(visit, visit.call.param("oauth_token") or "")
     name = consent_pages.current_user(visit)
     user = visit.world.find_user(name) if name else None

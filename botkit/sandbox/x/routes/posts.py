@@ -1,7 +1,7 @@
-"""Making, reading and deleting posts, and the two timelines.
+"""X's routes to make, read and delete posts, and its two timelines.
 
-Source: X API docs, "Manage Posts" (who may be answered: changelog 2026-02-23), "Timelines" and
-"Response codes and errors".
+Source: X API docs, "Manage Posts" (to whom an app may reply: changelog 2026-02-23), "Timelines"
+and "Response codes and errors".
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def _reply(body: dict[str, Any]) -> _Reply | None:
 
 
 def _target(visit: RequestContext, author: UserRecord, reply: _Reply) -> PostRecord:
-    """The post to be answered, if the account may answer it."""
+    """Return the post to reply to. Refuse if the account may not reply to it."""
     target = visit.world.posts.get(reply.in_reply_to_tweet_id)
     if target is None or target.deleted:
         raise problems.forbidden(
@@ -135,7 +135,7 @@ def _target(visit: RequestContext, author: UserRecord, reply: _Reply) -> PostRec
 
 
 def _summons(visit: RequestContext, target: PostRecord, author: UserRecord) -> bool:
-    """Whether that very post's author mentioned or quoted the account, or is the account."""
+    """Return True if the post mentions or quotes the author, or is the author's own."""
     if author.id in {target.author_id, target.quoted_user_id}:
         return True
     return target.mentions(author.id, explicit=not visit.world.rules.implicit_summons)

@@ -1,4 +1,4 @@
-"""What an app has read this month. Source: X API docs, "Usage"."""
+"""X's route for the posts that an app has read this month. Source: X API docs, "Usage"."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from botkit.sandbox.x.context import ApiRoute, RequestContext
 __all__ = ["ROUTES"]
 
 _CAP = 3_000_000
-"""Posts that a self-serve app may read in a month. Source: X API docs, "Pricing"."""
+"""The posts that a self-serve app may read in a month. Source: X API docs, "Pricing"."""
 
 
 def _usage(visit: RequestContext) -> Answer:

@@ -1,4 +1,4 @@
-"""Looking users up. Source: X API docs, "Users lookup"."""
+"""X's routes to look up users. Source: X API docs, "Users lookup"."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["ROUTES", "listed"]
 
 
 def listed(visit: RequestContext, name: str, *, most: int = 100) -> list[str]:
-    """The values of a comma-separated parameter: 1 to `most`."""
+    """Return the values of a comma-separated parameter, which must be 1 to `most`."""
     values = [value for value in (visit.call.param(name) or "").split(",") if value]
     if not 1 <= len(values) <= most:
         size = f"The number of values in the `{name}` query parameter list [{len(values)}]"
@@ -71,7 +71,7 @@ def _one(visit: RequestContext, user: UserRecord | None, value: str, parameter: 
 
 def _fields(visit: RequestContext) -> frozenset[str]:
     wanted = Wanted(visit.call)
-    # The newest document has `affiliation` as an expansion.
+    # X's newest OpenAPI document has `affiliation` as an expansion.
     return wanted.user_fields | (wanted.expansions & {"affiliation"})
 
 
