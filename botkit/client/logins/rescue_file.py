@@ -1,7 +1,7 @@
-"""The reserved file for a token that the store could not take after X had answered.
+"""Tokens that the store could not take after X had answered, and the reserved file for them.
 
-Its room is taken at the start, so that a full disk cannot refuse it. What it holds is sealed by
-the vault already. Source: docs/explanation/requirements.md, F7.
+The file's room is taken at the start, so that a full disk cannot refuse it. It holds only what
+the vault has sealed. Source: docs/explanation/requirements.md, F7.
 """
 
 from __future__ import annotations
@@ -13,20 +13,27 @@ import zlib
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+import structlog
 from msgspec import Struct
 
+from botkit.errors import Conflict, StateError
 from botkit.model.records import CredentialRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["RescueFile", "RescuePlace", "Rescued"]
+    from botkit.client.logins.login_rows import LoginRows
+
+__all__ = ["RescueFile", "RescuePlace", "Rescued", "Salvager"]
+
+_log = structlog.get_logger(__name__)
 
 _MAGIC = b"botkit-rescue-1\n"
 _HEAD_BYTES = len(_MAGIC) + 16
 _RESERVED_BYTES = 64 * 1024
 _MOST_BYTES = 16 * 1024 * 1024
+_MOST_SALVAGES = 16
 
 
 class Rescued(Struct, frozen=True, kw_only=True):
@@ -101,3 +108,70 @@ class RescueFile:
         if missing > 0:
             os.pwrite(handle, bytes(missing), os.fstat(handle).st_size)
             os.fsync(handle)
+
+
+class Salvager:
+    """Writes the rescue file anew at each change; without one, memory is all there is."""
+
+    def __init__(self, rescue: RescuePlace | None, rows: LoginRows) -> None:
+        self._rescue = rescue
+        self._rows = rows
+        self._entries: list[Rescued] = []
+
+    async def restore(self) -> list[Rescued]:
+        """At start: give the store what it could not take; gives what it still cannot."""
+        if self._rescue is None:
+            return []
+        try:
+            self._entries = await self._rescue.load()
+        except (OSError, ValueError) as error:
+            _log.error("rescue_file.not_read", why=str(error))
+            return []
+        for entry in [entry for entry in self._entries if not entry.salvage]:
+            await self.store(entry)
+        return [entry for entry in self._entries if not entry.salvage]
+
+    async def keep(self, entry: Rescued) -> bool:
+        """Keep one more; False when there is no file that could be written."""
+        salvages = [old for old in self._entries if old.salvage][-_MOST_SALVAGES:]
+        others = [old for old in self._entries if not old.salvage and not _same(old, entry)]
+        self._entries = [*others, *salvages, entry]
+        return await self._write()
+
+    async def store(self, entry: Rescued) -> CredentialRow | None:
+        """Try to give one to the store; gives the login that the store then has, None if none.
+
+        What the store has taken, or has something newer for, leaves the file.
+
+        Raises:
+            Nothing: `entry` is still among those to be kept when the store cannot be used.
+        """
+        row: CredentialRow | None = None
+        try:
+            try:
+                await self._rows.store_result(entry.row, entry.intent_id)
+            except Conflict:
+                _log.info("rescued_login.superseded", account=entry.row.account_id)
+            row = await self._rows.again(entry.row)
+        except StateError as error:
+            _log.error("rescued_login.not_stored", account=entry.row.account_id, why=error.message)
+            return None
+        if entry in self._entries:
+            self._entries.remove(entry)
+            await self._write()
+        return row
+
+    async def _write(self) -> bool:
+        if self._rescue is None:
+            return False
+        try:
+            await self._rescue.keep(self._entries)
+        except OSError as error:
+            _log.error("rescue_file.not_written", why=str(error))
+            return False
+        return True
+
+
+def _same(one: Rescued, other: Rescued) -> bool:
+    place = (one.row.account_id, one.row.app, one.row.kind)
+    return place == (other.row.account_id, other.row.app, other.row.kind)

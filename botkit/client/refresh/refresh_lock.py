@@ -50,10 +50,8 @@ class Tenure(Struct, frozen=True, kw_only=True):
 class Held(Protocol):
     """A lock that was taken."""
 
-    @property
-    def fence(self) -> Fence | None:
-        """The proof that each write under it carries; None where no other process is."""
-        ...
+    fence: Fence | None
+    """The proof that each write under it carries; None where no other process is."""
 
     def check(self) -> None:
         """Raise `LeaseLost` when it may be another's by now. For right before the bytes leave."""
@@ -75,7 +73,7 @@ class RefreshLock(Protocol):
 
 
 class _Alone:
-    fence = None
+    fence: Fence | None = None
 
     def check(self) -> None:
         """Return: no other process is there."""
@@ -143,13 +141,9 @@ class _Leased:
     """Held by the lease, for as long as it was renewed lately."""
 
     def __init__(self, lease: Lease, *, stale_s: float) -> None:
+        self.fence = lease.last_fence
         self._lease = lease
         self._stale_s = stale_s
-
-    @property
-    def fence(self) -> Fence | None:
-        """See `Held`."""
-        return self._lease.last_fence
 
     def check(self) -> None:
         """See `Held`."""

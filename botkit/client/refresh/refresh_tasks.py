@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from botkit.client.logins.context import LoginContext
     from botkit.client.logins.login_book import LoginBook
     from botkit.client.logins.oauth2_login import OAuth2Login
+    from botkit.client.logins.rescue_file import Salvager
     from botkit.client.refresh.refresh_leader import LeaderRole
     from botkit.client.refresh.refresher import Refresher
-    from botkit.client.refresh.rescue import Salvager
     from botkit.model.tokens import Secret
 
 __all__ = ["RefreshTasks"]

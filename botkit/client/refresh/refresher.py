@@ -18,6 +18,7 @@ from msgspec import Struct
 from botkit.client.logins.login_rows import OpenRow, fingerprint
 from botkit.client.logins.oauth2_login import Outcome
 from botkit.client.logins.rescue_file import Rescued
+from botkit.client.refresh.refresh_lock import Held
 from botkit.errors import (
     AuthError,
     Conflict,
@@ -32,17 +33,16 @@ from botkit.errors import (
     StoreUnavailable,
     TransportError,
 )
-from botkit.model.records import CredentialRow, Fence, Intent
+from botkit.model.records import CredentialRow, Intent
 from botkit.model.tokens import LoginState, Secret
 from botkit.ports.io import HttpRequest
 from botkit.protocol.oauth import oauth2, token_answers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from botkit.client.logins.context import LoginContext
-    from botkit.client.refresh.refresh_lock import Held, RefreshLock
+    from botkit.client.refresh.refresh_lock import RefreshLock
     from botkit.leases.owner import Lives
+    from botkit.model.records import Fence
     from botkit.ports.io import HttpResponse
 
 __all__ = ["Refresher"]
@@ -56,12 +56,17 @@ _SUCCESSES = range(200, 300)
 
 
 class _Spending(Struct, frozen=True, kw_only=True):
-    """One token on its way: the login as it was, the intent, and what each write carries."""
+    """One refresh token on its way: the login as it was, the token, the intent and the lock."""
 
     row: CredentialRow
+    token: Secret
     intent: Intent
-    fence: Fence | None
+    held: Held
     waited: bool
+
+    @property
+    def fence(self) -> Fence | None:
+        return self.held.fence
 
 
 class Refresher:
@@ -176,65 +181,60 @@ class Refresher:
     async def _spend(
         self, row: CredentialRow, opened: OpenRow, held: Held, *, waited: bool
     ) -> Outcome:
-        refresh_token = opened.tokens.get("refresh_token", Secret(""))
-        if not refresh_token:
+        token = opened.tokens.get("refresh_token", Secret(""))
+        if not token:
             reason = "there is no refresh token: offline.access not granted"
-            return await self._dead(row, reason, held.fence)
+            return await self._mark(row, LoginState.DEAD, reason, held.fence)
         keys = self._around.apps.get(row.app)
         if keys is None or not keys.client_id or not keys.client_secret:
             reason = f"app {row.app!r} has no client id and secret"
-            return await self._misconfigured(row, reason, held.fence)
-        intent = self._intent(row, refresh_token)
+            return await self._mark(row, LoginState.CONFIG, reason, held.fence)
+        request = HttpRequest(
+            method="POST",
+            url=self._around.endpoints.token_url,
+            name="POST /2/oauth2/token",
+            headers=oauth2.client_headers(keys.client_id, keys.client_secret),
+            body=oauth2.refresh_form(token),
+            timeout_s=_TIMEOUT_S,
+            writes=True,
+            reads_late=True,
+        )
+        intent = self._intent(row, token)
+        spending = _Spending(row=row, token=token, intent=intent, held=held, waited=waited)
         try:
             await self._rows.intend(row, intent, held.fence)
         except StateError as error:
             return Outcome(kind="blocked", row=row, reason="nothing was sent", error=error)
+        answered = await self._send(spending, request)
+        if isinstance(answered, Outcome):
+            return answered
+        return await self._classify(spending, answered)
+
+    async def _send(self, spending: _Spending, request: HttpRequest) -> HttpResponse | Outcome:
+        row, intent, held = spending.row, spending.intent, spending.held
 
         async def before_bytes() -> None:
             held.check()
             await self._rows.mark_sent(row, intent, held.fence)
             held.check()
 
-        request = HttpRequest(
-            method="POST",
-            url=self._around.endpoints.token_url,
-            name="POST /2/oauth2/token",
-            headers=oauth2.client_headers(keys.client_id, keys.client_secret),
-            body=oauth2.refresh_form(refresh_token),
-            timeout_s=_TIMEOUT_S,
-            writes=True,
-            reads_late=True,
-        )
-        spending = _Spending(row=row, intent=intent, fence=held.fence, waited=waited)
-        answered = await self._send(spending, request, before_bytes)
-        if isinstance(answered, Outcome):
-            return answered
-        return await self._classify(spending, refresh_token, answered)
-
-    async def _send(
-        self,
-        spending: _Spending,
-        request: HttpRequest,
-        before_bytes: Callable[[], Awaitable[None]],
-    ) -> HttpResponse | Outcome:
-        row = spending.row
         try:
             return await self._around.transport.send(request, before_bytes=before_bytes)
         except OutcomeUnknown as error:
             reason = f"no answer to the refresh ({error.kind})"
-            return await self._uncertain(row, reason, spending.fence)
+            return await self._mark(row, LoginState.UNCERTAIN, reason, held.fence)
         except TransportError as error:
             if error.kind == "redirect":  # 303 even says that it was carried out
-                return await self._uncertain(row, error.message, spending.fence)
-            await self._rows.clear_intent(spending.row, spending.intent)
+                return await self._mark(row, LoginState.UNCERTAIN, error.message, held.fence)
+            await self._rows.clear_intent(row, intent)
             return Outcome(kind="later", row=row, reason=error.message, error=error)
         except StateError as error:
-            await self._rows.clear_intent(spending.row, spending.intent)
+            await self._rows.clear_intent(row, intent)
             return Outcome(kind="blocked", row=row, reason="nothing was sent", error=error)
 
-    async def _classify(self, spending: _Spending, spent: Secret, answer: HttpResponse) -> Outcome:
+    async def _classify(self, spending: _Spending, answer: HttpResponse) -> Outcome:
         now = self._around.clock.now()
-        row = spending.row
+        row, spent = spending.row, spending.token
         if answer.status not in _SUCCESSES:  # a refusal that quotes the token is logged and kept
             body = answer.body.replace(spent.reveal().encode(), b"(the token)")
             answer = msgspec.structs.replace(answer, body=body)
@@ -273,21 +273,21 @@ class Refresher:
             case InvalidGrant():
                 return await self._refused(spending, error)
             case InvalidClient():
-                await self._rows.clear_intent(spending.row, spending.intent)
-                return await self._misconfigured(row, error.message, fence)
+                await self._rows.clear_intent(row, spending.intent)
+                return await self._mark(row, LoginState.CONFIG, error.message, fence)
             case RateLimited():
-                await self._rows.clear_intent(spending.row, spending.intent)
+                await self._rows.clear_intent(row, spending.intent)
                 return self._later(row, error)
             case ServerError() if not spending.waited and _was_put_off(error):
-                await self._rows.clear_intent(spending.row, spending.intent)
+                await self._rows.clear_intent(row, spending.intent)
                 return self._later(row, error)
             case MalformedAnswer() if answer.status in _SUCCESSES:
-                outcome = await self._uncertain(row, error.message, fence)
+                outcome = await self._mark(row, LoginState.UNCERTAIN, error.message, fence)
                 salvage = self._salvage(outcome.row, spending.intent, answer)
                 return msgspec.structs.replace(outcome, unsaved=salvage)
             case _:
                 reason = f"the refresh was not granted: {error.message}"
-                return await self._uncertain(row, reason, fence)
+                return await self._mark(row, LoginState.UNCERTAIN, reason, fence)
 
     async def _store_new(
         self, new: CredentialRow, spending: _Spending, tokens: dict[str, Secret]
@@ -321,25 +321,17 @@ class Refresher:
         fresh = await self._rows.again(row)
         if fresh is not None and fresh.gen > row.gen:
             return self._adopted(fresh)
-        await self._rows.clear_intent(spending.row, spending.intent)
+        await self._rows.clear_intent(row, spending.intent)
         if row.status is LoginState.UNCERTAIN:
             reason = "the answer to a refresh was lost, and X took the token"
-            return await self._dead(row, reason, fence)
-        return await self._dead(row, error.message, fence)
+            return await self._mark(row, LoginState.DEAD, reason, fence)
+        return await self._mark(row, LoginState.DEAD, error.message, fence)
 
-    async def _dead(self, row: CredentialRow, reason: str, fence: Fence | None) -> Outcome:
-        row = await self._rows.mark(row, LoginState.DEAD, reason, fence=fence)
-        return Outcome(kind="dead", row=row, reason=reason)
-
-    async def _misconfigured(
-        self, row: CredentialRow, reason: str, fence: Fence | None
+    async def _mark(
+        self, row: CredentialRow, status: LoginState, reason: str, fence: Fence | None
     ) -> Outcome:
-        row = await self._rows.mark(row, LoginState.CONFIG, reason, fence=fence)
-        return Outcome(kind="config", row=row, reason=reason)
-
-    async def _uncertain(self, row: CredentialRow, reason: str, fence: Fence | None) -> Outcome:
-        row = await self._rows.mark(row, LoginState.UNCERTAIN, reason, fence=fence)
-        return Outcome(kind="uncertain", row=row, reason=reason)
+        row = await self._rows.mark(row, status, reason, fence=fence)
+        return Outcome(kind=status.value.lower(), row=row, reason=reason)
 
     def _adopted(self, row: CredentialRow) -> Outcome:
         return Outcome(kind="adopted", row=row, access=self._rows.access_token(row))

@@ -20,11 +20,11 @@ from botkit.client.logins.endpoints import Endpoints
 from botkit.client.logins.login_book import LoginBook, status_of
 from botkit.client.logins.login_rows import same_key
 from botkit.client.logins.oauth1_fallback import Fallback
+from botkit.client.logins.rescue_file import Salvager
 from botkit.client.refresh.refresh_leader import Alone
 from botkit.client.refresh.refresh_lock import in_process
 from botkit.client.refresh.refresh_tasks import RefreshTasks
 from botkit.client.refresh.refresher import Refresher
-from botkit.client.refresh.rescue import Salvager
 from botkit.errors import (
     InvalidClient,
     InvalidGrant,

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from botkit.client.logins.rescue_file import Rescued, RescueFile
-from botkit.client.refresh.rescue import Salvager
+from botkit.client.logins.rescue_file import Rescued, RescueFile, Salvager
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind
 from tests.unit.client.fakes import MemoryRescue, World
