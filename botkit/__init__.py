@@ -9,6 +9,8 @@ from __future__ import annotations
 TYPE_CHECKING = False  # checkers take it for True; importing typing would cost as much as all else
 if TYPE_CHECKING:
     from botkit.bot.definition import Bot
+    from botkit.bot.running import RunningBot
+    from botkit.config import Settings, load_settings
     from botkit.errors import (
         AccessDenied,
         BotkitError,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     )
     from botkit.model.messages import Message
     from botkit.model.posts import Post
+    from botkit.model.records import StatusReport
     from botkit.model.users import Account, User
     from botkit.ports.api import Actions, Reader
     from botkit.ports.io import Clock
@@ -76,8 +79,11 @@ __all__ = [
     "ResponseError",
     "Retry",
     "Router",
+    "RunningBot",
+    "Settings",
     "Signal",
     "Skip",
+    "StatusReport",
     "Tick",
     "UnknownEvent",
     "User",
@@ -85,6 +91,7 @@ __all__ = [
     "WiringError",
     "XError",
     "__version__",
+    "load_settings",
 ]
 
 _EVENTS = "botkit.model.events"
@@ -119,14 +126,18 @@ _WHERE = {
     "ResponseError": _ERRORS,
     "Retry": _ERRORS,
     "Router": "botkit.routing.router",
+    "RunningBot": "botkit.bot.running",
+    "Settings": "botkit.config",
     "Signal": _EVENTS,
     "Skip": _ERRORS,
+    "StatusReport": "botkit.model.records",
     "Tick": _EVENTS,
     "UnknownEvent": _EVENTS,
     "User": "botkit.model.users",
     "UserState": _STATE,
     "WiringError": _ERRORS,
     "XError": _ERRORS,
+    "load_settings": "botkit.config",
 }
 
 

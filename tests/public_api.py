@@ -7,7 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 LIST = Path(__file__).with_name("public_api.txt")
-PUBLIC = ("botkit", "botkit.errors", "botkit.filters", "botkit.sandbox", "botkit.storage")
+PUBLIC = tuple(
+    f"botkit{room}" for room in ("", ".config", ".errors", ".filters", ".sandbox", ".storage")
+)
 
 
 def modules() -> list[str]:

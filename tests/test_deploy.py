@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from botkit.config import load_settings, setting_names
+from botkit.config import load_settings
+from botkit.config.sections import setting_names
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"

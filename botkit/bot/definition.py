@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,11 @@ from botkit.protocol.rules import access
 from botkit.routing.router import Router
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import AsyncGenerator, Collection
     from typing import NoReturn
 
+    from botkit.bot.running import RunningBot
+    from botkit.config import Settings
     from botkit.routing.wiring import Wiring
 
 __all__ = ["IMPORTED", "Bot"]
@@ -66,6 +69,35 @@ class Bot(Router):
     def scopes(self) -> tuple[str, ...]:
         """The fewest OAuth 2.0 scopes with which it can do what it may and hear its events."""
         return self.plan.scopes
+
+    @asynccontextmanager
+    async def running(
+        self, settings: Settings, *, dry_run: bool = False, force: bool = False
+    ) -> AsyncGenerator[RunningBot]:
+        """Run it inside your own event loop until the block ends; then it is stopped in order.
+
+        It leaves signals and logging alone. When the bot cannot go on, your block is cancelled
+        and the error is raised from it.
+
+        Args:
+            settings: From `load_settings`, or made as `Settings(...)`. They name the store.
+            dry_run: Send nothing; record what would have been sent.
+            force: Start although an account surely may not do what the bot says it may.
+
+        Raises:
+            WiringError: Its handlers cannot be wired.
+            ConfigError: No account is authorized yet, or a setting does not fit.
+            AccessDenied: An account's credentials do not allow what the bot may do.
+            StateError: The store cannot be used, or another process runs a bot on it.
+        """
+        from botkit.bot.compose import RunOptions
+        from botkit.bot.running import RunningBot, open_bot, secrets_of
+        from botkit.telemetry.redaction import Redactor
+
+        redactor = Redactor(secrets_of(settings))
+        options = RunOptions(dry_run=dry_run, force=force, redactor=redactor)
+        async with open_bot(self.plan, settings, options) as runtime:
+            yield RunningBot(runtime)
 
     def run(self) -> NoReturn:
         """Run it until SIGTERM, with the settings of this folder; ends the process.

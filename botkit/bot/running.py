@@ -1,4 +1,4 @@
-"""Opens a bot on the store of its settings, in a process of its own or inside another."""
+"""A bot that runs on the store of its settings: alone in a process, or inside another program."""
 
 from __future__ import annotations
 
@@ -18,16 +18,66 @@ from botkit.storage.vault.key_places import warning_of_key
 from botkit.system import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
 
     from botkit.bot.bot_runtime import BotRuntime
     from botkit.bot.compose import RunOptions
     from botkit.bot.plan import Plan
     from botkit.config import Settings
+    from botkit.model.records import StatusReport
+    from botkit.model.users import Account
 
-__all__ = ["open_bot"]
+__all__ = ["RunningBot", "open_bot", "secrets_of"]
 
 _log = structlog.get_logger(__name__)
+
+
+class RunningBot:
+    """A bot that runs inside your program; `Bot.running` makes it.
+
+    Its properties say how the bot is at the moment they are read.
+    """
+
+    def __init__(self, runtime: BotRuntime) -> None:
+        self._runtime = runtime
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """The accounts that it acts for; one that is authorized meanwhile joins them."""
+        return self._runtime.accounts
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """The sources that it hears by, each with the reason for that way."""
+        return dict(self._runtime.sources)
+
+    @property
+    def status(self) -> Mapping[str, StatusReport]:
+        """The last report of each part, under the names that `botkit status` shows."""
+        return dict(self._runtime.reports.current)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it takes nothing in any more."""
+        return self._runtime.stopped
+
+    async def stop(self, drain_s: float | None = None) -> tuple[str, ...]:
+        """Stop it in order before the block ends; a second call changes nothing.
+
+        Nothing new is taken in, and handlers have `drain_s` seconds to finish (by default those of
+        `[run] drain_s`). Returns the names of handlers that do not end although they were
+        cancelled: they end with the process, and their events run again at the next start.
+        """
+        await self._runtime.stop(drain_s)
+        return tuple(self._runtime.stubborn)
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """Return the secrets that the settings hold, to be hidden wherever they turn up."""
+    held = [settings.store.key, settings.store.previous_key]
+    for app in (settings.app_named(), *settings.apps.values()):
+        held += [app.client_secret, app.api_secret, app.bearer_token]
+    return [secret.get_secret_value() for secret in held if secret is not None]
 
 
 @asynccontextmanager

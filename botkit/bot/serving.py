@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import structlog
 
 from botkit.bot.compose import RunOptions
-from botkit.bot.running import open_bot
+from botkit.bot.running import open_bot, secrets_of
 from botkit.config import Settings, load_settings
 from botkit.errors import BotkitError, ConfigError
 from botkit.runtime.life.watchdog import Watchdog
@@ -111,13 +111,10 @@ def log_as(settings: Settings, *, level: str | None = None) -> Redactor:
     `level` is for a command that speaks to a person and logs only what goes wrong; a setting of
     `debug` stays.
     """
-    held = [settings.store.key, settings.store.previous_key]
-    for app in (settings.app_named(), *settings.apps.values()):
-        held += [app.client_secret, app.api_secret, app.bearer_token]
     return set_up_logging(
         level=level if level and settings.log.level != "debug" else settings.log.level,
         as_json={"auto": None, "text": False, "json": True}[settings.log.format],
-        secrets=[secret.get_secret_value() for secret in held if secret is not None],
+        secrets=secrets_of(settings),
     )
 
 

@@ -25,7 +25,6 @@ from botkit.config.sections import (
     Settings,
     StoreSettings,
     XSettings,
-    setting_names,
 )
 from botkit.config.sources import Findings, TomlFile, assignments, environment
 from botkit.errors import ConfigError
@@ -47,8 +46,6 @@ __all__ = [
     "StoreSettings",
     "XSettings",
     "load_settings",
-    "setting_names",
-    "surroundings",
 ]
 
 _QUIET = {"PYDANTIC_DISABLE_PLUGINS": "__all__", "PYDANTIC_SETTINGS_DEBUG": ""}

@@ -47,7 +47,7 @@ def sections() -> Iterator[tuple[str, str, list[Row]]]:
 
 def _by_section() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for full_name in config.setting_names():
+    for full_name in config.sections.setting_names():
         section, _, name = full_name.rpartition(".")
         if section != "apps.NAME":  # the same as [app]
             found.setdefault(section, []).append(name)

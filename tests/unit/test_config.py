@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from botkit.config import BotSettings, Settings, load_settings, setting_names, surroundings
+from botkit.config import BotSettings, Settings, load_settings, surroundings
+from botkit.config.sections import setting_names
 from botkit.errors import ConfigError
 from botkit.storage.files import file_of
 
