@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from botkit.model.records import Fence
     from botkit.storage.sql.transaction import SqlEngine, SqlReader, Transaction
 
-__all__ = ["ITEM", "SqlEvents", "inbox_items"]
+__all__ = ["ITEM", "SqlEvents", "inbox_items", "tally"]
 
 ITEM: Final = """
 SELECT e.seq, e.account_id, e.key, e.kind, e.lane, e.body, e.at, e.source, e.cause,
@@ -74,6 +74,10 @@ UPDATE inbox SET queue = 0, not_before = NULL, waiting_for = ''
 WHERE waiting_for = ?1 AND waiting_for != ''
   AND (?2 IS NULL OR (SELECT account_id FROM event e WHERE e.seq = inbox.seq) = ?2)
 """
+_COUNT_INBOX = """
+SELECT (SELECT count(*) FROM inbox), (SELECT count(*) FROM inbox WHERE waiting_for != '')
+"""
+_ENDS: Final = (EventState.DEAD, EventState.DONE, EventState.DROPPED)
 _DEAD = """
 SELECT account_id, key, kind, reason, error, trace, handler, attempts, at FROM dead
 WHERE (?1 IS NULL OR account_id = ?1) ORDER BY at DESC, seq DESC LIMIT ?2
@@ -149,6 +153,7 @@ class SqlEvents:
             seq = row[:1]
             transaction.execute("DELETE FROM ended WHERE seq = ?1", seq)
             transaction.execute("DELETE FROM dead WHERE seq = ?1", seq)
+            tally(transaction, row[1], -1)
             transaction.execute("INSERT INTO inbox (queue, seq) VALUES (0, ?1)", seq)
             if new_run:
                 transaction.execute("UPDATE event SET run = run + 1 WHERE seq = ?1", seq)
@@ -162,15 +167,19 @@ class SqlEvents:
         def job(transaction: Transaction) -> bool:
             transaction.lock(f"event/{account_id}/{key}")
             row = transaction.execute(
-                "SELECT e.seq FROM event e LEFT JOIN ended d ON d.seq = e.seq "
+                "SELECT e.seq, d.state FROM event e LEFT JOIN ended d ON d.seq = e.seq "
                 "WHERE e.key = ?1 AND e.account_id = ?2 AND coalesce(d.state, 'dead') = 'dead'",
                 (key, account_id),
             ).fetchone()
             if row is None:
                 return False
-            transaction.execute(_DROP, (*row, note))
-            transaction.execute("DELETE FROM dead WHERE seq = ?1", row)
-            transaction.execute("DELETE FROM inbox WHERE queue IN (0, 1) AND seq = ?1", row)
+            seq = row[:1]
+            transaction.execute(_DROP, (*seq, note))
+            transaction.execute("DELETE FROM dead WHERE seq = ?1", seq)
+            transaction.execute("DELETE FROM inbox WHERE queue IN (0, 1) AND seq = ?1", seq)
+            tally(transaction, EventState.DROPPED.value, 1)
+            if row[1] is not None:
+                tally(transaction, row[1], -1)
             return True
 
         return await self._engine.write(job)
@@ -202,19 +211,18 @@ def inbox_items(rows: Iterable[tuple[Any, ...]]) -> list[InboxItem]:
     ]
 
 
-def _counts(reader: SqlReader) -> dict[str, int]:
-    def count(query: str) -> int:
-        return int(reader.execute(f"SELECT count(*) FROM {query}").fetchone()[0])  # noqa: S608
+def tally(transaction: Transaction, state: str, change: int) -> None:
+    """Change the number of events that have ended in this state."""
+    transaction.execute("UPDATE tally SET events = events + ?2 WHERE state = ?1", (state, change))
 
-    parked = count("inbox WHERE waiting_for != ''")
-    dropped = count("ended WHERE state = 'dropped'")
-    dead = count("dead")
+
+def _counts(reader: SqlReader) -> dict[str, int]:
+    (inbox, parked) = reader.execute(_COUNT_INBOX, ()).fetchone()
+    ended = dict(reader.execute("SELECT state, events FROM tally", ()).fetchall())
     return {
-        "waiting": count("inbox") - parked,
+        "waiting": inbox - parked,
         "parked": parked,
-        "dead": dead,
-        "done": count("ended") - dropped - dead,
-        "dropped": dropped,
+        **{state.value: ended[state] for state in _ENDS},
     }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from botkit.storage.sql.events import tally
 from botkit.storage.sql.ledger import hour_of
 from botkit.storage.sql.values import to_us
 
@@ -19,7 +21,7 @@ __all__ = ["AT_ONCE", "prune"]
 AT_ONCE: Final = 1000
 """So many events or writes go in one transaction, so that others can write in between."""
 _OLD_EVENTS = """
-SELECT e.seq, e.key, e.account_id FROM event e JOIN ended d ON d.seq = e.seq
+SELECT e.seq, e.key, e.account_id, d.state FROM event e JOIN ended d ON d.seq = e.seq
 WHERE e.recorded_at < ?1 AND d.state IN ('done', 'dropped')
   AND e.seq != (SELECT max(seq) FROM event) ORDER BY e.recorded_at LIMIT ?2
 """
@@ -78,8 +80,10 @@ def _forget_events(transaction: Transaction, before_us: int) -> int:
     transaction.executemany("DELETE FROM event WHERE seq = ?1", seqs)
     transaction.executemany("DELETE FROM ended WHERE seq = ?1", seqs)
     transaction.executemany(
-        "DELETE FROM memo WHERE event_key = ?1 AND account_id = ?2", [row[1:] for row in rows]
+        "DELETE FROM memo WHERE event_key = ?1 AND account_id = ?2", [row[1:3] for row in rows]
     )
+    for state, count in Counter(row[3] for row in rows).items():
+        tally(transaction, state, -count)
     return len(rows)
 
 

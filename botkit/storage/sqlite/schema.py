@@ -312,7 +312,19 @@ DROP INDEX inbox_running
 What ran is looked for at a start only, in an inbox that is bounded: no index is kept for that.
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _ALIASES, _INVITATIONS, _ENDED)
+_TALLY = """
+CREATE TABLE tally (
+  state TEXT PRIMARY KEY,
+  events INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO tally VALUES
+  ('done', (SELECT count(*) FROM ended WHERE state = 'done')),
+  ('dead', (SELECT count(*) FROM ended WHERE state = 'dead')),
+  ('dropped', (SELECT count(*) FROM ended WHERE state = 'dropped'))
+"""
+"""How many rows `ended` has in each state: a week of them is too many to count every moment."""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _ALIASES, _INVITATIONS, _ENDED, _TALLY)
 """Migration n (from 1) makes version n of the schema out of version n - 1."""
 
 

@@ -5,12 +5,13 @@ Source: rows A2 and D1 of `make bench`.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botkit.errors import Conflict
 from botkit.model.records import EventState, RunDead, RunDone, RunRetried
 from botkit.storage.sql.event_rows import event_rows
+from botkit.storage.sql.events import tally
 from botkit.storage.sql.values import to_us, to_us_or_none
 
 if TYPE_CHECKING:
@@ -87,18 +88,22 @@ def settle(transaction: Transaction, settlement: Settlement) -> None:
     if full:
         full = [each for each in full if _waits(transaction, each[0].seq)]
         _compare(transaction, [change for done, _ in full for change in done.changes])
+    ended: Counter[str] = Counter()
     for (state, note), seqs in settlement.plain.items():
-        _end(transaction, seqs, state, note)
+        ended[state] += _end(transaction, seqs, state, note)
     for done, emitted in full:
         _apply(transaction, done.changes)
-        _end(transaction, [done.seq], done.state.value, done.note)
+        ended[done.state.value] += _end(transaction, [done.seq], done.state.value, done.note)
         if emitted:
             transaction.record_events(emitted)
     if settlement.aside:
         transaction.executemany(_SET_ASIDE, settlement.aside)
     for seq, letter in settlement.dead:
         if _end(transaction, [seq], EventState.DEAD.value, letter.reason):
+            ended[EventState.DEAD.value] += 1
             transaction.execute(_BURY, _letter_row(seq, letter))
+    for state, count in ended.items():
+        tally(transaction, state, count)
 
 
 def listed(seqs: Sequence[int]) -> str:

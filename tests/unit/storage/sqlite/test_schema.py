@@ -92,7 +92,7 @@ def third_version(tmp_path: Path) -> Path:
     path = tmp_path / "bot.db"
     prepare(path, create=True, now_us=0)
     with closing(sqlite3.connect(path)) as connection:
-        for name in ("event", "ended", "inbox", "dead"):
+        for name in ("event", "ended", "inbox", "dead", "tally"):
             connection.execute(f"DROP TABLE {name}")
         connection.executescript(_tables_of_the_first_version("event", "body", "inbox", "dead"))
         connection.executescript(EVENTS_OF_VERSION_3)
@@ -149,7 +149,7 @@ async def test_the_tables_are_those_of_the_plan(path: Path) -> None:
         assert {name for (name,) in rows} == {
             *("account", "credential", "inbox", "event", "ended", "checkpoint", "gap", "dead"),
             *("state", "write", "attempt", "memo", "lease", "budget", "schedule", "mark"),
-            *("user", "opt_out", "report", "meta", "invitation"),
+            *("user", "opt_out", "report", "meta", "invitation", "tally"),
         }
 
 
