@@ -7,6 +7,7 @@ C2 to C4 and C6), and the quick signature of `oauth1.SigningTemplate`.
 
 # Authlib has no types here.
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false
 
 from __future__ import annotations
 

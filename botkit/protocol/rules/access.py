@@ -230,7 +230,7 @@ def named(denied: AccessDenied, username: str) -> AccessDenied:
 def is_level_refusal(problem_type: str, codes: Iterable[int]) -> bool:
     """Return True if X's 403 says that the OAuth 1.0a access level is too low.
 
-    Source: X API docs, "App permissions"; docs/explanation/x-facts.md, 5.8 (codes 93 and 261).
+    Source: X API docs, "App permissions"; docs/explanation/x-facts.md, 5.9 and 10.8.
     """
     from botkit.protocol.refusals.table import codes_of
 
