@@ -157,9 +157,13 @@ class InboxReader:
             if self.idle:
                 self._calm.set()
             wait_s = seconds_until(self._next, clock=self._clock, most_s=_LONGEST_WAIT_S)
-            if not await event_or_timeout(self._woken, wait_s, clock=self._clock):
-                self._next = None  # the reading that follows learns it anew
-                self.rescan()
+            self._waited(woken=await event_or_timeout(self._woken, wait_s, clock=self._clock))
+
+    def _waited(self, *, woken: bool) -> None:
+        """Read again unless an event ended the wait."""
+        if not woken:
+            self._next = None  # the reading that follows learns it anew
+            self.rescan()
 
     def _wake_at(self, when: datetime) -> None:
         self._next = when if self._next is None else min(when, self._next)
