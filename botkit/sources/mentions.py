@@ -1,4 +1,4 @@
-"""The mentions timeline, read at intervals: slow beside the stream, faster alone.
+"""Polls the mentions timeline: slowly beside the stream, faster alone.
 
 It is the net under the stream: self-serve streams have no backfill, and a reply to one of the
 account's own replies comes by no activity event. An empty poll costs nothing.
@@ -36,21 +36,21 @@ _FEWEST = 5
 
 
 class _Cursor(Struct, frozen=True, kw_only=True):
-    """`floor`: nothing up to it was ever for us. `newest`: everything up to it was read."""
+    """Ids of posts: nothing up to `floor` is for the bot, all up to `newest` was read."""
 
     floor: str = ""
     newest: str = ""
 
     @property
     def since_id(self) -> str | None:
-        """Where to read from: the newest less the overlap, never below the floor."""
+        """Return the id to read from: the newest less the overlap, never below the floor."""
         if not self.newest:
             return self.floor or None
         overlapped = int(self.newest) - (_OVERLAP_MS << _SNOWFLAKE_SHIFT)
         return str(max(overlapped, int(self.floor or 0))) if overlapped > 0 else self.floor or None
 
     def to_text(self) -> str:
-        """As the store keeps it."""
+        """Return the cursor as the store keeps it."""
         return msgspec.json.encode(self).decode()
 
 
@@ -61,7 +61,7 @@ class MentionsPoll(Poll):
     pace = PollPace(failures=Ladder.doubling(5.0, cap_s=320.0), jitter=(0.9, 1.1))
 
     async def poll(self) -> int:
-        """Read to the end, then record events and cursor together; gives how many were new."""
+        """Read to the end, then record events and cursor together; return how many were new."""
         text = await self._cursor()
         if text is None:
             return await self._start()
@@ -104,7 +104,7 @@ class MentionsPoll(Poll):
         )
 
     async def _start(self) -> int:
-        """First run: start at now. What was there before is nobody's question to this bot."""
+        """Start at now in the first run: older posts were not meant for this bot."""
         response = await self._ask(requests.get_mentions(self._account.id, max_results=_FEWEST))
         newest = max("", objects.read_posts(response).newest_id or "", key=_number)
         cursor = _Cursor(floor=newest, newest=newest)
@@ -119,5 +119,5 @@ class MentionsPoll(Poll):
 
 
 def _number(post_id: str) -> int:
-    """For the order of ids; one that is none stands before all."""
+    """Return an id as a number to order by; what is no id comes first."""
     return int(post_id) if is_id(post_id) else 0

@@ -1,4 +1,4 @@
-"""Direct messages, read at intervals: the net under the stream, or alone where there is none.
+"""Polls direct messages, beside the stream or alone.
 
 X gives no `since_id` here and few reads, so each poll pages back from the newest message to one
 that is known. Source: X API docs, "Direct Messages lookup": 30 days back, 15 reads in 15 minutes.
@@ -34,19 +34,19 @@ _OVERLAP = 30_000 << 22
 
 
 class MessagesPoll(Poll):
-    """Reads one account's direct messages from a durable cursor: the newest id that was recorded.
+    """Reads one account's direct messages from a durable cursor: the newest recorded id.
 
-    A message that shows up a little late is heard all the same: what was written shortly before
-    the newest one is given to the inbox again, which knows what it has.
+    Messages can show up a little late. So those written shortly before the newest one are given
+    to the inbox again, which drops the ones that it has.
 
-    X allows 15 reads in 15 minutes: it polls no faster, whoever pokes.
+    X allows 15 reads in 15 minutes: `poke` makes it poll no faster than that.
     """
 
     source = "messages"
     pace = PollPace(failures=Ladder.doubling(60.0, cap_s=320.0), jitter=(1.0, 1.1), least_s=60.0)
 
     async def poll(self) -> int:
-        """Read back to what is known, then record messages and cursor; gives how many were new."""
+        """Read back to what is known, record messages and cursor; return how many were new."""
         cursor = await self._cursor()
         if cursor is None:
             return await self._start()
@@ -79,7 +79,7 @@ class MessagesPoll(Poll):
         )
 
     async def _start(self) -> int:
-        """First run: start at now. What was written before is nobody's question to this bot."""
+        """Start at now in the first run: older messages were not meant for this bot."""
         response = await self._page(None, max_results=_FEWEST)
         ids = [message.id for message in objects.read_messages(response)]
         newest = max(ids, key=_number, default="0")

@@ -1,6 +1,6 @@
-"""A timeline that is read at intervals: the loop, its pace, what it says of itself.
+"""The loop of a poll: its pace, its pauses after failures, its status reports.
 
-What is read, and how far, is the business of who derives from it.
+The classes that derive from it read the pages and move the cursor.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class PollPace(Struct, frozen=True, kw_only=True):
         failures: The waits after failed polls, before jitter.
         jitter: Each wait, also that after a poll which succeeded, is multiplied by a random number
             between these.
-        least_s: Between the starts of two polls, whoever asks for one.
+        least_s: The least time between the starts of two polls.
     """
 
     failures: Ladder
@@ -54,7 +54,7 @@ class Poll(abc.ABC):
 
     Args:
         interval: Between two polls; jitter is added.
-        why: Said in the status: why it polls at this pace.
+        why: Why it polls at this pace, for the status report.
     """
 
     source: ClassVar[str]
@@ -86,15 +86,15 @@ class Poll(abc.ABC):
 
     @abc.abstractmethod
     async def poll(self) -> int:
-        """Read to the end, then record events and cursor together; gives how many were new."""
+        """Read to the end, then record events and cursor together; return how many were new."""
 
     @property
     def name(self) -> str:
-        """`<source>/<username>`."""
+        """Return `<source>/<username>`."""
         return f"{self.source}/{self._account.username}"
 
     def poke(self) -> None:
-        """Poll as soon as the pace allows it: the stream has just come back."""
+        """Poll as soon as the pace allows, because the stream has just come back."""
         self._poked.set()
 
     async def run(self) -> None:
@@ -118,7 +118,7 @@ class Poll(abc.ABC):
         return await self._store.progress.checkpoint(self.source, self._account.id)
 
     async def _keep(self, events: Sequence[XEvent]) -> None:
-        """Record what came before pages that lead nowhere; the cursor stays where it was."""
+        """Record the events read before a bad page; the cursor stays where it was."""
         await self._intake.record(events, account_id=self._account.id, source=self.source)
 
     def _checkpoint(self, cursor: str) -> Checkpoint:
@@ -137,7 +137,7 @@ class Poll(abc.ABC):
         )
 
     async def _rest(self, wait_s: float, started_s: float) -> None:
-        """Wait; a poke shortens it, but never below the least."""
+        """Wait until the time is over or `poke` is called, but at least `least_s`."""
         if not await event_or_timeout(self._poked, wait_s, clock=self._clock):
             return
         too_early_s = started_s + self.pace.least_s - self._clock.monotonic()
@@ -145,7 +145,7 @@ class Poll(abc.ABC):
             await self._clock.sleep(too_early_s)
 
     def _after_failure(self, problem: BaseException, failures: int) -> float:
-        """Say what is wrong; gives the seconds to wait."""
+        """Report what is wrong; return the seconds to wait."""
         wait_s = self.pace.failures.step_s(failures)
         detail = str(problem)
         if isinstance(problem, Parked):

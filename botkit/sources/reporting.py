@@ -1,4 +1,4 @@
-"""What a source says of itself, for `botkit status`."""
+"""How a source reports its state, for `botkit status`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["StatusReporter"]
 
 
 class StatusReporter(Protocol):
-    """Takes a source's state; logs and stores it when it has changed."""
+    """Takes a source's state; logs and stores it if it has changed."""
 
     def __call__(
         self, part: str, state: str, detail: str = "", data: Mapping[str, str] | None = None
     ) -> None:
-        """`state` is one word: `starting`, `live`, `waiting`, `off`, `wrong`."""
+        """Report `state`, one word: `starting`, `live`, `waiting`, `off` or `wrong`."""
         ...

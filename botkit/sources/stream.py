@@ -67,7 +67,7 @@ class ActivityStream:
     Args:
         kinds: What to subscribe to, for each account id.
         on_connected: Called at each (re)connect: the polls read what was missed.
-        on_events: Told for an account what X takes for the events that it delivered, USD.
+        on_events: Called with an account's id and the USD that X charges for its new events.
     """
 
     def __init__(
@@ -108,11 +108,11 @@ class ActivityStream:
 
     @property
     def name(self) -> str:
-        """`activity/<app>`."""
+        """Return `activity/<app>`."""
         return f"activity/{self._app}"
 
     def add(self, account: Account, kinds: Sequence[str]) -> None:
-        """Hear one account more: subscribed for within a keep-alive, on the open connection."""
+        """Hear one more account; the open connection subscribes for it within a keep-alive."""
         self._accounts[account.id] = account
         self._kinds[account.id] = kinds
         usernames = {each.id: each.username for each in self._accounts.values()}
@@ -120,17 +120,17 @@ class ActivityStream:
         self._unprepared[account.id] = self._clock.monotonic()
 
     def hears(self, account_id: str) -> bool:
-        """Whether it is for this account, too."""
+        """Return True if the stream hears this account."""
         return account_id in self._accounts
 
     def remove(self, account_id: str) -> bool:
-        """Hear an account no more; gives whether there is anybody left to hear."""
+        """Stop hearing an account; return True if there are others to hear."""
         for held in (self._accounts, self._kinds, self._unprepared):
             held.pop(account_id, None)
         return bool(self._accounts)
 
     def poke(self, account_id: str) -> None:
-        """A person has mended the account's login or the app's bearer: try what waits for it."""
+        """Try again what waits for an account's login or an app's bearer that was mended."""
         if account_id in self._unprepared:
             self._unprepared[account_id] = self._clock.monotonic()
         self._poked.set()
@@ -152,7 +152,7 @@ class ActivityStream:
                     await event_or_timeout(self._poked, wait_s, clock=self._clock)
 
     async def _prepare(self) -> list[str]:
-        """Subscribe for all accounts; gives what was refused, in words.
+        """Subscribe for all accounts; return in words what was refused.
 
         One account's dead login does not keep the others from being heard.
         """
@@ -258,7 +258,7 @@ class ActivityStream:
         return closed
 
     def _events(self, line: bytes) -> list[XEvent]:
-        """What the line tells; what names no account is of the only one, if there is but one."""
+        """Return the events of a line; if there is one account only, nameless events are its."""
         events = activity.decode_events(line, hearing=self._hearing)
         if len(self._accounts) == 1 and not all(event.account_id for event in events):
             (only,) = self._accounts
@@ -291,7 +291,7 @@ class ActivityStream:
         )
 
     def _wait_after(self, problem: BaseException) -> float:
-        """Seconds until the next try: X's reconnect table, or a pause that a person ends."""
+        """Return the seconds to the next try: X's reconnect table, or a pause that `poke` ends."""
         jitter = self._entropy.uniform(0.0, 1.0)
         if isinstance(problem, Parked) and problem.until is not None:
             return seconds_until(problem.until, clock=self._clock, least_s=1.0)
@@ -309,7 +309,7 @@ class ActivityStream:
                 return _CONFIG_RETRY_S * (0.9 + 0.2 * jitter)
 
     async def _open_gaps(self) -> None:
-        """Remember since when nothing was heard.
+        """Record since when nothing was heard.
 
         Shielded, because a stream is ended by cancelling too.
         """
@@ -325,7 +325,7 @@ class ActivityStream:
             _log.warning("gap.not_recorded", why=str(error))
 
     async def _close_gaps(self) -> None:
-        """The polls that follow each connect read what came in the gap."""
+        """Close the open gaps: the polls that follow each connect read what came in them."""
         now = self._clock.now()
         # Each disconnect opens one for each account, and other apps have theirs.
         latest = _OTHER_GAPS + 2 * len(self._accounts)
@@ -337,7 +337,7 @@ class ActivityStream:
 
 
 def _price_usd(event: XEvent) -> Decimal:
-    """What X takes for the delivery; nothing for kinds without a price."""
+    """Return what X charges for the delivery; nothing for kinds without a price."""
     if isinstance(event, PostEvent):
         kind = "post.mention.create"
     elif isinstance(event, DirectMessage):

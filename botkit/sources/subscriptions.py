@@ -1,4 +1,4 @@
-"""The activity subscriptions of our accounts: listed, compared, created, stale own ones removed.
+"""Keeps activity subscriptions: lists, compares and creates them, removes stale own ones.
 
 Private events are subscribed with the account's own login, listed and removed with the bearer of
 the same app. Source: X API docs, "X Activity API".
@@ -33,7 +33,7 @@ _CONFLICT = 409
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
-    """What there is after comparing: kinds that come by the stream, and those refused with why."""
+    """The kinds of events that come by the stream, and those that X refused, with the reason."""
 
     live: tuple[str, ...]
     refused: tuple[tuple[str, str], ...] = ()
@@ -43,7 +43,7 @@ class Subscriptions:
     """Keeps the subscriptions of one app's accounts as wanted.
 
     Args:
-        prefix: Tags of ours start with it; nobody else's subscription is ever touched.
+        prefix: Starts the tags of botkit's own subscriptions; no other is ever changed.
     """
 
     def __init__(self, sender: Sender, *, prefix: str) -> None:
@@ -51,7 +51,7 @@ class Subscriptions:
         self._prefix = prefix
 
     async def prepare(self, account: Account, kinds: Iterable[str]) -> Prepared:
-        """Make the account's subscriptions what is wanted.
+        """Create the account's missing subscriptions and remove stale ones.
 
         Raises:
             ConfigError: The bearer belongs to another app than the account's login.
@@ -79,7 +79,7 @@ class Subscriptions:
         return Prepared(live=live, refused=tuple(refused))
 
     async def _create(self, account: Account, kind: str) -> str:
-        """Create one; gives why it was refused, "" when it was not."""
+        """Create one; return why it was refused, "" if it was not."""
         tag = f"{self._prefix}{kind}"
         try:
             await self._sender.send(
@@ -100,7 +100,7 @@ class Subscriptions:
         return ""
 
     async def _prove(self, account: Account, created: Iterable[str]) -> None:
-        """What was created with the account's login must be visible to the bearer."""
+        """Raise `ConfigError` unless the bearer sees what the account's login has created."""
         seen = {s.event_type for s in await self._listing(account) if s.user_id == account.id}
         hidden = [kind for kind in created if kind not in seen]
         if hidden:
@@ -127,7 +127,7 @@ class Subscriptions:
             _log.info("subscription.removed_as_stale", account=account.id, count=len(stale))
 
     async def _watch_revocations(self, account: Account, there: Iterable[Subscription]) -> None:
-        """Ask for `oauth.revoke` too; a refusal means that X does not offer it here."""
+        """Subscribe to `oauth.revoke` too; a refusal means that X does not offer it here."""
         if any(s.event_type == _REVOKE for s in there):
             return
         request = requests.create_subscription(

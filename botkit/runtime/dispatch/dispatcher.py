@@ -52,11 +52,11 @@ _GRACE_S = 1.0
 
 
 class Dispatcher:
-    """Runs the handlers of what is due.
+    """Takes due events from the inbox and runs their handlers.
 
     Args:
-        given: For an account, the values that handlers may ask for by exact type.
-        lookup: Looks up what a delivery lacked.
+        given: Returns, for an account, the values that handlers may ask for by exact type.
+        lookup: Looks up users and posts that a delivery only named by id.
         spawn: Starts a worker: a task that runs author's code and need not end when cancelled.
         slots: How many handlers run at the same time at most.
         capacity: How many events are held in memory at most.
@@ -137,12 +137,12 @@ class Dispatcher:
 
     @property
     def running(self) -> list[Slot]:
-        """The slots in which a handler runs now."""
+        """Return the slots in which a handler runs now."""
         return [slot for slot in self._slots if slot.job is not None]
 
     @property
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
-        """What must run beside the workers for the dispatcher to work."""
+        """Return the coroutines that must run beside the workers."""
         return [
             self.inbox_reader.run(),
             self.enrichment.run(),
@@ -156,7 +156,7 @@ class Dispatcher:
         self.inbox_reader.offer(jobs)
 
     def starts_at_once(self, account_id: str, lanes: Sequence[str]) -> Sequence[bool]:
-        """For new events in these lanes: whether the handler would start right away."""
+        """Return for a new event in each lane whether its handler would start at once."""
         if self._stopping or self.inbox_reader.overflowed:
             return [False] * len(lanes)
         room = self._free - self._lanes.ready
@@ -172,7 +172,7 @@ class Dispatcher:
         return answers
 
     async def let_catch_up(self) -> None:
-        """Return when there is room again, after a moment at the latest.
+        """Wait until there is room for more events, but only a moment.
 
         Handlers that are about to start go first: the ends of those that wait for nothing are
         stored by the commit that comes next.
@@ -185,7 +185,7 @@ class Dispatcher:
     async def stop(self, drain_s: float) -> list[str]:
         """Start nothing more, let handlers run for that long, then cancel them.
 
-        Gives the names of handlers that do not end although they were cancelled. Events whose
+        Return the names of handlers that do not end although they were cancelled. Events whose
         handler did not finish are due again at the next start.
         """
         self._stopping = True
@@ -209,7 +209,7 @@ class Dispatcher:
         self._runs.stopping = True
 
     def _take(self, job: Job) -> None:
-        """Put a job that is held from now on into its lane."""
+        """Put a job that the inbox reader holds from now on into its lane."""
         if job.event is None:
             with contextlib.suppress(UndecodableEvent):  # said when it is its turn
                 self._runs.decode(job)
@@ -225,7 +225,7 @@ class Dispatcher:
         self._ready.set()
 
     def _gone(self, job: Job) -> None:
-        """The job waits in the store, or has ended, without having been run."""
+        """Take a job out of its lane that was not run: it waits in the store, or has ended."""
         self._lanes.leave(job)
         self.inbox_reader.release(job)
         self._ready.set()
@@ -256,7 +256,7 @@ class Dispatcher:
         )
 
     async def _is_poison(self, job: Job) -> bool:
-        """Whether it took the process down twice: then it is given up before it runs again."""
+        """Return True, and bury the job, if it ran when the process ended uncleanly twice."""
         if job.unclean < _UNCLEAN_ENDS:
             return False
         await self._runs.bury(job, reason="crashed")
@@ -325,7 +325,7 @@ class Dispatcher:
             self._check_settled()
 
     async def _replace(self, slot: Slot) -> None:
-        """Give up on a handler that does not end: its slot is for others, its event failed."""
+        """Give up on a handler that does not end: count its event as failed, free its place."""
         self._slots.remove(slot)
         self._lost.append(slot)
         job, slot.job = slot.job, None
@@ -350,7 +350,7 @@ class Dispatcher:
             await event_or_timeout(self._settled, seconds, clock=self._clock)
 
     async def _give_back(self, jobs: Iterable[Job]) -> None:
-        """Events that were about to run, or ran, are due at the next start; no try is counted."""
+        """Make these events due at the next start, without counting a try."""
         for job in jobs:
             try:
                 back = RunParked(seq=job.seq, waiting_for="restart", until=self._clock.now())

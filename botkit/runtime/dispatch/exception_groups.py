@@ -1,4 +1,4 @@
-"""Groups of errors, as task groups raise them, taken apart."""
+"""Takes apart the groups of errors that task groups raise."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["leaves_of"]
 
 
 def leaves_of(error: BaseException) -> list[BaseException]:
-    """The errors in a group, those of the groups in it too; the error itself when it is none."""
+    """Return all errors of a group and of the groups in it; for another error, only itself."""
     if not isinstance(error, BaseExceptionGroup):
         return [error]
     group = cast("BaseExceptionGroup[BaseException]", error)

@@ -1,4 +1,4 @@
-"""What of the inbox is held in memory: new events as they come, the rest read from the store.
+"""Holds the due events of the inbox in memory: new ones as they come, others from the store.
 
 Memory is bounded. Once an event was left in the store for lack of room, all later ones are left
 there too until it has been read, so that the order within a lane stays.
@@ -35,12 +35,12 @@ _MOMENT_S = 0.05
 
 
 class InboxReader:
-    """Gives the dispatcher what is due, each event once at a time.
+    """Hands due events to the dispatcher, each once at a time.
 
     Args:
         take: Called with each job that is held from now on, in order of `seq`.
         capacity: How many events are held at most.
-        crowd: With how many a source is let wait a moment.
+        crowd: From how many held events on a source has to wait a moment.
     """
 
     def __init__(
@@ -70,32 +70,32 @@ class InboxReader:
 
     @property
     def held(self) -> int:
-        """How many events are in memory: waiting, running or about to be stored as done."""
+        """Return how many events are in memory: waiting, running or about to be stored as done."""
         return len(self._held)
 
     @property
     def overflowed(self) -> bool:
-        """Whether events were left in the store for lack of room."""
+        """Return True if events were left in the store for lack of room."""
         return self._overflowed
 
     @property
     def has_room(self) -> bool:
-        """Whether so little is held that looking into the store costs little."""
+        """Return True if so few events are held that reading the store costs little."""
         return len(self._held) < _FEW
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is held and nothing that is due is left in the store."""
+        """Return True if no event is held and no due event is left in the store."""
         return not self._held and self._unread_after is None and self._released is None
 
     async def wait_idle(self) -> None:
-        """Return when nothing is held and nothing that is due is left in the store."""
+        """Wait until no event is held and no due event is left in the store."""
         while not self.idle:
             self._calm.clear()
             await self._calm.wait()
 
     def offer(self, jobs: Iterable[Job]) -> None:
-        """Hold these, which have just been recorded, or leave them in the store."""
+        """Hold these jobs, which have just been recorded, or leave them in the store."""
         held = self._held
         for job in jobs:
             if job.seq in held:
@@ -108,10 +108,11 @@ class InboxReader:
             self._take(job)
 
     async def let_catch_up(self) -> None:
-        """Return when there is room again, after a moment at the latest.
+        """Wait until there is room for more events, but only a moment.
 
-        What is held costs less than what has to be read again from the store; but a source never
-        waits for slow handlers: after a moment in vain not again until there was room.
+        An event in memory costs less than one that is read again from the store. But a source
+        never waits for slow handlers: after one wait in vain it does not wait again until there
+        was room.
         """
         if len(self._held) < self._crowded or self._in_vain:
             return
@@ -119,7 +120,7 @@ class InboxReader:
         self._in_vain = not await event_or_timeout(self._room, _MOMENT_S, clock=self._clock)
 
     def release(self, job: Job) -> None:
-        """The event is done, or waits in the store: it is not held any more."""
+        """Stop holding an event that is done, or that waits in the store."""
         self._held.discard(job.seq)
         if self._released is not None:
             self._released.add(job.seq)
@@ -132,12 +133,12 @@ class InboxReader:
                 self._calm.set()
 
     def rescan(self) -> None:
-        """Something in the store may have become due: read it again from the start."""
+        """Read the store again from the start: an event may have become due."""
         self._leave_unread(0)
         self._woken.set()
 
     def later(self, when: datetime) -> None:
-        """Something in the store becomes due then."""
+        """Read the store again at that time: an event becomes due."""
         if when <= self._clock.now():
             self.rescan()
         else:

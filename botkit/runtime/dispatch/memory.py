@@ -1,4 +1,4 @@
-"""The author's state in one run: loaded before the handler, committed with its event."""
+"""Loads the author's state before a handler runs; it is committed with the event."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Memory:
         self.values = values
 
     def changes(self) -> tuple[StateChange, ...]:
-        """What the handler changed."""
+        """Return the changes that the handler made."""
         changes = (handle.change() for handle in self.values.values())
         return tuple(change for change in changes if change is not None)
 

@@ -1,8 +1,8 @@
-"""One run of one event: the first matching handler, and what its end means.
+"""Runs one event once: calls the first matching handler and records how that ended.
 
-`Runs.run` is the worker's edge: whatever a handler raises, or ends with, is caught here. Done
-mark, state and emitted events are one transaction; a final no goes to the dead letters at once;
-a no for now parks the event; whatever else is raised is tried three times.
+`Runs.run` catches all that a handler raises. A success commits done mark, state and emitted
+events in one transaction. A final refusal makes a dead letter at once, a refusal for now parks
+the event, and after any other error the event is tried three times.
 Source: docs/explanation/requirements.md, "Intake".
 """
 
@@ -83,7 +83,7 @@ _FINAL = (PolicyError, AccessDenied, BadRequest, Forbidden, NotFound)
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
-    """A run that ended, for whoever watches: transcript, setup, metrics.
+    """A run that ended, for transcript, setup and metrics.
 
     `outcome` is `done`, `dropped`, `dead`, `retry` or `parked`; `note` says more of it.
     """
@@ -102,11 +102,11 @@ class Runs:
     """Runs events, and records how each ended.
 
     Args:
-        given: For an account, the values that handlers may ask for by exact type.
+        given: Returns, for an account, the values that handlers may ask for by exact type.
         store_soon: Takes the end of an event that changed nothing else, to store it with others.
-        later: Told when something in the store becomes due.
-        redact: Takes secrets out of a trace.
-        on_ended: Told of every run that ended.
+        later: Called with the time at which an event in the store becomes due.
+        redact: Removes secrets from a trace.
+        on_ended: Called with every run that ended.
     """
 
     def __init__(
@@ -221,7 +221,7 @@ class Runs:
         return self._finished(job, "opted out")
 
     async def _give(self, job: Job, event: Event, candidate: Candidate, slot: Slot) -> bool | None:
-        """Give the event to a handler; None when it passed it on."""
+        """Call a handler. Return None if it passed the event on, else what `run` returns."""
         route = candidate.route
         slot.begin(route.name)
         memory = NOTHING
@@ -307,7 +307,7 @@ class Runs:
             await self._fail(job, slot, error, reason)
 
     def _as_wait(self, error: BaseException) -> BaseException:
-        """What the handler let through although it only says "not now" is a wait, no failure."""
+        """Return `Parked` for an error that only says "not now", any other error as it is."""
         now = self._clock.now()
         if isinstance(error, RateLimited):
             return Parked("rate", until=error.retry_at or now + timedelta(seconds=_RATE_S))
@@ -338,7 +338,7 @@ class Runs:
     async def _fail(
         self, job: Job, slot: Slot, error: BaseException, reason: str = "failed"
     ) -> None:
-        """Count a failed try: again later, or the dead letters."""
+        """Count a failed try: run the event again later, or bury it after the last try."""
         tried = job.attempts + 1
         if tried >= _TRIES:
             await self.bury(job, reason=reason, handler=slot.handler, error=error)
@@ -364,7 +364,7 @@ class Runs:
         self._tell(job, "retry", handler=slot.handler, note=why, error=error)
 
     def decode(self, job: Job) -> Event:
-        """The job's event.
+        """Decode and return the job's event.
 
         Raises:
             UndecodableEvent: This version, or this bot, cannot read it.
@@ -385,7 +385,7 @@ class Runs:
             )
 
     def actions_of(self, job: Job, event: Event, slot: Slot) -> EventActions:
-        """The actions for the run that is under way in the slot."""
+        """Return the actions of the run that is under way in the slot."""
         actions = slot.actions
         if actions is None:
             actions = EventActions(self._services, job, event, handler=slot.handler)
@@ -393,7 +393,7 @@ class Runs:
         return actions
 
     def value_of(self, job: Job, wanted: Any) -> Any:
-        """A value that handlers for the job's account may ask for; `KeyError` for others."""
+        """Return a value that handlers of the job's account may ask for, else raise `KeyError`."""
         return self._given(job.account_id)[wanted]
 
 
@@ -415,14 +415,14 @@ class _Values(Struct, frozen=True):
 
 
 def _is_own(event: Event) -> bool:
-    """Whether the account itself did it: answering its own words would never end."""
+    """Return True if the account itself did it: answering its own words would never end."""
     if isinstance(event, (Mention, Reply, Quote)):
         return event.author.id == event.account_id
     return isinstance(event, DirectMessage) and event.sent_by_me
 
 
 def _essence(error: BaseException) -> BaseException:
-    """What a group of errors comes down to: a wait before a refusal before the first error."""
+    """Return the member of a group that decides what is done, else the group itself."""
     leaves = leaves_of(error)
     for kinds in ((Parked,), (Drop,), _FINAL, (RateLimited, TransportError), (Retry,)):
         for leaf in leaves:
@@ -432,7 +432,7 @@ def _essence(error: BaseException) -> BaseException:
 
 
 def _forget_own_cancel(slot: Slot, error: BaseException) -> None:
-    """A handler that cancelled its own task has not cancelled the worker."""
+    """Undo cancellations of the worker if the handler cancelled its own task."""
     if isinstance(error, asyncio.CancelledError):
         while slot.worker.uncancel():
             continue

@@ -1,4 +1,4 @@
-"""A slot is where one handler runs; deadlines end the handlers that take too long.
+"""Slots, in each of which one handler runs, and the deadlines that end slow handlers.
 
 One task watches all deadlines, so that a handler that is done quickly costs no timer.
 """
@@ -31,12 +31,12 @@ _INSISTS = 3
 
 
 class Slot:
-    """A worker's place: what runs there now, and until when it may.
+    """The place of one worker: which handler runs there now, and until when it may.
 
     Attributes:
         cancels: How often the deadline cancelled the task of this run.
-        lost: The handler did not end when it had to; nobody waits for it any more.
-        parked: Why one of its steps has to wait, even when it caught that.
+        lost: The handler did not end when it had to; the runtime no longer waits for it.
+        parked: Why one of its steps has to wait, even if the handler caught that.
     """
 
     __slots__ = ("actions", "cancels", "deadline", "handler", "job", "lost", "parked", "task")
@@ -58,13 +58,13 @@ class Slot:
         return self.task
 
     def begin(self, handler: str) -> None:
-        """A handler starts here."""
+        """Note that a handler starts here."""
         self.handler = handler
         self.actions = None
         self.parked = None
 
     def end_actions(self) -> EventActions | None:
-        """The handler has returned or raised: its actions are closed; None if it had none."""
+        """Close and return the actions of a handler that has ended, None if it had none."""
         actions, self.actions = self.actions, None
         if actions is not None:
             actions.close()
@@ -72,7 +72,7 @@ class Slot:
         return actions
 
     def settle(self) -> bool:
-        """The handler has ended: take the deadline's cancels back; whether there were any."""
+        """Take back the deadline's cancellations; return True if there were any."""
         self.deadline = math.inf
         cancels, self.cancels = self.cancels, 0
         for _ in range(cancels):
@@ -94,7 +94,7 @@ class Deadlines:
         self._woken = asyncio.Event()
 
     def start(self, slot: Slot, timeout_s: float | None) -> None:
-        """From now on the slot's handler has that many seconds; None is for ever."""
+        """Give the slot's handler that many seconds from now on; None is no limit."""
         if timeout_s is None:
             return
         slot.deadline = self._clock.monotonic() + timeout_s
@@ -110,7 +110,7 @@ class Deadlines:
             await event_or_timeout(self._woken, wait_s, clock=self._clock)
 
     async def _expire_due(self, slots: Iterable[Slot]) -> float | None:
-        """Cancel what is over its time; return the seconds to the next deadline."""
+        """Cancel handlers that are over their time; return the seconds to the next deadline."""
         now = self._clock.monotonic()
         if now >= self._next:  # not before: handlers that end in time cost nothing here
             for slot in [slot for slot in slots if slot.deadline <= now]:

@@ -1,4 +1,4 @@
-"""Events are complete before a handler sees them: what a delivery lacked is looked up.
+"""Completes events before a handler sees them: looks up what a delivery lacked.
 
 X's reply and quote deliveries name an author by id only, and some posts a quoted post without its
 author. All authors that wait are looked up in one call; when it fails the events wait in the
@@ -51,21 +51,21 @@ class Lookup(Protocol):
     """Looks things up on X as an account: through limiter, price and cache."""
 
     async def users(self, ids: Sequence[str], *, account_id: str) -> Mapping[str, User]:
-        """The users that exist, by id, in one call for up to a hundred."""
+        """Return the users that exist, by id, in one call for up to a hundred."""
         ...
 
     async def post(self, post_id: str, *, account_id: str) -> Post:
-        """The post. Raises `NotFound` when it is gone or not visible."""
+        """Return the post. Raise `NotFound` if it is gone or not visible."""
         ...
 
 
 class Enrichment:
-    """Looks up what events lack and gives the completed events back.
+    """Looks up what events lack and passes the completed events on.
 
     Args:
         ready: Called with a job whose event is complete now.
         gone: Called with a job that waits in the store now, or was given up.
-        later: Told when something in the store becomes due.
+        later: Called with the time at which an event in the store becomes due.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Enrichment:
                 self._outage.end()
 
     def _batch(self) -> list[Job]:
-        """Jobs of one account, with as many authors as one call takes."""
+        """Return jobs of one account, with as many authors as one call takes."""
         account_id = self._waiting[0].account_id
         ids: set[str] = set()
         batch: list[Job] = []
@@ -193,7 +193,7 @@ class Enrichment:
         self._later(until)
 
     async def _give_up(self, job: Job) -> None:
-        """The author is gone, suspended or not named: the event can never be complete."""
+        """Bury an event whose author is gone, suspended or not named: it stays incomplete."""
         letter = DeadLetter(
             account_id=job.account_id,
             key=job.key,
@@ -211,7 +211,7 @@ class Enrichment:
 
 
 def is_incomplete(event: Event) -> bool:
-    """Whether something has to be looked up before a handler may see the event."""
+    """Return True if something must be looked up before a handler may see the event."""
     return (
         isinstance(event, (PostEvent, DirectMessage))
         and bool(event.missing)
@@ -254,7 +254,7 @@ def _with_author(event: Event, user: User) -> Event:
 
 
 def _with_quoted(event: PostEvent, quoted: Post | None) -> PostEvent:
-    """The event, knowing whose the quoted post is: a post that only quotes becomes a Quote."""
+    """Return the event with the quoted post's owner; one that only quotes becomes a `Quote`."""
     missing = tuple(part for part in event.missing if part != _QUOTED)
     mine = quoted is not None and quoted.author_id == event.account_id
     event = msgspec.structs.replace(event, missing=missing, quotes_me=mine)

@@ -1,7 +1,7 @@
-"""The inbox: what a source records here is durable before the source may acknowledge it.
+"""Makes events durable before their source may acknowledge them.
 
-One transaction holds the events and the source's checkpoint; duplicates fall out by the key of
-what happened. What was just decoded goes on to the dispatcher as it is, without another decoding.
+One transaction holds the events and the source's checkpoint. An event whose key is on record is
+dropped as a duplicate. New events go on to the dispatcher as they are, without another decoding.
 Source: docs/explanation/requirements.md, "Intake".
 """
 
@@ -35,26 +35,26 @@ _when: Final = attrgetter("at")
 
 
 class Taker(Protocol):
-    """Takes what was recorded: the dispatcher."""
+    """Takes the events that were recorded: the dispatcher."""
 
     def offer(self, jobs: Iterable[Job]) -> None:
         """Handle these, or leave them in the store until there is room."""
         ...
 
     def starts_at_once(self, account_id: str, lanes: Sequence[str]) -> Sequence[bool]:
-        """For events of the account in these lanes: whether the handler would start right away.
+        """Return for a new event in each of these lanes whether its handler would start at once.
 
-        Asked just before they are recorded.
+        Called just before the events are recorded.
         """
         ...
 
     @property
     def done_batch(self) -> DoneBatch:
-        """The ends that want to be stored with what is recorded."""
+        """Return the ends that are stored in the same transaction as new events."""
         ...
 
     async def let_catch_up(self) -> None:
-        """Return when there is room again, after a moment at the latest."""
+        """Wait until there is room for more events, but only a moment."""
         ...
 
 
@@ -87,11 +87,11 @@ class Inbox:
 
     @property
     def full(self) -> bool:
-        """Whether so much waits that nothing more is taken for now."""
+        """Return True if too many events wait to take more now."""
         return self._waiting >= self._limit
 
     def note_waiting(self, waiting: int) -> None:
-        """Be told how many events wait in the store."""
+        """Take the number of events that wait in the store."""
         if (waiting >= self._limit) != self.full:
             if waiting >= self._limit:
                 _log.warning("inbox.full", limit=self._limit)
@@ -111,7 +111,7 @@ class Inbox:
         source: str,
         checkpoint: Checkpoint | None = None,
     ) -> int:
-        """Commit events and checkpoint together; gives how many were new. See `ports.Intake`.
+        """Commit events and checkpoint together; return how many were new. See `ports.Intake`.
 
         Raises:
             StoreUnavailable: Nothing was recorded, also when the inbox is full or closed.
@@ -159,7 +159,7 @@ def _from_outside(event: Event) -> XEvent:
 
 
 def row_of(event: XEvent, account_id: str, source: str, *, running: bool = False) -> NewEvent:
-    """An event on its way into the inbox."""
+    """Return the inbox's row for an event."""
     kind, body = encode_event(event)
     return NewEvent(
         account_id=account_id,
@@ -174,7 +174,7 @@ def row_of(event: XEvent, account_id: str, source: str, *, running: bool = False
 
 
 def job_of(row: NewEvent, event: Event, seq: int) -> Job:
-    """An event that was just recorded, to be handled without another decoding."""
+    """Return the job of an event that was just recorded; it needs no decoding."""
     return Job(
         seq=seq,
         account_id=row.account_id,

@@ -1,4 +1,4 @@
-"""Order within a lane, many lanes at once: plain bookkeeping, without tasks and without a clock.
+"""Keeps events in order within a lane, across many lanes, without tasks and without a clock.
 
 A lane holds the events that must be handled one after the other (a conversation, a schedule).
 Its first event is given out, the others wait until that one has left. Nothing here is durable:
@@ -53,7 +53,7 @@ class Job(Struct, kw_only=True, gc=False, eq=False):
 
     @classmethod
     def from_item(cls, item: InboxItem) -> Job:
-        """The job of an event that was read from the store."""
+        """Return the job of an event that was read from the store."""
         return cls(
             seq=item.seq,
             account_id=item.account_id,
@@ -87,21 +87,21 @@ class Lanes:
         self._behind: dict[_Lane, deque[Job] | None] = {}
 
     def __iter__(self) -> Iterator[_Lane]:
-        """The lanes that hold a job, by account and lane."""
+        """Iterate over the lanes that hold a job, as account and lane."""
         return iter(self._behind)
 
     def holds(self, account_id: str, lane: str) -> bool:
-        """Whether a job is in that lane."""
+        """Return True if a job is in that lane."""
         return (account_id, lane) in self._behind
 
     @property
     def ready(self) -> int:
-        """How many jobs can be taken now, at most: suspects among them may have to wait."""
+        """Return how many jobs can be taken now, at most: suspects may have to wait."""
         room = self._most_suspects - len(self._suspects_out)
         return len(self._ready) + min(len(self._suspects), room)
 
     def put(self, job: Job) -> None:
-        """Add a job: at once ready when its lane is empty, else in order behind the first."""
+        """Add a job: ready at once if its lane is empty, else in order behind the first."""
         lane = (job.account_id, job.lane)
         behind = self._behind
         if lane not in behind:
@@ -137,7 +137,7 @@ class Lanes:
         return taken
 
     def leave(self, job: Job) -> None:
-        """A job is finished or waits elsewhere now: its lane goes on with the next one."""
+        """Remove a job that has ended or waits elsewhere; its lane goes on with the next one."""
         self._suspects_out.discard(job.seq)
         lane = (job.account_id, job.lane)
         queue = self._behind[lane]
@@ -152,7 +152,7 @@ class Lanes:
             del self._behind[lane]
 
     def unblock(self, job: Job) -> None:
-        """What the job lacked is there: it may be taken when it is its lane's first."""
+        """Let a job be taken, once it is the first of its lane, whose missing parts were found."""
         job.blocked = False
         if job.leads:
             self._ready.append(job)

@@ -1,4 +1,4 @@
-"""The life of the running bot: the only file that creates tasks, and how they start and end.
+"""Creates all tasks of a running bot, starts them in order and stops them in order.
 
 Start: count what an unclean end left, settle sends, plan schedules, then run. Stop: intake first,
 handlers to a deadline, the sends that are under way, then the lease. Source:
@@ -97,14 +97,14 @@ class Tasks:
         return task
 
     def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Start a task of botkit's own that nobody asks for again; not when all is ending."""
+        """Start a task of botkit's own whose result is not needed; not while all tasks end."""
         if self._ending:
             work.close()
         else:
             self._own.add(self.spawn(work, name))
 
     def send(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Start a send: it outlives its handler, and the end of the process waits for it."""
+        """Start a send, which outlives its handler; a stop waits for it."""
         task = self.spawn(work, name="send")
         self.sends.add(task)
         task.add_done_callback(self.sends.discard)
@@ -118,7 +118,7 @@ class Tasks:
         return task
 
     def cancel(self) -> None:
-        """Cancel all of them; leaving the block waits for botkit's own."""
+        """Cancel all tasks; leaving the block waits for botkit's own."""
         for task in [*self._crew, *self._own]:
             task.cancel()
 
@@ -129,10 +129,10 @@ class Tasks:
 
 
 class RuntimePace(msgspec.Struct, frozen=True, kw_only=True):
-    """How often the runtime looks after itself.
+    """The periods and time limits of the runtime.
 
-    `poll_s` is how soon a change by another process is seen; a simulated world with long spans of
-    virtual time takes a slow one.
+    `poll_s` is how soon a change by another process is seen; the sandbox, which skips long spans
+    of virtual time, takes a slow one.
     """
 
     poll_s: float = 1.0
@@ -147,7 +147,7 @@ class Runtime:
     """Starts, watches over and stops the parts of a running bot.
 
     Args:
-        recover: Settles the sends that an unclean end left; gives how many.
+        recover: Settles the sends that an unclean end left; returns how many.
         parts: What runs beside the dispatcher (sources, keepers), by name; started again when it
             fails.
         on_changed: Awaited when another process has changed the store.
@@ -189,15 +189,15 @@ class Runtime:
 
     @property
     def drain_s(self) -> float:
-        """How long a stop lets handlers finish, if nobody says otherwise."""
+        """Return how long a stop lets handlers finish unless it is told otherwise."""
         return self._pace.drain_s
 
     def add_part(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Start one part more beside those that run, and stop it with them."""
+        """Start one more part beside those that run; it stops with them."""
         self._sources.append(self._tasks.spawn(self._supervise(name, run), name))
 
     async def remove_part(self, name: str) -> None:
-        """End one of the parts beside the dispatcher; returns when it has ended."""
+        """Cancel a part that runs beside the dispatcher and wait until it has ended."""
         ending = [task for task in self._sources if task.get_name() == name]
         for task in ending:
             self._sources.remove(task)
@@ -225,7 +225,7 @@ class Runtime:
         _log.info("bot.started", parts=list(self._parts), uncertain_writes=uncertain)
 
     async def stop(self, drain_s: float | None = None) -> list[str]:
-        """Stop in order; gives the names of handlers that do not end when they are cancelled."""
+        """Stop in order; return the names of handlers that do not end when they are cancelled."""
         if self._stubborn is None:
             self._stubborn = [] if self._crashed else await self._stop(drain_s)
         return self._stubborn
@@ -265,7 +265,7 @@ class Runtime:
             task.cancel()
 
     async def _supervise(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Keep a part running: one part's fault must not take the others down."""
+        """Run a part, again after it fails: one part's fault must not end the others."""
         backoff = Backoff(_RESTART, self._entropy)
         while True:
             started = self._clock.monotonic()
@@ -284,7 +284,7 @@ class Runtime:
             await self._clock.sleep(backoff.next_s())
 
     async def _keep_house(self) -> None:
-        """See what others changed, tell how it is, and forget what is old."""
+        """Look for changes by other processes, store status reports, and delete old rows."""
         count_at = prune_at = self._clock.monotonic()
         look_at = count_at + _LOOK_AGAIN_S
         outage = StoreOutage(

@@ -1,4 +1,4 @@
-"""What the running parts say of themselves, for `botkit status` and `/readyz`."""
+"""Keeps and stores the status reports of the running parts, for `botkit status` and `/readyz`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Reports:
-    """Keeps each part's last report; what has changed is stored by `flush`."""
+    """Keeps each part's last report; `flush` stores those that have changed."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._progress = store.progress
@@ -30,7 +30,7 @@ class Reports:
     def __call__(
         self, part: str, state: str, detail: str = "", data: Mapping[str, str] | None = None
     ) -> None:
-        """Take a part's report; a change of state or detail is one log line."""
+        """Take a part's report, and log it if state or detail have changed."""
         before = self._last.get(part)
         values = dict(data or {})
         if before is not None and (before.state, before.detail) == (state, detail):
@@ -45,14 +45,14 @@ class Reports:
 
     @property
     def current(self) -> Mapping[str, StatusReport]:
-        """The last report of each part."""
+        """Return the last report of each part."""
         return self._last
 
     async def flush(self) -> None:
-        """Store what has changed.
+        """Store the reports that have changed.
 
         Raises:
-            StoreUnavailable: It is kept for the next time.
+            StoreUnavailable: The reports are kept for the next call.
         """
         if self._unstored:
             reports = self._unstored
@@ -64,11 +64,11 @@ class Reports:
                 raise
 
     async def begin(self) -> None:
-        """At start: what an earlier process said goes, what this one has said by now stays."""
+        """Delete the reports of an earlier process; keep those of this one."""
         await self._progress.clear_reports()
         self._unstored = dict(self._last)
 
     async def clear(self) -> None:
-        """At a clean end: nothing runs."""
+        """Delete all reports: after a clean end no part runs."""
         self._unstored = {}
         await self._progress.clear_reports()

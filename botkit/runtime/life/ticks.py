@@ -1,4 +1,4 @@
-"""Ticks: each schedule fires once for each account, however often the process starts.
+"""Fires each schedule once for each account, however often the process starts.
 
 The next time stands in the store and moves in the same transaction that records the tick.
 `routing.schedules` has the rules for missed times.
@@ -61,7 +61,7 @@ class Scheduler:
         self._outage = StoreOutage(_log, "ticks", clock=clock, ladder=EVERY_SECOND)
 
     async def load(self) -> None:
-        """Read the planned times; a schedule that is new, or says something else now, starts now.
+        """Read the planned times; plan a schedule anew that is new or was changed.
 
         Raises:
             StoreUnavailable: Nothing is known yet.
@@ -70,7 +70,7 @@ class Scheduler:
             await self._load(account_id)
 
     async def add(self, account_id: str) -> None:
-        """Fire the schedules for one account more from now on.
+        """Fire the schedules for one more account from now on.
 
         Raises:
             StoreUnavailable: They are not fired for it.
@@ -91,7 +91,7 @@ class Scheduler:
             self._next[account_id, schedule.name] = row.next_at
 
     async def run(self) -> None:
-        """Fire what is due as it becomes due, until cancelled. Needs `load` first."""
+        """Fire ticks as they become due, until cancelled. Call `load` first."""
         while True:
             self._added.clear()
             try:

@@ -1,4 +1,4 @@
-"""Watches the event loop from a thread of its own: says which handler blocks it.
+"""Watches the event loop from a thread of its own and logs which handler blocks it.
 
 A handler that computes or waits without `await` stops everything: other handlers, the stream, the
 lease. Nothing inside the loop can say so. Source: docs/explanation/requirements.md, fault 48.
@@ -29,7 +29,7 @@ _FRAMES = 6
 
 
 class Watchdog:
-    """Says once for each time the loop stands still for longer than a few seconds.
+    """Logs each time that the loop stands still for longer than a few seconds, once.
 
     Made in the loop's thread. Goes by real seconds, because what it watches is real.
 
@@ -66,7 +66,7 @@ class Watchdog:
         self._over.set()
 
     def look(self) -> None:
-        """Say it when the loop has been standing for too long, and only once."""
+        """Log that the loop has been standing still for too long, but only once."""
         now = self._steady()
         looked, self._looked = self._looked, now
         if now - looked > 2 * self._beat_s + 1:

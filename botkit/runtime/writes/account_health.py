@@ -1,4 +1,4 @@
-"""Which accounts X has stopped: suspended or locked ones send nothing until a person acted.
+"""Stops sending for accounts that X has suspended or locked, until a person has acted.
 
 One refused write stops the account, so that the others do not hammer X. When the time is over a
 single write may try; the rest waits for what becomes of it.
@@ -30,10 +30,10 @@ _PROBE = timedelta(minutes=2)
 
 
 class AccountHealth:
-    """Remembers which accounts are stopped. After a restart the first refused write says it again.
+    """Remembers which accounts are stopped. After a restart the first refused write tells again.
 
     Args:
-        report: Told part, state and detail, for `botkit status` and `/readyz`.
+        report: Called with part, state and detail, for `botkit status` and `/readyz`.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class AccountHealth:
         self._stops: dict[str, int] = {}
 
     def check(self, account_id: str) -> None:
-        """Return when a write of the account may be tried.
+        """Return if a write of the account may be tried now.
 
         Raises:
             Parked: `account`, with the time of the next try.
@@ -59,11 +59,11 @@ class AccountHealth:
         self._held[account_id] = now + _PROBE
 
     def stops_of(self, account_id: str) -> int:
-        """How often the account was stopped: a write that was checked before is not sent after."""
+        """Return how often the account was stopped: `check_again` compares it."""
         return self._stops.get(account_id, 0)
 
     def check_again(self, account_id: str, *, stops: int) -> None:
-        """Right before the bytes: return unless the account was stopped since it was checked.
+        """Check right before the bytes leave that the account was not stopped since `check`.
 
         Raises:
             Parked: `account`, with the time of the next try.
@@ -72,7 +72,7 @@ class AccountHealth:
             raise Parked("account", until=self._held.get(account_id))
 
     def stop(self, account_id: str, reason: str) -> Parked:
-        """X has stopped the account; gives what the event has to wait for."""
+        """Note that X has stopped the account; return the `Parked` to raise."""
         until = self._clock.now() + _HOLD
         self._held[account_id] = until
         self._stops[account_id] = self.stops_of(account_id) + 1
@@ -87,7 +87,7 @@ class AccountHealth:
         return Parked("account", until=until)
 
     def works(self, account_id: str) -> bool:
-        """A write of the account went through; True when it had been stopped before."""
+        """Note that X took a write of the account; return True if it had been stopped before."""
         if self._held.pop(account_id, None) is None:
             return False
         _log.info("account.resumed", account=account_id)

@@ -1,7 +1,7 @@
-"""What a handler does, as durable steps of one run of one handler.
+"""Turns what a handler does into durable steps.
 
 Each call gets a key that a second run of the same handler finds again: event, run, handler,
-operation, target and the how-manieth of these; never the text.
+operation, target and a count of these; never the text.
 Source: docs/explanation/requirements.md, "Writes".
 """
 
@@ -42,15 +42,15 @@ T = TypeVar("T")
 
 
 class Steps(Protocol):
-    """Sends durable steps: the outbox."""
+    """Performs durable steps: the outbox."""
 
     async def perform(self, step: Step) -> StoredWrite:
-        """Give the write of this step, CONFIRMED; raise what keeps it from being that."""
+        """Return the CONFIRMED write of this step, or raise why it is not confirmed."""
         ...
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
-    """What the actions of all events share."""
+    """The services that the actions of all events share."""
 
     steps: Steps
     store: Store
@@ -81,11 +81,11 @@ class EventActions:
         self.parked: Parked | None = None
 
     def close(self) -> None:
-        """The run is over: what a forgotten task of it still asks for is refused."""
+        """End the run: refuse actions of tasks that the handler left behind."""
         self._closed = True
 
     async def reply(self, to: PostEvent | Post, text: str) -> Post:
-        """Answer a post; gives the post that X made. See `ports.Actions`."""
+        """Answer a post; return the post that X made. See `ports.Actions`."""
         self._check_open()
         post = to.post if isinstance(to, PostEvent) else to
         n = self._count("createPosts", post.id)
@@ -111,14 +111,14 @@ class EventActions:
         return await self._perform(step, Post)
 
     async def post(self, text: str) -> Post:
-        """Publish a post; gives the post that X made. See `ports.Actions`."""
+        """Publish a post; return the post that X made. See `ports.Actions`."""
         self._check_open()
         request = requests.create_post(text, has_link=bool(policy.links_in(text)))
         step = self._step(request, capability="post", n=self._count("createPosts", ""), text=text)
         return await self._perform(step, Post)
 
     async def message(self, to: DirectMessage | User | MessageThread, text: str) -> Message:
-        """Send a direct message; gives the message that X made. See `ports.Actions`."""
+        """Send a direct message; return the message that X made. See `ports.Actions`."""
         self._check_open()
         if isinstance(to, User):
             target = user_id = to.id
@@ -218,7 +218,7 @@ class EventActions:
         return msgspec.json.decode(write.result or b"", type=kind)
 
     async def _summons(self, to: PostEvent | Post) -> PostEvent | Post:
-        """The event in which the post's author summoned the account, as far as it is known."""
+        """Return the event in which the post's author summoned the account, if it is on record."""
         if isinstance(to, PostEvent) or to.author_id == self._job.account_id:
             return to
         if isinstance(self._event, PostEvent):
@@ -238,7 +238,7 @@ def new_signal(
     now: datetime,
     at: datetime | None,
 ) -> NewEvent:
-    """A signal on its way into the inbox, in the lane of the event that caused it.
+    """Return the inbox's row for a signal, in the lane of the event that caused it.
 
     Raises:
         ValueError: `at` has no time zone.
@@ -264,7 +264,7 @@ def _author_of(to: PostEvent | Post) -> str:
 
 
 def _thread_of(to: DirectMessage | MessageThread, account_id: str) -> tuple[str, str]:
-    """The conversation's id, and the user at its other end: "" when there is no single one."""
+    """Return the conversation's id, and its other user's: "" if there is no single one."""
     if isinstance(to, DirectMessage):
         return to.conversation_id, "" if to.sent_by_me else to.sender.id
     thread = to.dm_conversation_id
@@ -275,7 +275,7 @@ def _thread_of(to: DirectMessage | MessageThread, account_id: str) -> tuple[str,
 
 
 def _result_type(call: Callable[..., Awaitable[Any]]) -> Any:
-    """What the coroutine function says that it returns; `Any` when it does not say."""
+    """Return the annotated return type of a coroutine function, `Any` without one."""
     target = inspect.unwrap(call)
     while hasattr(target, "func"):
         target = target.func

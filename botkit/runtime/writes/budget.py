@@ -1,4 +1,4 @@
-"""What the operator is willing to spend, by hour and by day, kept across restarts.
+"""Limits what each account spends by hour and by day, also across restarts.
 
 A step reserves its price before it is journaled, so that steps which run side by side cannot
 spend the same money twice. What was spent is booked in memory at once and in the store soon after.
@@ -40,7 +40,7 @@ class BudgetLimits(Struct, frozen=True, kw_only=True):
 
 
 class Budget:
-    """Counts what each account spent and says no before it is too much.
+    """Counts what each account spent and refuses what would be too much.
 
     A refusal is one for now: the event waits for the next hour or day (UTC), or for a new limit.
     """
@@ -56,7 +56,7 @@ class Budget:
         self._noted = asyncio.Event()
 
     async def check(self, account_id: str, cost_usd: Decimal) -> None:
-        """Return when that much more may be spent now.
+        """Return if that much more may be spent now.
 
         Raises:
             Parked: `budget`, until the hour or the day is over.
@@ -66,7 +66,7 @@ class Budget:
 
     @asynccontextmanager
     async def reserved(self, account_id: str, cost_usd: Decimal) -> AsyncGenerator[None]:
-        """Hold that much back for the block; what it spends is told by `charge` inside of it.
+        """Hold that much back inside the block, which calls `charge` for what it spends.
 
         Raises:
             Parked: `budget`, until the hour or the day is over; the block is not entered.
@@ -84,26 +84,26 @@ class Budget:
                 del self._reserved[account_id]
 
     def charge(self, account_id: str, cost_usd: Decimal) -> None:
-        """A write of that price was carried out, or may have been."""
+        """Book the price of a write that was carried out, or may have been."""
         self._book(account_id, reads_usd=_NOTHING, writes_usd=cost_usd)
 
     def note(self, account_id: str, request: Request, cost_usd: Decimal) -> None:
-        """A call was made that costs that much. Writes are left out: the outbox charges them."""
+        """Book the price of a call, but not of a write: the outbox charges those."""
         if not operations.operation(request.operation).writes:
             self._book(account_id, reads_usd=cost_usd, writes_usd=_NOTHING)
 
     def note_events(self, account_id: str, cost_usd: Decimal) -> None:
-        """X delivered events that cost that much together."""
+        """Book the price of events that X delivered."""
         if cost_usd:
             self._book(account_id, reads_usd=cost_usd, writes_usd=_NOTHING)
 
     async def spent(self, account_id: str) -> tuple[Decimal, Decimal]:
-        """USD spent in this hour and on this day, UTC."""
+        """Return the USD spent in this hour and on this day, UTC."""
         async with self._books:
             return await self._sums(account_id)
 
     async def flush(self) -> None:
-        """Store what was booked; what the store does not take now is kept for the next time."""
+        """Store what was booked; keep for the next call what the store does not take now."""
         async with self._books:
             for (account_id, hour), (reads_usd, writes_usd) in list(self._unstored.items()):
                 try:
@@ -118,7 +118,7 @@ class Budget:
                 self._settle(account_id, hour, reads_usd, writes_usd)
 
     async def run(self) -> None:
-        """Store what reads cost, soon after, until cancelled."""
+        """Store what is booked, a second later, until cancelled."""
         while True:
             await self._noted.wait()
             self._noted.clear()
@@ -159,7 +159,7 @@ class Budget:
     def _settle(
         self, account_id: str, hour: datetime, reads_usd: Decimal, writes_usd: Decimal
     ) -> None:
-        """Take off what the store has now; more may have been booked meanwhile."""
+        """Subtract what the store has now; more may have been booked meanwhile."""
         reads, writes = self._unstored.pop((account_id, hour))
         if reads != reads_usd or writes != writes_usd:
             self._unstored[account_id, hour] = reads - reads_usd, writes - writes_usd

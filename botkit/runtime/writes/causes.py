@@ -1,4 +1,4 @@
-"""What led to an event: the chain of events whose handlers emitted it."""
+"""Finds what led to an event: the chain of events whose handlers emitted it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FURTHEST = 32
 async def causes_of(
     job: Job, store: Store, signals: Mapping[str, type[Signal]]
 ) -> AsyncIterator[Event]:
-    """The events that led to this one, the nearest first, as far as they are on record."""
+    """Yield the events that led to this one, the nearest first, as far as they are on record."""
     key = job.cause
     for _ in range(_FURTHEST):
         rows = await store.events.get(key, account_id=job.account_id) if key else []
@@ -36,7 +36,7 @@ async def causes_of(
 async def origin_of(
     job: Job, event: Event, store: Store, signals: Mapping[str, type[Signal]]
 ) -> Event:
-    """For a signal, what happened in the first place, as far as it is on record."""
+    """Return the first cause of a signal that is on record; any other event as it is."""
     if isinstance(event, Signal):
         async for cause in causes_of(job, store, signals):
             event = cause

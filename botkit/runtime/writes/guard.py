@@ -1,8 +1,8 @@
-"""Every write is checked here first, in one order, and refused with the reason and the cure.
+"""Checks every write before it is sent, in one order; a refusal names reason and cure.
 
 Declared capability, then credential and scope or access level, then X's rules, then duplicate
-text, then the account's health, the budget and the rate window. The first four say a final no
-(`PolicyError`, `AccessDenied`); the others only a no for now (`Parked`).
+text, then the account's health, the budget and the rate window. The first four refuse for good
+(`PolicyError`, `AccessDenied`); the others only for now (`Parked`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TEXT_OPERATIONS = frozenset({"createPosts"})
 
 
 class Rules(Struct, frozen=True, kw_only=True):
-    """What of X's rules an operator may tune.
+    """The settings of X's rules that an operator may tune.
 
     `duplicate_window` is ours: X does not document how long it remembers a text.
     """
@@ -74,7 +74,7 @@ class Guard:
         self.health = health or AccountHealth(clock)
 
     async def check(self, step: Step) -> GuardPass:
-        """Pass the step, or say no.
+        """Return the step's pass, or raise why it may not be sent.
 
         Raises:
             NotDeclared: The bot's `may` does not name the capability.
@@ -144,7 +144,7 @@ class Guard:
             )
 
     async def _possible_now(self, step: Step, cost_usd: Decimal) -> None:
-        """The account's health, then the budget, then the rate window."""
+        """Check the account's health, then the budget, then the rate window."""
         self.health.check(step.account_id)
         try:
             await self._sender.ready(step.request, account_id=step.account_id)

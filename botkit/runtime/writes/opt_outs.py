@@ -1,4 +1,4 @@
-"""People who tell the account to stop: heard before any handler, and remembered.
+"""Recognises users who tell the account to stop, before any handler sees their event.
 
 From then on the guard refuses every reply and message to them. Source: X developer guidelines,
 "Requirements for automated accounts": an opt-out is honoured at once.
@@ -16,7 +16,7 @@ _LONGEST = 200
 
 
 def who_opts_out(event: Event) -> str:
-    """The id of the user who says nothing but that the account should stop; "" for all else."""
+    """Return the id of a user whose whole text tells the account to stop, else ""."""
     if isinstance(event, DirectMessage):
         user_id = event.sender.id
     elif isinstance(event, (Mention, Reply)):

@@ -1,7 +1,7 @@
-"""Durable steps: a write is in the journal before its bytes leave and after its answer came.
+"""Sends durable steps: each is in the journal before its bytes leave and after its answer.
 
-`perform` gives what the step returned, now or in an earlier run; it raises when the answer is a
-final no, and `Parked` when the write has to wait.
+`perform` returns the result of the step, of now or of an earlier run. It raises the error of a
+final refusal, and `Parked` if the write has to wait.
 Source: docs/explanation/requirements.md, "Writes".
 """
 
@@ -74,8 +74,8 @@ class Outbox:
     Args:
         spawn: Starts a task that outlives the handler: a handler's timeout must not cut a write
             between its bytes and its answer. The task never raises, except when it is cancelled.
-        fence: Gives the runner's lease at the time of the call.
-        on_wrote: Told of each write that X confirmed.
+        fence: Returns the fence of the runner's lease at the time of the call.
+        on_wrote: Called with each write that X confirmed.
         dry_run: Stop before the request; record what would have been sent.
     """
 
@@ -108,7 +108,7 @@ class Outbox:
         self._sends: dict[str, asyncio.Future[StoredWrite | BaseException]] = {}
 
     async def perform(self, step: Step) -> StoredWrite:
-        """Give the write of this step, CONFIRMED: sent now, or in an earlier run.
+        """Return the CONFIRMED write of this step, sent now or in an earlier run.
 
         A handler that is cancelled meanwhile does not cut it off; run again, it gets the same.
 
@@ -135,7 +135,7 @@ class Outbox:
         return outcome
 
     async def recover(self) -> int:
-        """At start: what was being sent when the process ended is uncertain; gives how many."""
+        """Make uncertain, at start, each write that was being sent at the end; return how many."""
         now = self._clock.now()
         rows = await self._store.writes.recover(now=now, fence=self._fence())
         for row in rows:
@@ -166,7 +166,7 @@ class Outbox:
         raise Parked(_waiting(write.id), until=until)
 
     async def _allowed(self, step: Step) -> GuardPass:
-        """The guard's verdict; a final no is put on record, so that a second run gets the same."""
+        """Return the guard's pass; record a final refusal, so that a second run gets the same."""
         try:
             return await self._guard.check(step)
         except (PolicyError, AccessDenied) as no:
@@ -194,7 +194,7 @@ class Outbox:
             raise
 
     async def _run_send(self, step: Step, verdict: GuardPass) -> None:
-        """Send, and give the outcome to whoever awaits the step; errors, too, are an outcome."""
+        """Send, and pass the outcome, also an error, to the handlers that await the step."""
         try:
             outcome: StoredWrite | BaseException = await self._send(step, verdict)
         except asyncio.CancelledError:
@@ -232,7 +232,7 @@ class Outbox:
     async def _ask(
         self, step: Step, write: StoredWrite, verdict: GuardPass
     ) -> _Made | BotkitError | Parked:
-        """Send the request; what keeps it from being confirmed is given back, not raised.
+        """Send the request; return, not raise, an error that keeps it from being confirmed.
 
         Right before the bytes leave, the sender looks at the credential once more.
         """
@@ -280,7 +280,7 @@ class Outbox:
     async def _not_confirmed(
         self, step: Step, write: StoredWrite, no: BotkitError | Parked
     ) -> NoReturn:
-        """Record what the answer means, then raise what the handler is to see."""
+        """Record what the error means, then raise the one that the handler shall see."""
         if isinstance(no, Parked):
             await self._again(write, f"waits for {no.waiting_for}")
             raise no
@@ -307,7 +307,7 @@ class Outbox:
                 raise Parked(_waiting(write.id), until=self._in(_RECHECK_S)) from no
 
     def _later(self, write: StoredWrite, no: BotkitError) -> Parked:
-        """What the event waits for when the write surely was not carried out."""
+        """Return what the event waits for after a write that surely was not carried out."""
         if isinstance(no, PaymentRequired):
             return Parked("credits")
         if isinstance(no, Unauthorized | AuthError):
@@ -339,7 +339,7 @@ class Outbox:
         await self._store.writes.move(write.id, move, now=self._clock.now(), fence=self._fence())
 
     async def _pretend(self, step: Step) -> StoredWrite:
-        """A dry run: everything but the request."""
+        """Do everything but the request, for a dry run."""
         verdict = await self._guard.check(step)
         row = step.to_write(verdict.cost_usd, prefix="dry-run/")
         await self._store.writes.put_aside(
@@ -373,12 +373,12 @@ def _may_repeat(step: Step) -> bool:
 
 
 def _may_cost(no: BotkitError | Parked) -> bool:
-    """X may have carried it out, and then it costs."""
+    """Return True if X may have carried it out: then it costs."""
     return isinstance(no, BotkitError) and meaning_of(no) is Meaning.UNKNOWN
 
 
 def _in_a_row(write: StoredWrite, outcome: str) -> int:
-    """How many sendings before this one ended like that, without another end between."""
+    """Return how many sendings right before this one ended like that."""
     count = 0
     for attempt in reversed(write.attempts[:-1]):
         if not attempt.outcome.startswith(outcome):

@@ -62,9 +62,9 @@ class Reconciler:
     """Reads until each UNCERTAIN write is CONFIRMED, REJECTED, QUEUED again or UNRESOLVED.
 
     Args:
-        fence: Gives the runner's lease at the time of the call.
+        fence: Returns the fence of the runner's lease at the time of the call.
         on_settled: Called when an event may run again that waited for a write.
-        report: Told part, state and detail, for `botkit status` and `/readyz`.
+        report: Called with part, state and detail, for `botkit status` and `/readyz`.
     """
 
     def __init__(
@@ -87,11 +87,11 @@ class Reconciler:
         self._at_once = asyncio.Semaphore(_AT_ONCE)
 
     def wake(self) -> None:
-        """Look again: a write became uncertain."""
+        """Look again, because a write became uncertain."""
         self._woken.set()
 
     async def unpark(self, waiting_for: str, *, account_id: str) -> None:
-        """What these events waited for is over: they run again, now."""
+        """Make events run again whose cause for waiting is over."""
         await self._store.events.unpark(waiting_for, account_id=account_id)
         if self._on_settled is not None:
             self._on_settled()
@@ -110,7 +110,7 @@ class Reconciler:
             await event_or_timeout(self._woken, wait_s, clock=self._clock)
 
     async def settle_due(self) -> float | None:
-        """Settle the rows whose time has come; gives the seconds until the next one's.
+        """Settle the rows whose time has come; return the seconds until the next one.
 
         Raises:
             StateError: The store cannot be used now, or the lease is gone.
@@ -145,7 +145,7 @@ class Reconciler:
                 troubles.append(error)
 
     async def _needs_no_reading(self, row: StoredWrite) -> bool:
-        """Whether it may simply be sent again; what X called a duplicate may not."""
+        """Send a write again, and return True, if it may be sent twice and is no duplicate."""
         repeats = row.operation in REPEATABLE or row.policy is WritePolicy.RESEND
         if not repeats or row.reason == DUPLICATE:
             return False
@@ -153,7 +153,7 @@ class Reconciler:
         return True
 
     async def _judge(self, rows: Sequence[StoredWrite], reading: TimelineReading) -> None:
-        """Give each row what shows it: the oldest row the oldest post, no post to two rows."""
+        """Match rows with posts that show them: oldest with oldest, no post for two rows."""
         shown: dict[str, list[Post]] = {}
         taken: set[str] = set()
         confirmed: list[StoredWrite] = []
@@ -173,7 +173,7 @@ class Reconciler:
             self._report_twice(row, [post for post in shown[row.id] if post.id not in taken])
 
     async def _matches(self, row: StoredWrite, reading: TimelineReading) -> list[Post]:
-        """Posts that may be what the row made and that are no other row's, oldest first."""
+        """Return posts that the row may have made and no other row did, oldest first."""
         earliest = _earliest(row, reading.at) - reading.ahead
         found: list[Post] = []
         for post in reading.posts:
@@ -186,7 +186,7 @@ class Reconciler:
         return sorted(found, key=lambda post: (len(post.id), post.id))
 
     async def _has_rival(self, row: StoredWrite) -> bool:
-        """Whether what is shown may be of a write whose answer is still on its way."""
+        """Return True if another write of the same text still waits for its answer."""
         sending = await self._store.writes.listing(
             states=[WriteState.SENDING], account_id=row.account_id, limit=1_000
         )
@@ -219,7 +219,7 @@ class Reconciler:
             await self._plan(row, reading, clean=reading.clean)
 
     async def _plan(self, row: StoredWrite, reading: TimelineReading, *, clean: bool) -> None:
-        """Count the reading, and write down when the next one is due."""
+        """Count the reading, and store when the next one is due."""
         now = self._clock.now()
         next_read_at = max(_next_read(row, now, clean=clean), now + timedelta(seconds=_SOONEST_S))
         if reading.retry_at is not None:
@@ -254,7 +254,7 @@ class Reconciler:
 
 
 def _place(row: StoredWrite) -> tuple[str, str, str]:
-    """What is read for it: the account's posts, or one conversation."""
+    """Return what must be read for the row: the account's posts, or one conversation."""
     if row.operation in MESSAGE_OPERATIONS:
         return row.account_id, row.operation, row.target
     return row.account_id, "", ""
@@ -269,7 +269,7 @@ def _sent_last(row: StoredWrite) -> datetime:
 
 
 def _sent_by(row: StoredWrite, now: datetime) -> datetime:
-    """By when it was surely sent; a time to come says that the clock was set back since."""
+    """Return a time by which it was surely sent, also if the clock was set back since."""
     sent, clean_at = _sent_last(row), row.first_clean_at
     if sent <= now:
         return sent
@@ -277,7 +277,7 @@ def _sent_by(row: StoredWrite, now: datetime) -> datetime:
 
 
 def _earliest(row: StoredWrite, now: datetime) -> datetime:
-    """What X made before cannot be it."""
+    """Return the time before which X cannot have made the row's post."""
     sent = _sent_first(row)
     return sent - _LOOK_BACK if sent <= now else now - _LOOK_FAR_BACK
 
@@ -287,7 +287,7 @@ def _is_due(row: StoredWrite, now: datetime) -> bool:
 
 
 def _proves_absence(row: StoredWrite, now: datetime) -> bool:
-    """Two clean reads 60 s apart, this one at least 2 minutes after the last sending."""
+    """Return True for two clean reads 60 s apart, the last 2 minutes or more after the sending."""
     if row.clean_reads + 1 < _CLEAN_READS or row.first_clean_at is None:
         return False
     sent = _sent_by(row, now)
@@ -295,7 +295,7 @@ def _proves_absence(row: StoredWrite, now: datetime) -> bool:
 
 
 def _next_read(row: StoredWrite, now: datetime, *, clean: bool) -> datetime:
-    """5, 15, 60, 180 s after the sending; then as soon as a reading can prove something."""
+    """Return 5, 15, 60, 180 s after the sending; later, when a reading can prove something."""
     sent = _sent_by(row, now)
     for after_s in _READS_AFTER_S if clean or sent < now else ():
         if sent + timedelta(seconds=after_s) > now:

@@ -1,4 +1,4 @@
-"""A durable step: one write that a handler awaits, by a key that a second run finds again."""
+"""The durable step: one write that a handler awaits, with a key that a second run finds."""
 
 from __future__ import annotations
 
@@ -47,19 +47,19 @@ class Step(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def text_hash(self) -> str:
-        """The hash of the normalised text, "" without a text."""
+        """Return the hash of the normalised text, "" without a text."""
         return text_hash(self.text) if self.text else ""
 
     @cached_property
     def id(self) -> str:
-        """The key, unique in the store: event, run, handler, operation, target, n-th; no text."""
+        """Return the key, unique in the store: event, run, handler, operation, target, n."""
         return (
             f"{self.account_id}/{self.event_key}#{self.run}/{self.handler}"
             f"/{self.operation}/{self.target}/{self.n}"
         )
 
     def to_write(self, cost_usd: Decimal = Decimal(0), *, prefix: str = "") -> NewWrite:
-        """The journal's row for it."""
+        """Return the journal's row for the step."""
         return NewWrite(
             id=prefix + self.id,
             account_id=self.account_id,
@@ -90,7 +90,7 @@ class GuardPass(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Wrote(Struct, frozen=True, kw_only=True, gc=False):
-    """A write that ended, for whoever watches: transcript, metrics."""
+    """A write that X confirmed, for transcript and metrics."""
 
     step: Step
     verdict: GuardPass

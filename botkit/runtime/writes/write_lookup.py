@@ -1,4 +1,4 @@
-"""What an account itself posted or wrote since a time, and whether the reading has no hole."""
+"""Reads what an account itself posted or wrote since a time, and whether anything is missing."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class WriteLookup:
         self._sender = sender
 
     async def read(self, write: StoredWrite, since: datetime, *, at: datetime) -> TimelineReading:
-        """The account's posts since then, or its messages in the write's conversation.
+        """Read the account's posts since then, or its messages in the write's conversation.
 
         `since` and `at` are by our clock. What X made bears X's time: when ours is ahead of it,
         X is asked for what is older by as much.
@@ -86,7 +86,7 @@ class WriteLookup:
     async def _posts(
         self, write: StoredWrite, since: datetime, posts: list[Post]
     ) -> tuple[bool, datetime | None]:
-        """Read into `posts`; gives whether that has no hole, and the time by X's clock."""
+        """Read into `posts`; return True if none is missing, and the time by X's clock."""
 
         def page(token: str | None) -> Request:
             return requests.get_user_posts(
@@ -108,7 +108,7 @@ class WriteLookup:
     async def _messages(
         self, write: StoredWrite, since: datetime, posts: list[Post]
     ) -> tuple[bool, datetime | None]:
-        """Own messages of that conversation as posts, for the same comparison of texts."""
+        """Return own messages of that conversation as posts, so that texts compare alike."""
         by_peer = write.operation == "createDirectMessagesByParticipantId"
 
         def page(token: str | None) -> Request:

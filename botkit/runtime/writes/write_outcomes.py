@@ -1,4 +1,4 @@
-"""What an answer, or the lack of one, means for a write: happened, refused, not sent, unknown."""
+"""Classifies the end of a write: it happened, was refused, was not sent, or is unknown."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _UNKNOWN_STATUS = frozenset({408, 425})
 
 
 class Meaning(enum.Enum):
-    """What is to be done with the write."""
+    """How the sending of a write ended."""
 
     REFUSED = "refused"
     """Final: REJECTED."""
@@ -108,7 +108,7 @@ def _of_answer(error: ResponseError) -> Meaning:
 
 
 def write_refusal(error: BotkitError) -> str:
-    """The refusal as JSON for the journal, so that a second run raises the same error."""
+    """Return a refusal as JSON for the journal, so that a second run raises the same error."""
     parts: dict[str, object] = {"error": type(error).__name__, "message": error.message}
     if isinstance(error, AccessDenied):
         parts |= {
@@ -133,7 +133,7 @@ def write_refusal(error: BotkitError) -> str:
 
 
 def rebuild_refusal(reason: str) -> BotkitError:
-    """The error that `write_refusal` wrote; a plain `Forbidden` for any other text."""
+    """Return the error that `write_refusal` wrote; a plain `Forbidden` for any other text."""
     try:
         parts: dict[str, Any] = json.loads(reason)
         kind = getattr(errors, parts.pop("error"))
@@ -147,7 +147,7 @@ def rebuild_refusal(reason: str) -> BotkitError:
 
 
 def duplicate_refusal() -> str:
-    """For the journal: X called it a duplicate, and the timeline does not show that it is ours."""
+    """Return the refusal of a duplicate, for the journal, that is not shown to be ours."""
     return write_refusal(
         Forbidden(
             "X refused the text as a duplicate, and the account's timeline does not show it.",
@@ -160,7 +160,7 @@ def duplicate_refusal() -> str:
 
 
 def made_by(step: Step, response: Response) -> Post | Message:
-    """What X says that it made.
+    """Return the post or message that X says it made.
 
     Raises:
         MalformedAnswer: A success without an id is no success that can be trusted.
@@ -182,7 +182,7 @@ def made_by(step: Step, response: Response) -> Post | Message:
 
 
 def made_up(step: Step) -> Post | Message:
-    """What a dry run returns."""
+    """Return what a dry run returns to the handler."""
     if step.operation in MESSAGE_OPERATIONS:
         return _message(step, "0", "0")
     return _post(step, "0", step.text)
