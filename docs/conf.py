@@ -56,6 +56,6 @@ nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", rf"(?!(?:{_PUBLIC})$)\w+"),
     (r"py:.*", r"(collections|contextlib|datetime|decimal|pathlib|typing|types|re|msgspec)\..*"),
-    (r"py:.*", r"botkit\.(routing|ports|protocol|runtime|sandbox|storage|model)\..*"),
+    (r"py:.*", r"botkit\.(bot\.plan|routing|ports|protocol|runtime|sandbox|storage|model)\..*"),
     (r"py:.*", r"(?:.*\.)?[A-Z](?:\d|_contra|_co)?"),
 ]

@@ -1,4 +1,4 @@
-"""The script that shows the way of an event through the house."""
+"""The script that counts how many files an event, a write and a refresh cross."""
 
 from __future__ import annotations
 

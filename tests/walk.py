@@ -1,4 +1,4 @@
-"""Shows how far an event, a write and a refresh walk through the house: `python -m tests.walk [-v]`.
+"""Counts the files and moves of an event, a write and a refresh: `python -m tests.walk [-v]`.
 
 It runs a bot in the sandbox and notes each Python call into `botkit/`, the sandbox left out.
 A move is two consecutive calls in different files: what a reader has to follow. Only the event

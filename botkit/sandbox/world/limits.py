@@ -98,7 +98,7 @@ class RateLimits:
 
 
 def _windows(operation: Operation, caller: ApiCaller) -> Iterator[tuple[str, int, float, str]]:
-    """Return each window of the call: owner, limit, length and the prefix of its headers."""
+    """Yield each window of the call: owner, limit, length and the prefix of its headers."""
     by_user = caller.user is not None
     if caller.user is not None:
         for window in operation.user_windows:
