@@ -35,6 +35,7 @@ NOT_FOR_RUNNING = (
     "cronsim",
     "html.entities",
     "jinja2",
+    "prompt_toolkit",
     "pygments",
     "pytest",
     "rich.console",

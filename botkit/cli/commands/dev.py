@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from botkit.cli.commands.dev_prompt import open_prompt
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import json_option, run_async
 from botkit.config import surroundings
@@ -28,8 +29,7 @@ from botkit.system import SystemClock
 from botkit.telemetry.escaping import escape
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
+    from botkit.cli.commands.dev_prompt import Prompt
     from botkit.sandbox.world.world import PostRecord, UserRecord
     from botkit.sandbox.x.listener import OpenServer
 
@@ -78,6 +78,8 @@ def command(*, target: str, no_reload: bool, as_json: bool) -> int:
 class _Dev:
     """One session: sandbox, bot process, prompt."""
 
+    _prompt: Prompt
+
     def __init__(self, target: str, *, reload: bool, as_json: bool) -> None:
         self._target = target
         self._as_json = as_json
@@ -95,15 +97,20 @@ class _Dev:
         told = _end_at_signals()
         folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="botkit-dev-"))
         try:
-            async with open_server() as opened:
-                username = await self._prepare(folder, opened)
-                await self._play(opened, username, folder)
+            async with (
+                open_prompt(lambda: self._who, plain=self._as_json) as self._prompt,
+                open_server() as opened,
+            ):
+                try:
+                    username = await self._prepare(folder, opened)
+                    await self._play(opened, username, folder)
+                finally:
+                    await self._stop_bot()
         except asyncio.CancelledError:
             if not told:
                 raise
             return _BY_SIGNAL + told[0]
         finally:
-            await self._stop_bot()
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         return 0
 
@@ -140,7 +147,7 @@ class _Dev:
             if self._reload:
                 side.append(group.create_task(self._watch(folder)))
             try:
-                async for line in _lines():
+                async for line in self._prompt.lines():
                     if line.strip() == "/quit":
                         break
                     await self._act(opened, username, line.strip())
@@ -209,9 +216,9 @@ class _Dev:
     def _say(self, line: str, /, **facts: str | None) -> None:
         """A line for the person, or a JSON object for a program (only what happened has facts)."""
         if not self._as_json:
-            click.echo("\n".join(escape(part) for part in line.split("\n")))
+            self._prompt.show("\n".join(escape(part) for part in line.split("\n")))
         elif facts:
-            click.echo(json.dumps(facts, ensure_ascii=False))
+            self._prompt.show(json.dumps(facts, ensure_ascii=False))
 
     async def _calm_down(self, opened: OpenServer) -> None:
         """The input has ended: wait until nothing new is posted, then end."""
@@ -237,8 +244,10 @@ class _Dev:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             *arguments,
-            env={**kept, **self._environment, **_TOYS},
+            env={**kept, **self._environment, **_TOYS, **self._prompt.bot_environment},
             stdin=asyncio.subprocess.DEVNULL,
+            stdout=self._prompt.bot_output,
+            stderr=self._prompt.bot_output,
         )
         await self._until_live(self._process)
 
@@ -301,17 +310,3 @@ def _watcher() -> Any:
 
 def _is_python(_change: object, path: str) -> bool:
     return path.endswith(".py")
-
-
-async def _lines() -> AsyncIterator[str]:
-    """The person's lines, until the input ends."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    with contextlib.suppress(ValueError, OSError):
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-        while line := await reader.readline():
-            yield line.decode(errors="replace")
-        return
-    # A file is no pipe: it is read in a thread.
-    while text := await asyncio.to_thread(sys.stdin.readline):
-        yield text

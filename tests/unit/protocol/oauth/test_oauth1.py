@@ -244,6 +244,7 @@ def test_the_fast_way_and_the_thorough_way_sign_alike() -> None:
     signer = template()
     url = "https://api.x.com/2/tweets"
     fast = signer.authorization("POST", url, nonce=NONCE, timestamp=TIMESTAMP)
+    assert fast == signer.authorization("POST", url, nonce=NONCE, timestamp=TIMESTAMP)
     assert fast == signer.authorization("POST", url + "?", nonce=NONCE, timestamp=TIMESTAMP)
 
 
