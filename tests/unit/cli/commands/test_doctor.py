@@ -324,7 +324,7 @@ def test_an_account_of_an_app_that_the_settings_do_not_have(doctor: Doctor) -> N
 
 
 def test_each_operation_that_the_login_does_not_allow_is_a_line(doctor: Doctor) -> None:
-    (doctor.desk.folder / "mine.py").write_text(BOT.format(may={"message", "delete"}))
+    (doctor.desk.folder / "mine.py").write_text(BOT.format(may={"message"}))
     doctor.desk.log_in()
     doctor("mine.py:bot")
     lines = [f for f in doctor.said["findings"] if f["id"] == "access.message"]
@@ -379,7 +379,7 @@ def test_no_secret_is_in_what_it_says(doctor: Doctor) -> None:
 @pytest.mark.slow
 def test_beside_a_running_bot_a_refresh_that_is_due_happens_once(doctor: Doctor) -> None:
     desk = doctor.desk
-    (desk.folder / "mine.py").write_text(BOT.format(may={"delete"}))
+    (desk.folder / "mine.py").write_text(BOT.format(may={"post"}))
     desk.log_in(left=DUE)
     running = subprocess.Popen(
         [sys.executable, "-m", "botkit", "run", "mine.py:bot"],
