@@ -22,7 +22,8 @@ from botkit.ports.io import (
     HttpStream,
     Transport,
 )
-from botkit.ports.store import Store, VaultPort
+from botkit.ports.store import Store
+from botkit.ports.vault import VaultPort
 
 __all__ = [
     "Actions",

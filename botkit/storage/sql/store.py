@@ -66,7 +66,7 @@ class SqlStore:
         def job(transaction: Transaction) -> bytes:
             transaction.lock(_VAULT_CHECK)
             found = _proof(transaction)
-            if found not in {None, expected}:
+            if found is not None and found != expected:
                 return found
             transaction.execute(_SET_PROOF, (_VAULT_CHECK, value))
             return value
