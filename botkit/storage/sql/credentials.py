@@ -63,7 +63,7 @@ UPDATE credential SET intent_id = ?4, intent_gen = ?5, intent_refresh_hash = ?6,
 WHERE {_HERE}
 """  # noqa: S608
 _ROOM_BYTES = 128 * 1024
-"""What a new login and its events take, with room to spare."""
+"""Room for a new login and its events, with some to spare."""
 
 
 class SqlCredentials:
@@ -182,7 +182,7 @@ class SqlCredentials:
     async def store_result(
         self, row: CredentialRow, intent_id: str, *, fence: Fence | None = None
     ) -> bool:
-        del intent_id  # X's newest answer is kept whoever's intent stands there meanwhile
+        del intent_id  # X's newest answer is kept, even if another intent stands there by now
 
         def job(transaction: Transaction) -> bool:
             lock_login(transaction, row)
@@ -357,7 +357,7 @@ def _row(row: tuple[Any, ...]) -> CredentialRow:
 
 @lru_cache(maxsize=256)
 def _scopes(text: str) -> tuple[str, ...]:
-    """One tuple for all logins that were granted the same: there may be thousands."""
+    """Return one tuple for all logins with the same scopes: there may be thousands."""
     return tuple(text.split())
 
 

@@ -30,7 +30,7 @@ ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch,
 
 
 class Holder(enum.Enum):
-    """What the kernel knows of a lease's holder."""
+    """The kernel's knowledge of a lease's holder."""
 
     OURS = "ours"
     ALIVE = "alive"
@@ -82,8 +82,8 @@ class SqlLeases:
                 free = known is Holder.DEAD or is_over or holder == owner
             if not free:
                 if until > now_us + given:
-                    # The clock went back. Whoever lives renews within its span; without this,
-                    # a dead holder would keep the role for as long as the clock was moved.
+                    # The clock went back. A living holder renews within its span; without this,
+                    # a dead one would keep the role for as long as the clock was moved.
                     transaction.execute(
                         "UPDATE lease SET until = ?1 WHERE name = ?2", (now_us + given, name)
                     )

@@ -19,7 +19,7 @@ BUSY_TIMEOUT_S = 5.0
 
 
 def plain_connect(path: Path, *, mode: str = "rw") -> sqlite3.Connection:
-    """A connection in autocommit mode; `ro` reads, `rw` never makes a file, `rwc` may."""
+    """Return a connection in autocommit mode; `ro` reads, `rw` never makes a file, `rwc` may."""
     return sqlite3.connect(
         f"file:{quote(str(path.absolute()))}?mode={mode}",
         uri=True,
@@ -30,7 +30,7 @@ def plain_connect(path: Path, *, mode: str = "rw") -> sqlite3.Connection:
 
 
 def connect(path: Path, *, store_id: str, query_only: bool = False) -> sqlite3.Connection:
-    """A connection to the store with that id.
+    """Return a connection to the store with that id.
 
     Raises:
         Corrupt: Another store lies there now.
@@ -59,7 +59,7 @@ def _prepare(connection: sqlite3.Connection, *, query_only: bool) -> None:
 
 
 def prepare_writer(connection: sqlite3.Connection) -> None:
-    """What a connection that writes needs to keep its word.
+    """Prepare a connection so that what it commits is on the disk.
 
     FULL syncs the log at each commit; secure_delete overwrites what is deleted or replaced, so
     that old tokens do not stay in free pages. Foreign keys stay off: rows of one event go and

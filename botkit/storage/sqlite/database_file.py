@@ -58,7 +58,7 @@ def check_place(path: Path) -> None:
 
 
 def prepare(path: Path, *, create: bool, now_us: int, check: bool = True) -> str:
-    """Make the store when it is not there, and prove that it is a whole one; gives its id.
+    """Make the store if it is not there, prove that it is whole, and return its id.
 
     Raises:
         StoreUnavailable: It is not there and `create` is False, others may read it, or the
@@ -88,7 +88,7 @@ def prepare(path: Path, *, create: bool, now_us: int, check: bool = True) -> str
 
 
 def network_file_system(path: Path, mounts: Iterable[str]) -> str | None:
-    """The kind of the network file system that the path is on, from /proc/self/mounts.
+    """Return the kind of network file system that the path is on, "" for a local one.
 
     SQLite's locks do not hold there. Source: SQLite documentation, "How To Corrupt", 2.1.
     """
@@ -231,7 +231,7 @@ def _inspect(path: Path, *, check: bool) -> tuple[str, int]:
 
 
 def _refuse_strangers(connection: sqlite3.Connection, path: Path) -> int:
-    """Refuse what is not a store, or of a newer version; gives its version."""
+    """Refuse what is not a store, or of a newer version; return its version."""
     application_id = connection.execute("PRAGMA application_id").fetchone()[0]
     version = version_of(connection)
     if application_id != APPLICATION_ID or version < 1:

@@ -42,9 +42,9 @@ INSERT INTO meta VALUES ('reopened', 1) ON CONFLICT (name) DO UPDATE SET value =
 
 
 class _Job(Generic[T]):
-    """One job in the queue, with where its answer goes.
+    """One job in the queue, and the future for its answer.
 
-    With `items` the job takes those of several calls at once, and gives a result for each.
+    With `items` the job takes those of several calls at once, and returns a result for each.
     """
 
     __slots__ = ("error", "future", "items", "job", "loop", "result")
@@ -85,10 +85,10 @@ class Engine:
     ) -> T: ...
 
     async def write(self, job: Callable[..., Any], /, *items: Any) -> Any:
-        """Run the job in a transaction; returns when it is committed and synced.
+        """Run the job in a transaction; return when it is committed and synced.
 
-        With an item, the job takes those of all who asked for the same job at the same time, and
-        gives a result for each, in order; when it fails for several, it is run again for each.
+        With an item, the job takes the items of all calls that asked for it at the same time, and
+        returns a result for each, in order; if it fails for several, it is run again for each.
 
         The job may be run again from the start when another job of its batch failed: it must
         change nothing but the store. Cancelling the caller does not take the job back.
@@ -105,7 +105,7 @@ class Engine:
         return result
 
     async def changed(self) -> bool:
-        """Whether another process committed since the last call."""
+        """Return True if another process committed since the last call."""
         changed: bool = await self._writer.call(None)
         return changed
 
@@ -155,7 +155,7 @@ class _Worker:
         self._close_all()
 
     def _take(self) -> _Calls | None:
-        """What queued; empty when nothing came for a while, None when it is over."""
+        """Return the queued jobs; none after a while without any, None at the end."""
         try:
             first = self._queue.get(timeout=self._patience())
         except queue.Empty:
@@ -195,7 +195,7 @@ class _Worker:
         return self._connection
 
     def _fail(self, batch: Iterable[_Job[Any]], fault: Exception) -> None:
-        """The store is at fault: all of them failed, and the next batch opens the file anew.
+        """Fail all jobs, because the store is at fault; the next batch opens the file anew.
 
         Source: PostgreSQL's note on fsync, 2018: after a failed sync the kernel may have dropped
         the data, and a second sync on the same handle would succeed without having written it.
@@ -274,15 +274,17 @@ class _Writer(_Worker):
         _end(self._guard)
         self._guard = guard
         if self._version is not None:
-            self._foreign_change = True  # it was opened anew: nobody knows what happened between
+            self._foreign_change = (
+                True  # it was opened anew: another process may have committed meanwhile
+            )
         self._version = version
         return connection
 
     def _fail(self, batch: Iterable[_Job[Any]], fault: Exception) -> None:
-        """As for every worker; and what a failed commit left in the log is overwritten.
+        """Fail all jobs, and overwrite what a failed commit left in the log.
 
         When the sync fails, the transaction may stand whole in the log, though it was not done
-        and its callers were told so. As long as one connection is open (the guard is), nobody
+        and its callers were told so. As long as one connection is open (the guard is), no process
         takes it for committed; the next transaction stands in its place, so one is made now.
         """
         super()._fail(batch, fault)
@@ -362,7 +364,7 @@ def _run_together(
 
 
 def _alike(jobs: _Calls) -> Iterator[_Calls]:
-    """The jobs in order; those that follow each other and can be run as one together."""
+    """Yield the jobs in order, neighbours that can be run as one together."""
     for _, calls in groupby(jobs, key=lambda call: call.job if call.items else call):
         yield list(calls)
 
@@ -404,7 +406,7 @@ def _answer(batch: _Calls) -> None:
     for call in batch:
         loops.setdefault(call.loop, []).append(call)
     for loop, calls in loops.items():
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and its callers with it
             loop.call_soon_threadsafe(_resolve, calls)
 
 

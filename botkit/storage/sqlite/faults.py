@@ -47,12 +47,12 @@ _CURES = {
 
 
 def damaged(path: Path, what: str, *, hint: str = _RESTORE) -> Corrupt:
-    """The refusal of a store that cannot be used, with the ways out."""
+    """Return the refusal of a store that cannot be used, with the ways out."""
     return Corrupt(f"The store {path} {what}.", hint=hint)
 
 
 def is_store_fault(fault: BaseException) -> bool:
-    """Whether the store as a whole is at fault, not one job's own statement or value."""
+    """Return True if the store as a whole is at fault, not one job's statement or value."""
     if isinstance(fault, StateError):
         return False
     if not isinstance(fault, sqlite3.Error):
@@ -62,7 +62,7 @@ def is_store_fault(fault: BaseException) -> bool:
 
 
 def of_row(error: Exception) -> Exception:
-    """The error that the caller of one job gets for it: damage that shows here is `Corrupt`."""
+    """Return the error for the caller of one job: `Corrupt` if it shows damage."""
     said = str(error) if isinstance(error, sqlite3.OperationalError) else ""
     if said.startswith(("no such column", "no such table")):
         what = f"The tables of the store are damaged ({said})."
@@ -76,7 +76,7 @@ def of_row(error: Exception) -> Exception:
 
 
 def explain(fault: sqlite3.Error, path: Path) -> StateError:
-    """The error that the caller gets for it."""
+    """Return the error that callers get for a fault of SQLite."""
     code = _primary(fault)
     if code in _LOCKED:
         return StoreUnavailable(
@@ -95,7 +95,7 @@ def explain(fault: sqlite3.Error, path: Path) -> StateError:
 
 
 def explain_os(fault: OSError, path: Path) -> StoreUnavailable:
-    """The error for a failed call of the operating system around the store's files."""
+    """Return the error for a failed call of the operating system around the store's files."""
     cures = {
         errno.ENOSPC: "Free some space.",
         errno.EROFS: "The volume is read-only: make it writable or choose another place "
@@ -132,7 +132,7 @@ def _primary(fault: sqlite3.Error) -> int:
 
 
 def _is_full(path: Path) -> bool:
-    """Whether the volume has no room; some of SQLite's errors do not say so."""
+    """Return True if the volume has no room; some of SQLite's errors do not say so."""
     try:
         found = os.statvfs(path.parent)
     except (OSError, AttributeError):

@@ -44,7 +44,7 @@ class ProcessLocks:
         self._guard = threading.Lock()
 
     def take(self, name: str, epoch: int) -> int:
-        """Lock for that lease; gives the mark for its row, 0 when the kernel cannot help."""
+        """Lock for that lease; return the mark for its row, 0 if the kernel cannot help."""
         with self._guard:
             if not self._open() or not self._lock(name, epoch, fcntl.F_WRLCK):
                 return 0
@@ -59,7 +59,7 @@ class ProcessLocks:
                 self._lock(name, epoch, fcntl.F_UNLCK)
 
     def judge(self, name: str, epoch: int, mark: int) -> Holder:
-        """Whether the holder of that lease lives."""
+        """Return what the kernel knows of the holder of that lease."""
         with self._guard:
             if (name, epoch) in self._ours:
                 return Holder.OURS
@@ -108,6 +108,6 @@ class ProcessLocks:
 
 
 def _range(name: str, epoch: int, kind: int) -> bytes:
-    """One byte for each lease and epoch."""
+    """Return the range of one byte that stands for the lease and epoch."""
     start = zlib.crc32(name.encode()) * _EPOCHS + epoch % _EPOCHS
     return struct.pack(_FLOCK, kind, os.SEEK_SET, start, 1, 0)

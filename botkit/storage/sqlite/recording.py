@@ -34,7 +34,7 @@ SELECT ?3, seq, ?4, ?5 FROM event WHERE seq BETWEEN ?1 AND ?2
 
 
 def insert_events(transaction: SqliteTransaction, rows: Sequence[EventRow]) -> list[int | None]:
-    """Record events; gives the sequence number of each, None for a duplicate.
+    """Record events; return the sequence number of each, None for a duplicate.
 
     Numbers first, then one statement for many rows: that is what makes a row cheap.
     """
@@ -55,7 +55,7 @@ def insert_events(transaction: SqliteTransaction, rows: Sequence[EventRow]) -> l
 def _insert_rows(
     transaction: SqliteTransaction, last: int, rows: Sequence[tuple[Any, ...]]
 ) -> int:
-    """Insert rows as `last` + 1 and so on, in as few steps as it takes; gives how many are new."""
+    """Insert rows as `last` + 1 and so on, in few steps; return how many are new."""
     done = new = 0
     for size, statement in _INSERT.items():
         while len(rows) - done >= size:

@@ -329,7 +329,7 @@ MIGRATIONS: tuple[str, ...] = (_FIRST, _ALIASES, _INVITATIONS, _ENDED, _TALLY)
 
 
 def version_of(connection: sqlite3.Connection) -> int:
-    """The version of the schema that the file has; 0 for none."""
+    """Return the version of the schema that the file has; 0 for none."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 

@@ -42,7 +42,7 @@ class SqliteTransaction:
             )
 
     def holds(self, fence: Fence | None) -> bool:
-        """Whether the lease row still has the fence's epoch; None passes."""
+        """Return True if the lease row still has the fence's epoch; None passes."""
         if fence is None:
             return True
         held = (fence.name, fence.owner, fence.epoch)
@@ -55,7 +55,7 @@ class SqliteTransaction:
         return True
 
     def forget_leases(self) -> None:
-        """A lease row changed within this transaction: look again at the next check."""
+        """Read the lease row anew at the next check: this transaction changed one."""
         self._held.clear()
 
     def insert(self, statement: str, parameters: Sequence[Any], /) -> int:

@@ -27,7 +27,7 @@ RETRY_S = 5.0
 BUSY_BYTES = 16_000 * PAGE_BYTES
 """A log of this size is copied even when there is always something to do (64 MiB)."""
 KEPT_BYTES = 1_000 * PAGE_BYTES
-"""What is left of the log's length when it starts anew (the pragma journal_size_limit)."""
+"""The log's length after it starts anew (the pragma journal_size_limit)."""
 _IDLE_COMMITS = 500
 _AHEAD_BYTES = 1_000 * PAGE_BYTES
 _AHEAD_COMMITS = 32
@@ -57,7 +57,7 @@ class WriteAheadLog:
         self._seen_bytes = 0
 
     def committed(self, *, scrub: bool) -> None:
-        """A transaction was committed; `scrub` says that it replaced or deleted a secret."""
+        """Note a committed transaction; `scrub` says that it replaced or deleted a secret."""
         self._pending = True
         self._scrub = self._scrub or scrub
         self._commits += 1
@@ -159,6 +159,6 @@ def _free_bytes(path: str) -> int:
 
 
 def _is_promised(connection: sqlite3.Connection) -> bool:
-    """Whether the log's length is the room that the result of a refresh was promised."""
+    """Return True if the log's length is room that was promised to the result of a refresh."""
     found = connection.execute("SELECT 1 FROM credential WHERE intent_id != ''").fetchone()
     return found is not None
