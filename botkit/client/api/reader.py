@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -17,6 +17,8 @@ from botkit.model.records import StoredUser
 from botkit.model.users import User
 from botkit.protocol.api import error_bodies, objects, requests
 from botkit.protocol.rules import pricing
+from botkit.waiting.backoff import JITTER, Ladder
+from botkit.waiting.retry import retry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -29,10 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AccountReader", "CachedReader"]
 
-T = TypeVar("T")
-
 _KEPT = timedelta(hours=24)
-_PAUSES_S = (0.5, 2.0)
+_PAUSES = Ladder(steps_s=(0.5, 2.0), jitter=JITTER)
 
 
 class CachedReader:
@@ -132,7 +132,14 @@ class CachedReader:
         one = msgspec.structs.replace(request, resources=1)
         await self._allow(account_id, pricing.price_usd(one))
         try:
-            return await self._persist(lambda: self._sender.send(request, account_id=account_id))
+            # A read may be tried again. Source: docs/explanation/requirements.md, faults 4, 21.
+            return await retry(
+                lambda: self._sender.send(request, account_id=account_id),
+                *(TransportError, ServerError),
+                ladder=_PAUSES,
+                clock=self._clock,
+                entropy=self._entropy,
+            )
         except Forbidden as hidden:
             if not error_bodies.is_about_resource(hidden):
                 raise
@@ -144,15 +151,6 @@ class CachedReader:
                 detail=hidden.detail,
                 problem_type=hidden.problem_type,
             ) from hidden
-
-    async def _persist(self, call: Callable[[], Awaitable[T]]) -> T:
-        """A read may be tried again. Source: docs/explanation/requirements.md, faults 4, 21."""
-        for pause_s in _PAUSES_S:
-            try:
-                return await call()
-            except (TransportError, ServerError):
-                await self._clock.sleep(pause_s * self._entropy.uniform(0.75, 1.25))
-        return await call()
 
 
 class AccountReader:
