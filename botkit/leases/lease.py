@@ -67,11 +67,11 @@ class Lease:
         self._fence: Fence | None = None
         self._asked_s = 0.0
         self.rival = ""
-        """Who held it when it was tried last; "" when nobody did."""
+        """The process that held it at the last try; "" if none did."""
         self._rival_lives: bool | None = None
 
     def fence(self) -> Fence:
-        """The proof of the lease, for a write that happens now.
+        """Return the proof of the lease, for a write that happens now.
 
         Raises:
             StoreUnavailable: It could not be renewed in time; it may come back.
@@ -152,10 +152,10 @@ class Lease:
 
     @asynccontextmanager
     async def kept(self) -> AsyncGenerator[None]:
-        """Renew it beside the block, and give it back after.
+        """Renew the lease while the block runs, and give it back afterwards.
 
-        Nothing that goes wrong with it comes out of here: the block may hold what must not be
-        lost for it. Whoever is in it asks `fence` or `age_s` before what depends on it.
+        A lost lease or a failing store raises nothing here: the block may do what must come to
+        its end. It asks `fence` or `age_s` before each step that depends on the lease.
         """
         # Not of a task group, which would cancel the block when the lease is lost.
         renewing = asyncio.get_running_loop().create_task(self._keep_on())
@@ -181,7 +181,7 @@ class Lease:
             await self._leases.release(fence)
 
     def abandon(self) -> None:
-        """Forget it without giving it back, as a killed process does."""
+        """Forget the lease without giving it back, as a killed process does."""
         self._fence = None
 
     async def _keep_on(self) -> None:

@@ -49,7 +49,7 @@ class _State(Struct, frozen=True, kw_only=True):
 
 
 class BearerKeeper:
-    """Gives out one bearer token for each app.
+    """Hands out one bearer token for each app.
 
     What was fetched is fetched again when X does not take it any more. One that a person gave
     is CONFIG after two refusals that are half a minute apart; calls are tried all the same, so
@@ -94,16 +94,16 @@ class BearerKeeper:
             self._tokens.pop(gone, None)
 
     def can_serve(self, app: str) -> bool:
-        """Whether the app has a bearer token or the keys to fetch one."""
+        """Return True if the app has a bearer token or the keys to fetch one."""
         keys = self._around.apps.get(app)
         return keys is not None and (keys.can_act_as_app or app in self._given)
 
     def is_fine(self, app: str) -> bool:
-        """Whether X has taken it, and has not refused it since."""
+        """Return True if X has taken the token and has not refused it since."""
         return app in self._fine
 
     async def bearer(self, app: str) -> Secret:
-        """The app's bearer token.
+        """Return the app's bearer token.
 
         Raises:
             WrongCredential: Nothing is configured to make one of.
@@ -119,7 +119,7 @@ class BearerKeeper:
             return self._tokens[app]
 
     async def report_unauthorized(self, app: str, used: Secret) -> Secret | None:
-        """X said 401 to that token: gives another one to try once, None when there is none.
+        """Return another token to try once after X's 401 to `used`, None if there is none.
 
         Only a fetched token is fetched again, at least 60 s apart.
 
@@ -143,7 +143,7 @@ class BearerKeeper:
             return fetched
 
     async def works(self, app: str) -> None:
-        """X took it: said at the first time, and after it had been refused."""
+        """Note that X took the token; tell the state the first time, and after a refusal."""
         if app not in self._fine:
             self._fine.add(app)
             await self._mark(app, LoginState.OK, "")

@@ -232,7 +232,7 @@ class LoginBook:
         grant.doubt = doubt
 
     async def _judge(self, row: CredentialRow, *, first: bool) -> CredentialRow | None:
-        """The row in the state that it is really in, as the keeper sees it; None: look again."""
+        """Return the row in its true state if this process leads; None: read it again."""
         try:
             async with self._role() as is_keeper:
                 return await self._refresher.judge(row, first=first) if is_keeper else row

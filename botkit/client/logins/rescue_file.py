@@ -37,7 +37,7 @@ _MOST_SALVAGES = 16
 
 
 class Rescued(Struct, frozen=True, kw_only=True):
-    """A new generation that the store must still take, or an answer that nobody could read.
+    """A new generation that the store must still take, or an answer that could not be read.
 
     `intent_id` is the intent that it ends. A `salvage` row is not a login: it holds, sealed, the
     raw bytes of a success that was none.
@@ -119,7 +119,7 @@ class Salvager:
         self._entries: list[Rescued] = []
 
     async def restore(self) -> list[Rescued]:
-        """At start: give the store what it could not take; gives what it still cannot."""
+        """Store at the start what the store could not take; return the entries it still cannot."""
         if self._rescue is None:
             return []
         try:
@@ -139,7 +139,7 @@ class Salvager:
         return await self._write()
 
     async def store(self, entry: Rescued) -> CredentialRow | None:
-        """Try to give one to the store; gives the login that the store then has, None if none.
+        """Try to store an entry; return the login that the store then has, None if none.
 
         What the store has taken, or has something newer for, leaves the file.
 

@@ -1,8 +1,8 @@
-"""Which process of a store may open refresh tokens and spend them: the keeper of the logins.
+"""The role of the one process of a store that may open refresh tokens and spend them.
 
-A running bot takes the role by the lease `keeper` and stays in it; a command that has to refresh
-takes it for that long, and finds it taken while a bot runs. Whoever is not the keeper gives out
-access tokens, and waits for the keeper's next one.
+A running bot takes the role by the lease `keeper` and stays in it. A command takes it for one
+refresh, unless a running bot holds it. A process without the role hands out access tokens, and
+waits until the leader has stored the next one.
 Source: docs/explanation/requirements.md, "The refresh of a login", *Keeper*.
 """
 
@@ -35,32 +35,32 @@ _LOOK_AGAIN = Ladder(steps_s=(2.0,))
 
 
 class LeaderRole(Protocol):
-    """Whether this process is the keeper."""
+    """The role of the refresh leader, as one process sees it."""
 
     @property
     def can_be_had(self) -> bool:
-        """Whether this process may ever be it."""
+        """Whether this process may ever hold the role."""
         ...
 
     def __call__(self) -> AbstractAsyncContextManager[bool]:
-        """Be the keeper within the block; False when another process is, or this one never is.
+        """Hold the role inside the block; yield False if another process does or this one may not.
 
         Raises:
-            StoreUnavailable: It cannot be known now.
+            StoreUnavailable: The store cannot tell who holds it.
         """
         ...
 
     async def stay(self, on_taken: Callable[[], Awaitable[None]]) -> None:
-        """Stay in the role, or wait for it, until cancelled; `on_taken` at each time it is had."""
+        """Stay in the role, or wait for it, until cancelled. Await `on_taken` when it is taken."""
         ...
 
     async def close(self) -> None:
-        """Give it back."""
+        """Give the role back."""
         ...
 
 
 class Alone:
-    """The role where no other process is: always had."""
+    """The role of a process that shares its store with no other: always held."""
 
     can_be_had = True
 
@@ -88,7 +88,7 @@ class NeverLeader(Alone):
 
 
 class LeasedRole:
-    """The role by the lease `keeper` of a store."""
+    """The role as the lease `keeper` of a store."""
 
     can_be_had = True
 
@@ -122,7 +122,7 @@ class LeasedRole:
                 await self._leave()
 
     async def stay(self, on_taken: Callable[[], Awaitable[None]]) -> None:
-        """See `LeaderRole`. What was taken before counts as known."""
+        """See `LeaderRole`. `on_taken` is not awaited for a role that was taken before."""
         if not self._tenure.stays:
             return  # taken for each refresh
         self._is_new = False

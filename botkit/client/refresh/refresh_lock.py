@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 __all__ = ["Held", "LeasedRefreshLock", "RefreshLock", "Tenure", "in_process"]
 
 _WAIT_S = 90.0
-"""Longer than a holder needs that waits for X's answer to the last second."""
+"""Longer than a refresh takes whose answer from X comes in the last second."""
 _LOOK_S = (0.05, 0.15)
 
 
 class Tenure(Struct, frozen=True, kw_only=True):
     """How long a lease of logins lasts, and how often it is renewed.
 
-    `stays` says that this process keeps the role of the keeper for as long as it runs, as a bot
-    does; a command takes it for one refresh.
+    With `stays` this process holds the role of the refresh leader for as long as it runs, as a
+    bot does; a command takes it for one refresh.
     Source: docs/explanation/requirements.md, "The refresh of a login".
     """
 
@@ -138,7 +138,7 @@ class LeasedRefreshLock:
 
 
 class _Leased:
-    """Held by the lease, for as long as it was renewed lately."""
+    """A lock that is held while its lease was renewed within the last half of its time."""
 
     def __init__(self, lease: Lease, *, stale_s: float) -> None:
         self.fence = lease.last_fence

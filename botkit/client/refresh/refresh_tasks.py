@@ -1,4 +1,4 @@
-"""Refreshes in the air: one a login, counted, timed, and never cut between bytes and answer.
+"""Refreshes that run as tasks: one for each login, timed, never cut between bytes and answer.
 
 Source: docs/explanation/requirements.md, F2, F4, F5, F7, F8.
 """
@@ -39,22 +39,24 @@ _log = structlog.get_logger(__name__)
 _MOST_FLIGHTS = 64
 _LOOK_AGAIN_S = 60.0
 _APART_S = 0.1
-"""Between two looks at what is due: one wake-up serves all that falls into it."""
+"""The least time between two looks for due logins: one wake-up starts all of them."""
 _SOON_S = 1.0
 _NETWORK = Ladder.doubling(1.0, cap_s=60.0, jitter=JITTER)
 _STORE = Ladder.doubling(2.0, cap_s=60.0, jitter=JITTER)
 _DOUBT = Ladder.doubling(60.0, cap_s=900.0, jitter=JITTER)
 _FOLLOW_S = 30.0
-"""How long one who is not the keeper waits for the next access token when there is none left."""
+"""How long a process without the leader's role waits for the next access token if none is left."""
 _FOLLOW_LOOK_S = (0.2, 0.5)
 _FOLLOW_AGAIN_S = 15.0
 
 
 class RefreshTasks:
-    """Starts refreshes when they are due or asked for, and takes over what they come to.
+    """Starts refreshes when they are due or asked for, and takes over their results.
 
-    `prepare` is awaited as the keeper before a refresh; `on_asked` is told of each account that X
-    was asked about after one, None asks nothing.
+    Args:
+        prepare: Awaited by the leader before a refresh.
+        on_asked: Told of each account that X was asked about after a refresh. With None, X is
+            not asked.
     """
 
     def __init__(
@@ -82,7 +84,7 @@ class RefreshTasks:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Start what is due, until cancelled."""
+        """Start each refresh when it is due, until cancelled."""
         while True:
             self._wake.clear()
             self._start_due()
@@ -94,11 +96,11 @@ class RefreshTasks:
             await event_or_timeout(self._wake, wait_s, clock=self._clock)
 
     def stop(self) -> None:
-        """Start none any more; those in the air go on."""
+        """Start no refresh any more; those that run go on."""
         self._grounded = True
 
     async def close(self, *, deadline_s: float) -> None:
-        """Wait for what is in the air; try every place for a token that is not stored."""
+        """Wait for the refreshes that run; try every place for a token that is not stored."""
         self.stop()
         with suppress(TimeoutError):
             async with self._clock.timeout(deadline_s):
@@ -111,7 +113,7 @@ class RefreshTasks:
                 await self._save(grant)
 
     def schedule(self, grant: OAuth2Login) -> None:
-        """Set when the login is due next."""
+        """Set the time at which the login is due next."""
         due_s = None if grant.is_gone or self._grounded else grant.due_s()
         if due_s is not None and grant.doubt:
             due_s = self._clock.monotonic() + _SOON_S
@@ -119,7 +121,7 @@ class RefreshTasks:
             self._wake.set()
 
     def start(self, grant: OAuth2Login, *, rejected: bool = False) -> asyncio.Task[None] | None:
-        """The flight of this login: the one in the air, or a new one if there may be one."""
+        """Return the task that refreshes the login, started if need be; None if none may start."""
         if grant.flight is not None:
             return grant.flight
         now_s = self._clock.monotonic()
@@ -174,7 +176,7 @@ class RefreshTasks:
             self.schedule(grant)
 
     async def _attempt(self, grant: OAuth2Login, *, late: bool, rejected: bool) -> Outcome:
-        """Refresh as the keeper; as another, wait for what the keeper gets."""
+        """Refresh as the leader; without that role, wait for the leader's result."""
         needed = late or grant.left_s(self._clock) <= grant.urgent_s
         ends_s = self._clock.monotonic() + (_FOLLOW_S if needed else 0.0)
         while True:
@@ -194,7 +196,7 @@ class RefreshTasks:
             await self._clock.sleep(self._around.entropy.uniform(*_FOLLOW_LOOK_S))
 
     async def _settle(self, grant: OAuth2Login, outcome: Outcome, *, late: bool) -> None:
-        """Take over what a refresh has come to."""
+        """Take over the result of a refresh."""
         grant.next_try_s = 0.0
         match outcome.kind:
             case "renewed" | "adopted" | "unsaved":
@@ -242,7 +244,7 @@ class RefreshTasks:
             _ = self._spawn(self._verify(grant, outcome.access))
 
     def _put_off(self, grant: OAuth2Login, outcome: Outcome) -> None:
-        """Surely not carried out: try again, later and later."""
+        """Plan the next try of a refresh that X surely did not carry out."""
         grant.error = outcome.error
         if not isinstance(outcome.error, RateLimited | ServerError):
             self._back_off(grant, _NETWORK)
@@ -268,7 +270,7 @@ class RefreshTasks:
         grant.next_try_s = self._clock.monotonic() + wait_s
 
     async def _look_again(self, grant: OAuth2Login) -> None:
-        """Another process had sent the token: has it an answer, or has it died of it?"""
+        """Read a login again whose refresh token another process had sent."""
         try:
             await self._book.look_again(grant)
         except StateError as error:
@@ -284,7 +286,7 @@ class RefreshTasks:
             self.schedule(grant)
 
     async def _save(self, grant: OAuth2Login) -> None:
-        """Try again to give the store a token that it could not take."""
+        """Try again to store a token that the store could not take."""
         assert grant.unsaved is not None
         row = await self._salvager.store(grant.unsaved)
         if row is None:
@@ -301,7 +303,7 @@ class RefreshTasks:
             self._book.announce(grant, grant.row)
 
     async def _verify(self, grant: OAuth2Login, access: Secret) -> None:
-        """After a refresh: is it still the same user?
+        """Check after a refresh that the new token belongs to the same user.
 
         Source: docs/explanation/requirements.md, C8 and F16.
         """
@@ -317,7 +319,7 @@ class RefreshTasks:
             await self.ground(grant, f"X gave a token of another user, {user.id}")
 
     async def ground(self, grant: OAuth2Login, reason: str) -> None:
-        """The login is dead: nothing is refreshed or given out any more."""
+        """Mark the login as dead: it is not refreshed or handed out any more."""
         row = await self._around.rows.mark(grant.row, LoginState.DEAD, reason)
         self._book.change(grant, row)
         self.schedule(grant)

@@ -1,8 +1,8 @@
-"""Spends one refresh token, so that it is never spent without room for its successor.
+"""Spends one refresh token, and never without room for its successor.
 
-The order is the whole point: lock, re-read, intent synced and padded, connect and TLS, "sent"
-synced, bytes, answer, result synced, and only then the new access token is given out. What cannot
-be told is UNCERTAIN and is left alone while the old access token works.
+The order protects the login: lock, re-read, intent synced and padded, connect and TLS, "sent"
+synced, bytes, answer, result synced, and only then the new access token is handed out. A login
+whose refresh has an unknown end is UNCERTAIN, and is left alone while its access token works.
 Source: docs/explanation/requirements.md, "The refresh of a login".
 """
 
@@ -70,7 +70,7 @@ class _Spending(Struct, frozen=True, kw_only=True):
 
 
 class Refresher:
-    """Refreshes one login at a time, for whoever makes sure of the single flight."""
+    """Refreshes a login. The caller starts no second refresh of it meanwhile in this process."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Refresher:
         lives: Lives,
         grace_s: float,
     ) -> None:
-        """`grace_s` is for how long a token that a process sent that may live is its own."""
+        """Leave a token that another process sent to it for `grace_s`, if that one may live."""
         self._around = around
         self._rows = around.rows
         self._owner = owner
@@ -90,11 +90,11 @@ class Refresher:
         self._grace_s = grace_s
 
     async def refresh(self, seen: CredentialRow, *, late: bool, waited: bool = False) -> Outcome:
-        """Make the next generation of a login.
+        """Return the outcome of one try to make the next generation of a login.
 
-        `late` says that there is nothing left to lose: the access token is over or refused, so
-        that a token whose first sending has an unknown end may be sent once more. `waited` says
-        that a 503 was waited for already: the next one counts as a lost answer.
+        `late` says that there is nothing left to lose: the access token is over or refused, so a
+        refresh token whose first sending has an unknown end may be sent once more. `waited` says
+        that this login waited after a 503 before: another one counts as a lost answer.
         """
         async with self._lock(seen) as held:
             row = await self._rows.again(seen)
@@ -119,7 +119,7 @@ class Refresher:
             return await self._spend(row, opened, held, waited=waited)
 
     async def follow(self, seen: CredentialRow) -> Outcome | None:
-        """What the keeper has made of a login since; None when nothing. Opens no refresh token."""
+        """Return the leader's result since `seen`, None for none; unseal no refresh token."""
         row = await self._rows.again(seen)
         if row is None:
             return Outcome(kind="gone", row=seen)
@@ -130,9 +130,10 @@ class Refresher:
         return None
 
     async def judge(self, row: CredentialRow, *, first: bool) -> CredentialRow | None:
-        """The row in the state that it is really in; None when another process refreshes it now.
+        """Return the row in its true state, None if another process refreshes it now.
 
-        `first` asks the witness too: this process sees that generation for the first time.
+        `first` says that this process sees that generation for the first time: the rollback
+        guard is asked too.
         """
         unclear = row.status is LoginState.CONFIG
         unclear = unclear or (row.intent is not None and row.intent.sent)
@@ -146,7 +147,7 @@ class Refresher:
             return None
 
     async def _look(self, opened: OpenRow, fence: Fence | None) -> CredentialRow:
-        """Return the row in the state that it is really in. The caller holds its lock.
+        """Return the row in its true state. The caller holds its lock.
 
         A login that was CONFIG under other settings than those of now is OK again; one whose
         token was on its way when a process ended is UNCERTAIN; one of a store that was put back
@@ -165,10 +166,12 @@ class Refresher:
         return row
 
     async def _others_for_s(self, row: CredentialRow) -> float:
-        """For how long a token that was sent may still be answered to the process that sent it.
+        """Return how many seconds a sent token is still left to the process that sent it.
 
-        That one lost its lease, so it is dead or stands still; a second sending before its answer
-        is stored would be a reuse. Source: docs/explanation/requirements.md, F12.
+        That process lost its lease: it has ended, or stands still and may yet store X's answer.
+        To send the token before that would use it twice.
+
+        Source: docs/explanation/requirements.md, F12.
         """
         intent = row.intent
         if intent is None or not intent.sent or intent.owner == self._owner:
@@ -264,7 +267,7 @@ class Refresher:
     async def _judge(
         self, spending: _Spending, answer: HttpResponse, error: AuthError | ResponseError
     ) -> Outcome:
-        """What an answer without tokens means.
+        """Return the outcome that an answer without tokens stands for.
 
         Source: docs/explanation/requirements.md, "The refresh of a login".
         """
@@ -292,7 +295,7 @@ class Refresher:
     async def _store_new(
         self, new: CredentialRow, spending: _Spending, tokens: dict[str, Secret]
     ) -> Outcome:
-        """Store what X granted, whoever holds the lease by now: the token before it is spent."""
+        """Store X's new tokens even if the lease was lost: the token before them is spent."""
         intent, access = spending.intent, tokens["access_token"]
         try:
             in_time = await self._rows.store_result(new, intent.id, fence=spending.fence)
@@ -316,7 +319,7 @@ class Refresher:
         return Outcome(kind="renewed", row=new, access=access)
 
     async def _refused(self, spending: _Spending, error: InvalidGrant) -> Outcome:
-        """Before anybody is told to log in again: has somebody else refreshed or logged in?"""
+        """Return the outcome of a refusal, after a look for a newer login in the store."""
         row, fence = spending.row, spending.fence
         fresh = await self._rows.again(row)
         if fresh is not None and fresh.gen > row.gen:
@@ -343,7 +346,7 @@ class Refresher:
         return Outcome(kind="later", row=row, reason=error.message, wait_s=wait_s, error=error)
 
     def _salvage(self, row: CredentialRow, intent: Intent, answer: HttpResponse) -> Rescued:
-        """A success that cannot be read may hold the only copy of a token: kept, sealed."""
+        """Seal a success that cannot be read: it may hold the only copy of a token."""
         raw = answer.body[:_SALVAGE_BYTES].decode("latin-1")
         kept = self._rows.sealed(row, {"raw": Secret(raw)})
         kept = msgspec.structs.replace(kept, intent=None)
@@ -362,7 +365,7 @@ class Refresher:
 
 
 def _was_put_off(error: ServerError) -> bool:
-    """Whether X said to come later, so that it probably did nothing.
+    """Return True if X said to come later: it probably did not carry the refresh out.
 
     Source: docs/explanation/requirements.md, F5.
     """

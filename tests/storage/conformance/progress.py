@@ -70,6 +70,14 @@ class ProgressConformance(Suite):
         # Late news of a process that holds nothing any more takes nothing from who does.
         assert await store.leases.acquire("runner", "c", ttl=TTL, ended="a") is None
 
+    async def test_a_patient_one_takes_an_expired_lease_whose_holder_is_not_seen_to_live(
+        self, store: Store, clock: SuiteClock
+    ) -> None:
+        await store.leases.acquire("refresh:1", "a", ttl=TTL)
+        assert await store.leases.acquire("refresh:1", "b", ttl=TTL, patient=True) is None
+        clock.move(TTL)
+        assert await store.leases.acquire("refresh:1", "b", ttl=TTL, patient=True) is not None
+
     async def test_a_released_lease_fences_its_holder_out(self, store: Store) -> None:
         fence = await lease(store)
         await store.leases.release(fence)
