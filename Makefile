@@ -25,7 +25,7 @@ TYPED := $(wildcard botkit examples tests/typing)
 COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run test canary browser check lint types rooms repository news spelling requirements docs bench image lock clean
+.PHONY: help run test canary browser check lint types surface rooms repository news spelling requirements docs bench image lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
@@ -61,7 +61,7 @@ browser: ## Chromium for tests/browser, where apt can; without it those tests ar
 	  { apt-get update && apt-get install -y --no-install-recommends chromium; } >/dev/null 2>&1 && exit; \
 	fi; echo "browser: none here, and apt cannot install chromium"
 
-check: lint types rooms repository news spelling requirements ## everything that is judged without running the product
+check: lint types surface rooms repository news spelling requirements ## everything that is judged without running the product
 
 lint: $(V)/.ok ## ruff: rules and format
 	@$(BIN)/ruff check
@@ -73,6 +73,9 @@ types: $(V)/.ok ## mypy and pyright, both strict
 
 rooms: $(V)/.ok ## who may import whom
 	@$(BIN)/lint-imports --no-logo --cache-dir .cache/importlinter
+
+surface: $(V)/.ok ## what the wheel shows is typed, in full
+	@$(BIN)/python -m tests.typed_surface
 
 repository: $(V)/.ok ## locks, shape, names, public surface
 	@$(BIN)/python -m pytest -q -p no:randomly tests/test_repository.py tests/test_public_api.py

@@ -125,7 +125,7 @@ class ConfigError(BotkitError):
 
     def __init__(self, message: str, *, problems: Sequence[str] = (), hint: str = "") -> None:
         super().__init__(message, hint=hint)
-        self.problems = tuple(problems) or (message,)
+        self.problems: tuple[str, ...] | tuple[str] = tuple(problems) or (message,)
 
 
 class WiringError(ConfigError):
@@ -203,8 +203,8 @@ class AccessDenied(AuthError):
         cure: str,
     ) -> None:
         self.operation = operation
-        self.have = tuple(have)
-        self.need = tuple(need)
+        self.have: tuple[str, ...] = tuple(have)
+        self.need: tuple[str, ...] = tuple(need)
         self.cure = cure
         has = " ".join(self.have) or "nothing"
         text = message or f"{operation} needs {' '.join(self.need)}, the account has {has}."
@@ -287,7 +287,7 @@ class ResponseError(XError):
         self.title = title
         self.detail = detail
         self.problem_type = problem_type
-        self.codes = tuple(codes)
+        self.codes: tuple[int, ...] = tuple(codes)
         self.reason = reason
 
 

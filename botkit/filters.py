@@ -144,9 +144,9 @@ class EventFilter(Generic[E_contra]):
         self._name = name or getattr(test, "__qualname__", repr(test))
         self._takes = takes
         self._find = find
-        self.pins = pins
-        self.provides = provides
-        self.conflicts = conflicts
+        self.pins: tuple[Pin, ...] = pins
+        self.provides: tuple[type, ...] = provides
+        self.conflicts: tuple[type, ...] = conflicts
 
     def __call__(self, event: E_contra, /) -> bool:
         """Return True if the event passes."""

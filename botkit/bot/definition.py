@@ -41,7 +41,7 @@ class Bot(Router):
     def __init__(self, name: str, *, may: Collection[str] = ()) -> None:
         super().__init__(name)
         _check_words(self, may)
-        self.may = frozenset({*access.DEFAULT_MAY, *may})
+        self.may: frozenset[str] = frozenset({*access.DEFAULT_MAY, *may})
         self._plan: tuple[frozenset[str], int, Plan] | None = None
 
     @property

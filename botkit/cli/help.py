@@ -18,7 +18,7 @@ class HelpCommand(click.Command):
 class HelpGroup(click.Group):
     """A command with commands of its own, which say it first as well."""
 
-    command_class = HelpCommand
+    command_class: type[click.Command] | None = HelpCommand
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help."""

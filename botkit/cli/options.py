@@ -7,7 +7,7 @@ import contextlib
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from botkit.ports import Store
 
 __all__ = [
+    "Decorator",
     "account_option",
     "done",
     "echo_json",
@@ -41,17 +42,26 @@ __all__ = [
 T = TypeVar("T")
 F = TypeVar("F", bound="Callable[..., Any]")
 
-json_option = click.option(
+
+class Decorator(Protocol):
+    """Adds an option to a command."""
+
+    def __call__(self, command: F, /) -> F:
+        """Return the command with the option."""
+        ...
+
+
+json_option: Decorator = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON, for a program to read."
 )
-limit_option = click.option(
+limit_option: Decorator = click.option(
     "--limit",
     type=click.IntRange(1, 1_000_000),
     default=50,
     show_default=True,
     help="How many at most.",
 )
-account_option = click.option(
+account_option: Decorator = click.option(
     "--account", metavar="NAME", help="The account, by username or id. Needed if there are more."
 )
 

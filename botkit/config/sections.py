@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from pydantic import (
@@ -90,7 +90,7 @@ Issuer = Annotated[str, AfterValidator(_checked_issuer)]
 
 class _Section(BaseModel):
     # Built once, as a part of Settings, and when that is.
-    model_config = ConfigDict(
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
     )
 
@@ -201,7 +201,7 @@ class Settings(BaseSettings):
     """All settings, frozen. `load_settings` reads them; made directly, nothing is read."""
 
     # Built when it is first made: `load_settings` keeps plug-ins away then.
-    model_config = SettingsConfigDict(
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         frozen=True,
         extra="forbid",
         hide_input_in_errors=True,

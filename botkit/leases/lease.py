@@ -66,7 +66,7 @@ class Lease:
         self._patient = patient
         self._fence: Fence | None = None
         self._asked_s = 0.0
-        self.rival = ""
+        self.rival: str = ""
         """The process that held it at the last try; "" if none did."""
         self._rival_lives: bool | None = None
 

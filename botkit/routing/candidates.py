@@ -114,11 +114,13 @@ class Wiring:
     ) -> None:
         self._entries = tuple(entries)
         self._indexes: dict[type[Event], Index[Entry]] = {}
-        self.routes = tuple(entry.route for entry in entries)
-        self.signals = MappingProxyType(dict(signals))
-        self.schedules = tuple(route.schedule for route in self.routes if route.schedule)
-        self.providers = MappingProxyType(dict(providers))
-        self.event_types = frozenset(
+        self.routes: tuple[Route, ...] = tuple(entry.route for entry in entries)
+        self.signals: MappingProxyType[str, type[Signal]] = MappingProxyType(dict(signals))
+        self.schedules: tuple[Schedule, ...] = tuple(
+            route.schedule for route in self.routes if route.schedule
+        )
+        self.providers: MappingProxyType[Any, Provider] = MappingProxyType(dict(providers))
+        self.event_types: frozenset[type[Event]] = frozenset(
             event_type for route in self.routes for event_type in route.event_types
         )
 

@@ -8,7 +8,7 @@ docs/explanation/requirements.md, "Intake".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 import structlog
@@ -58,7 +58,9 @@ class MentionsPoll(Poll):
     """Reads one account's mentions from a durable, contiguous cursor."""
 
     source = "mentions"
-    pace = PollPace(failures=Ladder.doubling(5.0, cap_s=320.0), jitter=(0.9, 1.1))
+    pace: ClassVar[PollPace] = PollPace(
+        failures=Ladder.doubling(5.0, cap_s=320.0), jitter=(0.9, 1.1)
+    )
 
     async def poll(self) -> int:
         """Read to the end, then record events and cursor together; return how many were new."""

@@ -6,7 +6,7 @@ that is known. Source: X API docs, "Direct Messages lookup": 30 days back, 15 re
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import structlog
 
@@ -43,7 +43,9 @@ class MessagesPoll(Poll):
     """
 
     source = "messages"
-    pace = PollPace(failures=Ladder.doubling(60.0, cap_s=320.0), jitter=(1.0, 1.1), least_s=60.0)
+    pace: ClassVar[PollPace] = PollPace(
+        failures=Ladder.doubling(60.0, cap_s=320.0), jitter=(1.0, 1.1), least_s=60.0
+    )
 
     async def poll(self) -> int:
         """Read back to what is known, record messages and cursor; return how many were new."""

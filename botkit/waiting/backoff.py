@@ -61,7 +61,7 @@ class Backoff:
     def __init__(self, ladder: Ladder, entropy: Entropy) -> None:
         self._ladder = ladder
         self._entropy = entropy
-        self.failures = 0
+        self.failures: int = 0
 
     def next_s(self) -> float:
         """Count a failure; return the wait that follows it."""

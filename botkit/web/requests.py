@@ -48,7 +48,9 @@ class WebRequest:
     def __init__(self, raw: web.BaseRequest, limit: BodyLimit) -> None:
         self._raw = raw
         self._limit = limit
-        self.method = raw.method
+        self.method: str = raw.method
+        self.path: str
+        self.query: str
         self.path, _, self.query = raw.raw_path.partition("?")
 
     def header(self, name: str, default: str = "") -> str:

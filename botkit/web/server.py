@@ -97,7 +97,7 @@ class WebServer:
         self, host: str, port: int, routes: Mapping[str, WebRoute], *, site: Site
     ) -> None:
         self._host = host
-        self.port = port
+        self.port: int = port
         self._routes = routes
         self._site = site
         self._listener: asyncio.Server | None = None

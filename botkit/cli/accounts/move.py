@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from botkit.bot.keys.key_making import KeyWish
+    from botkit.cli.options import Decorator
     from botkit.client.upkeep.login_transfer import Parcel
     from botkit.config import Settings
     from botkit.model.users import Account
@@ -40,7 +41,7 @@ __all__ = ["export_command", "import_sealed", "passphrase_option"]
 _MOST_BYTES = 64 * 1024
 _PERSON = 2
 
-passphrase_option = click.option(
+passphrase_option: Decorator = click.option(
     "--passphrase-file",
     metavar="FILE",
     type=click.Path(dir_okay=False, exists=True),

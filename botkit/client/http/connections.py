@@ -45,8 +45,8 @@ class Departure:
     __slots__ = ("before_bytes", "connected", "refusal")
 
     def __init__(self, before_bytes: Callable[[], Awaitable[None]] | None) -> None:
-        self.before_bytes = before_bytes
-        self.connected = False
+        self.before_bytes: Callable[[], Awaitable[None]] | None = before_bytes
+        self.connected: bool = False
         self.refusal: BaseException | None = None
 
 

@@ -61,13 +61,13 @@ class LoginBook:
         self._role = role
         self._apps: dict[str, str] = {}
         self.grants: dict[str, OAuth2Login] = {}
-        self.pairs = OAuth1Logins(
+        self.pairs: OAuth1Logins = OAuth1Logins(
             around,
             on_change=self._pair_changed,
             on_asked=on_asked,
             judges=role.can_be_had,
         )
-        self.version = 0
+        self.version: int = 0
         self._left: set[str] = set()
 
     async def load(self, account_id: str) -> None:

@@ -58,7 +58,7 @@ class OpenRow:
     def __init__(self, rows: LoginRows, row: CredentialRow) -> None:
         self._rows = rows
         self._tokens: dict[str, Secret] | None = None
-        self.row = row
+        self.row: CredentialRow = row
 
     @property
     def tokens(self) -> dict[str, Secret]:

@@ -99,13 +99,13 @@ class OAuth1Login:
     __slots__ = ("asked", "calm_s", "gap_s", "next_look_s", "row", "suspicion", "tokens")
 
     def __init__(self, row: CredentialRow, tokens: TokenPair) -> None:
-        self.row = msgspec.structs.replace(row, sealed=b"")
-        self.tokens = tokens
+        self.row: CredentialRow = msgspec.structs.replace(row, sealed=b"")
+        self.tokens: TokenPair = tokens
         self.suspicion: Blame | None = None
-        self.gap_s = _APART_S
-        self.calm_s = float("-inf")
-        self.next_look_s = float("inf")
-        self.asked = False
+        self.gap_s: float = _APART_S
+        self.calm_s: float = float("-inf")
+        self.next_look_s: float = float("inf")
+        self.asked: bool = False
 
 
 class OAuth1Logins:

@@ -112,20 +112,23 @@ class OAuth2Login:
     )
 
     def __init__(self, row: CredentialRow) -> None:
-        self.row = _without_secrets(row)
-        self.access = Secret("")
-        self.until_s = self.fresh_until_s = 0.0
-        self.margin_s = self.late_s = self.urgent_s = 0.0
-        self.gap_s = _GAP_S
-        self.next_try_s = 0.0
-        self.last_flight_s = float("-inf")
-        self.tries = 0
-        self.waited = False
+        self.row: CredentialRow = _without_secrets(row)
+        self.access: Secret = Secret("")
+        self.until_s: float = 0.0
+        self.fresh_until_s: float = 0.0
+        self.margin_s: float = 0.0
+        self.late_s: float = 0.0
+        self.urgent_s: float = 0.0
+        self.gap_s: float = _GAP_S
+        self.next_try_s: float = 0.0
+        self.last_flight_s: float = float("-inf")
+        self.tries: int = 0
+        self.waited: bool = False
         self.error: Exception | None = None
         self.flight: asyncio.Task[None] | None = None
         self.unsaved: Rescued | None = None
-        self.is_gone = False
-        self.doubt = False
+        self.is_gone: bool = False
+        self.doubt: bool = False
         """Whether another process was refreshing it when it was read last."""
 
     def take(

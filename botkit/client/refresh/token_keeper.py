@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from botkit.client.logins.endpoints import AppKeys
     from botkit.client.logins.oauth1_fallback import StandIn
+    from botkit.client.logins.oauth1_logins import OAuth1Logins
     from botkit.client.logins.oauth2_login import LoginStatus, OAuth2Login
     from botkit.client.logins.rescue_file import RescuePlace
     from botkit.client.logins.rollback_guard import RollbackGuard
@@ -87,6 +88,8 @@ class TokenKeeper:
         check_owner: Ask X after each refresh whose token it is.
     """
 
+    fallback: Fallback
+
     def __init__(
         self,
         store: Store,
@@ -111,7 +114,7 @@ class TokenKeeper:
         fallback: bool = True,
         check_owner: bool = True,
     ) -> None:
-        around = self.around = LoginContext(
+        around = LoginContext(
             store=store,
             vault=vault,
             transport=transport,
@@ -122,6 +125,7 @@ class TokenKeeper:
             witness=witness,
             renew_key=renew_key,
         )
+        self.around: LoginContext = around
         self._clock = clock
         self.lock = lock
         role = self._role = role or Alone()
@@ -133,10 +137,10 @@ class TokenKeeper:
         self._book = LoginBook(
             around, refresher, role=role, on_change=self._changed, on_asked=self._asked
         )
-        self.pairs = self._book.pairs
+        self.pairs: OAuth1Logins = self._book.pairs
         self.fallback = Fallback(self._book, clock, allowed=fallback, on_change=on_fallback)
         self._salvager = Salvager(rescue, around.rows)
-        self.bearers = BearerKeeper(around, on_change=self._bearer_changed)
+        self.bearers: BearerKeeper = BearerKeeper(around, on_change=self._bearer_changed)
         self._on_spend = on_spend
         self._restoring = asyncio.Lock()
         self._is_restored = False

@@ -41,8 +41,8 @@ class LineSplitter:
         self._limit = limit_bytes
         self._carry = bytearray()
         self._skipping = False
-        self.skipped = 0
-        self.keep_alives = 0
+        self.skipped: int = 0
+        self.keep_alives: int = 0
 
     @property
     def pending_bytes(self) -> int:
@@ -134,7 +134,7 @@ class StreamBackoff:
     def __init__(self) -> None:
         self._failures: dict[Trouble, int] = {}
         self._settled = False
-        self.at_ceiling = False
+        self.at_ceiling: bool = False
 
     def reset(self) -> None:
         """Start anew: the connection has settled."""

@@ -93,15 +93,15 @@ class Dispatcher:
         self._ready = asyncio.Event()
         self._settled = asyncio.Event()
         self._deadlines = Deadlines(services.clock, on_lost=self._replace)
-        self.inbox_reader = InboxReader(
+        self.inbox_reader: InboxReader = InboxReader(
             store=services.store,
             clock=services.clock,
             take=self._take,
             capacity=capacity,
             crowd=slots * _HELD_SLOTS,
         )
-        self.done_batch = self._make_done_batch()
-        self.enrichment = self._make_enrichment(services, lookup, entropy)
+        self.done_batch: DoneBatch = self._make_done_batch()
+        self.enrichment: Enrichment = self._make_enrichment(services, lookup, entropy)
         self._runs = Runs(
             wiring=wiring,
             services=services,

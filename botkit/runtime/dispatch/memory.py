@@ -21,7 +21,7 @@ class Memory:
     __slots__ = ("values",)
 
     def __init__(self, values: Mapping[Any, StateHandle[Any]]) -> None:
-        self.values = values
+        self.values: Mapping[Any, StateHandle[Any]] = values
 
     def changes(self) -> tuple[StateChange, ...]:
         """Return the changes that the handler made."""

@@ -134,7 +134,7 @@ class Runs:
         self._later = later
         self._redact = redact
         self._on_ended = on_ended
-        self.outage = StoreOutage(_log, "event", clock=self._clock)
+        self.outage: StoreOutage = StoreOutage(_log, "event", clock=self._clock)
         self.stopping = False
         """Set when cancellations are the runtime's, not a handler's own."""
 

@@ -44,11 +44,11 @@ class Slot:
     def __init__(self) -> None:
         self.task: asyncio.Task[None] | None = None
         self.job: Job | None = None
-        self.handler = ""
+        self.handler: str = ""
         self.actions: EventActions | None = None
-        self.deadline = math.inf
-        self.cancels = 0
-        self.lost = False
+        self.deadline: float = math.inf
+        self.cancels: int = 0
+        self.lost: bool = False
         self.parked: Parked | None = None
 
     @property

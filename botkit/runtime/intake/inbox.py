@@ -82,7 +82,7 @@ class Inbox:
         self._limit = limit
         self._closed = False
         self._waiting = 0
-        self.recorded = 0
+        self.recorded: int = 0
         """How many new events were recorded since the start."""
 
     @property

@@ -71,7 +71,7 @@ class Guard:
         self._rules = rules or Rules()
         self._lock = KeyedLock()
         self.budget = budget
-        self.health = health or AccountHealth(clock)
+        self.health: AccountHealth = health or AccountHealth(clock)
 
     async def check(self, step: Step) -> GuardPass:
         """Return the step's pass, or raise why it may not be sent.

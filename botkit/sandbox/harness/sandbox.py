@@ -54,9 +54,9 @@ class Sandbox:
     def __init__(
         self, folder: Path, *, rules: WorldRules | None = None, seed: str = "sandbox"
     ) -> None:
-        self.clock = VirtualClock()
-        self.world = World(self.clock, SeededEntropy(seed), rules=rules)
-        self.server = XServer(self.world)
+        self.clock: VirtualClock = VirtualClock()
+        self.world: World = World(self.clock, SeededEntropy(seed), rules=rules)
+        self.server: XServer = XServer(self.world)
         self.faults: Faults = self.server.faults
         self._folder = folder
         self._homes: dict[str, Home] = {}

@@ -113,7 +113,7 @@ class World:
     def __init__(self, clock: Clock, entropy: Entropy, *, rules: WorldRules | None = None) -> None:
         self.clock = clock
         self.entropy = entropy
-        self.rules = rules or WorldRules()
+        self.rules: WorldRules = rules or WorldRules()
         self.users: dict[str, UserRecord] = {}
         self.posts: dict[str, PostRecord] = {}
         self.messages: dict[str, MessageRecord] = {}
@@ -123,9 +123,9 @@ class World:
         self._posts_by: dict[str, list[PostRecord]] = {}
         self._naming: dict[str, list[PostRecord]] = {}
         self._last_id = 0
-        self.grants = Grants(clock, entropy, rules=self.rules, next_id=self.next_id)
-        self.clock_off = timedelta(0)
-        self.pairs = OAuth1Tokens(self.time_on_x, entropy)
+        self.grants: Grants = Grants(clock, entropy, rules=self.rules, next_id=self.next_id)
+        self.clock_off: timedelta = timedelta(0)
+        self.pairs: OAuth1Tokens = OAuth1Tokens(self.time_on_x, entropy)
 
     def time_on_x(self) -> datetime:
         """The time on X's clock: the world's time plus the planned offset."""

@@ -66,7 +66,7 @@ class Faults:
     def __init__(self, world: World) -> None:
         self._world = world
         self._planned: list[Fault] = []
-        self.stream = _StreamPlan()
+        self.stream: _StreamPlan = _StreamPlan()
         self.cut_streams: Callable[[], None] = lambda: None
 
     def lose_answer(self, call: str, *, times: int | None = 1) -> Fault:

@@ -65,10 +65,10 @@ class Wanted:
     """The fields and expansions that a call asks for."""
 
     def __init__(self, call: Call) -> None:
-        self.post_fields = _listed(call, "tweet.fields", "post.fields")
-        self.user_fields = _listed(call, "user.fields")
-        self.message_fields = _listed(call, "dm_event.fields")
-        self.expansions = _listed(call, "expansions")
+        self.post_fields: frozenset[str] = _listed(call, "tweet.fields", "post.fields")
+        self.user_fields: frozenset[str] = _listed(call, "user.fields")
+        self.message_fields: frozenset[str] = _listed(call, "dm_event.fields")
+        self.expansions: frozenset[str] = _listed(call, "expansions")
 
 
 def timestamp(at: datetime) -> str:

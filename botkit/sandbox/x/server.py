@@ -47,9 +47,9 @@ class XServer:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.faults = Faults(world)
-        self.limits = RateLimits(world.clock)
-        self.activity = Activity(world, self.faults)
+        self.faults: Faults = Faults(world)
+        self.limits: RateLimits = RateLimits(world.clock)
+        self.activity: Activity = Activity(world, self.faults)
         self.faults.cut_streams = self.activity.cut
         # Read now: no file is read while the event loop runs.
         self._operations = {operation.id: operation for operation in all_operations()}

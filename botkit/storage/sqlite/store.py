@@ -25,7 +25,7 @@ class SqliteStore(SqlStore):
         self._file = Engine(path, store_id=store_id)
         self._locks = ProcessLocks(path)
         super().__init__(self._file, store_id=store_id, clock=clock, locks=self._locks)
-        self.url = f"sqlite:///{path}"
+        self.url: str = f"sqlite:///{path}"
         self.events: Events = SqliteEvents(self._file, clock)
 
     async def changed(self) -> bool:

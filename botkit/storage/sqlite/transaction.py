@@ -9,7 +9,7 @@ from botkit.storage.sqlite.recording import insert_events
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from botkit.model.records import Fence
     from botkit.storage.sql.event_rows import EventRow
@@ -25,9 +25,9 @@ class SqliteTransaction:
 
     def __init__(self, connection: sqlite3.Connection, log: WriteAheadLog) -> None:
         self._log = log
-        self.execute = connection.execute
-        self.executemany = connection.executemany
-        self.scrub = False
+        self.execute: Callable[..., sqlite3.Cursor] = connection.execute
+        self.executemany: Callable[..., sqlite3.Cursor] = connection.executemany
+        self.scrub: bool = False
         self._held: set[tuple[str, str, int]] = set()
 
     def lock(self, name: str, /) -> None:
