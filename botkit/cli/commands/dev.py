@@ -91,7 +91,7 @@ class _Dev:
         self._clock = SystemClock()
 
     async def run(self) -> int:
-        """Play until /quit, the end of the input or a signal; gives the exit code."""
+        """Play until /quit, the end of the input or a signal; return the exit code."""
         from botkit.sandbox import open_server
 
         told = _end_at_signals()
@@ -115,7 +115,7 @@ class _Dev:
         return 0
 
     async def _prepare(self, folder: Path, opened: OpenServer) -> str:
-        """Make the account and authorize it; gives its username."""
+        """Make the account and authorize it; return its username."""
         from botkit.cli.commands.sandbox_setup import authorize, environment_of
         from botkit.cli.loading import load_bot
         from botkit.storage import open_store
@@ -158,7 +158,7 @@ class _Dev:
                     task.cancel()
 
     async def _act(self, opened: OpenServer, username: str, line: str) -> None:
-        """One line of the person's."""
+        """Do what one typed line says."""
         world = opened.world
         words = line.split(" ", 2)
         try:
@@ -188,7 +188,7 @@ class _Dev:
         return opened.world.user(self._who)
 
     async def _show(self, opened: OpenServer, username: str) -> None:
-        """Show what everybody posts, and the bot's messages."""
+        """Show every post, and the bot's messages."""
         world = opened.world
         messages = 0
         while True:
@@ -280,7 +280,7 @@ class _Dev:
 
 
 def _end_at_signals() -> list[int]:
-    """From now on a signal cancels the task, so that the bot's process ends, too; gives which."""
+    """Cancel this task at a signal, so that the bot ends too; return the signals seen."""
     told: list[int] = []
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
 
@@ -297,7 +297,7 @@ def _end_at_signals() -> list[int]:
 
 
 def _watcher() -> Any:
-    """What tells of changed files. It is looked for before anything starts."""
+    """Return the function that reports changed files, before anything starts."""
     try:
         import watchfiles
     except ImportError as error:

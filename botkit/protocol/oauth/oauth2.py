@@ -109,7 +109,7 @@ def basic_authorization(client_id: str, client_secret: Secret) -> str:
     White space around either is dropped, as it comes from a stray newline in a file; then each is
     form-encoded by itself. Serves the app's key and secret for the bearer token as well.
 
-    Source: RFC 6749 section 2.3.1; X takes a secret in the body from nobody.
+    Source: RFC 6749 section 2.3.1; X does not take a secret in the body.
     """
     pair = ":".join(
         # %20 for a blank: some decoders take a plus for itself, all of them know %20.
@@ -120,7 +120,7 @@ def basic_authorization(client_id: str, client_secret: Secret) -> str:
 
 
 def client_headers(client_id: str, client_secret: Secret) -> tuple[tuple[str, str], ...]:
-    """The headers of a token call: the proof of the client, and that the body is a form."""
+    """Return the headers of a token call: the proof of the client, and that the body is a form."""
     return (
         ("Authorization", basic_authorization(client_id, client_secret)),
         ("Content-Type", FORM_TYPE),

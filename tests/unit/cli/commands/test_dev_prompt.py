@@ -43,13 +43,15 @@ class Terminal:
 
     def __init__(self, folder: Path) -> None:
         (folder / "bot.py").write_text(BOT, encoding="utf-8")
+        (folder / "tmp").mkdir()
         kept = {k: v for k, v in surroundings().items() if not k.startswith("BOTKIT_")}
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self._process = subprocess.Popen(
             [sys.executable, "-m", "botkit", "dev", "bot.py:bot", "--no-reload"],
             cwd=folder,
-            env=kept | {"TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"},
+            env=kept
+            | {"TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1", "TMPDIR": str(folder / "tmp")},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
