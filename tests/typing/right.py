@@ -28,10 +28,14 @@ from botkit import (
     Reader,
     Reply,
     Router,
+    RunningBot,
+    Settings,
     Signal,
+    StatusReport,
     Tick,
     User,
     UserState,
+    load_settings,
 )
 from botkit.filters import (
     Command,
@@ -191,3 +195,13 @@ async def open_case() -> Case:
 async def dead(change: AccountState, act: Actions) -> None:
     assert_type(change.since, datetime)
     assert_type(change.next_step, str)
+
+
+async def embedded() -> None:
+    """A bot inside a program's own loop."""
+    async with bot.running(load_settings(), dry_run=True) as running:
+        assert_type(running, RunningBot)
+        assert_type(running.status["runner"], StatusReport)
+        assert_type(await running.stop(), tuple[str, ...])
+    async with bot.running(Settings()):
+        pass
