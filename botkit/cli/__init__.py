@@ -1,7 +1,7 @@
-"""The command line: one module a command, each parses, calls and prints.
+"""The command line: one module for each command, which parses, calls and prints.
 
-`main` answers `--version` and `--help` itself, so that neither click nor anything else of weight
-is imported for them; every other word loads click and the one command that it names.
+`main` answers `--version` and `--help` itself, without importing click or any other large module.
+Every other word makes it import click and the one command of that name.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _RUN = "run"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; gives the exit code of the design's table."""
+    """Run a command, and return its exit code (see `EXIT_CODES` in `entry`)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or (arguments[0] in _HELP and len(arguments) == 1):
         sys.stdout.write(help_page())

@@ -1,4 +1,4 @@
-"""Which commands there are: name, module, and the first line of its help."""
+"""The table of all commands: name, module, the first line of the help, and the heading."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["COMMANDS", "CommandEntry", "help_page"]
 
 
 class CommandEntry(NamedTuple):
-    """A command: where it lives, what it is for, and under which heading it is listed."""
+    """A command: its module, its purpose, and the heading that lists it."""
 
     name: str
     module: str
@@ -80,7 +80,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
 
 
 def help_page() -> str:
-    """The text of `botkit --help`."""
+    """Return the text of `botkit --help`."""
     lines = [
         "Usage: botkit [--version] [--help] COMMAND ...",
         "",

@@ -1,4 +1,4 @@
-"""Loads the one command that was named, runs it, and turns errors into one line and a code."""
+"""Load the command that was named, run it, and turn an error into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ _NOT_DONE = EXIT_CODES["not done"]
 
 
 def invoke(arguments: Sequence[str], commands: Sequence[CommandEntry]) -> int:
-    """Run `botkit` with these arguments; gives the exit code."""
+    """Run `botkit` with these arguments, and return the exit code."""
     group = _Group(commands)
     try:
         result = group.main(list(arguments), prog_name="botkit", standalone_mode=False)
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last word of a command
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every error of a command ends here
         return _ended_by(_alone(error))
     return result if isinstance(result, int) else 0
 
 
 def _alone(error: BaseException) -> BaseException:
-    """What a command's tasks ended with, if all else in the group followed from it."""
+    """Return the only error inside a group of errors, else the group itself."""
     from botkit.runtime.dispatch.exception_groups import leaves_of
 
     leaves = leaves_of(error)
@@ -53,7 +53,7 @@ def _alone(error: BaseException) -> BaseException:
 
 
 def _ended_by(error: BaseException) -> int:
-    """Say what ended the command, if anybody listens; gives the exit code."""
+    """Print the error that ended the command, and return the exit code."""
     match error:
         case click.ClickException():
             error.show()
@@ -66,19 +66,22 @@ def _ended_by(error: BaseException) -> int:
         case errors.BotkitError():
             report(error)
             return exit_code_of(error)
-        case _:  # no secret may stand in its trace
+        case _:  # its trace is printed without secrets
             _report_fault()
             return _NOT_DONE
 
 
 def _forget_output() -> None:
-    """Nobody reads what is left: without this, the interpreter's last flush complains again."""
+    """Send the rest of the output to nowhere, or the interpreter's last flush would fail again."""
     with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _ended_early(end: BaseException) -> int:
-    """A question got no answer, a no, or Ctrl-C: click has one exception for them."""
+    """Print why a command was aborted, and return the exit code.
+
+    click raises the same exception when the input ends, when a person says no, and for Ctrl-C.
+    """
     if isinstance(end.__context__, EOFError):
         sys.stderr.write("botkit: The input ended before the question was answered.\n")
         return EXIT_CODES["a person must change something"]
@@ -90,7 +93,7 @@ def _ended_early(end: BaseException) -> int:
 
 
 def report(error: errors.BotkitError) -> None:
-    """Say on stderr what is wrong and what to do, without a trace."""
+    """Print the error and its cure on stderr, without a trace."""
     from botkit.telemetry.escaping import escape
 
     if isinstance(error, errors.ConfigError) and len(error.problems) > 1:
@@ -112,11 +115,11 @@ def _report_fault() -> None:
 
 
 def exit_code_of(error: errors.BotkitError) -> int:
-    """The exit code for an error that ended a command."""
+    """Return the exit code for an error that ended a command."""
     if isinstance(error, errors.Forbidden):
         from botkit.protocol.refusals.table import Verdict, diagnose_error
 
-        if diagnose_error(error).verdict is Verdict.WRONG:  # it does not pass by itself
+        if diagnose_error(error).verdict is Verdict.WRONG:  # waiting does not cure it
             return EXIT_CODES["a person must change something"]
     return error.exit_code
 

@@ -1,4 +1,4 @@
-"""Help whose first line says what a command is for."""
+"""Help texts that begin with the purpose of the command, not with its usage."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["HelpCommand", "HelpGroup"]
 
 
 class HelpCommand(click.Command):
-    """A command that says first what it is for, then how it is called."""
+    """A command whose help has its purpose first, then its usage."""
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help."""
@@ -16,7 +16,7 @@ class HelpCommand(click.Command):
 
 
 class HelpGroup(click.Group):
-    """A command with commands of its own, which say it first as well."""
+    """A group of commands whose help has its purpose first, as that of its commands has."""
 
     command_class: type[click.Command] | None = HelpCommand
 

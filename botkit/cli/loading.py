@@ -1,4 +1,4 @@
-"""Finds the bot that a command names: `package.module:bot`, or `path/to/file.py:bot`."""
+"""Load the bot that a command names: `package.module:bot`, or `path/to/file.py:bot`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HOW = "Write MODULE:BOT, for instance mybot.bot:bot or bot.py:bot."
 
 
 def load_bot(target: str, *, folder: Path | None = None) -> Bot:
-    """Import the module and give its bot. The current folder is looked into first.
+    """Import the module and return its bot. Modules of the current folder come first.
 
     Raises:
         ConfigError: There is no such module, or it holds no such bot.
@@ -84,7 +84,7 @@ def _import_file(file: Path) -> ModuleType:
 
 def _line_of(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
-        return "."  # its words name the line already; the trace is the import's
+        return "."  # its text names the line already; the trace shows the import only
     trace = error.__traceback__
     last = None
     while trace is not None:

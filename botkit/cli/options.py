@@ -1,13 +1,13 @@
-"""The options that many commands share, and what they open: settings, store, clock."""
+"""The options that many commands share, and the ways in which all of them read and print."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import functools
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import click
 
@@ -16,27 +16,28 @@ from botkit.errors import ConfigError
 from botkit.telemetry.escaping import escape
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine
 
     from botkit.bot.keys.key_making import KeyWish
     from botkit.model.users import Account
-    from botkit.ports import Store
 
 __all__ = [
+    "MAX_INPUT_BYTES",
     "Decorator",
+    "GivenSettings",
     "account_option",
-    "done",
+    "app_option",
     "echo_json",
+    "echo_outcome",
     "json_option",
     "key_options",
     "key_wish",
     "limit_option",
-    "open_store_with_key",
-    "open_the_store",
-    "read_settings",
+    "read_small_file",
     "run_async",
+    "say_as",
     "settings_options",
-    "the_account",
+    "switch_account_option",
 ]
 
 T = TypeVar("T")
@@ -51,6 +52,9 @@ class Decorator(Protocol):
         ...
 
 
+MAX_INPUT_BYTES = 64 * 1024
+"""The most that a command reads of a login that is given to it."""
+
 json_option: Decorator = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON, for a program to read."
 )
@@ -64,17 +68,58 @@ limit_option: Decorator = click.option(
 account_option: Decorator = click.option(
     "--account", metavar="NAME", help="The account, by username or id. Needed if there are more."
 )
+app_option: Decorator = click.option(
+    "--app", help="The app of the settings. Default: the account's, else `default`."
+)
+switch_account_option: Decorator = click.option(
+    "--switch-account", is_flag=True, help="Take another account than the stored one."
+)
 
 
-def settings_options(command: F) -> F:
-    """Add `--config` and `--set`."""
+class GivenSettings(NamedTuple):
+    """The values of `--config` and `--set`."""
+
+    config_file: Path | None
+    overrides: tuple[str, ...]
+
+    def read(self, *, log_level: str | None = None) -> Settings:
+        """Read all settings, and set logging up if `log_level` is given.
+
+        From here on secrets are in memory, so core dumps are forbidden.
+
+        Args:
+            log_level: The least level that is logged: `warning` for most commands that use a
+                login. A `debug` in the settings stays.
+
+        Raises:
+            ConfigError: A setting is wrong; `problems` lists every fault.
+        """
+        from botkit.telemetry.core_dumps import forbid_dumps
+
+        settings = load_settings(config_file=self.config_file, overrides=self.overrides)
+        if not settings.run.debuggable:
+            forbid_dumps()
+        if log_level is not None:
+            from botkit.bot.serving import log_as
+
+            log_as(settings, level=log_level)
+        return settings
+
+
+def settings_options(command: Callable[..., T]) -> Callable[..., T]:
+    """Add `--config` and `--set`; the command gets both as `given`, a `GivenSettings`."""
+
+    @functools.wraps(command)
+    def call(*, config_file: Path | None, overrides: tuple[str, ...], **others: Any) -> T:
+        return command(given=GivenSettings(config_file, overrides), **others)
+
     overridden = click.option(
         "--set",
         "overrides",
         metavar="SECTION.NAME=VALUE",
         multiple=True,
         help="Set a setting for this call; may be given more than once. Not for secrets.",
-    )(command)
+    )(call)
     return click.option(
         "--config",
         "config_file",
@@ -84,7 +129,7 @@ def settings_options(command: F) -> F:
 
 
 def key_options(command: F) -> F:
-    """Add what makes a vault key: `--make-key` and `--key-beside-store`."""
+    """Add the options that decide whether a vault key is made, and where."""
     made = click.option(
         "--make-key", is_flag=True, help="Make a vault key if none is there, without a terminal."
     )(command)
@@ -96,128 +141,22 @@ def key_options(command: F) -> F:
 
 
 def key_wish(*, make_key: bool, key_beside_store: bool) -> KeyWish:
-    """What those two ask for; on a terminal somebody reads where the key is."""
+    """Return the wish of `key_options`; on a terminal, where a person reads, a key may be made."""
     from botkit.bot.keys.key_making import KeyWish
 
     on_terminal = sys.stdin.isatty()
     return KeyWish(may_make=make_key or on_terminal, beside_store=key_beside_store)
 
 
-def read_settings(config_file: Path | None, overrides: Iterable[str] = ()) -> Settings:
-    """The settings that a command works with; from here on secrets are in memory.
+def read_small_file(file: Path) -> bytes:
+    """Return the content of a file that holds a login.
 
     Raises:
-        ConfigError: With every fault.
+        ConfigError: The file is too large to hold a login.
     """
-    from botkit.telemetry.core_dumps import forbid_dumps
-
-    settings = load_settings(config_file=config_file, overrides=list(overrides))
-    if not settings.run.debuggable:
-        forbid_dumps()
-    return settings
-
-
-@contextlib.asynccontextmanager
-async def open_the_store(settings: Settings, *, create: bool = False) -> AsyncGenerator[Store]:
-    """The settings' store; by default only one that is there already.
-
-    Raises:
-        StateError: It cannot be opened.
-        ConfigError: There is none yet.
-    """
-    from botkit.storage import open_store
-    from botkit.system import SystemClock
-
-    url = settings.store_url
-    if not create:
-        await asyncio.to_thread(_must_exist, url)
-    await asyncio.to_thread(_warn_of_key, settings)
-    async with open_store(url, clock=SystemClock(), create=create) as store:
-        yield store
-
-
-@contextlib.asynccontextmanager
-async def open_store_with_key(
-    settings: Settings, wish: KeyWish, *, tell: Callable[[str], None]
-) -> AsyncGenerator[Store]:
-    """The settings' store with a vault key, made where they are not there: both or neither.
-
-    Raises:
-        StateError: It cannot be opened, or the key cannot be used.
-        ConfigError: There is no key and none may be made, or not where it was asked for.
-    """
-    from botkit.bot.keys.key_making import check_wish, provide_key
-    from botkit.storage.sqlite.database_file import check_place
-
-    path = await asyncio.to_thread(_missing, settings.store_url)
-    if path is not None:
-        await asyncio.to_thread(check_place, path)
-        await asyncio.to_thread(check_wish, settings, wish)
-    async with open_the_store(settings, create=True) as store:
-        await provide_key(settings, store, wish, tell=tell)
-        yield store
-
-
-async def app_for(settings: Settings, app: str | None, account: str) -> str:
-    """The app that was asked for, else the one that the account remembers, else `default`."""
-    from botkit.storage import open_store
-    from botkit.system import SystemClock
-
-    if app is not None:
-        return app
-    url = settings.store_url
-    if not account or await asyncio.to_thread(_missing, url) is not None:
-        return "default"
-    async with open_store(url, clock=SystemClock(), check=False) as store:
-        found = await store.accounts.get(account)
-    return "default" if found is None else found.app
-
-
-def _missing(url: str) -> Path | None:
-    """The store's file if it is one and not there."""
-    from botkit.storage.files import file_of
-
-    path = file_of(url)
-    return None if path is None or path.exists() else path
-
-
-def _must_exist(url: str) -> None:
-    path = _missing(url)
-    if path is not None:
-        raise ConfigError(
-            f"There is no store at {path} yet.",
-            hint="`botkit setup` makes it, or say where it is: --set store.url=sqlite:///PATH.",
-        )
-
-
-def _warn_of_key(settings: Settings) -> None:
-    from botkit.storage.vault.key_places import warning_of_key
-
-    warning = warning_of_key(settings)
-    if warning:
-        click.echo(f"botkit  careful: {escape(warning)}", err=True)
-
-
-async def the_account(store: Store, wanted: str | None, settings: Settings) -> Account:
-    """The account that the command is about: named, configured, or the only one.
-
-    Raises:
-        ConfigError: There is none, or it is not clear which.
-    """
-    name = wanted or settings.bot.account
-    if name:
-        found = await store.accounts.get(name)
-        if found is not None:
-            return found
-    everyone = await store.accounts.listing()
-    if not everyone:
-        raise ConfigError("No account is authorized yet.", hint="Run `botkit setup`.")
-    known = ", ".join(f"@{account.username}" for account in everyone)
-    if name:
-        raise ConfigError(f"There is no account {name!r} here.", hint=f"Known: {known}.")
-    if len(everyone) > 1:
-        raise ConfigError(f"Which account? There are {known}.", hint="Say --account NAME.")
-    return everyone[0]
+    if file.stat().st_size > MAX_INPUT_BYTES:
+        raise ConfigError(f"{file} is larger than 64 KiB: it holds something else.")
+    return file.read_bytes()
 
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:
@@ -225,13 +164,22 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
 
-def done(account: Account, outcome: str, *, as_json: bool, **facts: object) -> None:
-    """What became of an account, on stdout for a program; a person has read it on stderr."""
+def say_as(name: str) -> Callable[[str], None]:
+    """Return a function that prints a line for a person on stderr, with `name` before it."""
+
+    def say(text: str) -> None:
+        click.echo(f"{name:<7} {escape(text)}", err=True)
+
+    return say
+
+
+def echo_outcome(account: Account, outcome: str, *, as_json: bool, **facts: object) -> None:
+    """Print the outcome for an account as JSON if `as_json`; persons read it on stderr."""
     if as_json:
         who = {"id": account.id, "username": account.username, "app": account.app}
         echo_json({**who, "outcome": outcome, **facts})
 
 
 def echo_json(value: object) -> None:
-    """One JSON document on stdout."""
+    """Print one JSON document on stdout."""
     click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))

@@ -1,4 +1,4 @@
-"""Rows for a person: aligned and cut to the window on a terminal, plain lines elsewhere."""
+"""Print rows: aligned and cut to the window on a terminal, as plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["print_rows"]
 
 
 def print_rows(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print the rows; what came from outside is escaped."""
+    """Print the rows, with control characters in their texts escaped."""
     cells = [[escape(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in cells:

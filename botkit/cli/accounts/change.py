@@ -8,28 +8,27 @@ import click
 
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
-    done,
+    GivenSettings,
     echo_json,
+    echo_outcome,
     json_option,
-    open_the_store,
-    read_settings,
     run_async,
+    say_as,
     settings_options,
-    the_account,
 )
+from botkit.cli.store_access import open_the_store, open_x_of, run_on_store, the_account
 from botkit.errors import ConfigError, Conflict
 from botkit.model.tokens import CredentialKind, LoginState
-from botkit.telemetry.escaping import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from botkit.config import Settings
     from botkit.model.records import CredentialRow
     from botkit.model.users import Account
+    from botkit.ports import Store
 
 __all__ = ["rekey_command", "remove_command", "rename_command", "revoke_command"]
+
+_say = say_as("accounts")
 
 _LONGEST_NAME = 64
 _NOT_DONE = 1
@@ -44,28 +43,26 @@ def rename_command(
     *,
     account: str,
     name: str,
-    config_file: Path | None,
-    overrides: Sequence[str],
+    given: GivenSettings,
     as_json: bool,
 ) -> None:
-    """Every command and the settings then take that name too; X is not told."""
-    settings = read_settings(config_file, overrides)
+    """Store the name; commands and settings take it from then on. X does not learn of it."""
+    settings = given.read()
     alias = name.removeprefix("@")
     _refuse_name(alias)
 
-    async def run() -> None:
-        async with open_the_store(settings) as store:
-            found = await the_account(store, account, settings)
-            own = alias.casefold() == found.username.casefold()
-            try:
-                await store.accounts.rename(found.id, "" if own else alias)
-            except Conflict as taken:
-                raise ConfigError(taken.message, hint="Choose another name.") from taken
-            called = found.username if own else alias
-            _say(f"@{found.username} is called {called} from now on")
-            done(found, "renamed", as_json=as_json, alias=None if own else alias)
+    async def run(store: Store) -> None:
+        found = await the_account(store, account, settings)
+        own = alias.casefold() == found.username.casefold()
+        try:
+            await store.accounts.rename(found.id, "" if own else alias)
+        except Conflict as taken:
+            raise ConfigError(taken.message, hint="Choose another name.") from taken
+        called = found.username if own else alias
+        _say(f"@{found.username} is called {called} from now on")
+        echo_outcome(found, "renamed", as_json=as_json, alias=None if own else alias)
 
-    run_async(run())
+    run_on_store(settings, run)
 
 
 @click.command(cls=HelpCommand, name="revoke", help="End a login at X, then forget it here.")
@@ -79,22 +76,17 @@ def revoke_command(
     account: str,
     app: str | None,
     force: bool,
-    config_file: Path | None,
-    overrides: Sequence[str],
+    given: GivenSettings,
     as_json: bool,
 ) -> int:
-    """Nothing is removed before X has confirmed."""
-    settings = read_settings(config_file, overrides)
-    from botkit.bot.serving import log_as
-
-    log_as(settings, level="warning")
+    """Revoke the login at X, and remove it here once X has confirmed."""
+    settings = given.read(log_level="warning")
     return run_async(_revoke(settings, account, app, force=force, as_json=as_json))
 
 
 async def _revoke(
     settings: Settings, wanted: str, app: str | None, *, force: bool, as_json: bool
 ) -> int:
-    from botkit.bot.compose_client import open_the_vault, open_x
     from botkit.client.upkeep.revoke import revoke_login
 
     async with open_the_store(settings) as store:
@@ -107,11 +99,10 @@ async def _revoke(
                 hint="An OAuth 1.0a token is ended by: "
                 f"botkit accounts invalidate {account.username} --oauth1",
             )
-        vault = await open_the_vault(settings, store)
-        async with open_x(settings, store, vault) as x:
+        async with open_x_of(settings, store) as x:
             keeper = x.keeper
             confirmed = await revoke_login(keeper.around, row, force=force, lock=keeper.lock)
-    done(account, "revoked", as_json=as_json, kind=kind.value, confirmed_by_x=confirmed)
+    echo_outcome(account, "revoked", as_json=as_json, kind=kind.value, confirmed_by_x=confirmed)
     if confirmed:
         _say(f"the login of @{account.username} is revoked at X and removed here")
         return 0
@@ -129,18 +120,15 @@ def remove_command(
     *,
     account: str,
     force: bool,
-    config_file: Path | None,
-    overrides: Sequence[str],
+    given: GivenSettings,
     as_json: bool,
 ) -> None:
-    """A login that lives at X has to be revoked first."""
-    settings = read_settings(config_file, overrides)
+    """Remove the account here; without `--force` only if X takes none of its logins."""
+    settings = given.read()
     run_async(_remove(settings, account, force=force, as_json=as_json))
 
 
 async def _remove(settings: Settings, wanted: str, *, force: bool, as_json: bool) -> None:
-    from botkit.bot.compose_client import open_the_vault, open_x
-
     async with open_the_store(settings) as store:
         account = await the_account(store, wanted, settings)
         rows = await store.credentials.listing(account.id)
@@ -155,18 +143,17 @@ async def _remove(settings: Settings, wanted: str, *, force: bool, as_json: bool
         if not rows:
             await store.accounts.remove(account.id)
         else:
-            vault = await open_the_vault(settings, store)
-            async with open_x(settings, store, vault) as x:
+            async with open_x_of(settings, store) as x:
                 for row in rows:
                     async with x.keeper.lock(row):
                         await x.keeper.around.rows.remove(row)
                 await store.accounts.remove(account.id)
     _say(f"@{account.username} is forgotten here")
-    done(account, "removed", as_json=as_json)
+    echo_outcome(account, "removed", as_json=as_json)
 
 
 def _ending(account: Account, row: CredentialRow) -> str:
-    """The command that ends a login of the account."""
+    """Return the command that ends this login of the account."""
     app = "" if row.app == account.app else f" --app {row.app}"
     if row.kind is CredentialKind.OAUTH1:
         return f"botkit accounts invalidate {account.username} --oauth1{app}"
@@ -178,12 +165,9 @@ def _ending(account: Account, row: CredentialRow) -> str:
 )
 @settings_options
 @json_option
-def rekey_command(*, config_file: Path | None, overrides: Sequence[str], as_json: bool) -> int:
-    """Make the key, seal everything again, drop the old key."""
-    settings = read_settings(config_file, overrides)
-    from botkit.bot.serving import log_as
-
-    log_as(settings, level="warning")
+def rekey_command(*, given: GivenSettings, as_json: bool) -> int:
+    """Make a new key, seal everything with it, then drop the old key."""
+    settings = given.read(log_level="warning")
     return run_async(_rekey(settings, as_json=as_json))
 
 
@@ -209,7 +193,3 @@ def _refuse_name(name: str) -> None:
             f"{name!r} cannot be an account's name.",
             hint="Letters, digits, dot, hyphen and underscore, at least one that is no digit.",
         )
-
-
-def _say(text: str) -> None:
-    click.echo(f"accounts {escape(text)}", err=True)

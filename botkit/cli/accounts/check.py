@@ -1,4 +1,4 @@
-"""`botkit accounts check`: ask X whose the logins are; for a person, and for cron."""
+"""`botkit accounts check`: ask X which user each login belongs to; for a person or for cron."""
 
 from __future__ import annotations
 
@@ -9,20 +9,18 @@ import click
 from botkit.cli.entry import exit_code_of
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
+    GivenSettings,
     echo_json,
     json_option,
-    open_the_store,
-    read_settings,
     run_async,
     settings_options,
-    the_account,
 )
+from botkit.cli.store_access import open_the_store, open_x_of, the_account
 from botkit.model.tokens import CredentialKind, LoginState
 from botkit.telemetry.escaping import escape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from botkit.client.upkeep.check import Checked
     from botkit.config import Settings
@@ -49,14 +47,9 @@ _CODES = {
 @click.argument("account", required=False)
 @settings_options
 @json_option
-def check_command(
-    *, account: str | None, config_file: Path | None, overrides: Sequence[str], as_json: bool
-) -> int:
-    """Check one account, or all; the exit code says how the worst login is."""
-    settings = read_settings(config_file, overrides)
-    from botkit.bot.serving import log_as
-
-    log_as(settings, level="warning")
+def check_command(*, account: str | None, given: GivenSettings, as_json: bool) -> int:
+    """Check one account or all of them, and return the exit code of the worst login."""
+    settings = given.read(log_level="warning")
     found = run_async(_check_all(settings, account))
     if as_json:
         echo_json([_as_dict(who, checked) for who, checked in found])
@@ -69,15 +62,13 @@ def check_command(
 async def _check_all(
     settings: Settings, wanted: str | None
 ) -> list[tuple[Account, list[Checked]]]:
-    from botkit.bot.compose_client import open_the_vault, open_x
     from botkit.client.upkeep.check import check_logins
     from botkit.protocol.api import requests
     from botkit.protocol.rules import pricing
 
     async with open_the_store(settings) as store:
         chosen = await _chosen(store, wanted, settings)
-        vault = await open_the_vault(settings, store)
-        async with open_x(settings, store, vault) as x:
+        async with open_x_of(settings, store) as x:
             ask = requests.get_me()
             price = pricing.price_usd(ask)
             found: list[tuple[Account, list[Checked]]] = []
@@ -92,7 +83,7 @@ async def _check_all(
 
 
 async def _chosen(store: Store, wanted: str | None, settings: Settings) -> list[Account]:
-    """The one that is named, else all."""
+    """Return the account that was named, else all accounts."""
     everyone = await store.accounts.listing()
     if wanted or not everyone:
         return [await the_account(store, wanted, settings)]
@@ -100,7 +91,7 @@ async def _chosen(store: Store, wanted: str | None, settings: Settings) -> list[
 
 
 async def _renamed(store: Store, account: Account, checked: Sequence[Checked]) -> Account:
-    """Users of X change their names; the id stays."""
+    """Store the name that X has for the account now, and return the account with that name."""
     import msgspec
 
     for login in checked:
@@ -112,7 +103,11 @@ async def _renamed(store: Store, account: Account, checked: Sequence[Checked]) -
 
 
 def exit_code(checked: Sequence[Checked]) -> int:
-    """2 a person must act, 1 uncertain; else what kept X from telling, else 0."""
+    """Return the exit code for an account's logins.
+
+    It is 2 if a person must act, 1 if a login is uncertain, else that of the error that kept X
+    from answering, else 0.
+    """
     codes = {_CODES[login.status] for login in checked} or {_PERSON}
     if max(codes) > _FINE:
         return max(codes)
@@ -172,7 +167,7 @@ def next_step(
     reason: str,
     kind: CredentialKind = CredentialKind.OAUTH2,
 ) -> str:
-    """The exact next command, "" when there is nothing to do."""
+    """Return the next command to run, in full; "" if there is nothing to do."""
     from botkit.client.logins.oauth2_login import HANDED_OVER
     from botkit.client.upkeep.check import REFUSED_FRESH
 

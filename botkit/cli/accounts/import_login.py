@@ -12,33 +12,38 @@ import click
 from botkit.cli.accounts.move import import_sealed, passphrase_option
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
+    MAX_INPUT_BYTES,
+    GivenSettings,
     account_option,
-    app_for,
-    done,
+    app_option,
     echo_json,
+    echo_outcome,
     json_option,
     key_options,
     key_wish,
+    read_small_file,
+    run_async,
+    say_as,
+    settings_options,
+    switch_account_option,
+)
+from botkit.cli.store_access import (
+    app_for,
     open_store_with_key,
     open_the_store,
-    read_settings,
-    run_async,
-    settings_options,
+    open_x_of,
     the_account,
 )
 from botkit.errors import ConfigError
 from botkit.model.tokens import CredentialKind, TokenPair
 from botkit.protocol.oauth.oauth1_flow import read_given_pair
-from botkit.telemetry.escaping import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from botkit.config import Settings
 
 __all__ = ["import_command", "invalidate_command"]
 
-_MOST_BYTES = 64 * 1024
+_say = say_as("accounts")
 
 
 @click.command(cls=HelpCommand, name="import", help="Take over a login that was made elsewhere.")
@@ -54,8 +59,8 @@ _MOST_BYTES = 64 * 1024
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="Read it from this file instead of standard input.",
 )
-@click.option("--app", help="The app of the settings. Default: the account's, else `default`.")
-@click.option("--switch-account", is_flag=True, help="Take another account than the stored one.")
+@app_option
+@switch_account_option
 @passphrase_option
 @key_options
 @account_option
@@ -72,17 +77,13 @@ def import_command(
     make_key: bool,
     key_beside_store: bool,
     account: str | None,
-    config_file: Path | None,
-    overrides: Sequence[str],
+    given: GivenSettings,
     as_json: bool,
 ) -> int:
-    """Read the login, prove it by asking X whose it is, keep it sealed."""
-    settings = read_settings(config_file, overrides)
-    from botkit.bot.serving import log_as
-
+    """Read the login, ask X whose it is, and store it sealed."""
+    settings = given.read(log_level="warning")
     wish = key_wish(make_key=make_key, key_beside_store=key_beside_store)
     if not oauth1:
-        log_as(settings, level="warning")
         return import_sealed(
             settings,
             wish,
@@ -96,7 +97,6 @@ def import_command(
     from botkit.cli.loading import load_bot
     from botkit.wizard.setup import SetUp, SetupOptions, set_up_from_pair
 
-    log_as(settings, level="warning")
     named = target or settings.bot.target
     bot = load_bot(named) if named else None
     pair = _read_pair(file)
@@ -110,7 +110,7 @@ def import_command(
 
     imported = run_async(run())
     who = imported.login.account
-    done(who, "imported", as_json=as_json, kinds=[imported.login.row.kind.value])
+    echo_outcome(who, "imported", as_json=as_json, kinds=[imported.login.row.kind.value])
     return say_proofs(imported)
 
 
@@ -120,7 +120,7 @@ def import_command(
 @click.argument("account", required=False)
 @click.option("--oauth1", is_flag=True, help="The account's OAuth 1.0a access token.")
 @click.option("--app-only", is_flag=True, help="The app's bearer token.")
-@click.option("--app", help="The app of the settings. Default: the account's, else `default`.")
+@app_option
 @settings_options
 @json_option
 def invalidate_command(
@@ -129,32 +129,25 @@ def invalidate_command(
     oauth1: bool,
     app_only: bool,
     app: str | None,
-    config_file: Path | None,
-    overrides: Sequence[str],
+    given: GivenSettings,
     as_json: bool,
 ) -> int:
-    """Ask X first; what X did not end stays here."""
+    """Invalidate the token at X, and remove it here once X has confirmed."""
     if oauth1 == app_only or (app_only and account):
         raise click.UsageError("Say which: ACCOUNT --oauth1, or --app-only (with --app).")
-    settings = read_settings(config_file, overrides)
-    from botkit.bot.serving import log_as
-
-    log_as(settings, level="warning")
+    settings = given.read(log_level="warning")
     if app_only:
         return run_async(_invalidate_bearer(settings, app or "default", as_json=as_json))
     return run_async(_invalidate_pair(settings, account, app, as_json=as_json))
 
 
 async def _invalidate_bearer(settings: Settings, app: str, *, as_json: bool) -> int:
-    from botkit.bot.compose_client import open_the_vault, open_x
     from botkit.client.upkeep.invalidate import invalidate_bearer
 
     settings.app_named(app)
-    async with open_the_store(settings) as store:
-        vault = await open_the_vault(settings, store)
-        async with open_x(settings, store, vault) as x:
-            if not await invalidate_bearer(x.keeper.around, app):
-                raise ConfigError(f"No bearer token of app {app!r} is known here.")
+    async with open_the_store(settings) as store, open_x_of(settings, store) as x:
+        if not await invalidate_bearer(x.keeper.around, app):
+            raise ConfigError(f"No bearer token of app {app!r} is known here.")
     _say(f"the bearer token of app {app!r} is dead; whoever uses it has to fetch the new one")
     if as_json:
         echo_json({"app": app, "outcome": "invalidated", "kind": CredentialKind.APP_ONLY.value})
@@ -164,7 +157,6 @@ async def _invalidate_bearer(settings: Settings, app: str, *, as_json: bool) -> 
 async def _invalidate_pair(
     settings: Settings, account: str | None, app: str | None, *, as_json: bool
 ) -> int:
-    from botkit.bot.compose_client import open_the_vault, open_x
     from botkit.client.upkeep.invalidate import invalidate_pair
 
     async with open_the_store(settings) as store:
@@ -175,30 +167,25 @@ async def _invalidate_pair(
             raise ConfigError(
                 f"@{found.username} has no OAuth 1.0a login through app {through!r}."
             )
-        vault = await open_the_vault(settings, store)
-        async with open_x(settings, store, vault) as x:
+        async with open_x_of(settings, store) as x:
             await invalidate_pair(x.keeper.around, row)
             await x.keeper.around.rows.remove(row)
     _say(f"the OAuth 1.0a login of @{found.username} is dead at X and removed here")
-    done(found, "invalidated", as_json=as_json, kind=CredentialKind.OAUTH1.value)
+    echo_outcome(found, "invalidated", as_json=as_json, kind=CredentialKind.OAUTH1.value)
     return 0
 
 
 def _read_pair(file: Path | None) -> TokenPair:
-    """The token and its secret, never from the arguments, which other users of a machine see.
+    """Read the token and its secret from the file, the terminal or standard input.
+
+    Never from arguments: other users of the machine can see those.
 
     Raises:
-        ConfigError: What was given is neither two lines nor the JSON object.
+        ConfigError: The text is neither two lines nor the JSON object.
     """
     if file is not None:
-        if file.stat().st_size > _MOST_BYTES:
-            raise ConfigError(f"{file} is larger than 64 KiB: it holds something else.")
-        return read_given_pair(file.read_bytes().decode("utf-8", "replace"))
+        return read_given_pair(read_small_file(file).decode("utf-8", "replace"))
     if sys.stdin.isatty():
         token = getpass.getpass("Access token: ")
         return read_given_pair(f"{token}\n{getpass.getpass('Access token secret: ')}")
-    return read_given_pair(sys.stdin.read(_MOST_BYTES))
-
-
-def _say(text: str) -> None:
-    click.echo(f"accounts {escape(text)}", err=True)
+    return read_given_pair(sys.stdin.read(MAX_INPUT_BYTES))

@@ -1,31 +1,29 @@
-"""`botkit accounts invite`: links by which accounts are authorized at the running bot."""
+"""`botkit accounts invite`: make, list and end links by which accounts log in at the bot."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
+    GivenSettings,
     echo_json,
     json_option,
     key_options,
     key_wish,
-    open_store_with_key,
-    open_the_store,
-    read_settings,
     run_async,
+    say_as,
     settings_options,
 )
+from botkit.cli.store_access import open_store_with_key, open_the_store
 from botkit.errors import ConfigError
-from botkit.telemetry.escaping import escape
+from botkit.system import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from botkit.bot.keys.key_making import KeyWish
     from botkit.config import Settings
@@ -33,20 +31,22 @@ if TYPE_CHECKING:
 
 __all__ = ["invite_command"]
 
+_say = say_as("invite")
+
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _LEAST, _MOST = timedelta(minutes=1), timedelta(days=30)
 _NOT_DONE = 1
 
 
 class Span(click.ParamType[timedelta]):
-    """A span of time: 30m, 24h, 7d."""
+    """Parse a span of time: 30m, 24h, 7d."""
 
     name = "span"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta:
-        """The span of a text like `24h`."""
+        """Return the span that a text like `24h` stands for."""
         number, unit = str(value)[:-1], str(value)[-1:]
         if not (number.isascii() and number.isdigit()) or len(number) > len("9999"):
             self.fail(f"{value!r} is no span: write 30m, 24h or 7d.", param, ctx)
@@ -80,40 +80,40 @@ def invite_command(
     revoke: str | None,
     make_key: bool,
     key_beside_store: bool,
-    config_file: Path | None,
-    overrides: Sequence[str],
+    given: GivenSettings,
     as_json: bool,
 ) -> int:
-    """The link is printed alone on stdout, and kept nowhere."""
+    """Print the link, alone on stdout; botkit keeps no copy of it."""
     if listing and revoke is not None:
         raise click.UsageError("--list and --revoke are two things: say one of them.")
-    settings = read_settings(config_file, overrides)
+    settings = given.read()
     if listing:
         return run_async(_list(settings, as_json=as_json))
     if revoke is not None:
         return run_async(_revoke(settings, revoke, as_json=as_json))
     wish = key_wish(make_key=make_key, key_beside_store=key_beside_store)
     named = account or settings.bot.account or ""
-    made = _Asked(app or settings.connect.app, named.removeprefix("@"), expires)
+    made = _InvitationWish(app or settings.connect.app, named.removeprefix("@"), expires)
     return run_async(_invite(settings, made, wish, as_json=as_json))
 
 
-class _Asked:
-    """What the operator asked for."""
+class _InvitationWish(NamedTuple):
+    """The app, the account ("" for any) and the life of the invitation that is to be made."""
 
-    def __init__(self, app: str, account: str, expires: timedelta) -> None:
-        self.app = app
-        self.account = account
-        self.expires = expires
+    app: str
+    account: str
+    expires: timedelta
 
 
-async def _invite(settings: Settings, asked: _Asked, wish: KeyWish, *, as_json: bool) -> int:
+async def _invite(
+    settings: Settings, asked: _InvitationWish, key: KeyWish, *, as_json: bool
+) -> int:
     from botkit.bot.accounts.invite import invite
     from botkit.bot.compose_client import open_the_vault
-    from botkit.system import SystemClock, SystemEntropy
+    from botkit.system import SystemEntropy
 
     _check(settings, asked)
-    async with open_store_with_key(settings, wish, tell=_say) as store:
+    async with open_store_with_key(settings, key, tell=_say) as store:
         vault = await open_the_vault(settings, store)
         if asked.account and await store.accounts.get(asked.account) is None:
             _say(f"@{asked.account} is not known here yet; it must log in under that name or id")
@@ -139,7 +139,7 @@ async def _invite(settings: Settings, asked: _Asked, wish: KeyWish, *, as_json: 
     return 0
 
 
-def _check(settings: Settings, asked: _Asked) -> None:
+def _check(settings: Settings, asked: _InvitationWish) -> None:
     problems: list[str] = []
     if not settings.connect.on or settings.connect.public_url is None:
         problems.append(
@@ -158,8 +158,6 @@ def _check(settings: Settings, asked: _Asked) -> None:
 
 
 async def _list(settings: Settings, *, as_json: bool) -> int:
-    from botkit.system import SystemClock
-
     async with open_the_store(settings) as store:
         names = {account.id: account.username for account in await store.accounts.listing()}
         now = SystemClock().now()
@@ -180,8 +178,6 @@ async def _list(settings: Settings, *, as_json: bool) -> int:
 
 
 async def _revoke(settings: Settings, invitation_id: str, *, as_json: bool) -> int:
-    from botkit.system import SystemClock
-
     async with open_the_store(settings) as store:
         done = await store.invitations.revoke(invitation_id, now=SystemClock().now())
         known = await store.invitations.get(invitation_id)
@@ -211,7 +207,3 @@ def _as_dict(
         "used_at": invitation.used_at,
         "used_by": (names or {}).get(used_by, used_by) or None,
     }
-
-
-def _say(text: str) -> None:
-    click.echo(f"invite  {escape(text)}", err=True)

@@ -1,4 +1,4 @@
-"""`botkit accounts export`, and `import` of what it wrote: a login moves to another machine."""
+"""Move a login to another machine: `botkit accounts export`, and `import` of its file."""
 
 from __future__ import annotations
 
@@ -14,22 +14,20 @@ import click
 
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
-    done,
+    MAX_INPUT_BYTES,
+    GivenSettings,
+    echo_outcome,
     json_option,
-    open_store_with_key,
-    open_the_store,
-    read_settings,
+    read_small_file,
     run_async,
+    say_as,
     settings_options,
-    the_account,
 )
+from botkit.cli.store_access import open_store_with_key, open_the_store, open_x_of, the_account
 from botkit.errors import ConfigError
 from botkit.model.tokens import LoginState
-from botkit.telemetry.escaping import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from botkit.bot.keys.key_making import KeyWish
     from botkit.cli.options import Decorator
     from botkit.client.upkeep.login_transfer import Parcel
@@ -38,7 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["export_command", "import_sealed", "passphrase_option"]
 
-_MOST_BYTES = 64 * 1024
+_say = say_as("accounts")
+
 _PERSON = 2
 
 passphrase_option: Decorator = click.option(
@@ -70,22 +69,18 @@ def export_command(
     file: str | None,
     passphrase_file: str | None,
     again: bool,
-    config_file: Path | None,
-    overrides: Sequence[str],
+    given: GivenSettings,
     as_json: bool,
 ) -> None:
-    """Mark the copy here as handed over, then write the one that leaves."""
+    """Mark the login here as handed over, then write the copy for the other machine."""
     if as_json and file is None:
         raise click.UsageError("--json needs --file: the login itself goes to standard output.")
-    settings = read_settings(config_file, overrides)
-    from botkit.bot.serving import log_as
-
-    log_as(settings, level="warning")
+    settings = given.read(log_level="warning")
     if file is not None and os.path.lexists(file):
         raise ConfigError(f"{file} is there already; it was not touched.")
     passphrase = _passphrase(passphrase_file, twice=True)
     left, kinds = run_async(_export(settings, account, file, passphrase, again=again))
-    done(left, "exported", as_json=as_json, kinds=kinds, file=file)
+    echo_outcome(left, "exported", as_json=as_json, kinds=kinds, file=file)
 
 
 async def _export(
@@ -100,7 +95,8 @@ async def _export(
     async with open_the_store(settings) as store:
         account = await the_account(store, wanted, settings)
         vault = await open_the_vault(settings, store)
-        await asyncio.to_thread(seal_parcel, b"", passphrase)  # too short is said before
+        # Refuse a passphrase that is too short before the login is marked.
+        await asyncio.to_thread(seal_parcel, b"", passphrase)
         async with open_x(settings, store, vault) as x:
             rows = await login_transfer.hand_over(x.keeper, account, again=again)
             try:
@@ -119,7 +115,10 @@ async def _export(
 
 
 async def _written(file: str | None, text: str) -> None:
-    """Write to the end whatever is cancelled: a copy that left must not be taken back."""
+    """Write the text to its end, even if the command is cancelled meanwhile.
+
+    A cancelled export takes the login back, which must not happen once the copy has left.
+    """
     writing = asyncio.get_running_loop().run_in_executor(None, _write, file, text)
     while not writing.done():
         with suppress(asyncio.CancelledError):
@@ -128,7 +127,10 @@ async def _written(file: str | None, text: str) -> None:
 
 
 def _write(file: str | None, text: str) -> None:
-    """Whole and synced, readable by this user only; or not there."""
+    """Write the text to a new file that only this user may read, or to stdout.
+
+    The file is complete and synced, or it does not exist.
+    """
     if file is None:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -158,13 +160,13 @@ def import_sealed(
     wanted: str = "",
     as_json: bool = False,
 ) -> int:
-    """Take a login over that `export` wrote, and prove it; gives the exit code.
+    """Store a login that `export` wrote, ask X whose it is, and return the exit code.
 
-    `wanted` is the account that it must be of, by its name or id, "" for any.
+    `wanted` is the name or id of the account that the login must belong to, "" for any.
 
     Raises:
-        ConfigError: The file, the passphrase, the app or the account is not the right one.
-        Conflict: The login here is newer.
+        ConfigError: The file, the passphrase, the app or the account is the wrong one.
+        Conflict: The stored login is newer.
     """
     from botkit.client.upkeep.login_transfer import read_parcel
     from botkit.storage.vault.parcel import open_parcel
@@ -175,13 +177,13 @@ def import_sealed(
             hint="Say --passphrase-file FILE, or --file FILE for the login.",
         )
     settings.app_named(app)
-    text = sys.stdin.read(_MOST_BYTES) if file is None else _read(file)
+    text = sys.stdin.read(MAX_INPUT_BYTES) if file is None else _read(file)
     passphrase = _passphrase(passphrase_file, twice=False)
     parcel = read_parcel(open_parcel(text, passphrase))
     _refuse_other(parcel.account, wanted.removeprefix("@"))
     code, account = run_async(_import(settings, parcel, app, wish))
     kinds = [login.kind.value for login in parcel.logins]
-    done(account, "imported", as_json=as_json, kinds=kinds, exit_code=code)
+    echo_outcome(account, "imported", as_json=as_json, kinds=kinds, exit_code=code)
     if code == 0 and file is not None:
         _remove_used(file)
     return code
@@ -199,16 +201,16 @@ def _refuse_other(found: Account, wanted: str) -> None:
 async def _import(
     settings: Settings, parcel: Parcel, app: str, wish: KeyWish
 ) -> tuple[int, Account]:
-    from botkit.bot.compose_client import open_the_vault, open_x
     from botkit.cli.accounts.check import exit_code, next_step
     from botkit.client.upkeep.check import check_logins
     from botkit.client.upkeep.login_transfer import take_over
 
-    async with open_store_with_key(settings, wish, tell=_say) as store:
-        vault = await open_the_vault(settings, store)
-        async with open_x(settings, store, vault) as x:
-            account = await take_over(x.keeper, parcel, app=app)
-            checked = await check_logins(x.keeper, account, on_asked=lambda: None)
+    async with (
+        open_store_with_key(settings, wish, tell=_say) as store,
+        open_x_of(settings, store) as x,
+    ):
+        account = await take_over(x.keeper, parcel, app=app)
+        checked = await check_logins(x.keeper, account, on_asked=lambda: None)
     for login in checked:
         if login.status is LoginState.OK and login.owner is not None:
             _say(f"{login.kind.value}: alive, @{login.owner.username}'s, and this machine's now")
@@ -221,13 +223,11 @@ async def _import(
 
 
 def _read(file: Path) -> str:
-    if file.stat().st_size > _MOST_BYTES:
-        raise ConfigError(f"{file} is larger than 64 KiB: it holds something else.")
-    return file.read_text(encoding="ascii", errors="replace")
+    return read_small_file(file).decode("ascii", "replace")
 
 
 def _remove_used(file: Path) -> None:
-    """The file is used up: imported once more it would end the login."""
+    """Remove the file of an imported login: a second import would end that login."""
     try:
         file.unlink()
         _say(f"{file} is used up and was removed")
@@ -238,7 +238,7 @@ def _remove_used(file: Path) -> None:
 def _passphrase(file: str | None, *, twice: bool) -> str:
     if file is not None:
         with Path(file).open(encoding="utf-8-sig") as opened:
-            return opened.readline(_MOST_BYTES).strip("\r\n")
+            return opened.readline(MAX_INPUT_BYTES).strip("\r\n")
     if not sys.stdin.isatty():
         raise ConfigError(
             "There is no terminal to ask for the passphrase.", hint="Say --passphrase-file FILE."
@@ -247,7 +247,3 @@ def _passphrase(file: str | None, *, twice: bool) -> str:
     if twice and getpass.getpass("Once more: ") != passphrase:
         raise ConfigError("The two passphrases differ; nothing was done.")
     return passphrase
-
-
-def _say(text: str) -> None:
-    click.echo(f"accounts {escape(text)}", err=True)

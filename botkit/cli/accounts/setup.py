@@ -15,20 +15,21 @@ import click
 
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
+    GivenSettings,
     account_option,
-    app_for,
+    app_option,
     key_options,
     key_wish,
-    open_store_with_key,
-    read_settings,
     run_async,
+    say_as,
     settings_options,
+    switch_account_option,
 )
+from botkit.cli.store_access import app_for, open_store_with_key
 from botkit.errors import AuthError
-from botkit.telemetry.escaping import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from botkit.bot.definition import Bot
     from botkit.bot.keys.key_making import KeyWish
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from botkit.wizard.setup import SetUp, SetupOptions
 
 __all__ = ["command", "say_proofs"]
+
+_say = say_as("setup")
 
 _PERSON = 2
 _CONTAINER_SIGNS = ("/.dockerenv", "/run/.containerenv")
@@ -52,8 +55,8 @@ _CONTAINER_SIGNS = ("/.dockerenv", "/run/.containerenv")
 @click.option("--oauth1", is_flag=True, help="By OAuth 1.0a, with the app's API key.")
 @click.option("--pin", is_flag=True, help="By OAuth 1.0a, with a PIN to type in.")
 @click.option("--app-only", is_flag=True, help="Only the app's own bearer token, no account.")
-@click.option("--app", help="The app of the settings. Default: the account's, else `default`.")
-@click.option("--switch-account", is_flag=True, help="Take another account than the stored one.")
+@app_option
+@switch_account_option
 @click.option(
     "--timeout",
     "timeout_s",
@@ -79,18 +82,15 @@ def command(
     make_key: bool,
     key_beside_store: bool,
     account: str | None,
-    config_file: Path | None,
-    overrides: Sequence[str],
+    given: GivenSettings,
 ) -> int:
-    """Check the settings, authorize, prove it, and say what comes next."""
+    """Check the settings, authorize the account, prove its access, and say what comes next."""
     if app_only and (oauth1 or pin or headless):
         raise click.UsageError("--app-only needs no browser and no other way in beside it.")
-    settings = read_settings(config_file, overrides)
-    from botkit.bot.serving import log_as
+    settings = given.read(log_level="warning")
     from botkit.cli.loading import load_bot
     from botkit.wizard.setup import SetupOptions
 
-    log_as(settings, level="warning")
     named = target or settings.bot.target
     bot = load_bot(named) if named else None
     wish = key_wish(make_key=make_key, key_beside_store=key_beside_store)
@@ -126,7 +126,7 @@ async def _run(
             _say(text)
             return
         if opens_browser:
-            # Said first: a browser in the terminal returns only when it is left.
+            # Printed first: a browser in the terminal returns only when its user leaves it.
             _say("your browser shows X's page; authorize there. If it does not, open:")
             _say(text)
             if await open_browser(text):
@@ -155,7 +155,7 @@ async def _run_app_only(settings: Settings, bot: Bot | None, app: str, wish: Key
 
 
 def say_proofs(done: SetUp) -> int:
-    """Say what was proven and what comes next; gives the exit code."""
+    """Print each proof and the next step, and return the exit code."""
     for proof in done.proofs:
         _say(f"{proof.what} {proof.state}{': ' + proof.detail if proof.detail else ''}")
         if proof.cure:
@@ -164,19 +164,15 @@ def say_proofs(done: SetUp) -> int:
     return 0 if done.complete else _PERSON
 
 
-def _say(text: str) -> None:
-    click.echo(f"setup   {escape(text)}", err=True)
-
-
 def _warn_of_container() -> None:
-    """A key that is made inside a container is gone with it, and the login with the key."""
+    """Warn if this is a container: a key made inside is lost with it, and so is the login."""
     if any(Path(sign).exists() for sign in _CONTAINER_SIGNS):
         _say("careful: this is a container; keep the key outside of it and give it to the bot as")
         _say("         BOTKIT_STORE__KEY_FILE, or the login is lost with the container")
 
 
 async def _ask_hidden(prompt: str) -> str:
-    """A secret from the terminal, not shown as it is typed."""
+    """Return a secret from the terminal, which does not show it; "" at the end of the input."""
     _say("optional: the activity stream needs the same app's bearer token")
     with suppress(EOFError):
         return _typed(lambda: getpass.getpass(prompt))
@@ -184,7 +180,11 @@ async def _ask_hidden(prompt: str) -> str:
 
 
 async def _ask(prompt: str) -> str:
-    """A line from the terminal."""
+    """Return a line from the terminal.
+
+    Raises:
+        AuthError: The input ended.
+    """
     click.echo(prompt, err=True, nl=False)
     line = _typed(sys.stdin.readline)
     if not line:
@@ -196,9 +196,9 @@ async def _ask(prompt: str) -> str:
 
 
 def _typed(read: Callable[[], str]) -> str:
-    """What a person types. Nothing else goes on meanwhile, and Ctrl-C ends it at once.
+    """Return what `read` reads from the terminal. It blocks the loop; Ctrl-C ends it at once.
 
-    A thread could not be interrupted: the command would end only with the line.
+    In a thread it could not be interrupted: the command would wait for the end of the line.
     """
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.SIG_IGN:

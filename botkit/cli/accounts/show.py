@@ -1,4 +1,4 @@
-"""`botkit accounts`: the accounts and how their logins are."""
+"""`botkit accounts`: list the accounts, and show the state of their logins."""
 
 from __future__ import annotations
 
@@ -18,24 +18,23 @@ from botkit.cli.accounts.invite import invite_command
 from botkit.cli.accounts.move import export_command
 from botkit.cli.help import HelpGroup
 from botkit.cli.options import (
+    GivenSettings,
     echo_json,
     json_option,
-    open_the_store,
-    read_settings,
-    run_async,
     settings_options,
-    the_account,
 )
+from botkit.cli.store_access import run_on_store, the_account
 from botkit.model.tokens import LoginState
+from botkit.system import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from botkit.config import Settings
     from botkit.model.records import CredentialRow
     from botkit.model.users import Account
+    from botkit.ports import Store
 
 __all__ = ["command"]
 
@@ -61,18 +60,17 @@ command.add_command(rekey_command)
 @command.command(name="list", help="One line an account: who, which app, how the login is.")
 @settings_options
 @json_option
-def list_accounts(*, config_file: Path | None, overrides: Sequence[str], as_json: bool) -> None:
+def list_accounts(*, given: GivenSettings, as_json: bool) -> None:
     """Print all accounts."""
-    settings = read_settings(config_file, overrides)
+    settings = given.read()
 
-    async def gather() -> list[dict[str, Any]]:
-        async with open_the_store(settings) as store:
-            return [
-                _as_dict(account, await store.credentials.listing(account.id), settings)
-                for account in await store.accounts.listing()
-            ]
+    async def gather(store: Store) -> list[dict[str, Any]]:
+        return [
+            _as_dict(account, await store.credentials.listing(account.id), settings)
+            for account in await store.accounts.listing()
+        ]
 
-    found = run_async(gather())
+    found = run_on_store(settings, gather)
     if as_json:
         echo_json(found)
         return
@@ -89,18 +87,15 @@ def list_accounts(*, config_file: Path | None, overrides: Sequence[str], as_json
 @click.argument("account", required=False)
 @settings_options
 @json_option
-def show_account(
-    *, account: str | None, config_file: Path | None, overrides: Sequence[str], as_json: bool
-) -> int:
-    """Print one account; the exit code says how its worst login is."""
-    settings = read_settings(config_file, overrides)
+def show_account(*, account: str | None, given: GivenSettings, as_json: bool) -> int:
+    """Print one account, and return the exit code of its worst login."""
+    settings = given.read()
 
-    async def gather() -> dict[str, Any]:
-        async with open_the_store(settings) as store:
-            found = await the_account(store, account, settings)
-            return _as_dict(found, await store.credentials.listing(found.id), settings)
+    async def gather(store: Store) -> dict[str, Any]:
+        found = await the_account(store, account, settings)
+        return _as_dict(found, await store.credentials.listing(found.id), settings)
 
-    shown = run_async(gather())
+    shown = run_on_store(settings, gather)
     if as_json:
         echo_json(shown)
     else:
@@ -113,7 +108,7 @@ def _as_dict(
 ) -> dict[str, Any]:
     from botkit.client.logins.oauth1_fallback import stand_in_of
 
-    now = _now()
+    now = SystemClock().now()
     here = [row for row in rows if row.app == account.app]
     return {
         "id": account.id,
@@ -152,7 +147,7 @@ def _heading(account: dict[str, Any]) -> str:
 
 
 def _kind(account: dict[str, Any], login: dict[str, Any]) -> str:
-    """Which login it is; one that the account acted through before has its app named."""
+    """Return the kind of the login, with its app if the account acts through another one now."""
     before = "" if login["app"] == account["app"] else f" (app {login['app']})"
     return f"{login['kind']}{before}"
 
@@ -183,9 +178,3 @@ def _exit_code(logins: Sequence[dict[str, Any]]) -> int:
     if not states or states & {LoginState.DEAD.value, LoginState.CONFIG.value}:
         return 2
     return 1 if LoginState.UNCERTAIN.value in states else 0
-
-
-def _now() -> datetime:
-    from botkit.system import SystemClock
-
-    return SystemClock().now()

@@ -1,4 +1,4 @@
-"""`botkit checklist`: the automated-account label and what belongs to it."""
+"""`botkit checklist`: lead a person through the steps to the automated-account label."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ import click
 
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
+    GivenSettings,
     account_option,
     echo_json,
     json_option,
-    open_the_store,
-    read_settings,
-    run_async,
     settings_options,
-    the_account,
 )
+from botkit.cli.store_access import open_x_of, run_on_store, the_account
 from botkit.errors import BotkitError, Parked
 from botkit.protocol.rules.label import STEPS, Label, StepState, judge
+from botkit.system import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from botkit.config import Settings
     from botkit.model.users import Account, User
@@ -52,22 +50,20 @@ def command(
     undo: Sequence[str],
     offline: bool,
     account: str | None,
-    config_file: Path | None,
-    overrides: Sequence[str],
+    given: GivenSettings,
     as_json: bool,
 ) -> int:
-    """Print the nine steps; 0 only when none is open."""
-    settings = read_settings(config_file, overrides)
+    """Print the nine steps; return 0 only if none is open."""
+    settings = given.read()
 
-    async def work() -> tuple[Account, Label, str]:
-        async with open_the_store(settings) as store:
-            found = await the_account(store, account, settings)
-            await _mark(store, found, done, undo)
-            profile, why = (None, "not asked") if offline else await _ask_x(settings, store, found)
-            confirmed = {mark.step for mark in await store.accounts.marks(found.id)}
-            return found, judge(profile, confirmed), why
+    async def work(store: Store) -> tuple[Account, Label, str]:
+        found = await the_account(store, account, settings)
+        await _mark(store, found, done, undo)
+        profile, why = (None, "not asked") if offline else await _ask_x(settings, store, found)
+        confirmed = {mark.step for mark in await store.accounts.marks(found.id)}
+        return found, judge(profile, confirmed), why
 
-    found, label, why = run_async(work())
+    found, label, why = run_on_store(settings, work)
     if as_json:
         echo_json(_as_dict(found, label, why))
     else:
@@ -77,7 +73,6 @@ def command(
 
 async def _mark(store: Store, account: Account, done: Sequence[str], undo: Sequence[str]) -> None:
     from botkit.model.records import Mark
-    from botkit.system import SystemClock
 
     now = SystemClock().now()
     for step in done:
@@ -87,13 +82,11 @@ async def _mark(store: Store, account: Account, done: Sequence[str], undo: Seque
 
 
 async def _ask_x(settings: Settings, store: Store, account: Account) -> tuple[User | None, str]:
-    """The account's profile as X shows it, or why it could not be asked for."""
-    from botkit.bot.compose_client import open_the_vault, open_x
+    """Return the account's profile as X shows it, or None and the reason why X did not tell."""
     from botkit.protocol.api import objects, requests
 
     try:
-        vault = await open_the_vault(settings, store)
-        async with open_x(settings, store, vault) as x:
+        async with open_x_of(settings, store) as x:
             response = await x.sender.send(requests.get_me(), account_id=account.id)
             users = objects.read_users(response)
     except (BotkitError, Parked) as problem:

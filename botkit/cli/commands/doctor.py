@@ -1,4 +1,4 @@
-"""`botkit doctor`: everything that would make the first write fail, each with its cure."""
+"""`botkit doctor`: print everything that would make the first write fail, with its cure."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ import click
 
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
+    GivenSettings,
     account_option,
     echo_json,
     json_option,
-    open_the_store,
-    read_settings,
     run_async,
     settings_options,
 )
+from botkit.cli.store_access import open_the_store
 from botkit.errors import BotkitError, ConfigError
 from botkit.telemetry.escaping import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterable
 
     from botkit.bot.definition import Bot
     from botkit.config import Settings
@@ -48,15 +47,14 @@ def command(
     target: str | None,
     offline: bool,
     account: str | None,
-    config_file: Path | None,
-    overrides: Sequence[str],
+    given: GivenSettings,
     as_json: bool,
 ) -> int:
-    """Check everything; the exit code says what the worst of it is."""
+    """Check everything, print the findings, and return the exit code of the worst one."""
     from botkit.doctor.findings import Check, exit_code
 
     try:
-        settings = read_settings(config_file, overrides)
+        settings = given.read()
     except ConfigError as error:
         faults = [Check("settings").wrong(problem, error.hint) for problem in error.problems]
         rest = Check("x").not_asked("Nothing else was looked at; first the settings.")
@@ -77,14 +75,14 @@ def command(
 
 
 def _load(target: str | None) -> Bot | BotkitError | None:
-    """The bot, or why there is none to judge by."""
+    """Return the bot, or the error that keeps it from being loaded; None if none is named."""
     if not target:
         return None
     from botkit.cli.loading import load_bot
 
     try:
         bot = load_bot(target)
-        bot.plan  # noqa: B018 - handlers that cannot be served are found here
+        bot.plan  # noqa: B018 - it raises for handlers that cannot be wired
     except BotkitError as error:
         return error
     return bot

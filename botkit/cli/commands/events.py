@@ -1,4 +1,4 @@
-"""`botkit events`: what was recorded, the dead letters, and the decoder."""
+"""`botkit events`: list and repair recorded events and dead letters, and decode payloads."""
 
 from __future__ import annotations
 
@@ -10,23 +10,22 @@ import msgspec
 
 from botkit.cli.help import HelpGroup
 from botkit.cli.options import (
+    GivenSettings,
     account_option,
     echo_json,
     json_option,
     limit_option,
-    open_the_store,
-    read_settings,
     run_async,
     settings_options,
 )
 from botkit.cli.rows import print_rows
+from botkit.cli.store_access import open_the_store, run_on_store
 from botkit.errors import ConfigError
 from botkit.model.records import EventState
 from botkit.telemetry.escaping import escape
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from pathlib import Path
 
     from botkit.config import Settings
     from botkit.model.records import DeadLetter, StoredEvent
@@ -57,22 +56,19 @@ def list_events(
     dead: bool,
     state: str | None,
     limit: int,
-    config_file: Path | None,
-    overrides: Sequence[str],
+    given: GivenSettings,
     as_json: bool,
 ) -> None:
     """Print events."""
-    settings = read_settings(config_file, overrides)
+    settings = given.read()
 
-    async def gather() -> list[dict[str, Any]]:
-        async with open_the_store(settings) as store:
-            if dead:
-                return [_letter(letter) for letter in await store.events.dead(limit=limit)]
-            wanted = EventState(state) if state else None
-            found = await store.events.listing(state=wanted, limit=limit)
-            return [_event(event) for event in found]
+    async def gather(store: Store) -> list[dict[str, Any]]:
+        if dead:
+            return [_letter(letter) for letter in await store.events.dead(limit=limit)]
+        wanted = EventState(state) if state else None
+        return [_event(event) for event in await store.events.listing(state=wanted, limit=limit)]
 
-    rows = run_async(gather())
+    rows = run_on_store(settings, gather)
     if as_json:
         echo_json(rows)
         return
@@ -102,18 +98,16 @@ def show_event(
     *,
     key: str,
     account: str | None,
-    config_file: Path | None,
-    overrides: Sequence[str],
+    given: GivenSettings,
     as_json: bool,
 ) -> None:
     """Print one event."""
-    settings = read_settings(config_file, overrides)
+    settings = given.read()
 
-    async def gather() -> list[dict[str, Any]]:
-        async with open_the_store(settings) as store:
-            return [await _in_full(store, event) for event in await _find(store, key, account)]
+    async def gather(store: Store) -> list[dict[str, Any]]:
+        return [await _in_full(store, event) for event in await _find(store, key, account)]
 
-    shown = run_async(gather())
+    shown = run_on_store(settings, gather)
     if as_json:
         echo_json(shown)
         return
@@ -134,11 +128,10 @@ def retry_events(
     keys: Sequence[str],
     everything: bool,
     account: str | None,
-    config_file: Path | None,
-    overrides: Sequence[str],
+    given: GivenSettings,
 ) -> int:
-    """Revive dead letters; what their handlers sent before stands and is not sent again."""
-    settings = read_settings(config_file, overrides)
+    """Put dead letters back into the inbox; writes that happened before are not sent again."""
+    settings = given.read()
     return run_async(
         _each(
             settings,
@@ -156,11 +149,9 @@ def retry_events(
 @account_option
 @click.confirmation_option(prompt="Their writes will be sent again, as new ones. Go on?")
 @settings_options
-def replay_events(
-    *, keys: Sequence[str], account: str | None, config_file: Path | None, overrides: Sequence[str]
-) -> int:
-    """Raise the run of events, so that their steps happen anew."""
-    settings = read_settings(config_file, overrides)
+def replay_events(*, keys: Sequence[str], account: str | None, given: GivenSettings) -> int:
+    """Start a new run of each event, in which its steps happen anew."""
+    settings = given.read()
     return run_async(
         _each(
             settings,
@@ -176,11 +167,9 @@ def replay_events(
 @click.argument("keys", nargs=-1, required=True)
 @account_option
 @settings_options
-def drop_events(
-    *, keys: Sequence[str], account: str | None, config_file: Path | None, overrides: Sequence[str]
-) -> int:
+def drop_events(*, keys: Sequence[str], account: str | None, given: GivenSettings) -> int:
     """Drop events; they stay on record as dropped."""
-    settings = read_settings(config_file, overrides)
+    settings = given.read()
     return run_async(
         _each(
             settings,
@@ -197,7 +186,7 @@ def drop_events(
 )
 @click.argument("file", type=click.File("rb"))
 def decode(*, file: Any) -> int:
-    """Print what each event of the file is; `-` reads stdin."""
+    """Print each event of the file as botkit decodes it; `-` reads stdin."""
     from botkit.protocol.events.event_files import ERROR_START, decode_lines
 
     failed = False
@@ -217,7 +206,10 @@ async def _each(
     everything: bool = False,
     account: str | None,
 ) -> int:
-    """Do it to each of the events, in a transaction each; says how many, gives the exit code."""
+    """Apply `act` to each event, print to how many it applied, and return the exit code.
+
+    Each event has its own transaction.
+    """
     async with open_the_store(settings) as store:
         pairs = await _chosen(store, keys, everything=everything, account=account)
         acted = [await act(store, owner, key) for owner, key in pairs]
@@ -236,14 +228,14 @@ async def _find(store: Store, key: str, account: str | None) -> list[StoredEvent
 
 
 async def _owner(store: Store, account: str | None) -> str | None:
-    """Whose events are meant: an account's id, None for everybody's."""
+    """Return the id of the account whose events are meant, None for all accounts."""
     if not account:
         return None
     found = await store.accounts.get(account)
     if found is not None:
         return found.id
     if account.isdigit():
-        return account  # its events may outlive an account
+        return account  # events may outlive their account
     raise ConfigError(
         f"There is no account {account!r} here.", hint="`botkit accounts list` shows them."
     )
@@ -315,7 +307,7 @@ def _letter(letter: DeadLetter) -> dict[str, Any]:
 
 
 def _text_of(body: bytes) -> str:
-    """The beginning of a post's text; a direct message's is not shown in listings."""
+    """Return the beginning of a post's text; listings show no text of direct messages."""
     try:
         text: str = msgspec.json.decode(body)["post"]["text"]
     except (msgspec.DecodeError, KeyError, TypeError):

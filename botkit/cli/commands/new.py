@@ -1,4 +1,4 @@
-"""`botkit new NAME`: a bot project whose test passes at once."""
+"""`botkit new NAME`: write a bot project whose test passes at once."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _FILES: tuple[tuple[str, str], ...] = (
 @click.argument("name")
 @json_option
 def command(*, name: str, as_json: bool) -> None:
-    """Write the project; an existing folder is never written into."""
+    """Write the project into a folder that is new or empty."""
     folder = Path(name)
     package = folder.name.replace("-", "_").lower()
     if not _NAME.fullmatch(package) or keyword.iskeyword(package):
@@ -74,7 +74,7 @@ def command(*, name: str, as_json: bool) -> None:
 
 
 def _is_taken(package: str) -> bool:
-    """Whether importing that name gives something else; a folder without code does not count."""
+    """Return True if another module has this name; a folder without code does not count."""
     if package in sys.stdlib_module_names:
         return True
     spec = importlib.util.find_spec(package)
@@ -92,7 +92,7 @@ def _write(folder: Path, package: str) -> None:
 
 
 def _called() -> tuple[str, str]:
-    """This command and its Python: by name where the shell finds them, else by path."""
+    """Return how to call this command and its Python: by name if on the path, else by file."""
     here = Path(sys.argv[0]).absolute()
     found = shutil.which("botkit")
     if here.name != "botkit" or (found is not None and Path(found).absolute() == here):

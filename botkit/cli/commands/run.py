@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from botkit.cli.help import HelpCommand
-from botkit.cli.options import read_settings, run_async, settings_options
+from botkit.cli.options import GivenSettings, run_async, settings_options
 from botkit.cli.startup import started
 from botkit.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
 
 __all__ = ["command"]
 
@@ -32,11 +26,10 @@ def command(
     target: str | None,
     dry_run: bool,
     force: bool,
-    config_file: Path | None,
-    overrides: Sequence[str],
+    given: GivenSettings,
 ) -> int:
     """Run the bot that is named here or in botkit.toml."""
-    settings = read_settings(config_file, overrides)
+    settings = given.read()
     named = target or settings.bot.target
     if not named:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""`botkit sandbox`: the simulated X alone, for any client in any language."""
+"""`botkit sandbox`: serve the simulated X alone, for any client in any language."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _WHO = "ada"
-"""Somebody else than the bot, to play."""
+"""The username of a second user, whom the operator can play."""
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 _USERNAME = re.compile(r"[A-Za-z0-9_]{1,15}")
 
@@ -56,7 +56,7 @@ def command(
     no_rate_limits: bool,
     as_json: bool,
 ) -> None:
-    """Serve until interrupted; prints the environment that points botkit here."""
+    """Print the environment variables that point botkit here, and serve until interrupted."""
     if host not in _LOOPBACK:
         raise ConfigError(
             f"The sandbox speaks plain http, so it listens on loopback only, not on {host}.",
@@ -103,7 +103,7 @@ async def _serve(
 
 
 def _prepare(opened: OpenServer, redirect_uris: tuple[str, ...], account: str) -> dict[str, str]:
-    """An app and a bot account to begin with; gives the settings that use them."""
+    """Make an app, the bot's account and a second user; return the settings that use the app."""
     world = opened.world
     user = world.add_user(account)
     world.add_user(_WHO)

@@ -1,4 +1,4 @@
-"""`botkit status`: what is alive, what waits and why, and what was spent."""
+"""`botkit status`: report which parts are alive, which events wait and why, and the costs."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ import click
 
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
+    GivenSettings,
     echo_json,
     json_option,
-    open_the_store,
-    read_settings,
-    run_async,
     settings_options,
 )
+from botkit.cli.store_access import run_on_store
 from botkit.leases.owner import in_words
 from botkit.model.records import EventState, WriteState
 from botkit.model.tokens import LoginState
+from botkit.system import SystemClock
 from botkit.telemetry.escaping import escape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from botkit.config import Settings
     from botkit.model.records import CredentialRow
@@ -44,15 +43,11 @@ _UNSETTLED = (WriteState.SENDING, WriteState.UNCERTAIN, WriteState.UNRESOLVED)
 )
 @settings_options
 @json_option
-def command(*, config_file: Path | None, overrides: Sequence[str], as_json: bool) -> int:
-    """Print the state of the bot; 0 when it runs and nothing is wrong, else 1 or 2."""
-    settings = read_settings(config_file, overrides)
+def command(*, given: GivenSettings, as_json: bool) -> int:
+    """Print the state of the bot; return 0 if it runs and nothing is wrong, else 1 or 2."""
+    settings = given.read()
 
-    async def gather() -> dict[str, Any]:
-        async with open_the_store(settings) as store:
-            return await _state_of(store, settings)
-
-    state = run_async(gather())
+    state = run_on_store(settings, lambda store: _state_of(store, settings))
     if as_json:
         echo_json(state)
     else:
@@ -100,7 +95,7 @@ async def _account(
     from botkit.client.logins.oauth1_fallback import stand_in_of
 
     its = [row for row in logins if (row.account_id, row.app) == (account.id, account.app)]
-    fallback = stand_in_of(its, allowed=settings.run.fallback, now=_now())
+    fallback = stand_in_of(its, allowed=settings.run.fallback, now=SystemClock().now())
     return {
         "id": account.id,
         "username": account.username,
@@ -111,7 +106,7 @@ async def _account(
 
 
 async def _waiting(store: Store) -> list[dict[str, Any]]:
-    """What parked events wait for, how many, and until when at the latest."""
+    """Return each cause that events wait for, how many wait, and until when at the latest."""
     causes: dict[str, list[datetime | None]] = {}
     for event in await store.events.listing(state=EventState.WAITING, limit=1000):
         if event.waiting_for:
@@ -123,8 +118,8 @@ async def _waiting(store: Store) -> list[dict[str, Any]]:
 
 
 async def _spent(store: Store, account_id: str) -> dict[str, str]:
-    """What the account spent this hour and today (UTC), USD."""
-    hour = _now().replace(minute=0, second=0, microsecond=0)
+    """Return the sums that the account spent in this hour and today (UTC), in USD."""
+    hour = SystemClock().now().replace(minute=0, second=0, microsecond=0)
     entries = await store.ledger.spent(account_id, since=hour.replace(hour=0))
     day = sum((e.reads_usd + e.writes_usd for e in entries), Decimal(0))
     this_hour = sum(
@@ -169,13 +164,13 @@ def _print(state: dict[str, Any]) -> None:
 
 
 def _print_keeper(state: dict[str, Any]) -> None:
-    """Who refreshes the logins, when it is not the runner."""
+    """Print the process that refreshes the logins if it is not the runner."""
     if state["keeper"] not in {None, state["runner"]}:
         click.echo(f"keeper   {_named(state['keeper'])} refreshes the logins")
 
 
 def _named(runner: str | None) -> str:
-    """The running process in words: the name of a lease's owner is for the machine."""
+    """Return words for the running process; the name in its lease is for machines."""
     if not runner:
         return "no bot is running on this store"
     return in_words(runner)
@@ -193,9 +188,3 @@ def _exit_code(state: dict[str, Any]) -> int:
     if not state["runner"] or LoginState.UNCERTAIN.value in statuses:
         return 1
     return 0
-
-
-def _now() -> datetime:
-    from botkit.system import SystemClock
-
-    return SystemClock().now()

@@ -1,4 +1,4 @@
-"""`botkit writes`: the journal of what was sent, and the decisions that a person makes in it."""
+"""`botkit writes`: list the journal of writes, and settle or cancel a write by hand."""
 
 from __future__ import annotations
 
@@ -9,26 +9,24 @@ import msgspec
 
 from botkit.cli.help import HelpGroup
 from botkit.cli.options import (
+    GivenSettings,
     echo_json,
     json_option,
     limit_option,
-    open_the_store,
-    read_settings,
-    run_async,
     settings_options,
 )
 from botkit.cli.rows import print_rows
+from botkit.cli.store_access import run_on_store
 from botkit.errors import ConfigError
 from botkit.model.messages import Message
 from botkit.model.posts import Post
 from botkit.model.records import WriteMove, WriteState
 from botkit.runtime.writes.write_outcomes import MESSAGE_OPERATIONS
+from botkit.system import SystemClock
 from botkit.telemetry.escaping import escape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
-    from pathlib import Path
 
     from botkit.model.records import StoredWrite
     from botkit.ports import Store
@@ -61,19 +59,17 @@ def list_writes(
     *,
     states: Sequence[str],
     limit: int,
-    config_file: Path | None,
-    overrides: Sequence[str],
+    given: GivenSettings,
     as_json: bool,
 ) -> None:
     """Print writes."""
-    settings = read_settings(config_file, overrides)
+    settings = given.read()
 
-    async def gather() -> list[dict[str, Any]]:
-        async with open_the_store(settings) as store:
-            wanted = [WriteState(state.upper()) for state in states]
-            return [_as_dict(w) for w in await store.writes.listing(states=wanted, limit=limit)]
+    async def gather(store: Store) -> list[dict[str, Any]]:
+        wanted = [WriteState(state.upper()) for state in states]
+        return [_as_dict(w) for w in await store.writes.listing(states=wanted, limit=limit)]
 
-    rows = run_async(gather())
+    rows = run_on_store(settings, gather)
     if as_json:
         echo_json(rows)
         return
@@ -98,19 +94,16 @@ def list_writes(
 @click.argument("write_id")
 @settings_options
 @json_option
-def show_write(
-    *, write_id: str, config_file: Path | None, overrides: Sequence[str], as_json: bool
-) -> None:
+def show_write(*, write_id: str, given: GivenSettings, as_json: bool) -> None:
     """Print one write."""
-    settings = read_settings(config_file, overrides)
+    settings = given.read()
 
-    async def gather() -> dict[str, Any]:
-        async with open_the_store(settings) as store:
-            write = await _one(store, write_id)
-            attempts = [msgspec.to_builtins(attempt) for attempt in write.attempts]
-            return {**_as_dict(write), "text": write.text, "attempts": attempts}
+    async def gather(store: Store) -> dict[str, Any]:
+        write = await _one(store, write_id)
+        attempts = [msgspec.to_builtins(attempt) for attempt in write.attempts]
+        return {**_as_dict(write), "text": write.text, "attempts": attempts}
 
-    shown = run_async(gather())
+    shown = run_on_store(settings, gather)
     if as_json:
         echo_json(shown)
         return
@@ -129,52 +122,52 @@ def settle_write(
     write_id: str,
     post_id: str | None,
     not_there: bool,
-    config_file: Path | None,
-    overrides: Sequence[str],
+    given: GivenSettings,
 ) -> None:
-    """Decide an UNCERTAIN or UNRESOLVED write; its event goes on."""
+    """Confirm an UNCERTAIN or UNRESOLVED write or queue it again, and wake its event."""
     if bool(post_id) == not_there:
         raise click.UsageError("Say either --happened POST_ID or --not-there.")
     if post_id and not (post_id.isascii() and post_id.isdigit()):
         raise click.UsageError(f"{post_id!r} is no id of X: it is all digits.")
-    settings = read_settings(config_file, overrides)
+    settings = given.read()
 
-    async def act() -> None:
-        async with open_the_store(settings) as store:
-            write = await _one(store, write_id, allowed=_OPEN, verb="settled")
-            if post_id:
-                made = _made(write, post_id)
-                result = msgspec.json.encode(made)
-                move = WriteMove(to=WriteState.CONFIRMED, result_id=post_id, result=result)
-            else:
-                move = WriteMove(to=WriteState.QUEUED, reason="a person did not find it")
-            await store.writes.move(write.id, move, now=_now())
-            await store.events.unpark(f"write/{write.id}", account_id=write.account_id)
+    async def act(store: Store) -> None:
+        write = await _one(store, write_id, allowed=_OPEN, verb="settled")
+        if post_id:
+            made = _made(write, post_id)
+            result = msgspec.json.encode(made)
+            move = WriteMove(to=WriteState.CONFIRMED, result_id=post_id, result=result)
+        else:
+            move = WriteMove(to=WriteState.QUEUED, reason="a person did not find it")
+        await _decide(store, write, move)
 
-    run_async(act())
+    run_on_store(settings, act)
     click.echo("Settled; the event goes on.")
 
 
 @command.command(name="cancel", help="Never send this write; its handler sees it as refused.")
 @click.argument("write_id")
 @settings_options
-def cancel_write(*, write_id: str, config_file: Path | None, overrides: Sequence[str]) -> None:
-    """Reject a write that was not confirmed."""
-    settings = read_settings(config_file, overrides)
+def cancel_write(*, write_id: str, given: GivenSettings) -> None:
+    """Reject a write that is not confirmed, and wake its event."""
+    settings = given.read()
 
-    async def act() -> None:
-        async with open_the_store(settings) as store:
-            write = await _one(store, write_id, allowed=_CANCELLABLE, verb="cancelled")
-            cancel = WriteMove(to=WriteState.REJECTED, reason="cancelled by the operator")
-            await store.writes.move(write.id, cancel, now=_now())
-            await store.events.unpark(f"write/{write.id}", account_id=write.account_id)
+    async def act(store: Store) -> None:
+        write = await _one(store, write_id, allowed=_CANCELLABLE, verb="cancelled")
+        cancel = WriteMove(to=WriteState.REJECTED, reason="cancelled by the operator")
+        await _decide(store, write, cancel)
 
-    run_async(act())
+    run_on_store(settings, act)
     click.echo("Cancelled.")
 
 
+async def _decide(store: Store, write: StoredWrite, move: WriteMove) -> None:
+    await store.writes.move(write.id, move, now=SystemClock().now())
+    await store.events.unpark(f"write/{write.id}", account_id=write.account_id)
+
+
 def _made(write: StoredWrite, made_id: str) -> Post | Message:
-    """What the step returns to its handler: a post, or a message."""
+    """Return the post or message that the write's step returns to its handler."""
     if write.operation in MESSAGE_OPERATIONS:
         return Message(id=made_id, conversation_id="", text=write.text, sender_id=write.account_id)
     return Post(id=made_id, text=write.text, author_id=write.account_id)
@@ -213,9 +206,3 @@ def _as_dict(write: StoredWrite) -> dict[str, Any]:
         "next_read_at": write.next_read_at,
         "reads": write.reads,
     }
-
-
-def _now() -> datetime:
-    from botkit.system import SystemClock
-
-    return SystemClock().now()
