@@ -1,4 +1,4 @@
-"""`botkit setup --app-only`: the app's own bearer token, fetched, proven by a read, kept sealed.
+"""`botkit setup --app-only`: fetch the app's bearer token, prove it by a read, store it sealed.
 
 Source: X API docs, "Application-only authentication"; docs/explanation/requirements.md, C15.
 """
@@ -42,17 +42,17 @@ __all__ = ["AppOnly", "check_app_only", "set_up_app_only"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AppOnly:
-    """What came of it. `row` is None for a bearer token of the settings, which is not stored."""
+    """The result. `row` is None if the settings hold the bearer token: then it is not stored."""
 
     app: str
     row: CredentialRow | None
 
 
 def check_app_only(settings: Settings, app: str) -> None:
-    """Check that there is something to make a bearer token of.
+    """Check that the settings hold a bearer token, or the keys to fetch one with.
 
     Raises:
-        ConfigError: There is not; nothing was sent.
+        ConfigError: They hold neither; nothing was sent.
     """
     if not keys_of(settings.app_named(app)).can_act_as_app:
         raise ConfigError(
@@ -71,12 +71,12 @@ async def set_up_app_only(
     tell: Callable[[str], None],
     transport: Transport | None = None,
 ) -> AppOnly:
-    """Fetch, prove and keep an app's bearer token, and run the bot's `Authorized` handlers.
+    """Fetch, prove and store an app's bearer token, and run the bot's `Authorized` handlers.
 
-    Fetching gives the same token until it is invalidated, so that it harms no other process.
+    X returns the same token until it is invalidated, so fetching it harms no other process.
 
     Raises:
-        InvalidClient: X does not accept key and secret, or not the token made of them.
+        InvalidClient: X refuses key and secret, or the bearer token.
         XError: X could not be asked.
         StateError: The token could not be stored.
     """
@@ -92,7 +92,7 @@ async def set_up_app_only(
             raise StoreUnavailable("The bearer token works, and could not be stored.")
         tell(f"app {app!r}: bearer token fetched, proven by a read, kept sealed")
         if bot is not None and bot.plan.handles(Authorized):
-            # Nobody's account: the credential is the app's own.
+            # The credential belongs to the app, so there is no account behind it.
             nobody = Account(id="", username="", name=app, app=app)
             policy = WritePolicy(settings.run.write_policy)
             for handler, outcome in await run_authorized(bot.plan, x, nobody, row, policy=policy):
@@ -101,7 +101,7 @@ async def set_up_app_only(
 
 
 async def _prove(x: X, app: str, keys: AppKeys) -> None:
-    """One read that only the app itself may do, and that costs nothing."""
+    """Read the app's usage: only an app may do that, and it costs nothing."""
     around = x.keeper.around
     limiter = Limiter(clock=around.clock, entropy=around.entropy)
     try:

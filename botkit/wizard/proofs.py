@@ -1,4 +1,4 @@
-"""What can be proven right after a login: access for what the bot may, and the stream's keys."""
+"""Prove, right after a login, that the account may act and that the stream can be used."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ __all__ = ["Proof", "prove_access", "prove_stream"]
 
 
 class Proof(Struct, frozen=True, kw_only=True):
-    """One thing that was checked: fine, wrong, or could not be told; with the cure."""
+    """The result of one check.
+
+    `state` is "fine", "wrong" or "could not be told"; `detail` has the reason.
+    """
 
     what: str
     state: str
@@ -29,12 +32,12 @@ class Proof(Struct, frozen=True, kw_only=True):
 
     @property
     def fine(self) -> bool:
-        """Whether it is as it must be."""
+        """True if the check found no fault."""
         return self.state == "fine"
 
 
 async def prove_access(sender: Sender, account: Account, may: Iterable[str]) -> Proof:
-    """Whether the account's credentials allow everything that the bot may do."""
+    """Check that the account's credentials allow everything in `may`."""
     denials = await denials_of(sender, account.id, may)
     if not denials:
         return Proof(what="access", state="fine")
@@ -46,7 +49,10 @@ async def prove_access(sender: Sender, account: Account, may: Iterable[str]) -> 
 async def prove_stream(
     sender: Sender, account: Account, kinds: Sequence[str], *, prefix: str
 ) -> Proof:
-    """Whether the activity stream can be used: create with the login, list with the bearer."""
+    """Check that the activity stream can be used.
+
+    Subscriptions are created with the account's login and listed with the app's bearer token.
+    """
     try:
         prepared = await Subscriptions(sender, prefix=prefix).prepare(account, kinds)
     except ConfigError as wrong:

@@ -1,7 +1,7 @@
-"""The one-time authorization, from the settings to the proof: what `botkit setup` does.
+"""The authorization of an account, from the settings to the proof, for `botkit setup`.
 
-Everything that can fail without a browser fails before one opens. Words go to the teller, the
-address to whoever shows it.
+Everything that can fail without a browser is checked before one opens. Messages go to the caller's
+`tell`, X's address to its `show`.
 """
 
 from __future__ import annotations
@@ -41,15 +41,18 @@ __all__ = ["SetUp", "SetupOptions", "check_settings", "set_up", "set_up_from_pai
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SetupOptions:
-    """What the operator asked for.
+    """The operator's choices for one login.
 
     Attributes:
-        account: Who must consent, "" for whoever does.
-        confirmed: Another account than the stored one is wanted on purpose.
-        paste: Asks for the redirect address; None to listen on the loopback address.
-        ask_bearer: Asks for the app's bearer token, "" to go on without; None not to ask.
+        app: The app's name in the settings.
+        account: The account that must consent, by name or id; "" for any.
+        confirmed: True if another account than the stored one may log in.
+        timeout_s: The time that the person has, in seconds.
+        paste: Asks the person for the redirect address; None to listen on the loopback address.
+        ask_bearer: Asks the person for the app's bearer token and returns "" to go on without
+            one; None not to ask.
         way: `oauth2`, `oauth1` (OAuth 1.0a with a callback) or `pin` (OAuth 1.0a, by PIN).
-        ask_pin: Asks for the PIN that X shows; for `pin`.
+        ask_pin: Asks the person for the PIN that X shows; for `pin`.
     """
 
     app: str = "default"
@@ -64,22 +67,22 @@ class SetupOptions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SetUp:
-    """What came of it. `complete` when the account may do everything the bot may."""
+    """The login that was stored, and the proofs of its access."""
 
     login: Login
     proofs: tuple[Proof, ...]
 
     @property
     def complete(self) -> bool:
-        """Whether nothing that the bot needs is missing."""
+        """True if the account may do everything that the bot may."""
         return not self.login.missing and self.proofs[0].fine
 
 
 def check_settings(settings: Settings, asked: SetupOptions) -> list[str]:
-    """Check what the login needs, before a store or a network; gives warnings.
+    """Check the settings that the login needs, without store or network, and return warnings.
 
     Raises:
-        ConfigError: With everything that is missing or wrong.
+        ConfigError: A setting is missing or wrong; the error names all of them.
     """
     app = settings.app_named(asked.app)
     listens = asked.paste is None
@@ -99,12 +102,12 @@ async def set_up(
     tell: Callable[[str], None],
     transport: Transport | None = None,
 ) -> SetUp:
-    """Authorize an account and prove it.
+    """Authorize an account, store its login, and prove its access.
 
     Raises:
-        ConfigError: The port is taken; nothing was shown.
-        VaultKeyError: The key is the wrong one, or gone.
-        AuthError: The login ended without one; nothing was stored.
+        ConfigError: The callback port is taken; no address was shown.
+        VaultKeyError: The vault key is missing, or is not the key of this store.
+        AuthError: The person or X refused the login, or it timed out; nothing was stored.
     """
     app = settings.app_named(asked.app)
     vault = await open_the_vault(settings, store)
@@ -147,11 +150,11 @@ async def set_up_from_pair(
     tell: Callable[[str], None],
     transport: Transport | None = None,
 ) -> SetUp:
-    """Prove an access token and secret from X's console and take them over.
+    """Ask X whose access token and secret from its console are, then store them.
 
     Raises:
-        VaultKeyError: The key is the wrong one, or gone.
-        AuthError: X does not take them, or they are another account's; nothing was stored.
+        VaultKeyError: The vault key is missing, or is not the key of this store.
+        AuthError: X refuses the pair, or it belongs to another account; nothing was stored.
         XError: X could not be asked; nothing was stored.
     """
     check_signing_app(keys_of(settings.app_named(asked.app)), None, name=asked.app, listens=False)
@@ -178,7 +181,7 @@ async def _log_in(
     asked: SetupOptions,
     tell: Callable[[str], None],
 ) -> Login:
-    """Say what happens next and meet the person in the way that was asked for."""
+    """Announce the login, and run it in the way that the operator chose."""
     what = f"asking for {' '.join(wish.scopes)}" if wish.scopes else "by OAuth 1.0a"
     if asked.way == "pin" and asked.ask_pin is not None:
         tell("by OAuth 1.0a with a PIN; open the address in any browser")
@@ -192,7 +195,7 @@ async def _log_in(
 
 
 class _Flow:
-    """What happens from the stored login on."""
+    """The steps of a setup that follow once the login is stored."""
 
     def __init__(self, settings: Settings, plan: Plan, x: X, tell: Callable[[str], None]) -> None:
         self._settings = settings
@@ -201,7 +204,7 @@ class _Flow:
         self._tell = tell
 
     async def finished(self, login: Login) -> tuple[tuple[str, str], ...]:
-        """Say who it is and run the bot's `Authorized` handlers; gives the facts for the page."""
+        """Report the login, run the `Authorized` handlers, and return the facts for the page."""
         account = login.account
         self._tell(f"@{account.username} (id {account.id}) authorized, {_tokens(login.row)}")
         facts = [("Account", f"@{account.username}"), _granted(login)]
@@ -216,7 +219,10 @@ class _Flow:
         return tuple(facts)
 
     async def _handle(self, login: Login) -> list[tuple[str, str]]:
-        """Run the bot's handlers; login and event are stored, whatever becomes of them."""
+        """Run the bot's handlers, and return the outcome of each.
+
+        If the store fails meanwhile, login and event stay stored, and `botkit run` goes on.
+        """
         try:
             return await run_authorized(
                 self._plan,
@@ -229,7 +235,7 @@ class _Flow:
             return [("Authorized handlers", f"left to botkit run, not run to their end: {error}")]
 
     async def prove(self, login: Login) -> tuple[Proof, ...]:
-        """Access for what the bot may, and the stream's credentials if there are any."""
+        """Prove the account's access, and the stream if the app has a bearer token."""
         account = login.account
         proofs = [await prove_access(self._x.sender, account, self._plan.may)]
         held = await self._x.sender.kinds(account.id)
@@ -250,7 +256,10 @@ class _Flow:
 async def _take_bearer(
     settings: Settings, rows: LoginRows, asked: SetupOptions, tell: Callable[[str], None]
 ) -> bool:
-    """Ask for what the activity stream needs beside the login, if nothing has it yet."""
+    """Ask for the bearer token that the activity stream needs, unless the app has one already.
+
+    Return True if a token was given and stored.
+    """
     keys = keys_of(settings.app_named(asked.app))
     if asked.ask_bearer is None or keys.can_act_as_app:
         return False
@@ -269,7 +278,7 @@ async def _take_bearer(
 
 
 async def _warn_of_moving(store: Store, wish: LoginWish, tell: Callable[[str], None]) -> None:
-    """An account acts through one app: the one of its last login."""
+    """Warn if the account will act through another app: it acts through its last login's."""
     account = await store.accounts.get(wish.account) if wish.account else None
     if account is not None and account.app != wish.app:
         tell(
@@ -279,7 +288,7 @@ async def _warn_of_moving(store: Store, wish: LoginWish, tell: Callable[[str], N
 
 
 async def _warn_of_replacing(store: Store, wish: LoginWish, tell: Callable[[str], None]) -> None:
-    """X keeps one grant for an app and an account: a new one ends the one before."""
+    """Warn of each login that a new one ends: X keeps one grant for an app and an account."""
     for account in await store.accounts.listing():
         wanted = wish.account.removeprefix("@").casefold()
         names = {account.id, account.username.casefold(), account.alias.casefold()}
@@ -295,7 +304,7 @@ async def _warn_of_replacing(store: Store, wish: LoginWish, tell: Callable[[str]
 
 
 def _granted(login: Login) -> tuple[str, str]:
-    """What the login allows, as a fact for the page."""
+    """Return the scopes or the access level of the login, as a fact for the page."""
     if login.row.kind is CredentialKind.OAUTH1:
         return "Access level", login.row.level or "not told by X"
     return "Scopes", " ".join(login.scopes)
