@@ -1,7 +1,7 @@
-"""The vault key as text, and the file that holds it, closed to everybody else.
+"""Read, make and rotate the vault key in a file that only its owner may read.
 
-One line is the key; of two, the first is the key and the second the one before, while a rotation
-is under way. Source: docs/explanation/requirements.md, S4.
+The first line is the key. A second line is the previous key; it is there while a rotation is under
+way. Source: docs/explanation/requirements.md, S4.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ __all__ = [
 
 _OTHERS = 0o077
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
-"""Opening a pipe that lies there must not hang."""
+"""Keeps an open from blocking if the path is a pipe."""
 _STORE_ID = re.compile(r"[0-9a-f]{32}")
 _HEX = re.compile(r"[0-9a-fA-F]{64}")
 _MAX_FILE_BYTES = 1024
 
 
 def key_path(store_id: str) -> Path:
-    """Where the key of that store lies: `<user config dir>/botkit/keys/<store id>.key`."""
+    """Return the path of a store's key: `<user config dir>/botkit/keys/<store id>.key`."""
     if not _STORE_ID.fullmatch(store_id):
         raise VaultKeyError("The store's id is not one that botkit made.")
     from platformdirs import user_config_path
@@ -50,12 +50,12 @@ def key_path(store_id: str) -> Path:
 
 
 def parse_key(text: str, *, origin: str) -> bytes:
-    """A key from its text: 32 bytes as 64 hex digits or as base64 (either alphabet).
+    """Return the key that a text holds: 32 bytes as 64 hex digits or as base64 (either alphabet).
 
-    A byte order mark, line ends, spaces and a pair of quotes around it are taken off.
+    A byte order mark, line ends, spaces and a pair of quotes around it are ignored.
 
     Raises:
-        VaultKeyError: It is something else; names where it came from, never what it was.
+        VaultKeyError: The text is no key. The error names its origin, never the text.
     """
     trimmed = text.strip("\ufeff \t\r\n")
     if len(trimmed) > 1 and trimmed[0] == trimmed[-1] and trimmed[0] in "'\"":
@@ -79,15 +79,16 @@ def parse_key(text: str, *, origin: str) -> bytes:
 
 
 def new_key_text() -> str:
-    """A new key, as the text that `parse_key` takes."""
+    """Return a new random key, as text for `parse_key`."""
     return base64.urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 
 def read_keys(path: Path) -> list[bytes]:
-    """The key in that file, and the one before if it is there; empty when there is no such file.
+    """Return the key in the file, then the previous one if there is one; [] without a file.
 
     Raises:
-        VaultKeyError: Others may read or replace it, it is no regular file of ours, or no key.
+        VaultKeyError: Other users may read the file, it belongs to another user, it is no regular
+            file, or it holds no key.
     """
     lines = _read_lines(path)
     if lines is None:
@@ -96,13 +97,13 @@ def read_keys(path: Path) -> list[bytes]:
 
 
 def rotate_key(path: Path) -> bool:
-    """Put a new key before the one in that file; False when there are two already.
+    """Put a new key before the one in the file. Return False if the file has two keys already.
 
-    The file is replaced whole. Processes that run know the old key, which stays until
-    `retire_previous`.
+    The file is replaced atomically. The old key stays until `retire_previous`, because running
+    processes seal with it.
 
     Raises:
-        VaultKeyError: There is no key to rotate, or it cannot be written.
+        VaultKeyError: There is no key to rotate, or the file cannot be written.
     """
     lines = _read_lines(path)
     if not lines:
@@ -115,21 +116,21 @@ def rotate_key(path: Path) -> bool:
 
 
 def retire_previous(path: Path) -> None:
-    """Leave only the newest key: nothing is sealed with the one before any more."""
+    """Remove the previous key from the file. Call it once nothing is sealed with that key."""
     lines = _read_lines(path)
     if lines and len(lines) > 1:
         _replace(path, lines[:1])
 
 
 def building_path(path: Path) -> Path:
-    """The file that is there while the key at that path is replaced."""
+    """Return the path of the file that exists while the key at `path` is replaced."""
     return path.with_name(f"{path.name}.new")
 
 
 def _replace(path: Path, lines: list[str]) -> None:
     building = building_path(path)
     try:
-        # Two rotations at a time would each drop the other's key: the second finds the name taken.
+        # Two rotations at a time would each drop the other's key; O_EXCL makes the second fail.
         descriptor = os.open(building, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINKS, 0o600)
     except FileExistsError as fault:
         raise VaultKeyError(
@@ -172,10 +173,10 @@ def _read_lines(path: Path) -> list[str] | None:
 
 
 def make_key(path: Path) -> None:
-    """Make a new key there, mode 0600 in a folder 0700, synced.
+    """Write a new key to the path, with mode 0600 in a folder of mode 0700, and sync it.
 
     Raises:
-        VaultKeyError: There is a key already, or it cannot be written.
+        VaultKeyError: There is a key already, or the file cannot be written.
     """
     text = f"{new_key_text()}\n".encode()
     try:
@@ -191,13 +192,13 @@ def make_key(path: Path) -> None:
         raise _unwritable(path, fault) from fault
     try:
         with os.fdopen(descriptor, "wb") as file:
-            path.chmod(0o600)  # a umask may have taken rights from ourselves
+            path.chmod(0o600)  # the umask may have removed rights of the owner
             file.write(text)
             file.flush()
             os.fsync(descriptor)
         sync_folder(path.parent)
     except OSError as fault:
-        path.unlink(missing_ok=True)  # half a key is none
+        path.unlink(missing_ok=True)  # leave no partial key
         raise _unwritable(path, fault) from fault
 
 
@@ -211,7 +212,7 @@ def _unwritable(path: Path, fault: OSError) -> VaultKeyError:
 def _refuse_rights(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise VaultKeyError(f"The key file {path} is not a regular file.")
-    if os.name == "nt":  # pragma: no cover - access lists there, and authors only
+    if os.name == "nt":  # pragma: no cover - Windows has access lists, and runs no bots
         return
     if found.st_uid != os.geteuid():
         raise VaultKeyError(

@@ -1,7 +1,8 @@
-"""Where the vault key is: in the settings, in a file, or in the system's keyring.
+"""Find the vault key: in the settings, in a file, or in the system's keyring.
 
-The file lies outside the store, or beside it where that was asked for. A key is made on request
-only, never by `run`: a bot that cannot find its key must say so, not start anew.
+The file lies outside the folder of the store, or beside the store if the operator asked for that.
+A key is made on request only, never by `run`: a bot that cannot find its key must report that, not
+make another one.
 Source: docs/explanation/requirements.md, S4.
 """
 
@@ -55,35 +56,35 @@ class _Settings(Protocol):
 
 
 class KeyPlace(Protocol):
-    """A place that botkit keeps a key in. Its calls block: the loop asks from a thread.
+    """A place that holds the vault key. Its methods block, so async code calls them in a thread.
 
-    Each of them raises `VaultKeyError` when the place cannot be used; nothing was changed then.
+    Each method raises `VaultKeyError` if the place cannot be used, and changes nothing then.
     """
 
     @property
     def name(self) -> str:
-        """Where that is, for a person."""
+        """The place in words, for a person."""
         ...
 
     def read(self) -> list[bytes]:
-        """The key, and the one before if it is still needed; empty when there is none."""
+        """Return the key, then the previous one if it is still needed; [] without a key."""
         ...
 
     def make(self) -> None:
-        """Make a new key where there is none."""
+        """Make a key. There must be none yet."""
         ...
 
     def rotate(self) -> bool:
-        """Put a new key before the one that is there; False when there are two already."""
+        """Put a new key before the present one. Return False if there are two keys already."""
         ...
 
     def retire_previous(self) -> None:
-        """Leave only the newest key."""
+        """Remove the previous key."""
         ...
 
 
 class FilePlace:
-    """A file of this user's, closed to everybody else."""
+    """A key file that only this user may read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -111,12 +112,13 @@ class FilePlace:
 
 
 def key_place(settings: _Settings, *, store_id: str, beside_store: bool = False) -> KeyPlace:
-    """Where the key of that store is kept when the settings do not give it.
+    """Return the place of a store's key, for settings that do not hold the key themselves.
 
-    A file beside the store counts where there is none outside, or with `beside_store`.
+    It is the file beside the store with `beside_store`, or if only that file exists.
 
     Raises:
-        ConfigError: The keyring is wanted and not installed, or two places are asked for.
+        ConfigError: The package for the keyring is not installed, or the settings and
+            `beside_store` ask for two places.
     """
     beside = _beside(settings.store_url)
     if settings.store.key_from == "keyring":
@@ -137,13 +139,13 @@ def key_place(settings: _Settings, *, store_id: str, beside_store: bool = False)
 
 
 def key_beside_store(settings: _Settings) -> Path | None:
-    """The key file that lies beside the store; None when there is none."""
+    """Return the path of the key file beside the store; None if there is no such file."""
     beside = _beside(settings.store_url)
     return beside if beside is not None and os.path.lexists(beside) else None
 
 
 def warning_of_key(settings: _Settings) -> str:
-    """What is said at each start while a key lies beside the store; "" when none does."""
+    """Return the warning for each start while a key lies beside the store; "" without one."""
     path = key_beside_store(settings)
     if path is None:
         return ""
@@ -154,13 +156,13 @@ def warning_of_key(settings: _Settings) -> str:
 
 
 def find_key(settings: _Settings, *, store_id: str = "") -> bytes | None:
-    """The key from the settings (`BOTKIT_STORE__KEY` or its `_FILE`), else from its place.
+    """Return the key from the settings (`BOTKIT_STORE__KEY` or its `_FILE`), else from its place.
 
-    None when there is neither; nothing is made.
+    Return None if there is neither; no key is made.
 
     Raises:
-        ConfigError: The keyring is wanted and not installed.
-        VaultKeyError: The text is no key, or others may read the key file, or the keyring is
+        ConfigError: The package for the keyring is not installed.
+        VaultKeyError: The text is no key, other users may read the key file, or the keyring is
             locked or missing.
     """
     if settings.store.key is not None:
@@ -170,10 +172,10 @@ def find_key(settings: _Settings, *, store_id: str = "") -> bytes | None:
 
 
 def find_previous_key(settings: _Settings, *, store_id: str = "") -> bytes | None:
-    """The key before the last rotation.
+    """Return the key from before the last rotation, or None.
 
-    From the settings (`BOTKIT_STORE__PREVIOUS_KEY` or its `_FILE`); else from the key's place, if
-    the key comes from there too.
+    It comes from the settings (`BOTKIT_STORE__PREVIOUS_KEY` or its `_FILE`), or from the place of
+    the key if the settings hold neither key.
     """
     if settings.store.previous_key is not None:
         return parse_key(

@@ -1,8 +1,9 @@
-"""The vault key in the system's keyring, by the package `keyring` (the extra of that name).
+"""Keep the vault key in the system's keyring, through the package `keyring` (an extra).
 
-Two entries of the service `botkit`: one named after the store, and while a rotation is under way
-one for the key before. Some keyrings replace an entry by removing it first, so the old key is
-written down once more before the new one takes its place, and is read when that one is missing.
+The service `botkit` has one entry for each store, and a second one for the previous key while a
+rotation is under way. Some keyrings replace an entry by removing it first. So the old key is
+copied to the second entry before the first is replaced, and is read from there if the first is
+gone.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _CURE = (
 
 
 class _Backend(Protocol):
-    """What is asked of the package: its module has these functions."""
+    """The functions of the package `keyring` that are used here."""
 
     def get_password(self, service_name: str, username: str) -> str | None: ...
     def set_password(self, service_name: str, username: str, password: str) -> None: ...
@@ -37,7 +38,7 @@ class _Backend(Protocol):
 
 
 class KeyringPlace:
-    """The entries of one store. `turn` is a path that two rotations cannot both take."""
+    """The entries of one store. `turn` names the lock file of changes: one at a time."""
 
     def __init__(self, store_id: str, *, turn: Path) -> None:
         self._entry = store_id
@@ -47,7 +48,7 @@ class KeyringPlace:
 
     @property
     def name(self) -> str:
-        """The keyring's own name, and the entry in it."""
+        """The keyring's class, and the name of the entry in it."""
         import keyring
 
         kind = type(keyring.get_keyring())
@@ -56,7 +57,7 @@ class KeyringPlace:
     def read(self) -> list[bytes]:
         """See `KeyPlace`."""
         texts = [text for text in (self._get(self._entry), self._get(self._previous)) if text]
-        # The same twice: a rotation was cut off before its new key was there.
+        # Both entries are equal if a rotation was cut off before it stored the new key.
         return [parse_key(text, origin="The keyring") for text in dict.fromkeys(texts)]
 
     def make(self) -> None:
@@ -97,7 +98,7 @@ class KeyringPlace:
 
     @contextlib.contextmanager
     def _alone(self) -> Generator[None]:
-        """Two that change the key at a time would each drop the other's."""
+        """Hold the lock file inside the block: two changes at a time would lose a key."""
         building = building_path(self._turn)
         try:
             make_folders(building.parent)
@@ -129,7 +130,7 @@ def _load() -> _Backend:
 
 @contextlib.contextmanager
 def _explained() -> Generator[None]:
-    """Whatever a keyring raises is one sentence with the cure: they are many, and differ."""
+    """Turn an error of a keyring, each of which has its own kinds, into a VaultKeyError."""
     from keyring.errors import KeyringLocked, NoKeyringError
 
     try:

@@ -1,7 +1,8 @@
-"""Sealed with a passphrase, for the way from one machine to another.
+"""Seal a login with a passphrase, to move it from one machine to another.
 
-Text of two lines: what it is, and base64 of salt, nonce and AES-256-GCM of the content; the key
-comes from the passphrase by scrypt. Source: RFC 7914 (scrypt), NIST SP 800-38D.
+A parcel is text of two lines: a title, and base64 of salt, nonce and the content sealed with
+AES-256-GCM. The key is derived from the passphrase by scrypt.
+Source: RFC 7914 (scrypt), NIST SP 800-38D.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ _TITLE = "botkit-login-1"
 _SALT_BYTES = 16
 _NONCE_BYTES = 12
 _COST = 2**16
-"""64 MiB and about a fifth of a second for each guess."""
+"""scrypt's cost: 64 MiB and about a fifth of a second for each guess of a passphrase."""
 _BLOCK = 8
 _KEY_BYTES = 32
 
 
 def seal_parcel(content: bytes, passphrase: str) -> str:
-    """The content as text that only the passphrase opens. Blocks while the key is derived.
+    """Return the content as text that only the passphrase opens. Blocks to derive the key.
 
     Raises:
         ConfigError: The passphrase is too short.
@@ -40,10 +41,10 @@ def seal_parcel(content: bytes, passphrase: str) -> str:
 
 
 def open_parcel(text: str, passphrase: str) -> bytes:
-    """The content. Blocks while the key is derived.
+    """Return the content of a parcel. Blocks to derive the key.
 
     Raises:
-        ConfigError: It is no parcel, was damaged, or the passphrase is another one.
+        ConfigError: The text is no parcel or is damaged, or the passphrase is wrong.
     """
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM

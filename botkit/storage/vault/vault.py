@@ -1,11 +1,12 @@
-"""Tokens sealed with AES-256-GCM, bound to the one row that they belong to.
+"""Seal tokens with AES-256-GCM, each bound to the one row that it belongs to.
 
-A sealed record: `BKV1`, 4 bytes that name the key, 12 bytes nonce, ciphertext with its tag.
-The header, the deployment and the row (account, app, kind, generation) are associated data, so a
-record that was moved, swapped or copied to another store does not open. The text is padded to
-half kilobytes: a new token never needs more room than the old one, which is what an intent
-reserves. A record with a refresh token is `BKV2` and has two such boxes, so that who only needs
-the access token leaves the other one shut; 4 bytes before them say how long the first one is.
+A sealed record is `BKV1`, 4 bytes that name the key, a nonce of 12 bytes, and the ciphertext with
+its tag. The header, the deployment and the row (account, app, kind, generation) are associated
+data, so a record that was moved, swapped or copied to another store does not open. The plaintext
+is padded to multiples of half a kilobyte, so that a new token never needs more room than the
+intent of its refresh has reserved. A record with a refresh token is `BKV2`: 4 bytes for the length
+of the first box, then two boxes of nonce and ciphertext. The refresh token is in the second box,
+which stays sealed for readers that need the access token only.
 Source: NIST SP 800-38D (96-bit random nonces); docs/explanation/requirements.md, S4 and S10.
 """
 
@@ -34,7 +35,7 @@ __all__ = ["KEY_BYTES", "Vault", "open_vault"]
 
 KEY_BYTES = 32
 _REFRESHING = frozenset({"refresh_token", "spent"})
-"""What stands in the second box: nobody needs it but the keeper of the logins."""
+"""The secrets in the second box: only a refresh, a revocation and an export need them."""
 _SECOND = "/refresh"
 _LENGTH_BYTES = 4
 _NONCE_BYTES = 12
@@ -51,7 +52,8 @@ _CURE = (
 class Vault:
     """Seals and opens the tokens of one deployment.
 
-    `previous` is the key before a rotation: it opens what it sealed, new records take `key`.
+    New records are sealed with `key`. `previous`, the key from before a rotation, opens the
+    records that were sealed with it.
     """
 
     def __init__(self, key: bytes, *, deployment: str, previous: bytes | None = None) -> None:
@@ -76,7 +78,7 @@ class Vault:
         kind: CredentialKind | str,
         gen: int,
     ) -> bytes:
-        """The secrets as bytes that only this deployment's key opens, for this row only."""
+        """Return the secrets as bytes that only this deployment's key opens, for this row only."""
         place = (account_id, app, str(kind), gen)
         second = {name: secrets[name] for name in secrets.keys() & _REFRESHING}
         if not second:
@@ -92,11 +94,11 @@ class Vault:
     def open(
         self, sealed: bytes, *, account_id: str, app: str, kind: CredentialKind | str, gen: int
     ) -> dict[str, Secret]:
-        """What was sealed for this row.
+        """Return the secrets that were sealed for this row.
 
         Raises:
-            VaultKeyError: It was sealed with a key that we do not have.
-            Corrupt: It was damaged, cut, or belongs to another row or deployment.
+            VaultKeyError: The record was sealed with a key that this vault does not have.
+            Corrupt: The record is damaged or cut, or belongs to another row or deployment.
         """
         header, boxes = _boxes_of(sealed, account_id, app, kind)
         secrets: dict[str, Secret] = {}
@@ -107,28 +109,28 @@ class Vault:
     def open_access(
         self, sealed: bytes, *, account_id: str, app: str, kind: CredentialKind | str, gen: int
     ) -> dict[str, Secret]:
-        """What was sealed for this row, without what is needed to refresh it, which stays shut.
+        """Return the secrets of this row but for those of a refresh, whose box stays sealed.
 
-        Raises as `open`.
+        It raises the errors of `open`.
         """
         header, boxes = _boxes_of(sealed, account_id, app, kind)
         secrets = self._opened(boxes[0], header, account_id, app, str(kind), gen)
         return {name: secrets[name] for name in secrets.keys() - _REFRESHING}
 
     def learn(self, key: bytes, *, previous: bytes | None = None) -> None:
-        """The key was rotated while we run: seal with this one from now on."""
+        """Seal with this key from now on: it was rotated while this process runs."""
         self._ciphers |= {_name_of(each): _cipher(each) for each in (previous, key) if each}
         self._signers |= {_name_of(each): _signer(each) for each in (previous, key) if each}
         self._current = _name_of(key)
 
     def sign(self, message: bytes, /, *, purpose: str) -> bytes:
-        """A tag of 32 bytes that only this deployment's key makes, for this purpose only."""
+        """Return a tag of 32 bytes that only this deployment's key makes, for one purpose."""
         return self._tag(self._signers[self._current], message, purpose)
 
     def verify(self, message: bytes, tag: bytes, /, *, purpose: str) -> bool:
-        """Whether the tag is one of `sign`, by any key that we have; in constant time."""
+        """Return True if `sign` made the tag with one of the vault's keys, in constant time."""
         tags = [self._tag(signer, message, purpose) for signer in self._signers.values()]
-        return any([hmac.compare_digest(tag, each) for each in tags])  # noqa: C419 - all of them
+        return any([hmac.compare_digest(tag, each) for each in tags])  # noqa: C419 - compare with every key
 
     def _tag(self, signer: bytes, message: bytes, purpose: str) -> bytes:
         parts = (self._deployment, purpose.encode(), message)
@@ -136,7 +138,7 @@ class Vault:
         return hmac.digest(signer, bound, "sha256")
 
     def is_current(self, sealed: bytes) -> bool:
-        """Whether it was sealed with the newest key; if not, seal it again when convenient."""
+        """Return True if the record was sealed with the newest key; if not, seal it again soon."""
         return bytes(sealed[4:HEADER_BYTES]) == self._current
 
     def _shut(
@@ -191,7 +193,7 @@ class _SealedRows(Protocol):
 
 
 class VaultStore(Protocol):
-    """What `open_vault` asks of a store."""
+    """The part of a store that `open_vault` uses."""
 
     @property
     def store_id(self) -> str: ...
@@ -206,12 +208,13 @@ class VaultStore(Protocol):
 async def open_vault(
     store: VaultStore, key: bytes | None, *, previous: bytes | None = None
 ) -> Vault:
-    """The store's vault, after the key was proven to be the store's.
+    """Return the store's vault, after a check that the key is the store's.
 
-    A store without a proof takes this key as its own. Nothing else is written.
+    The store holds a sealed record for that check. A new store has none yet: its first key seals
+    one. A record of the previous key is sealed again; nothing else is written.
 
     Raises:
-        VaultKeyError: There is no key, or it is not the one that the store was sealed with.
+        VaultKeyError: There is no key, or the store was sealed with another one.
     """
     check = await store.vault_check()
     if key is None:
@@ -243,7 +246,7 @@ def _no_key(store: VaultStore, *, sealed: bool) -> str:
 
 
 def _boxes_of(sealed: bytes, account_id: str, app: str, kind: object) -> tuple[bytes, list[bytes]]:
-    """The header, and the one box or the two."""
+    """Split a record into its header and its one or two boxes."""
     header, rest = bytes(sealed[:HEADER_BYTES]), bytes(sealed[HEADER_BYTES:])
     boxes: list[bytes] = []
     if header[:4] == MAGIC:
@@ -265,14 +268,14 @@ def _damaged(account_id: str, app: str, kind: object) -> Corrupt:
 
 
 def _name_of(key: bytes) -> bytes:
-    """Four bytes that tell keys apart and say nothing about them."""
+    """Return four bytes that tell keys apart, and from which the key cannot be learnt."""
     if len(key) != KEY_BYTES:
         raise VaultKeyError(f"A vault key has {KEY_BYTES} bytes, this one has {len(key)}.")
     return hashlib.sha256(b"botkit vault key name\0" + key).digest()[:KEY_NAME_BYTES]
 
 
 def _signer(key: bytes) -> bytes:
-    """A key of its own for signing: one key, one use. Source: NIST SP 800-108r1."""
+    """Derive a key for signing, so that each key has one use. Source: NIST SP 800-108r1."""
     return hmac.digest(key, b"botkit vault signing key\0", "sha256")
 
 
