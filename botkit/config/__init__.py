@@ -1,7 +1,8 @@
-"""Settings: the only reader of the environment.
+"""Read the settings. Only this package reads the environment.
 
-`botkit.toml` < environment `BOTKIT_*` < `BOTKIT_*_FILE` and the secrets directory < `--set`.
-Read once, into one frozen object; all faults in one list, before any network.
+From the weakest source to the strongest: `botkit.toml`, environment `BOTKIT_*`, `BOTKIT_*_FILE`
+and the secrets directory, `--set`. They are read once, into one frozen object, before any network
+is used; all faults come in one list.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ _QUIET = {"PYDANTIC_DISABLE_PLUGINS": "__all__", "PYDANTIC_SETTINGS_DEBUG": ""}
 
 
 def surroundings() -> dict[str, str]:
-    """Return the whole environment, for a process that is started."""
+    """Return the whole environment of this process, to start another one with it."""
     return dict(os.environ)
 
 
@@ -67,12 +68,12 @@ def load_settings(
 
     Args:
         config_file: A botkit.toml; by default `BOTKIT_CONFIG`, else botkit.toml in `folder`.
-        overrides: `section.name=value`, from `--set`; the strongest.
-        environ: Instead of the process's environment, for tests.
+        overrides: Texts `section.name=value`, from `--set`; they win over all other sources.
+        environ: Variables to read instead of the process's environment.
         folder: Where to look for botkit.toml; by default the current folder.
 
     Raises:
-        ConfigError: With every fault in `problems`; no value of a secret is in it.
+        ConfigError: A setting is wrong. `problems` lists every fault, never a secret's value.
     """
     names = os.environ if environ is None else environ
     chosen = config_file or (Path(names["BOTKIT_CONFIG"]) if names.get("BOTKIT_CONFIG") else None)
@@ -87,10 +88,10 @@ def load_settings(
 
 
 def _settings(sources: Sequence[PydanticBaseSettingsSource], findings: Findings) -> Settings:
-    """Return what the sources hold together, the strongest last.
+    """Return the settings of all sources, the strongest of which comes last.
 
     Raises:
-        ConfigError: With every fault that was found.
+        ConfigError: A setting is wrong. `problems` lists every fault.
     """
     problems = findings.problems
     if {("app",), ("apps", "default")} <= {path[:-1] for path in findings.origins}:
@@ -123,9 +124,10 @@ def _faults(error: ValidationError, findings: Findings) -> Iterator[str]:
 def _unheard() -> Generator[None]:
     """Keep the values away from pydantic's plug-ins and from the log of pydantic-settings.
 
-    All that is validated passes through each plug-in that is installed, as for telemetry, and
-    `PYDANTIC_SETTINGS_DEBUG` has the raw values logged: here both would be secrets. Models of
-    others keep their plug-ins: pydantic asks at each class that it builds.
+    An installed plug-in, for instance of a telemetry product, sees every value that pydantic
+    validates, and `PYDANTIC_SETTINGS_DEBUG` logs raw values: some of them are secrets here. The
+    plug-ins stay for models of other packages, because pydantic reads the variable for each class
+    that it builds.
     """
     before = {name: os.environ.get(name) for name in _QUIET}
     os.environ.update(_QUIET)

@@ -1,4 +1,4 @@
-"""The names under which an app's settings are found, for messages that say what to set."""
+"""Name the places of an app's settings, for messages that tell what to set."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ def section_of(app: str) -> str:
 
 
 def variables_of(app: str) -> str:
-    """Return the beginning of the app's variables in the environment."""
+    """Return the prefix of the app's environment variables."""
     return "BOTKIT_APP" if app == "default" else f"BOTKIT_APPS__{app.upper()}"

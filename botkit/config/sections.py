@@ -1,4 +1,4 @@
-"""The settings themselves: one frozen class a section, and what is true of each value."""
+"""The settings: one frozen class for each section, with the rules for each value."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SettingPath: TypeAlias = tuple[str, ...]
 
 ENV_PREFIX = "BOTKIT_"
 ENV_DELIMITER = "__"
-"""What stands between section and name in a variable."""
+"""The separator between section and name in a variable."""
 
 _DEFAULT_REDIRECT = "http://127.0.0.1:8765/callback"
 _LOOPBACK_V6 = "::1"
@@ -57,7 +57,7 @@ def _checked_url(url: str) -> str:
 
 
 def _checked_issuer(url: str) -> str:
-    """As an address, but kept to the letter: it is compared, not called."""
+    """Check an address and return it unchanged: an issuer is compared letter by letter."""
     parts = urlsplit(url)
     if parts.scheme not in {"https", "http"} or not parts.hostname:
         raise ValueError("is not an http(s) address")
@@ -75,7 +75,7 @@ def _checked_issuer(url: str) -> str:
 
 
 def _checked_origin(url: str) -> str:
-    """An origin in the letters in which a browser sends it back."""
+    """Check an origin and return it exactly as a browser sends it in `Origin`."""
     url = _checked_url(url)
     parts = urlsplit(url)
     default = {"https": 443, "http": 80}[parts.scheme]
@@ -89,7 +89,7 @@ Issuer = Annotated[str, AfterValidator(_checked_issuer)]
 
 
 class _Section(BaseModel):
-    # Built once, as a part of Settings, and when that is.
+    # pydantic builds it together with Settings, once.
     model_config: ClassVar[ConfigDict] = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
     )
@@ -110,7 +110,7 @@ class XSettings(_Section):
     access_token_url: Url | None = None
     invalidate_url: Url | None = None
     issuer: Issuer | None = None
-    """What a server that is not X says of itself (`iss`); then each redirect must say it."""
+    """The issuer (`iss`) of a server that is not X; each redirect must carry it then."""
     ca_file: Path | None = None
     extra_headers: dict[str, str] = Field(default_factory=dict)
     use_proxy: bool = False
@@ -135,7 +135,7 @@ class BotSettings(_Section):
     """`MODULE:BOT`."""
     account: str | None = None
     source: Literal["auto", "stream", "poll"] = "auto"
-    """`auto`: activity stream and slow poll when the app's bearer is there, else the poll."""
+    """`auto`: activity stream and slow poll if the app has a bearer token, else the poll."""
 
 
 class StoreSettings(_Section):
@@ -149,7 +149,7 @@ class StoreSettings(_Section):
 
 
 class LogSettings(_Section):
-    """What is logged and how; `auto` is readable on a terminal and JSON elsewhere."""
+    """The level and format of the log; `auto` writes text on a terminal and JSON elsewhere."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "text", "json"] = "auto"
@@ -188,9 +188,9 @@ class RunSettings(_Section):
     slots: int = Field(default=128, ge=1, le=10_000)
     """How many handlers run at the same time at most."""
     write_policy: Literal["reconcile", "hold", "resend"] = "reconcile"
-    """What happens to a write whose answer was lost: see the explanation of delivery."""
+    """How a write is settled whose answer was lost: see the explanation of delivery."""
     fallback: bool = True
-    """Whether an account's OAuth 1.0a token goes on where its OAuth 2.0 login has ended."""
+    """Whether an account's OAuth 1.0a token stands in when its OAuth 2.0 login has ended."""
     debuggable: bool = False
     """Whether core files are written and a debugger may attach: both show the secrets."""
     keeper: Literal["auto", "never"] = "auto"
@@ -198,9 +198,9 @@ class RunSettings(_Section):
 
 
 class Settings(BaseSettings):
-    """All settings, frozen. `load_settings` reads them; made directly, nothing is read."""
+    """All settings, frozen. `load_settings` reads them; the constructor reads nothing."""
 
-    # Built when it is first made: `load_settings` keeps plug-ins away then.
+    # pydantic builds it at the first use, for which `load_settings` keeps plug-ins away.
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         frozen=True,
         extra="forbid",
@@ -233,15 +233,15 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Use the arguments alone: `load_settings` brings the sources that read."""
+        """Use the arguments only: `load_settings` passes its own sources."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
     def app_named(self, name: str = "default") -> AppSettings:
-        """The app's settings; an empty one for the default app when nothing is set.
+        """Return the app's settings; empty ones for the default app if none are set.
 
         Raises:
-            ConfigError: There is no such app.
+            ConfigError: The settings have no app of this name.
         """
         if name == "default":
             return self.app or self.apps.get("default") or AppSettings()

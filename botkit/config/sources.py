@@ -1,8 +1,8 @@
-"""The places that settings are read from, as sources of pydantic-settings.
+"""Read settings from file, environment and `--set`, as sources of pydantic-settings.
 
-pydantic-settings nests and merges. Added here: unknown names are refused with the nearest known
-one, `*_FILE` variables, limits on the files that are opened, and one list of all faults.
-The sources are made from the weakest to the strongest, and the faults are listed in that order.
+pydantic-settings nests and merges the values. This module adds `*_FILE` variables, limits on the
+files that are opened, the refusal of unknown names with the nearest known one, and one list of all
+faults. The sources are made from the weakest to the strongest, and the faults come in that order.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = ["Findings", "TomlFile", "Variables", "assignments", "environment"]
 _FILE = "_FILE"
 _SECRETS_DIR = "BOTKIT_SECRETS_DIR"
 _RESERVED = frozenset({"BOTKIT_CONFIG", _SECRETS_DIR})
-"""Variables that say where to read, and are no settings themselves."""
+"""Variables that name places to read from, and are no settings themselves."""
 _SECRETS = frozenset({"client_secret", "api_secret", "bearer_token", "key", "previous_key"})
 _KIB = 1024
 _MAX_TOML_BYTES = 1024 * _KIB
@@ -42,7 +42,7 @@ _MAX_VALUE_BYTES = 64 * _KIB
 
 
 class Findings:
-    """Collects every fault, and the place that each value comes from."""
+    """Collects every fault, and the origin of each value."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
@@ -51,10 +51,11 @@ class Findings:
     def take(
         self, path: SettingPath, value: Any, origin: str, *, unknown: str = ""
     ) -> dict[SettingPath, Any]:
-        """Return the value under its path, or nothing if there is no such setting.
+        """Return the value under its path, or {} if there is no such setting.
 
-        Text loses a BOM, white space and line ends around it. Text that is empty, stands in quotes
-        or holds a line end is a fault. `unknown` replaces `origin` where the name is the fault.
+        A BOM, white space and line ends around a text are removed. It is a fault if the text is
+        empty, is in quotes, or contains a line end. A fault of the name is reported under
+        `unknown` if that is given, every other one under `origin`.
         """
         if not is_setting(path):
             self.refuse_name(unknown or origin, ".".join(path), setting_names())
@@ -72,7 +73,7 @@ class Findings:
         return {path: text}
 
     def take_file(self, path: SettingPath, file: Path, origin: str) -> dict[SettingPath, Any]:
-        """Return the text of the file as the value; nothing after a fault."""
+        """Return the text of the file as the value, or {} after a fault."""
         try:
             return self.take(path, _read(file, _MAX_VALUE_BYTES).decode("utf-8-sig"), origin)
         except _UnusableFileError as fault:
@@ -82,7 +83,7 @@ class Findings:
         return {}
 
     def refuse_name(self, origin: str, wanted: str, known: Sequence[str]) -> None:
-        """Note that there is no such setting, and the nearest one that there is."""
+        """Note that there is no such setting, with the nearest name that exists."""
         import difflib
 
         near = difflib.get_close_matches(wanted or origin, known, n=1, cutoff=0.5)
@@ -120,7 +121,7 @@ class TomlFile(TomlConfigSettingsSource):
 
 
 class Variables(EnvSettingsSource):
-    """Values under the names of environment variables, wherever their texts were read."""
+    """Values under the names of environment variables, read from variables or from files."""
 
     def __init__(self, values: Mapping[SettingPath, str]) -> None:
         self._values = values
@@ -179,8 +180,8 @@ def _secrets_folder(
 ) -> dict[SettingPath, Any]:
     """Return the values of the files in the folder that are named like variables.
 
-    pydantic-settings' own source for a folder skips links that lead out of it, and special files,
-    without a word.
+    The source for folders in pydantic-settings silently skips special files, and links that lead
+    out of the folder.
     """
     try:
         files = sorted(folder.iterdir())
@@ -202,10 +203,10 @@ def _secrets_folder(
 
 
 def _path_of(name: str, apps: Mapping[str, str]) -> SettingPath:
-    """Return the setting that a variable means.
+    """Return the path of the setting that a variable stands for.
 
-    Variables have no case, and the names of apps have: `apps` holds each app of botkit.toml under
-    its name in lower case.
+    The case of a variable does not count, that of an app's name does: `apps` maps the lower-case
+    name of each app of botkit.toml to its name.
     """
     section, *rest = name.removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER)
     if section == "apps" and rest:
@@ -223,7 +224,7 @@ def _variable_names() -> list[str]:
 
 
 class _UnusableFileError(Exception):
-    """A file was not read; the text says why, and follows the name of the file."""
+    """A file was not read. The text has the reason; messages put the file's name before it."""
 
 
 def _read(file: Path, limit: int) -> bytes:
