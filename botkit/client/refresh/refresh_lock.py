@@ -31,7 +31,7 @@ __all__ = ["Held", "LeasedRefreshLock", "RefreshLock", "Tenure", "in_process"]
 
 _WAIT_S = 90.0
 """Longer than a refresh takes whose answer from X comes in the last second."""
-_LOOK_S = (0.05, 0.15)
+_LOOK_S = (0.1, 0.3)
 
 
 class Tenure(Struct, frozen=True, kw_only=True):
