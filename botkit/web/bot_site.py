@@ -16,5 +16,4 @@ BOT_SITE = Site(
     limits=Limits(connections=512, backlog=256),
     taken_hint="Stop that program, or set [http] port to another one.",
     unusable_hint=("Set [http] host to an address of this machine, and port to one that is free."),
-    headers={"Server": "botkit"},
 )

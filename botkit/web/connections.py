@@ -1,42 +1,58 @@
 """HTTP connections with limits on number, time and size; errors show nothing of a request.
 
+A connection has a deadline from its first byte to the last one of its answer. While the server
+waits for the peer, the connection may lose its place to a new one.
 Source: docs/explanation/requirements.md, L7.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import structlog
 from aiohttp import web
 from msgspec import Struct
 
+from botkit.system import SystemClock
+from botkit.web.abuse_log import AbuseLog
 from botkit.web.responses import WebResponse, to_wire
 
-__all__ = ["Connections", "Limits"]
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
-_log = structlog.get_logger(__name__)
+__all__ = ["Connection", "Connections", "Limits"]
 
 _END_OF_HEAD = b"\r\n\r\n"
+_READ_BYTES = 16 * 1024
+_BLANK_LINES = b"\r\n"
+_NO_REQUEST = b"\0" + _END_OF_HEAD
+"""Wherever it stands in a head, the parser refuses it."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
     """The limits of a server's connections and of a request's head.
 
     Attributes:
-        connections: The most open connections; one more closes the oldest silent one.
-        backlog: The most connections that wait in the kernel.
+        connections: The most open connections; one more closes the oldest that waits for its peer.
+        backlog: The most connections that wait in the kernel; asyncio accepts as many in one turn.
+            With half of `connections`, one that speaks at once is heard before newer ones take
+            its place.
         head_timeout_s: The most time for a head to arrive.
+        answer_timeout_s: The most time from the head to the answer, the body included.
+        send_timeout_s: The most time for the peer to take the answer.
         line_bytes: The longest request line.
-        field_bytes: The longest header.
+        head_bytes: The most bytes of a head: its request line and all its headers.
         fields: The most headers.
     """
 
     connections: int
     backlog: int
     head_timeout_s: float = 5.0
+    answer_timeout_s: float = 300.0
+    send_timeout_s: float = 5.0
     line_bytes: int = 8 * 1024
-    field_bytes: int = 16 * 1024
+    head_bytes: int = 16 * 1024
     fields: int = 64
 
 
@@ -44,25 +60,33 @@ class Connections:
     """The open connections of one server.
 
     Args:
+        body_bytes: The most bytes after a head that are read; more are thrown away.
         refused: The answer to bytes that are no proper request.
     """
 
-    def __init__(self, limits: Limits, *, refused: WebResponse) -> None:
+    def __init__(self, limits: Limits, *, body_bytes: int, refused: WebResponse) -> None:
         self.limits = limits
+        self.body_bytes = body_bytes
         self.refused = refused
-        self._open: dict[_Connection, None] = {}
+        self.log = AbuseLog(SystemClock())
+        self.buffer = memoryview(bytearray(_READ_BYTES))
+        """Where each connection receives in its turn, so that none makes the server hold more."""
+        self._open: dict[Connection, None] = {}
 
     def __len__(self) -> int:
         return len(self._open)
 
     def protocol(self, manager: web.Server) -> asyncio.Protocol:
         """Return the protocol of a new connection, whose requests go to `manager`."""
-        return _Connection(self, manager)
+        return Connection(self, manager)
 
-    def admit(self, connection: _Connection) -> bool:
-        """Add a connection, if need be in place of the oldest silent one; False without room."""
+    def admit(self, connection: Connection) -> bool:
+        """Add a connection, if need be in place of the oldest that waits for its peer.
+
+        Return False if there is none.
+        """
         if len(self._open) >= self.limits.connections:
-            oldest = next((other for other in self._open if other.is_silent), None)
+            oldest = next((other for other in self._open if other.waits_for_peer), None)
             if oldest is None:
                 return False
             self.forget(oldest)
@@ -70,7 +94,7 @@ class Connections:
         self._open[connection] = None
         return True
 
-    def forget(self, connection: _Connection) -> None:
+    def forget(self, connection: Connection) -> None:
         """Remove a connection that is closed."""
         self._open.pop(connection, None)
 
@@ -80,13 +104,26 @@ class Connections:
             connection.hang_up()
 
 
-class _Connection(web.RequestHandler):
-    """One connection: its head has a deadline, and malformed requests get a fixed answer.
+class Connection(web.RequestHandler, asyncio.BufferedProtocol):
+    """One connection: it always has a deadline, and malformed requests get a fixed answer.
 
     The bytes of a malformed request stay out of log and answer: they may hold a login's code.
+
+    Attributes:
+        waits_for_peer: Whether the peer must act next: send the head or the body, or take the
+            answer.
     """
 
-    __slots__ = ("_all", "_head_timer", "_tail")
+    __slots__ = (
+        "_all",
+        "_body_left",
+        "_deadline",
+        "_head_left",
+        "_in_head",
+        "_socket",
+        "_tail",
+        "waits_for_peer",
+    )
 
     def __init__(self, connections: Connections, manager: web.Server) -> None:
         limits = connections.limits
@@ -95,47 +132,89 @@ class _Connection(web.RequestHandler):
             loop=asyncio.get_running_loop(),
             access_log=None,  # type: ignore[arg-type]  # aiohttp takes None for no log
             max_line_size=limits.line_bytes,
-            max_field_size=limits.field_bytes,
+            max_field_size=limits.head_bytes,
             max_headers=limits.fields,
             keepalive_timeout=0,
             lingering_time=0,
+            auto_decompress=False,
         )
+        self.waits_for_peer = True
         self._all = connections
-        self._head_timer: asyncio.TimerHandle | None = None
+        self._socket: asyncio.Transport | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._in_head = True
+        self._head_left = limits.head_bytes
+        self._body_left = connections.body_bytes
         self._tail = b""
 
-    @property
-    def is_silent(self) -> bool:
-        """Whether the head is still incomplete."""
-        return self._head_timer is not None
-
     def hang_up(self) -> None:
-        """Close the connection."""
-        if self.transport is not None:
-            self.transport.close()
+        """Close the connection at once, whatever is not sent yet."""
+        if self._socket is not None:
+            self._socket.abort()
+
+    @contextmanager
+    def answering(self) -> Generator[None]:
+        """Mark the time in which the server makes the answer; the peer takes it afterwards."""
+        self.waits_for_peer = False
+        self._set_deadline(self._all.limits.answer_timeout_s)
+        try:
+            yield
+        finally:
+            self.waits_for_peer = True
+            self._set_deadline(self._all.limits.send_timeout_s)
+
+    @contextmanager
+    def reading(self) -> Generator[None]:
+        """Mark the time in which the body is read, while the answer is being made."""
+        self.waits_for_peer = True
+        try:
+            yield
+        finally:
+            self.waits_for_peer = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the deadline of the head; close the connection if there is no room."""
-        admitted = self._all.admit(self)
-        if admitted:
-            timeout_s = self._all.limits.head_timeout_s
-            self._head_timer = self._loop.call_later(timeout_s, self.hang_up)
         super().connection_made(transport)
-        if not admitted:
-            transport.close()
+        self._socket = self.transport
+        if self._all.admit(self):
+            self._set_deadline(self._all.limits.head_timeout_s)
+        else:
+            self.hang_up()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return the place for bytes that have come; asyncio calls `buffer_updated` at once."""
+        del sizehint
+        return self._all.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take the bytes that have come."""
+        self.data_received(bytes(self._all.buffer[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
-        """Pass bytes to the parser; the end of the head stops its deadline."""
-        if self._head_timer is not None:
-            received = self._tail + data
-            if _END_OF_HEAD in received:
-                self._stop_timer()
-            self._tail = received[-(len(_END_OF_HEAD) - 1) :]
-        super().data_received(data)
+        """Pass bytes to the parser, as many of head and body as the limits allow."""
+        if not self._in_head:
+            self._pass_body(data)
+            return
+        if not self._tail:
+            # RFC 9112 section 2.2: blank lines before a request are no part of it.
+            data = data.lstrip(_BLANK_LINES)
+        received = self._tail + data
+        end = received.find(_END_OF_HEAD)
+        self._in_head = end < 0
+        size = len(data) if end < 0 else end + len(_END_OF_HEAD) - len(self._tail)
+        self._tail = received[-(len(_END_OF_HEAD) - 1) :]
+        self._head_left -= size
+        if self._head_left < 0:
+            self._in_head, self._body_left = False, 0
+            super().data_received(_NO_REQUEST)
+        elif size:
+            super().data_received(data[:size])
+            self._pass_body(data[size:])
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Remove the connection."""
-        self._stop_timer()
+        if self._deadline is not None:
+            self._deadline.cancel()
         self._all.forget(self)
         super().connection_lost(exc)
 
@@ -148,12 +227,18 @@ class _Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """Log the kind of error, and return the fixed answer."""
         del message
-        _log.warning("request.refused", status=status, kind=type(exc).__name__)
+        self._all.log.warning("request.refused", status=status, kind=type(exc).__name__)
         if request.writer.output_size > 0:
             raise ConnectionError("an answer is under way already")
         return to_wire(self._all.refused)
 
-    def _stop_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+    def _pass_body(self, data: bytes) -> None:
+        data = data[: self._body_left]
+        self._body_left -= len(data)
+        if data:
+            super().data_received(data)
+
+    def _set_deadline(self, seconds: float) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self._loop.call_later(seconds, self.hang_up)

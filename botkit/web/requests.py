@@ -1,7 +1,7 @@
 """Requests to botkit's HTTP servers, and the checks before a route answers.
 
 No X-Forwarded header is read: the public address is a setting.
-Source: docs/explanation/requirements.md, L3, L4, L6, D2, D3 and W8.
+Source: docs/explanation/requirements.md, L3, L4, L6, D2, D3 and W8; W3C Fetch Metadata.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from botkit.web.pages import Page
 
 if TYPE_CHECKING:
     from aiohttp import web
+
+    from botkit.web.connections import Connection
 
 __all__ = ["BodyLimit", "HostGuard", "WebRequest"]
 
@@ -43,10 +45,11 @@ class WebRequest:
         query: The target after the `?`.
     """
 
-    __slots__ = ("_limit", "_raw", "method", "path", "query")
+    __slots__ = ("_connection", "_limit", "_raw", "method", "path", "query")
 
-    def __init__(self, raw: web.BaseRequest, limit: BodyLimit) -> None:
+    def __init__(self, raw: web.BaseRequest, connection: Connection, limit: BodyLimit) -> None:
         self._raw = raw
+        self._connection = connection
         self._limit = limit
         self.method: str = raw.method
         self.path: str
@@ -68,24 +71,40 @@ class WebRequest:
         return bool(self.headers("Transfer-Encoding")) or length not in {"", "0"}
 
     @property
-    def is_prefetch(self) -> bool:
-        """Whether a browser fetches the page in advance; the person may never open it."""
+    def opens_page(self) -> bool:
+        """Whether a person opens the page with this request.
+
+        A browser also loads addresses in advance, and as images, frames or scripts of other
+        pages. A program that is no browser opens the page.
+        """
         purpose = " ".join(self.header(name) for name in _PURPOSES).lower()
-        return any(word in purpose for word in _PREFETCHES)
+        if any(word in purpose for word in _PREFETCHES):
+            return False
+        mode, target = self.header("Sec-Fetch-Mode"), self.header("Sec-Fetch-Dest")
+        if mode or target:
+            return mode in {"", "navigate"} and target in {"", "document"}
+        # Some browsers send no Sec-Fetch headers to plain http. Each asks for HTML when a page is
+        # opened (Fetch, "fetching": document), and has called itself Mozilla since the nineties.
+        is_browser = self.header("User-Agent").startswith("Mozilla/")
+        accepted = self.header("Accept")
+        return not (is_browser and accepted) or "text/html" in accepted
 
     async def body(self) -> bytes | None:
         """Return the body's bytes; None if it is larger or slower than the route allows.
 
-        A compressed body is decompressed, and the limit counts the decompressed bytes.
+        A body with a content coding is not read, and None, too: nothing is decompressed here.
         """
+        if self.headers("Content-Encoding"):
+            return None
         body = bytearray()
         try:
             async with asyncio.timeout(self._limit.timeout_s):
-                # Counting what arrives needs no trust in what the headers announce.
-                async for chunk in self._raw.content.iter_any():
-                    body += chunk
-                    if len(body) > self._limit.size_bytes:
-                        return None
+                with self._connection.reading():
+                    # Counting what arrives needs no trust in what the headers announce.
+                    async for chunk in self._raw.content.iter_any():
+                        body += chunk
+                        if len(body) > self._limit.size_bytes:
+                            return None
         except (TimeoutError, ConnectionError):
             return None
         return bytes(body)

@@ -46,9 +46,9 @@ def json_response(status: int, value: object) -> WebResponse:
     return WebResponse(status=status, body=msgspec.json.encode(value) + b"\n", headers=headers)
 
 
-def to_wire(answer: WebResponse, more: Mapping[str, str] | None = None) -> web.Response:
-    """Convert an answer for aiohttp, and add headers; the connection closes after it."""
-    headers = {**answer.headers, **(more or {})}
+def to_wire(answer: WebResponse) -> web.Response:
+    """Convert an answer for aiohttp, which would tell its version; the connection then closes."""
+    headers = {**answer.headers, "Server": "botkit"}
     if answer.cookie:
         headers["Set-Cookie"] = answer.cookie
     response = web.Response(status=answer.status, body=answer.body, headers=headers)

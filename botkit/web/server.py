@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from botkit.errors import BotkitError, ConfigError
-from botkit.web.connections import Connections, Limits
+from botkit.web.connections import Connection, Connections, Limits
 from botkit.web.pages import Page
 from botkit.web.requests import BodyLimit, HostGuard, WebRequest
 from botkit.web.responses import Sent, WebResponse, page_response, to_wire
@@ -31,6 +31,7 @@ __all__ = ["Site", "WebRoute", "WebServer"]
 _log = structlog.get_logger(__name__)
 
 _NO_BODY = BodyLimit(size_bytes=0)
+_CHUNKS_BYTES = 1024
 
 
 class WebRoute(Struct, frozen=True, kw_only=True):
@@ -40,20 +41,21 @@ class WebRoute(Struct, frozen=True, kw_only=True):
         methods: The methods that are answered (HEAD goes with GET only if it is named).
         answer: Makes the answer.
         guard: The Host and Origin that this route asks for.
-        prefetched: The page for a prefetch by a browser; None answers it like other requests.
+        not_opened: The page for a browser's request that does not open the page (a prefetch, an
+            image of another page); None answers it like other requests.
         body: The limit of a POST's body; requests by other methods must have no body.
     """
 
     methods: tuple[str, ...]
     answer: Callable[[WebRequest], Awaitable[WebResponse]]
     guard: HostGuard | None = None
-    prefetched: Page | None = None
+    not_opened: Page | None = None
     body: BodyLimit = BodyLimit()
 
     def refusal(self, request: WebRequest) -> Page | None:
         """Return the page for a request that this route does not take; None if it does."""
         page = self.guard.refusal(request) if self.guard else None
-        return page or (self.prefetched if request.is_prefetch else None)
+        return page or (None if request.opens_page else self.not_opened)
 
 
 class Site(Struct, frozen=True, kw_only=True):
@@ -67,8 +69,6 @@ class Site(Struct, frozen=True, kw_only=True):
         taken_hint: What to do when the port is taken.
         unusable_hint: What to do when the address or port cannot be used.
         guard: The Host and Origin that every request must have, whatever its path.
-        headers: More headers of every answer, but for malformed requests.
-        names_methods: Whether a 405 names the right methods in Allow.
     """
 
     refused: Page
@@ -79,8 +79,6 @@ class Site(Struct, frozen=True, kw_only=True):
     taken_hint: str
     unusable_hint: str = ""
     guard: HostGuard | None = None
-    headers: Mapping[str, str] = {}
-    names_methods: bool = True
 
 
 class WebServer:
@@ -102,7 +100,13 @@ class WebServer:
         self._site = site
         self._listener: asyncio.Server | None = None
         self._manager: web.Server | None = None
-        self._connections = Connections(site.limits, refused=page_response(site.refused))
+        largest = max((route.body.size_bytes for route in routes.values()), default=0)
+        self._connections = Connections(
+            site.limits,
+            # A chunked body is larger on the wire.
+            body_bytes=2 * largest + _CHUNKS_BYTES,
+            refused=page_response(site.refused),
+        )
 
     async def __aenter__(self) -> Self:
         """Bind and listen.
@@ -155,9 +159,12 @@ class WebServer:
 
     async def _respond(self, raw: web.BaseRequest) -> web.StreamResponse:
         route = self._routes.get(raw.raw_path.partition("?")[0])
-        request = WebRequest(raw, _NO_BODY if route is None else route.body)
-        answer = await self._answer(request, route)
-        response = to_wire(answer, self._site.headers)
+        connection = raw.protocol
+        assert isinstance(connection, Connection)
+        request = WebRequest(raw, connection, _NO_BODY if route is None else route.body)
+        with connection.answering():
+            answer = await self._answer(request, route)
+        response = to_wire(answer)
         if answer.sent is not None:
             await _send(response, raw, answer.sent)
         return response
@@ -189,8 +196,6 @@ class WebServer:
 
     def _wrong_method(self, route: WebRoute) -> WebResponse:
         answer = page_response(self._site.wrong_method)
-        if not self._site.names_methods:
-            return answer
         return replace(answer, headers={**answer.headers, "Allow": ", ".join(route.methods)})
 
 

@@ -44,12 +44,11 @@ _SITE = Site(
     not_found=CALLBACK_PAGES["not_found"],
     wrong_method=CALLBACK_PAGES["wrong_method"],
     trouble=CALLBACK_PAGES["failed"],
-    limits=Limits(connections=64, backlog=128),
+    limits=Limits(connections=64, backlog=32),
     taken_hint=(
         "Stop that program, or register another callback address in X's console and"
         " set redirect_uri to it: X compares the address exactly, port included."
     ),
-    names_methods=False,
 )
 
 
@@ -73,7 +72,7 @@ class CallbackServer:
         self._refused = 0
         self._finishing = 0
         route = WebRoute(
-            methods=("GET",), answer=self._callback, prefetched=CALLBACK_PAGES["prefetch"]
+            methods=("GET",), answer=self._callback, not_opened=CALLBACK_PAGES["prefetch"]
         )
         site = replace(_SITE, guard=_guard(host, port))
         self._server = WebServer(host, port, {path: route}, site=site)

@@ -107,7 +107,7 @@ class Connect:
                 methods=("GET",),
                 answer=self._callback,
                 guard=self._guard,
-                prefetched=CONNECT_PAGES["prefetch"],
+                not_opened=CONNECT_PAGES["prefetch"],
             ),
         }
 

@@ -297,7 +297,9 @@ async def test_another_path_is_not_found_and_the_login_waits(place: Place, path:
 
 @pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "DELETE", "OPTIONS"])
 async def test_another_method_is_refused_and_the_login_waits(place: Place, method: str) -> None:
-    assert await place.get(TRUE, "Content-Length: 0", method=method) == 405
+    lines = (f"{method} {TRUE} HTTP/1.1", f"Host: {place.authority}", "Content-Length: 0")
+    status, headers, _ = await place.raw(*lines)
+    assert (status, headers["allow"]) == (405, "GET")
     await ends_well(place)
 
 
@@ -327,6 +329,44 @@ async def test_a_request_with_a_body_is_refused_and_the_login_waits(
 async def test_a_page_fetched_in_advance_consumes_nothing(place: Place, header: str) -> None:
     assert await place.get(TRUE, header) == 503
     await ends_well(place)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ("Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: image"),
+        ("Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: script"),
+        ("Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe"),
+        ("Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty"),
+        ("Sec-Fetch-Mode: no-cors",),
+        ("Sec-Fetch-Dest: embed",),
+        ("User-Agent: Mozilla/5.0 (Macintosh) Safari/605", "Accept: image/webp,*/*;q=0.5"),
+        ("User-Agent: Mozilla/5.0 (Macintosh) Safari/605", "Accept: */*"),
+    ],
+)
+async def test_100_requests_that_open_no_page_consume_nothing(
+    place: Place, headers: tuple[str, ...]
+) -> None:
+    assert await place.get(TRUE, *headers) == 503
+    for n in range(100):
+        assert await place.get(f"/callback?code=x&state=forged-{n}", *headers) == 503
+    await ends_well(place)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ("Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document", "Accept: text/html,*/*;q=0.8"),
+        ("User-Agent: Mozilla/5.0 (Macintosh) Safari/605", "Accept: text/html,*/*;q=0.8"),
+        ("User-Agent: Mozilla/5.0 (Windows NT) WindowsPowerShell/5.1",),
+        ("User-Agent: curl/8.5.0", "Accept: */*"),
+    ],
+)
+async def test_a_browser_that_opens_the_page_and_a_program_end_the_login(
+    place: Place, headers: tuple[str, ...]
+) -> None:
+    assert await place.get(TRUE, *headers) == 200
+    await place.server.wait()
 
 
 async def test_60_idle_connections_and_a_slow_sender_do_not_delay_the_true_one(
@@ -413,6 +453,7 @@ async def test_what_is_no_proper_request_gets_the_fixed_page_and_is_not_logged(
     assert status == 400
     assert CALLBACK_PAGES["refused"].title in body
     assert headers["cache-control"] == "no-store"
+    assert headers["server"] == "botkit"
     said = body + caplog.text + "".join(capsys.readouterr())
     assert "c-0-d-e" not in said
     assert STATE not in said
@@ -445,6 +486,7 @@ async def test_every_answer_has_the_security_headers_and_no_echo(
     assert policy.startswith("default-src 'none'")
     assert "frame-ancestors 'none'" in policy
     assert headers["connection"] == "close"
+    assert headers["server"] == "botkit"
     assert "set-cookie" not in headers
     for echoed in ("c-0-d-e", STATE, "forged", "access_denied", "alert", "<script", "Set-Cookie"):
         assert echoed not in body
