@@ -132,6 +132,7 @@ async def open_runtime(
         pace=pace or RuntimePace(drain_s=settings.run.drain_s),
     )
     async with AsyncExitStack() as stack:
+        stack.enter_context(plan.router.while_running())
         running = _compose(run, await _open(run, transport, stack))
         if settings.http.on or settings.connect.on:
             from botkit.bot.http_server import open_http

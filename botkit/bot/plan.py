@@ -29,6 +29,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     """A bot as it is run, authorized and checked.
 
     Attributes:
+        router: The router that the author registered them in.
         may: The words for what it may do on X.
         wiring: Its handlers, checked and joined.
         scopes: The fewest OAuth 2.0 scopes with which it can do what it may and hear its events.
@@ -36,6 +37,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     """
 
     name: str
+    router: Router
     may: frozenset[str]
     wiring: Wiring
     scopes: tuple[str, ...]
@@ -68,6 +70,7 @@ def make_plan(router: Router, may: frozenset[str]) -> Plan:
     listening = (*_LISTENING, *(_HEARING_MESSAGES if hears_messages else ()))
     return Plan(
         name=router.name,
+        router=router,
         may=may,
         wiring=wiring,
         scopes=access.scopes_for(sorted(may), source_operations=listening),

@@ -8,12 +8,13 @@ Further parameters are injected by type, like those of a handler.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
 from typing import Any, TypeAlias
 
 from msgspec import Struct
 
+from botkit.errors import StateError
 from botkit.model.events import Event
+from botkit.routing.signatures import name_of
 
 __all__ = ["CallNext", "Resolve", "Ring", "Values", "call", "surround"]
 
@@ -40,6 +41,27 @@ class Values(Struct, frozen=True, kw_only=True):
     def wanted(self) -> frozenset[Any]:
         """All types, by position or by name."""
         return frozenset((*self.positional, *(wanted for _, wanted in self.by_name)))
+
+
+class _Next:
+    """Runs the rest of a ring, once: a second time every write in it would be made again."""
+
+    __slots__ = ("_function", "_inner", "_resolve")
+
+    def __init__(self, inner: Ring, resolve: Resolve, function: Callable[..., Any]) -> None:
+        self._inner: Ring | None = inner
+        self._resolve = resolve
+        self._function = function
+
+    def __call__(self, event: Any) -> Coroutine[Any, Any, Any]:
+        inner, self._inner = self._inner, None
+        if inner is None:
+            raise StateError(
+                f"{name_of(self._function)} called call_next a second time: the handler would "
+                "write everything again.",
+                hint="Raise Retry to have the whole event run again.",
+            )
+        return inner(self._resolve, event)
 
 
 def call(function: Callable[..., Coroutine[Any, Any, Any]], values: Values) -> Ring:
@@ -70,8 +92,8 @@ def surround(
     if positional or by_name:
         return lambda resolve, event: function(
             event,
-            partial(inner, resolve),
+            _Next(inner, resolve, function),
             *map(resolve, positional),
             **{name: resolve(wanted) for name, wanted in by_name},
         )
-    return lambda resolve, event: function(event, partial(inner, resolve))
+    return lambda resolve, event: function(event, _Next(inner, resolve, function))

@@ -7,6 +7,7 @@ of one registration alone (a handler without `async`, a wrong cron expression) r
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import contextmanager
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
@@ -19,6 +20,7 @@ from botkit.routing.schedules import CatchUp, Schedule, cron_schedule, interval_
 from botkit.routing.signatures import is_async, name_of, place_of
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from datetime import timedelta
 
     from botkit.ports import Filter
@@ -85,9 +87,24 @@ class Router:
         self.layers: list[Callable[..., Coroutine[Any, Any, Any]]] = []
         """Middleware, outermost first."""
         self.providers: list[Provider] = []
+        self._runs = 0
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a bot that it belongs to runs now."""
+        return self._runs > 0 or (self.parent is not None and self.parent.is_running)
+
+    @contextmanager
+    def while_running(self) -> Generator[None]:
+        """Refuse whatever is registered until the block ends: it would never run."""
+        self._runs += 1
+        try:
+            yield
+        finally:
+            self._runs -= 1
 
     @overload
     def on(
@@ -186,6 +203,7 @@ class Router:
         Raises:
             WiringError: The router belongs to another router, or contains this one.
         """
+        self._must_not_run("include")
         if router.parent is not None:
             raise WiringError(
                 f"{router!r} belongs to {router.parent!r}: a router has one parent only."
@@ -207,6 +225,7 @@ class Router:
         Raises:
             WiringError: The factory is no function.
         """
+        self._must_not_run("provide")
         if not callable(factory):
             raise WiringError(f"provide() takes a function that makes the value, not {factory!r}.")
         self.providers.append(Provider(factory=factory, place=place_of(factory)))
@@ -220,6 +239,7 @@ class Router:
         Raises:
             WiringError: The function is not async.
         """
+        self._must_not_run("middleware")
         _must_be_async(function)
         self.layers.append(function)
         return function
@@ -243,6 +263,7 @@ class Router:
         def register(
             handler: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]],
         ) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]:
+            self._must_not_run("a handler")
             _must_be_async(handler)
             name = name_of(handler)
             self.parts.append(
@@ -259,6 +280,13 @@ class Router:
             return handler
 
         return register
+
+    def _must_not_run(self, what: str) -> None:
+        if self.is_running:
+            raise WiringError(
+                f"{what} was registered in {self!r} while its bot runs: it would never be used.",
+                hint="Register everything before the bot starts.",
+            )
 
 
 def _must_be_events(wanted: object) -> None:

@@ -161,17 +161,24 @@ class EventActions:
         a Struct, a dataclass or plain JSON values.
 
         Raises:
+            StateError: The handler asked for a result of this name before, in this run.
             TypeError: The result cannot be kept as JSON, or does not come back as it was.
         """
         self._check_open()
         job = self._job
+        if self._count("once", name):
+            raise StateError(
+                f"{self._handler} called act.once({name!r}, ...) a second time: one name stands "
+                "for one result of an event.",
+                hint="Give each call a name of its own, for instance with what it is about.",
+            )
         key = MemoKey(
             account_id=job.account_id,
             event_key=job.key,
             run=job.run,
             handler=self._handler,
             name=name,
-            n=self._count("once", name),
+            n=0,
         )
         kind = _result_type(call)
         kept = await self._on.store.states.memo(key)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from botkit.errors import Skip
+from botkit.errors import Skip, StateError
 from botkit.model.events import Event, Mention
 from botkit.routing.middleware import CallNext, Values, call, surround
 from tests.unit.routing.samples import mention
@@ -99,3 +99,19 @@ async def test_a_middleware_gets_values_behind_call_next(values: Values) -> None
 
 def test_values_know_all_types_they_are_given() -> None:
     assert Values(positional=(int,), by_name=(("x", str),)).wanted == {int, str}
+
+
+async def test_a_middleware_that_goes_on_twice_is_refused_and_the_handler_runs_once() -> None:
+    seen: list[str] = []
+
+    async def handler(event: Mention) -> None:
+        seen.append(event.text)
+
+    async def insisting(event: Event, call_next: CallNext) -> None:
+        await call_next(event)
+        await call_next(event)
+
+    ring = surround(insisting, Values(), call(handler, Values()))
+    with pytest.raises(StateError, match="insisting called call_next a second time"):
+        await ring(by_type, mention("hi"))
+    assert seen == ["hi"]

@@ -184,3 +184,25 @@ def test_a_subclass_is_a_router_of_its_own_kind() -> None:
     bot.on(Mention, matches("x"))(greet)
     assert repr(bot) == "Bot('greeter')"
     assert only(bot).handler is greet
+
+
+def test_what_would_never_run_is_refused_while_the_bot_runs() -> None:
+    bot, part = Router("bot"), Router("part")
+    bot.include(part)
+
+    async def handler(event: Any) -> None: ...
+
+    with bot.while_running():
+        for register in (
+            lambda: bot.on(Mention)(handler),
+            lambda: part.on(Mention)(handler),
+            lambda: bot.every(5)(handler),
+            lambda: bot.cron("0 8 * * *")(handler),
+            lambda: bot.middleware(handler),
+            lambda: bot.provide(dict),
+            lambda: bot.include(Router("late")),
+        ):
+            with pytest.raises(WiringError, match="while its bot runs: it would never be used"):
+                register()
+    bot.on(Mention)(handler)
+    assert len(bot.parts) == 2

@@ -320,13 +320,14 @@ async def test_a_result_is_computed_once_and_comes_back_as_it_was(tmp_path: Path
     assert calls == ["a", "c"]
 
 
-async def test_two_results_of_one_name_are_two_results(tmp_path: Path) -> None:
+async def test_a_second_result_of_one_name_is_refused_before_it_is_paid(tmp_path: Path) -> None:
     calls: list[str] = []
     async with acting(tmp_path, mention()) as (act, _):
-        both = await asyncio.gather(
-            act.once("answer", paid, "a", calls=calls), act.once("answer", paid, "b", calls=calls)
-        )
-    assert [one.text for one in both] == ["A", "B"]
+        await act.once("answer", paid, "a", calls=calls)
+        with pytest.raises(StateError, match=r"once\('answer', ...\) a second time"):
+            await act.once("answer", paid, "b", calls=calls)
+        await act.once("answer to b", paid, "b", calls=calls)
+    assert calls == ["a", "b"]
 
 
 async def test_a_call_that_raises_leaves_nothing_behind(tmp_path: Path) -> None:
