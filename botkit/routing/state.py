@@ -5,6 +5,9 @@ handler runs and commits a change together with the event. `T` is a frozen `msgs
 fields all have defaults: the value before the first change has these defaults. The value is stored
 as JSON under the name of the class (or its `state_name`): do not rename a class whose values were
 stored. New fields need a default.
+
+Handlers that hold the same piece of state run one after the other. One that only looks asks for
+`BotState.Reading[T]`: it waits for nobody, and nobody waits for it.
 """
 
 from __future__ import annotations
@@ -18,13 +21,22 @@ from botkit.errors import Corrupt, WiringError
 from botkit.model.events import DirectMessage, Event, GrantRevoked, PostEvent, Signal
 from botkit.model.records import StateChange, StateRow
 
-__all__ = ["BotState", "Conversation", "StateHandle", "StateParam", "UserState", "state_param"]
+__all__ = [
+    "BotState",
+    "Conversation",
+    "StateHandle",
+    "StateParam",
+    "StateReading",
+    "UserState",
+    "state_param",
+]
 
 T = TypeVar("T", bound=Struct)
+U = TypeVar("U", bound=Struct)
 
 
-class StateHandle(Generic[T]):
-    """A piece of state in one run of a handler: the base of the three kinds.
+class StateReading(Generic[T]):
+    """A piece of state that a handler only reads, as it was committed last before the run.
 
     Attributes:
         kind: `conversation`, `user` or `bot`.
@@ -42,18 +54,6 @@ class StateHandle(Generic[T]):
     def value(self) -> T:
         """The value that was committed last, or one with the defaults of the class."""
         return self._value
-
-    @value.setter
-    def value(self, new: T) -> None:
-        if type(new) is not self._param.struct:
-            wanted = self._param.struct.__qualname__
-            raise TypeError(f"The value is a {wanted}, not a {type(new).__qualname__}.")
-        self._value = new
-
-    @property
-    def changed(self) -> bool:
-        """Whether the value differs from the one that was loaded."""
-        return self._value != self._loaded
 
     @property
     def rev(self) -> int:
@@ -78,6 +78,40 @@ class StateHandle(Generic[T]):
         self._rev = 0 if row is None else row.rev
 
     def change(self) -> StateChange | None:
+        """Return the change to commit with the event: none, what is only read stays."""
+        return None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._value!r})"
+
+
+class StateHandle(StateReading[T]):
+    """A piece of state in one run of a handler: the base of the three kinds.
+
+    Attributes:
+        kind: `conversation`, `user` or `bot`.
+    """
+
+    __slots__ = ()
+
+    @property
+    def value(self) -> T:
+        """The value that was committed last, or one with the defaults of the class."""
+        return self._value
+
+    @value.setter
+    def value(self, new: T) -> None:
+        if type(new) is not self._param.struct:
+            wanted = self._param.struct.__qualname__
+            raise TypeError(f"The value is a {wanted}, not a {type(new).__qualname__}.")
+        self._value = new
+
+    @property
+    def changed(self) -> bool:
+        """Whether the value differs from the one that was loaded."""
+        return self._value != self._loaded
+
+    def change(self) -> StateChange | None:
         """Return the change to commit with the event, None if nothing changed."""
         if not self.changed:
             return None
@@ -87,9 +121,6 @@ class StateHandle(Generic[T]):
             value=msgspec.json.encode(self._value),
             expected_rev=self._rev,
         )
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._value!r})"
 
 
 class Conversation(StateHandle[T]):
@@ -104,6 +135,12 @@ class Conversation(StateHandle[T]):
         where, _, conversation_id = self._row_key.partition("/")[2].partition("/")
         return conversation_id if where == "dm" else None
 
+    class Reading(StateReading[U]):
+        """The same memory for a handler that only reads it."""
+
+        kind = "conversation"
+        __slots__ = ()
+
 
 class UserState(StateHandle[T]):
     """The bot's memory of one user, the author of the post or message."""
@@ -111,12 +148,27 @@ class UserState(StateHandle[T]):
     kind = "user"
     __slots__ = ()
 
+    class Reading(StateReading[U]):
+        """The same memory for a handler that only reads it."""
+
+        kind = "user"
+        __slots__ = ()
+
 
 class BotState(StateHandle[T]):
-    """The bot's memory of everything else, one value per account."""
+    """The bot's memory of everything else, one value per account.
+
+    All handlers that ask for it run one after the other, however many events wait.
+    """
 
     kind = "bot"
     __slots__ = ()
+
+    class Reading(StateReading[U]):
+        """The same memory for a handler that only reads it; such handlers run side by side."""
+
+        kind = "bot"
+        __slots__ = ()
 
 
 class StateParam(Struct, frozen=True, kw_only=True):
@@ -130,9 +182,14 @@ class StateParam(Struct, frozen=True, kw_only=True):
     """
 
     wanted: Any
-    handle: type[StateHandle[Any]]
+    handle: type[StateReading[Any]]
     struct: type[Struct]
     scope: str
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the handler may change it, so that others wait for their turn."""
+        return issubclass(self.handle, StateHandle)
 
     def row_key(self, event: Event, *, account_id: str) -> str:
         """Return the key of the event's row; for a Signal pass the event that caused it.
@@ -149,7 +206,7 @@ class StateParam(Struct, frozen=True, kw_only=True):
 
     def open(
         self, event: Event, row: StateRow | None = None, *, account_id: str
-    ) -> StateHandle[Any]:
+    ) -> StateReading[Any]:
         """Return the handle that the handler gets."""
         return self.handle(self, self.row_key(event, account_id=account_id), row)
 
@@ -170,9 +227,9 @@ def state_param(wanted: Any) -> StateParam | None:
         WiringError: The value's class cannot be stored.
     """
     handle: Any = get_origin(wanted) or wanted
-    if not _is(handle, StateHandle):
+    if not _is(handle, StateReading):
         return None
-    if handle is StateHandle or not get_args(wanted):
+    if handle in {StateHandle, StateReading} or not get_args(wanted):
         raise WiringError(
             f"{handle.__name__} needs the class of its value, as in Conversation[Case]"
         )

@@ -10,9 +10,13 @@ if TYPE_CHECKING:
     from botkit.model.events import Event
     from botkit.model.records import StateChange
     from botkit.ports.store import States
-    from botkit.routing.state import StateHandle, StateParam
+    from botkit.routing.state import StateParam, StateReading
+    from botkit.runtime.dispatch.turns import Place
 
-__all__ = ["NOTHING", "Memory", "recall"]
+__all__ = ["NOTHING", "Memory", "held_places", "recall"]
+
+_ORDER: Final = ("conversation", "user", "bot")
+"""The order in which handlers take what they hold: no two of them wait for each other."""
 
 
 class Memory:
@@ -20,8 +24,8 @@ class Memory:
 
     __slots__ = ("values",)
 
-    def __init__(self, values: Mapping[Any, StateHandle[Any]]) -> None:
-        self.values: Mapping[Any, StateHandle[Any]] = values
+    def __init__(self, values: Mapping[Any, StateReading[Any]]) -> None:
+        self.values: Mapping[Any, StateReading[Any]] = values
 
     def changes(self) -> tuple[StateChange, ...]:
         """Return the changes that the handler made."""
@@ -30,6 +34,24 @@ class Memory:
 
 
 NOTHING: Final = Memory({})
+
+
+def held_places(params: Sequence[StateParam], *, subject: Event, account_id: str) -> list[Place]:
+    """Return the pieces of state that a handler may change, in the order to take them.
+
+    Raises:
+        LookupError: The event belongs to no conversation or user.
+    """
+    found = {
+        (
+            _ORDER.index(param.handle.kind),
+            param.scope,
+            param.row_key(subject, account_id=account_id),
+        )
+        for param in params
+        if param.is_held
+    }
+    return [(scope, key) for _, scope, key in sorted(found)]
 
 
 async def recall(
@@ -41,7 +63,7 @@ async def recall(
         LookupError: The event belongs to no conversation or user.
         Corrupt: What is stored does not fit its class.
     """
-    values: dict[Any, StateHandle[Any]] = {}
+    values: dict[Any, StateReading[Any]] = {}
     for param in params:
         key = param.row_key(subject, account_id=account_id)
         row = await states.read(param.scope, key)

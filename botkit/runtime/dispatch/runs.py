@@ -48,7 +48,8 @@ from botkit.model.records import (
 from botkit.ports import Actions
 from botkit.protocol.events.activity import decode_event
 from botkit.runtime.dispatch.exception_groups import leaves_of
-from botkit.runtime.dispatch.memory import NOTHING, Memory, recall
+from botkit.runtime.dispatch.memory import NOTHING, Memory, held_places, recall
+from botkit.runtime.dispatch.turns import Turns
 from botkit.runtime.dispatch.workers import Slot
 from botkit.runtime.intake.lanes import Job
 from botkit.runtime.writes.actions import EventActions
@@ -58,11 +59,10 @@ from botkit.waiting.backoff import JITTER, Ladder
 from botkit.waiting.store_outage import StoreOutage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from botkit.ports import Entropy
-    from botkit.routing.state import StateParam
     from botkit.routing.wiring import Candidate, Wiring
     from botkit.runtime.dispatch.workers import Deadlines
     from botkit.runtime.writes.actions import Services
@@ -74,6 +74,8 @@ _log = structlog.get_logger(__name__)
 _TRIES = 3
 _BACKOFF = Ladder(steps_s=(2.0, 15.0), jitter=JITTER)
 _CONFLICTS = 20
+_CONFLICT_S = 5.0
+"""How long an event rests whose state another process keeps changing. That is no failed try."""
 _NETWORK = Ladder(steps_s=(30.0,), jitter=JITTER)
 """How long an event waits whose handler could not reach X."""
 _RATE_S = 60.0
@@ -134,6 +136,7 @@ class Runs:
         self._later = later
         self._redact = redact
         self._on_ended = on_ended
+        self._turns = Turns()
         self.outage: StoreOutage = StoreOutage(_log, "event", clock=self._clock)
         self.stopping = False
         """Set when cancellations are the runtime's, not a handler's own."""
@@ -153,10 +156,11 @@ class Runs:
                 batched = await self._handle(job, slot)
             except LeaseLost:
                 raise
-            except Conflict as problem:
+            except Conflict:
                 slot.settle()
                 if again >= _CONFLICTS:
-                    await self._fail(job, slot, problem)
+                    until = self._clock.now() + timedelta(seconds=_CONFLICT_S)
+                    await self._park(job, slot, Parked("state", until=until))
                     return False
                 _log.info("event.conflicted", key=job.key)
                 again += 1
@@ -222,13 +226,20 @@ class Runs:
 
     async def _give(self, job: Job, event: Event, candidate: Candidate, slot: Slot) -> bool | None:
         """Call a handler. Return None if it passed the event on, else what `run` returns."""
-        route = candidate.route
-        slot.begin(route.name)
-        memory = NOTHING
-        if route.states:
-            memory = await self._recall(job, event, route.states)
+        slot.begin(candidate.route.name)
+        if not candidate.route.states:
+            return await self._call(job, event, candidate, slot, NOTHING)
+        try:
+            memory = await self._recall(job, event, candidate, slot)
+            return await self._call(job, event, candidate, slot, memory)
+        finally:
+            slot.end_turns()
+
+    async def _call(
+        self, job: Job, event: Event, candidate: Candidate, slot: Slot, memory: Memory
+    ) -> bool | None:
         values = _Values(self, job, event, slot, memory)
-        self._deadlines.start(slot, route.timeout_s)
+        self._deadlines.start(slot, candidate.route.timeout_s)
         try:
             returned = await candidate(values)
             passed_on = False
@@ -247,10 +258,13 @@ class Runs:
             return self._finished(job, slot.handler, handler=slot.handler, returned=returned)
         return await self._commit(job, memory, actions, slot, returned)
 
-    async def _recall(self, job: Job, event: Event, params: Sequence[StateParam]) -> Memory:
-        store = self._services.store
+    async def _recall(self, job: Job, event: Event, candidate: Candidate, slot: Slot) -> Memory:
+        """Wait for the handler's turn, and load its state."""
+        store, states, account_id = self._services.store, candidate.route.states, job.account_id
         subject = await origin_of(job, event, store, self._wiring.signals)
-        return await recall(store.states, params, subject=subject, account_id=job.account_id)
+        places = held_places(states, subject=subject, account_id=account_id)
+        await slot.take_turns(self._turns, places)
+        return await recall(store.states, states, subject=subject, account_id=account_id)
 
     async def _commit(
         self,

@@ -14,10 +14,11 @@ import structlog
 from botkit.waiting.events import event_or_timeout
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from botkit.errors import Parked
     from botkit.ports import Clock
+    from botkit.runtime.dispatch.turns import Place, Turns
     from botkit.runtime.intake.lanes import Job
     from botkit.runtime.writes.actions import EventActions
 
@@ -39,7 +40,17 @@ class Slot:
         parked: Why one of its steps has to wait, even if the handler caught that.
     """
 
-    __slots__ = ("actions", "cancels", "deadline", "handler", "job", "lost", "parked", "task")
+    __slots__ = (
+        "_turns",
+        "actions",
+        "cancels",
+        "deadline",
+        "handler",
+        "job",
+        "lost",
+        "parked",
+        "task",
+    )
 
     def __init__(self) -> None:
         self.task: asyncio.Task[None] | None = None
@@ -50,6 +61,7 @@ class Slot:
         self.cancels: int = 0
         self.lost: bool = False
         self.parked: Parked | None = None
+        self._turns: tuple[Turns, Sequence[Place]] | None = None
 
     @property
     def worker(self) -> asyncio.Task[None]:
@@ -70,6 +82,18 @@ class Slot:
             actions.close()
             self.parked = actions.parked
         return actions
+
+    async def take_turns(self, turns: Turns, places: Sequence[Place]) -> None:
+        """Wait until this handler may hold its pieces of state."""
+        await turns.take(places)
+        self._turns = turns, places
+
+    def end_turns(self) -> None:
+        """Let the next handler hold what this one held."""
+        held, self._turns = self._turns, None
+        if held is not None:
+            turns, places = held
+            turns.leave(places)
 
     def settle(self) -> bool:
         """Take back the deadline's cancellations; return True if there were any."""
@@ -123,6 +147,7 @@ class Deadlines:
             slot.deadline = math.inf
             slot.lost = True
             slot.end_actions()
+            slot.end_turns()
             _log.error("handler.stuck", handler=slot.handler)
             await self._on_lost(slot)
         else:

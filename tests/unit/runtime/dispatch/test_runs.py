@@ -363,7 +363,11 @@ async def test_state_that_moved_on_makes_the_event_run_again(
         assert runs == ["100"] * 3
         faults += [Conflict("moved")] * 100
         await bot.handle(mention("101"))
-    assert bot.outcomes == ["done", "done", "retry"]
+        assert bot.outcomes == ["done", "done", "parked"]
+        faults.clear()
+        await bot.later(10)
+        (row,) = await bot.store.events.get("post/101/0")
+    assert (row.state, row.attempts) == (EventState.DONE, 0)
 
 
 async def test_an_event_that_cannot_be_read_is_a_dead_letter(tmp_path: Path) -> None:
