@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+import structlog
 
 from botkit.bot.accounts.account_joins import AccountJoins
 from botkit.bot.compose_client import X
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from botkit.model.users import Account
 
 __all__ = ["BotRuntime", "Server"]
+
+_log = structlog.get_logger(__name__)
 
 
 class Server(Protocol):
@@ -72,9 +75,16 @@ class BotRuntime(msgspec.Struct, kw_only=True):
     async def start(self) -> None:
         """Recover what an unclean end left, then hear and act."""
         await self.runtime.start()
+        self.tasks.start(self._say_when_it_hears(), "hearing")
         if self.http is not None:
             self.http.serve()
             self.reports("http", "live", f"port {self.http.port}")
+
+    async def _say_when_it_hears(self) -> None:
+        sources = list(self.sources)
+        if sources:
+            await self.reports.wait_live(sources)
+            _log.info("bot.hears", sources=sources)
 
     async def wait_idle(self) -> None:
         """Return when no event is due."""

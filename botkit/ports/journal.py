@@ -207,6 +207,14 @@ class Writes(Protocol):
         """
         ...
 
+    async def expire_moot(self) -> list[str]:
+        """Make EXPIRED each QUEUED write that no run can ask for again; return their ids.
+
+        Such a write belongs to an event, or to a run of one, that is over: it is neither in the
+        inbox nor a dead letter.
+        """
+        ...
+
     async def get(self, write_id: str) -> StoredWrite | None:
         """Return one write with its attempts, None if it is not on record."""
         ...

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _UNSETTLED = (WriteState.SENDING, WriteState.UNCERTAIN, WriteState.UNRESOLVED)
+_MOST_QUEUED = 10_000
 
 
 @click.command(
@@ -81,6 +82,9 @@ async def _state_of(store: Store, settings: Settings) -> dict[str, Any]:
         ],
         "events": dict(await store.events.counts()),
         "waiting": await _waiting(store),
+        "queued_writes": len(
+            await store.writes.listing(states=[WriteState.QUEUED], limit=_MOST_QUEUED)
+        ),
         "unsettled_writes": [{"id": w.id, "state": w.state.value} for w in unsettled],
         "gaps": [
             {"source": g.source, "since": g.since, "until": g.until, "state": g.state}
@@ -156,11 +160,18 @@ def _print(state: dict[str, Any]) -> None:
     for cause in state["waiting"]:
         until = f" until {cause['until']:%Y-%m-%d %H:%M:%S} UTC" if cause["until"] else ""
         click.echo(escape(f"waits    {cause['events']} for {cause['for']}{until}"))
-    for write in state["unsettled_writes"]:
-        click.echo(escape(f"write    {write['state']} {write['id']}"))
+    _print_writes(state)
     for gap in state["gaps"]:
         if gap["state"] == "open":
             click.echo(f"gap      {gap['source']} since {gap['since']:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _print_writes(state: dict[str, Any]) -> None:
+    """Those that wait for their event, and those whose outcome is not known."""
+    if state["queued_writes"]:
+        click.echo(f"writes   {state['queued_writes']} to be sent when their events run again")
+    for write in state["unsettled_writes"]:
+        click.echo(escape(f"write    {write['state']} {write['id']}"))
 
 
 def _print_keeper(state: dict[str, Any]) -> None:

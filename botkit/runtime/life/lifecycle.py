@@ -300,6 +300,7 @@ class Runtime:
                 if now >= count_at or self._dispatcher.inbox_reader.overflowed:
                     count_at = now + _COUNT_EVERY_S
                     await self._count()
+                    await self._expire_moot_writes()
                 if now >= look_at:
                     look_at = now + _LOOK_AGAIN_S
                     await self._try_causes()
@@ -332,6 +333,10 @@ class Runtime:
         self._reports(
             "runner", "running", data={state: str(count) for state, count in counts.items()}
         )
+
+    async def _expire_moot_writes(self) -> None:
+        for write_id in await self._store.writes.expire_moot():
+            _log.warning("write.expired", write=write_id)
 
 
 async def _raise(error: BaseException) -> None:

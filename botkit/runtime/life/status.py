@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import structlog
@@ -9,7 +10,7 @@ import structlog
 from botkit.model.records import StatusReport
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from botkit.ports import Clock, Store
 
@@ -26,6 +27,7 @@ class Reports:
         self._clock = clock
         self._last: dict[str, StatusReport] = {}
         self._unstored: dict[str, StatusReport] = {}
+        self._changed = asyncio.Event()
 
     def __call__(
         self, part: str, state: str, detail: str = "", data: Mapping[str, str] | None = None
@@ -42,11 +44,22 @@ class Reports:
             part=part, state=state, detail=detail, at=self._clock.now(), data=values
         )
         self._last[part] = self._unstored[part] = report
+        self._changed.set()
 
     @property
     def current(self) -> Mapping[str, StatusReport]:
         """Return the last report of each part."""
         return self._last
+
+    async def wait_live(self, parts: Iterable[str]) -> None:
+        """Wait until each of these parts has been live."""
+        left = set(parts)
+        while True:
+            self._changed.clear()
+            left -= {part for part, last in self._last.items() if last.state == "live"}
+            if not left:
+                return
+            await self._changed.wait()
 
     async def flush(self) -> None:
         """Store the reports that have changed.

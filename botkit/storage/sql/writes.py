@@ -82,6 +82,14 @@ UPDATE write SET state = 'UNCERTAIN', next_read_at = ?1,
   reason = 'the process ended while it was being sent'
 WHERE state = 'SENDING'
 """
+_EXPIRE = "UPDATE write SET state = 'EXPIRED', reason = ?2 WHERE id = ?1"
+_MOOT_REASON = "the event has ended, and its last run did not ask for it again"
+_MOOT = """
+SELECT id FROM write w WHERE state = 'QUEUED' AND event_key != '' AND NOT EXISTS (
+  SELECT 1 FROM event e LEFT JOIN ended d ON d.seq = e.seq
+  WHERE e.key = w.event_key AND e.account_id = w.account_id AND e.run = w.run
+    AND coalesce(d.state, 'dead') = 'dead')
+"""
 _MAYBE = f"state IN ({', '.join(repr(state.value) for state in MAY_HAVE_HAPPENED)})"
 
 
@@ -163,6 +171,14 @@ class SqlWrites:
 
         return await self._engine.write(job)
 
+    async def expire_moot(self) -> list[str]:
+        def job(transaction: Transaction) -> list[str]:
+            ids = _moot(transaction)
+            transaction.executemany(_EXPIRE, [(each, _MOOT_REASON) for each in ids])
+            return ids
+
+        return await self._engine.write(job) if await self._engine.read(_moot) else []
+
     async def get(self, write_id: str) -> StoredWrite | None:
         return await self._engine.read(lambda reader: _get(reader, write_id))
 
@@ -240,6 +256,10 @@ def _content(write: NewWrite) -> tuple[object, ...]:
         str(write.cost_usd),
         to_us_or_none(write.expires_at),
     )
+
+
+def _moot(reader: SqlReader) -> list[str]:
+    return [row[0] for row in reader.execute(_MOOT, ()).fetchall()]
 
 
 def _get(reader: SqlReader, write_id: str) -> StoredWrite | None:

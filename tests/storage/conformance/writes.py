@@ -7,8 +7,29 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from botkit.errors import Conflict, LeaseLost
-from botkit.model.records import Fence, MissedRead, WriteMove, WritePolicy, WriteState
-from tests.storage.conformance.bench import ME, T0, Suite, forget, lease, raised, write
+from botkit.model.records import (
+    DeadLetter,
+    EventState,
+    Fence,
+    MissedRead,
+    RunDead,
+    RunDone,
+    RunEnd,
+    WriteMove,
+    WritePolicy,
+    WriteState,
+)
+from tests.storage.conformance.bench import (
+    ME,
+    T0,
+    Suite,
+    done,
+    event,
+    forget,
+    lease,
+    raised,
+    write,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -130,6 +151,41 @@ class WritesConformance(Suite):
         assert again.text == "newer"
         assert (again.first_sent_at, again.last_sent_at) == (T0, T0 + 9 * S)
         assert [(a.n, a.outcome) for a in again.attempts] == [(1, "429"), (2, "")]
+
+    async def test_a_queued_write_expires_when_its_event_is_over(self, store: Store) -> None:
+        fence = await lease(store)
+        keys = ("waits", "dead", "done", "dropped", "forgotten", "done/sending", "again")
+        recorded = [event(key) for key in keys if key != "forgotten"]
+        seqs = dict(
+            zip((e.key for e in recorded), await store.events.append(recorded), strict=True)
+        )
+        for key in keys:
+            await store.writes.begin(write(key, event_key=key), now=T0, fence=fence)
+            if key != "done/sending":
+                back = WriteMove(to=WriteState.QUEUED, reason="429")
+                await store.writes.move(key, back, now=T0, fence=fence)
+        letter = DeadLetter(
+            account_id=ME,
+            key="dead",
+            kind="mention",
+            reason="failed",
+            error="",
+            trace="",
+            handler="greet",
+            attempts=3,
+            at=T0,
+        )
+        dropped = RunDone(seq=seqs["dropped"] or 0, state=EventState.DROPPED, note="no")
+        ends: list[RunEnd] = [done(seqs[key] or 0) for key in ("done", "done/sending", "again")]
+        ends += [dropped, RunDead(seq=seqs["dead"] or 0, letter=letter)]
+        await store.events.settle(ends, fence=fence)
+        await store.events.revive(ME, "again", new_run=True)
+        expired = await store.writes.expire_moot()
+        assert sorted(expired) == ["again", "done", "dropped", "forgotten"]
+        row = await _get(store, "done")
+        assert row.state is WriteState.EXPIRED
+        assert row.reason == "the event has ended, and its last run did not ask for it again"
+        assert await store.writes.expire_moot() == []
 
     async def test_reading_counts_stand_in_the_row(self, store: Store) -> None:
         fence = await lease(store)

@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from botkit import Actions, Bot, Mention
 from botkit.bot.accounts.account_choice import the_accounts
@@ -14,6 +15,7 @@ from botkit.errors import ConfigError
 from botkit.model.records import WriteState
 from botkit.runtime.dispatch.runs import Ended
 from botkit.runtime.writes.steps import Wrote
+from botkit.system import SystemClock
 
 
 def greeter() -> Bot:
@@ -79,6 +81,22 @@ async def test_who_watches_is_told_of_each_end_and_each_write(place):
     assert [write.result_id for write in writes] == [post.id]
     assert running.stubborn == []
     assert set(running.sources) == {"mentions/greeter", "activity/default"}
+
+
+@pytest.mark.timeout(20)
+async def test_a_bot_says_when_all_its_sources_work(place):
+    await place.authorize()
+    with capture_logs() as logs:
+        async with open_runtime(
+            greeter().plan, await place.settings(), store=place.store, transport=place.transport
+        ):
+            await _listening(place)
+            while not any(line["event"] == "bot.hears" for line in logs):
+                await SystemClock().sleep(0.01)
+    events = [line["event"] for line in logs]
+    assert events.index("bot.started") < events.index("bot.hears")
+    (said,) = [line for line in logs if line["event"] == "bot.hears"]
+    assert set(said["sources"]) == {"mentions/greeter", "activity/default"}
 
 
 @pytest.mark.timeout(20)

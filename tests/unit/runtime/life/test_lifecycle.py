@@ -7,15 +7,16 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from botkit.errors import LeaseLost, Parked, StoreUnavailable
 from botkit.leases.lease import Lease
 from botkit.model.events import Mention, Tick
-from botkit.model.records import EventState
+from botkit.model.records import EventState, NewWrite, WriteMove, WriteState
 from botkit.routing.schedules import interval_schedule
 from botkit.runtime.life.lifecycle import Tasks
 from botkit.sandbox.harness.clock import VirtualClock
-from tests.unit.runtime.fakes import FakeWiring, mention, turns
+from tests.unit.runtime.fakes import BOT, FakeWiring, mention, turns
 from tests.unit.runtime.living import gone, greeting, running, through
 
 if TYPE_CHECKING:
@@ -469,3 +470,24 @@ async def test_a_part_that_is_removed_has_ended_and_the_others_go_on(tmp_path: P
         await alive.runtime.remove_part("nobody")
         assert ended == ["one"]
     assert ended == ["one", "two"]
+
+
+async def test_a_write_that_no_run_asked_for_again_ends_soon_and_is_named(tmp_path: Path) -> None:
+    wiring, _ = greeting()
+    async with running(tmp_path, wiring) as alive:
+        store = alive.bench.store
+        new = NewWrite(
+            id="w1", account_id=BOT, operation="createPosts", target="", body=b"", event_key=KEY
+        )
+        fence = alive.bench.lease.fence()
+        await store.writes.begin(new, now=alive.clock.now(), fence=fence)
+        await store.writes.move(
+            "w1", WriteMove(to=WriteState.QUEUED, reason="429"), now=alive.clock.now(), fence=fence
+        )
+        await alive.bench.handle(mention())
+        with capture_logs() as logs:
+            await alive.clock.advance(15)
+        row = await store.writes.get("w1")
+    assert row is not None
+    assert row.state is WriteState.EXPIRED
+    assert [one["write"] for one in logs if one["event"] == "write.expired"] == ["w1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from botkit.errors import StoreUnavailable
 from botkit.runtime.life.status import Reports
 from botkit.sandbox.harness.clock import VirtualClock
 from botkit.storage import open_store
+from botkit.system import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -116,3 +118,15 @@ async def test_a_start_forgets_the_process_before_and_keeps_what_was_said_by_now
     await reports.begin()
     await reports.flush()
     assert [one.part for one in await store.progress.reports()] == ["login/greeter"]
+
+
+async def test_the_wait_for_parts_ends_when_each_has_been_live(store: Store) -> None:
+    reports = Reports(store, VirtualClock())
+    waiting = asyncio.ensure_future(reports.wait_live(["a", "b"]))  # noqa: TID251 - awaited below
+    for part, state in (("a", "live"), ("b", "waiting"), ("a", "waiting")):
+        reports(part, state)
+        await SystemClock().sleep(0)
+        assert not waiting.done()
+    reports("b", "live")
+    await waiting
+    await reports.wait_live(["b"])
