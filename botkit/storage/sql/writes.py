@@ -173,6 +173,7 @@ class SqlWrites:
 
     async def expire_moot(self) -> list[str]:
         def job(transaction: Transaction) -> list[str]:
+            transaction.lock("moot writes")
             ids = _moot(transaction)
             transaction.executemany(_EXPIRE, [(each, _MOOT_REASON) for each in ids])
             return ids
