@@ -25,7 +25,7 @@ TYPED := $(wildcard botkit examples tests/typing)
 COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run test canary browser check lint types surface rooms repository news spelling requirements docs bench image lock clean
+.PHONY: help run test canary browser clients check lint types surface rooms repository news spelling requirements docs bench image lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
@@ -60,6 +60,11 @@ browser: ## Chromium for tests/browser, where apt can; without it those tests ar
 	if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
 	  { apt-get update && apt-get install -y --no-install-recommends chromium; } >/dev/null 2>&1 && exit; \
 	fi; echo "browser: none here, and apt cannot install chromium"
+
+clients: ## programs of others from npm into .cache/clients, at the exact versions of tests/clients/package.json
+	@command -v npm >/dev/null || { echo "clients: npm is not here" >&2; exit 1; }
+	@mkdir -p .cache/clients && cp tests/clients/package.json .cache/clients/
+	@npm install --prefix .cache/clients --no-audit --no-fund --no-package-lock --silent
 
 check: lint types surface rooms repository news spelling requirements ## everything that is judged without running the product
 

@@ -1,6 +1,6 @@
 """Read a text as X does: its weight, the users that it names, and which texts are the same.
 
-Source: twitter-text 3.1 with its configuration v3, read 2026-11-21; X API docs, "Counting
+Source: twitter-text 3.1.0 with its configuration v3, read 2026-11-30; X API docs, "Counting
 characters".
 """
 
@@ -22,6 +22,7 @@ __all__ = [
     "cashtags_in",
     "leading_names",
     "mentions_in",
+    "names_in",
     "normalise",
     "text_hash",
     "usernames_in",
@@ -35,13 +36,19 @@ _LIGHT = ((0x0000, 0x10FF), (0x2000, 0x200D), (0x2010, 0x201F), (0x2032, 0x2037)
 """Code points of weight 1; all others weigh 2."""
 
 _NAME = re.compile(
-    r"(?<![a-zA-Z0-9_!#$%&*@\uff20])[@\uff20]([a-zA-Z0-9_]{1,20})"
-    r"(?![a-zA-Z0-9_@\uff20\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f]|://)"
+    r"(?:\A|[^a-zA-Z0-9_!#$%&*@\uff20]|(?:\A|[^a-zA-Z0-9_+~.-])[rR][tT]:?)"
+    r"(?P<name>[@\uff20](?P<username>[a-zA-Z0-9_]{1,20}))(?P<list>/[a-zA-Z][a-zA-Z0-9_-]{0,24})?"
+)
+_NO_NAME_BEFORE = re.compile(
+    "[@\uff20\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0253\u0254\u0256\u0257\u0259\u025b\u0263\u0268"
+    "\u026f\u0272\u0289\u028b\u02bb\u0300-\u036f\u1e00-\u1eff]|://"
 )
 _LEADING_NAMES = re.compile(r"\s*(?:[@\uff20][a-zA-Z0-9_]{1,20}(?![a-zA-Z0-9_@\uff20])\s*)+")
 _LEADING_NAME = re.compile(r"\s*[@\uff20]([a-zA-Z0-9_]{1,20})(?![a-zA-Z0-9_@\uff20])\s*")
+_SPACES = "\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _CASHTAG = re.compile(
-    r"(?<!\S)\$([a-zA-Z]{1,6}(?:[._][a-zA-Z]{1,2})?)(?=$|\s|[!'#%&\"()*+,\\\-./:;<=>?@\[\]^_{|}~$])"
+    rf"(?:\A|(?<=[\u0085\u180e{_SPACES}]))\$([a-zA-Z]{{1,6}}(?:[._][a-zA-Z]{{1,2}})?)"
+    rf"(?=\Z|[\ufeff{_SPACES}!'#%&()*+,\\\-./:;<=>?@\[\]^_{{|}}~$])"
 )
 
 _TEXT_OR_EMOJI = (
@@ -86,7 +93,7 @@ def weighted_length(text: str, *, auto_mentions: Collection[str] = ()) -> int:
     weight = done = 0
     for span in link_spans(text):
         weight += _plain_weight(text[done : span.start]) + _LINK_WEIGHT
-        done = span.end
+        done = span.start + len(span.url)
     return weight + _plain_weight(text[done:])
 
 
@@ -100,13 +107,24 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(normalise(text).encode("utf-8", "replace")).hexdigest()
 
 
+def names_in(text: str) -> list[MentionEntity]:
+    """Return the @names of a text, in order, those inside links too.
+
+    A name ends after 20 characters whatever follows, and `@user/list` names a list, not a user.
+    """
+    return [
+        MentionEntity(username=found["username"], start=found.start("name"), end=found.end("name"))
+        for found in _NAME.finditer(text)
+        if found["list"] is None and not _NO_NAME_BEFORE.match(text, found.end())
+    ]
+
+
 def mentions_in(text: str) -> tuple[MentionEntity, ...]:
     """Return the @names that X takes as mentions, in order; those inside links are not."""
-    links = link_spans(text)
+    names = names_in(text)
+    links = link_spans(text) if names else []
     return tuple(
-        MentionEntity(username=found[1], start=found.start(), end=found.end())
-        for found in _NAME.finditer(text)
-        if not any(link.start <= found.start() < link.end for link in links)
+        name for name in names if not any(link.start <= name.start < link.end for link in links)
     )
 
 

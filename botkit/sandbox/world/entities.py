@@ -1,6 +1,6 @@
 """Finds mentions and links in a post's text, as X does.
 
-Source: twitter-text configuration v3; X API docs, "Counting characters" (a reply starts with the
+Source: X API docs, "Counting characters" (a reply starts with the
 names of the users it answers, which `display_text_range` leaves out).
 """
 
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from botkit.protocol.text.links import link_spans
-from botkit.protocol.text.weighted_length import mentions_in
+from botkit.sandbox.world.text_rules import links_of, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -62,8 +61,8 @@ def read_text(
     shortened = _shorten(prefix + written)
     text = shortened[0]
     names: list[NameEntity] = []
-    for found in mentions_in(text):
-        known = find_user(found.username)
+    for found in names_of(text):
+        known = find_user(found.value)
         if known is not None:
             names.append(NameEntity(found.start, found.end, *known))
     return ParsedText(
@@ -75,11 +74,11 @@ def _shorten(text: str) -> tuple[str, Sequence[LinkEntity]]:
     parts: list[str] = []
     links: list[LinkEntity] = []
     length = last = 0
-    for found in link_spans(text):
+    for found in links_of(text):
         before = text[last : found.start]
         length += len(before)
-        short = _short_link(found.url)
-        links.append(LinkEntity(length, length + len(short), short, _whole(found.url)))
+        short = _short_link(found.value)
+        links.append(LinkEntity(length, length + len(short), short, _whole(found.value)))
         parts += [before, short]
         length += len(short)
         last = found.end

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Struct
 
-from botkit.protocol.rules import policy
 from botkit.sandbox.wire import problems
 from botkit.sandbox.wire.exchange import Answer, Refused, as_object
 from botkit.sandbox.wire.timeline_pages import page_of
+from botkit.sandbox.world.text_rules import cashtags_of, same_text, weight_of
 from botkit.sandbox.x.context import ApiRoute, RequestContext
 from botkit.sandbox.x.objects import Wanted, posts_body
 from botkit.sandbox.x.routes.users import listed
@@ -108,10 +108,10 @@ def _user(visit: RequestContext) -> UserRecord:
 
 
 def _check_text(visit: RequestContext, text: str) -> None:
-    if policy.weighted_length(text) > visit.world.rules.max_text_weight:
+    if weight_of(text) > visit.world.rules.max_text_weight:
         # Code 186 of the older API.
         raise problems.forbidden("Your Tweet text is too long.")
-    if len(policy.cashtags_in(text)) > 1:
+    if len(cashtags_of(text)) > 1:
         raise problems.forbidden("Posts are limited to one cashtag.")
 
 
@@ -161,13 +161,10 @@ def _check_duplicate(
 ) -> None:
     # The same normalised text and reply target. Source: docs/explanation/x-facts.md, 12.3.
     since = visit.world.clock.now() - timedelta(seconds=visit.world.rules.duplicate_window_s)
-    wanted = policy.normalise(text)
     for post in visit.world.newest_by(author.id):
         if post.created_at < since:
             break
-        if post.reply_to_id == (target.id if target else None) and (
-            policy.normalise(post.written) == wanted
-        ):
+        if post.reply_to_id == (target.id if target else None) and same_text(post.written, text):
             raise problems.duplicate_content()
 
 

@@ -33,7 +33,7 @@ from botkit.protocol.text.links import LinkSpan, link_spans, links_in
         ),
         ("me@example.com @x.com $a.com #b.com -c.com", ()),
         ("hi.there e.g. 3.5 1.2.3.4 foo.baz a..com", ()),
-        ("http://foo.whatever/x", ("http://foo.whatever/x",)),
+        ("http://foo.whatever/x https://app.test http://server.local:8080/x", ()),
         (
             "http://m\u00fcller.de https://xn--fsq.xn--p1ai/a",
             ("http://m\u00fcller.de", "https://xn--fsq.xn--p1ai/a"),

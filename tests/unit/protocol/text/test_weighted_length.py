@@ -61,6 +61,10 @@ def test_a_text_weighs_what_x_says(text: str, weight: int) -> None:
         "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
         "\U0001f3f3\ufe0f\u200d\U0001f308",
         "\u270c\U0001f3fe",
+        "\U0001fae9",
+        "\U0001f426\u200d\U0001f525",
+        "\U0001f642\u200d\u2194\ufe0f",
+        "\U0001f9d1\U0001f3fb\u200d\U0001fa70",
     ],
 )
 def test_an_emoji_weighs_two_whatever_its_sequence(emoji: str) -> None:
@@ -97,7 +101,8 @@ def test_what_looks_the_same_has_the_same_hash() -> None:
     [
         ("hey @ada, .@bob and @Ada", ("ada", "bob")),
         ("\uff20ada @h's (@i) RT @j: x", ("ada", "h", "i", "j")),
-        ("me@ada.com @a@b https://x.com/@c @d://e @toolongausernameisnotone", ()),
+        ("me@ada.com @a@b https://x.com/@c @d://e @user/list", ()),
+        ("@toolongausernameisnotone RT@bob: rt @eve", ("toolongausernameisno", "bob", "eve")),
         ("@caf\u00e9 @@x #@y", ()),
     ],
 )
