@@ -15,6 +15,8 @@ from botkit.cli.options import echo_json, json_option, run_async
 from botkit.errors import ConfigError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from botkit.sandbox.x.listener import OpenServer
 
 __all__ = ["command"]
@@ -45,6 +47,12 @@ _USERNAME = re.compile(r"[A-Za-z0-9_]{1,15}")
     help="A callback address registered for the app; may be given more than once.",
 )
 @click.option("--account", default="greeter", show_default=True, help="The bot's username.")
+@click.option(
+    "--allowed-host",
+    "allowed_hosts",
+    multiple=True,
+    help="A name that clients may call it by, as host.docker.internal; may be given repeatedly.",
+)
 @click.option("--no-rate-limits", is_flag=True, help="For load: no rate windows, none said.")
 @json_option
 def command(
@@ -53,6 +61,7 @@ def command(
     port: int,
     redirect_uris: tuple[str, ...],
     account: str,
+    allowed_hosts: tuple[str, ...],
     no_rate_limits: bool,
     as_json: bool,
 ) -> None:
@@ -67,39 +76,38 @@ def command(
             f"{account!r} cannot be a username.",
             hint="Use 1 to 15 letters, digits or underscores.",
         )
-    serving = _serve(
-        host, port, redirect_uris, account, limited=not no_rate_limits, as_json=as_json
-    )
-    run_async(serving)
+    from botkit.sandbox import open_server
+
+    opening = open_server(host=host, port=port, allowed_hosts=allowed_hosts)
+    try:
+        run_async(
+            _serve(opening, redirect_uris, account, limited=not no_rate_limits, as_json=as_json)
+        )
+    except OSError as error:
+        raise ConfigError(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
 
 
 async def _serve(
-    host: str,
-    port: int,
+    opening: AbstractAsyncContextManager[OpenServer],
     redirect_uris: tuple[str, ...],
     account: str,
     *,
     limited: bool,
     as_json: bool,
 ) -> None:
-    from botkit.sandbox import open_server
-
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows has no such handlers
             loop.add_signal_handler(number, stop.set)
-    try:
-        async with open_server(host=host, port=port) as opened:
-            opened.server.limits.enforced = limited
-            environment = _prepare(opened, redirect_uris, account)
-            if as_json:
-                echo_json({"url": opened.url, "environment": environment})
-            else:
-                _explain(opened, environment, account)
-            await stop.wait()
-    except OSError as error:
-        raise ConfigError(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
+    async with opening as opened:
+        opened.server.limits.enforced = limited
+        environment = _prepare(opened, redirect_uris, account)
+        if as_json:
+            echo_json({"url": opened.url, "environment": environment})
+        else:
+            _explain(opened, environment, account)
+        await stop.wait()
 
 
 def _prepare(opened: OpenServer, redirect_uris: tuple[str, ...], account: str) -> dict[str, str]:

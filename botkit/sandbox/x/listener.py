@@ -10,11 +10,12 @@ from aiohttp import web
 
 from botkit.sandbox.wire.exchange import Answer, Call, Delivery
 from botkit.sandbox.world.world import World
+from botkit.sandbox.x.browser_guard import refusal
 from botkit.sandbox.x.server import XServer
 from botkit.system import SystemClock, SystemEntropy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 
 __all__ = ["OpenServer", "open_server", "serve"]
 
@@ -41,11 +42,17 @@ class OpenServer:
 
 @asynccontextmanager
 async def open_server(
-    world: World | None = None, *, host: str = "127.0.0.1", port: int = 0
+    world: World | None = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    allowed_hosts: Collection[str] = (),
 ) -> AsyncGenerator[OpenServer]:
     """Serve a world until the block ends; without `world`, a new one in real time.
 
-    Port 0 chooses a free port; the yielded server's `url` contains it.
+    Port 0 chooses a free port; the yielded server's `url` contains it. Web pages of other sites
+    are refused: requests must name the server by an IP address, as `localhost`, by X's name, or
+    by one of `allowed_hosts`, and come from no other origin.
 
     Raises:
         OSError: The port is taken, or the address does not belong to this machine.
@@ -53,7 +60,7 @@ async def open_server(
     served = world or World(SystemClock(), SystemEntropy())
     server = await asyncio.to_thread(XServer, served)
     app = web.Application(client_max_size=_BODY_LIMIT_BYTES)
-    app.router.add_route("*", "/{path:.*}", _handler(server))
+    app.router.add_route("*", "/{path:.*}", _handler(server, allowed_hosts))
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
@@ -77,8 +84,14 @@ async def serve(
         await asyncio.Event().wait()
 
 
-def _handler(server: XServer) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _handler(
+    server: XServer, allowed_hosts: Collection[str]
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
+        hosts = request.headers.getall("Host", [])
+        refused = refusal(hosts, request.headers.getall("Origin", []), allowed=allowed_hosts)
+        if refused is not None:
+            return _whole(refused)
         call = Call.of(
             request.method,
             request.raw_path,
@@ -90,9 +103,13 @@ def _handler(server: XServer) -> Callable[[web.Request], Awaitable[web.StreamRes
             return await _fail(request, answer)
         if answer.stream is not None:
             return await _stream(request, answer)
-        return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+        return _whole(answer)
 
     return handle
+
+
+def _whole(answer: Answer) -> web.Response:
+    return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
 
 async def _stream(request: web.Request, answer: Answer) -> web.StreamResponse:

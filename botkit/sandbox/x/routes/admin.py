@@ -16,8 +16,8 @@
     GET  /sandbox/messages?of=NAME                direct messages, oldest first
     GET  /sandbox/state                           counts, spending, the token endpoint's log
 
-It has no password, because it is for a sandbox on this machine. A body must be JSON, so that
-another site's page in the browser cannot send one.
+It has no password, because it is for a sandbox on this machine. Pages of other sites in the
+browser cannot reach it: see `browser_guard`.
 """
 
 from __future__ import annotations

@@ -209,7 +209,8 @@ def _page(name: str, status: int = 200, *, form_to: str = "", **shown: object) -
             "content-type": "text/html; charset=utf-8",
             "content-security-policy": policy,
             "cache-control": "no-store",
-            "referrer-policy": "no-referrer",
+            # With no-referrer a browser says "null" for the origin of the page's own form.
+            "referrer-policy": "same-origin",
             "x-content-type-options": "nosniff",
         },
         body=_PAGES.get_template(name).render(style=_STYLE, **shown).encode(),

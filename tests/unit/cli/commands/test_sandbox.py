@@ -45,13 +45,13 @@ def lines_until(process: subprocess.Popen[str], last: str) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_program_reads_the_settings_and_a_signal_ends_it_well(number: int) -> None:
-    with serving("--json", "--account", "mybot") as process:
+    with serving("--json", "--account", "mybot", "--allowed-host", "my.tunnel") as process:
         told = json.loads(lines_until(process, "}"))
         environment = told["environment"]
         bearer = environment["BOTKIT_APP__BEARER_TOKEN"]
         request = urllib.request.Request(
             f"{told['url']}/2/users/by/username/mybot",
-            headers={"Authorization": f"Bearer {bearer}"},
+            headers={"Authorization": f"Bearer {bearer}", "Host": "my.tunnel:8080"},
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert json.load(answer)["data"]["username"] == "mybot"

@@ -135,7 +135,7 @@ async def test_the_page_loads_nothing_and_runs_nothing(peer):
     assert policy.startswith("default-src 'none'")
     assert "frame-ancestors 'none'" in policy
     assert "form-action 'self' http://127.0.0.1:8765" in policy
-    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["referrer-policy"] == "same-origin"
     assert b"http-equiv" not in answer.body
     assert not re.search(rb"<(script|link|img|iframe)\b|(src|href)=", answer.body)
 

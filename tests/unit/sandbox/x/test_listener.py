@@ -132,6 +132,82 @@ async def test_a_lost_stream_breaks_too(opened, http):
     assert opened.server.activity.open_streams(app["id"]) == 0
 
 
+def _own(opened):
+    return opened.url.removeprefix("http://")
+
+
+@pytest.mark.parametrize("path", ["/sandbox/posts", "/sandbox/login", "/2/tweets", "/nothing"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:8080",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "notx.com",
+        "x.com.evil.example",
+        "evil",
+        "[evil",
+        "",
+    ],
+)
+async def test_a_host_that_is_not_its_own_is_refused(opened, http, host, path):
+    await _ready(http)
+    body = {"as": "ada", "text": "hi"}
+
+    async with http.post(path, json=body, headers={"Host": host}) as answer:
+        assert answer.status == 421
+
+    assert not opened.world.posts
+
+
+async def test_two_hosts_are_refused(opened):
+    reader, writer = await asyncio.open_connection(*_own(opened).split(":"))
+    host = f"Host: {_own(opened)}\r\n".encode()
+    writer.write(b"GET /sandbox/state HTTP/1.1\r\nConnection: close\r\n" + host * 2 + b"\r\n")
+    answer = await reader.read()
+    writer.close()
+
+    assert answer.split()[1] in {b"400", b"421"}
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://localhost", "x"]
+)
+@pytest.mark.parametrize("path", ["/sandbox/posts", "/sandbox/login", "/i/oauth2/authorize"])
+async def test_a_page_of_another_origin_is_refused(opened, http, origin, path):
+    await _ready(http)
+    body = {"as": "ada", "text": "hi"}
+
+    async with http.post(path, json=body, headers={"Origin": origin}) as answer:
+        assert answer.status == 403
+        assert "access-control-allow-origin" not in answer.headers
+
+    assert not opened.world.posts
+    assert opened.world.logged_in == "greeter"
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "localhost:9000", "127.0.0.1:9000", "[::1]:9000", "192.0.2.7", "api.x.com"],
+)
+async def test_its_own_names_and_pages_are_served_through_a_tunnel_too(opened, http, host):
+    await _ready(http)
+    body, named = {"as": "ada", "text": "hi"}, {"Host": host, "Origin": f"http://{host}"}
+
+    async with http.post("/sandbox/posts", json=body, headers=named) as answer:
+        assert answer.status == 200
+
+
+async def test_a_name_that_was_allowed_is_served():
+    async with (
+        open_server(allowed_hosts=["Sandbox.Internal"]) as opened,
+        aiohttp.ClientSession(opened.url) as http,
+        http.get("/sandbox/state", headers={"Host": "sandbox.internal:80"}) as answer,
+    ):
+        assert answer.status == 200
+
+
 async def test_a_port_that_is_taken_is_an_error(opened):
     port = int(opened.url.rpartition(":")[2])
 
