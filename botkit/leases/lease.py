@@ -195,19 +195,19 @@ class Lease:
             raise LeaseLost(f"This process does not hold the lease `{self._name}`.")
         return self._fence
 
+    async def _ask(self, ended: str) -> Fence | None:
+        return await self._leases.acquire(
+            self._name, self._owner, ttl=self._ttl, ended=ended, patient=self._patient
+        )
+
     async def _take(self, *, ended: str = "") -> bool:
         asked_s = self._clock.monotonic()
-        taking = asyncio.get_running_loop().create_task(
-            self._leases.acquire(
-                self._name, self._owner, ttl=self._ttl, ended=ended, patient=self._patient
-            )
-        )
         try:
-            self._fence = await asyncio.shield(taking)
+            self._fence = await self._ask(ended)
         except asyncio.CancelledError:
-            # The store goes on, and what it takes would stay taken.
+            # The store goes on, and what it takes would stay taken: take it as ours, give it back.
             with suppress(StateError):
-                self._fence = await taking
+                self._fence = await self._ask(ended)
                 await self.release()
             raise
         self._asked_s = asked_s

@@ -105,27 +105,33 @@ class LeasedRefreshLock:
         self._owner = owner
         self._lives = lives
         self._tenure = tenure
+        self._busy: set[str] = set()
+        """The leases that a task of this process takes or holds: the store sees one owner."""
 
     @asynccontextmanager
     async def __call__(self, row: CredentialRow, /, *, wait: bool = True) -> AsyncGenerator[Held]:
         """See `RefreshLock`."""
+        name = f"refresh:{row.account_id}/{row.app}"
         lease = Lease(
             self._store,
             self._clock,
             owner=self._owner,
-            name=f"refresh:{row.account_id}/{row.app}",
+            name=name,
             ttl_s=self._tenure.ttl_s,
             renew_s=self._tenure.renew_s,
             lives=self._lives,
             patient=True,
         )
-        await self._take(lease, row, wait=wait)
-        async with lease.kept():
-            yield _Leased(lease, stale_s=self._tenure.ttl_s / 2)
+        await self._take(lease, name, row, wait=wait)
+        try:
+            async with lease.kept():
+                yield _Leased(lease, stale_s=self._tenure.ttl_s / 2)
+        finally:
+            self._busy.discard(name)
 
-    async def _take(self, lease: Lease, row: CredentialRow, *, wait: bool) -> None:
+    async def _take(self, lease: Lease, name: str, row: CredentialRow, *, wait: bool) -> None:
         ends_s = self._clock.monotonic() + (_WAIT_S if wait else 0.0)
-        while not await lease.try_acquire():
+        while not await self._try(lease, name):
             if self._clock.monotonic() >= ends_s:
                 rival = in_words(lease.rival) if lease.rival else "another process"
                 raise StoreUnavailable(
@@ -135,6 +141,18 @@ class LeasedRefreshLock:
                     f"{self._tenure.ttl_s:.0f} s later when it runs on another machine.",
                 )
             await self._clock.sleep(self._entropy.uniform(*_LOOK_S))
+
+    async def _try(self, lease: Lease, name: str) -> bool:
+        if name in self._busy:
+            return False
+        self._busy.add(name)
+        taken = False
+        try:
+            taken = await lease.try_acquire()
+        finally:
+            if not taken:
+                self._busy.discard(name)
+        return taken
 
 
 class _Leased:

@@ -99,6 +99,29 @@ async def test_one_holds_it_at_a_time_and_the_next_waits(
     assert [word.split()[1] for word in seen] == ["in", "out", "in", "out"]
 
 
+async def test_two_tasks_of_one_process_do_not_hold_it_at_the_same_time(
+    world: World, one: Host, row: CredentialRow
+) -> None:
+    lock, inside = one.lock(), 0
+
+    async def hold() -> None:
+        nonlocal inside
+        async with lock(row):
+            inside += 1
+            assert inside == 1
+            await world.clock.sleep(5.0)
+            inside -= 1
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(3):
+            group.create_task(hold())
+        await world.clock.advance(1.0)
+        with pytest.raises(StoreUnavailable, match="nothing was sent"):
+            async with lock(row, wait=False):
+                pytest.fail("two hold it")
+        await world.clock.advance(20.0)
+
+
 async def test_without_waiting_a_held_one_is_refused_at_once_and_says_by_whom(
     world: World, one: Host, tmp_path: Path, row: CredentialRow
 ) -> None:
