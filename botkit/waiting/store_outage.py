@@ -71,11 +71,15 @@ class StoreOutage:
 
     async def wait(self, error: StateError, failures: int = 0, **fields: Any) -> None:
         """Say why the store cannot be used, then wait the ladder's step after `failures`."""
+        self.say(error, **fields)
+        await self._clock.sleep(self._ladder.step_s(failures))
+
+    def say(self, error: StateError, **fields: Any) -> None:
+        """Say why the store cannot be used, unless that was said; the caller does the waiting."""
         why = str(error)
         if why != self._said:
             self._said = why
             self._log.error("store.unavailable", waiting=self._waiting, **fields, why=why)
-        await self._clock.sleep(self._ladder.step_s(failures))
 
     def end(self) -> None:
         """Note that the store took a call; say so if it had not before."""

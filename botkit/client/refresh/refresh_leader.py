@@ -136,9 +136,9 @@ class LeasedRole:
                 self._lease.abandon()
                 _log.warning("refresh_leader.deposed", why=lost.message)
             except StoreUnavailable as error:
-                await outage.wait(error)
-                continue
-            outage.end()
+                outage.say(error)
+            else:
+                outage.end()
             held = self._lease.is_good
             await self._clock.sleep(self._tenure.renew_s if held else _LOOK_AGAIN.cap_s)
 
