@@ -24,6 +24,8 @@ class MentionEntity(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=T
 class Post(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A post on X. Only `id` and `text` are always set; the rest depends on what X sent.
 
+    The text is as people read it: `<`, where X sends `&lt;`. Positions count in this text.
+
     Source: X API docs, "Data dictionary"; both the `tweet.*` and the `post.*` spellings are read.
     """
 
@@ -41,6 +43,8 @@ class Post(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     mentions: tuple[MentionEntity, ...] = ()
     links: tuple[str, ...] = ()
     """Expanded addresses of the links in the text."""
+    link_spans: tuple[tuple[int, int], ...] = ()
+    """Where each of `links` stands in the text, as `start` and `end`; empty if X left that out."""
     display_text_range: tuple[int, int] | None = None
     edit_history: tuple[str, ...] = ()
     """Ids of all versions, oldest first, this one included; empty when X did not send it."""

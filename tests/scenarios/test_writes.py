@@ -56,6 +56,46 @@ async def test_a_post_whose_answer_is_lost_is_found_on_the_timeline_and_not_sent
     assert write.result_id == reply.id
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u8a73\u3057\u304f\u306f https://example.com\u3092\u3054\u89a7\u304f\u3060\u3055\u3044",
+        "Neues: tagesschau.berlin/a und b.hamburg, 1 < 2 & 3",
+        "http://server.local:8080/x and example.com:80?a=b",
+        "m\u00fcller.de?x https://de.wikipedia.org/wiki/A_(b_(c))",
+    ],
+)
+async def test_a_lost_answer_is_found_whatever_links_the_text_has(sandbox, text):
+    bot = Bot("greeter", may={"reply"})
+
+    @bot.on(Mention)
+    async def answer(mention: Mention, act: Actions) -> None:
+        await act.reply(mention, text)
+
+    sandbox.faults.lose_answer(CREATE, times=None)
+
+    async with sandbox.running(bot) as process:
+        await sandbox.user("ada").posts("@greeter links?")
+        await sandbox.settle()
+        (write,) = await process.store.writes.listing()
+
+    assert write.state is WriteState.CONFIRMED
+
+
+async def test_a_handler_hears_what_people_wrote_and_not_what_x_escapes(sandbox):
+    bot = Bot("greeter", may={"reply"})
+
+    @bot.on(Mention, contains("<3") & contains("rock & roll"))
+    async def answer(mention: Mention, act: Actions) -> None:
+        await act.reply(mention, f"You said {mention.post.text[9:]}")
+
+    async with sandbox.running(bot):
+        await sandbox.user("ada").posts("@greeter I <3 rock & roll")
+        await sandbox.settle()
+
+    assert sandbox.replies_to(sandbox.user("ada")) == ["You said I <3 rock & roll"]
+
+
 async def test_what_two_readings_do_not_show_is_sent_again_minutes_later(sandbox, bot):
     ada = sandbox.user("ada")
     sandbox.faults.reset(CREATE)  # X never sees it; to us that looks like a lost answer

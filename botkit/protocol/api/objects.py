@@ -19,6 +19,7 @@ from botkit.model.posts import MentionEntity, Post
 from botkit.model.users import User
 from botkit.protocol.api.json_fields import Fields
 from botkit.protocol.api.json_values import is_list, is_object, unwrap
+from botkit.protocol.text.escapes import decoded_post, decoded_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -168,7 +169,9 @@ def post_of(fields: Fields) -> Post | None:
     if long and span is not None:
         span = note_range(short, long, span[0])
     references = fields.objects("referenced_tweets", "referenced_posts")
-    return Post(
+    links = list(_links(entities))
+    spans = tuple((start, end) for _, start, end in links if start is not None and end is not None)
+    post = Post(
         id=post_id,
         text=long or short,
         author_id=fields.id("author_id"),
@@ -181,12 +184,14 @@ def post_of(fields: Fields) -> Post | None:
         quoted_post_id=_referenced(references, _QUOTED),
         reposted_post_id=_referenced(references, _REPOSTED),
         mentions=tuple(_mentions(entities)),
-        links=tuple(_links(entities)),
+        links=tuple(link for link, _, _ in links),
+        link_spans=spans if len(spans) == len(links) else (),
         display_text_range=span,
         edit_history=tuple(_ids(fields, "edit_history_tweet_ids", "edit_history_post_ids")),
         reply_settings=fields.text("reply_settings"),
         media_count=len(fields.inner("attachments").items("media_keys")),
     )
+    return decoded_post(post)
 
 
 def note_range(short: str, long: str, start: int) -> tuple[int, int]:
@@ -249,7 +254,7 @@ def message_of(fields: Fields) -> Message | None:
     return Message(
         id=message_id,
         conversation_id=conversation_id or conversation_of(sender_id, peer_id),
-        text=content.text("text") or "",
+        text=decoded_text(content.text("text") or ""),
         sender_id=sender_id,
         created_at=fields.moment("created_at", "created_timestamp"),
         media=tuple(_media(content)),
@@ -277,11 +282,12 @@ def _mentions(entities: Fields) -> Iterable[MentionEntity]:
             )
 
 
-def _links(entities: Fields) -> Iterable[str]:
+def _links(entities: Fields) -> Iterable[tuple[str, int | None, int | None]]:
+    """Yield each link with its position in the text."""
     for item in entities.objects("urls"):
         link = item.text("expanded_url") or item.text("url")
         if link:
-            yield link
+            yield link, item.number("start"), item.number("end")
 
 
 def _media(content: Fields) -> Iterable[str]:

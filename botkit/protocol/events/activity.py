@@ -35,6 +35,7 @@ from botkit.protocol.events.post_events import (
     events_of_page,
     mentions_account,
 )
+from botkit.protocol.text.escapes import decoded_post
 
 if TYPE_CHECKING:
     from botkit.model.events import PostEvent, XEvent
@@ -61,6 +62,8 @@ _Id = Annotated[str, msgspec.Meta(min_length=1)]
 class _Link(Struct, gc=False):
     expanded_url: str | None = None
     url: str | None = None
+    start: int | None = None
+    end: int | None = None
 
 
 class _Entities(Struct, gc=False):
@@ -247,7 +250,8 @@ def _post(wire: _Payload) -> Post | None:
     for mention in mentions:
         if not (mention.id and mention.username and mention.end):
             return None
-    return Post(
+    links, spans = _links(entities.urls) if entities.urls else ((), ())
+    post = Post(
         id=wire.id,
         text=text,
         author_id=wire.author_id,
@@ -255,12 +259,14 @@ def _post(wire: _Payload) -> Post | None:
         created_at=created_at,
         lang=wire.lang,
         mentions=mentions,
-        links=_links(entities.urls) if entities.urls else (),
+        links=links,
+        link_spans=spans,
         display_text_range=span,
         edit_history=wire.edit_history_tweet_ids or wire.edit_history_post_ids or (),
         reply_settings=wire.reply_settings,
         media_count=len(wire.attachments.media_keys or ()) if wire.attachments else 0,
     )
+    return decoded_post(post)
 
 
 def _with_references(post: Post, data: _Envelope) -> Post | None:
@@ -284,9 +290,17 @@ def _with_references(post: Post, data: _Envelope) -> Post | None:
     return post if quoted is None else told_by_kind(data.event_type, post, data.filter.user_id)
 
 
-def _links(wires: list[_Link]) -> tuple[str, ...]:
-    found = (wire.expanded_url or wire.url for wire in wires)
-    return tuple([link for link in found if link])
+def _links(wires: list[_Link]) -> tuple[tuple[str, ...], tuple[tuple[int, int], ...]]:
+    """Return the links, and their positions if X sent that of each."""
+    links: list[str] = []
+    spans: list[tuple[int, int]] = []
+    for wire in wires:
+        link = wire.expanded_url or wire.url
+        if link:
+            links.append(link)
+            if wire.start is not None and wire.end is not None:
+                spans.append((wire.start, wire.end))
+    return tuple(links), tuple(spans) if len(spans) == len(links) else ()
 
 
 def _user(wire: _User) -> User:

@@ -149,8 +149,8 @@ def _is_repost(post: Post) -> bool:
 def _is_shown(mention: MentionEntity, post: Post) -> bool:
     """Return True if the mention stands in the text that people see.
 
-    Range and positions count the same: code points of the text as X sends it, where `&amp;` is
-    five. Source: X's samples of replies and likes.
+    Range and positions count the same: code points of the text. Source: X's samples of replies and
+    likes.
     """
     if post.display_text_range is not None:
         start, end = post.display_text_range

@@ -1,7 +1,7 @@
 """X's rules for the posts of an automated account, checked before sending; and proof of a write.
 
 A rule that forbids raises a `PolicyError` with the reason and the cure. The sandbox judges by its
-own rules and shares only the measures of a text.
+own rules, also for the measures of a text.
 
 Source: X developer guidelines; X API docs, "Manage Posts" and changelog 2026-02-23, read
 2026-08-22.
@@ -10,6 +10,7 @@ Source: X developer guidelines; X API docs, "Manage Posts" and changelog 2026-02
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -25,7 +26,7 @@ from botkit.errors import (
 from botkit.protocol.api.json_fields import Fields
 from botkit.protocol.api.json_values import parse_json
 from botkit.protocol.events.post_events import mentions_account
-from botkit.protocol.text.links import link_spans, links_in
+from botkit.protocol.text.links import links_in
 from botkit.protocol.text.weighted_length import (
     cashtags_in,
     normalise,
@@ -36,6 +37,8 @@ from botkit.protocol.text.weighted_length import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from botkit.model.events import PostEvent
     from botkit.model.posts import Post
     from botkit.model.records import StoredWrite
@@ -79,8 +82,6 @@ _STOP_WORDS = frozenset(
     .split("|")
 )
 
-_ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
-"""The characters that X escapes in a text; the ampersand last."""
 _SHORT_LINK = re.compile(r"https?://t\.co/\w+", re.IGNORECASE | re.ASCII)
 _STATUS_LINK = re.compile(
     r"(?:www\.|mobile\.)?(?:twitter|x)\.com/[^/]+/status/[0-9]+(?:/(?:photo|video)/[0-9]+)?"
@@ -193,7 +194,8 @@ def shows_write(write: StoredWrite, post: Post) -> bool:
     """Return True if a post of the account's timeline is the one that the write made.
 
     The reply target decides first, the text second. X rewrites text, so it is compared normalised,
-    with entities decoded, links in their expanded form, and without the leading names of a reply.
+    without the leading names of a reply, and with the links that X says stand in the post: where X
+    has a link, the write has one of X's spellings of its address. The written text is not cut.
 
     Source: docs/explanation/requirements.md, "Writes" (Reconcile).
     """
@@ -268,43 +270,70 @@ def _body(body: bytes) -> Fields:
 
 
 def _same_text(written: str, post: Post) -> bool:
-    shown = post.text
-    for escaped, plain in _ENTITIES:
-        shown = shown.replace(escaped, plain)
+    words, links = _shown_parts(post)
     if post.in_reply_to_post_id is not None:
-        written, shown = without_leading_names(written), without_leading_names(shown)
-    wanted_words, wanted_links = _parts(written, ())
-    found_words, found_links = _parts(shown, post.links)
-    while len(found_links) > len(wanted_links) and _is_added(found_links[-1], found_words[-1]):
-        found_links.pop()
-        found_words.pop()
-    wanted, found = _joined(wanted_words), _joined(found_words)
-    if found.endswith("\u2026") and len(found) >= _TRUNCATED_FROM:
-        return wanted.startswith(found[:-1].rstrip())
-    return (wanted, len(wanted_links)) == (found, len(found_links)) and all(
-        _ANY_LINK in {one, other} or one == other
-        for one, other in zip(wanted_links, found_links, strict=True)
+        written, words[0] = without_leading_names(written), without_leading_names(words[0])
+    return _matches(normalise(written), 0, words, links)
+
+
+def _shown_parts(post: Post) -> tuple[list[str], list[str]]:
+    """Return the words around X's links, one part more than links; and the links they stand for.
+
+    Positions and addresses are X's. Without positions, X's short links stand for those addresses
+    in order, or for any.
+    """
+    spans = post.link_spans or tuple(found.span() for found in _SHORT_LINK.finditer(post.text))
+    links = [_link(link) for link in post.links[: len(spans)]]
+    links += [_ANY_LINK] * (len(spans) - len(links))
+    words: list[str] = []
+    done = 0
+    for start, end in spans:
+        words.append(_words(post.text[done:start]))
+        done = end
+    words.append(_words(post.text[done:]))
+    words[0], words[-1] = words[0].lstrip(), words[-1].rstrip()
+    return words, links
+
+
+def _words(text: str) -> str:
+    return re.sub(r"\s+", " ", unicodedata.normalize("NFC", text))
+
+
+def _matches(written: str, at: int, words: list[str], links: list[str]) -> bool:
+    """Return True if the written text from a position on is these words, with links between."""
+    if _is_end(written[at:], words, links):
+        return True
+    if not links or not written.startswith(words[0], at):
+        return False
+    at += len(words[0])
+    return any(
+        _matches(written, end, words[1:], links[1:]) for end in _link_ends(written, at, links[0])
     )
 
 
-def _parts(text: str, expanded: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """Return the words around the links, one part more than links; and the normalised links."""
-    words: list[str] = []
-    links: list[str] = []
-    done = short = 0
-    for span in link_spans(text):
-        words.append(text[done : span.start])
-        if _SHORT_LINK.fullmatch(span.url):
-            links.append(_link(expanded[short]) if short < len(expanded) else _ANY_LINK)
-            short += 1
-        else:
-            links.append(_link(span.url))
-        done = span.end
-    return [*words, text[done:]], links
+def _is_end(written: str, words: list[str], links: list[str]) -> bool:
+    """Return True if the rest of the text is these words: only links that X added follow them."""
+    if any(word.strip() for word in words[1:]):
+        return False
+    if not all(link == _ANY_LINK or _STATUS_LINK.fullmatch(link) for link in links):
+        return False
+    shown = words[0].rstrip()
+    if shown.endswith("\u2026") and len(shown) >= _TRUNCATED_FROM:
+        return written.startswith(shown[:-1].rstrip())
+    return written.rstrip() == shown
 
 
-def _joined(words: list[str]) -> str:
-    return normalise("\N{OBJECT REPLACEMENT CHARACTER}".join(words))
+def _link_ends(written: str, at: int, link: str) -> Iterator[int]:
+    """Yield where an address may end that begins here and that X would show as this link."""
+    short = _SHORT_LINK.match(written, at)
+    if short is not None:
+        yield short.end()
+    for end in range(at + 1, len(written) + 1):
+        if written[end - 1].isspace():
+            return
+        address = written[at:end]
+        if _link(address) == link or (link == _ANY_LINK and "." in address):
+            yield end
 
 
 def _link(url: str) -> str:
@@ -312,10 +341,3 @@ def _link(url: str) -> str:
     bare = re.sub(r"^https?://", "", unquote(url).strip(), flags=re.IGNORECASE)
     host, slash, path = bare.partition("/")
     return f"{host.casefold()}{slash}{path}".rstrip("/")
-
-
-def _is_added(link: str, words_after: str) -> bool:
-    """Return True if X added the link at the text's end: of media or of a quoted post."""
-    if words_after.strip():
-        return False
-    return link == _ANY_LINK or _STATUS_LINK.fullmatch(link) is not None

@@ -27,6 +27,7 @@ from botkit.model.events import PostEvent
 from botkit.model.messages import Message
 from botkit.model.posts import Post
 from botkit.protocol.api.json_fields import Fields
+from botkit.protocol.text.escapes import decoded_text
 
 if TYPE_CHECKING:
     from botkit.protocol.api.responses import Response
@@ -173,7 +174,7 @@ def made_by(step: Step, response: Response) -> Post | Message:
             return _message(step, message_id, data.id("dm_conversation_id") or "")
     elif post_id := data.id("id"):
         text = data.text("text")
-        return _post(step, post_id, step.text if text is None else text)
+        return _post(step, post_id, step.text if text is None else decoded_text(text))
     raise MalformedAnswer(
         f"{step.request.name} was answered {response.status} without the id of what it made.",
         request=step.request.name,

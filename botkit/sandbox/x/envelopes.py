@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from botkit.sandbox.x.objects import ALL_POST_FIELDS, ALL_USER_FIELDS, post_json, user_json
+from botkit.sandbox.x.objects import (
+    ALL_POST_FIELDS,
+    ALL_USER_FIELDS,
+    escaped,
+    post_json,
+    user_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -161,7 +167,7 @@ def _v1_message(message: MessageRecord) -> dict[str, Any]:
         "message_create": {
             "target": {"recipient_id": message.recipient_id},
             "sender_id": message.sender_id,
-            "message_data": {"text": message.text, "entities": entities},
+            "message_data": {"text": escaped(message.text), "entities": entities},
         },
     }
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ALL_POST_FIELDS",
     "Wanted",
+    "escaped",
     "message_json",
     "post_json",
     "posts_body",
@@ -76,6 +77,11 @@ def timestamp(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
 
 
+def escaped(text: str) -> str:
+    """Return a text as X sends it. Source: Twitter4J issue 349."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def user_json(user: UserRecord, fields: Iterable[str] = ()) -> dict[str, Any]:
     """Return a user as JSON."""
     asked = set(fields)
@@ -108,7 +114,10 @@ def post_json(post: PostRecord, fields: Iterable[str] = ()) -> dict[str, Any]:
         "author_id": post.author_id,
         "conversation_id": post.conversation_id,
         "created_at": timestamp(post.created_at),
-        "display_text_range": [post.display_start, len(post.text)],
+        "display_text_range": [
+            _position(post, post.display_start),
+            _position(post, len(post.text)),
+        ],
         "edit_controls": {"edits_remaining": 5, "is_edit_eligible": not post.reply_to_id},
         "lang": "en",
         "possibly_sensitive": False,
@@ -128,7 +137,7 @@ def post_json(post: PostRecord, fields: Iterable[str] = ()) -> dict[str, Any]:
         whole["referenced_tweets"] = references
     body: dict[str, Any] = {
         "id": post.id,
-        "text": post.text,
+        "text": escaped(post.text),
         "edit_history_tweet_ids": [post.id],
     }
     return body | {name: whole[name] for name in sorted(asked & whole.keys())}
@@ -142,7 +151,8 @@ def message_json(message: MessageRecord, fields: Iterable[str] = ()) -> dict[str
         "dm_conversation_id": message.conversation_id,
         "sender_id": message.sender_id,
     }
-    body: dict[str, Any] = {"event_type": "MessageCreate", "id": message.id, "text": message.text}
+    body: dict[str, Any] = {"event_type": "MessageCreate", "id": message.id}
+    body["text"] = escaped(message.text)
     return body | {name: whole[name] for name in sorted(asked & whole.keys())}
 
 
@@ -200,18 +210,28 @@ def _shown_users(post: PostRecord, wanted: Wanted) -> Iterator[str]:
         yield from (name.user_id for name in post.names)
 
 
+def _position(post: PostRecord, position: int) -> int:
+    """Return a position in the text as X sends it."""
+    return len(escaped(post.text[:position]))
+
+
 def _entities(post: PostRecord) -> dict[str, Any]:
     entities: dict[str, Any] = {}
     if post.names:
         entities["mentions"] = [
-            {"start": name.start, "end": name.end, "username": name.username, "id": name.user_id}
+            {
+                "start": _position(post, name.start),
+                "end": _position(post, name.end),
+                "username": name.username,
+                "id": name.user_id,
+            }
             for name in post.names
         ]
     if post.links:
         entities["urls"] = [
             {
-                "start": link.start,
-                "end": link.end,
+                "start": _position(post, link.start),
+                "end": _position(post, link.end),
                 "url": link.url,
                 "expanded_url": link.expanded_url,
                 "display_url": link.expanded_url.partition("://")[2],

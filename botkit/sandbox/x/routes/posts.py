@@ -17,7 +17,7 @@ from botkit.sandbox.wire.exchange import Answer, Refused, as_object
 from botkit.sandbox.wire.timeline_pages import page_of
 from botkit.sandbox.world.text_rules import cashtags_of, same_text, weight_of
 from botkit.sandbox.x.context import ApiRoute, RequestContext
-from botkit.sandbox.x.objects import Wanted, posts_body
+from botkit.sandbox.x.objects import Wanted, escaped, posts_body
 from botkit.sandbox.x.routes.users import listed
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _create(visit: RequestContext) -> Answer:
         app_id=visit.caller.app.id,
     )
     post.reply_settings = settings or post.reply_settings
-    data = {"id": post.id, "text": post.text, "edit_history_tweet_ids": [post.id]}
+    data = {"id": post.id, "text": escaped(post.text), "edit_history_tweet_ids": [post.id]}
     return Answer.json(201, {"data": data})
 
 

@@ -225,13 +225,46 @@ def test_a_post_of_its_own_keeps_the_names_it_starts_with() -> None:
 def test_a_text_is_found_as_x_rewrites_it() -> None:
     sent = write("a < b & c: example.com/%C3%A4?x=1 or HTTPS://A.com/")
     post = shown(
-        "@ada a &lt; b &amp; c: https://t.co/1 or https://t.co/2",
+        "@ada a < b & c: https://t.co/1 or https://t.co/2",
         links=("http://example.com/\u00e4?x=1", "https://a.com"),
     )
 
     assert shows_write(sent, post)
     assert not shows_write(sent, replace(post, links=("http://example.com/b", "https://a.com")))
     assert shows_write(sent, replace(post, links=()))
+
+
+@pytest.mark.parametrize(
+    ("written", "link"),
+    [
+        ("\u8a73\u3057\u304f\u306f https://example.com\u3092\u3054\u89a7", "https://example.com"),
+        ("tagesschau.berlin", "http://tagesschau.berlin"),
+        ("use d3.select(node)", "http://d3.select"),
+        ("see https://a.de/x.", "https://a.de/x"),
+        ("a.de and b", "http://a.de"),
+    ],
+)
+def test_a_post_is_found_by_the_links_that_x_says_it_has(written: str, link: str) -> None:
+    shown_link = link if link in written else link.removeprefix("http://")
+    start = written.index(shown_link)
+    text = "@ada " + written.replace(shown_link, "https://t.co/1")
+    span = (start + 5, start + 5 + len("https://t.co/1"))
+    post = shown(text, links=(link,), link_spans=(span,))
+
+    assert shows_write(write(written), post)
+    assert shows_write(write(written), replace(post, link_spans=()))
+    assert shows_write(write(written), replace(post, link_spans=(), links=()))
+    assert not shows_write(write(written + "!"), post)
+    assert not shows_write(write(written), replace(post, links=(f"{link}x",)))
+
+
+def test_a_link_that_x_does_not_name_is_text() -> None:
+    post = shown("server.local https://t.co/1", links=("http://a.de",), link_spans=((13, 27),))
+
+    assert shows_write(write("server.local a.de"), post)
+    assert shows_write(write("server.local https://t.co/1"), post)
+    assert not shows_write(write("server.remote a.de"), post)
+    assert not shows_write(write("server.local word"), post)
 
 
 def test_the_link_that_x_adds_for_media_or_a_quote_does_not_count() -> None:

@@ -340,9 +340,10 @@ async def test_reply_settings_are_kept(peer, read):
     assert peer.world.post(made).reply_settings == "following"
 
 
-async def test_texts_go_through_as_they_are(peer, read):
+async def test_texts_go_through_escaped_as_x_escapes_them(peer, read):
     text = "é 👋 <b>&amp;</b> \u202e"
 
     answer = await _create(peer, text)
 
-    assert json.loads(answer.body)["data"]["text"] == text
+    sent = "é 👋 &lt;b&gt;&amp;amp;&lt;/b&gt; \u202e"
+    assert json.loads(answer.body)["data"]["text"] == sent
