@@ -120,5 +120,29 @@ def test_a_name_that_leads_to_the_same_server_is_another_server(visitor: Visitor
         look(visitor, f"{named}?code=1&state=2", "misdirected")
 
 
+def test_what_another_page_loads_never_reaches_the_login(visitor: Visitor) -> None:
+    asked: list[str] = []
+
+    async def finish(query: Secret) -> tuple[tuple[str, str], ...]:
+        asked.append(query.reveal())
+        return FACTS
+
+    with waiting(finish) as address:
+        forged = f"{address}?code=x&state=forged"
+        loads = (
+            f'<img src="{forged}"><iframe src="{forged}"></iframe><object data="{forged}"></object>'
+            f'<script src="{forged}"></script><link rel="stylesheet" href="{forged}">'
+            f'<link rel="prefetch" href="{forged}"><embed src="{forged}">'
+        )
+        loaded: set[str] = set()
+        visitor.page.on("requestfailed", lambda request: loaded.add(request.resource_type))
+        visitor.page.set_content(loads, wait_until="networkidle")
+        # The browser blocks what the server has answered.
+        assert {"image", "document", "script", "stylesheet"} <= loaded
+        assert asked == []
+        visitor.page.goto(f"{address}?code=c0de&state=st4te")
+        assert asked == ["code=c0de&state=st4te"]
+
+
 def test_every_page_was_looked_at() -> None:
     assert {*ENDS, *OTHERS, "misdirected"} == set(CALLBACK_PAGES)

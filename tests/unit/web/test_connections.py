@@ -271,6 +271,23 @@ async def test_a_body_may_come_in_pieces(place: Place) -> None:
         assert Answered(await end_of((reader, writer))).text == "'a=b'"
 
 
+async def test_a_body_as_large_as_allowed_may_come_in_small_chunks(place: Place) -> None:
+    form = b"a" * BodyLimit().size_bytes
+    chunks = b"".join(b"10\r\n" + form[at : at + 16] + b"\r\n" for at in range(0, len(form), 16))
+    post = POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
+    async with place.open(post) as (stream,):
+        assert Answered(await end_of(stream)).text == repr(form.decode())
+
+
+@pytest.mark.parametrize("left", [1, 2, 3, 4])
+async def test_the_end_of_a_head_may_come_in_pieces(place: Place, left: int) -> None:
+    post = POST + b"Content-Length: 3\r\n\r\n"
+    async with place.open(post[:-left]) as ((reader, writer),):
+        await place.health()
+        writer.write(post[-left:] + b"a=b")
+        assert Answered(await end_of((reader, writer))).text == "'a=b'"
+
+
 async def test_requests_behind_the_first_are_not_answered(place: Place) -> None:
     async with place.open(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 3) as (stream,):
         assert (await end_of(stream)).count(b"HTTP/1.1") == 1

@@ -392,6 +392,18 @@ async def test_more_than_64_connections_cost_the_oldest_silent_one_its_place(
         writer.close()
 
 
+@pytest.mark.parametrize("sent", [b"", b"\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: 1\r\n"])
+async def test_64_connections_that_say_no_request_do_not_delay_the_true_one(
+    place: Place, sent: bytes
+) -> None:
+    others = [await asyncio.open_connection(place.host, place.port) for _ in range(64)]
+    for _, writer in others:
+        writer.write(sent)
+    assert await asyncio.wait_for(place.get(TRUE), 2) == 200
+    for _, writer in others:
+        writer.close()
+
+
 async def test_when_64_are_being_answered_one_more_is_turned_away(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
