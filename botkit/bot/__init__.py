@@ -1,1 +1,1 @@
-"""Bots: what an author writes, and the only place that joins ports to implementations."""
+"""Define, compose and run bots; the only room that joins ports to implementations."""

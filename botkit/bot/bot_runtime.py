@@ -1,4 +1,4 @@
-"""`BotRuntime`: a running bot with its parts, as botkit itself sees it."""
+"""Hold a running bot's parts in a `BotRuntime`, and start and stop them in order."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ _log = structlog.get_logger(__name__)
 
 
 class Server(Protocol):
-    """The HTTP server of a running bot."""
+    """Serve HTTP for a running bot."""
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """Return the port that it listens on."""
         ...
 
     def serve(self) -> None:
-        """The bot runs: say so."""
+        """Report from now on that the bot runs."""
         ...
 
     async def stop(self, seconds: float) -> None:
-        """Let what is being answered end, for so long at the most, and close."""
+        """Give open requests that many seconds to end, and close."""
         ...
 
 
 class BotRuntime(msgspec.Struct, kw_only=True):
-    """A running bot.
+    """Hold the parts of a running bot.
 
     Attributes:
-        lease: The runner's: who holds it runs the bots of this store.
-        newcomers: The accounts it acts for; takes on what is authorized while it runs.
-        http: Its HTTP server, if it has one.
-        stubborn: After the stop, the handlers that did not end.
+        lease: The runner's lease: its holder alone runs a bot on this store.
+        newcomers: The accounts that the bot acts for; adds those authorized while it runs.
+        http: The HTTP server, if the settings ask for one.
+        stubborn: After the stop, the names of the handlers that did not end.
     """
 
     x: X
@@ -64,16 +64,16 @@ class BotRuntime(msgspec.Struct, kw_only=True):
 
     @property
     def accounts(self) -> tuple[Account, ...]:
-        """The accounts that it acts for."""
+        """Return the accounts that the bot acts for."""
         return tuple(self.newcomers.accounts.values())
 
     @property
     def sources(self) -> Mapping[str, str]:
-        """The sources that it hears by, for each the reason for that way."""
+        """Return the name of each source, with the reason why that kind was chosen."""
         return self.newcomers.sources
 
     async def start(self) -> None:
-        """Recover what an unclean end left, then hear and act."""
+        """Recover what an unclean end left, then start sources and handlers."""
         await self.runtime.start()
         self.tasks.start(self._say_when_it_hears(), "hearing")
         if self.http is not None:
@@ -87,11 +87,11 @@ class BotRuntime(msgspec.Struct, kw_only=True):
             _log.info("bot.hears", sources=sources)
 
     async def wait_idle(self) -> None:
-        """Return when no event is due."""
+        """Wait until no event is due."""
         await self.dispatcher.inbox_reader.wait_idle()
 
     async def stop(self, drain_s: float | None = None) -> None:
-        """Stop intake, let handlers finish until the deadline, give the lease back; once."""
+        """Stop intake, let handlers finish until the deadline, release the lease; only once."""
         if self.stopped:
             return
         self.stopped = True
@@ -105,5 +105,5 @@ class BotRuntime(msgspec.Struct, kw_only=True):
         self.stubborn = await self.runtime.stop(left_s)
 
     def crash(self) -> None:
-        """Abandon everything as `kill -9` does; for the sandbox."""
+        """Abandon everything, as `kill -9` does; the sandbox uses it."""
         self.runtime.crash()

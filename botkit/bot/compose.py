@@ -1,4 +1,4 @@
-"""`open_runtime`: where ports meet their implementations: store, X, runtime, sources."""
+"""Assemble and run a bot: join store, X client, runtime and sources in `open_runtime`."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ __all__ = ["RunOptions", "open_runtime"]
 
 
 class RunOptions(Struct, frozen=True, kw_only=True):
-    """How one run of a bot differs from any other, beside its settings.
+    """Hold the options of one run that are not settings.
 
     Attributes:
         dry_run: Send nothing; record what would have been sent.
-        force: Start although an account surely may not do what the bot says it may.
-        on_ended: Told of each run of a handler that ended.
-        on_wrote: Told of each write that X confirmed.
-        redactor: Takes secrets out of the traces that are stored.
+        force: Start even if an account's logins do not allow what the bot may do.
+        on_ended: Called for each run of a handler that ended.
+        on_wrote: Called for each write that X confirmed.
+        redactor: Removes secrets from tracebacks before they are stored.
     """
 
     dry_run: bool = False
@@ -64,7 +64,7 @@ class RunOptions(Struct, frozen=True, kw_only=True):
 
 
 class _Run(Struct, frozen=True, kw_only=True):
-    """The run that was asked for."""
+    """Hold the arguments of one run, with defaults filled in."""
 
     plan: Plan
     settings: Settings
@@ -77,7 +77,7 @@ class _Run(Struct, frozen=True, kw_only=True):
 
 
 class _Opened(Struct, frozen=True, kw_only=True):
-    """What is open before the parts of the runtime are made."""
+    """Hold what is opened before the parts of the runtime are made."""
 
     lease: Lease
     reports: Reports
@@ -88,7 +88,7 @@ class _Opened(Struct, frozen=True, kw_only=True):
 
 
 class _Hearing(Struct, frozen=True, kw_only=True):
-    """What puts events into the inbox."""
+    """Hold the inbox and the parts that put events into it."""
 
     inbox: Inbox
     listening: Listening
@@ -107,15 +107,16 @@ async def open_runtime(
     entropy: Entropy | None = None,
     pace: RuntimePace | None = None,
 ) -> AsyncGenerator[BotRuntime]:
-    """Run a bot on an open store until the block ends; then it is stopped in order.
+    """Run a bot on an open store until the block ends, then stop it in order.
 
-    Ports that are not given are the system's.
+    A port that is not given is the system's.
 
     Raises:
         AccessDenied: An account's credentials do not allow what the bot may do.
-        ConfigError: No account is authorized, or the one of the settings is not.
+        ConfigError: No account is authorized, or not the one that the settings name; or there is
+            no vault key.
         LeaseLost: Another process runs a bot on this store.
-        VaultKeyError: The vault key is the wrong one; `ConfigError` when there is none.
+        VaultKeyError: The vault key is the wrong one.
     """
     if settings.connect.on:
         from botkit.bot.http_server import check_connect
@@ -146,7 +147,7 @@ async def open_runtime(
 
 
 async def _open(run: _Run, transport: Transport | None, stack: AsyncExitStack) -> _Opened:
-    """Take the runner's lease, open X, check access, open what the author provides."""
+    """Take the runner's lease, open the X client, check access, open the author's providers."""
     vault = await open_the_vault(run.settings, run.store)
     owner = await asyncio.to_thread(this_process, run.entropy)
     lease = await _take_lease(run, owner, stack)
@@ -209,7 +210,7 @@ async def _check_access(run: _Run, x: X, accounts: Iterable[Account]) -> None:
 
 
 def _compose(run: _Run, opened: _Opened) -> BotRuntime:
-    """Make the parts, from handlers to sources, and join them; starts nothing."""
+    """Make the bot's parts, from handlers to sources, and join them; start nothing."""
     parts, dispatcher = _acting(run, opened)
     hearing = _hearing(run, opened, dispatcher)
     sources, reasons = hearing.listening.sources(run.accounts.values())
@@ -245,7 +246,7 @@ def _compose(run: _Run, opened: _Opened) -> BotRuntime:
 
 
 def _acting(run: _Run, opened: _Opened) -> tuple[HandlerParts, Dispatcher]:
-    """Make what runs handlers and sends what they ask for."""
+    """Make the parts that run handlers and send their writes."""
 
     def look_again() -> None:
         dispatcher.inbox_reader.rescan()
@@ -277,7 +278,7 @@ def _acting(run: _Run, opened: _Opened) -> tuple[HandlerParts, Dispatcher]:
 
 
 def _hearing(run: _Run, opened: _Opened, dispatcher: Dispatcher) -> _Hearing:
-    """Make what puts events into the inbox."""
+    """Make the inbox and the parts that put events into it."""
     inbox = Inbox(
         store=run.store,
         taker=dispatcher,
@@ -301,7 +302,7 @@ def _hearing(run: _Run, opened: _Opened, dispatcher: Dispatcher) -> _Hearing:
 def _login_parts(
     opened: _Opened, dispatcher: Dispatcher, hearing: _Hearing
 ) -> dict[str, Callable[[], Awaitable[None]]]:
-    """Return what keeps logins alive and within the budget, by name."""
+    """Return the background parts that keep logins alive and read the budget, by name."""
     x = opened.x
     return {
         "tokens": x.keeper.run,
@@ -331,7 +332,7 @@ def _newcomers(
 
 
 async def _take_over_changes(run: _Run, running: BotRuntime) -> None:
-    """Another process wrote to the store: new logins, retried events, settled writes."""
+    """Take over what another process wrote: keys, logins, accounts, events that are due again."""
     await renew_the_vault(run.settings, run.store, running.x.keeper.around.vault)
     await running.x.keeper.reload()
     await running.newcomers.look()

@@ -1,6 +1,6 @@
-"""Joins the client's ports to their implementations, from settings: for the bot and each command.
+"""Build the X client from the settings, for the bot and for each command.
 
-`open_x` gives everything that speaks to X on behalf of the store's accounts; it starts nothing.
+`open_x` opens everything that speaks to X on behalf of the store's accounts; it starts nothing.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _WITNESS_SUFFIX = "-witness"
 
 
 class X(msgspec.Struct, frozen=True, kw_only=True):
-    """X, for the accounts of one store: who keeps the logins, sends, and looks things up."""
+    """Hold the client of one store's accounts: it keeps logins, sends requests, reads from X."""
 
     keeper: TokenKeeper
     sender: XApi
@@ -74,17 +74,17 @@ class X(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def store(self) -> Store:
-        """The store that holds the accounts and their logins."""
+        """Return the store that holds the accounts and their logins."""
         return self.keeper.around.store
 
     @property
     def clock(self) -> Clock:
-        """The clock that everything goes by."""
+        """Return the clock that all parts share."""
         return self.keeper.around.clock
 
     @property
     def entropy(self) -> Entropy:
-        """The source of chance that everything draws from."""
+        """Return the source of randomness that all parts share."""
         return self.keeper.around.entropy
 
 
@@ -102,11 +102,11 @@ async def open_x(
     owner: str | None = None,
     tenure: Tenure | None = None,
 ) -> AsyncGenerator[X]:
-    """Open the way to X; ports that are not given are the system's.
+    """Open the client for X; a port that is not given is the system's.
 
-    Safe beside any other process that has the same store open: one of them is the keeper of the
-    logins, a login is refreshed by one at a time, and the others take over what it got. `owner`
-    names this process; `tenure` says how long it holds what it takes.
+    Other processes may have the same store open: one of them is the refresh leader, one at a time
+    refreshes a login, and the others take over the new tokens. `owner` names this process;
+    `tenure` says for how long it holds its leases.
     """
     async with open_transport(settings, transport) as chosen:
         time, chance = clock or SystemClock(), entropy or SystemEntropy()
@@ -155,26 +155,26 @@ def _role_of(
 
 
 async def open_the_vault(settings: Settings, store: Store) -> VaultPort:
-    """The store's vault, with the key of the settings or of its place.
+    """Open the store's vault with the key of the settings, else with the stored key.
 
     Raises:
-        ConfigError: There is no key where one is looked for; nothing was changed.
-        VaultKeyError: It is the wrong one, or its place cannot be used; nothing was changed.
+        ConfigError: There is no key in any of the places; nothing was changed.
+        VaultKeyError: The key is the wrong one, or its place cannot be used; nothing was changed.
     """
     key = await asyncio.to_thread(find_key, settings, store_id=store.store_id)
     try:
         previous = await asyncio.to_thread(find_previous_key, settings, store_id=store.store_id)
         return await open_vault(store, key, previous=previous)
     except VaultKeyError as wrong:
-        if key is None:  # something to be set, as any other setting that is missing
+        if key is None:  # reported like any other missing setting
             raise ConfigError(wrong.message, hint=wrong.hint) from wrong
         raise
 
 
 async def renew_the_vault(settings: Settings, store: Store, vault: VaultPort) -> None:
-    """After a change of the store: if its key was rotated, go on with the new one.
+    """Go on with the new vault key if the store's key was rotated.
 
-    Only where the key comes from its place; one from the settings is read at the start.
+    Only a key that is read from its place is renewed; one from the settings is read at the start.
     """
     check = await store.vault_check()
     if settings.store.key is not None or check is None or vault.is_current(check):
@@ -187,10 +187,10 @@ async def renew_the_vault(settings: Settings, store: Store, vault: VaultPort) ->
 
 
 async def _renew_key(settings: Settings, store: Store, vault: VaultPort) -> None:
-    """Seal with the key that the store has now.
+    """Make the vault seal with the key that the store has now.
 
     Raises:
-        VaultKeyError: It was changed, and this process was started with the one before.
+        VaultKeyError: The key was changed, and this process was started with the previous one.
     """
     await renew_the_vault(settings, store, vault)
     check = await store.vault_check()
@@ -202,14 +202,14 @@ async def _renew_key(settings: Settings, store: Store, vault: VaultPort) -> None
 
 
 def limits_of(settings: Settings) -> BudgetLimits:
-    """What may be spent, from the settings, where 0 stands for no limit."""
+    """Return the budget limits of the settings, where 0 stands for no limit."""
     return BudgetLimits(
         hour_usd=settings.budget.hour_usd or None, day_usd=settings.budget.day_usd or None
     )
 
 
 def endpoints_of(settings: Settings) -> Endpoints:
-    """Where X is, from the settings."""
+    """Return X's addresses from the settings."""
     return Endpoints.at(
         settings.x.api_url,
         consent_url=settings.x.consent_url,
@@ -226,13 +226,13 @@ def endpoints_of(settings: Settings) -> Endpoints:
 
 
 def apps_of(settings: Settings) -> Mapping[str, AppKeys]:
-    """The keys of all apps, by name."""
+    """Return the keys of all apps, by the app's name."""
     named = {name: keys_of(app) for name, app in settings.apps.items()}
     return {"default": keys_of(settings.app_named()), **named}
 
 
 def keys_of(app: AppSettings) -> AppKeys:
-    """One app's keys as the client takes them."""
+    """Return one app's keys in the form that the client takes."""
     return AppKeys(
         client_id=app.client_id or "",
         client_secret=_secret(app.client_secret),
@@ -247,13 +247,16 @@ def _secret(value: SecretStr | None) -> Secret:
 
 
 def rescue_of(settings: Settings) -> RescueFile | None:
-    """Where a token goes that the store cannot take."""
+    """Return the file that takes new tokens if the store cannot; None if the store is no file."""
     path = _beside_store(settings, _RESCUE_SUFFIX)
     return None if path is None else RescueFile(path)
 
 
 def _witness_of(settings: Settings, store: Store) -> FileRollbackGuard | None:
-    """With the vault key, which is not part of a copy of the store; beside it if that is given."""
+    """Return the rollback guard, kept beside the vault key: a copy of the store leaves it behind.
+
+    If the settings give the key, the guard lies beside the store.
+    """
     if settings.store.key is None:
         keys = key_path(store.store_id).parent
         if keys.is_dir():
@@ -271,7 +274,7 @@ def _beside_store(settings: Settings, suffix: str) -> Path | None:
 async def open_transport(
     settings: Settings, given: Transport | None = None
 ) -> AsyncGenerator[Transport]:
-    """The way to X that the settings describe; one that is given is taken as it is."""
+    """Open the transport that the settings describe; yield `given` unchanged if there is one."""
     if given is not None:
         yield given
         return

@@ -1,4 +1,4 @@
-"""`Bot`: what an author writes."""
+"""Define `Bot`, the class that an author creates and runs."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 __all__ = ["IMPORTED", "Bot"]
 
 IMPORTED: ContextVar[bool] = ContextVar("IMPORTED", default=False)
-"""Whether a command imports the bot's module just now."""
+"""True while a command imports the bot's module."""
 
 
 class Bot(Router):
-    """A bot: a router that can be run, and what it may do on X.
+    """Hold a bot: a router that can be run, and the words for what it may do on X.
 
     Args:
-        name: Stands in logs and tags; the sandbox calls its account so.
-        may: What it may do beside `post` and `reply`: `message` for direct messages. From this and
-            from its handlers follow the scopes that setup asks for.
+        name: The bot's name in logs and tags, and the username of its account in the sandbox.
+        may: The actions that it may use beside `post` and `reply`: `message` for direct messages.
+            Setup asks for the scopes that follow from this and from the handlers.
 
     Raises:
-        WiringError: A word of `may` that botkit does not know, or has no action for yet.
+        WiringError: `may` has a word that botkit does not know, or has no action for yet.
     """
 
     def __init__(self, name: str, *, may: Collection[str] = ()) -> None:
@@ -46,10 +46,10 @@ class Bot(Router):
 
     @property
     def plan(self) -> Plan:
-        """The bot as it is run; made once, and again only after something was registered.
+        """Return the bot's plan; made once, and again only after something was registered.
 
         Raises:
-            WiringError: With every fault of its handlers.
+            WiringError: Handlers cannot be wired; names every fault.
         """
         count = registrations(self)
         if self._plan is None or self._plan[:2] != (self.may, count):
@@ -58,34 +58,34 @@ class Bot(Router):
 
     @property
     def wiring(self) -> Wiring:
-        """The checked wiring of its handlers.
+        """Return the checked wiring of the bot's handlers.
 
         Raises:
-            WiringError: With every fault.
+            WiringError: Handlers cannot be wired; names every fault.
         """
         return self.plan.wiring
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        """The fewest OAuth 2.0 scopes with which it can do what it may and hear its events."""
+        """Return the fewest OAuth 2.0 scopes that its actions and its events need."""
         return self.plan.scopes
 
     @asynccontextmanager
     async def running(
         self, settings: Settings, *, dry_run: bool = False, force: bool = False
     ) -> AsyncGenerator[RunningBot]:
-        """Run it inside your own event loop until the block ends; then it is stopped in order.
+        """Run the bot inside your own event loop until the block ends, then stop it in order.
 
-        It leaves signals and logging alone. When the bot cannot go on, your block is cancelled
-        and the error is raised from it.
+        Signals and logging stay yours. If the bot cannot go on, your block is cancelled and the
+        error is raised from it.
 
         Args:
-            settings: From `load_settings`, or made as `Settings(...)`. They name the store.
+            settings: From `load_settings`, or made as `Settings(...)`; they name the store.
             dry_run: Send nothing; record what would have been sent.
-            force: Start although an account surely may not do what the bot says it may.
+            force: Start even if an account's logins do not allow what the bot may do.
 
         Raises:
-            WiringError: Its handlers cannot be wired.
+            WiringError: The bot's handlers cannot be wired.
             ConfigError: No account is authorized yet, or a setting does not fit.
             AccessDenied: An account's credentials do not allow what the bot may do.
             StateError: The store cannot be used, or another process runs a bot on it.
@@ -100,12 +100,12 @@ class Bot(Router):
             yield RunningBot(runtime)
 
     def run(self) -> NoReturn:
-        """Run it until SIGTERM, with the settings of this folder; ends the process.
+        """Run the bot until SIGTERM, with the settings of this folder; end the process.
 
-        Without an authorized account it says what the two ways on are, and exits with 2.
+        If no account is authorized, it prints the two ways to go on and exits with 2.
 
         Raises:
-            WiringError: A command of botkit imports the module just now; it runs the bot itself.
+            WiringError: A command of botkit is importing the module, and runs the bot itself.
         """
         if IMPORTED.get():
             raise WiringError(
@@ -118,10 +118,10 @@ class Bot(Router):
 
 
 def _check_words(bot: Bot, may: Collection[str]) -> None:
-    """Pass when there is an action for each word.
+    """Check that each word of `may` has an action.
 
     Raises:
-        WiringError: With the words that there are none for, and those that there are.
+        WiringError: Words have no action; names them, and the words that have one.
     """
     known = set(access.CAPABILITIES) - access.WITHOUT_ACTION
     refused = {

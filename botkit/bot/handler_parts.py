@@ -1,6 +1,6 @@
-"""The parts that handlers act through: the way to write, and the values they are given.
+"""Make the parts that handlers act through: the path of a write, and the injected values.
 
-The same for a running bot and for the `Authorized` handlers at the end of a login.
+A running bot and the `Authorized` handlers at the end of a login use the same parts.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["HandlerParts", "HandlerValues", "handler_parts"]
 
 
 class HandlerValues:
-    """The values that handlers may ask for by exact type, beside actions and state."""
+    """Hold the values that handlers may ask for by exact type, beside actions and state."""
 
     def __init__(self, x: X, accounts: Iterable[Account]) -> None:
         self._x = x
@@ -40,16 +40,16 @@ class HandlerValues:
         self._made: dict[str, Mapping[Any, Any]] = {}
 
     async def provide(self, wanted: Any, provider: Provider, stack: AsyncExitStack) -> None:
-        """Open what one of the author's providers makes, until the stack is closed."""
+        """Open the value of one of the author's providers, until the stack is closed."""
         self._provided[wanted] = await stack.enter_async_context(provider.open())
 
     def know(self, account: Account) -> None:
-        """Give handlers for this account the account as it is now."""
+        """Pass this newer `Account` to the account's handlers from now on."""
         self._accounts[account.id] = account
         self._made.pop(account.id, None)
 
     def __call__(self, account_id: str) -> Mapping[Any, Any]:
-        """Return the values for handlers that run for the account; made once."""
+        """Return the values for the account's handlers, by type; made once."""
         values = self._made.get(account_id)
         if values is None:
             account = self._accounts.get(account_id) or Account(id=account_id, username="")
@@ -63,7 +63,7 @@ class HandlerValues:
 
 
 class HandlerParts(Struct, frozen=True, kw_only=True):
-    """The way from a handler's action to X."""
+    """Hold the parts that take a handler's action to X."""
 
     reconciler: Reconciler
     outbox: Outbox
@@ -82,7 +82,7 @@ def handler_parts(
     on_wrote: Callable[[Wrote], None] | None = None,
     dry_run: bool = False,
 ) -> HandlerParts:
-    """Make the parts; starts nothing. The arguments are those of `Outbox` and `Reconciler`."""
+    """Make the parts, start nothing. The arguments are those of `Outbox` and `Reconciler`."""
     reconciler = Reconciler(
         store=x.store,
         sender=x.sender,

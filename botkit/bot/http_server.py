@@ -1,4 +1,4 @@
-"""The running bot's HTTP server: health, and logins by invitation."""
+"""Serve HTTP beside the running bot: health, and logins by invitation."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _SOURCE = "connect"
 
 @dataclass(kw_only=True, slots=True)
 class Http:
-    """The HTTP server of a running bot.
+    """Serve HTTP for a running bot.
 
     Attributes:
         port: The port that it listens on.
@@ -52,7 +52,7 @@ class Http:
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
+        """Return the port that it listens on."""
         return self.server.port
 
     def serve(self) -> None:

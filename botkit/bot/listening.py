@@ -1,4 +1,4 @@
-"""What a bot hears by: for each account a mentions poll, for each app an activity stream."""
+"""Make a bot's sources: a mentions poll for each account, an activity stream for each app."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ __all__ = ["Listening"]
 _BESIDE_STREAM = timedelta(minutes=5)
 _ALONE = timedelta(seconds=15)
 _MESSAGES_ALONE = timedelta(seconds=65)
-"""X allows 15 reads of messages in 15 minutes."""
+"""The interval of a messages poll without a stream: X allows 15 reads in 15 minutes."""
 
 
 class Listening(msgspec.Struct, frozen=True, kw_only=True):
-    """Makes the sources of a bot.
+    """Make and hold the sources of a bot.
 
     Attributes:
-        plan: The bot's: its subscriptions are tagged with its name.
-        streams: The stream of each app that was made.
-        beside: The polls beside it, which read what it missed.
-        polls: The polls of each account, by its id.
-        ways: How each account is heard: through which app, and why so.
+        plan: The bot's plan: subscriptions are tagged with its name.
+        streams: The open stream of each app, by the app's name.
+        beside: The polls that read what an app's stream missed, by the app's name.
+        polls: The polls of each account, by the account's id.
+        ways: For each account its app, and the reason why its kind of source was chosen.
     """
 
     plan: Plan
@@ -59,9 +59,9 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
     ways: dict[str, tuple[str, str]] = msgspec.field(default_factory=dict[str, tuple[str, str]])
 
     def sources(self, accounts: Iterable[Account]) -> tuple[list[Source], dict[str, str]]:
-        """Return the sources that these accounts need, and why each is as it is.
+        """Return the sources to start for these accounts, and the reason for each, by its name.
 
-        A stream that is open takes accounts in by itself.
+        If an app's stream is open, its accounts are added to it.
 
         Raises:
             ConfigError: The settings want the stream, and its credentials are missing.
@@ -90,7 +90,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
         return sources, reasons
 
     def is_outdated(self, account: Account) -> bool:
-        """Whether the account is to be heard in another way than it is.
+        """Return True if the account needs other sources than those that it has.
 
         Raises:
             ConfigError: The settings want the stream, and its credentials are missing.
@@ -99,7 +99,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
         return self.ways.get(account.id) != (account.app, why)
 
     def leave(self, account: Account) -> list[str]:
-        """Hear an account no more; gives the names of the sources that are to end."""
+        """Remove the account from its sources; return the names of the sources to end."""
         polls = self.polls.pop(account.id, [])
         ended = [poll.name for poll in polls]
         for app, stream in [*self.streams.items()]:
@@ -112,7 +112,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
         return ended
 
     def poke(self, account: Account) -> None:
-        """A login is good again: hear by it now, not when the next try would be."""
+        """Make the account's sources try again now: its login is good again."""
         _poke(self.polls.get(account.id, ()))
         if account.app in self.streams:
             self.streams[account.app].poke(account.id)
@@ -142,7 +142,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
     def _polls(
         self, account: Account, why: str, *, streams: bool
     ) -> list[MentionsPoll | MessagesPoll]:
-        """The mentions poll, and one for direct messages if the bot hears them."""
+        """Return the mentions poll, and one for direct messages if the bot handles them."""
         ports: Any = {
             "sender": self.x.sender,
             "intake": self.intake,
@@ -179,6 +179,6 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _poke(polls: Sequence[MentionsPoll | MessagesPoll]) -> None:
-    """Read what was missed now: the stream was away."""
+    """Make the polls read now: the stream may have missed events."""
     for poll in polls:
         poll.poke()

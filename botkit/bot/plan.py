@@ -1,4 +1,4 @@
-"""The plan of a bot: everything about it that is settled before anything is opened."""
+"""Make the plan of a bot: everything that is known of it before anything is opened."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "Planned", "make_plan", "registrations"]
 
 _BUILT_IN = (Actions, Reader, Clock, Account)
-"""The types that botkit itself gives to handlers, beside their state."""
+"""The types that botkit itself injects into handlers, beside their state."""
 _LISTENING = ("getUsersMentions", "getUsersById")
 _HEARING_MESSAGES = ("getDirectMessagesEvents",)
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """A bot as it is run, authorized and checked.
+    """Hold a bot's plan; running, authorizing and checking the bot all start from it.
 
     Attributes:
-        router: The router that the author registered them in.
-        may: The words for what it may do on X.
-        wiring: Its handlers, checked and joined.
-        scopes: The fewest OAuth 2.0 scopes with which it can do what it may and hear its events.
-        stream_kinds: The activity events that it wants to hear.
+        router: The router in which the author registered the handlers.
+        may: The words for what the bot may do on X.
+        wiring: The bot's handlers, checked and joined.
+        scopes: The fewest OAuth 2.0 scopes that the bot's actions and events need.
+        stream_kinds: The activity events that the bot subscribes to.
     """
 
     name: str
@@ -44,16 +44,16 @@ class Plan(Struct, frozen=True, kw_only=True):
     stream_kinds: tuple[str, ...]
 
     def handles(self, event: type[Event]) -> bool:
-        """Return True if it has a handler for the event class, or for one that it derives from."""
+        """Return True if the bot has a handler for the event class or one of its base classes."""
         return any(issubclass(event, kind) for kind in self.wiring.event_types)
 
 
 class Planned(Protocol):
-    """Something that has a plan: a `Bot`, as the modules below it see it."""
+    """Describe an object with a plan: a `Bot`, as the modules below it see it."""
 
     @property
     def plan(self) -> Plan:
-        """The plan. Raises `WiringError` when the handlers cannot be wired."""
+        """Return the plan. Raises `WiringError` if the handlers cannot be wired."""
         ...
 
 
@@ -61,7 +61,7 @@ def make_plan(router: Router, may: frozenset[str]) -> Plan:
     """Wire the router's handlers, and derive what follows from them and from `may`.
 
     Raises:
-        WiringError: With every fault of the wiring.
+        WiringError: Handlers cannot be wired; names every fault.
     """
     wiring = wire(router, built_in=_BUILT_IN)
     hears_messages = "message" in may or any(
@@ -79,7 +79,7 @@ def make_plan(router: Router, may: frozenset[str]) -> Plan:
 
 
 def registrations(router: Router) -> int:
-    """Return how much is registered in a router and in those that it includes."""
+    """Return the number of registrations in a router and in those that it includes."""
     included = (part for part in router.parts if isinstance(part, Router))
     own = len(router.parts) + len(router.layers) + len(router.providers)
     return own + sum(registrations(part) for part in included)

@@ -1,4 +1,4 @@
-"""A bot that runs on the store of its settings: alone in a process, or inside another program."""
+"""Run a bot on the store of its settings: alone in a process, or inside another program."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _log = structlog.get_logger(__name__)
 
 
 class RunningBot:
-    """A bot that runs inside your program; `Bot.running` makes it.
+    """Control a bot that runs inside your program; `Bot.running` makes it.
 
-    Its properties say how the bot is at the moment they are read.
+    Each property returns the bot's state at the moment of reading.
     """
 
     def __init__(self, runtime: BotRuntime) -> None:
@@ -43,37 +43,37 @@ class RunningBot:
 
     @property
     def accounts(self) -> tuple[Account, ...]:
-        """The accounts that it acts for; one that is authorized meanwhile joins them."""
+        """Return the accounts that the bot acts for, with those authorized since its start."""
         return self._runtime.accounts
 
     @property
     def sources(self) -> Mapping[str, str]:
-        """The sources that it hears by, each with the reason for that way."""
+        """Return the name of each source, with the reason why that kind was chosen."""
         return dict(self._runtime.sources)
 
     @property
     def status(self) -> Mapping[str, StatusReport]:
-        """The last report of each part, under the names that `botkit status` shows."""
+        """Return the last report of each part, by the names that `botkit status` shows."""
         return dict(self._runtime.reports.current)
 
     @property
     def is_stopped(self) -> bool:
-        """Whether it takes nothing in any more."""
+        """Return True if the bot takes in no more events."""
         return self._runtime.stopped
 
     async def stop(self, drain_s: float | None = None) -> tuple[str, ...]:
-        """Stop it in order before the block ends; a second call changes nothing.
+        """Stop the bot in order before the block ends; a second call changes nothing.
 
-        Nothing new is taken in, and handlers have `drain_s` seconds to finish (by default those of
-        `[run] drain_s`). Returns the names of handlers that do not end although they were
-        cancelled: they end with the process, and their events run again at the next start.
+        Intake stops, and handlers have `drain_s` seconds to finish (by default `[run] drain_s`).
+        Returns the names of the handlers that do not end although they were cancelled: they end
+        with the process, and their events run again at the next start.
         """
         await self._runtime.stop(drain_s)
         return tuple(self._runtime.stubborn)
 
 
 def secrets_of(settings: Settings) -> list[str]:
-    """Return the secrets that the settings hold, to be hidden wherever they turn up."""
+    """Return all secrets in the settings, for the redactor that hides them."""
     held = [settings.store.key, settings.store.previous_key]
     for app in (settings.app_named(), *settings.apps.values()):
         held += [app.client_secret, app.api_secret, app.bearer_token]
@@ -84,10 +84,12 @@ def secrets_of(settings: Settings) -> list[str]:
 async def open_bot(
     plan: Plan, settings: Settings, options: RunOptions
 ) -> AsyncGenerator[BotRuntime]:
-    """Run a bot until the block ends, on the store that its settings name.
+    """Run a bot on the store that its settings name, until the block ends.
+
+    Raises everything that `open_runtime` raises, and:
 
     Raises:
-        ConfigError: No account is authorized yet. And whatever `open_runtime` raises.
+        ConfigError: No account is authorized yet.
         StateError: The store cannot be opened.
     """
     await asyncio.to_thread(_must_be_set_up, settings)
@@ -104,7 +106,7 @@ async def open_bot(
 
 
 def _must_be_set_up(settings: Settings) -> None:
-    """Before the first setup there is no store: say the two ways on, not what file is missing."""
+    """Raise `ConfigError` with the two ways to go on if there is no store: setup never ran."""
     url = settings.store_url
     path = file_of(url)
     if path is not None and not path.exists():

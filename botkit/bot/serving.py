@@ -1,4 +1,4 @@
-"""Runs a bot as the process's only work: logs, signals, deadlines, exit codes."""
+"""Run a bot as the process's only work: logs, signals, deadlines, exit codes."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _OK, _INTERRUPTED = 0, 130
 
 
 class _Signals:
-    """SIGTERM drains; a second one, or SIGINT, ends at once. SIGHUP is ignored.
+    """Stop the bot on a signal: SIGTERM drains, SIGINT or a second signal ends at once.
 
-    The last word has a thread: a handler that blocks the event loop, or that swallows its
-    cancellation, cannot keep the process from ending.
+    SIGHUP is ignored. A timer thread ends the process after the deadline, even if a handler
+    blocks the event loop or swallows its cancellation.
     """
 
     def __init__(self, drain_s: float) -> None:
@@ -86,10 +86,12 @@ async def serve(
     *,
     on_running: Callable[[], None] | None = None,
 ) -> int:
-    """Run the bot until a signal; gives the exit code. `on_running` is called when it hears.
+    """Run the bot until a signal; return the exit code. `on_running` is called once it runs.
+
+    Raises everything that `open_bot` raises, and:
 
     Raises:
-        ConfigError: No account is authorized yet. And whatever `open_bot` raises.
+        ConfigError: No account is authorized yet.
     """
     with _Signals(settings.run.drain_s) as signals:
         async with open_bot(plan, settings, options or RunOptions()) as running:
@@ -106,10 +108,10 @@ async def serve(
 
 
 def log_as(settings: Settings, *, level: str | None = None) -> Redactor:
-    """Set logging up as the settings want it, with their own secrets hidden.
+    """Set logging up by the settings, with their secrets hidden; return the redactor.
 
-    `level` is for a command that speaks to a person and logs only what goes wrong; a setting of
-    `debug` stays.
+    `level` is for a command that speaks to a person and logs only problems; a setting of `debug`
+    stays.
     """
     return set_up_logging(
         level=level if level and settings.log.level != "debug" else settings.log.level,
@@ -119,7 +121,7 @@ def log_as(settings: Settings, *, level: str | None = None) -> Redactor:
 
 
 def _called(bot: Planned) -> str:
-    """How `botkit dev` would be told of this bot, in the folder where it was started."""
+    """Return the argument that names this bot to `botkit dev` in the current folder."""
     main = sys.modules["__main__"]
     name = next((key for key, value in vars(main).items() if value is bot), "bot")
     if main.__spec__ is not None:  # python -m
@@ -129,7 +131,7 @@ def _called(bot: Planned) -> str:
 
 
 def serve_bot(bot: Planned) -> int:
-    """`bot.run()`: with the settings of this folder; gives the exit code."""
+    """Run the bot of `bot.run()` with the settings of this folder; return the exit code."""
     try:
         settings = load_settings()
         if not settings.run.debuggable:

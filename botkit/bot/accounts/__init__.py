@@ -1,1 +1,1 @@
-"""The accounts of a running bot: access, logins that change, accounts that join."""
+"""Manage a running bot's accounts: check access, follow login changes, add new accounts."""

@@ -1,7 +1,7 @@
-"""Everything that the bot may do against what each account's logins allow.
+"""Compare what the bot may do with what each account's logins allow.
 
-Asked at the start, where a sure mismatch keeps the bot from starting, and again whenever a login
-has changed. Source: docs/explanation/access.md.
+The check runs at the start, where a proven mismatch keeps the bot from starting, and again
+whenever a login has changed. Source: docs/explanation/access.md.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ __all__ = ["TOO_LITTLE", "access_part", "check_access", "denials_of", "words_for
 _log = structlog.get_logger(__name__)
 
 TOO_LITTLE = "too little"
-"""The state that `botkit status` shows of an account whose logins do not reach."""
+"""The state that `botkit status` shows for an account whose logins do not allow enough."""
 
 
 def access_part(account: Account) -> str:
-    """The name under which the status speaks of an account's access."""
+    """Return the name of the status line that reports the account's access."""
     return f"access/{account.username}"
 
 
 def words_for(denials: Iterable[AccessDenied]) -> str:
-    """Refusals as one text: what lacks what, since when, then each cure once."""
+    """Return the denials as one text: the missing access per operation, then each cure once."""
     lacks: dict[str, list[str]] = {}
     cures: dict[str, None] = {}
     for denied in denials:
@@ -49,7 +49,7 @@ def words_for(denials: Iterable[AccessDenied]) -> str:
 
 
 async def denials_of(sender: Sender, account_id: str, may: Iterable[str]) -> list[AccessDenied]:
-    """What the account's logins surely do not allow of what the bot may do."""
+    """Return one `AccessDenied` for each operation of `may` that the logins cannot perform."""
     denials: list[AccessDenied] = []
     for operation in access.operations_for(sorted(may)):
         try:
@@ -57,7 +57,7 @@ async def denials_of(sender: Sender, account_id: str, may: Iterable[str]) -> lis
         except AccessDenied as denied:
             denials.append(denied)
         except Parked:
-            break  # all logins were removed: it waits for the next, which is looked at then
+            break  # the account has no login left; the check runs again when the next one arrives
     return denials
 
 
@@ -70,10 +70,10 @@ async def check_access(
     clock: Clock,
     force: bool,
 ) -> None:
-    """Pass when every account may do everything; with `force` it is only said.
+    """Check that every account may do everything in `may`; with `force`, only report a denial.
 
     Raises:
-        AccessDenied: The first that is refused, with the others; `botkit status` shows it too.
+        AccessDenied: The first denial, naming the others; `botkit status` shows it too.
     """
     words = sorted(may)
     refused = {each: await denials_of(sender, each.id, words) for each in accounts}

@@ -1,4 +1,4 @@
-"""Which accounts of the store a bot is to act for when it starts."""
+"""Choose the accounts of the store that a bot acts for when it starts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TWO_WAYS = (
 
 
 async def accounts_at_start(settings: Settings, store: Store) -> tuple[Account, ...]:
-    """As `the_accounts`; where accounts come by invitation, there may be none yet."""
+    """Return the same as `the_accounts`; () is allowed if accounts join by invitation."""
     try:
         return await the_accounts(settings, store)
     except ConfigError as none:
@@ -35,10 +35,10 @@ async def accounts_at_start(settings: Settings, store: Store) -> tuple[Account, 
 
 
 async def the_accounts(settings: Settings, store: Store) -> tuple[Account, ...]:
-    """Return the accounts that the bot is to act for: the one of the settings, else all.
+    """Return the accounts that the bot acts for: the one named in the settings, else all.
 
     Raises:
-        ConfigError: There is none.
+        ConfigError: The store has no such account, or none at all.
     """
     if settings.bot.account:
         account = await store.accounts.get(settings.bot.account)

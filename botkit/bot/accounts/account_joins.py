@@ -1,8 +1,8 @@
-"""Takes on accounts that are authorized while the bot runs: by invitation, or by setup beside it.
+"""Add accounts that are authorized while the bot runs: by invitation, or by a setup beside it.
 
-A newcomer is heard, acted for and ticked from then on, without a restart; one that moved to
-another app, or whose app can open the stream by now, is heard anew. An account that the bot must
-not act for is left alone, and why is said once.
+The bot starts the new account's sources, handlers and schedules without a restart. If an account
+moved to another app, or its app can now open the stream, its sources are restarted. An account
+that the bot must not act for is left alone, and the reason is logged once.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _log = structlog.get_logger(__name__)
 
 
 class AccountJoins(msgspec.Struct, kw_only=True):
-    """The accounts that a running bot acts for, and how one more joins them.
+    """Hold the accounts that a running bot acts for, and add new ones.
 
     Attributes:
-        only: The one account of the settings; "" when the bot acts for all of the store.
-        accounts: Those it acts for, by id.
-        sources: What they are heard by, for each source the reason for that way.
-        values: The values that handlers are given; they know an account before it is acted for.
-        check: Raises `AccessDenied` for an account that may not do what the bot may.
+        only: The account that the settings name; "" if the bot acts for every stored account.
+        accounts: The accounts that the bot acts for, by id.
+        sources: The name of each running source, with the reason why that kind was chosen.
+        values: The values for handlers; an account is added here before its sources start.
+        check: Raises `AccessDenied` for an account whose logins do not allow what the bot may do.
     """
 
     only: str
@@ -56,10 +56,10 @@ class AccountJoins(msgspec.Struct, kw_only=True):
     _turn: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
 
     async def look(self) -> None:
-        """Act for every account of the store that the bot is to act for, as it is by now.
+        """Read the accounts from the store, add the new ones, and update those that changed.
 
         Raises:
-            StoreUnavailable: Some may be missing; look again.
+            StoreUnavailable: Accounts may have been missed; call `look` again.
         """
         async with self._turn:
             for account in await self._wanted():
@@ -69,7 +69,7 @@ class AccountJoins(msgspec.Struct, kw_only=True):
                     await self._keep_up(account)
 
     def refusal(self, account_id: str) -> str:
-        """Why the bot does not act for an account, or not as it is now; "" when it does."""
+        """Return why the bot does not act for the account, or not in its present form; else ""."""
         others = "" if account_id in self.accounts else "[bot] account names another account"
         return self._refused.get(account_id, others)
 
@@ -81,7 +81,7 @@ class AccountJoins(msgspec.Struct, kw_only=True):
 
     async def _take_on(self, account: Account) -> None:
         if not await self.x.store.credentials.listing(account.id):
-            return  # a login without tokens yet, or none any more
+            return  # the account has no stored login: not yet, or not any more
         try:
             await self.check(account)
             sources, reasons = self.listening.sources([account])
@@ -95,7 +95,7 @@ class AccountJoins(msgspec.Struct, kw_only=True):
         _log.info("account.joined", account=account.username, sources=dict(reasons))
 
     async def _keep_up(self, account: Account) -> None:
-        """Hear one of ours through its app of now, by what that app can do now."""
+        """Restart the account's sources if its app, or what that app can do, has changed."""
         is_moved = self.accounts[account.id].app != account.app
         if is_moved and account.app not in self.x.keeper.around.apps:
             why = f"it has moved to app {account.app}, which the settings of this bot do not have"

@@ -1,7 +1,7 @@
-"""Runs a bot's `Authorized` handlers at the end of a login, also beside a running bot.
+"""Run a bot's `Authorized` handlers at the end of a login, also beside a running bot.
 
-The event is recorded in the transaction that stores the login, and held for as long as this takes:
-if the process dies on the way, the running bot handles it half a minute later.
+The event is recorded in the transaction that stores the login, and held while its handlers run
+here. If this process dies meanwhile, the running bot handles the event half a minute later.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _HOLD_AGAIN_S = 10.0
 
 
 def authorized_event(account: Account, row: CredentialRow, *, source: str) -> Authorized:
-    """What is told of a login that is stored."""
+    """Return the `Authorized` event of a login."""
     return Authorized(
         account_id=account.id,
         at=row.granted_at,
@@ -58,9 +58,10 @@ def authorized_event(account: Account, row: CredentialRow, *, source: str) -> Au
 
 
 def keep_with_event(plan: Plan | None, rows: LoginRows, clock: Clock) -> Keep:
-    """Stores a login together with its event, for the bot's handlers if it has any for that.
+    """Return a function that stores a login and its `Authorized` event in one transaction.
 
-    Without a bot it is not known whether there are: the event waits for the one that runs next.
+    If the plan has no handler for the event, only the login is stored. Without a plan the event
+    waits for the bot that runs next.
     """
 
     async def keep(account: Account, row: CredentialRow) -> CredentialRow:
@@ -81,15 +82,16 @@ async def run_authorized(
     *,
     policy: WritePolicy = WritePolicy.RECONCILE,
 ) -> list[tuple[str, str]]:
-    """Run them; gives for each that ran its name and what it returned or raised.
+    """Run the `Authorized` handlers; return each one's name with its result or error as text.
 
-    `policy` says what becomes of a write whose answer was lost.
+    `policy` decides how a write is settled if its answer was lost.
 
-    The event of a login that an account has is on record; that of an app's own is recorded here.
-    They may take their time: the lease, one for each account, is renewed meanwhile.
+    The event of an account's login is already in the store; that of an app-only login is recorded
+    here. Handlers may take long: the lease, one for each account, is renewed meanwhile.
 
     Raises:
-        StateError: The store cannot be used, or another process runs them: the event waits.
+        StateError: The store cannot be used, or another process runs the handlers. The event
+            stays in the store.
     """
     event = authorized_event(account, row, source=_SOURCE)
     new = _held(row_of(event, account.id, _SOURCE), x.clock.now())
@@ -118,7 +120,7 @@ def _held(new: NewEvent, now: datetime) -> NewEvent:
 
 
 class _Run:
-    """One event, handled here and now."""
+    """Handle one event in this process."""
 
     def __init__(
         self, plan: Plan, x: X, lease: Lease, values: HandlerValues, policy: WritePolicy
@@ -132,7 +134,7 @@ class _Run:
         self._ends: list[RunEnd] = []
 
     async def handle(self, job: Job) -> list[tuple[str, str]]:
-        """Run the handler of the event; gives its name and its end."""
+        """Run the event's handler; return its name with its result or error."""
         async with Tasks() as tasks:
             slot = Slot()
             deadlines = Deadlines(self._x.clock, on_lost=_nothing)
@@ -151,13 +153,13 @@ class _Run:
         await runs.run(job, slot)
 
     async def _hold(self, seq: int, handling: asyncio.Task[None]) -> None:
-        """Keep the event from a running bot for as long as it is handled here."""
+        """Keep a running bot from taking the event while it is handled here."""
         while True:
             await self._x.clock.sleep(_HOLD_AGAIN_S)
             if handling.done():
                 return
             until = self._x.clock.now() + _HELD
-            with suppress(StateError):  # once more, before it is due
+            with suppress(StateError):  # the next round tries again before the hold ends
                 held = RunParked(seq=seq, waiting_for="", until=until)
                 await self._x.store.events.settle([held], fence=self._lease.fence())
 
@@ -183,12 +185,12 @@ class _Run:
 
 
 async def _nothing(slot: Slot) -> None:
-    """A handler that does not end is left to the end of the process."""
+    """Leave a handler that does not end until the process ends."""
     del slot
 
 
 def _never(when: datetime) -> None:
-    """What is due later is the running bot's."""
+    """Ignore work that is due later: the running bot does it."""
     del when
 
 

@@ -1,4 +1,4 @@
-"""Makes an invitation: kept in the store by a hash of its secret, handed out as a signed link."""
+"""Make an invitation: the store keeps a hash of its secret, the guest gets a signed link."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Invited", "invite"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Invited:
-    """An invitation and the only copy of its link."""
+    """Hold an invitation and the only copy of its link."""
 
     invitation: Invitation
     link: str
@@ -36,10 +36,10 @@ async def invite(
     clock: Clock,
     entropy: Entropy,
 ) -> Invited:
-    """Make one that lets `account` in, once, or whoever comes first when that is "".
+    """Make an invitation for one login of `account`, or of the first comer if `account` is "".
 
     Raises:
-        StateError: It could not be kept.
+        StateError: The invitation could not be stored.
     """
     secret = entropy.token_bytes(invitations.SECRET_BYTES)
     now = clock.now()

@@ -1,4 +1,4 @@
-"""Says once per start that the automated-account label is not complete."""
+"""Remind the operator, once per start, of an incomplete automated-account label."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _log = structlog.get_logger(__name__)
 
 
 async def remind_of_label(accounts: Iterable[Account], sender: Sender, store: Store) -> None:
-    """One log line for each account whose checklist has open steps.
+    """Write a log line for each account whose checklist has open steps.
 
     X is asked only when the operator's own confirmations leave a step open: it costs a user read.
     """
@@ -42,7 +42,7 @@ async def remind_of_label(accounts: Iterable[Account], sender: Sender, store: St
 
 
 async def _profile(sender: Sender, account: Account) -> User | None:
-    """What X shows of the account; None when it cannot be asked now."""
+    """Return the account's profile on X; None if X cannot be asked now."""
     try:
         response = await sender.send(requests.get_me(), account_id=account.id)
     except (BotkitError, Parked) as problem:

@@ -1,7 +1,7 @@
-"""What a running bot makes of a login that changes: status, one event, access, and going on.
+"""React to a login's change of state: report it, record an event, check access, resume work.
 
-The event is recorded together with what was said last of that login, so that it comes once for
-each change, also for one that another process made while no bot ran.
+The `AccountState` event is recorded together with the state that it reports. So each change is
+reported once, also one that another process made while no bot ran.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ _PARTS = {
 
 
 class _Said(msgspec.Struct, frozen=True):
-    """What the last event of a login said."""
+    """Hold the state that the last event of a login reported."""
 
     status: LoginState
     gen: int = 0
 
 
 class LoginWatch:
-    """Hears of each change of a login, in order.
+    """Handle each change of a login, in order.
 
     Args:
-        accounts: Those that the bot acts for, by id.
-        may: What the bot may do.
-        tells: Whether the bot has a handler for `AccountState`.
+        accounts: The accounts that the bot acts for, by id.
+        may: The words for what the bot may do.
+        tells: True if the bot has a handler for `AccountState`.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class LoginWatch:
         self._states: dict[tuple[str, str, CredentialKind], LoginState] = {}
 
     def changed(self, status: LoginStatus) -> None:
-        """Say it in the status; the rest is done by `run`."""
+        """Report the change in the status, and queue it for `run`."""
         detail = " ".join(filter(None, [status.reason, status.next_step]))
         name = status.username or status.app
         self._reports(_PARTS[status.kind].format(name), status.status.value, detail)
@@ -88,7 +88,7 @@ class LoginWatch:
         self._wake.set()
 
     def stood_in(self, change: StandIn) -> None:
-        """An OAuth 1.0a token begins to go on for an OAuth 2.0 login, or ceases to."""
+        """Report that an OAuth 1.0a token starts or stops standing in for an OAuth 2.0 login."""
         state = "on" if change.is_on else "off"
         self._reports(f"fallback/{change.username}", state, change.why)
 
@@ -99,9 +99,10 @@ class LoginWatch:
         look_again: Callable[[], None],
         listen_again: Callable[[Account], None],
     ) -> None:
-        """Take up the changes, until cancelled.
+        """Handle queued changes until cancelled.
 
-        `look_again`: events wait no more. `listen_again`: an account's sources need not wait.
+        `look_again` is called when parked events are due again, `listen_again` when a login of
+        an account is good again, so that its sources need not wait.
         """
         tries = 0
         while True:
@@ -140,7 +141,7 @@ class LoginWatch:
                 await self._look_at_access(account, sender)
 
     def _is_cured(self, status: LoginStatus) -> bool:
-        """Whether it is OK and was not, as long as this ran."""
+        """Return True if the login is OK now and was not when its last change was handled."""
         place = (status.account_id, status.app, status.kind)
         before = self._states.get(place, LoginState.OK)
         self._states[place] = status.status
@@ -181,7 +182,7 @@ class LoginWatch:
         )
 
     async def _look_at_access(self, account: Account, sender: Sender) -> None:
-        """Does what the logins allow still reach for what the bot may do?"""
+        """Report if the account's logins stop or start allowing all that the bot may do."""
         words = words_for(await denials_of(sender, account.id, self._may))
         before = self._lacking.get(account.id, "")
         if words == before:

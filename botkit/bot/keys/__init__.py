@@ -1,1 +1,1 @@
-"""Making and changing the vault key of a store."""
+"""Make and change the vault key of a store."""

@@ -1,4 +1,4 @@
-"""Makes the vault key where a person asked for a login: setup and import, never `run`."""
+"""Make the vault key when a person makes a login: in setup and import, never in `run`."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["KeyWish", "check_wish", "provide_key"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KeyWish:
-    """What was asked for.
+    """Hold the operator's options for a vault key.
 
     Attributes:
-        may_make: Somebody reads where the key is, or said that one may be made all the same.
-        beside_store: It is to lie beside the store.
+        may_make: A key may be made: a person reads where it is put, or said `--make-key`.
+        beside_store: Put the key beside the store.
     """
 
     may_make: bool
@@ -33,11 +33,11 @@ class KeyWish:
 
 
 def check_wish(settings: Settings, wish: KeyWish) -> None:
-    """Pass when the store that is about to be made will have a key; may read files.
+    """Check that a store that is about to be made will have a key; may read files.
 
     Raises:
-        ConfigError: As `provide_key`.
-        VaultKeyError: The key of the settings is none.
+        ConfigError: As `provide_key` raises it.
+        VaultKeyError: The key in the settings is not a valid key.
     """
     _check_beside(settings, wish)
     if wish.beside_store:
@@ -49,11 +49,11 @@ def check_wish(settings: Settings, wish: KeyWish) -> None:
 async def provide_key(
     settings: Settings, store: Store, wish: KeyWish, *, tell: Callable[[str], None]
 ) -> None:
-    """Make a key for a store that has none and that nothing was sealed in yet.
+    """Make a key if the store has none and holds nothing sealed yet.
 
     Raises:
-        ConfigError: One is missing and may not be made, or cannot lie where it was asked to.
-        VaultKeyError: Its place cannot be used.
+        ConfigError: A key is missing and may not be made, or cannot be put where asked.
+        VaultKeyError: The key's place cannot be used.
     """
     _check_beside(settings, wish)
     if settings.store.key is not None:
@@ -64,7 +64,7 @@ async def provide_key(
             tell("there is a vault key already; none is made beside the store")
         return
     if await store.vault_check() is not None:
-        return  # a lost key is not replaced: opening the vault says so
+        return  # a lost key is not replaced; opening the vault raises the error
     if not wish.may_make:
         raise _no_key(store.url)
     name = await asyncio.to_thread(_make, place)
@@ -88,7 +88,7 @@ def _no_key(url: str) -> ConfigError:
 
 
 def _look(settings: Settings, store_id: str, wish: KeyWish) -> tuple[KeyPlace, bool]:
-    """Where the key is to be, and whether there is one anywhere."""
+    """Return the place for the key, and True if there is a key in any place."""
     place = key_place(settings, store_id=store_id, beside_store=wish.beside_store)
     return place, find_key(settings, store_id=store_id) is not None
 

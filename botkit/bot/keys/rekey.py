@@ -1,8 +1,8 @@
-"""Another vault key for a store, while bots run on it.
+"""Replace a store's vault key while bots run on the store.
 
-The new key is put before the old one where both are found by whoever looks; then each record is
-sealed again under its login's lock, so that no refresh is under way that opened it before; then
-the old key goes. Cut off anywhere, it goes on where it stopped.
+First the new key is put before the old one in the key's place, so that every process finds both.
+Then each login is sealed again under its refresh lock, so that no refresh holds an older record.
+Then the old key is removed. A rotation that is cut off at any point continues where it stopped.
 Source: docs/explanation/requirements.md, S4 and S10.
 """
 
@@ -34,13 +34,13 @@ _MOST_ROUNDS = 10
 async def begin_rekey(
     settings: Settings, store: Store, *, tell: Callable[[str], None]
 ) -> VaultPort:
-    """Make the new key, or go on with the rotation that has begun; gives a vault with both.
+    """Make the new key, or continue a rotation; return a vault that has both keys.
 
     Raises:
-        ConfigError: The key comes from the settings, and the one before does not.
+        ConfigError: The settings give the new key, but not the previous one.
         VaultKeyError: There is no key, or its place cannot be used; nothing was changed.
     """
-    await open_the_vault(settings, store)  # a wrong key is said before anything is changed
+    await open_the_vault(settings, store)  # raises for a wrong key before anything is changed
     if settings.store.key is not None:
         if find_previous_key(settings) is None:
             raise ConfigError(
@@ -62,10 +62,10 @@ async def finish_rekey(
     *,
     tell: Callable[[str], None],
 ) -> bool:
-    """Seal everything again and drop the old key; False when the old key is still needed.
+    """Seal every login again and drop the old key; return False if the old key is still needed.
 
     Raises:
-        StoreUnavailable: Another process holds a login's lock and does not let go.
+        StoreUnavailable: Another process holds a login's lock and does not release it.
     """
     sealed = 0
     rows = LoginRows(store, vault, SystemClock())
