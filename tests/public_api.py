@@ -8,7 +8,8 @@ from pathlib import Path
 
 LIST = Path(__file__).with_name("public_api.txt")
 PUBLIC = tuple(
-    f"botkit{room}" for room in ("", ".config", ".errors", ".filters", ".sandbox", ".storage")
+    f"botkit{room}"
+    for room in ("", ".config", ".errors", ".filters", ".sandbox", ".storage", ".text")
 )
 
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from msgspec import Struct
 
 from botkit.model.messages import Message
-from botkit.model.posts import Post
+from botkit.model.posts import LEADING_NAMES, Post
 from botkit.model.users import User
 
 __all__ = [
@@ -95,8 +95,14 @@ class PostEvent(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True)
 
     @property
     def text(self) -> str:
-        """The post's text as X sent it."""
+        """The post's text as people read it, with the names it starts with."""
         return self.post.text
+
+    @property
+    def text_without_names(self) -> str:
+        """The text without the @names at its start: what the author says, e.g. to a model."""
+        names = LEADING_NAMES.match(self.post.text)
+        return self.post.text[names.end() :] if names else self.post.text
 
     @property
     def conversation_id(self) -> str:

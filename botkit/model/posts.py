@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from msgspec import Struct
 
-__all__ = ["MentionEntity", "Post"]
+__all__ = ["LEADING_NAMES", "MentionEntity", "Post"]
+
+LEADING_NAMES = re.compile(r"\s*(?:[@\uff20][a-zA-Z0-9_]{1,20}(?![a-zA-Z0-9_@\uff20])\s*)+")
+"""The run of @names at a text's start, with the blanks after it."""
 
 
 class MentionEntity(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):

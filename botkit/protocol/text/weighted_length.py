@@ -12,7 +12,7 @@ import unicodedata
 from functools import cache
 from typing import TYPE_CHECKING
 
-from botkit.model.posts import MentionEntity
+from botkit.model.posts import LEADING_NAMES, MentionEntity
 from botkit.protocol.text.links import link_spans
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ _NO_NAME_BEFORE = re.compile(
     "[@\uff20\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0253\u0254\u0256\u0257\u0259\u025b\u0263\u0268"
     "\u026f\u0272\u0289\u028b\u02bb\u0300-\u036f\u1e00-\u1eff]|://"
 )
-_LEADING_NAMES = re.compile(r"\s*(?:[@\uff20][a-zA-Z0-9_]{1,20}(?![a-zA-Z0-9_@\uff20])\s*)+")
 _LEADING_NAME = re.compile(r"\s*[@\uff20]([a-zA-Z0-9_]{1,20})(?![a-zA-Z0-9_@\uff20])\s*")
 _SPACES = "\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _CASHTAG = re.compile(
@@ -147,7 +146,7 @@ def leading_names(text: str, *, among: Collection[str] | None = None) -> int:
     With `among`, the run ends before the first name that is not one of those.
     """
     if among is None:
-        run = _LEADING_NAMES.match(text)
+        run = LEADING_NAMES.match(text)
         return run.end() if run else 0
     known = {name.casefold() for name in among}
     end = 0
