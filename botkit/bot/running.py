@@ -73,7 +73,7 @@ class RunningBot:
 
 
 def secrets_of(settings: Settings) -> list[str]:
-    """Return all secrets in the settings, for the redactor that hides them."""
+    """Return all secrets in the settings, so that logs and stored texts can hide them."""
     held = [settings.store.key, settings.store.previous_key]
     for app in (settings.app_named(), *settings.apps.values()):
         held += [app.client_secret, app.api_secret, app.bearer_token]
@@ -86,11 +86,10 @@ async def open_bot(
 ) -> AsyncGenerator[BotRuntime]:
     """Run a bot on the store that its settings name, until the block ends.
 
-    Raises everything that `open_runtime` raises, and:
-
     Raises:
         ConfigError: No account is authorized yet.
         StateError: The store cannot be opened.
+        BotkitError: Any other error that `open_runtime` raises.
     """
     await asyncio.to_thread(_must_be_set_up, settings)
     warning = await asyncio.to_thread(warning_of_key, settings)

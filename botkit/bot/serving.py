@@ -88,10 +88,9 @@ async def serve(
 ) -> int:
     """Run the bot until a signal; return the exit code. `on_running` is called once it runs.
 
-    Raises everything that `open_bot` raises, and:
-
     Raises:
         ConfigError: No account is authorized yet.
+        BotkitError: Any other error that `open_bot` raises.
     """
     with _Signals(settings.run.drain_s) as signals:
         async with open_bot(plan, settings, options or RunOptions()) as running:

@@ -1,7 +1,7 @@
-"""`botkit demo`: a whole bot at work against the sandbox, as a short transcript.
+"""Run `botkit demo`: show a whole bot at work against the sandbox, as a short transcript.
 
-It starts the simulated X on a socket, authorizes a bot's account through the real OAuth flow with
-the real callback server, runs the bot, lets somebody mention it, and shows the reply arriving.
+The command starts the simulated X on a socket, authorizes a bot's account through the real OAuth
+flow with the real callback server, runs the bot, lets a user mention it, and shows the reply.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _WHO = "ada"
 _EXAMPLE = "examples/greeter.py"
 _PATIENCE_S = 30.0
 _HEAD, _TAIL = 4, 2
-"""How much of an id is shown: it is long, and only its ends tell two apart."""
+"""The digits of an id that are shown at its start and end: only there do two ids differ."""
 
 
 @click.command(cls=HelpCommand, name="demo", help="Show a whole bot at work against the sandbox.")
 def command() -> int:
-    """Run the demonstration; needs nothing, asks nothing."""
+    """Run the demonstration; it needs no settings and asks nothing."""
     from botkit.telemetry.log import set_up_logging
 
     set_up_logging(level="error")
@@ -51,7 +51,7 @@ def command() -> int:
 
 
 class _Demo:
-    """One demonstration, in a folder of its own that is gone at the end."""
+    """Run one demonstration in a temporary folder."""
 
     def __init__(self) -> None:
         self._events = 0
@@ -59,7 +59,7 @@ class _Demo:
         self._done = asyncio.Event()
 
     async def run(self) -> int:
-        """Play it; gives the exit code."""
+        """Run the demonstration; return the exit code."""
         from botkit.sandbox import open_server
 
         folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="botkit-demo-"))
@@ -138,7 +138,7 @@ class _Demo:
 
 
 def _example(folder: Path) -> Bot:
-    """The greeter of the examples; where they are not, the one that `botkit new` writes."""
+    """Return the greeter of the examples, else the bot that `botkit new` writes."""
     from botkit.cli.loading import load_bot
 
     file = Path(_EXAMPLE)
@@ -162,7 +162,7 @@ async def _check(store: Store, account: Account) -> None:
 
 
 async def _until_live(store: Store, running: BotRuntime) -> None:
-    """Wait for the stream and the first poll: what is said before is not for the bot."""
+    """Wait for the stream and the first poll: the bot does not hear earlier posts."""
     async with asyncio.timeout(_PATIENCE_S):
         while True:
             states = {report.part: report.state for report in await store.progress.reports()}
@@ -172,7 +172,7 @@ async def _until_live(store: Store, running: BotRuntime) -> None:
 
 
 async def _at_once() -> None:
-    """In real time nobody has to wait for the simulated users."""
+    """Return at once: in real time the simulated users need no settling."""
 
 
 def _setup_line(text: str) -> None:
@@ -192,7 +192,7 @@ def _counted(number: int, what: str) -> str:
 
 
 def _command() -> str:
-    """How this command was called, so that what is printed works as it stands."""
+    """Return how this command was called, so that printed commands work as they stand."""
     called = Path(sys.argv[0])
     with contextlib.suppress(ValueError):
         return str(called.absolute().relative_to(Path.cwd()))

@@ -1,4 +1,4 @@
-"""`botkit run`: the long-running process."""
+"""Run `botkit run`, the long-running process of a bot."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def command(
     force: bool,
     given: GivenSettings,
 ) -> int:
-    """Run the bot that is named here or in botkit.toml."""
+    """Run the bot that `target` or botkit.toml names; return the exit code."""
     settings = given.read()
     named = target or settings.bot.target
     if not named:

@@ -1,6 +1,6 @@
-"""A sandbox on a socket with a bot's account in it, authorized by the real flow: for demo and dev.
+"""Set up a sandbox with a bot's account, authorized by the real flow, for `demo` and `dev`.
 
-Nothing here reads the operator's settings or credentials, whatever is in the environment.
+This module never reads the operator's settings or credentials, not even from the environment.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["authorize", "environment_of"]
 
 
 def environment_of(opened: OpenServer, store: Path) -> dict[str, str]:
-    """Settings, as environment, that know this sandbox only; registers an app in it."""
+    """Register an app in the sandbox; return environment variables that set up a bot for it."""
     redirect_uri = f"http://127.0.0.1:{_free_port()}/callback"
     app = opened.world.grants.add_app("stage", redirect_uris=[redirect_uri])
     secret = app.client_secret or ""
@@ -42,7 +42,7 @@ def environment_of(opened: OpenServer, store: Path) -> dict[str, str]:
         "BOTKIT_APP__BEARER_TOKEN": app.bearer,
         "BOTKIT_APP__REDIRECT_URI": redirect_uri,
         "BOTKIT_STORE__URL": f"sqlite:///{store}",
-        # A key for a store that lives as long as this command and holds toys.
+        # A derived key is enough: the store ends with this command and holds no real login.
         "BOTKIT_STORE__KEY": hashlib.sha256(secret.encode()).hexdigest(),
     }
 
@@ -56,7 +56,7 @@ async def authorize(
     username: str,
     tell: Callable[[str], None],
 ) -> tuple[Settings, Account]:
-    """The real flow with the real callback server; the consent is clicked for the person."""
+    """Authorize the account by the real flow with the real callback server; consent by itself."""
     settings = await asyncio.to_thread(load_settings, folder=folder, environ=environment)
 
     async def consent(url: str) -> None:
@@ -67,7 +67,7 @@ async def authorize(
     async with asyncio.TaskGroup() as group:
 
         async def show(url: str) -> None:
-            # The page is clicked while the callback server waits, as a person would.
+            # As a person would, `consent` answers the page while the callback server waits.
             clicks.append(group.create_task(consent(url)))
 
         clicks: list[asyncio.Task[None]] = []

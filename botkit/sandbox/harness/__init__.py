@@ -1,1 +1,1 @@
-"""What a test holds: the sandbox, its virtual time, and bots running in it."""
+"""Run bots in a sandbox with virtual time; tests use this room."""

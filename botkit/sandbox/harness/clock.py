@@ -1,8 +1,8 @@
-"""Time and chance for a simulated world: they move only when they are told to.
+"""Give a simulated world its clock and its randomness, both the same in each run.
 
-`VirtualClock` is a `ports.Clock` on which nothing waits for real: sleepers are woken by
-`advance`, or by the sandbox's `settle`, which jumps from one sleeper to the next. Before time
-moves everybody is let come to rest, so that a run is the same each time.
+Nothing waits for real on a `VirtualClock`: `advance` wakes sleepers, and so does the sandbox's
+`settle`, which jumps from one sleeper to the next. Before time moves, every task of the loop runs
+until it waits, so that a run is the same each time.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["START", "SeededEntropy", "VirtualClock"]
 
 START = datetime(2025, 12, 11, 12, 0, tzinfo=UTC)
-"""Where virtual time starts; ids made in the first days begin with 1999."""
+"""The moment at which virtual time starts; ids made in the first days begin with 1999."""
 
 _CALM_TURNS = 3
 _MOMENT_S = 0.001
 
 
 class _Timer:
-    """A moment at which somebody wants to be called; `call` is None once nobody does."""
+    """Hold a moment and the function to call then; `call` is None if the timer is cancelled."""
 
     __slots__ = ("call", "number", "when")
 
@@ -42,7 +42,7 @@ class _Timer:
 
 
 class VirtualClock:
-    """A `ports.Clock` that a test moves. Belongs to one event loop."""
+    """Implement `ports.Clock` with time that a test moves. A clock belongs to one event loop."""
 
     def __init__(self, start: datetime = START) -> None:
         self._start = start
@@ -54,15 +54,15 @@ class VirtualClock:
         self._watchers: set[asyncio.Task[object] | None] = set()
 
     def now(self) -> datetime:
-        """The virtual wall clock, in UTC."""
+        """Return the virtual wall clock's time, in UTC."""
         return self._start + timedelta(seconds=self._elapsed)
 
     def monotonic(self) -> float:
-        """Virtual seconds since the start."""
+        """Return the virtual seconds since the start."""
         return self._elapsed
 
     async def sleep(self, seconds: float) -> None:
-        """Wait until virtual time has moved that far; no span is one turn of the loop."""
+        """Wait until virtual time has moved that far; for 0 seconds, wait one turn of the loop."""
         if seconds <= 0:
             await asyncio.sleep(0)
             return
@@ -88,13 +88,13 @@ class VirtualClock:
                 timer.call = None
 
     def next_timer(self) -> float | None:
-        """Virtual seconds until the next sleeper is due, None when nobody sleeps."""
+        """Return the virtual seconds until the next timer is due; None if there is none."""
         while self._timers and self._timers[0].call is None:
             heapq.heappop(self._timers)
         return max(self._timers[0].when - self._elapsed, 0.0) if self._timers else None
 
     def jump(self) -> bool:
-        """Go to the next sleeper's time and wake all that are due then; False if there is none."""
+        """Move to the next timer's time and fire all timers due; return False if there is none."""
         wait = self.next_timer()
         if wait is None:
             return False
@@ -106,9 +106,9 @@ class VirtualClock:
         return True
 
     async def move(self, *, tries: int) -> bool:
-        """Go to the next sleeper's time, False when nobody sleeps and there is no try left.
+        """Move to the next timer's time; return False if there is none and no try is left.
 
-        Without a sleeper a real millisecond passes: something may wait for the real world.
+        Without a timer a real millisecond passes: a task may wait for the real world.
         """
         if self.jump():
             return True
@@ -116,7 +116,10 @@ class VirtualClock:
         return tries > 0
 
     async def advance(self, span: timedelta | float) -> None:
-        """Move time on, stopping at each sleeper's time until everybody is at rest again."""
+        """Move time on by `span`, stopping at each timer until every task waits again.
+
+        A number is in seconds.
+        """
         seconds = span.total_seconds() if isinstance(span, timedelta) else span
         end = self._elapsed + seconds
         await self.at_rest()
@@ -126,12 +129,12 @@ class VirtualClock:
         self._elapsed = max(self._elapsed, end)
 
     def set(self, now: datetime) -> None:
-        """Let the wall clock jump, as a machine's clock may; nobody is woken."""
+        """Set the wall clock, as on a machine whose clock jumps; no timer fires."""
         self._start = now - timedelta(seconds=self._elapsed)
 
     @contextmanager
     def working(self) -> Generator[None]:
-        """Say that something is under way elsewhere (a thread, a disk): time stands still."""
+        """Keep time from moving inside the block: a thread or a disk is at work."""
         self._in_flight += 1
         try:
             yield
@@ -145,7 +148,7 @@ class VirtualClock:
     async def at_rest(self) -> None:
         """Wait, without moving time, until every other task of the loop waits for something.
 
-        What a thread does counts when it stands in a `working` block.
+        The work of a thread counts if a `working` block encloses it.
         """
         me = asyncio.current_task()
         self._watchers.add(me)
@@ -177,20 +180,20 @@ class VirtualClock:
 
 
 class SeededEntropy:
-    """A `ports.Entropy` that gives the same numbers each time. For simulated worlds only."""
+    """Implement `ports.Entropy` with the same numbers in each run. For simulated worlds only."""
 
     def __init__(self, seed: str = "sandbox") -> None:
         self._seed = seed.encode()
         self._count = 0
 
     def token_bytes(self, size_bytes: int) -> bytes:
-        """Bytes that look like chance."""
+        """Return bytes that look random."""
         self._count += 1
         mix = hashlib.shake_256(self._seed + self._count.to_bytes(8, "big"))
         return mix.digest(size_bytes)
 
     def uniform(self, low: float, high: float) -> float:
-        """A number between the two."""
+        """Return a number from `low` to `high`."""
         return low + (high - low) * int.from_bytes(self.token_bytes(7), "big") / 2**56
 
 
@@ -200,6 +203,6 @@ def _wake(waiting: asyncio.Future[None]) -> None:
 
 
 def _is_blocked(task: asyncio.Task[object]) -> bool:
-    # The one thing asyncio does not say in public: what a task waits for. anyio reads it too.
+    # asyncio has no public way to tell what a task waits for. anyio reads this attribute, too.
     waiter = getattr(task, "_fut_waiter", None)
     return waiter is not None and not waiter.done()

@@ -1,7 +1,7 @@
-"""What stands between a bot in the sandbox and its store and network: the switch of a crash.
+"""Stand between a bot in the sandbox and its store and network, to simulate a crash.
 
-A process that is killed writes nothing more and sends nothing more, whatever its cleaning-up code
-would like to. And while the store works in its threads, virtual time stands still.
+A killed process writes and sends nothing more, even if its clean-up code tries to. While the store
+works in its threads, virtual time stands still.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _GROUPS = frozenset(
 
 
 class ProcessLife:
-    """Whether the process is alive."""
+    """Hold the clock of a simulated process, and in `over` whether the process was killed."""
 
     def __init__(self, clock: VirtualClock) -> None:
         self.clock = clock
@@ -46,12 +46,12 @@ class ProcessLife:
 
 
 def gated_store(store: Store, life: ProcessLife) -> Store:
-    """The store as a process that can be killed sees it."""
+    """Return a wrapper of the store that fails every call once the process is killed."""
     return cast("Store", _Gated(store, life))
 
 
 class _Gated:
-    """Passes everything on while the process lives; a dead one finds no store."""
+    """Pass each call on to the store; raise `StoreUnavailable` once the process is killed."""
 
     def __init__(self, inner: object, life: ProcessLife) -> None:
         self._inner = inner
@@ -88,7 +88,7 @@ def _check(life: ProcessLife) -> None:
 
 
 class GatedTransport:
-    """The network as a process that can be killed sees it."""
+    """Pass each request on to a transport; raise `TransportError` once the process is killed."""
 
     def __init__(self, inner: Transport, life: ProcessLife) -> None:
         self._inner = inner
@@ -118,19 +118,19 @@ class GatedTransport:
 
 @contextmanager
 def threads_counted(clock: VirtualClock) -> Generator[None]:
-    """Let virtual time stand still while a thread works that a task of the loop waits for."""
+    """Stop virtual time, inside the block, while a thread of the loop's executor works."""
     loop = asyncio.get_running_loop()
     plain = loop.run_in_executor
 
     def counted(executor: Any, call: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         working = clock.working()
         working.__enter__()
-        # Added before anybody awaits it: whoever waits runs right after time may move again.
+        # This callback comes before those of waiting tasks, so time may move when they run.
         future = plain(executor, call, *args)
         future.add_done_callback(lambda _: working.__exit__(None, None, None))
         return future
 
-    # Set by name: a loop that does not allow it (uvloop) goes without.
+    # A loop that does not allow its method to be replaced (uvloop) goes without.
     with suppress(AttributeError):
         setattr(loop, _RUN, counted)
     try:

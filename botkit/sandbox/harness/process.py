@@ -1,6 +1,7 @@
-"""A bot that runs in the sandbox: with a real store in a folder, the in-process X, virtual time.
+"""Run a bot in the sandbox: with a real store in a folder, the in-process X, virtual time.
 
-It is authorized as an operator would do it: consent page, code, token endpoint, vault.
+The bot's account is authorized as an operator would do it: consent page, code, token endpoint,
+vault.
 """
 
 from __future__ import annotations
@@ -41,17 +42,17 @@ __all__ = ["Home", "Process", "Stuck", "run_bot"]
 _PACE = RuntimePace(
     poll_s=60.0, lease_ttl_s=60.0, lease_renew_s=20.0, keeper_ttl_s=180.0, keeper_renew_s=60.0
 )
-"""Slower than in service, because hours of virtual time pass in a test."""
+"""The pace of the runtime: slower than in service, as hours of virtual time pass in a test."""
 _TRIES = 5000
-"""Real milliseconds in which nothing moves."""
+"""The real milliseconds without a timer after which a wait is given up as stuck."""
 
 
 class Stuck(AssertionError):
-    """What a test waits for does not come, however far time moves."""
+    """Report that what a test waits for never happens, however far time moves."""
 
 
 class Home:
-    """What outlives a process: the account, its app, the folder with its store, the vault key."""
+    """Hold what outlives a process: the account, its app, the store's folder, the vault key."""
 
     def __init__(self, server: XServer, folder: Path, *, username: str) -> None:
         self.server = server
@@ -61,16 +62,16 @@ class Home:
         self.starts = 0
         self.heard_from: str | None = None
         self.signs = False
-        """Whether the settings hold the app's key and secret, for OAuth 1.0a."""
+        """True if the settings hold the app's key and secret, for OAuth 1.0a."""
         self._key = server.world.entropy.token_bytes(32)
 
     @property
     def store_url(self) -> str:
-        """Where the store is."""
+        """Return the address of the store."""
         return f"sqlite:///{self.folder / 'botkit.db'}"
 
     def settings(self) -> Settings:
-        """The bot's settings, read as always. Blocks."""
+        """Return the bot's settings, read from environment and folder as in service. Blocks."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         environ = {
             "BOTKIT_APP__CLIENT_ID": self.app.client_id,
@@ -89,19 +90,19 @@ class Home:
         return load_settings(environ=environ, folder=self.folder)
 
     async def authorize(self, around: LoginContext, scopes: Sequence[str]) -> None:
-        """Log the account in, as a person with a browser does. Raises what a login raises."""
+        """Log the account in, as a person with a browser does. Raises the errors of a login."""
         wish = LoginWish(redirect_uri=self.app.redirect_uris[0], scopes=tuple(scopes))
         attempt = OAuth2Attempt(around, wish)
         await attempt.finish(await self._consent(attempt.url))
 
     async def authorize_oauth1(self, around: LoginContext) -> None:
-        """The same by OAuth 1.0a."""
+        """Log the account in by OAuth 1.0a, in the same way."""
         wish = LoginWish(redirect_uri=self.app.redirect_uris[0], scopes=())
         attempt = await OAuth1Attempt.begin(around, wish)
         await attempt.finish(await self._consent(attempt.url))
 
     async def _consent(self, url: str) -> str:
-        """What X's page sends the browser back with."""
+        """Consent on X's page; return the query of the redirect that it answers with."""
         page = Call.of("GET", url)
         fields = {"as": self.user.username, "decision": "authorize"}
         answer = await self.server.handle(
@@ -111,7 +112,7 @@ class Home:
 
 
 class Process:
-    """One life of a bot in the sandbox."""
+    """Run a bot in the sandbox as a simulated process, from its start to its stop or crash."""
 
     def __init__(self, home: Home, life: ProcessLife, store: Store) -> None:
         self.home = home
@@ -124,16 +125,16 @@ class Process:
 
     @property
     def account_id(self) -> str:
-        """The account that the bot acts for."""
+        """Return the id of the account that the bot acts for."""
         return self.home.user.id
 
     @property
     def is_running(self) -> bool:
-        """Whether it has neither crashed nor ended."""
+        """Return True if the process has neither crashed nor ended."""
         return self._task is not None and not self._task.done() and not self._life.over
 
     async def crash(self) -> None:
-        """Kill it, as `kill -9` does: nothing more is written or sent, no lease given back."""
+        """Kill the process, as `kill -9` does: it writes, sends and releases nothing more."""
         self._life.over = True
         abandon = getattr(self._runtime, "crash", None)
         if abandon is not None:
@@ -143,9 +144,9 @@ class Process:
             await self._drive(self._task)
 
     async def start(self, bot: Bot, settings: Settings, transport: GatedTransport) -> None:
-        """Start the bot; returns when it hears events. Raises what its start raised."""
+        """Start the bot; return once it takes events. Raises the error that its start raised."""
         loop = asyncio.get_running_loop()
-        # A process of its own: its end must not cancel the test, so no task group holds it.
+        # No task group holds this task: the end of the process must not cancel the test.
         task = self._task = loop.create_task(self._live(bot, settings, transport))
         starting = loop.create_task(self._started.wait())
         try:
@@ -155,14 +156,14 @@ class Process:
         self.check()
 
     async def stop(self) -> None:
-        """End it as SIGTERM does. Raises what ended it before, if something did."""
+        """Stop the process as SIGTERM does. Raises the error that ended it before, if any."""
         self._stop.set()
         if self._task is not None:
             await self._drive(self._task)
         self.check()
 
     def check(self) -> None:
-        """Raise what ended the process, if something did that was no crash."""
+        """Raise the error that ended the process, unless it was crashed or still runs."""
         task = self._task
         if task is None or not task.done() or self._life.over or task.cancelled():
             return
@@ -186,7 +187,7 @@ class Process:
             await self._stop.wait()
 
     async def _drive(self, *tasks: asyncio.Task[Any]) -> None:
-        """Move time until one of the tasks is done."""
+        """Move time on until one of the tasks is done."""
         clock = self._life.clock
         tries = _TRIES
         while not any(task.done() for task in tasks):

@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixture `sandbox`. Costs nothing until a test asks for it."""
+"""Provide the fixture `sandbox` to pytest; it costs nothing until a test asks for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["sandbox"]
 
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Sandbox:
-    """A simulated X of the test's own, in virtual time."""
+    """Return a simulated X for this test alone, in virtual time."""
     from botkit.sandbox.harness.sandbox import Sandbox as Front
 
     return Front(tmp_path / "sandbox")

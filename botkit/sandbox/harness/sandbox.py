@@ -1,4 +1,4 @@
-"""`Sandbox`: what a test of a bot holds. See the how-to on testing.
+"""Test a bot in a simulated X with `Sandbox`. See the how-to on testing.
 
     async def test_greets(sandbox: Sandbox) -> None:
         ada = sandbox.user("ada")
@@ -7,8 +7,8 @@
             await sandbox.settle()
         assert sandbox.replies_to(ada) == ["Hello @ada!"]
 
-Time is virtual: nothing waits for real. What an actor does is worked off, as far as it can be
-without moving time, before the verb returns; `settle` and `advance` move time.
+Time is virtual: nothing waits for real. Before an actor's method returns, the bot does all that it
+can do without time moving; `settle` and `advance` move time.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ if TYPE_CHECKING:
 __all__ = ["Sandbox"]
 
 _TRIES = 5000
-"""Real milliseconds in which nothing moves."""
+"""The real milliseconds without a timer after which a wait is given up as stuck."""
 _DAY = timedelta(days=1)
 
 
 class Sandbox:
-    """A simulated X for one test.
+    """Simulate X for one test.
 
     Attributes:
-        clock: Virtual time.
+        clock: The virtual clock.
         world: Users, posts, messages, apps and grants.
         server: X's API over that world.
-        faults: What shall go wrong.
+        faults: The faults that the server injects.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Sandbox:
         self._processes: list[Process] = []
 
     def user(self, username: str) -> Actor:
-        """A user to act as; made when there is none of that name."""
+        """Return the user of that name, to act as; make one if there is none."""
         return Actor(self.world, self.world.add_user(username), self.clock.at_rest)
 
     @asynccontextmanager
@@ -75,12 +75,12 @@ class Sandbox:
         scopes: Sequence[str] | None = None,
         oauth1: bool = False,
     ) -> AsyncGenerator[Process]:
-        """Run a bot until the block ends, as the account of the bot's name or another one.
+        """Run a bot until the block ends, as `account` or as the account of the bot's name.
 
-        The first time the account is authorized, for the scopes that setup would ask for or for
-        `scopes` (none at all: it is not), with `oauth1` by OAuth 1.0a too; later runs find store
-        and logins as they were left.
-        Starting may move time, as after a crash, when the dead process's lease has to run out.
+        The first run authorizes the account for `scopes`, by default those that setup would ask
+        for; an empty sequence skips this. With `oauth1` it is authorized by OAuth 1.0a, too. Later
+        runs find store and logins as they were left.
+        A start may move time: after a crash, the dead process's lease has to run out.
         """
         username = account or bot.name
         home = self._homes.get(username)
@@ -98,10 +98,10 @@ class Sandbox:
     async def settle(self, *, within: timedelta = _DAY) -> None:
         """Move time until no event is due and every write is final.
 
-        What an author put into the future (`emit(at=...)`) is not due; `advance` goes there.
+        An event emitted for a future time (`emit(at=...)`) is not due; `advance` reaches it.
 
         Raises:
-            Stuck: It does not settle within that much virtual time; says what is open.
+            Stuck: Work is left after that much virtual time; names it.
         """
         end = self.clock.now() + within
         tries = _TRIES
@@ -117,13 +117,13 @@ class Sandbox:
             tries -= self.clock.next_timer() is None
 
     async def advance(self, span: timedelta | float) -> None:
-        """Move time on by that much (seconds, when it is a number)."""
+        """Move time on by `span`; a number is in seconds."""
         await self.clock.advance(span)
         for process in self._processes:
             process.check()
 
     def replies_to(self, who: Actor | PostRecord) -> list[str]:
-        """What others answered a user, or a post, as they wrote it, oldest first."""
+        """Return the texts of others' replies to a user or post, as written, oldest first."""
         posts = [post for post in self.world.posts.values() if not post.deleted]
         if isinstance(who, Actor):
             found = [post for post in posts if post.reply_to_user_id == who.id != post.author_id]
@@ -132,11 +132,11 @@ class Sandbox:
         return [post.written for post in found]
 
     def posts_by(self, username: str) -> list[str]:
-        """What a user posted, replies too, as written, oldest first."""
+        """Return the texts of a user's posts, replies included, as written, oldest first."""
         return [post.written for post in self.world.posts_by(self.world.user(username).id)]
 
     def messages_to(self, who: Actor) -> list[str]:
-        """The direct messages that a user got, oldest first."""
+        """Return the texts of the direct messages that a user got, oldest first."""
         return [
             message.text
             for message in self.world.messages_of(who.id)
@@ -145,7 +145,7 @@ class Sandbox:
 
     @property
     def spent_usd(self) -> Decimal:
-        """What all apps have spent."""
+        """Return the money that all apps have spent, in US dollars."""
         apps = self.world.grants.apps.values()
         return sum((app.spent_usd for app in apps), start=Decimal(0))
 

@@ -1,4 +1,4 @@
-"""When a sandbox has settled: no event is due, every write is final, nothing owed is unheard."""
+"""Tell when a sandbox has settled: no event due, every write final, every mention heard."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _OPEN_WRITES = (
     WriteState.ABSENT,
 )
 _HEARD_WITHIN = timedelta(minutes=15)
-"""A mention that no source has brought by then will not come; the slow poll takes five minutes."""
+"""The time in which a source must bring a mention; the slow poll takes five minutes."""
 
 
 async def unsettled(world: World, process: Process) -> AsyncIterator[str]:
-    """What a process has yet to do, in words."""
+    """Yield a sentence for each write, event and mention that the process has yet to settle."""
     for write in await process.store.writes.listing(states=_OPEN_WRITES):
         yield f"write {write.id} is {write.state}: {write.reason or 'not sent yet'}"
     for event in await process.store.events.listing(state=EventState.WAITING, limit=10_000):
@@ -39,7 +39,11 @@ async def unsettled(world: World, process: Process) -> AsyncIterator[str]:
 
 
 def _is_under_way(world: World, event: StoredEvent) -> bool:
-    """Not so: what its author put into the future, and what waits for a cause without a time."""
+    """Return True if the event will go on by itself.
+
+    An event emitted for a future time does not count, nor one that waits, without a time limit,
+    for a cause such as a login.
+    """
     if event.waiting_for:
         return event.not_before is not None
     if event.not_before is None or event.not_before <= world.clock.now():
@@ -48,7 +52,10 @@ def _is_under_way(world: World, event: StoredEvent) -> bool:
 
 
 def _owed(world: World, process: Process) -> list[str]:
-    """The keys of posts that the mentions timeline shows since the bot has been running."""
+    """Return the keys of the posts that should have been heard since the bot began to run.
+
+    These are the posts that name its account and are not older than `_HEARD_WITHIN`.
+    """
     since = int(process.home.heard_from or 0)
     oldest = world.clock.now() - _HEARD_WITHIN
     return [
