@@ -1,1 +1,1 @@
-"""Roles that one process of a store holds at a time, and the names of those processes."""
+"""Leases: roles that one process of a store holds at a time, and the names of processes."""

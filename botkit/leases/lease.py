@@ -1,7 +1,7 @@
 """A lease: a role, or the lock of one login, that one process of a store holds at a time.
 
-The holder goes by its own steady clock: it stops writing before the store would give the lease
-away. Whatever it writes carries the lease's epoch, and the store refuses an old one.
+The holder measures the lease's age on its own steady clock, and stops writing before the store
+would give the lease away. Every write carries the lease's epoch; the store refuses an old epoch.
 Source: docs/explanation/requirements.md, "Writes", F10, F12 and S7.
 """
 
@@ -34,14 +34,14 @@ _LOOK_AGAIN_S = 0.5
 
 
 class Lease:
-    """A role that this process holds, or waits for.
+    """Hold a role for this process, or wait for it.
 
     Args:
-        owner: Names this process, for the message that a second one shows.
-        lives: Whether the process of that name is alive, None when that cannot be known; then
-            the lease of a process that was killed is waited out.
-        patient: Never take it from a process that is seen to live, not even when that process
-            stood still past its time.
+        owner: The name of this process; another process shows it when it finds the lease taken.
+        lives: Returns whether the process of a given name is alive, None if that cannot be known.
+            Without an answer, this process waits until the lease of a killed process runs out.
+        patient: Never take the lease from a process that is seen to live, not even if that
+            process was paused until its lease ran out.
     """
 
     def __init__(
@@ -67,15 +67,15 @@ class Lease:
         self._fence: Fence | None = None
         self._asked_s = 0.0
         self.rival: str = ""
-        """The process that held it at the last try; "" if none did."""
+        """The process that held the lease at the last try; "" if none did."""
         self._rival_lives: bool | None = None
 
     def fence(self) -> Fence:
         """Return the proof of the lease, for a write that happens now.
 
         Raises:
-            StoreUnavailable: It could not be renewed in time; it may come back.
-            LeaseLost: It was never taken, or is given back.
+            StoreUnavailable: The lease could not be renewed in time; a later renewal may succeed.
+            LeaseLost: The lease was never taken, or was given back.
         """
         fence = self._held()
         if not self.is_good:
@@ -84,22 +84,25 @@ class Lease:
 
     @property
     def last_fence(self) -> Fence | None:
-        """The proof, even if time may have run out: for a write about which the store decides."""
+        """The proof, even if the lease may have run out; the store then decides about the write.
+
+        None if the lease was never taken, or was given back.
+        """
         return self._fence
 
     @property
     def is_good(self) -> bool:
-        """Whether it is held, and surely not another's by now."""
-        # A fifth is the margin: this process stops before the store gives the lease away.
+        """True if this process holds the lease and no other process can have taken it yet."""
+        # The last fifth is a margin: this process stops before the store gives the lease away.
         return self._fence is not None and self.age_s < self._ttl.total_seconds() * 0.8
 
     @property
     def age_s(self) -> float:
-        """How long ago the store was asked for it, or for more of it, and granted that."""
+        """The seconds since this process asked for the last acquisition or renewal it got."""
         return self._clock.monotonic() - self._asked_s
 
     async def try_acquire(self) -> bool:
-        """Take the lease unless a process holds it that may be alive; see `rival` then."""
+        """Take the lease; return False if a process that may be alive holds it (see `rival`)."""
         if await self._take():
             return True
         self.rival = await self._leases.holder(self._name) or ""
@@ -109,7 +112,7 @@ class Lease:
         return self._rival_lives is False and await self._take(ended=self.rival)
 
     async def acquire(self) -> None:
-        """Take the lease; wait for it as long as a process that was killed would hold it.
+        """Take the lease; wait for it until the lease of a killed process would have run out.
 
         Raises:
             LeaseLost: Another process holds it and is alive.
@@ -143,7 +146,7 @@ class Lease:
             except LeaseLost:
                 if self.last_fence is not None:
                     raise
-                return  # given back meanwhile
+                return  # this process gave the lease back during the renewal
             except StoreUnavailable as error:
                 await outage.wait(error)
             else:
@@ -154,28 +157,29 @@ class Lease:
     async def kept(self) -> AsyncGenerator[None]:
         """Renew the lease while the block runs, and give it back afterwards.
 
-        A lost lease or a failing store raises nothing here: the block may do what must come to
-        its end. It asks `fence` or `age_s` before each step that depends on the lease.
+        A lost lease or a failing store raises nothing here, so that the block can finish work
+        that must not be cut off. The block checks `fence` or `age_s` before each step that
+        depends on the lease.
         """
-        # Not of a task group, which would cancel the block when the lease is lost.
+        # Not in a task group, which would cancel the block when the lease is lost.
         renewing = asyncio.get_running_loop().create_task(self._keep_on())
         try:
             yield
         finally:
             renewing.cancel()
             await asyncio.wait([renewing])
-            with suppress(StateError):  # then it runs out
+            with suppress(StateError):  # a lease that cannot be given back runs out
                 await self.release()
 
     async def renew(self) -> None:
-        """Hold it longer. Raises `LeaseLost` when another process took it."""
+        """Extend the lease. Raise `LeaseLost` if another process took it."""
         fence = self._held()
         asked_s = self._clock.monotonic()
         await self._leases.renew(fence, ttl=self._ttl)
         self._asked_s = asked_s
 
     async def release(self) -> None:
-        """Give it back; nothing can be written with it afterwards."""
+        """Give the lease back; its fence is refused afterwards."""
         fence, self._fence = self._fence, None
         if fence is not None:
             await self._leases.release(fence)
@@ -205,7 +209,7 @@ class Lease:
         try:
             self._fence = await self._ask(ended)
         except asyncio.CancelledError:
-            # The store goes on, and what it takes would stay taken: take it as ours, give it back.
+            # The store may still grant the cancelled call: acquire the lease again, then release.
             with suppress(StateError):
                 self._fence = await self._ask(ended)
                 await self.release()

@@ -1,7 +1,7 @@
-"""Names of processes, for leases: unique, and on the same machine asked whether they live.
+"""Unique process names for leases, and a check whether the named process is alive.
 
-A bot that was killed leaves its lease behind. Where it can be seen that its process is gone, the
-next one need not wait until the lease runs out.
+A killed bot leaves its lease behind. If the check shows that its process is gone (it works on the
+same machine only), the next process need not wait until the lease runs out.
 """
 
 from __future__ import annotations
@@ -24,39 +24,42 @@ __all__ = ["in_words", "is_alive", "lives", "this_process"]
 
 _PARTS = 5
 _START_TIME = 19
-"""Where a process's start time stands in /proc/PID/stat after the name. Source: proc(5)."""
+"""The index of the start time among the fields after the name in /proc/PID/stat.
+
+Source: proc(5).
+"""
 
 _ENDED = "ended"
 _ENDED_STATES = frozenset("ZX")
 
 
 def this_process(entropy: Entropy) -> str:
-    """A name for this start of this process: host, boot, process id, its start, and chance."""
+    """Return a unique name for this process: host, boot, process id, start time, random part."""
     pid = os.getpid()
     parts = (platform.node(), _boot(), str(pid), _started(pid), entropy.token_bytes(4).hex())
     return "/".join(part.replace("/", "_") for part in parts)
 
 
 def in_words(name: str) -> str:
-    """The process of that name for a person, who wants to find it."""
+    """Return the process name in words that help a person find the process."""
     host, *parts = name.split("/")
     return f"process {parts[1]} on {host}" if len(parts) > 1 else name
 
 
 def is_alive(name: str) -> bool | None:
-    """Whether the process of that name is alive; None when that cannot be known from here.
+    """Return whether the process of that name is alive, None if that cannot be known from here.
 
-    Of this process itself nothing is said: it may hold a role under several names.
+    Return None for this process itself too: it may hold a role under several names.
     """
     parts = name.split("/")
     if len(parts) != _PARTS or parts[0] != platform.node().replace("/", "_"):
         return None
     _, boot, pid, started, _ = parts
     if not pid.isdigit() or boot != _boot():
-        # Another boot, or another container that happens to have the same host name.
+        # The name is of another boot, or of another container with the same host name.
         return None
     if int(pid) == os.getpid():
-        # A container's only process has the same number after each start.
+        # A container's only process has the same id after each start: compare the start times.
         return None if started == _started(int(pid)) else False
     if not _exists(int(pid)):
         return False
@@ -64,7 +67,7 @@ def is_alive(name: str) -> bool | None:
 
 
 async def lives(name: str) -> bool | None:
-    """As `is_alive`, without keeping the event loop."""
+    """Return the result of `is_alive`, without blocking the event loop."""
     return await asyncio.to_thread(is_alive, name)
 
 
@@ -79,9 +82,10 @@ def _exists(pid: int) -> bool:
 
 
 def _started(pid: int) -> str:
-    """When the process started, in the kernel's ticks; "" where there is no /proc.
+    """Return the process's start time in kernel ticks, "" where there is no /proc.
 
-    One that has ended and that its parent has not asked about is still listed, as a zombie.
+    Return `_ENDED` for a zombie: a process that has ended, but is still listed because its
+    parent has not waited for it.
     """
     with contextlib.suppress(OSError, IndexError):
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
@@ -91,7 +95,7 @@ def _started(pid: int) -> str:
 
 
 def _boot() -> str:
-    """The boot and the process namespace: a process id means nothing outside of them."""
+    """Return the ids of the boot and the process namespace in which a process id is valid."""
     with contextlib.suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         space = Path("/proc/self/ns/pid").readlink()

@@ -1,7 +1,7 @@
-"""The Protocols that the core needs, and the plain values that cross them.
+"""The Protocols that the core depends on, and the plain values that they exchange.
 
-A room asks for a port, `bot.py` joins it to an implementation, and the sandbox brings its own.
-Everything that touches a network, a disk, a clock or chance stands behind one of these.
+A room depends on a port; `botkit.bot` passes it an implementation, and the sandbox passes its own.
+All access to the network, the disk, the clock and randomness goes through one of these ports.
 """
 
 from botkit.ports.api import (

@@ -37,7 +37,7 @@ E_contra = TypeVar("E_contra", bound=Event, contravariant=True)
 
 
 class Sender(Protocol):
-    """X's API: chooses the credential, respects the rate window, sends, reads the answer."""
+    """Call X's API: choose the credential, respect the rate window, send, read the answer."""
 
     async def send(self, request: Request, *, account_id: str = "") -> Response:
         """Send one call as the account, or as the app if `account_id` is "".
@@ -45,8 +45,8 @@ class Sender(Protocol):
         Raises:
             AccessDenied: No credential of the account is accepted for the operation.
             Parked: The call has to wait for `login`, `rate` or `credits`; with the time, if known.
-            TransportError: Nothing was carried out.
-            OutcomeUnknown: A write may have happened.
+            TransportError: X did not carry the call out.
+            OutcomeUnknown: X may have carried the write out.
             ResponseError: X answered with an error; its class says which one.
         """
         ...
@@ -80,7 +80,7 @@ class Sender(Protocol):
 
         Raises:
             AccessDenied: No credential of the account allows the operation.
-            Parked: `login`: a person removed the account's logins meanwhile.
+            Parked: `login`: a person removed the account's logins while the bot ran.
         """
         ...
 
@@ -90,7 +90,7 @@ class Sender(Protocol):
 
 
 class Reader(Protocol):
-    """Looks up posts and users on X, within rate windows and budget, with a cache."""
+    """Look up posts and users on X, within rate windows and budget, with a cache."""
 
     async def post(self, post_id: str) -> Post:
         """Return the post. Raise `NotFound` if it is gone or not visible."""
@@ -102,7 +102,7 @@ class Reader(Protocol):
 
 
 class Source(Protocol):
-    """A source of events. `run` reads them, records them in the inbox, and never returns."""
+    """A source of events. `run` reads them and records them in the inbox until it is cancelled."""
 
     @property
     def name(self) -> str:
@@ -110,7 +110,7 @@ class Source(Protocol):
         ...
 
     async def run(self) -> None:
-        """Read until cancelled; every failure is retried by X's rules."""
+        """Read events until cancelled; retry after every failure by X's rules."""
         ...
 
 
@@ -151,7 +151,7 @@ class Actions(Protocol):
         ...
 
     async def emit(self, signal: Signal, *, at: datetime | None = None) -> None:
-        """Put an event of the author's own into the inbox when the handler's run commits."""
+        """Put an event of the bot author's own into the inbox when the handler's run commits."""
         ...
 
     async def once(
@@ -173,7 +173,7 @@ class Scope(Protocol):
 
 
 class Filter(Protocol[E_contra]):
-    """Decides whether an event is for a handler. Pure: no I/O, no waiting."""
+    """Decide whether an event is for a handler. A filter is pure: it does no I/O or waiting."""
 
     def __call__(self, event: E_contra, /) -> bool:
         """Return True if the event passes."""
@@ -193,9 +193,10 @@ class Intake(Protocol):
     ) -> int:
         """Commit events and checkpoint in one transaction; return the number of new events.
 
-        The commit is durable when this returns: only then may the caller acknowledge.
+        The commit is durable when this returns: only then may the caller acknowledge the events
+        to X.
 
         Raises:
-            StoreUnavailable: Nothing was recorded: do not acknowledge, do not move on.
+            StoreUnavailable: Nothing was recorded: do not acknowledge or skip the events.
         """
         ...

@@ -15,7 +15,7 @@ __all__ = ["Clock", "Entropy", "HttpRequest", "HttpResponse", "HttpStream", "Tra
 
 
 class Clock(Protocol):
-    """Time: the system's clock in production, a virtual one in tests."""
+    """Tell the time and wait: by the system's clock in production, a virtual one in tests."""
 
     def now(self) -> datetime:
         """Return the wall-clock time, aware, in UTC."""
@@ -26,7 +26,7 @@ class Clock(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait that long on this clock; a negative span means no wait."""
+        """Wait that many seconds of this clock; return at once if the number is negative."""
         ...
 
     def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[Any]:
@@ -35,7 +35,7 @@ class Clock(Protocol):
 
 
 class Entropy(Protocol):
-    """Randomness: the system's in production, seeded in tests."""
+    """Make random values: from the system's source in production, seeded in tests."""
 
     def token_bytes(self, size_bytes: int) -> bytes:
         """Return unpredictable bytes."""
@@ -49,9 +49,9 @@ class Entropy(Protocol):
 class HttpRequest(Struct, frozen=True, kw_only=True, gc=False):
     """One HTTP request, complete: absolute URL, headers with credentials, body.
 
-    `name` is method and path without any secret, for logs and errors. `writes` says that the
-    request changes something at X: a lost answer is then `OutcomeUnknown`. With `reads_late` an
-    answer that has arrived when the time is over is still read, because it cannot be had again.
+    `name` is method and path without any secret, for logs and errors. `writes` is True if the
+    request changes something at X: losing its answer raises `OutcomeUnknown`. With `reads_late`,
+    an answer that has arrived by the time limit is still read after it: X sends it only once.
     """
 
     method: str
@@ -80,7 +80,7 @@ class HttpResponse(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class HttpStream(Protocol):
-    """An answer whose body arrives bit by bit."""
+    """An HTTP answer whose body arrives piece by piece."""
 
     @property
     def status(self) -> int:
@@ -93,16 +93,16 @@ class HttpStream(Protocol):
         ...
 
     async def read(self) -> bytes:
-        """Return the whole body, capped: for an answer that is an error."""
+        """Return the whole body of an error answer; its size is limited."""
         ...
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it arrives, one network read at a time."""
+        """Yield the body as it arrives, the bytes of one network read at a time."""
         ...
 
 
 class Transport(Protocol):
-    """HTTP without X's rules: sends a request once, and follows no redirect to another host."""
+    """Send HTTP without X's rules: each request once, following no redirect to another host."""
 
     async def send(
         self,
@@ -116,8 +116,8 @@ class Transport(Protocol):
         raises, nothing is sent and its error is raised here.
 
         Raises:
-            TransportError: Nothing was carried out. A request that does not write raises no other.
-            OutcomeUnknown: The request writes, and may have been carried out.
+            TransportError: X carried nothing out, or the request does not write.
+            OutcomeUnknown: The request writes, and X may have carried it out.
         """
         ...
 

@@ -1,6 +1,6 @@
-"""The part of the store's port that a running bot lives on: inbox, state and journal of writes.
+"""The store's port for a running bot: the inbox, the author's state and the journal of writes.
 
-Transactions, fences and errors are as `botkit.ports.store` says.
+`botkit.ports.store` says what holds for every method: transactions, fences and errors.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Events(Protocol):
         """Record events, move the checkpoint and settle ended runs, all or nothing.
 
         Return for each event, in order, its number, or None if an event with its key is on
-        record for the account already: so done again, it returns None for each event.
+        record for the account already. A repeated call therefore returns None for each event.
 
         Raises:
             Conflict: As in `settle`.
@@ -62,8 +62,8 @@ class Events(Protocol):
     async def due(self, now: datetime, *, after_seq: int = 0, limit: int = 500) -> InboxPage:
         """Return the events whose time has come, numbered above `after_seq`, in that order.
 
-        With them comes the earliest time after `now` for which any event waits. An event that is
-        parked without a time is in neither.
+        The page also has the earliest time after `now` for which any event waits. An event that
+        is parked without a time counts for neither.
         """
         ...
 
@@ -73,8 +73,8 @@ class Events(Protocol):
         `RunDone` takes the event out of the inbox, changes the state and records the emitted
         events. `RunRetried` counts the try and sets the time of the next. `RunParked` sets the
         event aside for a cause. `RunDead` moves it to the dead letters. Each clears the running
-        mark. An end of an event that does not wait in the inbox any more does nothing at all, so
-        done again, only `RunRetried` has an effect: it counts one more try.
+        mark. An end whose event has left the inbox does nothing. In a repeated call, therefore,
+        only `RunRetried` has an effect: it counts one more try.
 
         Raises:
             Conflict: A piece of state has another revision than was read; nothing was written.
@@ -82,23 +82,23 @@ class Events(Protocol):
         ...
 
     async def amend(self, seq: int, body: bytes, *, fence: Fence) -> None:
-        """Replace the body of an event in the inbox; do nothing if it is not there any more."""
+        """Replace the body of an event in the inbox; do nothing if the event has left it."""
         ...
 
     async def mark_running(self, seqs: Sequence[int], *, fence: Fence) -> None:
-        """Mark events in the inbox as running from now on; they wait for nothing any more."""
+        """Mark events in the inbox as running; clear their waiting time and cause."""
         ...
 
     async def count_unclean(self, *, fence: Fence) -> list[InboxItem]:
         """Count an unclean end for each event that is marked as running, and clear the marks.
 
-        Return those events in order of `seq`. For the start of the only process that runs
-        handlers.
+        Return those events in order of `seq`. Call this at the start of the only process that
+        runs handlers.
         """
         ...
 
     async def unpark(self, waiting_for: str, *, account_id: str | None = None) -> int:
-        """Make all events due that wait for this cause; return how many."""
+        """Make all events due that wait for this cause; return their number."""
         ...
 
     async def dead(self, *, account_id: str | None = None, limit: int = 100) -> list[DeadLetter]:
@@ -120,11 +120,11 @@ class Events(Protocol):
         ...
 
     async def revive(self, account_id: str, key: str, *, new_run: bool = False) -> bool:
-        """Put a dead event back into the inbox; with `new_run` any event that has ended.
+        """Put a dead event back into the inbox; with `new_run`, any event that has ended.
 
-        Without `new_run`, writes of the run that X refused are asked again, and what the run did
-        stands. With it, the run gets the next number, so that all its steps happen anew. Return
-        False if there is no such event.
+        Without `new_run`, the run's writes that X refused are sent again, and its other steps
+        keep their results. With it, the run gets the next number, so that all its steps happen
+        anew. Return False if there is no such event.
         """
         ...
 
@@ -138,18 +138,18 @@ class Events(Protocol):
 
 
 class States(Protocol):
-    """The author's state, which `Events.settle` changes, and the results of `act.once`."""
+    """The bot author's state, which `Events.settle` changes, and the results of `act.once`."""
 
     async def read(self, scope: str, key: str) -> StateRow | None:
-        """Return a piece of state with its revision, None if there is none."""
+        """Return one piece of state with its revision, None if there is none."""
         ...
 
     async def memo(self, key: MemoKey) -> bytes | None:
-        """Return a kept result, None if there is none."""
+        """Return the stored result of an `act.once` call, None if there is none."""
         ...
 
     async def keep(self, key: MemoKey, value: bytes, *, fence: Fence) -> None:
-        """Keep a result; do nothing if one is kept already."""
+        """Store the result of an `act.once` call; do nothing if one is stored already."""
         ...
 
 
@@ -157,10 +157,10 @@ class Writes(Protocol):
     """The journal of writes. Source: docs/explanation/requirements.md, "Writes"."""
 
     async def begin(self, write: NewWrite, *, now: datetime, fence: Fence) -> StoredWrite:
-        """Make the row SENDING, or re-open it if it is QUEUED, with a new attempt.
+        """Create the row as SENDING, or re-open it if it is QUEUED, with a new attempt.
 
-        Return the row. `fresh` is True if the caller must send now; False if the row was in
-        another state, and then nothing has changed: so it is False when done again.
+        Return the row. Its `fresh` is True if the caller must send now. It is False if the row was
+        in another state, as in a repeated call; then nothing has changed.
         """
         ...
 
@@ -187,12 +187,12 @@ class Writes(Protocol):
         now: datetime,
         fence: Fence | None = None,
     ) -> None:
-        """Change a write's state, or count a reading that did not show it.
+        """Change a write's state, or count a timeline reading that did not show it.
 
-        `botkit.model.write_moves` says which move is allowed. One to the state that the row has
-        already changes nothing: the first result stays what the step returns. A move ends the
-        attempt that is under way. A reading of a write that is not UNCERTAIN any more changes
-        nothing; done again, it is counted again.
+        `botkit.model.write_moves` says which moves are allowed. A move to the state that the row
+        has already changes nothing: the step goes on returning the first result. A move ends the
+        attempt that is under way. A reading of a write that is no longer UNCERTAIN changes
+        nothing; a repeated reading is counted again.
 
         Raises:
             Conflict: The write is not on record, or the move is not allowed; nothing was written.
@@ -200,18 +200,18 @@ class Writes(Protocol):
         ...
 
     async def recover(self, *, now: datetime, fence: Fence) -> list[StoredWrite]:
-        """Make every SENDING row UNCERTAIN, to be read now; return all UNCERTAIN rows.
+        """Make every SENDING row UNCERTAIN, due to be read now; return all UNCERTAIN rows.
 
-        The rows come in order of their first `begin`. For the start of the only process that
-        writes.
+        The rows come in order of their first `begin`. Call this at the start of the only process
+        that writes.
         """
         ...
 
     async def expire_moot(self) -> list[str]:
-        """Make EXPIRED each QUEUED write that no run can ask for again; return their ids.
+        """Make each QUEUED write EXPIRED that no run can ask for again; return their ids.
 
-        Such a write belongs to an event, or to a run of one, that is over: it is neither in the
-        inbox nor a dead letter.
+        The event of such a write, or that run of the event, is over: it is neither in the inbox
+        nor a dead letter.
         """
         ...
 
@@ -226,11 +226,11 @@ class Writes(Protocol):
         account_id: str | None = None,
         limit: int = 100,
     ) -> list[StoredWrite]:
-        """Return writes with their attempts, newest first; without `states` those in any."""
+        """Return writes with their attempts, newest first; without `states`, in any state."""
         ...
 
     async def owner_of(self, account_id: str, result_id: str) -> str | None:
-        """Return the id of the write that made that post, None if none on record did."""
+        """Return the id of the write that made that post, None if no write on record did."""
         ...
 
     async def rivals(self, write: NewWrite, *, since: datetime) -> Rivals:

@@ -1,7 +1,7 @@
-"""What a filter can declare about itself, for the checks of the wiring and for the index.
+"""The properties that a filter can declare, for the checks of the wiring and for the index.
 
-A plain function from an event to a bool is a filter, too: it declares nothing. The filters of
-`botkit.filters` declare more.
+A plain function from an event to a bool is a filter too: it declares none. The filters of
+`botkit.filters` declare theirs.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ __all__ = ["Pin", "Selective"]
 
 
 class Pin(Struct, frozen=True, kw_only=True):
-    """A necessary condition of a filter: an event that passes has at least one of these keys.
+    """Declare a necessary condition: an event that passes has at least one of these keys.
 
     Attributes:
         keys: Returns an event's keys. Filters that pin the same property share the function.
-        values: The keys of which the event must have one.
+        values: The keys; a passing event has at least one of them.
         worth: The number of handlers from which a look-up costs less than calling the filters.
-        decides: Whether one of the keys is sufficient, too: then the filter is not called.
+        decides: True if having one of the keys is also sufficient: then the filter is not called.
     """
 
     keys: Callable[[Any], Iterable[Hashable]]
@@ -37,7 +37,7 @@ class Pin(Struct, frozen=True, kw_only=True):
 
 @runtime_checkable
 class Selective(Protocol):
-    """A filter that declares what it pins, what it provides and which events it takes."""
+    """A filter that declares its pins, the values it provides and the events it accepts."""
 
     @property
     def pins(self) -> tuple[Pin, ...]:

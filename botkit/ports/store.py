@@ -1,17 +1,18 @@
-"""The store's port: everything durable, in a few groups of short transactions.
+"""The store's port: all durable data, in a few groups of short transactions.
 
-What holds for every method, unless its own docstring says otherwise:
+Every method keeps these promises, unless its own docstring says otherwise:
 
 - It is one transaction. A method that writes has its change on the disk when it returns, or it
-  raises and has changed nothing. A read sees every write that was answered before.
+  raises and has changed nothing. A read sees every write that returned before.
 - A method that takes a `Fence` raises `LeaseLost`, and changes nothing, if the lease has another
-  epoch by then; None passes.
+  epoch by then. With None it checks no lease.
 - It raises `StoreUnavailable` if the store cannot be used now (disk full, read-only, locked for
   too long) and `Corrupt` if it is damaged.
 - Cancelling the caller does not take a write back.
-- It may be done again with the same arguments, which then changes nothing more.
+- It may be called again with the same arguments; the repeated call changes nothing more.
 
-Drivers do not repeat this. `tests/storage/conformance` holds each of them to it.
+Drivers do not repeat these promises. `tests/storage/conformance` tests that each driver keeps
+them.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ __all__ = [
 
 
 class Credentials(Protocol):
-    """Logins: one row for each account, app and kind. Tokens are sealed before they come here.
+    """Logins: one row for each account, app and kind, whose tokens the caller has sealed.
 
     A row changes by compare-and-set on its generation `gen` and its intent.
     Source: docs/explanation/requirements.md, "The refresh of a login".
@@ -79,10 +80,10 @@ class Credentials(Protocol):
         account: Account | None = None,
         events: Sequence[NewEvent] = (),
     ) -> CredentialRow:
-        """Store a new grant from setup as the next generation, without an intent.
+        """Store a new login from setup as the next generation, without an intent; return the row.
 
-        With it, all or nothing, its account is put and the events are recorded. Return the row.
-        `row.sealed` must have been sealed for `row.gen`. Doing it again is a `Conflict`.
+        In the same transaction, put its account and record the events. `row.sealed` must have
+        been sealed for `row.gen`. A repeated call raises `Conflict`.
 
         Raises:
             Conflict: `row.gen` is not the next generation, or the tokens were sealed with
@@ -91,7 +92,7 @@ class Credentials(Protocol):
         ...
 
     async def make_room(self) -> None:
-        """Return if a new login could be written and synced now; else raise `StoreUnavailable`."""
+        """Check that a login could be written and synced now; else raise `StoreUnavailable`."""
         ...
 
     async def intend(
@@ -102,11 +103,11 @@ class Credentials(Protocol):
         reserve_bytes: int,
         fence: Fence | None = None,
     ) -> None:
-        """Write the intent to refresh, with room for a result of `reserve_bytes`.
+        """Record the intent to refresh, and reserve `reserve_bytes` of room for the result.
 
         Raises:
-            Conflict: The login has another generation than `row`, or another intent than `row`
-                has, or its token was sent since; nothing was written.
+            Conflict: The login has another generation or intent than `row`, or its token was
+                sent since `row` was read; nothing was written.
         """
         ...
 
@@ -116,13 +117,13 @@ class Credentials(Protocol):
         """Record that the token's bytes leave now.
 
         Raises:
-            Conflict: The login has another generation than `row`, or the intent is not there any
-                more; nothing was written.
+            Conflict: The login has another generation than `row`, or the intent is gone; nothing
+                was written.
         """
         ...
 
     async def clear_intent(self, row: CredentialRow, intent_id: str) -> None:
-        """Remove that intent, whose token was surely not spent; do nothing if it is gone.
+        """Remove the intent of a token that was surely not spent; do nothing if it is gone.
 
         It needs no fence, because it is about that intent and no other.
         """
@@ -133,9 +134,9 @@ class Credentials(Protocol):
     ) -> bool:
         """Store X's answer as the next generation, which ends any intent.
 
-        Return True if the fence still held. A lost lease is no reason to refuse: the token that
-        this answer follows is spent, so the new holder could only send a dead one. The answer is
-        stored, and the new holder's intent ends with it. Doing it again is a `Conflict`.
+        Return True if the fence still held. Store the answer even if the lease was lost, and end
+        the new holder's intent: the token before this answer is spent, so the new holder could
+        only send a dead one. A repeated call raises `Conflict`.
 
         Raises:
             Conflict: `row.gen` is not the next generation; nothing was written.
@@ -169,7 +170,7 @@ class Credentials(Protocol):
     async def reseal(self, row: CredentialRow, sealed: bytes) -> bool:
         """Replace `row.sealed` by the same tokens under another key.
 
-        Return False, and change nothing, if the tokens are not those of `row` any more.
+        Return False, and change nothing, if the store has other tokens than `row` by now.
         """
         ...
 
@@ -189,15 +190,16 @@ class Accounts(Protocol):
         """Set the alias of an account, "" for none.
 
         Raises:
-            Conflict: Another account has it as its id, username or alias; nothing was written.
+            Conflict: Another account has that alias as its id, username or alias; nothing was
+                written.
         """
         ...
 
     async def get(self, account: str) -> Account | None:
         """Return the account with that id, alias or username, None if there is none.
 
-        Upper and lower case are the same, and the @ may be there. The id counts before the
-        alias, the alias before the username, and a newer account before an older one.
+        Ignore case and a leading @. The id takes precedence over the alias, the alias over the
+        username, and a newer account over an older one.
         """
         ...
 
@@ -210,11 +212,11 @@ class Accounts(Protocol):
         ...
 
     async def cached_users(self, ids: Sequence[str], *, since: datetime) -> list[StoredUser]:
-        """Return those of the users that were fetched since then."""
+        """Return the cached users of these ids that were fetched since then."""
         ...
 
     async def cache_users(self, users: Sequence[StoredUser]) -> None:
-        """Keep fetched users; one that was fetched later stays as it is."""
+        """Store fetched users in the cache, except those it has from a later fetch."""
         ...
 
     async def opted_out(self, account_id: str, user_id: str) -> bool:
@@ -261,19 +263,22 @@ class Invitations(Protocol):
     async def hold(
         self, invitation_id: str, holder: str, *, before: str, until: datetime, now: datetime
     ) -> Invitation | None:
-        """Keep an open invitation for a login that begins now; return it as it is then.
+        """Reserve an open invitation for a login that begins now; return the changed invitation.
 
-        Return None, and change nothing, if it is not open. One that is in use is open to the
-        holder `before`, who begins again.
+        Return None, and change nothing, if the invitation is not open. One that is reserved counts
+        as open if `before` is its holder: that login begins again.
         """
         ...
 
     async def free(self, invitation_id: str, holder: str) -> None:
-        """Open the invitation again if that holder has it and did not use it."""
+        """Open the invitation again if that holder has reserved it and did not use it."""
         ...
 
     async def free_all(self) -> None:
-        """Open all invitations that are held: for the start of the only process that holds any."""
+        """Open all reserved invitations again.
+
+        Call this at the start of the only process that reserves any.
+        """
         ...
 
     async def redeem(
@@ -289,23 +294,24 @@ class Invitations(Protocol):
     ) -> CredentialRow:
         """Use the invitation up, put the account, store the login and record the events.
 
-        All or nothing; return the login's row. Doing it again is an `InvitationRefused`.
+        Do all of it or nothing; return the login's row. A repeated call raises
+        `InvitationRefused`.
 
         Raises:
             Conflict: As in `Credentials.replace`.
-            InvitationRefused: The holder does not hold it any more, or it was revoked.
+            InvitationRefused: The holder's reservation has ended, or the invitation was revoked.
         """
         ...
 
     async def revoke(self, invitation_id: str, *, now: datetime) -> bool:
-        """End an invitation that was not used yet; return False if there was none to end."""
+        """End an invitation that is not used yet; return False if there is none to end."""
         ...
 
 
 class Leases(Protocol):
-    """Roles that one process holds at a time.
+    """Leases: roles that one process holds at a time.
 
-    They run out by the store's clock, not the caller's. The epoch of a role only grows.
+    Leases run out by the store's clock, not the caller's. The epoch of a role only grows.
 
     Source: docs/decisions/2026-11-25-refresh-lease.md.
     """
@@ -315,49 +321,49 @@ class Leases(Protocol):
     ) -> Fence | None:
         """Take a free or expired lease with the next epoch; return None if another holds it.
 
-        `ended` names an owner whose process is known to have ended: what it holds is free.
-        `patient` leaves an expired one to a holder in another process of this machine for as long
-        as the store sees that process live.
+        `ended` names an owner whose process is known to have ended: a lease that it holds counts
+        as free. With `patient`, leave an expired lease to its holder, another process of this
+        machine, for as long as the store sees that process live.
         """
         ...
 
     async def renew(self, fence: Fence, *, ttl: timedelta) -> None:
-        """Hold it for `ttl` from now, even if its time is over and nobody took it.
+        """Extend the lease to `ttl` from now, even if it has run out and no process took it.
 
         Raises:
-            LeaseLost: Another took it, or it was released.
+            LeaseLost: Another process took the lease, or it was released.
         """
         ...
 
     async def release(self, fence: Fence) -> None:
-        """Give it back; do nothing if it is gone."""
+        """Give the lease back; do nothing if it is gone."""
         ...
 
     async def holder(self, name: str) -> str | None:
-        """Return the owner that holds it now, None if it is free."""
+        """Return the owner that holds the lease now, None if it is free."""
         ...
 
 
 class Progress(Protocol):
-    """Checkpoints, gaps, schedules and what the running parts say of themselves."""
+    """Checkpoints, gaps, schedules and the status reports of the running parts."""
 
     async def checkpoint(self, source: str, account_id: str) -> str | None:
         """Return a source's cursor, None at the first start."""
         ...
 
     async def set_checkpoint(self, checkpoint: Checkpoint, *, fence: Fence | None = None) -> None:
-        """Move a cursor without events."""
+        """Store a source's cursor without recording events."""
         ...
 
     async def open_gap(self, gap: Gap) -> int:
         """Record that a source does not listen; return the gap's id.
 
-        Doing it again opens another gap.
+        A repeated call opens another gap.
         """
         ...
 
     async def close_gap(self, gap_id: int, *, until: datetime, state: str, reason: str) -> None:
-        """Record its end and whether it could be filled."""
+        """Record the gap's end and whether its missed events could be fetched."""
         ...
 
     async def gaps(self, *, limit: int = 100) -> list[Gap]:
@@ -378,34 +384,37 @@ class Progress(Protocol):
         ...
 
     async def report(self, reports: Sequence[StatusReport]) -> None:
-        """Replace what these parts say of themselves."""
+        """Replace the status reports of these parts."""
         ...
 
     async def reports(self) -> list[StatusReport]:
-        """Return what all parts last said, in order of their names."""
+        """Return the last status report of each part, in order of the parts' names."""
         ...
 
     async def clear_reports(self) -> None:
-        """Remove all reports: for the start and the clean end of the only process that reports."""
+        """Remove all status reports.
+
+        Call this at the start and the clean end of the only process that reports.
+        """
         ...
 
 
 class Ledger(Protocol):
-    """Money and calls, by account and hour."""
+    """The money spent and the calls made, by account and hour."""
 
     async def spend(
         self, account_id: str, *, now: datetime, reads_usd: Decimal, writes_usd: Decimal
     ) -> None:
-        """Add money and one call to the hour's entry. Doing it again adds again."""
+        """Add money and one call to the hour's entry. A repeated call adds again."""
         ...
 
     async def spent(self, account_id: str, *, since: datetime) -> list[BudgetEntry]:
-        """Return the entries since the hour of `since`, which is included, oldest first."""
+        """Return the entries from the hour of `since` on, oldest first."""
         ...
 
 
 class Store(Protocol):
-    """All of it. `url` names the store without any secret."""
+    """The whole store, by groups of methods. `url` names it without any secret."""
 
     url: str
     store_id: str
@@ -424,7 +433,7 @@ class Store(Protocol):
         ...
 
     async def set_vault_check(self, value: bytes, *, expected: bytes | None) -> bytes:
-        """Store the proof unless another than `expected` is there; return what is there then."""
+        """Store the proof if the present one is `expected`; return the proof stored afterwards."""
         ...
 
     async def changed(self) -> bool:
@@ -432,15 +441,15 @@ class Store(Protocol):
         ...
 
     async def prune(self, keep_for: KeepFor, *, now: datetime) -> Mapping[str, int]:
-        """Forget what has been over for so long; return how many of each were forgotten.
+        """Delete rows that have been over for longer than `keep_for`; return counts by kind.
 
-        That is: events that are done or dropped and what was kept of their runs; writes that are
+        Delete events that are done or dropped, with the data of their runs; writes that are
         CONFIRMED, REJECTED or EXPIRED, of events that cannot run any more; invitations; cached
-        users (an opt-out stays); gaps that have ended; hours of the ledger. It runs as several
-        short transactions, so that others can write between them, and may end after any of them.
+        users (an opt-out stays); gaps that have ended; hours of the ledger. Run as several short
+        transactions, so that others can write between them; it may end after any of them.
         """
         ...
 
     async def close(self) -> None:
-        """Finish what was asked for and close."""
+        """Finish the calls that were made, then close the store."""
         ...

@@ -1,4 +1,4 @@
-"""The port of the vault, which seals tokens before they come to the store."""
+"""The port of the vault, which encrypts tokens before they reach the store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["VaultPort"]
 
 
 class VaultPort(Protocol):
-    """Seals tokens for the store. What is sealed for one row cannot be opened for another."""
+    """Seal tokens for the store: encrypt them for one row, so that no other row can open them."""
 
     def seal(
         self,
@@ -29,34 +29,37 @@ class VaultPort(Protocol):
         ...
 
     def is_current(self, sealed: bytes, /) -> bool:
-        """Return True if it was sealed with the newest key."""
+        """Return True if `sealed` was sealed with the newest key."""
         ...
 
     def sign(self, message: bytes, /, *, purpose: str) -> bytes:
-        """Return a tag that only this deployment's key makes, for this purpose only."""
+        """Return a tag that only this deployment's key can make, valid for this purpose only."""
         ...
 
     def verify(self, message: bytes, tag: bytes, /, *, purpose: str) -> bool:
-        """Return True if the tag is one of `sign`, by any key that we have; in constant time."""
+        """Return True if `sign` made the tag with any key that we have; take constant time."""
         ...
 
     def learn(self, key: bytes, /, *, previous: bytes | None = None) -> None:
-        """Seal with this key from now on."""
+        """Seal with this key from now on; open with it and with `previous` too."""
         ...
 
     def open(
         self, sealed: bytes, /, *, account_id: str, app: str, kind: CredentialKind, gen: int
     ) -> dict[str, Secret]:
-        """Return what was sealed for this row.
+        """Return the tokens that were sealed for this row and generation.
 
         Raises:
-            VaultKeyError: It was sealed with a key that we do not have.
-            Corrupt: It was damaged, or belongs to another row or deployment.
+            VaultKeyError: They were sealed with a key that we do not have.
+            Corrupt: The bytes are damaged, or belong to another row or deployment.
         """
         ...
 
     def open_access(
         self, sealed: bytes, /, *, account_id: str, app: str, kind: CredentialKind, gen: int
     ) -> dict[str, Secret]:
-        """Return as `open` does, without what is needed to refresh: only the keeper opens that."""
+        """Return the tokens as `open` does, but without the refresh token.
+
+        Only the refresh leader opens refresh tokens.
+        """
         ...

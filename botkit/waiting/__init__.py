@@ -1,1 +1,1 @@
-"""How long to wait, and for what: backoff, retry, store outages, events with a time limit."""
+"""Waiting: backoff, retry, store outages, events with a time limit, locks by key."""

@@ -1,4 +1,4 @@
-"""Backoff ladders as data, and the place of one caller on a ladder."""
+"""Backoff ladders as data, and the position of one caller on a ladder."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 __all__ = ["JITTER", "Backoff", "Ladder"]
 
 JITTER = (0.75, 1.25)
-"""The usual jitter: up to a quarter less or more."""
+"""The default jitter: multiply a wait by 0.75 to 1.25."""
 
 
 class Ladder(Struct, frozen=True, kw_only=True):
-    """The waits after the first failure, the second, and so on.
+    """Hold the waits that follow the first failure, the second, and so on.
 
     Attributes:
-        steps_s: The waits in seconds. The last is the cap: it also follows all later failures.
-        jitter: `wait_s` multiplies a step by a random number between these two.
+        steps_s: The waits in seconds. The last one is the cap: it also follows all later failures.
+        jitter: The two limits of the random number by which `wait_s` multiplies a step.
     """
 
     steps_s: tuple[float, ...]
@@ -47,16 +47,16 @@ class Ladder(Struct, frozen=True, kw_only=True):
         return self.steps_s[-1]
 
     def step_s(self, failures: int) -> float:
-        """Return the wait without jitter for a call that had failed `failures` times before."""
+        """Return the wait without jitter after a failure that `failures` others preceded."""
         return self.steps_s[min(failures, len(self.steps_s) - 1)]
 
     def wait_s(self, failures: int, entropy: Entropy) -> float:
-        """Return the wait with jitter for a call that had failed `failures` times before."""
+        """Return the wait with jitter after a failure that `failures` others preceded."""
         return self.step_s(failures) * entropy.uniform(*self.jitter)
 
 
 class Backoff:
-    """Counts the failures in a row of one caller, and says how long it waits after each."""
+    """Count one caller's consecutive failures, and compute the wait that follows each."""
 
     def __init__(self, ladder: Ladder, entropy: Entropy) -> None:
         self._ladder = ladder
@@ -64,10 +64,10 @@ class Backoff:
         self.failures: int = 0
 
     def next_s(self) -> float:
-        """Count a failure; return the wait that follows it."""
+        """Count a failure and return the seconds to wait after it."""
         self.failures += 1
         return self._ladder.wait_s(self.failures - 1, self._entropy)
 
     def reset(self) -> None:
-        """Start at the first step again: a call succeeded."""
+        """Go back to the first step after a call succeeded."""
         self.failures = 0

@@ -1,4 +1,4 @@
-"""Waits that end early: at an event, at a time of the wall clock, or after a number of seconds."""
+"""Waits for an event with a time limit, or until a time of the wall clock."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ __all__ = ["event_or_timeout", "seconds_until"]
 async def event_or_timeout(event: asyncio.Event, seconds: float | None, *, clock: Clock) -> bool:
     """Wait until the event is set; return False if that many seconds pass first.
 
-    None waits without a limit. Python 3.11 shows a tracer no line of the caller between a return
-    of False and its next wait: what happens only then belongs in a function of its own.
+    With None, wait without a limit. Under Python 3.11 a tracer (such as coverage) misses the
+    caller's lines between a result of False and its next wait: put code that runs only then into
+    a function of its own.
     """
     try:
         async with clock.timeout(seconds):
@@ -34,8 +35,8 @@ def seconds_until(
 ) -> float:
     """Return the seconds from now until `when`, within `least_s` and `most_s`.
 
-    None is never: `most_s`. A caller that waits for a time far ahead sets `most_s` and looks
-    again, because the wall clock may be set meanwhile.
+    Return `most_s` for None, which means never. A caller that waits for a distant time should
+    set `most_s` and call again after it, because the wall clock may be changed in between.
     """
     if when is None:
         return most_s

@@ -1,4 +1,4 @@
-"""One at a time for a key, any number for different keys; a key that nobody uses is forgotten."""
+"""Locks by key: one holder for each key at a time, any number of holders of different keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["KeyedLock"]
 
 
 class KeyedLock:
-    """Keyed locks, as many as are in use."""
+    """Hold one lock for each key in use, and forget a key when its last user leaves."""
 
     def __init__(self) -> None:
         self._locks: dict[str, asyncio.Lock] = {}
@@ -24,9 +24,9 @@ class KeyedLock:
 
     @asynccontextmanager
     async def take(self, keys: Collection[str]) -> AsyncGenerator[None]:
-        """Hold all of these keys for the block."""
+        """Hold the locks of all these keys inside the block."""
         async with AsyncExitStack() as stack:
-            for key in sorted(set(keys)):  # one order for all, so that no two wait for each other
+            for key in sorted(set(keys)):  # the same order for all callers prevents a deadlock
                 await stack.enter_async_context(self._hold(key))
             yield
 

@@ -1,4 +1,4 @@
-"""Retry of calls that may be made again: they only read, or did nothing when they failed."""
+"""Retry calls that are safe to repeat: they only read, or a failed call has changed nothing."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ async def retry(
     clock: Clock,
     entropy: Entropy | None = None,
 ) -> T:
-    """Return the result of `call`; make it again after each step of the ladder while it fails.
+    """Return the result of `call`; while it fails, wait the ladder's next step and call again.
 
-    It is made once more than the ladder has steps; the error of the last try is raised. Only after
-    an error of `passing` is it made again: any other is raised at once. Without `entropy` the
-    ladder's steps are waited without jitter.
+    Make at most one call more than the ladder has steps, and raise the error of the last one.
+    Repeat the call only after an error of a class in `passing`; raise any other at once. Without
+    `entropy`, wait the ladder's steps without jitter.
     """
     for failures in range(len(ladder.steps_s)):
         try:

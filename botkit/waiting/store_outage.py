@@ -1,7 +1,7 @@
-"""Waits for a store that cannot be used now.
+"""Wait for a store that cannot be used now, and log the outage once.
 
-A component says once that it waits, and with which error; it says so again only when the error is
-another one. It says when the store takes its calls again.
+A component logs that it waits, and why; it logs this again only when the error changes. It logs
+the end of the outage when the store accepts a call again.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ __all__ = ["EVERY_SECOND", "STORE_LADDER", "StoreOutage"]
 T = TypeVar("T")
 
 STORE_LADDER = Ladder(steps_s=(0.5, 1.0, 2.0, 5.0, 15.0))
-"""For a call that must be carried out and is made again until it is."""
+"""The waits of a call that is repeated until it succeeds."""
 EVERY_SECOND = Ladder(steps_s=(1.0,))
-"""For a loop that looks again."""
+"""The wait of a loop that tries again each second."""
 
 
 class StoreOutage:
-    """One component's waits for its store.
+    """Wait for the store on behalf of one component, and log the outage once.
 
     Args:
         log: The component's logger.
-        waiting: The thing that waits, in words for the log ("events", "refresh").
+        waiting: A word for the log that names the waiting component ("events", "refresh").
         ladder: The waits between two tries.
     """
 
@@ -53,9 +53,9 @@ class StoreOutage:
         self._said = ""
 
     async def outlast(self, call: Callable[[], Awaitable[T]], **fields: Any) -> T:
-        """Return the result of `call`; make it again for as long as the store cannot be used.
+        """Return the result of `call`; repeat it while the store cannot be used.
 
-        The log shows `fields` beside the error.
+        Add `fields` to the log line of the outage.
         """
         failures = 0
         while True:
@@ -70,19 +70,19 @@ class StoreOutage:
                 return result
 
     async def wait(self, error: StateError, failures: int = 0, **fields: Any) -> None:
-        """Say why the store cannot be used, then wait the ladder's step after `failures`."""
+        """Log why the store cannot be used, then wait the ladder's step after `failures`."""
         self.say(error, **fields)
         await self._clock.sleep(self._ladder.step_s(failures))
 
     def say(self, error: StateError, **fields: Any) -> None:
-        """Say why the store cannot be used, unless that was said; the caller does the waiting."""
+        """Log why the store cannot be used, unless the last line had that reason; do not wait."""
         why = str(error)
         if why != self._said:
             self._said = why
             self._log.error("store.unavailable", waiting=self._waiting, **fields, why=why)
 
     def end(self) -> None:
-        """Note that the store took a call; say so if it had not before."""
+        """End the outage after a successful call; log that, if an outage had been logged."""
         if self._said:
             self._said = ""
             self._log.info("store.available_again", waiting=self._waiting)
