@@ -15,6 +15,7 @@ from botkit.bot.accounts.account_joins import AccountJoins
 from botkit.bot.accounts.login_watch import LoginWatch
 from botkit.bot.bot_runtime import BotRuntime
 from botkit.bot.compose_client import X, open_the_vault, open_x, renew_the_vault
+from botkit.bot.handler_names import take_over_handlers
 from botkit.bot.handler_parts import HandlerValues, handler_parts
 from botkit.bot.listening import Listening
 from botkit.bot.plan import Plan
@@ -224,7 +225,7 @@ def _compose(run: _Run, opened: _Opened) -> BotRuntime:
         inbox=hearing.inbox,
         scheduler=hearing.scheduler,
         reports=opened.reports,
-        recover=parts.outbox.recover,
+        recover=lambda: _recover(run, opened, parts),
         parts={
             **_login_parts(opened, dispatcher, hearing),
             "reconciler": parts.reconciler.run,
@@ -243,6 +244,12 @@ def _compose(run: _Run, opened: _Opened) -> BotRuntime:
         newcomers=_newcomers(run, opened, hearing, runtime, reasons),
     )
     return running
+
+
+async def _recover(run: _Run, opened: _Opened, parts: HandlerParts) -> int:
+    """Settle what an earlier run left, by the names that handlers have today."""
+    await take_over_handlers(run.plan.wiring, run.store, fence=opened.lease.fence())
+    return await parts.outbox.recover()
 
 
 def _acting(run: _Run, opened: _Opened) -> tuple[HandlerParts, Dispatcher]:

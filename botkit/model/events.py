@@ -308,11 +308,13 @@ class Signal(Event, frozen=True, kw_only=True, gc=False):
     """The base class of the author's own events.
 
     Write `class Remind(Signal, frozen=True, kw_only=True): ...` and send it by `act.emit(...)`.
-    Signals are stored by the name of their class: do not rename a class that was stored.
+    Signals are stored by the name of their class, or by the `signal_name: ClassVar[str]` that you
+    give it: keep the old name there when you rename a class that was stored.
     """
 
     signal_name: ClassVar[str]
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        cls.signal_name = cls.__name__
+        if "signal_name" not in cls.__dict__:
+            cls.signal_name = cls.__name__

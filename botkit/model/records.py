@@ -253,6 +253,13 @@ RunEnd = RunDone | RunRetried | RunParked | RunDead
 """How one run of an event ended."""
 
 
+class GoneHandler(Struct, frozen=True, kw_only=True, gc=False):
+    """A handler that is not there any more, and the events that it began and did not finish."""
+
+    name: str
+    keys: tuple[str, ...]
+
+
 class MemoKey(Struct, frozen=True, kw_only=True, gc=False):
     """The name of a result that is computed once per event (`act.once`)."""
 

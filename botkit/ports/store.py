@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 from botkit.ports.journal import Events, States, Writes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime, timedelta
     from decimal import Decimal
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         CredentialRow,
         Fence,
         Gap,
+        GoneHandler,
         Intent,
         KeepFor,
         Mark,
@@ -434,6 +435,18 @@ class Store(Protocol):
 
     async def set_vault_check(self, value: bytes, *, expected: bytes | None) -> bytes:
         """Store the proof if the present one is `expected`; return the proof stored afterwards."""
+        ...
+
+    async def take_over_handlers(
+        self, names: Collection[str], renamed: Mapping[str, str], *, fence: Fence
+    ) -> list[GoneHandler]:
+        """Keep what unfinished events did under today's names of their handlers.
+
+        `names` are those of today, `renamed` maps older ones to them. An event is unfinished
+        while it is in the inbox or a dead letter. One whose handler has kept a result or may have
+        written, and has neither such name, is held: it waits for `handler/<name>` until a call
+        that knows the name. Return those handlers, by name.
+        """
         ...
 
     async def changed(self) -> bool:

@@ -34,8 +34,8 @@ class Route(Struct, frozen=True, kw_only=True):
     """A handler as the runtime sees it.
 
     Attributes:
-        name: `<router>.<function>`, unique within the bot and the same after a restart: writes,
-            kept results and schedules are stored under it.
+        name: Unique within the bot and the same wherever the function stands: writes, kept
+            results and schedules are stored under it.
         place: File and line.
         event_types: The classes it was registered for.
         states: The pieces of state that are loaded before it runs.
@@ -100,6 +100,7 @@ class Wiring:
     Attributes:
         routes: The handlers, in order.
         signals: The author's event classes, by the names under which they are stored.
+        renamed: The names that handlers had before, each with the name of today.
         schedules: The schedules of `every` and `cron`, in order.
         providers: The factories by the type that they make, in order.
         event_types: The classes for which handlers were registered.
@@ -110,6 +111,7 @@ class Wiring:
         entries: Sequence[Entry],
         *,
         signals: Mapping[str, type[Signal]],
+        renamed: Mapping[str, str],
         providers: Mapping[Any, Provider],
     ) -> None:
         self._entries = tuple(entries)
@@ -119,6 +121,7 @@ class Wiring:
         self.schedules: tuple[Schedule, ...] = tuple(
             route.schedule for route in self.routes if route.schedule
         )
+        self.renamed: MappingProxyType[str, str] = MappingProxyType(dict(renamed))
         self.providers: MappingProxyType[Any, Provider] = MappingProxyType(dict(providers))
         self.event_types: frozenset[type[Event]] = frozenset(
             event_type for route in self.routes for event_type in route.event_types

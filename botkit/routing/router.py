@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from contextlib import contextmanager
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    NamedTuple,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    overload,
+)
 
 from msgspec import Struct
 
@@ -54,7 +63,9 @@ class Registration(Struct, frozen=True, kw_only=True):
 
     Attributes:
         events: The classes of events for it, their subclasses included.
-        name: The function's name; `wire` makes it unique.
+        name: The name under which the store keeps what it did.
+        was: What it was called before.
+        function: The function's name.
         place: File and line.
     """
 
@@ -63,6 +74,8 @@ class Registration(Struct, frozen=True, kw_only=True):
     filters: tuple[Any, ...] = ()
     timeout_s: float
     name: str
+    was: tuple[str, ...] = ()
+    function: str
     place: str
     schedule: Schedule | None = None
 
@@ -75,7 +88,7 @@ class Router:
     """
 
     def __init__(self, name: str) -> None:
-        if not name.isprintable() or name != name.strip() or not name or "/" in name:
+        if not _is_a_name(name):
             raise WiringError(
                 f"A router is called by a short name without slashes, not {name!r}: it stands "
                 "in logs and in the keys of what its handlers wrote."
@@ -108,7 +121,13 @@ class Router:
 
     @overload
     def on(
-        self, event: type[E], /, *filters: Filter[E], timeout_s: float = _TIMEOUT_S
+        self,
+        event: type[E],
+        /,
+        *filters: Filter[E],
+        timeout_s: float = _TIMEOUT_S,
+        name: str = "",
+        was: str | tuple[str, ...] = (),
     ) -> Registers[E]: ...
 
     @overload
@@ -118,6 +137,8 @@ class Router:
         /,
         *filters: Filter[E1 | E2],
         timeout_s: float = _TIMEOUT_S,
+        name: str = "",
+        was: str | tuple[str, ...] = (),
     ) -> Registers[E1 | E2]: ...
 
     @overload
@@ -127,6 +148,8 @@ class Router:
         /,
         *filters: Filter[E1 | E2 | E3],
         timeout_s: float = _TIMEOUT_S,
+        name: str = "",
+        was: str | tuple[str, ...] = (),
     ) -> Registers[E1 | E2 | E3]: ...
 
     def on(
@@ -135,10 +158,16 @@ class Router:
         /,
         *filters: Callable[[Any], object],
         timeout_s: float = _TIMEOUT_S,
+        name: str = "",
+        was: str | tuple[str, ...] = (),
     ) -> Any:
         """Register a handler for an event class (with its subclasses) or a tuple of them.
 
         All filters must pass. `timeout_s` limits one run of the handler.
+
+        What a handler wrote and kept stands in the store under its `name`, by default the
+        function's: give it one before you rename the function, or say with `was` what it was
+        called before.
 
         Raises:
             WiringError: An argument is no event class or no filter, or the decorated function is
@@ -149,7 +178,7 @@ class Router:
             _must_be_events(wanted)
         for given in filters:
             _must_be_a_filter(given)
-        return self._registers(events, timeout_s, filters=filters)
+        return self._registers(events, timeout_s, _Names.of(name, was), filters=filters)
 
     def every(
         self,
@@ -159,6 +188,8 @@ class Router:
         catch_up: CatchUp = "skip",
         max_late: timedelta | None = None,
         timeout_s: float = _TIMEOUT_S,
+        name: str = "",
+        was: str | tuple[str, ...] = (),
     ) -> Registers[Tick]:
         """Run a handler again and again; a number is seconds.
 
@@ -169,10 +200,10 @@ class Router:
             WiringError: The interval or an option is wrong.
         """
 
-        def schedule(name: str) -> Schedule:
-            return interval_schedule(name, interval, catch_up=catch_up, max_late=max_late)
+        def schedule(called: str) -> Schedule:
+            return interval_schedule(called, interval, catch_up=catch_up, max_late=max_late)
 
-        return self._scheduled(schedule, timeout_s)
+        return self._scheduled(schedule, timeout_s, _Names.of(name, was))
 
     def cron(
         self,
@@ -183,6 +214,8 @@ class Router:
         catch_up: CatchUp = "skip",
         max_late: timedelta | None = None,
         timeout_s: float = _TIMEOUT_S,
+        name: str = "",
+        was: str | tuple[str, ...] = (),
     ) -> Registers[Tick]:
         """Run a handler at times of the clock in a zone: `cron("0 8 * * *", tz="Europe/Berlin")`.
 
@@ -192,10 +225,10 @@ class Router:
             WiringError: The expression, the zone or an option is wrong.
         """
 
-        def schedule(name: str) -> Schedule:
-            return cron_schedule(name, expression, tz=tz, catch_up=catch_up, max_late=max_late)
+        def schedule(called: str) -> Schedule:
+            return cron_schedule(called, expression, tz=tz, catch_up=catch_up, max_late=max_late)
 
-        return self._scheduled(schedule, timeout_s)
+        return self._scheduled(schedule, timeout_s, _Names.of(name, was))
 
     def include(self, router: Router) -> None:
         """Include a router's handlers at this place.
@@ -244,15 +277,18 @@ class Router:
         self.layers.append(function)
         return function
 
-    def _scheduled(self, schedule: Callable[[str], Schedule], timeout_s: float) -> Registers[Tick]:
+    def _scheduled(
+        self, schedule: Callable[[str], Schedule], timeout_s: float, names: _Names
+    ) -> Registers[Tick]:
         schedule(self.name)  # raises here if the option is wrong
-        registers: Registers[Tick] = self._registers((Tick,), timeout_s, schedule=schedule)
+        registers: Registers[Tick] = self._registers((Tick,), timeout_s, names, schedule=schedule)
         return registers
 
     def _registers(
         self,
         events: tuple[type[Event], ...],
         timeout_s: float,
+        names: _Names,
         *,
         filters: tuple[Callable[[Any], object], ...] = (),
         schedule: Callable[[str], Schedule] | None = None,
@@ -265,7 +301,8 @@ class Router:
         ) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]:
             self._must_not_run("a handler")
             _must_be_async(handler)
-            name = name_of(handler)
+            function = name_of(handler)
+            name = names.name or function
             self.parts.append(
                 Registration(
                     handler=handler,
@@ -273,6 +310,8 @@ class Router:
                     filters=filters,
                     timeout_s=float(timeout_s),
                     name=name,
+                    was=names.was,
+                    function=function,
                     place=place_of(handler),
                     schedule=schedule(name) if schedule else None,
                 )
@@ -287,6 +326,29 @@ class Router:
                 f"{what} was registered in {self!r} while its bot runs: it would never be used.",
                 hint="Register everything before the bot starts.",
             )
+
+
+class _Names(NamedTuple):
+    """The name that an author gave a handler, "" for none, and those it had before."""
+
+    name: str
+    was: tuple[str, ...]
+
+    @classmethod
+    def of(cls, name: str, was: str | tuple[str, ...]) -> _Names:
+        """Return the names. Raises `WiringError` for one that cannot stand in keys."""
+        names = cls(name, (was,) if isinstance(was, str) else was)
+        for given in (*filter(None, [name]), *names.was):
+            if not _is_a_name(given):
+                raise WiringError(
+                    f"A handler is called by a short name without slashes, not {given!r}: it "
+                    "stands in logs and in the keys of what the handler wrote."
+                )
+        return names
+
+
+def _is_a_name(name: str) -> bool:
+    return bool(name) and name.isprintable() and name == name.strip() and "/" not in name
 
 
 def _must_be_events(wanted: object) -> None:

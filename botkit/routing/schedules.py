@@ -54,6 +54,7 @@ class Schedule(Struct, frozen=True, kw_only=True):
         catch_up: `skip` fires a missed time only if it is hardly late, `latest` only the last
             missed one, `all` each of them.
         max_late: Times later than this are never fired.
+        was: The names it had before: its planned time and its ticks may stand under one.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Schedule(Struct, frozen=True, kw_only=True):
     interval: timedelta = timedelta(0)
     catch_up: CatchUp = "skip"
     max_late: timedelta | None = None
+    was: tuple[str, ...] = ()
 
     def first_after(self, now: datetime) -> datetime:
         """Return the first time of a schedule that starts at that moment, in UTC."""

@@ -3,8 +3,8 @@
 A handler gets one by type, and reads and sets `.value`. The runtime loads the state before the
 handler runs and commits a change together with the event. `T` is a frozen `msgspec.Struct` whose
 fields all have defaults: the value before the first change has these defaults. The value is stored
-as JSON under the name of the class (or its `state_name`): do not rename a class whose values were
-stored. New fields need a default.
+as JSON under the name of the class or, when the class has one, under its `state_name:
+ClassVar[str]`: keep the old name there when you rename a class. New fields need a default.
 
 Handlers that hold the same piece of state run one after the other. One that only looks asks for
 `BotState.Reading[T]`: it waits for nobody, and nobody waits for it.

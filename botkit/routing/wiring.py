@@ -52,9 +52,12 @@ def wire(
     entries = work.entries(available)
     signals = work.signals(entries)
     work.compare_states(entries)
+    work.compare_names()
     if work.faults:
         raise _refusal(router, work.faults)
-    return Wiring(entries, signals=signals, providers=work.providers)
+    return Wiring(
+        entries, signals=signals, renamed=work.old_names(entries), providers=work.providers
+    )
 
 
 def _refusal(router: Router, faults: list[str]) -> WiringError:
@@ -88,7 +91,9 @@ class _Work:
         self.root = root
         self.faults: list[str] = []
         self.providers: dict[Any, Provider] = {}
-        self._names: Counter[str] = Counter()
+        self._numbers: Counter[str] = Counter()
+        self._claims: dict[str, list[Registration]] = {}
+        self._before: list[tuple[str, str]] = []
 
     def open_providers(self, built_in: Collection[Any]) -> Iterable[Any]:
         """Collect the types that the routers' factories make; a built-in type is a fault."""
@@ -138,6 +143,22 @@ class _Work:
                     found.setdefault(derived.signal_name, derived)
         return found
 
+    def compare_names(self) -> None:
+        """Report names that two handlers have, or had."""
+        for name, (first, *others) in self._claims.items():
+            for other in others:
+                self._fault(
+                    name,
+                    other.place,
+                    f"another handler has this name, at {first.place}; what handlers did is kept "
+                    'under their names: give one a name of its own, on(..., name="...")',
+                )
+
+    def old_names(self, entries: Iterable[Entry]) -> dict[str, str]:
+        """Return the names that handlers had before, each with the name of today."""
+        today = {entry.route.name for entry in entries}
+        return {old: new for old, new in self._before if old not in today}
+
     def compare_states(self, entries: Iterable[Entry]) -> None:
         """Report two classes of state that would be stored under one name."""
         found: dict[str, StateParam] = {}
@@ -171,7 +192,7 @@ class _Work:
 
     def _entry(self, placed: _Placed, position: int, available: Collection[Any]) -> Entry:
         registration = placed.registration
-        name = self._name(placed)
+        name, was = registration.name, self._names(placed)
         provides, faults = _judge_filters(registration)
         asked = asked_of(registration.handler)
         values, states, unserved = values_of(
@@ -187,7 +208,7 @@ class _Work:
             ring = surround(layer.function, layer.values, ring)
         schedule = registration.schedule
         if schedule is not None:
-            schedule = msgspec.structs.replace(schedule, name=name)
+            schedule = msgspec.structs.replace(schedule, name=name, was=was)
         return Entry(
             position=position,
             route=Route(
@@ -206,12 +227,25 @@ class _Work:
             ring=ring,
         )
 
-    def _name(self, placed: _Placed) -> str:
-        """Return `<router>.<function>`, with a number from the second one of a name on."""
-        name = f"{placed.router.name}.{placed.registration.name}"
-        self._names[name] += 1
-        count = self._names[name]
-        return name if count == 1 else f"{name}#{count}"
+    def _names(self, placed: _Placed) -> tuple[str, ...]:
+        """Note the handler's names; return those that it had before.
+
+        Stores of earlier versions have `<router>.<function>`, with a number from the second one
+        of a name on.
+        """
+        registration, router = placed.registration, placed.router.name
+        old = f"{router}.{registration.function}"
+        self._numbers[old] += 1
+        number = self._numbers[old]
+        was = (
+            *registration.was,
+            *(f"{router}.{name}" for name in registration.was),
+            old if number == 1 else f"{old}#{number}",
+        )
+        for name in (registration.name, *registration.was):
+            self._claims.setdefault(name, []).append(registration)
+        self._before += [(name, registration.name) for name in was]
+        return was
 
     def _check_signal(self, kind: type[Signal]) -> None:
         try:
@@ -255,7 +289,7 @@ def _judge_filters(registration: Registration) -> tuple[set[Any], list[str]]:
 
 def _pins(registration: Registration, schedule: Schedule | None) -> tuple[Pin, ...]:
     if schedule is not None:
-        return (Pin(keys=_schedule_of, values=frozenset({schedule.name})),)
+        return (Pin(keys=_schedule_of, values=frozenset({schedule.name, *schedule.was})),)
     filters = registration.filters
     return tuple(pin for given in filters if isinstance(given, Selective) for pin in given.pins)
 

@@ -84,7 +84,8 @@ class Scheduler:
         now = self._clock.now()
         rows = {row.id: row for row in await self._progress.schedules(account_id)}
         for schedule in self._schedules:
-            row = rows.get(schedule.name)
+            names = (schedule.name, *schedule.was)
+            row = next((rows[name] for name in names if name in rows), None)
             if row is None or row.spec != schedule.spec:
                 row = _planned(schedule, account_id, schedule.first_after(now))
                 await self._progress.fire(row, (), fence=self._fence())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from botkit.storage.sql.accounts import SqlAccounts
 from botkit.storage.sql.credentials import SqlCredentials
+from botkit.storage.sql.handler_names import take_over_handlers
 from botkit.storage.sql.invitations import SqlInvitations
 from botkit.storage.sql.leases import SqlLeases
 from botkit.storage.sql.ledger import SqlLedger
@@ -15,10 +16,10 @@ from botkit.storage.sql.states import SqlStates
 from botkit.storage.sql.writes import SqlWrites
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
-    from botkit.model.records import KeepFor
+    from botkit.model.records import Fence, GoneHandler, KeepFor
     from botkit.ports import Clock
     from botkit.ports.store import (
         Accounts,
@@ -72,6 +73,13 @@ class SqlStore:
             return value
 
         return await self._engine.write(job)
+
+    async def take_over_handlers(
+        self, names: Collection[str], renamed: Mapping[str, str], *, fence: Fence
+    ) -> list[GoneHandler]:
+        return await self._engine.write(
+            lambda transaction: take_over_handlers(transaction, names, renamed, fence)
+        )
 
     async def prune(self, keep_for: KeepFor, *, now: datetime) -> Mapping[str, int]:
         return await prune(self._engine, keep_for, now=now)

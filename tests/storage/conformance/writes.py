@@ -11,10 +11,12 @@ from botkit.model.records import (
     DeadLetter,
     EventState,
     Fence,
+    MemoKey,
     MissedRead,
     RunDead,
     RunDone,
     RunEnd,
+    RunParked,
     WriteMove,
     WritePolicy,
     WriteState,
@@ -186,6 +188,58 @@ class WritesConformance(Suite):
         assert row.state is WriteState.EXPIRED
         assert row.reason == "the event has ended, and its last run did not ask for it again"
         assert await store.writes.expire_moot() == []
+
+    async def test_what_unfinished_events_did_goes_with_a_handler_that_is_renamed(
+        self, store: Store
+    ) -> None:
+        fence = await lease(store)
+        seqs = await store.events.append([event("a"), event("b"), event("over")])
+        old, new = (f"{ME}/b#0/{name}/createPosts//0" for name in ("bot.greet", "greet"))
+        await store.writes.begin(
+            write(old, event_key="b", handler="bot.greet"), now=T0, fence=fence
+        )
+        await _doubt(store, old, T0, fence)
+        parked = RunParked(seq=seqs[1] or 0, waiting_for=f"write/{old}", until=None)
+        await store.events.settle([parked], fence=fence)
+        for key in ("a", "over"):
+            await store.states.keep(_memo(key, "bot.greet"), b"paid", fence=fence)
+        await store.events.settle([done(seqs[2] or 0)], fence=fence)
+        for _ in range(2):
+            gone = await store.take_over_handlers(["greet"], {"bot.greet": "greet"}, fence=fence)
+            assert gone == []
+        assert await store.states.memo(_memo("a", "greet")) == b"paid"
+        assert await store.states.memo(_memo("a", "bot.greet")) is None
+        assert await store.states.memo(_memo("over", "bot.greet")) == b"paid"
+        assert await store.writes.get(old) is None
+        row = await _get(store, new)
+        assert (row.handler, row.state, len(row.attempts)) == ("greet", WriteState.UNCERTAIN, 1)
+        assert await store.events.unpark(f"write/{new}") == 1
+        await raised(LeaseLost, store.take_over_handlers([], {}, fence=LOST))
+
+    async def test_an_unfinished_event_of_a_handler_that_is_gone_is_held(
+        self, store: Store
+    ) -> None:
+        fence = await lease(store)
+        await store.events.append([event(key) for key in ("kept", "sent", "queued", "other")])
+        await store.states.keep(_memo("kept", "greet"), b"paid", fence=fence)
+        for key in ("sent", "queued"):
+            write_id = f"{ME}/{key}#0/greet/createPosts//0"
+            await store.writes.begin(
+                write(write_id, event_key=key, handler="greet"), now=T0, fence=fence
+            )
+        back = WriteMove(to=WriteState.QUEUED, reason="429")
+        await store.writes.move(write_id, back, now=T0, fence=fence)
+        for _ in range(2):
+            (gone,) = await store.take_over_handlers(["hello"], {}, fence=fence)
+            assert (gone.name, gone.keys) == ("greet", ("kept", "sent"))
+            due = [item.key for item in (await store.events.due(T0)).items]
+            assert due == ["queued", "other"]
+        (held,) = await store.events.get("kept")
+        assert held.waiting_for == "handler/greet"
+        assert await store.take_over_handlers(["hello"], {"greet": "hello"}, fence=fence) == []
+        due = [item.key for item in (await store.events.due(T0)).items]
+        assert due == ["kept", "sent", "queued", "other"]
+        assert await store.states.memo(_memo("kept", "hello")) == b"paid"
 
     async def test_reading_counts_stand_in_the_row(self, store: Store) -> None:
         fence = await lease(store)
@@ -377,6 +431,10 @@ async def _get(store: Store, write_id: str = "step/1") -> StoredWrite:
     row = await store.writes.get(write_id)
     assert row is not None
     return row
+
+
+def _memo(key: str, handler: str) -> MemoKey:
+    return MemoKey(account_id=ME, event_key=key, run=0, handler=handler, name="model")
 
 
 async def _doubt(store: Store, write_id: str, next_read_at: datetime, fence: Fence) -> None:

@@ -51,15 +51,15 @@ def test_the_first_in_order_of_registration_comes_first_depth_first() -> None:
     bot.on(Event)(named("five"))
     wiring = wire(bot)
     assert names(wiring, mention("hello")) == [
-        *("bot.one", "inner.two", "innermost.three", "bot.five"),
+        *("one", "two", "three", "five"),
     ]
     assert names(wiring, mention("!help hello")) == [
-        *("bot.one", "inner.two", "innermost.three", "inner.four", "bot.five"),
+        *("one", "two", "three", "four", "five"),
     ]
-    assert names(wiring, unknown()) == ["bot.five"]
+    assert names(wiring, unknown()) == ["five"]
     assert [route.name for route in wiring.routes] == [
-        *("bot.one", "inner.two", "innermost.three", "inner.not for mentions"),
-        *("inner.four", "bot.five"),
+        *("one", "two", "three", "not for mentions"),
+        *("four", "five"),
     ]
 
 
@@ -68,7 +68,7 @@ def test_a_handler_for_a_base_class_gets_its_subclasses() -> None:
     bot.on(PostEvent)(handled)
     wiring = wire(bot)
     for event in (mention(), reply(), seen()):
-        assert names(wiring, event) == ["bot.handled"]
+        assert names(wiring, event) == ["handled"]
     assert names(wiring, dm()) == []
     assert wiring.event_types == {PostEvent}
 
@@ -77,8 +77,8 @@ def test_a_handler_for_several_classes_gets_each() -> None:
     bot = Router("bot")
     bot.on((Mention, DirectMessage), contains("hi"))(handled)
     wiring = wire(bot)
-    assert names(wiring, mention("hi")) == ["bot.handled"]
-    assert names(wiring, dm("hi")) == ["bot.handled"]
+    assert names(wiring, mention("hi")) == ["handled"]
+    assert names(wiring, dm("hi")) == ["handled"]
     assert names(wiring, reply("hi")) == []
     assert wiring.routes[0].event_type is Mention
 
@@ -87,7 +87,7 @@ def test_all_filters_of_a_handler_must_pass() -> None:
     bot = Router("bot")
     bot.on(Mention, contains("a"), lambda event: event.text.endswith("!"))(handled)
     wiring = wire(bot)
-    assert names(wiring, mention("a!")) == ["bot.handled"]
+    assert names(wiring, mention("a!")) == ["handled"]
     assert names(wiring, mention("a")) == []
     assert names(wiring, mention("b!")) == []
 
@@ -105,11 +105,11 @@ def test_a_filter_is_asked_when_its_turn_comes() -> None:
 
     bot = Router("bot")
     bot.on(Mention, first)(handled)
-    bot.on(Mention, second)(handled)
+    bot.on(Mention, second, name="second")(handled)
     candidates = wire(bot).candidates(mention("hi"))
-    assert next(candidates).route.name == "bot.handled"
+    assert next(candidates).route.name == "handled"
     assert asked == ["first"]
-    assert next(candidates).route.name == "bot.handled#2"
+    assert next(candidates).route.name == "second"
     assert asked == ["first", "second"]
 
 
@@ -134,26 +134,26 @@ def test_what_the_index_has_decided_is_not_asked_again() -> None:
     bot.on(DirectMessage, deciding("a") | deciding("b"))(named("four"))
     bot.on(DirectMessage, deciding("a") & ~deciding("c"))(named("five"))
     wiring = wire(bot)
-    assert names(wiring, dm("b")) == ["bot.two", "bot.four"]
+    assert names(wiring, dm("b")) == ["two", "four"]
     assert asked == []
-    assert names(wiring, dm("a")) == ["bot.one", "bot.three", "bot.four", "bot.five"]
+    assert names(wiring, dm("a")) == ["one", "three", "four", "five"]
     assert asked == ["a", "a", "a", "c"]
 
 
 async def test_a_tick_goes_to_the_handler_of_its_schedule_only() -> None:
     bot, inner = Router("bot"), Router("inner")
     bot.on(Event)(handled)
-    bot.on(XEvent)(handled)
+    bot.on(XEvent, name="others")(handled)
     bot.include(inner)
 
     @inner.every(60)
     async def often(tick: Tick) -> str:
         return tick.schedule
 
-    inner.cron("0 8 * * *")(often)
+    inner.cron("0 8 * * *", name="at eight")(often)
     wiring = wire(bot)
     first, second = wiring.schedules
-    assert (first.name, second.name) == ("inner.often", "inner.often#2")
+    assert (first.name, second.name) == ("often", "at eight")
     for schedule in wiring.schedules:
         tick = schedule.tick(AT, account_id="1")
         assert names(wiring, tick) == [schedule.name]
@@ -161,7 +161,7 @@ async def test_a_tick_goes_to_the_handler_of_its_schedule_only() -> None:
     assert names(wiring, Tick(account_id="1", at=AT, schedule="gone")) == []
 
 
-def test_names_come_from_router_and_function_and_are_unique() -> None:
+def test_names_come_from_the_function_and_its_class() -> None:
     bot, twin = Router("bot"), Router("bot")
 
     class Service:
@@ -169,15 +169,21 @@ def test_names_come_from_router_and_function_and_are_unique() -> None:
             raise NotImplementedError(event)
 
     bot.on(Mention)(Service().greet)
-    bot.on(Mention)(Service().greet)
+    bot.on(Mention, name="second")(Service().greet)
     bot.include(twin)
-    twin.on(Mention)(Service().greet)
+    twin.on(Mention, name="third")(Service().greet)
     twin.on(Mention)(functools.partial(handled))
-    routes = wire(bot).routes
-    assert [route.name for route in routes] == [
-        *("bot.Service.greet", "bot.Service.greet#2", "bot.Service.greet#3", "bot.handled"),
+    wiring = wire(bot)
+    assert [route.name for route in wiring.routes] == [
+        *("Service.greet", "second", "third", "handled"),
     ]
-    assert [__file__ in route.place for route in routes] == [True, True, True, False]
+    assert wiring.renamed == {
+        "bot.Service.greet": "Service.greet",
+        "bot.Service.greet#2": "second",
+        "bot.Service.greet#3": "third",
+        "bot.handled": "handled",
+    }
+    assert [__file__ in route.place for route in wiring.routes] == [True, True, True, False]
 
 
 @given(
@@ -188,10 +194,10 @@ def test_with_or_without_index_the_same_handlers_match_in_the_same_order(
     wanted: list[tuple[str, bool]], text: str
 ) -> None:
     bot, plain = Router("bot"), Router("bot")
-    for letter, is_command in wanted:
+    for number, (letter, is_command) in enumerate(wanted):
         made = command(letter) if is_command else contains(letter)
-        bot.on(DirectMessage, made)(handled)
-        plain.on(DirectMessage, lambda event, made=made: made(event))(handled)
+        bot.on(DirectMessage, made, name=str(number))(handled)
+        plain.on(DirectMessage, lambda event, made=made: made(event), name=str(number))(handled)
     assert names(wire(bot), dm(text)) == names(wire(plain), dm(text))
 
 

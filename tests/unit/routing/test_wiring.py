@@ -26,6 +26,7 @@ from botkit.routing.router import Router
 from botkit.routing.state import BotState, Conversation, UserState
 from botkit.routing.wiring import Candidate, wire
 from tests.unit.routing.samples import (
+    AT,
     Remind,
     dm,
     handled,
@@ -129,7 +130,7 @@ async def test_bound_methods_and_partials_are_handlers() -> None:
 
     bot = Router("bot")
     bot.on(Mention, contains("a"))(Service("hi").greet)
-    bot.on(Mention)(functools.partial(Service("ho").greet, act=None))
+    bot.on(Mention, name="ho")(functools.partial(Service("ho").greet, act=None))
     wiring = wire(bot, built_in=BUILT_IN)
     assert await run(wiring, mention("a"), {Actions: "act"}) == ("hi", "50", "act")
     assert await run(wiring, mention("b"), {Actions: "act"}) == ("ho", "50", None)
@@ -202,7 +203,7 @@ def test_a_type_that_nobody_provides_is_named_with_all_that_is_there() -> None:
         wire(bot, built_in=BUILT_IN)
     line = support.__code__.co_firstlineno
     assert refused.value.message == (
-        f"desk.support ({__file__}:{line}): parameter 'model': nobody provides Model. Available: "
+        f"support ({__file__}:{line}): parameter 'model': nobody provides Model. Available: "
         "Actions, Clock, Match, Conversation[...], UserState[...], BotState[...]"
     )
     assert "provide(factory)" in refused.value.hint
@@ -253,7 +254,7 @@ def test_a_handler_may_take_more_than_it_is_registered_for(takes: Any) -> None:
     handler = named("wide")
     handler.__annotations__["event"] = takes
     bot.on(Mention)(handler)
-    assert names(wire(bot), mention()) == ["bot.wide"]
+    assert names(wire(bot), mention()) == ["wide"]
 
 
 @pytest.mark.parametrize("takes", [Reply, Reply | DirectMessage, Optional[Reply]])  # noqa: UP045
@@ -308,7 +309,7 @@ def test_two_providers_of_one_type_are_refused(given_filters: tuple[Any, ...]) -
     bot = Router("bot")
     bot.on(Mention, *given_filters)(handled)
     (fault,) = faults(bot)
-    assert "bot.handled" in fault
+    assert "handled" in fault
     assert "two filters provide Match" in fault
 
 
@@ -339,7 +340,7 @@ def test_state_is_refused_where_there_is_none_to_keep() -> None:
 
     layer, first, second = faults(bot)
     assert "'own': nobody provides BotState[Case]. Available: Actions, Clock" in layer
-    assert "bot.tick" in first
+    assert "tick" in first
     assert "'case': Tick has no conversation to remember" in first
     assert "Conversation needs the class of its value" in second
 
@@ -393,7 +394,7 @@ def test_signals_are_known_by_name_with_those_derived_from_them() -> None:
     bot = Router("bot")
     bot.on(Remind)(handled)
     assert wire(bot).signals == {"Remind": Remind, "Late": Late}
-    assert names(wire(bot), Late(asked=mention())) == ["bot.handled"]
+    assert names(wire(bot), Late(asked=mention())) == ["handled"]
 
 
 def test_a_handler_for_all_signals_knows_all_there_are() -> None:
@@ -414,8 +415,8 @@ def test_signals_of_one_name_and_signals_that_cannot_be_stored_are_refused() -> 
     twin: Any = Remind
     bot = Router("bot")
     bot.on(twin)(handled)
-    bot.on(globals()["Remind"])(handled)
-    bot.on(Odd)(handled)
+    bot.on(globals()["Remind"], name="second")(handled)
+    bot.on(Odd, name="third")(handled)
     twice, odd = faults(bot)
     assert "signal 'Remind' is two classes, in " in twice
     assert "signal Odd cannot be stored" in odd
@@ -432,3 +433,58 @@ def test_a_route_says_what_the_runtime_needs() -> None:
     candidate = next(wiring.candidates(mention()))
     assert isinstance(candidate, Candidate)
     assert candidate.route is first
+
+
+def test_a_handler_is_called_by_its_function_wherever_that_stands_or_by_its_own_name() -> None:
+    bot, inner = Router("bot"), Router("inner")
+    bot.include(inner)
+    inner.on(Mention)(handled)
+    bot.on(DirectMessage, name="on message", was="messages")(handled)
+    bot.every(60, was=("tick", "tock"))(named("often"))
+    wiring = wire(bot)
+    assert [route.name for route in wiring.routes] == ["handled", "on message", "often"]
+    assert wiring.renamed == {
+        "inner.handled": "handled",
+        "bot.handled": "on message",
+        "bot.often": "often",
+        "messages": "on message",
+        "bot.messages": "on message",
+        "tick": "often",
+        "bot.tick": "often",
+        "tock": "often",
+        "bot.tock": "often",
+    }
+    (schedule,) = wiring.schedules
+    assert (schedule.name, schedule.was[:2]) == ("often", ("tick", "tock"))
+    old = Tick(account_id="1", at=AT, schedule="bot.often")
+    assert names(wiring, old) == ["often"]
+
+
+@pytest.mark.parametrize("more", [{}, {"name": "other", "was": "handled"}])
+def test_two_handlers_of_one_name_are_refused_with_the_way_out(more: Any) -> None:
+    bot, inner = Router("bot"), Router("inner")
+    bot.include(inner)
+    bot.on(Mention)(handled)
+    inner.on(DirectMessage, **more)(handled)
+    (fault,) = faults(bot)
+    assert fault.startswith("handled (")
+    assert "another handler has this name, at " in fault
+    assert 'give one a name of its own, on(..., name="...")' in fault
+
+
+@pytest.mark.parametrize("names", [{"name": "a/b"}, {"was": ("x", " y")}, {"was": ""}])
+def test_a_handler_has_a_name_that_can_stand_in_keys(names: Any) -> None:
+    with pytest.raises(WiringError, match="called by a short name without slashes"):
+        Router("bot").on(Mention, **names)
+
+
+def test_a_signal_keeps_the_name_that_it_was_stored_under() -> None:
+    class Later(Signal, frozen=True, kw_only=True):
+        signal_name: ClassVar[str] = "Remind"
+
+    class Derived(Later, frozen=True, kw_only=True):
+        pass
+
+    bot = Router("bot")
+    bot.on(Later)(named("later"))
+    assert dict(wire(bot).signals) == {"Remind": Later, "Derived": Derived}

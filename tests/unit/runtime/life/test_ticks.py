@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from botkit.errors import StoreUnavailable
@@ -130,6 +131,18 @@ async def test_a_schedule_that_says_something_else_now_starts_now(tmp_path: Path
     async with ticking(tmp_path, often, clock=clock, seen=seen) as (bot, _):
         await bot.later(61)
     assert len(seen) == 1
+
+
+async def test_a_schedule_that_is_called_otherwise_now_goes_on(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    seen: list[Tick] = []
+    old = interval_schedule("bot.it", 3600)
+    async with ticking(tmp_path, old, clock=clock, seen=seen) as (bot, _):
+        await bot.later(1800)
+    new = msgspec.structs.replace(old, name="it", was=("bot.it",))
+    async with ticking(tmp_path, new, clock=clock, seen=seen) as (bot, _):
+        await bot.later(1860)
+    assert [tick.schedule for tick in seen] == ["it"]
 
 
 async def test_a_clock_that_goes_back_neither_stops_nor_repeats_a_schedule(tmp_path: Path) -> None:

@@ -1,0 +1,33 @@
+"""What handlers did before they were renamed, moved or removed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+if TYPE_CHECKING:
+    from botkit.model.records import Fence
+    from botkit.ports import Store
+    from botkit.routing.wiring import Wiring
+
+__all__ = ["take_over_handlers"]
+
+_log = structlog.get_logger(__name__)
+
+
+async def take_over_handlers(wiring: Wiring, store: Store, *, fence: Fence) -> None:
+    """Hand what unfinished events did to the handlers of today; name those that are gone.
+
+    Raises:
+        StateError: The store cannot be used, or the lease is gone.
+    """
+    names = {route.name for route in wiring.routes}
+    for gone in await store.take_over_handlers(names, wiring.renamed, fence=fence):
+        _log.warning(
+            "handler.gone",
+            handler=gone.name,
+            events=gone.keys,
+            next_step=f'was="{gone.name}" beside the handler that took its place, or '
+            "botkit events drop",
+        )
