@@ -110,7 +110,7 @@ async def test_a_stop_names_the_handlers_that_do_not_end(place):
         await until_live(running)
         place.world.add_post(place.world.add_user("ada").id, "@greeter hello")
         await started.wait()
-        assert await running.stop(0.0) == ("greeter.swallow",)
+        assert await running.stop(0.0) == ("swallow",)
         free.set()
 
 
