@@ -1,1 +1,1 @@
-"""What would make the first write fail: each check is a question with a finding for an answer."""
+"""Find out what would make the first write fail: each check returns findings with a cure."""

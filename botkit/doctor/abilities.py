@@ -1,4 +1,4 @@
-"""Checks of what an account can do against what its bot may do: access, label, budget.
+"""Check that an account can do what its bot may do: access, label, budget.
 
 Source: docs/explanation/access.md; docs/explanation/policy.md.
 """
@@ -34,7 +34,7 @@ _KINDS = {
 def holdings_of(
     rows: Iterable[CredentialRow], *, has_bearer: bool
 ) -> dict[CredentialKind, tuple[str, ...]]:
-    """Return what the stored logins allow, by kind: scopes, a level, or () for the bearer."""
+    """Return the access of the stored logins, by kind: scopes, a level, or () for the bearer."""
     held: dict[CredentialKind, tuple[str, ...]] = {}
     for row in rows:
         if row.kind is CredentialKind.OAUTH2:
@@ -54,10 +54,10 @@ def check_access(
     scopes: Sequence[str],
     rows: Sequence[CredentialRow] = (),
 ) -> list[Finding]:
-    """Return a line for each word of `may`, or for each operation of it that is not allowed.
+    """Return a finding for each word of `may`, or for each of its operations that is not allowed.
 
-    `rows` are the logins that hold `held`, for the command that makes one anew. `scopes` are all
-    that the bot asks for, those by which it hears events included.
+    `held` is the access of the logins in `rows`; the cure names the command that makes such a
+    login anew. `scopes` are all scopes of the bot, including those for its events.
     """
     if not held:
         return []
@@ -97,7 +97,7 @@ def _of_word(
 def _with_command(
     denied: AccessDenied, account: Account, rows: Iterable[CredentialRow]
 ) -> AccessDenied:
-    """Return the refusal with the command that makes this very login anew."""
+    """Return the denial with a cure that names the command to make the same login anew."""
     kind = access.kind_of(denied)
     row = next((row for row in rows if row.kind is kind), None)
     if row is None:
@@ -111,7 +111,7 @@ def _hearing(
     found: Iterable[Finding],
     account: Account,
 ) -> list[Finding]:
-    """Return what the OAuth 2.0 login lacks beside the writes: for events, and for a refresh."""
+    """Return findings on scopes that the OAuth 2.0 login lacks for events and for a refresh."""
     granted = held.get(CredentialKind.OAUTH2)
     if granted is None:
         return []
@@ -149,9 +149,9 @@ async def check_budget(account: Account, budget: Budget) -> list[Finding]:
 def check_label(
     account: Account, profile: User | None, confirmed: Collection[str]
 ) -> list[Finding]:
-    """Check that each step of the automated-account label is verified or confirmed.
+    """Check that X shows, or the operator confirmed, each step of the automated-account label.
 
-    `profile` is the account as X shows it; None if X was not asked.
+    `profile` is the account's profile on X; None if X was not asked.
     """
     check = Check("label", about_account(account))
     judged = label.judge(profile, confirmed)

@@ -1,4 +1,4 @@
-"""All checks of one account: its logins, what they allow, its budget, its label."""
+"""Run all checks of one account: its logins, their access, its budget, its label."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 __all__ = ["AccountChecks"]
 
 _LOGINS_LIMIT_S = 120.0
-"""A refresh that is due, and a second question for a token that was refused."""
+"""The time limit for all logins: it covers a refresh, and a second call after a refused token."""
 
 
 class AccountChecks:
-    """The checks of one account, in their order.
+    """Run the checks of one account, in their order.
 
     Args:
-        rows: Its logins as they are stored.
-        bot: The bot whose `may` and scopes are wanted.
-        has_bearer: Whether its app has a bearer token.
+        rows: The account's logins as they are stored.
+        bot: The bot; its `may` and scopes are what the logins must allow.
+        has_bearer: True if the account's app has a bearer token.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class AccountChecks:
         self._profile: User | None = None
 
     async def run(self, report: Report, probes: Probes | None, x: X | None) -> None:
-        """Run every check; X is asked if there are `probes`, and the logins can be opened."""
+        """Run every check; ask X if there are `probes` and a client `x`."""
         account, about = self._account, about_account(self._account)
         if probes is None or x is None:
             report.findings += logins.stored_logins(account, self._rows, next_step=self._next_step)
@@ -87,7 +87,7 @@ class AccountChecks:
         found, self._profile = await logins.ask_logins(
             x.keeper, account, probes, next_step=self._next_step, on_asked=note
         )
-        # What X said of access levels is stored by now.
+        # Read the rows again: X's answers may have changed the stored access levels.
         listed = await self._store.credentials.listing(account.id)
         self._rows = [row for row in listed if row.app == account.app]
         return found

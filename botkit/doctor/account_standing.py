@@ -1,8 +1,8 @@
-"""Checks on the standing with X: enrolment, suspension, credits and caps.
+"""Check the standing of apps and accounts with X: enrolment, suspension, credits and caps.
 
-No call is made for them: the answers to the other checks' calls are the evidence. A refusal that
-names one of these topics is wrong for sure. That it is fine follows from an answer that came: a
-call that costs something for money, any call for the rest.
+These checks make no calls: the answers to the other checks' calls are the evidence. A refusal
+about one of these topics proves that it is wrong. A success proves that it is fine: for money a
+success of a call that costs something, for the rest a success of any call.
 
 Source: docs/explanation/x-facts.md, 5.10, 7.8, 7.9 and 10.8.
 """
@@ -72,7 +72,7 @@ def _of_app(
 
 
 def _refusal(check: Check, topic: Topic, seen: Iterable[Evidence]) -> Finding | None:
-    """Return the finding of the first answer of X about the topic; None if there is none."""
+    """Return the finding on X's first refusal about the topic; None if there is none."""
     for one in seen:
         row = diagnosis_of(one.error)
         if one.error is not None and row is not None and row.topic is topic:

@@ -1,4 +1,4 @@
-"""All checks of one app: its keys, its bearer token, its callback URL."""
+"""Run all checks of one app: its keys, its bearer token, its callback URL."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _BEARER = "keys.bearer"
 
 
 class AppChecks:
-    """The checks of one app, in their order.
+    """Run the checks of one app, in their order.
 
     Args:
         x: The client with the stored logins; None if there are none, or they cannot be opened.
-        needs_bearer: The settings want the activity stream, which only a bearer token opens.
+        needs_bearer: True if the settings demand the activity stream, which needs a bearer token.
     """
 
     def __init__(self, app: CheckedApp, x: X | None, *, needs_bearer: bool) -> None:
@@ -36,7 +36,7 @@ class AppChecks:
         self._keys_work = True
 
     async def run(self, report: Report, probes: Probes | None) -> None:
-        """Run every check; without `probes` only those that do not ask X."""
+        """Run every check; without `probes`, run only those that do not ask X."""
         app = self._app
         report.findings += app_keys.look(app, hints=probes is None)
         report.findings += callbacks.check_rules(app)
@@ -61,7 +61,7 @@ class AppChecks:
         if given or self._fetched:
             return await app_keys.prove_bearer(app, probes, given=given, fetched=self._fetched)
         if app.api is not None:
-            return []  # the line on api key and secret says why there is none
+            return []  # the finding on api key and secret says why there is no bearer token
         if self._needs_bearer:
             cause = "source = stream needs the app's bearer token, and there is none."
             cure = "Set bearer_token, or api_key and api_secret, or source = auto."
@@ -69,7 +69,7 @@ class AppChecks:
         return [app.check(_BEARER).fine("none, so the bot polls its mentions")]
 
     async def _given(self) -> Secret | None:
-        """Return the bearer token of the settings, or the one that was given to setup."""
+        """Return the bearer token of the settings, else the one that was given to setup."""
         keys, name = self._app.keys, self._app.name
         if keys.bearer_token or keys.can_act_as_app or self._x is None:
             return keys.bearer_token or None

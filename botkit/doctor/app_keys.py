@@ -1,7 +1,7 @@
-"""Checks of an app's keys: none is missing, none is mixed up, and X takes them.
+"""Check an app's keys: none is missing, none is mixed up, and X takes them.
 
-If X refuses a pair, X is asked whether the two are swapped, or are another pair of the same app in
-the wrong place. X's answer is the proof; the look of a key is a hint.
+If X refuses a key and its secret, further calls test whether the two are swapped, or are the app's
+other key and secret in the wrong place. X's answer is the proof; the look of a key is a hint.
 
 Source: docs/explanation/x-facts.md, 2.6, 3.1 to 3.6 and 5.1.
 """
@@ -37,7 +37,7 @@ _COMPARE = f"Compare them with {_PAGE}."
 
 
 class CheckedApp(Struct, frozen=True, kw_only=True):
-    """An app of the settings; `uses` are the kinds of login that its accounts have."""
+    """Hold an app of the settings; `uses` are the kinds of login that its accounts have."""
 
     name: str
     keys: AppKeys
@@ -45,7 +45,7 @@ class CheckedApp(Struct, frozen=True, kw_only=True):
     uses: frozenset[CredentialKind] = frozenset()
 
     def check(self, name: str) -> Check:
-        """Return the check of that id, about this app."""
+        """Return the check of that name, about this app."""
         return Check(name, about_app(self.name))
 
     @property
@@ -67,14 +67,14 @@ class CheckedApp(Struct, frozen=True, kw_only=True):
 
     @property
     def setting(self) -> str:
-        """Return the beginning of the names of its settings in the environment."""
+        """Return the prefix of the environment variables that hold the app's settings."""
         return f"{variables_of(self.name)}__"
 
 
 def look(app: CheckedApp, *, hints: bool) -> list[Finding]:
-    """Check without X that no key is missing, and none has a form that no key can have.
+    """Check, without asking X, that no key is missing or has an impossible form.
 
-    With `hints`, for a check without X, keys that only look odd are findings, too.
+    With `hints`, keys that only look odd are findings, too: used if X will not be asked.
     """
     check = app.check("keys")
     found = [*_missing(app)]
@@ -88,7 +88,7 @@ def look(app: CheckedApp, *, hints: bool) -> list[Finding]:
 
 
 async def prove_client(app: CheckedApp, probes: Probes) -> list[Finding]:
-    """Ask X whether it takes client id and secret; no token is spent for it."""
+    """Ask X whether it takes client id and secret; spend no token."""
     check, pair = app.check(_CLIENT), app.client
     if pair is None:
         return []
@@ -104,7 +104,7 @@ async def prove_client(app: CheckedApp, probes: Probes) -> list[Finding]:
 
 
 async def _mixed_up_client(app: CheckedApp, pair: KeyAndSecret, probes: Probes) -> str:
-    """Return how the keys are mixed up, as X proves it; "" if they are not."""
+    """Ask X how client id and secret are mixed up; return the cure, "" if nothing is proved."""
     if await probes.takes_client(pair.swapped()):
         return "client_id and client_secret are swapped: X takes them the other way round."
     if await probes.bearer_of(pair) is not None:
@@ -115,7 +115,7 @@ async def _mixed_up_client(app: CheckedApp, pair: KeyAndSecret, probes: Probes) 
 
 
 async def prove_api(app: CheckedApp, probes: Probes) -> tuple[list[Finding], Secret | None]:
-    """Ask X whether it takes key and secret; return the bearer token that it has for them, too."""
+    """Ask X whether it takes api key and secret; return also the bearer token of its answer."""
     check, pair = app.check(_API), app.api
     if pair is None:
         return [], None
@@ -133,7 +133,7 @@ async def prove_api(app: CheckedApp, probes: Probes) -> tuple[list[Finding], Sec
 
 
 async def _mixed_up_api(app: CheckedApp, pair: KeyAndSecret, probes: Probes) -> str:
-    """Return how the keys are mixed up, as X proves it; "" if they are not."""
+    """Ask X how api key and secret are mixed up; return the cure, "" if nothing is proved."""
     if await probes.bearer_of(pair.swapped()) is not None:
         return "api_key and api_secret are swapped: X takes them the other way round."
     if await probes.takes_client(pair):
@@ -148,7 +148,7 @@ async def prove_bearer(
 ) -> list[Finding]:
     """Ask X whether it takes the bearer token, and check that the token is this app's.
 
-    `given` is the operator's, `fetched` is X's answer to the api key and secret.
+    `given` is the operator's bearer token, `fetched` is X's answer to the api key and secret.
     """
     check = app.check(_BEARER)
     bearer = given or fetched
@@ -185,7 +185,7 @@ def _refused_bearer(
 async def _not_taken(
     check: Check, refused: InvalidClient, hint: str, mixed_up: Awaitable[str]
 ) -> Finding:
-    """Return the finding on a pair that X refuses; what X proves of it is the cure."""
+    """Return the finding on a key and secret that X refuses; its cure is `mixed_up`, if proved."""
     found = check.of_error(refused)
     try:
         proved = await mixed_up
@@ -216,7 +216,7 @@ def _lacks(app: CheckedApp, check: Check, **fields: object) -> Iterator[Finding]
 
 
 def _hint(app: CheckedApp, prefix: str) -> str:
-    """Return a hint in words on the fields with this prefix that look odd; "" if none does."""
+    """Return a hint on the odd-looking fields with this prefix; "" if there are none."""
     odd = [
         oddity.text
         for oddity in look_at(_texts(app.keys))
@@ -236,5 +236,5 @@ def _texts(keys: AppKeys) -> dict[str, str]:
 
 
 def _same(one: Secret, other: Secret) -> bool:
-    """Return True if two tokens are equal; X's console shows them percent-encoded."""
+    """Return True if two tokens are equal once decoded: X's console shows them percent-encoded."""
     return unquote(one.reveal().strip()) == unquote(other.reveal().strip())

@@ -1,4 +1,4 @@
-"""Checks of the callback URL: by each of X's rules, and whether X has it registered.
+"""Check the callback URL: by each of X's rules, and whether it is registered with X.
 
 Source: docs/explanation/x-facts.md, 5.2 to 5.5.
 """
@@ -21,9 +21,9 @@ __all__ = ["check_rules", "prove_registered"]
 
 
 def check_rules(app: CheckedApp) -> list[Finding]:
-    """Return a line for each rule that the callback URL breaks.
+    """Return a finding for each rule that the callback URL breaks.
 
-    A rule that only often causes trouble is mentioned in the line that all is fine.
+    Problems that are not fatal are mentioned in the finding that all is fine.
     """
     check = app.check("callback")
     problems = check_redirect_uri(app.redirect_uri)
@@ -41,7 +41,7 @@ def check_rules(app: CheckedApp) -> list[Finding]:
 
 
 async def prove_registered(app: CheckedApp, probes: Probes, *, keys_work: bool) -> list[Finding]:
-    """Ask X whether it has the callback URL, letter by letter; that takes api key and secret.
+    """Ask X whether exactly this callback URL is registered; the call needs api key and secret.
 
     `keys_work` is False if X is known to refuse these.
     """

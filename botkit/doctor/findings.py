@@ -1,4 +1,4 @@
-"""Findings: fine, wrong, or could not be told; with the cause and the cure."""
+"""Make findings: fine, wrong, or could not be told, each with its cause and its cure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ _LINES = {
     Topic.SPEND_CAP: "spend-cap",
     Topic.USAGE_CAP: "usage-cap",
 }
-"""The topics that `account_standing` has a line for; any other stays in the line that met it."""
+"""The topics that have a finding of their own in `account_standing`.
+
+A refusal about any other topic stays in the finding of the check that met it.
+"""
 
 _ROADS = {
     "dns": "Check x.api_url, and that this machine can resolve names.",
@@ -47,13 +50,13 @@ _ROAD = "Check the network, and x.use_proxy behind a proxy; then run it again."
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """The result of one check.
+    """Hold the result of one check.
 
     Attributes:
         id: The check's name, the same in every version.
-        about: The app or account that it is about; "" for neither.
-        have: The scopes, levels or kinds of credentials that are there.
-        need: The ones that are needed.
+        about: The app or account that was checked; "" for neither.
+        have: The scopes, levels or kinds of credentials that the account has.
+        need: The scopes, levels or kinds of credentials that are needed.
         exit_code: The exit code of the command if this were the only finding.
     """
 
@@ -68,13 +71,13 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 
 class Check(Struct, frozen=True):
-    """A check of one app, of one account, or of neither. Every finding is made by its methods."""
+    """Name a check of an app, an account, or neither; its methods make every finding."""
 
     id: str
     about: str = ""
 
     def fine(self, cause: str = "") -> Finding:
-        """Return the finding that all is as it must be; `cause` says what was seen."""
+        """Return the finding that all is well; `cause` says what was seen."""
         return Finding(id=self.id, about=self.about, verdict=Verdict.FINE, cause=cause)
 
     def wrong(self, cause: str, cure: str, *, code: int = _PERSON) -> Finding:
@@ -90,10 +93,10 @@ class Check(Struct, frozen=True):
         return self.untold(cause, code=0)
 
     def of_error(self, error: BaseException, *, topic: Topic | None = None) -> Finding:
-        """Return the finding that an error is for this check.
+        """Return this check's finding on an error.
 
-        `topic` is the check's own. With it, an answer of X about another topic that has its own
-        line could not tell this check, and the cure names that line.
+        `topic` is the check's own. If X's refusal is about another topic, and that topic has a
+        finding of its own, this check could not be told, and its cure names the other finding.
         """
         response = _response_of(error)
         if response is not None:
@@ -155,25 +158,26 @@ class Check(Struct, frozen=True):
 
 
 def about_app(name: str) -> str:
-    """Return the words by which findings call an app."""
+    """Return the text by which findings name an app."""
     return f"app {name}"
 
 
 def about_account(account: Account) -> str:
-    """Return the words by which findings call an account."""
+    """Return the text by which findings name an account."""
     return f"@{account.username}"
 
 
 def diagnosis_of(error: BaseException | None) -> Diagnosis | None:
-    """Return the meaning of X's answer behind an error; None if there was no answer."""
+    """Return the diagnosis of X's answer that caused an error; None if no answer did."""
     response = _response_of(error)
     return None if response is None else diagnose_error(response)
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
-    """Return 5 for store or key, 2 for a person, 4 for no way to X, 1 for uncertain, 0 for fine.
+    """Return the exit code for all findings: the first that applies of 5, 2, 4, 1 and 0.
 
-    If several hold, the first of them in this order.
+    5: the store or its key fails. 2: a person must act. 4: X cannot be reached. 1: something
+    could not be told. 0: all is fine.
     """
     codes = {finding.exit_code for finding in findings}
     return next((code for code in _WORST_FIRST if code in codes), max(codes, default=0))
@@ -186,7 +190,7 @@ def _response_of(error: BaseException | None) -> ResponseError | None:
 
 
 def _said(error: ResponseError) -> str:
-    """Return X's own words, with status and codes."""
+    """Return X's own text for an error, with status and codes."""
     codes = " ".join(str(code) for code in error.codes)
     head = f"{error.status}{', code ' + codes if codes else ''}"
     return ": ".join(part for part in (head, error.title, error.detail.rstrip(".")) if part)

@@ -1,6 +1,6 @@
-"""Checks of each login of an account: it is alive, and this account's.
+"""Check each login of an account: it is alive, and belongs to this account.
 
-X is asked as `botkit accounts check` asks.
+The calls to X are those of `botkit accounts check`.
 
 Source: docs/explanation/requirements.md, C8 and "The refresh of a login".
 """
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["NextStep", "ask_logins", "stored_logins"]
 
 NextStep = Callable[[Account, LoginState, str, CredentialKind], str]
-"""Return the command that helps a login in that state, for that reason."""
+"""Return the command that repairs a login, from its account, state, reason and kind."""
 
 _NAMES = {
     CredentialKind.OAUTH2: "login.oauth2",
@@ -47,7 +47,7 @@ async def ask_logins(
     next_step: NextStep,
     on_asked: Callable[[], None],
 ) -> tuple[list[Finding], User | None]:
-    """Ask X with each login, refreshing it first if that is due; return the profile, too.
+    """Call X with each login, refreshed first if it is due; return findings and the profile.
 
     Raises:
         StateError: The store or the vault cannot be used.
@@ -74,7 +74,7 @@ async def ask_logins(
 def stored_logins(
     account: Account, rows: Sequence[CredentialRow], *, next_step: NextStep
 ) -> list[Finding]:
-    """Return how the logins were when they were used last; X is not asked."""
+    """Return findings on the logins' stored states, without asking X."""
     found = [
         _by_state(account, row, next_step)
         or _check(account, row).fine(f"as stored: good since {row.since:%Y-%m-%d %H:%M} UTC")
@@ -84,7 +84,7 @@ def stored_logins(
 
 
 def _no_login(account: Account) -> Finding:
-    """Return the finding on a known account that has no login through its app."""
+    """Return the finding on an account that has no login through its app."""
     cure = f"Run botkit setup --account {account.username}."
     return Check("login", about_account(account)).wrong("The account has no login.", cure)
 
@@ -93,7 +93,7 @@ def _judge(account: Account, login: Checked, next_step: NextStep) -> Finding:
     check = _check(account, login)
     row = diagnosis_of(login.error)
     if login.error is not None and row is not None and row.topic is not Topic.LOGIN:
-        # X knows the token and speaks of something else, or is out of order.
+        # The answer is not about the login: X refuses for another reason, or is out of order.
         return check.of_error(login.error, topic=Topic.LOGIN)
     bad = _by_state(account, login, next_step)
     if bad is not None:

@@ -1,7 +1,7 @@
-"""Calls to X that change nothing: is X there, which time has it, whose are these keys.
+"""Probe X with calls that change nothing: is X there, what is its time, does it take these keys.
 
-Each is one call with a time limit, to a configured address. An answer that tells more than its own
-question (credits, enrolment, suspension) is kept as evidence for `account_standing`.
+Each probe is one call with a time limit, to a configured address. An answer that also tells about
+credits, enrolment or suspension is kept as evidence for `account_standing`.
 
 Source: docs/explanation/x-facts.md, 2.16, 3.3, 3.5, 5.5 and 7.8.
 """
@@ -35,20 +35,20 @@ _TIMEOUT_S = 10.0
 
 
 class KeyAndSecret(Struct, frozen=True, kw_only=True):
-    """An id or key with its secret."""
+    """Hold an id or key with its secret."""
 
     name: str
     secret: Secret
 
     def swapped(self) -> KeyAndSecret:
-        """Return the two in each other's place."""
+        """Return a copy in which key and secret are exchanged."""
         return KeyAndSecret(name=self.secret.reveal(), secret=Secret(self.name))
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
-    """X's answer to one call of the API: for which app and account, and its error if it had one.
+    """Hold the outcome of one API call: its app and account, and the error if X refused.
 
-    `billed` means that the call costs something: an answer then proves that there is credit.
+    `billed` is True if the call costs something: a success then proves that there is credit.
     """
 
     app: str
@@ -58,12 +58,12 @@ class Evidence(Struct, frozen=True, kw_only=True):
 
 
 class Probes:
-    """The calls, and the evidence that their answers leave.
+    """Make the calls, and hold the evidence from their answers.
 
     Attributes:
-        clock_off: How far X's clock is ahead of ours, once it is known.
-        evidence: X's answers to the calls of the API.
-        posts_read: By app, the number of posts that it read in this cycle, and may read.
+        clock_off: X's time minus ours; None until a call has told it.
+        evidence: The outcomes of the API calls.
+        posts_read: By app, the posts read in this billing cycle, and the most that are allowed.
     """
 
     def __init__(
@@ -78,21 +78,21 @@ class Probes:
         self.posts_read: dict[str, tuple[int, int]] = {}
 
     def note(self, app: str, error: BotkitError) -> None:
-        """Keep a refusal as evidence on an app."""
+        """Keep an error as evidence on an app."""
         self.evidence.append(Evidence(app=app, error=error))
 
     async def status_of_x(self) -> int:
         """Call X without any credential; return the status and note X's time.
 
         Raises:
-            TransportError: It cannot be reached.
+            TransportError: X cannot be reached.
         """
         ask = requests.get_me()
         before = self._clock.now()
         answer = await self._send("GET", self._endpoints.url_of(ask), ask.name)
         theirs = read_date(answer.headers)
         if theirs is not None:
-            # X's time is cut to the second; half a second is its middle.
+            # X's time is cut to whole seconds; adding half a second halves the error.
             ours = before + (self._clock.now() - before) / 2
             self.clock_off = theirs + timedelta(seconds=0.5) - ours
         return answer.status
@@ -102,13 +102,13 @@ class Probes:
         return await self.client_refusal(pair) is None
 
     async def client_refusal(self, pair: KeyAndSecret) -> InvalidClient | None:
-        """Return why X does not take this client id with this secret; None if it does.
+        """Return X's refusal of this client id with this secret; None if X takes them.
 
-        The call carries a made-up refresh token: X refuses the token of a client that it knows,
-        and the client otherwise. No real token is spent.
+        The call carries a made-up refresh token. If X takes the client, it refuses the token;
+        else it refuses the client. No real token is spent.
 
         Raises:
-            ResponseError: X's answer tells neither.
+            ResponseError: X's answer does not tell whether it takes them.
             TransportError: X could not be asked.
         """
         made_up = Secret(f"made-up-by-botkit-doctor-{self._entropy.token_bytes(16).hex()}")
@@ -132,7 +132,7 @@ class Probes:
         )
 
     async def bearer_of(self, pair: KeyAndSecret) -> Secret | None:
-        """Return the same as `fetch_bearer`; None if X does not take key and secret."""
+        """Return the token of `fetch_bearer`; None if X does not take key and secret."""
         try:
             return await self.fetch_bearer(pair)
         except InvalidClient:
@@ -144,8 +144,8 @@ class Probes:
         X answers with the same token each time, so the call does no harm; the token is not kept.
 
         Raises:
-            InvalidClient: X does not take them.
-            ResponseError: X's answer tells neither.
+            InvalidClient: X does not take key and secret.
+            ResponseError: X's answer does not tell whether it takes them.
             TransportError: X could not be asked.
         """
         answer = await self._post(
@@ -157,12 +157,12 @@ class Probes:
         return token_answers.read_bearer_answer(answer, now=self._clock.now())
 
     async def check_callback(self, pair: KeyAndSecret, callback: str) -> None:
-        """Return if the app has this callback URL: X answers with a request token, never used.
+        """Check that the app has this callback URL, by a request token that is never used.
 
         Raises:
-            ConfigError: It has not.
+            ConfigError: The callback URL is not registered for the app.
             AuthError: X does not take the key and secret.
-            ResponseError: X's answer tells neither.
+            ResponseError: X's answer does not tell whether it is registered.
             TransportError: X could not be asked.
         """
         url, name = self._endpoints.request_token_url, oauth1_flow.REQUEST_TOKEN
@@ -173,7 +173,7 @@ class Probes:
         oauth1_flow.read_request_token(answer, callback=callback, now=self._clock.now())
 
     async def usage(self, app: str, bearer: Secret) -> None:
-        """Ask for the app's reads of this month: a free call that takes a bearer token only.
+        """Ask for the app's reads in this billing cycle, by a free call with the bearer token.
 
         Raises:
             ResponseError: X refused.

@@ -1,4 +1,4 @@
-"""The report: findings as they come. Each check has a time limit, and none hides another."""
+"""Collect the findings of all checks; each has a time limit, and none hides another."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LIMIT_S = 45.0
 
 @dataclass(kw_only=True, slots=True)
 class Report:
-    """All findings, and what the calls to X cost."""
+    """Hold all findings, and the cost of the calls to X."""
 
     clock: Clock
     findings: list[Finding] = field(default_factory=list[Finding])
@@ -41,7 +41,7 @@ class Report:
         *,
         limit_s: float = _LIMIT_S,
     ) -> None:
-        """Note the findings of the question; an error that it raises is a finding, too."""
+        """Call `question` and add its findings; an error that it raises becomes a finding, too."""
         try:
             async with self.clock.timeout(limit_s):
                 found = await question()

@@ -1,7 +1,7 @@
-"""The run of the doctor: every check in its order.
+"""Run the doctor: every check in its order.
 
-It never writes to X. It changes only what a call with a login changes: a refresh that is due, and
-the state of the login that X's answer proves.
+The doctor never writes to X. Like any call with a login, its calls may refresh a login that is
+due, and store the login's state that X's answer proves.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ _UNREACHABLE = 4
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DoctorOptions:
-    """The operator's options.
+    """Hold the options of a run.
 
     Attributes:
-        bot: The bot, the error that it cannot be loaded by, or None if none is named.
-        account: Check this account only; "" for all.
-        opening: Opens the store that is there.
-        next_step: Returns the command that helps a login.
+        bot: The bot, the error that its loading raised, or None if no bot is named.
+        account: The only account to check; "" for all.
+        opening: Opens the store if it exists.
+        next_step: Returns the command that repairs a login.
         offline: Do not ask X.
     """
 
@@ -80,7 +80,7 @@ async def examine(
     clock: Clock | None = None,
     entropy: Entropy | None = None,
 ) -> Report:
-    """Check everything that would make the first write fail."""
+    """Run every check; return the report on all that would make the first write fail."""
     time, chance = clock or SystemClock(), entropy or SystemEntropy()
     report = Report(clock=time)
     report.findings.append(Check("settings").fine("every setting is known and can be read"))
@@ -106,7 +106,7 @@ async def examine(
 
 
 class _DoctorRun:
-    """One run: the open store, its accounts and logins, and the client for X."""
+    """Hold the state of one run: the open store, its accounts and logins, the client for X."""
 
     def __init__(
         self, settings: Settings, options: DoctorOptions, report: Report, stack: AsyncExitStack
@@ -158,10 +158,10 @@ class _DoctorRun:
         return [one]
 
     async def open_x(self, transport: Transport, entropy: Entropy) -> None:
-        """Open the vault, and the client for X with the logins in it."""
+        """Open the vault, and the client for X that uses its logins."""
         store = self._store
         if store is None or (not self._rows and await store.vault_check() is None):
-            return  # nothing is sealed yet, and setup makes the key
+            return  # nothing is sealed yet: setup will make the key
         check = Check("vault")
 
         async def look() -> list[Finding]:
@@ -182,7 +182,7 @@ class _DoctorRun:
         await self._report.ask(check, look)
 
     async def reaches_x(self, probes: Probes) -> bool:
-        """Return True if X is there and may be asked; check this machine's clock by X's."""
+        """Check that X answers, and this machine's clock; return True if X may be asked more."""
         check, url = Check("x"), self._settings.x.api_url
         if self._options.offline:
             self._report.findings.append(check.not_asked("X was not asked (--offline)."))
@@ -206,7 +206,7 @@ class _DoctorRun:
         return is_there
 
     def apps(self) -> list[CheckedApp]:
-        """Return the apps of the accounts; if no account is named, also all that have keys."""
+        """Return the apps of the accounts; if no account is named, also all apps with keys."""
         names = {account.app for account in self.accounts}
         if not self._options.account:
             names |= set(self._settings.apps)
@@ -254,7 +254,7 @@ class _DoctorRun:
         try:
             return keys_of(self._settings.app_named(app)).can_act_as_app
         except ConfigError:
-            return False  # a line of its own says that there is no such app
+            return False  # another finding says that there is no such app
 
 
 def _check_bot(bot: Bot | BotkitError | None) -> list[Finding]:
