@@ -26,6 +26,7 @@ from botkit.client.refresh.token_keeper import TokenKeeper
 from botkit.errors import ConfigError, VaultKeyError
 from botkit.leases.owner import lives, this_process
 from botkit.model.tokens import Secret
+from botkit.protocol.rules.policy import PostRules
 from botkit.runtime.writes.budget import Budget, BudgetLimits
 from botkit.storage.files import file_of
 from botkit.storage.vault.key_files import key_path
@@ -71,6 +72,7 @@ class X(msgspec.Struct, frozen=True, kw_only=True):
     sender: XApi
     reader: CachedReader
     budget: Budget
+    post_rules: PostRules = PostRules()
 
     @property
     def store(self) -> Store:
@@ -113,6 +115,7 @@ async def open_x(
         name = await asyncio.to_thread(this_process, chance) if owner is None else owner
         terms = tenure or Tenure()
         budget = Budget(store, time, limits_of(settings))
+        rules = PostRules(bare_links=settings.bot.links == "allow")
         async with TokenKeeper(
             store,
             vault,
@@ -141,7 +144,9 @@ async def open_x(
             sender = XApi(keeper, limiter=limiter, on_spend=budget.note)
             reader = CachedReader(sender, store, clock=time, entropy=chance, allow=budget.check)
             try:
-                yield X(keeper=keeper, sender=sender, reader=reader, budget=budget)
+                yield X(
+                    keeper=keeper, sender=sender, reader=reader, budget=budget, post_rules=rules
+                )
             finally:
                 await budget.flush()
 

@@ -13,7 +13,7 @@ from botkit.model.users import Account
 from botkit.ports import Clock, Reader
 from botkit.runtime.writes.account_health import AccountHealth
 from botkit.runtime.writes.actions import Services
-from botkit.runtime.writes.guard import Guard
+from botkit.runtime.writes.guard import Guard, Rules
 from botkit.runtime.writes.outbox import Outbox
 from botkit.runtime.writes.reconcile import Reconciler
 
@@ -97,6 +97,7 @@ def handler_parts(
         sender=x.sender,
         clock=x.clock,
         budget=x.budget,
+        rules=Rules(post=x.post_rules),
         health=AccountHealth(x.clock, report=report),
     )
     outbox = Outbox(

@@ -136,6 +136,8 @@ class BotSettings(_Section):
     account: str | None = None
     source: Literal["auto", "stream", "poll"] = "auto"
     """`auto`: activity stream and slow poll if the app has a bearer token, else the poll."""
+    links: Literal["refuse", "allow"] = "refuse"
+    """What becomes of a bare domain in a post, which X makes a link of: it costs 0.200 USD."""
 
 
 class StoreSettings(_Section):

@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 
 from botkit import Actions, Bot, Mention
-from botkit.errors import AlreadyReplied, Forbidden
+from botkit.errors import AlreadyReplied, Forbidden, LinkNotAllowed
 from botkit.filters import contains
 from botkit.model.records import WriteState
 from botkit.sandbox import Sandbox
+from botkit.text import keep_from_linking
 
 CREATE = "POST /2/tweets"
 DUPLICATE = {
@@ -60,9 +61,9 @@ async def test_a_post_whose_answer_is_lost_is_found_on_the_timeline_and_not_sent
     "text",
     [
         "\u8a73\u3057\u304f\u306f https://example.com\u3092\u3054\u89a7\u304f\u3060\u3055\u3044",
-        "Neues: tagesschau.berlin/a und b.hamburg, 1 < 2 & 3",
-        "http://server.local:8080/x and example.com:80?a=b",
-        "m\u00fcller.de?x https://de.wikipedia.org/wiki/A_(b_(c))",
+        "Neues: https://tagesschau.berlin/a und https://b.hamburg, 1 < 2 & 3",
+        "http://server.local:8080/x and https://example.com:80?a=b",
+        "https://m\u00fcller.de?x https://de.wikipedia.org/wiki/A_(b_(c))",
     ],
 )
 async def test_a_lost_answer_is_found_whatever_links_the_text_has(sandbox, text):
@@ -80,6 +81,22 @@ async def test_a_lost_answer_is_found_whatever_links_the_text_has(sandbox, text)
         (write,) = await process.store.writes.listing()
 
     assert write.state is WriteState.CONFIRMED
+
+
+async def test_a_post_that_x_would_bill_for_a_link_nobody_meant_is_refused(sandbox):
+    bot = Bot("greeter", may={"reply"})
+
+    @bot.on(Mention)
+    async def answer(mention: Mention, act: Actions) -> None:
+        with pytest.raises(LinkNotAllowed, match=r"asyncio\.run"):
+            await act.reply(mention, "Use asyncio.run and see e.g. node.js")
+        await act.reply(mention, keep_from_linking("Use asyncio.run"))
+
+    async with sandbox.running(bot):
+        await sandbox.user("ada").posts("@greeter how?")
+        await sandbox.settle()
+
+    assert sandbox.replies_to(sandbox.user("ada")) == ["Use asyncio.\u200brun"]
 
 
 async def test_a_handler_hears_what_people_wrote_and_not_what_x_escapes(sandbox):

@@ -26,6 +26,7 @@ from botkit.errors import (
 from botkit.protocol.api.json_fields import Fields
 from botkit.protocol.api.json_values import parse_json
 from botkit.protocol.events.post_events import mentions_account
+from botkit.protocol.rules.pricing import LINK_POST_USD
 from botkit.protocol.text.links import links_in
 from botkit.protocol.text.weighted_length import (
     cashtags_in,
@@ -93,11 +94,13 @@ class PostRules(Struct, frozen=True, kw_only=True, gc=False):
     """The rules that depend on the account and its operator.
 
     `limit` is the weighted length that X takes: 280, or more with Premium. `links` allows the bot
-    to send links (each costs). `may_mention` are usernames that agreed to be named.
+    to send links (each costs), `bare_links` those that X makes of a bare domain. `may_mention` are
+    usernames that agreed to be named.
     """
 
     limit: int = 280
     links: bool = True
+    bare_links: bool = True
     may_mention: frozenset[str] = frozenset()
 
 
@@ -121,7 +124,7 @@ def check_post(
         TextTooLong: It weighs more than X takes.
         TooManyCashtags: X takes one.
         UnsolicitedMention: It names a user who did not write to the account first.
-        LinkNotAllowed: It holds a link and the bot does not allow links.
+        LinkNotAllowed: It holds a link of a kind that the bot does not allow.
     """
     if event is not None:
         answers = event.post
@@ -137,11 +140,7 @@ def check_post(
     _check_length(text, answers, event, rules)
     _check_cashtags(text)
     _check_mentions(text, answers, event, rules)
-    if not rules.links and (links := links_in(text)):
-        raise LinkNotAllowed(
-            f"The text holds the link {links[0]}, and links are switched off for this bot.",
-            hint="Take it out (bare domains count too), or allow links: such a post costs more.",
-        )
+    _check_links(text, rules)
     return summons
 
 
@@ -251,6 +250,22 @@ def _check_mentions(
         raise UnsolicitedMention(
             f"The text mentions @{strangers[0]}, who did not write to the account first.",
             hint="Write the name without the @, or list the user as one who agreed to be named.",
+        )
+
+
+def _check_links(text: str, rules: PostRules) -> None:
+    links = links_in(text)
+    if links and not rules.links:
+        raise LinkNotAllowed(
+            f"The text holds the link {links[0]}, and links are switched off for this bot.",
+            hint="Take it out (bare domains count too), or allow links: such a post costs more.",
+        )
+    bare = [link for link in links if "://" not in link]
+    if bare and not rules.bare_links:
+        raise LinkNotAllowed(
+            f"X would make a link of {bare[0]}, and a post with a link costs {LINK_POST_USD} USD.",
+            hint="Keep it from linking with botkit.text.keep_from_linking(text), write https://"
+            ' before it if a link is meant, or set bot.links = "allow".',
         )
 
 

@@ -26,6 +26,7 @@ from botkit.protocol.rules.policy import (
     shows_write,
     summons_of,
 )
+from botkit.text import keep_from_linking
 
 ME = "1111"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -124,6 +125,17 @@ def test_an_author_without_a_name_yet_allows_none() -> None:
 
     with pytest.raises(UnsolicitedMention):
         check_post("hi @ada", account_id=ME, event=nameless)
+
+
+@pytest.mark.parametrize("text", ["Use asyncio.run and see e.g. node.js", "README.md"])
+def test_a_domain_that_x_would_link_is_refused_with_its_price_and_cure(text: str) -> None:
+    rules = PostRules(bare_links=False)
+
+    with pytest.raises(LinkNotAllowed, match=r"0\.200 USD") as refused:
+        check_post(text, account_id=ME, rules=rules)
+    assert "keep_from_linking" in (refused.value.hint or "")
+    assert check_post("see https://a.com/node.js", account_id=ME, rules=rules) == ""
+    assert check_post(keep_from_linking(text), account_id=ME, rules=rules) == ""
 
 
 def test_links_can_be_switched_off() -> None:
