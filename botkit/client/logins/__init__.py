@@ -1,1 +1,1 @@
-"""The logins in memory and in the store, of each kind, and their state."""
+"""The logins of each kind, in memory and in the store, and their states."""

@@ -1,7 +1,7 @@
-"""The app's own bearer token: of the settings, given to setup, or fetched with the app's keys.
+"""The app's own bearer token: from the settings, from setup, or fetched with the app's keys.
 
-One in the settings is stronger than one that a person gave to setup. Fetching one again gives the
-same one and harms nobody, so that no intent is needed.
+A token in the settings is used rather than one that a person gave to setup. X answers a repeated
+fetch with the same token and ends none, so a fetch needs no intent.
 Source: X API docs, "Application-only"; docs/explanation/requirements.md, C15.
 """
 
@@ -36,12 +36,12 @@ _APART_S = 30.0
 _GAP_S = 60.0
 _TIMEOUT_S = 30.0
 _GIVEN = "given"
-"""Marks a row whose token came from a person, not from the app's key and secret."""
+"""The origin of a row whose token came from a person, not from the app's key and secret."""
 _KIND = CredentialKind.APP_ONLY
 
 
 class _State(Struct, frozen=True, kw_only=True):
-    """How an app's bearer token is. `refused_s` is when X refused it first."""
+    """Hold the state of an app's bearer token; `refused_s` is the time of X's first refusal."""
 
     status: LoginState = LoginState.OK
     reason: str = ""
@@ -49,14 +49,14 @@ class _State(Struct, frozen=True, kw_only=True):
 
 
 class BearerKeeper:
-    """Hands out one bearer token for each app.
+    """Provide one bearer token for each app.
 
-    What was fetched is fetched again when X does not take it any more. One that a person gave
-    is CONFIG after two refusals that are half a minute apart; calls are tried all the same, so
-    that it is OK again as soon as X takes it.
+    A fetched token is fetched again when X no longer accepts it. A token that a person gave
+    becomes CONFIG after two refusals that are half a minute apart. It is still tried on each call,
+    so that it becomes OK again as soon as X accepts it.
 
     Args:
-        on_change: Told of each change of an app's state.
+        on_change: Called with each change of an app's state.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class BearerKeeper:
         self._fine: set[str] = set()
 
     async def read(self) -> None:
-        """Read what the store has; what a setup has put there meanwhile is used from now on."""
+        """Read the tokens from the store; use from now on any that a setup has stored since."""
         rows = await self._rows.listing("")
         for row in (row for row in rows if row.app in self._around.apps):
             is_news = self._gens.get(row.app) != row.gen
@@ -99,14 +99,14 @@ class BearerKeeper:
         return keys is not None and (keys.can_act_as_app or app in self._given)
 
     def is_fine(self, app: str) -> bool:
-        """Return True if X has taken the token and has not refused it since."""
+        """Return True if X has accepted the token and has not refused it since."""
         return app in self._fine
 
     async def bearer(self, app: str) -> Secret:
         """Return the app's bearer token.
 
         Raises:
-            WrongCredential: Nothing is configured to make one of.
+            WrongCredential: The app has neither a token nor the keys to fetch one.
             InvalidClient: X does not accept the app's key and secret.
             XError: X could not be asked.
         """
@@ -143,13 +143,13 @@ class BearerKeeper:
             return fetched
 
     async def works(self, app: str) -> None:
-        """Note that X took the token; tell the state the first time, and after a refusal."""
+        """Record that X accepted the token; report OK the first time and after a refusal."""
         if app not in self._fine:
             self._fine.add(app)
             await self._mark(app, LoginState.OK, "")
 
     async def _doubt(self, app: str, now_s: float) -> None:
-        """A given token was refused; the second time, half a minute later, it is said."""
+        """Record a refusal of a given token; mark it CONFIG if half a minute after the first."""
         self._fine.discard(app)
         state = self._states.setdefault(app, _State(refused_s=now_s))
         if state.refused_s is not None and now_s - state.refused_s >= _APART_S:
@@ -158,7 +158,7 @@ class BearerKeeper:
     async def _mark(
         self, app: str, status: LoginState, reason: str, *, since: datetime | None = None
     ) -> None:
-        """Take over a state, and tell it: who hears of it knows what it heard last."""
+        """Take over a state, store and log it if it changed, and always call `on_change`."""
         before = self._states.get(app, _State())
         if status is LoginState.OK:
             self._states.pop(app, None)
@@ -174,7 +174,7 @@ class BearerKeeper:
             self._on_change(row)
 
     async def _store_state(self, row: CredentialRow) -> None:
-        """Only of the token that is in use: the store may have one of other keys."""
+        """Store the state, unless the stored token is of other keys than the one in use."""
         about = keys_fingerprint(self._around.apps.get(row.app, AppKeys()), _KIND)
         try:
             kept = await self._rows.again(row)
@@ -228,31 +228,34 @@ class BearerKeeper:
             row = await self._rows.add(row, {"bearer_token": token})
             self._gens[app] = row.gen
         except StateError as error:
-            # It can be fetched again: that it is not kept costs one call at the next start.
+            # It can be fetched again: a token that is not stored costs one call at the next start.
             _log.warning("bearer_token.not_stored", app=app, why=str(error))
         return token
 
 
 async def keep_bearer(rows: LoginRows, app: str, token: Secret, *, now: datetime) -> None:
-    """Seal and store a bearer token that a person gave; it replaces what was kept before."""
+    """Seal and store a bearer token that a person gave; replace the one stored before."""
     await rows.add(_draft(app, now, origin=_GIVEN), {"bearer_token": token})
 
 
 async def forget_bearer(rows: LoginRows, app: str) -> None:
-    """Remove it: it turned out not to be this app's."""
+    """Remove the stored bearer token, which turned out not to be this app's."""
     row = await rows.get("", app, _KIND)
     if row is not None:
         await rows.remove(row)
 
 
 async def is_bearer_kept(rows: LoginRows, app: str) -> bool:
-    """Return whether a bearer token that a person gave is kept, and opens."""
+    """Return True if a bearer token that a person gave is stored and can be opened."""
     row = await rows.get("", app, _KIND)
     return row is not None and row.config_fingerprint == _GIVEN and bool(rows.bearer_token(row))
 
 
 def _draft(app: str, now: datetime, *, origin: str = "") -> CredentialRow:
-    """Return an app's row without its token; `origin` tells keys, or a person, that it is of."""
+    """Return an app's row without its token.
+
+    `origin` is the fingerprint of the keys that fetched the token, or `_GIVEN`.
+    """
     return CredentialRow(
         account_id="",
         app=app,

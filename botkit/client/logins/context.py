@@ -1,4 +1,4 @@
-"""The ports, apps and addresses that the keepers of logins and the login attempts work with."""
+"""The ports, apps and addresses that all code for logins and sign-ins shares."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["LoginContext"]
 
 
 class LoginContext(Struct, frozen=True, kw_only=True, dict=True):
-    """The ports, the apps by name, and the addresses of X.
+    """Hold the ports, the keys of each app by name, and the addresses of X.
 
-    `witness` remembers outside the store how far each login is; without one an old store that
-    was put back is not noticed. `renew_key` makes the vault seal with the key that the store has
-    now, which may have been changed while this process runs.
+    `witness` is the rollback guard, which keeps each login's newest generation outside the store;
+    without it, a store that was restored from a backup is not noticed. `renew_key` makes the vault
+    seal with the key that the store uses now: it may be changed while this process runs.
     """
 
     store: Store
@@ -35,7 +35,7 @@ class LoginContext(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def rows(self) -> LoginRows:
-        """The logins of the store: the only way to change one."""
+        """The rows of the store's logins: all changes of a login go through them."""
         return LoginRows(
             self.store,
             self.vault,

@@ -1,6 +1,6 @@
-"""Where X is and which app speaks to it, as plain values that `bot.py` makes from the settings.
+"""The addresses of X and the keys of an app, as plain values that are made from the settings.
 
-Source: X API docs, hosts and endpoints; every address but the consent page derives from `api_url`.
+Every address but the consent page derives from `api_url`. Source: X API docs, hosts and endpoints.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CONSENT_URL = "https://x.com/i/oauth2/authorize"
 
 
 class Endpoints(Struct, frozen=True, kw_only=True):
-    """The addresses of one X. Make it with `Endpoints.at`, which fills in what is not set."""
+    """Hold the addresses of X, or of a simulated X. Make it with `Endpoints.at`."""
 
     api_url: str = API_URL
     consent_url: str = CONSENT_URL
@@ -35,7 +35,7 @@ class Endpoints(Struct, frozen=True, kw_only=True):
     access_token_url: str = API_URL + "/oauth/access_token"
     invalidate_url: str = API_URL + "/1.1/oauth/invalidate_token"
     issuer: str | None = None
-    """What `iss` in a redirect must equal; None for a server that sends none, as X."""
+    """The value that `iss` in a redirect must have; None for a server that sends none, as X."""
 
     @classmethod
     def at(
@@ -53,10 +53,10 @@ class Endpoints(Struct, frozen=True, kw_only=True):
         invalidate_url: str | None = None,
         issuer: str | None = None,
     ) -> Endpoints:
-        """The addresses at `api_url` by X's paths; each one given is taken instead.
+        """Return the addresses under `api_url` by X's paths; a given address replaces its default.
 
-        `consent_url`, `token_url` and `revoke_url` are of OAuth 2.0, those with `app_` of the
-        app's bearer token, the other four of OAuth 1.0a.
+        `consent_url`, `token_url` and `revoke_url` are for OAuth 2.0, those that begin with `app_`
+        for the app's bearer token, and the other four for OAuth 1.0a.
         """
         base = api_url.rstrip("/")
         return cls(
@@ -74,7 +74,7 @@ class Endpoints(Struct, frozen=True, kw_only=True):
         )
 
     def url_of(self, request: Request) -> str:
-        """The absolute address of a call, its query percent-encoded as OAuth 1.0a signs it."""
+        """Return a call's absolute address, the query percent-encoded as OAuth 1.0a signs it."""
         if not request.query:
             return self.api_url + request.path
         query = urlencode(request.query, quote_via=quote, safe="-._~")
@@ -82,10 +82,10 @@ class Endpoints(Struct, frozen=True, kw_only=True):
 
 
 class AppKeys(Struct, frozen=True, kw_only=True):
-    """One app of X's console. What is not set is empty.
+    """Hold the keys of one app of X's console; a key that is not set is empty.
 
-    `client_id` and `client_secret` are for OAuth 2.0, `api_key` and `api_secret` (the consumer
-    pair) for OAuth 1.0a and for fetching the bearer token, which may also be given as it is.
+    `client_id` and `client_secret` are for OAuth 2.0. `api_key` and `api_secret` (the consumer
+    pair) are for OAuth 1.0a, and fetch the bearer token unless `bearer_token` is set.
     """
 
     client_id: str = ""
@@ -96,10 +96,10 @@ class AppKeys(Struct, frozen=True, kw_only=True):
 
     @property
     def can_sign(self) -> bool:
-        """Whether there is the pair that OAuth 1.0a signs with."""
+        """True if the app has the key and secret that OAuth 1.0a signs with."""
         return bool(self.api_key and self.api_secret)
 
     @property
     def can_act_as_app(self) -> bool:
-        """Whether there is a bearer token or the keys to fetch one."""
+        """True if the app has a bearer token or the keys to fetch one."""
         return bool(self.bearer_token) or bool(self.api_key and self.api_secret)

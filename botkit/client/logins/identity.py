@@ -1,4 +1,4 @@
-"""Who a token belongs to: asked after a login and after each refresh.
+"""Ask X which user a token belongs to: after each login and each refresh.
 
 Source: docs/explanation/requirements.md, C8.
 """
@@ -26,7 +26,7 @@ _TIMEOUT_S = 20.0
 
 
 async def who_am_i(around: LoginContext, access_token: Secret) -> User:
-    """Return the user whose OAuth 2.0 access token it is.
+    """Return the user to whom the OAuth 2.0 access token belongs.
 
     Raises:
         XError: X could not be asked, refused the token, or answered without a user.
@@ -39,7 +39,7 @@ async def who_am_i(around: LoginContext, access_token: Secret) -> User:
 async def owner_of_pair(
     around: LoginContext, calls: SignedCalls, pair: TokenPair
 ) -> tuple[User, str]:
-    """Return the user whose OAuth 1.0a token it is, and the access level that the answer shows.
+    """Return the user to whom the OAuth 1.0a token belongs, and the access level X shows for it.
 
     Raises:
         XError: X could not be asked, refused the token, or answered without a user.
@@ -67,10 +67,10 @@ def _read_user(around: LoginContext, answer: HttpResponse) -> tuple[User, str]:
 
 
 async def check_owner(store: Store, user: User, *, wanted: str) -> None:
-    """Return when the login is the wished account's; `wanted` is its id or username, "" for any.
+    """Check that the login's user is the account `wanted`: its id or username, "" for any.
 
     Raises:
-        WrongAccount: It is somebody else's; nothing was stored.
+        WrongAccount: The login is another user's; nothing was stored.
     """
     wish = wanted.removeprefix("@")
     if not wish:

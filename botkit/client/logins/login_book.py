@@ -1,7 +1,7 @@
-"""The logins of the store, opened and in memory, and what is said of them.
+"""The logins of the store, opened and in memory, and the reports of their changes.
 
-A newer generation in the store (setup ran beside us, another process refreshed) replaces the one
-in memory; an older one never does. Source:
+A newer generation in the store (setup ran, or another process refreshed) replaces the one in
+memory; an older one never does. Source:
 docs/explanation/requirements.md, "The refresh of a login", F14 and G5.
 """
 
@@ -35,14 +35,16 @@ _REMOVED = "it was removed here"
 
 
 class LoginBook:
-    """Reads logins once and again when told to; tells `on_change` of each and of each change.
+    """Hold the logins in memory, and read them from the store again when told to.
 
-    The keeper may change their states: an intent that is marked as sent, and whose lock nobody
-    holds, is one whose process has ended.
+    `on_change` is called with each login that is loaded and with each change. A process that
+    leads the refresh may also correct a login's state: if an intent is marked as sent and no
+    process holds the login's lock, then the process that sent the token has ended.
 
     Attributes:
+        grants: The OAuth 2.0 logins, by account id.
         pairs: The OAuth 1.0a tokens.
-        version: Grows whenever what anybody holds may have changed.
+        version: A number that grows whenever any account's logins may have changed.
     """
 
     def __init__(
@@ -71,7 +73,7 @@ class LoginBook:
         self._left: set[str] = set()
 
     async def load(self, account_id: str) -> None:
-        """Read one account's logins, unless they are here."""
+        """Read one account's logins from the store, unless they are loaded."""
         if account_id not in self._apps:
             rows = await self._rows.listing(account_id)
             account = await self._around.store.accounts.get(account_id)
@@ -81,7 +83,7 @@ class LoginBook:
                 await self._take_all(rows)
 
     async def load_all(self) -> None:
-        """Read everything again."""
+        """Read all accounts and logins from the store again."""
         accounts = await self._around.store.accounts.listing()
         rows = await self._rows.listing()
         self._apps = {account.id: account.app for account in accounts}
@@ -100,13 +102,13 @@ class LoginBook:
                 self._tell_gone(row)
 
     async def look_again(self, grant: OAuth2Login) -> None:
-        """Another process was refreshing it: has that come to an end?"""
+        """Read a login again that another process was refreshing; take over its new state."""
         row = await self._rows.again(grant.row)
         if row is not None:
             await self._take_grant(row)
 
     async def take_rescued(self, entry: Rescued) -> None:
-        """Go on with a generation that the store could not take yet."""
+        """Use a rescued generation that the store could not save yet."""
         await self.load(entry.row.account_id)
         grant = self.grants.get(entry.row.account_id)
         if grant is not None and entry.row.gen == grant.row.gen + 1:
@@ -114,23 +116,23 @@ class LoginBook:
             self.renew(grant, entry.row, self._rows.access_token(entry.row))
 
     def drop(self, grant: OAuth2Login) -> None:
-        """The login is no more."""
+        """Forget a login that was removed from the store, and report that."""
         grant.is_gone = True
         self.grants.pop(grant.row.account_id, None)
         self._tell_gone(grant.row)
 
     def app_of(self, account_id: str) -> str | None:
-        """The app that an account acts through; None for an account that is not known."""
+        """Return the app that an account acts through, None for an unknown account."""
         return self._apps.get(account_id)
 
     def has_left(self, account_id: str) -> bool:
-        """Whether all logins of an account that is still here were removed while this ran."""
+        """Return True if all logins of a known account were removed while this process ran."""
         if account_id not in self._left or account_id not in self._apps:
             return False
         return account_id not in self.grants and self.pairs.get(account_id) is None
 
     def renew(self, grant: OAuth2Login, row: CredentialRow, access: Secret) -> None:
-        """Give out this generation from now on."""
+        """Use this generation and its access token from now on, and report that."""
         before = grant.row
         grant.take(
             row,
@@ -149,20 +151,20 @@ class LoginBook:
         self.announce(grant, before)
 
     def change(self, grant: OAuth2Login, row: CredentialRow) -> None:
-        """Take over another state of the same generation."""
+        """Take over another state of the same generation, and report it."""
         before = grant.row
         grant.keep(row)
         self.announce(grant, before)
 
     def announce(self, grant: OAuth2Login, before: CredentialRow | None) -> None:
-        """One line for each change of state, and the callback."""
+        """Log a change of state, and call `on_change`."""
         self.version += 1
         tell_state(grant.row, before)
         if self._on_change is not None:
             self._on_change(self.status(grant))
 
     def status(self, grant: OAuth2Login) -> LoginStatus:
-        """What the operator sees."""
+        """Return the login's description for the operator."""
         return status_of(
             grant.row, left_s=grant.left_s(self._around.clock), saved=grant.unsaved is None
         )
@@ -174,7 +176,7 @@ class LoginBook:
             self._on_change(status_of(row))
 
     def _tell_gone(self, row: CredentialRow) -> None:
-        """It was removed from the store, by a person."""
+        """Report a login that a person removed from the store."""
         self.version += 1
         self._left.add(row.account_id)
         now = self._around.clock.now()
@@ -183,7 +185,7 @@ class LoginBook:
             self._on_change(status_of(row, is_gone=True))
 
     def _leave_apps(self) -> None:
-        """An account that moved to another app acts by its logins there; those here just rest."""
+        """Drop the logins of accounts that moved to another app: they use that app's logins."""
         for grant in [*self.grants.values()]:
             row = grant.row
             if self._apps.get(row.account_id, row.app) != row.app:
@@ -226,13 +228,13 @@ class LoginBook:
         elif row.gen > grant.row.gen:
             self.renew(grant, row, self._rows.access_token(row))
         elif row.gen == grant.row.gen and grant.flight is None and _differs(row, grant.row):
-            if row.access_until != grant.row.access_until:  # X refuses it to another process
+            if row.access_until != grant.row.access_until:  # X refused the token elsewhere
                 grant.shorten(life_s(row, self._around.clock.now()), self._around.clock)
             self.change(grant, row)
         grant.doubt = doubt
 
     async def _judge(self, row: CredentialRow, *, first: bool) -> CredentialRow | None:
-        """Return the row in its true state if this process leads; None: read it again."""
+        """Return the row, corrected if this process leads; None if it must be read again later."""
         try:
             async with self._role() as is_keeper:
                 return await self._refresher.judge(row, first=first) if is_keeper else row
@@ -249,7 +251,7 @@ def _differs(one: CredentialRow, other: CredentialRow) -> bool:
 def status_of(
     row: CredentialRow, *, left_s: float | None = None, saved: bool = True, is_gone: bool = False
 ) -> LoginStatus:
-    """A row as the operator sees it."""
+    """Return the description of a row for the operator."""
     return LoginStatus(
         account_id=row.account_id,
         username=row.username,

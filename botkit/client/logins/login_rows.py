@@ -1,8 +1,8 @@
 """The one owner of a login's stored row: its seal, its generations and its state.
 
-Every way in, every refresh, check, revocation and transfer changes a login through this class.
-Each change is a compare-and-set on the generation, so that no process overwrites what another one
-has stored meanwhile.
+Every sign-in, refresh, check, revocation and transfer changes a login through `LoginRows`. Each
+change is a compare-and-set on the generation, so that no process overwrites a generation that
+another one has stored in the meantime.
 Source: docs/explanation/requirements.md, "The refresh of a login", F13 and S4.
 """
 
@@ -35,23 +35,26 @@ _RESERVE_BYTES = 2048
 
 
 def fingerprint(secret: Secret) -> str:
-    """Return a short name for a secret, for logs and comparison; it does not give it away."""
+    """Return a short hash of a secret, for logs and comparison; it does not reveal the secret."""
     return hashlib.sha256(secret.reveal().encode()).hexdigest()[:16]
 
 
 def keys_fingerprint(keys: AppKeys, kind: CredentialKind) -> str:
-    """Return which keys of an app a login of this kind hangs on: others clear a CONFIG."""
+    """Return the fingerprint of the app keys that a login of this kind depends on.
+
+    A login that is CONFIG is tried again when this fingerprint changes.
+    """
     if kind is CredentialKind.OAUTH2:
         return fingerprint(Secret(f"{keys.client_id}\0{keys.client_secret.reveal()}"))
     return fingerprint(Secret(f"{keys.api_key}\0{keys.api_secret.reveal()}"))
 
 
 async def same_key() -> None:
-    """Keep the vault key: no other process changes it."""
+    """Do nothing: the `renew_key` of a process whose vault key no other process changes."""
 
 
 class OpenRow:
-    """A row whose tokens are unsealed when they are asked for, and only once."""
+    """Hold a row, and unseal its tokens at most once, when they are first read."""
 
     __slots__ = ("_rows", "_tokens", "row")
 
@@ -62,19 +65,20 @@ class OpenRow:
 
     @property
     def tokens(self) -> dict[str, Secret]:
-        """All that is sealed in the row. Raises as `LoginRows.open`."""
+        """All tokens that are sealed in the row. Raises the same errors as `LoginRows.open`."""
         if self._tokens is None:
             self._tokens = self._rows.open(self.row)
         return self._tokens
 
 
 class LoginRows:
-    """The rows of one store's logins.
+    """Read and change the login rows of one store.
 
     Args:
         apps: The keys of each app, by its name in the settings.
-        witness: Remembers outside the store how far each OAuth 2.0 login is.
-        renew_key: Lets the vault learn the key that the store has now.
+        witness: The rollback guard, which keeps each OAuth 2.0 login's newest generation outside
+            the store; None for none.
+        renew_key: Gives the vault the key that the store uses now.
     """
 
     def __init__(
@@ -97,11 +101,11 @@ class LoginRows:
     # ---- reading --------------------------------------------------------------------------------
 
     async def get(self, account_id: str, app: str, kind: CredentialKind) -> CredentialRow | None:
-        """Return one login, None when there is none."""
+        """Return one login, None if there is none."""
         return await self._store.get(account_id, app, kind)
 
     async def again(self, row: CredentialRow) -> CredentialRow | None:
-        """Return the login as the store has it now, None when it was removed."""
+        """Read the login again from the store and return it, None if it was removed."""
         return await self._store.get(row.account_id, row.app, row.kind)
 
     async def listing(self, account_id: str | None = None) -> list[CredentialRow]:
@@ -109,11 +113,11 @@ class LoginRows:
         return await self._store.listing(account_id)
 
     def open(self, row: CredentialRow) -> dict[str, Secret]:
-        """Return all that is sealed in a row.
+        """Return all tokens that are sealed in a row.
 
         Raises:
-            VaultKeyError: It was sealed with a key that we do not have.
-            Corrupt: It was damaged, or belongs to another row or deployment.
+            VaultKeyError: They were sealed with a key that we do not have.
+            Corrupt: The bytes are damaged, or belong to another row or deployment.
         """
         return self._vault.open(
             row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
@@ -138,10 +142,10 @@ class LoginRows:
     # ---- new logins -----------------------------------------------------------------------------
 
     async def make_ready(self) -> None:
-        """Make sure that a new login can be stored, before X ends the one before it.
+        """Check that a new login can be stored, before X grants it and so ends the old one.
 
         Raises:
-            StateError: The store cannot take it now, or there is no key for it.
+            StateError: The store cannot save it now, or there is no key to seal it with.
         """
         await self._renew_key()
         await self._store.make_room()
@@ -153,13 +157,13 @@ class LoginRows:
         *,
         keep: Callable[[CredentialRow], Awaitable[CredentialRow]] | None = None,
     ) -> CredentialRow:
-        """Seal the tokens as the next generation of the draft's login, and store it.
+        """Seal the tokens as the next generation of the draft's login, store it and return it.
 
-        `keep` stores the sealed row, with what belongs to it; `put` by default.
+        `keep` stores the sealed row and all that has to be stored with it; `put` by default.
 
         Raises:
-            Conflict: Another process stored a generation, or changed the key, meanwhile.
-            StateError: It could not be stored.
+            Conflict: Another process stored a generation or changed the key in the meantime.
+            StateError: The login could not be stored.
         """
         await self._renew_key()
         known = await self.again(draft)
@@ -176,7 +180,10 @@ class LoginRows:
         account: Account | None = None,
         events: Sequence[NewEvent] = (),
     ) -> CredentialRow:
-        """Store a sealed row with its account and events, all or nothing. Raises as `add`."""
+        """Store a sealed row with its account and events, all or nothing; return the row.
+
+        Raises the same errors as `add`.
+        """
         return await self._store.replace(row, account=account, events=events)
 
     def sealed(self, row: CredentialRow, tokens: Mapping[str, Secret]) -> CredentialRow:
@@ -192,13 +199,14 @@ class LoginRows:
         """Record that the refresh token is about to be spent, with room for its successor.
 
         Raises:
-            StateError: It could not be recorded, or another refresh began: nothing may be sent.
+            StateError: The intent could not be recorded, or another refresh began: nothing may
+                be sent.
         """
         room = len(row.sealed) + _RESERVE_BYTES
         await self._store.intend(row, intent, reserve_bytes=room, fence=fence)
 
     async def mark_sent(self, row: CredentialRow, intent: Intent, fence: Fence | None) -> None:
-        """Record that the bytes leave now. Raises as `intend`."""
+        """Record that the token's bytes leave now. Raises the same errors as `intend`."""
         await self._store.mark_sent(row, intent.id, fence=fence)
 
     async def clear_intent(self, row: CredentialRow, intent: Intent) -> None:
@@ -206,22 +214,23 @@ class LoginRows:
         try:
             await self._store.clear_intent(row, intent.id)
         except StateError as error:
-            # The next intent replaces it. If the process ends first, UNCERTAIN is the safe guess.
+            # The next intent replaces this one. If the process ends first, the login is UNCERTAIN,
+            # which is safe.
             _log.warning("refresh_intent.not_cleared", account=row.account_id, why=str(error))
 
     async def store_result(
         self, row: CredentialRow, intent_id: str, *, fence: Fence | None = None
     ) -> bool:
-        """Store the next generation and end the intent; return whether the fence still held.
+        """Store the next generation and end the intent; return True if the fence still held.
 
         Raises:
-            Conflict: The store has another generation than the one before.
-            StateError: It could not be stored.
+            Conflict: The store does not have the generation that precedes `row`.
+            StateError: The generation could not be stored.
         """
         return await self._store.store_result(row, intent_id, fence=fence)
 
     async def expire(self, row: CredentialRow) -> None:
-        """Let the process that refreshes know that X refuses this access token."""
+        """Mark an access token that X refuses as expired, so that the refresh leader renews it."""
         await self._store.expire(row, now=self._clock.now())
 
     # ---- the state ------------------------------------------------------------------------------
@@ -229,10 +238,10 @@ class LoginRows:
     async def set_state(
         self, row: CredentialRow, status: LoginState, reason: str, *, fence: Fence | None = None
     ) -> CredentialRow:
-        """Store a state of this generation and return the row in it.
+        """Store a new state of this generation; return the row in that state.
 
         Raises:
-            StateError: It could not be stored.
+            StateError: The state could not be stored.
         """
         changed = self._in_state(row, status, reason)
         await self._store.set_status(
@@ -248,9 +257,10 @@ class LoginRows:
     async def mark(
         self, row: CredentialRow, status: LoginState, reason: str, *, fence: Fence | None = None
     ) -> CredentialRow:
-        """Record a state; when the store cannot, memory knows it, and it is found again later.
+        """Return the row in a new state, stored if the store can be used; log if it cannot.
 
-        Under an old `fence` the store keeps the new holder's word.
+        A state that is not stored is in memory only; a later refresh or check finds it again. If
+        the `fence` is old, the store keeps the state that the new holder of the lease stored.
         """
         if (row.status, row.reason) == (status, reason):
             return row
@@ -267,14 +277,14 @@ class LoginRows:
         await self._store.note_level(row, level)
 
     def has_other_keys(self, row: CredentialRow) -> bool:
-        """Return whether the app has other keys now than those that a CONFIG is about."""
+        """Return True if the app's keys have changed since the row became CONFIG."""
         keys = self._apps.get(row.app)
         return keys is not None and keys_fingerprint(keys, row.kind) != row.config_fingerprint
 
     def _in_state(self, row: CredentialRow, status: LoginState, reason: str) -> CredentialRow:
         keys = self._apps.get(row.app)
         if row.kind is CredentialKind.APP_ONLY:
-            about = row.config_fingerprint  # says where the token came from
+            about = row.config_fingerprint  # here it says where the token came from
         elif status is LoginState.CONFIG and keys is not None:
             about = keys_fingerprint(keys, row.kind)
         else:
@@ -287,9 +297,9 @@ class LoginRows:
     # ---- the guard against an old store ---------------------------------------------------------
 
     async def note(self, row: CredentialRow, tokens: Mapping[str, Secret] | None = None) -> None:
-        """Note outside the store how far the login is; a failure costs a warning, not the login.
+        """Tell the rollback guard the login's newest generation; log a warning if that fails.
 
-        Without `tokens` the row is opened.
+        Without `tokens`, open the row to read them.
         """
         if self._witness is None:
             return
@@ -302,13 +312,16 @@ class LoginRows:
             )
 
     async def is_news(self, row: CredentialRow) -> bool:
-        """Return whether the guard knows another generation of a live login, or none."""
+        """Return True if a login is not DEAD and the guard does not know this generation."""
         if self._witness is None or row.status is LoginState.DEAD:
             return False
         return await self._witness.recall(row) != seen_of(row, self.open(row))
 
     async def why_old(self, opened: OpenRow) -> str:
-        """Return why the row is of an old store; "" when it is not, and the guard is healed."""
+        """Return why the row is of an old store, "" if it is not.
+
+        If the guard itself is behind the store, tell it this generation.
+        """
         row = opened.row
         if self._witness is None or row.status is LoginState.DEAD:
             return ""
@@ -324,17 +337,17 @@ class LoginRows:
     # ---- the end, and another key ---------------------------------------------------------------
 
     async def remove(self, row: CredentialRow) -> None:
-        """Delete the login here; X is not asked."""
+        """Delete the login from the store and the rollback guard, without a call to X."""
         await self._store.remove(row.account_id, row.app, row.kind)
         if self._witness is not None and row.kind is CredentialKind.OAUTH2:
             await self._witness.forget(row)
 
     def is_sealed_with_newest_key(self, row: CredentialRow) -> bool:
-        """Return whether the row needs no other seal."""
+        """Return True if the row is sealed with the vault's newest key."""
         return self._vault.is_current(row.sealed)
 
     async def reseal(self, row: CredentialRow) -> bool:
-        """Seal the same tokens with the newest key; False when there is no need any more."""
+        """Seal the row's tokens with the newest key; return False if that is not needed."""
         found = await self.again(row)
         if found is None or self.is_sealed_with_newest_key(found):
             return False

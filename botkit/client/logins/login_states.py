@@ -1,4 +1,4 @@
-"""What is said of a login's state: one line for each change, and the exact next step."""
+"""The words for a login's state: one log line for each change, and the exact next step."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LEVELS = {LoginState.OK: logging.INFO, LoginState.UNCERTAIN: logging.WARNING}
 
 
 def setup_command(row: CredentialRow) -> str:
-    """The command that makes this login anew."""
+    """Return the command that authorizes this login again."""
     app = "" if row.app == "default" else f" --app {row.app}"
     if row.kind is CredentialKind.APP_ONLY:
         return f"botkit setup --app-only{app}"
@@ -36,7 +36,7 @@ def setup_command(row: CredentialRow) -> str:
 
 
 def next_step(row: CredentialRow) -> str:
-    """What a person has to do about the state, "" for nothing."""
+    """Return what a person has to do about the login's state, "" for nothing."""
     match row.status:
         case LoginState.OK:
             return ""
@@ -51,7 +51,7 @@ def next_step(row: CredentialRow) -> str:
 
 
 def tell_state(row: CredentialRow, before: CredentialRow | None) -> None:
-    """One line for a change of state; none for a login that is loaded and fine."""
+    """Log one line if the state changed; log none for a login that is first loaded and OK."""
     if before is not None and (before.status, before.reason) == (row.status, row.reason):
         return
     if before is None and row.status is LoginState.OK:

@@ -1,7 +1,7 @@
-"""When an account's OAuth 1.0a token goes on in place of its dead OAuth 2.0 login.
+"""The fallback: an account's OAuth 1.0a token stands in for its dead OAuth 2.0 login.
 
-The operator decides by `[run] fallback`. A login that was handed over lives on elsewhere, and
-there another process acts for the account: nothing stands in for it here.
+The operator allows it by `[run] fallback`. Nothing stands in for a login that was handed over: it
+lives on another machine, where another process acts for the account.
 Source: docs/explanation/requirements.md, "The refresh of a login", Fallback.
 """
 
@@ -33,7 +33,7 @@ _NONE: frozenset[CredentialKind] = frozenset()
 
 
 class StandIn(Struct, frozen=True, kw_only=True):
-    """Whether the OAuth 1.0a token stands in for the OAuth 2.0 login of an account, and why."""
+    """Say whether an account's OAuth 1.0a token stands in for its OAuth 2.0 login, and why."""
 
     account_id: str
     username: str
@@ -42,9 +42,9 @@ class StandIn(Struct, frozen=True, kw_only=True):
 
 
 class Fallback:
-    """Knows which kinds rest, and says once when the other one begins and when it ends.
+    """Decide which credential kinds are not used now, and report when a fallback begins or ends.
 
-    `on_change` is told of both.
+    `on_change` is called once at the beginning of each fallback, and once at its end.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Fallback:
         self._on: dict[str, StandIn] = {}
 
     def resting(self, account_id: str) -> frozenset[CredentialKind]:
-        """The kinds of credentials that the account holds and that cannot act now."""
+        """Return the credential kinds that the account has, but that cannot act for it now."""
         pair = self._book.pairs.get(account_id)
         if pair is None:
             return _NONE
@@ -75,7 +75,7 @@ class Fallback:
         return frozenset(kinds)
 
     def look(self, account_id: str) -> bool:
-        """Say it when it has begun or ended; gives whether the OAuth 1.0a token stands in."""
+        """Return True if the OAuth 1.0a token stands in now; report a beginning or an end."""
         resting = self.resting(account_id)
         is_on = CredentialKind.OAUTH2 in resting and CredentialKind.OAUTH1 not in resting
         was = self._on.get(account_id)
@@ -109,7 +109,7 @@ class Fallback:
 
 
 def stand_in_of(rows: Sequence[CredentialRow], *, allowed: bool, now: datetime) -> str:
-    """What is to be said of an account's logins beside a running bot: "" when nothing is."""
+    """Return a note on the fallback for a command that shows an account's logins, "" for none."""
     by_kind = {row.kind: row for row in rows}
     grant, pair = by_kind.get(CredentialKind.OAUTH2), by_kind.get(CredentialKind.OAUTH1)
     if grant is None or pair is None or grant.reason.startswith(HANDED_OVER):

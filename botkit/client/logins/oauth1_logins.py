@@ -1,9 +1,10 @@
-"""The OAuth 1.0a tokens of all accounts in memory, and how each is.
+"""The OAuth 1.0a tokens of all accounts in memory, and the state of each.
 
-They do not expire, so X's refusal is all there is to go by, and one refusal proves nothing: X has
-refused good tokens for hours. What was refused once is UNCERTAIN and is looked at again half a
-minute later. Then X's own word counts (code 89: the token; 32, 99, 215: the app's keys); where it
-says nothing, as its newer routes do, a call that the keys alone sign tells which of them it is.
+These tokens do not expire, so only X's refusals tell that one has ended, and one refusal proves
+nothing: X has refused good tokens for hours. A token that was refused once is UNCERTAIN and is
+checked again half a minute later. A second refusal counts. Its error code says what is wrong (89:
+the token; 32, 99, 215: the app's keys). X's newer routes send no code; then a call that is signed
+by the app's keys alone shows whether the keys or the token are wrong.
 Source: X API docs, "Authentication" (API reference); docs/explanation/x-facts.md, 2.14 and 10.5.
 """
 
@@ -43,11 +44,11 @@ _log = structlog.get_logger(__name__)
 
 _TIMEOUT_S = 20.0
 _APART_S = 30.0
-"""How long after a refusal a second one counts."""
+"""The least seconds between a first refusal and a second one that counts."""
 _LONGEST_GAP_S = 900.0
 _CALM_S = 3600.0
 _DEAD_GAP_S = 3600.0
-"""How often a dead token is tried all the same: X's fault may have been all that was wrong."""
+"""The seconds between two tries of a dead token: the refusals may have been X's fault."""
 _LOOK_S = 60.0
 
 _FIRST = {
@@ -64,7 +65,7 @@ _NO_KEYS = "the app has no api_key and api_secret"
 
 
 async def blame_for(around: LoginContext, app: str, error: Unauthorized) -> Blame:
-    """What X's refusal is about; where X does not say, the app's keys are tried alone.
+    """Return what X's refusal is about; if X does not say, try a call with the app's keys alone.
 
     Raises:
         ConfigError: The app has no key and secret.
@@ -84,7 +85,7 @@ async def blame_for(around: LoginContext, app: str, error: Unauthorized) -> Blam
 
 
 def verdict_of(blame: Blame, error: Unauthorized) -> tuple[LoginState, str]:
-    """The state and the reason that a second refusal leads to."""
+    """Return the state and the reason that follow from a second refusal."""
     if blame is Blame.KEYS:
         return LoginState.CONFIG, _CONFIG
     if blame is Blame.TOKEN:
@@ -94,7 +95,7 @@ def verdict_of(blame: Blame, error: Unauthorized) -> tuple[LoginState, str]:
 
 
 class OAuth1Login:
-    """One account's token. `row` is without the sealed bytes."""
+    """Hold one account's token in memory; `row` is without the sealed bytes."""
 
     __slots__ = ("asked", "calm_s", "gap_s", "next_look_s", "row", "suspicion", "tokens")
 
@@ -109,10 +110,10 @@ class OAuth1Login:
 
 
 class OAuth1Logins:
-    """Reads them from rows, hears of refusals, and tells `on_change` of each change.
+    """Hold the OAuth 1.0a tokens, and judge from X's answers what state each is in.
 
-    `judges` says that this process may change their states. `on_asked` is told of each account
-    that X was asked about.
+    `on_change` is called with each change. With `judges` False this process does not change their
+    states. `on_asked` is called with the id of each account that X was asked about.
     """
 
     def __init__(
@@ -134,21 +135,21 @@ class OAuth1Logins:
         self._wake = asyncio.Event()
 
     def get(self, account_id: str) -> OAuth1Login | None:
-        """The account's token, None when it has none."""
+        """Return the account's token, None if it has none."""
         return self._held.get(account_id)
 
     @property
     def accounts(self) -> Iterable[str]:
-        """Who holds one."""
+        """The ids of the accounts that have a token."""
         return self._held.keys()
 
     @property
     def any_doubt(self) -> bool:
-        """Whether one of them is to be looked at again."""
+        """True if any token is to be checked again."""
         return bool(self._due)
 
     async def take(self, row: CredentialRow) -> None:
-        """Take over what the store has: a newer token, or another state of this one."""
+        """Take over a row from the store: a newer token, or another state of the known one."""
         known = self._held.get(row.account_id)
         if known is not None and (known.row.gen > row.gen or _same(known.row, row)):
             return
@@ -158,7 +159,7 @@ class OAuth1Logins:
             before = known.row
             pair.calm_s, pair.gap_s, pair.asked = known.calm_s, known.gap_s, known.asked
             if known.row.gen == row.gen:
-                pair.tokens = known.tokens  # the same object: what is signed with it stays known
+                pair.tokens = known.tokens  # `refused` compares tokens by identity
         self._held[row.account_id] = pair
         self._plan(pair)
         self._on_change(pair.row, before)
@@ -166,16 +167,17 @@ class OAuth1Logins:
             await self._look_at_keys(pair)
 
     def drop(self, account_id: str) -> CredentialRow | None:
-        """It is no more."""
+        """Forget the account's token; return its row, None if there was none."""
         pair = self._held.pop(account_id, None)
         self._due.pop(account_id, None)
         return None if pair is None else pair.row
 
     def check_usable(self, account_id: str) -> OAuth1Login:
-        """The token, when it may be tried now.
+        """Return the account's token if it may be used now.
 
         Raises:
-            Parked: `login`: there is none, a person must act, or it is looked at again first.
+            Parked: `login`: there is no token, a person must act, or the token is to be checked
+                again first.
         """
         pair = self._held.get(account_id)
         if pair is None or pair.row.status in {LoginState.DEAD, LoginState.CONFIG}:
@@ -186,7 +188,7 @@ class OAuth1Logins:
         return pair
 
     async def note_level(self, account_id: str, level: str) -> None:
-        """Keep the access level that an answer showed, when it is a new one."""
+        """Store the access level that an answer showed, if it has changed."""
         pair = self._held.get(account_id)
         if pair is None or not level or pair.row.level == level:
             return
@@ -196,7 +198,7 @@ class OAuth1Logins:
         await self._rows.note_level(pair.row, level)
 
     async def learn_level(self, account_id: str) -> None:
-        """Ask X once for an access level that nobody knows. What X does not say stays unknown."""
+        """Ask X, once, for an access level that is not known; it stays unknown if X shows none."""
         pair = self._held.get(account_id)
         if pair is None or pair.row.level or pair.asked or pair.row.status is not LoginState.OK:
             return
@@ -210,13 +212,13 @@ class OAuth1Logins:
             )
 
     async def refused(self, account_id: str, used: TokenPair, error: Unauthorized) -> None:
-        """X said 401 to a call that this token signed."""
+        """Handle X's 401 to a call that this token signed."""
         pair = self._held.get(account_id)
         if pair is not None and pair.tokens is used and self._judges:
             await self._judge(pair, error)
 
     async def suspect(self, account_id: str, reason: str) -> None:
-        """X says that the token may have ended: look now, and count what is seen."""
+        """Check a token now that X says may have ended; a refusal counts as a second one."""
         pair = self._held.get(account_id)
         if pair is None or pair.row.status is not LoginState.OK:
             return
@@ -226,27 +228,27 @@ class OAuth1Logins:
         self._plan_at(pair, pair.next_look_s)
 
     async def works(self, account_id: str) -> None:
-        """X took a call that it signed."""
+        """Handle X's acceptance of a call that the account's token signed: the token is OK."""
         pair = self._held.get(account_id)
         if pair is not None and pair.row.status is not LoginState.OK:
             await self._calm(pair)
 
     async def run(self) -> None:
-        """Look again at what was refused, until cancelled."""
+        """Check refused tokens again when they are due, until cancelled."""
         while True:
             self._wake.clear()
             now_s = self._clock.monotonic()
             for pair in [pair for pair in self._due.values() if pair.next_look_s <= now_s]:
                 await self._look(pair)
             next_s = min((pair.next_look_s for pair in self._due.values()), default=None)
-            # Short looks: the machine may sleep, and the loop's clock stands still meanwhile.
+            # Wait a minute at most: the loop's clock stands still while the machine sleeps.
             wait_s = None
             if next_s is not None:
                 wait_s = min(max(next_s - self._clock.monotonic(), 0.0), _LOOK_S)
             await event_or_timeout(self._wake, wait_s, clock=self._clock)
 
     async def _look(self, pair: OAuth1Login) -> None:
-        """Ask X whose it is; what comes of it is the state."""
+        """Ask X to whom the token belongs, and set the state by the answer."""
         account_id = pair.row.account_id
         try:
             calls = SignedCalls(self._around, pair.row.app)
@@ -279,7 +281,7 @@ class OAuth1Logins:
     async def _judge(
         self, pair: OAuth1Login, error: Unauthorized, *, looked: bool = False
     ) -> None:
-        """One more refusal: the first, one that comes too soon, or the one that tells."""
+        """Handle a refusal: a first one, one that comes too soon to count, or a second one."""
         now_s = self._clock.monotonic()
         if pair.row.status in {LoginState.DEAD, LoginState.CONFIG}:
             return
@@ -312,7 +314,7 @@ class OAuth1Logins:
         await self._mark(pair, LoginState.OK, "")
 
     async def _look_at_keys(self, pair: OAuth1Login) -> None:
-        """CONFIG under other keys than those of now is over; without keys it begins."""
+        """Mark the login CONFIG if its app has no keys; end CONFIG if the keys have changed."""
         keys = self._around.apps.get(pair.row.app)
         if keys is None or not keys.can_sign:
             if pair.row.status is not LoginState.DEAD:
@@ -322,7 +324,7 @@ class OAuth1Logins:
         self._plan(pair)
 
     async def _mark(self, pair: OAuth1Login, status: LoginState, reason: str) -> None:
-        """Record a state; when the store cannot, memory knows it, and X says it again."""
+        """Record a state; if the store fails, keep it in memory only: X will show it again."""
         before = pair.row
         if (before.status, before.reason) == (status, reason):
             return
@@ -330,7 +332,7 @@ class OAuth1Logins:
         self._on_change(pair.row, before)
 
     def _plan(self, pair: OAuth1Login) -> None:
-        """When to look at it next, by its state."""
+        """Set the time of the next check by the login's state."""
         now_s = self._clock.monotonic()
         match pair.row.status:
             case LoginState.UNCERTAIN:

@@ -1,6 +1,6 @@
-"""One OAuth 2.0 login in memory: its access token, how long it lives, when to do what.
+"""One OAuth 2.0 login in memory: its access token, the token's life, and when to refresh it.
 
-Spans are on the clock that never goes back; the wall clock counts only across restarts.
+Times in memory are on the clock that never goes back; the wall clock counts only across restarts.
 Source: docs/explanation/requirements.md, "The refresh of a login" and F17.
 """
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["HANDED_OVER", "LoginStatus", "OAuth2Login", "Outcome", "life_s"]
 
 HANDED_OVER = "handed over"
-"""How the reason of a login begins that lives on another machine now."""
+"""The first words of the `reason` of a login that was moved to another machine."""
 _FULL_LIFE_S = 7200.0
 _MARGIN = (1 / 6, 1 / 3)
-"""30 minutes +- 10 of X's two hours; the same share of a shorter life."""
+"""The share of a token's life left when its refresh is due: 20 to 40 minutes of two hours."""
 _URGENT_S = 60.0
 _LATE_S = 120.0
 _GAP_S = 60.0
@@ -34,9 +34,9 @@ _LONGEST_GAP_S = 900.0
 
 
 def life_s(row: CredentialRow, now: datetime) -> float:
-    """How long the row's access token lives from now, by the wall clock.
+    """Return the seconds that the row's access token still lives, by the wall clock.
 
-    Never longer than it was granted for, so that a clock that is behind does not stretch it.
+    Return at most the life that X granted, so that a clock that is slow does not extend it.
     """
     if row.access_until is None:
         return 0.0
@@ -46,12 +46,13 @@ def life_s(row: CredentialRow, now: datetime) -> float:
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """How one attempt to refresh ended.
+    """Hold how one attempt to refresh ended.
 
-    `kind` is `renewed`, `adopted` (somebody else had), `kept` (not touched), `uncertain`, `dead`,
-    `config`, `later` (surely not carried out), `blocked` (the store, nothing was sent), `unsaved`
-    (renewed, but the store could not take it) or `gone`. `row` is the login after it. With
-    `wait_s` there is no sense in another attempt before.
+    `kind` is `renewed`, `adopted` (another process had refreshed), `kept` (nothing was changed),
+    `uncertain`, `dead`, `config`, `later` (X surely did not carry it out), `blocked` (the store
+    failed and nothing was sent), `unsaved` (renewed, but the store could not save it) or `gone`
+    (removed from the store). `row` is the login after the attempt. `wait_s`, if it is set, is how
+    long to wait before the next attempt.
     """
 
     kind: str
@@ -64,12 +65,12 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class LoginStatus(Struct, frozen=True, kw_only=True):
-    """What the operator sees of one login.
+    """Describe one login for the operator.
 
-    `left_s` is the life of the access token in hand, 0 when it is over, None for what has no end.
+    `left_s` is the rest of the access token's life, 0 if it has expired, None if it never does.
     `saved` is False while the newest token is only in memory and in the rescue file. `next_step`
-    is the exact command, "" when there is nothing to do. An app's own bearer token has no
-    account: `account_id` is "".
+    is the exact command to run, "" if there is nothing to do. `account_id` is "" for an app's own
+    bearer token, which belongs to no account.
     """
 
     account_id: str
@@ -85,11 +86,11 @@ class LoginStatus(Struct, frozen=True, kw_only=True):
     next_step: str = ""
     kind: CredentialKind = CredentialKind.OAUTH2
     is_gone: bool = False
-    """Whether it was removed from the store: `status` is DEAD then."""
+    """True if the login was removed from the store: `status` is DEAD then."""
 
 
 class OAuth2Login:
-    """The record of one login; ten thousand of them fit into one small process."""
+    """Hold one login in memory, small enough that ten thousand fit into one process."""
 
     __slots__ = (
         "access",
@@ -129,12 +130,12 @@ class OAuth2Login:
         self.unsaved: Rescued | None = None
         self.is_gone: bool = False
         self.doubt: bool = False
-        """Whether another process was refreshing it when it was read last."""
+        """True if another process was refreshing the login when it was last read."""
 
     def take(
         self, row: CredentialRow, access: Secret, *, left_s: float, clock: Clock, entropy: Entropy
     ) -> None:
-        """Go on with this generation; its margin is drawn here, once."""
+        """Switch to this generation and its access token, and draw its refresh margin once."""
         whole_s = _FULL_LIFE_S
         if row.access_until is not None:
             span = row.access_until - (row.last_success or row.granted_at)
@@ -152,26 +153,26 @@ class OAuth2Login:
         self.error = None
 
     def keep(self, row: CredentialRow) -> None:
-        """Another state of the login; the sealed tokens stay in the store."""
+        """Take over another state of the login, without its sealed tokens."""
         self.row = _without_secrets(row)
         self.fresh_until_s = self._fresh_until_s()
 
     def shorten(self, left_s: float, clock: Clock) -> None:
-        """The access token is over before its time."""
+        """End the access token in at most `left_s` seconds: X refuses it before its time."""
         self.until_s = min(self.until_s, clock.monotonic() + left_s)
         self.fresh_until_s = self._fresh_until_s()
 
     def _fresh_until_s(self) -> float:
-        """Until when the access token is given out without any further thought."""
+        """Return the time until which the access token is returned without any further check."""
         is_ok = self.row.status is LoginState.OK
         return self.until_s - max(self.margin_s, self.urgent_s) if is_ok else 0.0
 
     def left_s(self, clock: Clock) -> float:
-        """How long the access token in hand still lives."""
+        """Return the seconds that the access token in memory still lives."""
         return max(self.until_s - clock.monotonic(), 0.0)
 
     def due_s(self) -> float | None:
-        """When to try next, on the steady clock; None when only a person can help."""
+        """Return the time of the next try, on the steady clock; None if only a person can help."""
         if self.unsaved is not None:
             return self.next_try_s
         status = self.row.status
@@ -185,7 +186,7 @@ class OAuth2Login:
         return due_s if due_s > next_s else next_s  # noqa: FURB136 - max() takes twice as long
 
     def can_act(self, clock: Clock) -> bool:
-        """Whether calls can be made by it: its access token lives, or may be renewed now."""
+        """Return True if calls can use the login: its access token lives or may be renewed now."""
         if self.row.status is LoginState.DEAD or self.is_gone:
             return False
         if self.left_s(clock) > 0 or self.flight is not None:
@@ -193,7 +194,10 @@ class OAuth2Login:
         return self.row.status is not LoginState.CONFIG and self.next_try_s <= clock.monotonic()
 
     def may_follow_401(self, now_s: float) -> bool:
-        """Whether a 401 may start a refresh now: 60 s apart, doubling while they go on."""
+        """Return True if a 401 may start a refresh now.
+
+        Such refreshes are at least 60 s apart; the gap doubles, up to 15 min, while they go on.
+        """
         since_s = now_s - self.last_flight_s
         if since_s < self.gap_s:
             return False

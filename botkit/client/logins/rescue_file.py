@@ -1,7 +1,7 @@
-"""Tokens that the store could not take after X had answered, and the reserved file for them.
+"""Tokens that the store could not save after X had answered, and the reserved file for them.
 
-The file's room is taken at the start, so that a full disk cannot refuse it. It holds only what
-the vault has sealed. Source: docs/explanation/requirements.md, F7.
+The file reserves its disk space at the start, so that a full disk cannot prevent its use. It holds
+only data that the vault has sealed. Source: docs/explanation/requirements.md, F7.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _MOST_SALVAGES = 16
 
 
 class Rescued(Struct, frozen=True, kw_only=True):
-    """A new generation that the store must still take, or an answer that could not be read.
+    """Hold a new generation that is not in the store yet, or an answer that could not be read.
 
-    `intent_id` is the intent that it ends. A `salvage` row is not a login: it holds, sealed, the
-    raw bytes of a success that was none.
+    `intent_id` is the intent that the generation ends. With `salvage` the row is not a login: it
+    holds, sealed, the raw bytes of a successful answer that could not be read.
     """
 
     row: CredentialRow
@@ -49,29 +49,29 @@ class Rescued(Struct, frozen=True, kw_only=True):
 
 
 class RescuePlace(Protocol):
-    """Where such rows are kept until the store has them."""
+    """Keep rescued rows until the store has them."""
 
     async def keep(self, entries: Sequence[Rescued]) -> None:
-        """Keep exactly these, synced. Raises `OSError` when even that fails."""
+        """Replace the kept rows by these and sync. Raise `OSError` if that fails."""
         ...
 
     async def load(self) -> list[Rescued]:
-        """What is kept; none when nothing is, or when it cannot be read."""
+        """Return the kept rows; an empty list if there are none or they cannot be read."""
         ...
 
 
 class RescueFile:
-    """A file beside the store, readable by its owner only, never shrunk."""
+    """Keep rescued rows in a file beside the store, readable by its owner only, never shrunk."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     async def keep(self, entries: Sequence[Rescued]) -> None:
-        """Write over what is there, in place, and sync."""
+        """Overwrite the file's content in place, and sync."""
         await asyncio.to_thread(self._write, msgspec.json.encode(list(entries)))
 
     async def load(self) -> list[Rescued]:
-        """Make the file if it is not there, with its room; give what it holds."""
+        """Return the rows in the file; create it and reserve its space if it does not exist."""
         body = await asyncio.to_thread(self._read)
         return msgspec.json.decode(body, type=list[Rescued]) if body else []
 
@@ -111,7 +111,10 @@ class RescueFile:
 
 
 class Salvager:
-    """Writes the rescue file anew at each change; without one, memory is all there is."""
+    """Hold the rescued rows, and rewrite the rescue file at each change.
+
+    Without a rescue file the rows are in memory only.
+    """
 
     def __init__(self, rescue: RescuePlace | None, rows: LoginRows) -> None:
         self._rescue = rescue
@@ -119,7 +122,7 @@ class Salvager:
         self._entries: list[Rescued] = []
 
     async def restore(self) -> list[Rescued]:
-        """Store at the start what the store could not take; return the entries it still cannot."""
+        """Store the rescued logins at the start; return those that the store still cannot save."""
         if self._rescue is None:
             return []
         try:
@@ -132,19 +135,18 @@ class Salvager:
         return [entry for entry in self._entries if not entry.salvage]
 
     async def keep(self, entry: Rescued) -> bool:
-        """Keep one more; False when there is no file that could be written."""
+        """Keep one more entry; return False if it could not be written to a file."""
         salvages = [old for old in self._entries if old.salvage][-_MOST_SALVAGES:]
         others = [old for old in self._entries if not old.salvage and not _same(old, entry)]
         self._entries = [*others, *salvages, entry]
         return await self._write()
 
     async def store(self, entry: Rescued) -> CredentialRow | None:
-        """Try to store an entry; return the login that the store then has, None if none.
+        """Try to store an entry; return the store's row of that login afterwards.
 
-        What the store has taken, or has something newer for, leaves the file.
-
-        Raises:
-            Nothing: `entry` is still among those to be kept when the store cannot be used.
+        Remove the entry from the file if the store has saved it or has a newer generation. Return
+        None, and raise nothing, if the store cannot be used: the entry is then kept. Return None
+        too if the store does not have that login any more.
         """
         row: CredentialRow | None = None
         try:

@@ -1,8 +1,8 @@
-"""Remembers outside the store how far each login has come.
+"""The rollback guard: keeps each login's newest generation outside the store.
 
-A store that is put back from a backup holds a token that X has taken already; sending it again
-would end the grant. So the generation stands in a small file of its own too: the store behind it
-is an old one. Source: docs/explanation/requirements.md, F13 and S9.
+A store that was restored from a backup holds a refresh token that was used already; sending it
+again would end the grant. So the generation is also kept in a small file of its own: a store that
+is behind this file was restored. Source: docs/explanation/requirements.md, F13 and S9.
 """
 
 from __future__ import annotations
@@ -31,36 +31,39 @@ _MOST_BYTES = 4096
 
 
 class Seen(Struct, frozen=True, kw_only=True):
-    """The newest generation that was ever stored, and the fingerprint of its token."""
+    """Hold the newest generation that was ever stored, and the fingerprint of its token."""
 
     gen: int
     hash: str
 
 
 class RollbackGuard(Protocol):
-    """Where the newest generation of each login is kept beside the store."""
+    """Keep the newest generation of each login, outside the store."""
 
     async def recall(self, row: CredentialRow) -> Seen | None:
-        """What is known of that login; None when nothing is, or it cannot be read."""
+        """Return the login's newest known generation, None if it is unknown or cannot be read."""
         ...
 
     async def note(self, row: CredentialRow, seen: Seen) -> None:
-        """The store has this generation now. Raises `OSError` when that cannot be kept."""
+        """Record the generation that the store has now. Raise `OSError` if that fails."""
         ...
 
     async def forget(self, row: CredentialRow) -> None:
-        """The login was removed."""
+        """Delete the record of a login that was removed."""
         ...
 
 
 def seen_of(row: CredentialRow, tokens: Mapping[str, Secret]) -> Seen:
-    """What a witness says of this generation, which holds these tokens."""
+    """Return the guard's record of this generation, which holds these tokens."""
     token = tokens.get("refresh_token") or tokens.get("access_token") or Secret("")
     return Seen(gen=row.gen, hash=hashlib.sha256(token.reveal().encode()).hexdigest()[:16])
 
 
 def verdict(row: CredentialRow, here: Seen, seen: Seen | None) -> str:
-    """Why this generation must not be refreshed: the store is older than the witness; else ""."""
+    """Return why this generation must not be refreshed, "" if it may be.
+
+    It must not if the store is older than the guard's record.
+    """
     if seen is None or seen.gen < here.gen or seen == here:
         return ""
     return (
@@ -70,10 +73,10 @@ def verdict(row: CredentialRow, here: Seen, seen: Seen | None) -> str:
 
 
 class FileRollbackGuard:
-    """One small file a login, readable by this user only, in a folder outside the store."""
+    """Keep one small file for each login, readable by this user only, in a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
-        """The folder is made when it is needed; its parent is there."""
+        """Use this folder. It is made when the first file is written; its parent must exist."""
         self._folder = folder
 
     async def recall(self, row: CredentialRow) -> Seen | None:
@@ -103,7 +106,7 @@ def _read(path: Path) -> Seen | None:
 
 
 def _write(path: Path, body: bytes) -> None:
-    """Old or new, never part: another name first, synced, then the right one."""
+    """Write a file atomically: write and sync it under another name, then rename it."""
     with contextlib.suppress(FileExistsError):
         path.parent.mkdir(mode=0o700)
         path.parent.chmod(0o700)
