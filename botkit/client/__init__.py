@@ -1,1 +1,1 @@
-"""Out to X: the transport, the rate windows, the logins and the API as the core sees it."""
+"""Calls out to X: the transport, the rate windows, the logins and the API for the core."""

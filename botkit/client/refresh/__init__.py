@@ -1,1 +1,1 @@
-"""Keeping OAuth 2.0 logins alive: one refresh at a time, with room for the token that follows."""
+"""The refresh of OAuth 2.0 logins: one at a time, with room for the new token reserved first."""

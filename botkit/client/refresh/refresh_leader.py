@@ -1,8 +1,8 @@
-"""The role of the one process of a store that may open refresh tokens and spend them.
+"""The refresh leader: the one process of a store that may open refresh tokens and send them.
 
-A running bot takes the role by the lease `keeper` and stays in it. A command takes it for one
-refresh, unless a running bot holds it. A process without the role hands out access tokens, and
-waits until the leader has stored the next one.
+A running bot takes this role by the lease `keeper` and stays in it. A command takes the role for
+one refresh, unless a running bot holds it. A process without the role uses the stored access
+tokens, and waits until the leader has stored the next one.
 Source: docs/explanation/requirements.md, "The refresh of a login", *Keeper*.
 """
 
@@ -39,19 +39,19 @@ class LeaderRole(Protocol):
 
     @property
     def can_be_had(self) -> bool:
-        """Whether this process may ever hold the role."""
+        """True if this process may ever hold the role."""
         ...
 
     def __call__(self) -> AbstractAsyncContextManager[bool]:
         """Hold the role inside the block; yield False if another process does or this one may not.
 
         Raises:
-            StoreUnavailable: The store cannot tell who holds it.
+            StoreUnavailable: The store cannot tell which process holds the role.
         """
         ...
 
     async def stay(self, on_taken: Callable[[], Awaitable[None]]) -> None:
-        """Stay in the role, or wait for it, until cancelled. Await `on_taken` when it is taken."""
+        """Stay in the role, or wait for it, until cancelled. Await `on_taken` after taking it."""
         ...
 
     async def close(self) -> None:
@@ -77,7 +77,7 @@ class Alone:
 
 
 class NeverLeader(Alone):
-    """The role of a process that shall not refresh."""
+    """The role of a process that must not refresh: never held."""
 
     can_be_had = False
 
@@ -88,7 +88,7 @@ class NeverLeader(Alone):
 
 
 class LeasedRole:
-    """The role as the lease `keeper` of a store."""
+    """The role by the lease `keeper` of a store."""
 
     can_be_had = True
 
@@ -122,9 +122,9 @@ class LeasedRole:
                 await self._leave()
 
     async def stay(self, on_taken: Callable[[], Awaitable[None]]) -> None:
-        """See `LeaderRole`. `on_taken` is not awaited for a role that was taken before."""
+        """See `LeaderRole`. Do not await `on_taken` for a role that was taken before this call."""
         if not self._tenure.stays:
-            return  # taken for each refresh
+            return  # a command takes the role for each refresh
         self._is_new = False
         outage = StoreOutage(
             _log, "lease of the refresh leader", clock=self._clock, ladder=_LOOK_AGAIN
@@ -156,7 +156,7 @@ class LeasedRole:
     async def close(self) -> None:
         """See `LeaderRole`."""
         await self._kept.aclose()
-        with suppress(StateError):  # then it runs out
+        with suppress(StateError):  # a lease that cannot be given back runs out
             await self._lease.release()
 
     async def _enter(self) -> bool:

@@ -1,10 +1,10 @@
-"""One refresh of a login at a time, in whatever processes and on whatever machines.
+"""The lock that allows one refresh of a login at a time, across processes and machines.
 
-The lock is a lease in the store with an epoch that every write of the refresh carries: a process
-that was paused past its end writes nothing and sends nothing. Only a result is stored all the
-same, because the token that it follows is spent. Where the kernel tells the store that the holder
-has ended, the lease is free at once; where it tells that the holder lives, the lease is never
-taken away, however long the holder stands still.
+The lock is a lease in the store. Every write of the refresh carries the lease's epoch, so a
+process that was paused until its lease ran out writes nothing and sends nothing. Only a result is
+stored even then, because the old token is spent. If the kernel tells the store that the holder has
+ended, the lease is free at once. If it tells that the holder lives, the lease is never taken away,
+however long the holder is paused.
 Source: docs/explanation/requirements.md, F9, F10, F12 and S7.
 """
 
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 __all__ = ["Held", "LeasedRefreshLock", "RefreshLock", "Tenure", "in_process"]
 
 _WAIT_S = 90.0
-"""Longer than a refresh takes whose answer from X comes in the last second."""
+"""The seconds to wait for the lock: longer than a refresh takes, even at its time limit."""
 _LOOK_S = (0.1, 0.3)
 
 
 class Tenure(Struct, frozen=True, kw_only=True):
-    """How long a lease of logins lasts, and how often it is renewed.
+    """Set how long the leases of a refresh last, and how often they are renewed.
 
-    With `stays` this process holds the role of the refresh leader for as long as it runs, as a
-    bot does; a command takes it for one refresh.
+    With `stays`, as in a bot, this process holds the role of the refresh leader for as long as it
+    runs; without, as in a command, it takes the role for one refresh.
     Source: docs/explanation/requirements.md, "The refresh of a login".
     """
 
@@ -48,18 +48,21 @@ class Tenure(Struct, frozen=True, kw_only=True):
 
 
 class Held(Protocol):
-    """A lock that was taken."""
+    """A lock that this process has taken."""
 
     fence: Fence | None
-    """The proof that each write under it carries; None where no other process is."""
+    """The proof that each write under the lock carries; None if there is no other process."""
 
     def check(self) -> None:
-        """Raise `LeaseLost` when it may be another's by now. For right before the bytes leave."""
+        """Raise `LeaseLost` if another process may hold the lock by now.
+
+        Call this right before the refresh token's bytes leave.
+        """
         ...
 
 
 class RefreshLock(Protocol):
-    """Takes the lock of one login across processes."""
+    """Take the lock of one login, across processes."""
 
     def __call__(
         self, row: CredentialRow, /, *, wait: bool = True
@@ -67,7 +70,8 @@ class RefreshLock(Protocol):
         """Hold the lock of that login inside the block.
 
         Raises:
-            StoreUnavailable: Another holds it: at once without `wait`, else after a long time.
+            StoreUnavailable: Another process or task holds it: raised at once without `wait`,
+                else after a long wait.
         """
         ...
 
@@ -76,12 +80,12 @@ class _Alone:
     fence: Fence | None = None
 
     def check(self) -> None:
-        """Return: no other process is there."""
+        """Do nothing: there is no other process."""
 
 
 @asynccontextmanager
 async def in_process(row: CredentialRow, /, *, wait: bool = True) -> AsyncGenerator[Held]:
-    """Hold nothing: for one process, whose tasks share one refresh of a login."""
+    """Lock nothing: for a single process, whose tasks share one refresh of a login."""
     del row, wait
     yield _Alone()
 
@@ -106,7 +110,7 @@ class LeasedRefreshLock:
         self._lives = lives
         self._tenure = tenure
         self._busy: set[str] = set()
-        """The leases that a task of this process takes or holds: the store sees one owner."""
+        """The leases that this process's tasks take or hold: to the store, all are one owner."""
 
     @asynccontextmanager
     async def __call__(self, row: CredentialRow, /, *, wait: bool = True) -> AsyncGenerator[Held]:
@@ -156,7 +160,7 @@ class LeasedRefreshLock:
 
 
 class _Leased:
-    """A lock that is held while its lease was renewed within the last half of its time."""
+    """A lock that counts as held if its lease was renewed in the last half of its lifetime."""
 
     def __init__(self, lease: Lease, *, stale_s: float) -> None:
         self.fence = lease.last_fence

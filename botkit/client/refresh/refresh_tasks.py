@@ -1,4 +1,4 @@
-"""Refreshes that run as tasks: one for each login, timed, never cut between bytes and answer.
+"""Refreshes as tasks: one for each login, timed, and never cancelled before X's answer.
 
 Source: docs/explanation/requirements.md, F2, F4, F5, F7, F8.
 """
@@ -39,24 +39,24 @@ _log = structlog.get_logger(__name__)
 _MOST_FLIGHTS = 64
 _LOOK_AGAIN_S = 60.0
 _APART_S = 0.1
-"""The least time between two looks for due logins: one wake-up starts all of them."""
+"""The least seconds between two searches for due logins: one wake-up starts many refreshes."""
 _SOON_S = 1.0
 _NETWORK = Ladder.doubling(1.0, cap_s=60.0, jitter=JITTER)
 _STORE = Ladder.doubling(2.0, cap_s=60.0, jitter=JITTER)
 _DOUBT = Ladder.doubling(60.0, cap_s=900.0, jitter=JITTER)
 _FOLLOW_S = 30.0
-"""How long a process without the leader's role waits for the next access token if none is left."""
+"""The seconds a process without the leader's role waits for a token if it has none that lives."""
 _FOLLOW_LOOK_S = (0.2, 0.5)
 _FOLLOW_AGAIN_S = 15.0
 
 
 class RefreshTasks:
-    """Starts refreshes when they are due or asked for, and takes over their results.
+    """Start refreshes when they are due or asked for, and take over their results.
 
     Args:
-        prepare: Awaited by the leader before a refresh.
-        on_asked: Told of each account that X was asked about after a refresh. With None, X is
-            not asked.
+        prepare: Awaited by the leader before each refresh.
+        on_asked: Called with each account id after X was asked to whom its new token belongs.
+            With None, X is not asked.
     """
 
     def __init__(
@@ -89,18 +89,18 @@ class RefreshTasks:
             self._wake.clear()
             self._start_due()
             next_s = self._heap.next_s()
-            # Short looks: the machine may sleep, and the loop's clock stands still meanwhile.
+            # Wait a minute at most: the loop's clock stands still while the machine sleeps.
             wait_s = _LOOK_AGAIN_S
             if next_s is not None and len(self._tasks) < _MOST_FLIGHTS:
                 wait_s = min(max(next_s - self._clock.monotonic(), _APART_S), _LOOK_AGAIN_S)
             await event_or_timeout(self._wake, wait_s, clock=self._clock)
 
     def stop(self) -> None:
-        """Start no refresh any more; those that run go on."""
+        """Start no more refreshes; those that run go on."""
         self._grounded = True
 
     async def close(self, *, deadline_s: float) -> None:
-        """Wait for the refreshes that run; try every place for a token that is not stored."""
+        """Wait for running refreshes; then try once more to store rescued tokens."""
         self.stop()
         with suppress(TimeoutError):
             async with self._clock.timeout(deadline_s):
@@ -113,7 +113,7 @@ class RefreshTasks:
                 await self._save(grant)
 
     def schedule(self, grant: OAuth2Login) -> None:
-        """Set the time at which the login is due next."""
+        """Set the time of the login's next refresh or check."""
         due_s = None if grant.is_gone or self._grounded else grant.due_s()
         if due_s is not None and grant.doubt:
             due_s = self._clock.monotonic() + _SOON_S
@@ -121,7 +121,7 @@ class RefreshTasks:
             self._wake.set()
 
     def start(self, grant: OAuth2Login, *, rejected: bool = False) -> asyncio.Task[None] | None:
-        """Return the task that refreshes the login, started if need be; None if none may start."""
+        """Return the login's refresh task, started if there is none; None if none may start."""
         if grant.flight is not None:
             return grant.flight
         now_s = self._clock.monotonic()
@@ -146,12 +146,12 @@ class RefreshTasks:
                 elif grant.unsaved is not None and grant.flight is None:
                     grant.flight = self._spawn(self._fly_home(grant))
                 elif self.start(grant) is None and (due_s := grant.due_s()) is not None:
-                    # Some hair's breadth early, or grounded: not lost, looked at again.
+                    # A moment too early, or stopped: try again in a second at the earliest.
                     self._heap.set(grant, max(due_s, now_s + _SOON_S))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        # Not of a task group: what cancels the group would cut a refresh between its bytes and
-        # its answer. `close` waits for every one of them.
+        # Not in a task group: cancelling the group would cut a refresh off between its request and
+        # X's answer. `close` waits for all of these tasks.
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._landed)
@@ -164,7 +164,7 @@ class RefreshTasks:
             _log.error("refresh.crashed", error=type(error).__name__)
 
     async def _fly(self, grant: OAuth2Login, *, late: bool, rejected: bool) -> None:
-        grant.next_try_s = self._clock.monotonic() + _LOOK_AGAIN_S  # should the flight crash
+        grant.next_try_s = self._clock.monotonic() + _LOOK_AGAIN_S  # in case this task crashes
         try:
             try:
                 outcome = await self._attempt(grant, late=late, rejected=rejected)
@@ -183,7 +183,7 @@ class RefreshTasks:
             async with self._role() as is_keeper:
                 if is_keeper:
                     await self._prepare()
-                    if grant.unsaved is not None:  # a token that was rescued is newer
+                    if grant.unsaved is not None:  # `_prepare` has restored a newer token
                         return Outcome(kind="kept", row=grant.row)
                     return await self._refresher.refresh(grant.row, late=late, waited=grant.waited)
             if (found := await self._refresher.follow(grant.row)) is not None:
@@ -219,7 +219,7 @@ class RefreshTasks:
                     await self._salvager.keep(outcome.unsaved)
                 if outcome.wait_s is not None:
                     grant.next_try_s = self._clock.monotonic() + outcome.wait_s
-                    if not late:  # it only looked: a 401 that comes now is not the second one
+                    if not late:  # nothing was sent: the next 401 may start a refresh at once
                         grant.last_flight_s = float("-inf")
                 elif late and outcome.row.status is LoginState.UNCERTAIN:
                     self._back_off(grant, _DOUBT)
@@ -270,7 +270,7 @@ class RefreshTasks:
         grant.next_try_s = self._clock.monotonic() + wait_s
 
     async def _look_again(self, grant: OAuth2Login) -> None:
-        """Read a login again whose refresh token another process had sent."""
+        """Read a login again whose refresh token another process has sent."""
         try:
             await self._book.look_again(grant)
         except StateError as error:
@@ -319,7 +319,7 @@ class RefreshTasks:
             await self.ground(grant, f"X gave a token of another user, {user.id}")
 
     async def ground(self, grant: OAuth2Login, reason: str) -> None:
-        """Mark the login as dead: it is not refreshed or handed out any more."""
+        """Mark the login DEAD, so that it is no longer refreshed or used."""
         row = await self._around.rows.mark(grant.row, LoginState.DEAD, reason)
         self._book.change(grant, row)
         self.schedule(grant)

@@ -1,8 +1,9 @@
-"""Spends one refresh token, and never without room for its successor.
+"""Send one refresh token to X, after room for the new token is reserved, and store the result.
 
-The order protects the login: lock, re-read, intent synced and padded, connect and TLS, "sent"
-synced, bytes, answer, result synced, and only then the new access token is handed out. A login
-whose refresh has an unknown end is UNCERTAIN, and is left alone while its access token works.
+The order of the steps protects the login: take the lock, read the row again, sync the intent with
+reserved room, connect with TLS, sync "sent", send the bytes, read the answer, sync the result. The
+new access token is used only after that. A login whose refresh has an unknown result is UNCERTAIN,
+and is not refreshed while its access token works.
 Source: docs/explanation/requirements.md, "The refresh of a login".
 """
 
@@ -56,7 +57,7 @@ _SUCCESSES = range(200, 300)
 
 
 class _Spending(Struct, frozen=True, kw_only=True):
-    """One refresh token on its way: the login as it was, the token, the intent and the lock."""
+    """Hold the parts of one refresh: the login before it, the token, the intent and the lock."""
 
     row: CredentialRow
     token: Secret
@@ -70,7 +71,7 @@ class _Spending(Struct, frozen=True, kw_only=True):
 
 
 class Refresher:
-    """Refreshes a login. The caller starts no second refresh of it meanwhile in this process."""
+    """Refresh logins. The caller starts only one refresh of a login at a time in this process."""
 
     def __init__(
         self,
@@ -81,7 +82,7 @@ class Refresher:
         lives: Lives,
         grace_s: float,
     ) -> None:
-        """Leave a token that another process sent to it for `grace_s`, if that one may live."""
+        """Wait `grace_s` before sending a token that another process sent, if that may live."""
         self._around = around
         self._rows = around.rows
         self._owner = owner
@@ -90,11 +91,12 @@ class Refresher:
         self._grace_s = grace_s
 
     async def refresh(self, seen: CredentialRow, *, late: bool, waited: bool = False) -> Outcome:
-        """Return the outcome of one try to make the next generation of a login.
+        """Try once to get the next generation of a login; return the outcome.
 
-        `late` says that there is nothing left to lose: the access token is over or refused, so a
-        refresh token whose first sending has an unknown end may be sent once more. `waited` says
-        that this login waited after a 503 before: another one counts as a lost answer.
+        `late` is True if the access token has expired or X refuses it. Nothing is left to lose
+        then, so a refresh token whose first sending has an unknown result may be sent once more.
+        `waited` is True if this login has waited after a 503 before: another 503 counts as a lost
+        answer.
         """
         async with self._lock(seen) as held:
             row = await self._rows.again(seen)
@@ -119,7 +121,10 @@ class Refresher:
             return await self._spend(row, opened, held, waited=waited)
 
     async def follow(self, seen: CredentialRow) -> Outcome | None:
-        """Return the leader's result since `seen`, None for none; unseal no refresh token."""
+        """Return the leader's result since `seen`, None if there is none.
+
+        Unseal no refresh token.
+        """
         row = await self._rows.again(seen)
         if row is None:
             return Outcome(kind="gone", row=seen)
@@ -130,9 +135,9 @@ class Refresher:
         return None
 
     async def judge(self, row: CredentialRow, *, first: bool) -> CredentialRow | None:
-        """Return the row in its true state, None if another process refreshes it now.
+        """Return the row with its state corrected, None if another process refreshes it now.
 
-        `first` says that this process sees that generation for the first time: the rollback
+        `first` is True if this process sees that generation for the first time: then the rollback
         guard is asked too.
         """
         unclear = row.status is LoginState.CONFIG
@@ -147,11 +152,11 @@ class Refresher:
             return None
 
     async def _look(self, opened: OpenRow, fence: Fence | None) -> CredentialRow:
-        """Return the row in its true state. The caller holds its lock.
+        """Return the row with its state corrected. The caller holds the login's lock.
 
-        A login that was CONFIG under other settings than those of now is OK again; one whose
-        token was on its way when a process ended is UNCERTAIN; one of a store that was put back
-        is DEAD.
+        A login that was CONFIG is OK again if the app's keys have changed. A login whose refresh
+        token was under way when its process ended is UNCERTAIN. A login of a store that was
+        restored from a backup is DEAD.
         """
         row = opened.row
         if reason := await self._rows.why_old(opened):
@@ -166,10 +171,10 @@ class Refresher:
         return row
 
     async def _others_for_s(self, row: CredentialRow) -> float:
-        """Return how many seconds a sent token is still left to the process that sent it.
+        """Return the seconds for which a sent token is still left to the process that sent it.
 
-        That process lost its lease: it has ended, or stands still and may yet store X's answer.
-        To send the token before that would use it twice.
+        That process has lost its lease: it has ended, or is paused and may yet store X's answer.
+        Sending the token before then would use it twice.
 
         Source: docs/explanation/requirements.md, F12.
         """
@@ -227,7 +232,7 @@ class Refresher:
             reason = f"no answer to the refresh ({error.kind})"
             return await self._mark(row, LoginState.UNCERTAIN, reason, held.fence)
         except TransportError as error:
-            if error.kind == "redirect":  # 303 even says that it was carried out
+            if error.kind == "redirect":  # X may have carried it out: a 303 says that it did
                 return await self._mark(row, LoginState.UNCERTAIN, error.message, held.fence)
             await self._rows.clear_intent(row, intent)
             return Outcome(kind="later", row=row, reason=error.message, error=error)
@@ -238,7 +243,7 @@ class Refresher:
     async def _classify(self, spending: _Spending, answer: HttpResponse) -> Outcome:
         now = self._around.clock.now()
         row, spent = spending.row, spending.token
-        if answer.status not in _SUCCESSES:  # a refusal that quotes the token is logged and kept
+        if answer.status not in _SUCCESSES:  # a refusal is logged and stored: remove the token
             body = answer.body.replace(spent.reveal().encode(), b"(the token)")
             answer = msgspec.structs.replace(answer, body=body)
         try:
@@ -267,7 +272,7 @@ class Refresher:
     async def _judge(
         self, spending: _Spending, answer: HttpResponse, error: AuthError | ResponseError
     ) -> Outcome:
-        """Return the outcome that an answer without tokens stands for.
+        """Return the outcome of an answer without tokens.
 
         Source: docs/explanation/requirements.md, "The refresh of a login".
         """
@@ -295,7 +300,7 @@ class Refresher:
     async def _store_new(
         self, new: CredentialRow, spending: _Spending, tokens: dict[str, Secret]
     ) -> Outcome:
-        """Store X's new tokens even if the lease was lost: the token before them is spent."""
+        """Store X's new tokens, even if the lease was lost, because the old token is spent."""
         intent, access = spending.intent, tokens["access_token"]
         try:
             in_time = await self._rows.store_result(new, intent.id, fence=spending.fence)
@@ -319,7 +324,7 @@ class Refresher:
         return Outcome(kind="renewed", row=new, access=access)
 
     async def _refused(self, spending: _Spending, error: InvalidGrant) -> Outcome:
-        """Return the outcome of a refusal, after a look for a newer login in the store."""
+        """Return the outcome of a refusal; adopt a newer generation if the store has one."""
         row, fence = spending.row, spending.fence
         fresh = await self._rows.again(row)
         if fresh is not None and fresh.gen > row.gen:
@@ -346,7 +351,7 @@ class Refresher:
         return Outcome(kind="later", row=row, reason=error.message, wait_s=wait_s, error=error)
 
     def _salvage(self, row: CredentialRow, intent: Intent, answer: HttpResponse) -> Rescued:
-        """Seal a success that cannot be read: it may hold the only copy of a token."""
+        """Seal a successful answer that cannot be read: it may hold the only copy of a token."""
         raw = answer.body[:_SALVAGE_BYTES].decode("latin-1")
         kept = self._rows.sealed(row, {"raw": Secret(raw)})
         kept = msgspec.structs.replace(kept, intent=None)
@@ -365,7 +370,7 @@ class Refresher:
 
 
 def _was_put_off(error: ServerError) -> bool:
-    """Return True if X said to come later: it probably did not carry the refresh out.
+    """Return True if X said to try later: it probably did not carry the refresh out.
 
     Source: docs/explanation/requirements.md, F5.
     """

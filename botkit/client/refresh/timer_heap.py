@@ -1,4 +1,4 @@
-"""Due times of many things in one heap: ten thousand logins need one task, not one each."""
+"""A heap of due times, so that ten thousand logins need one timer task and not one each."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _SPARE = 64
 
 
 class TimerHeap(Generic[T]):
-    """Each thing stands in it once, at the time that it was set to last."""
+    """Hold one due time for each thing: the one that was set last."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, T]] = []
         self._current: dict[T, int] = {}
         self._number = 0
         self._most = _SPARE
-        """So many entries, old ones included, stand in it before the old ones are thrown out."""
+        """The number of entries above which `set` removes those that a later one replaced."""
 
     def set(self, thing: T, due_s: float | None) -> bool:
-        """Set its time, None for never; True when it is the earliest of all now."""
+        """Set the due time of a thing, None for never; return True if it is now the earliest."""
         if due_s is None:
             self._current.pop(thing, None)
             return False
@@ -42,7 +42,7 @@ class TimerHeap(Generic[T]):
         self._most = _SPARE + 4 * len(current)
 
     def next_s(self) -> float | None:
-        """The earliest time, None when nothing is due ever."""
+        """Return the earliest due time, None if there is none."""
         heap, current = self._heap, self._current
         while heap:
             due_s, number, thing = heap[0]
@@ -52,7 +52,7 @@ class TimerHeap(Generic[T]):
         return None
 
     def take(self, now_s: float, most: int) -> list[T]:
-        """Take out what is due, the earliest first, at most so many."""
+        """Remove and return at most `most` things that are due, the earliest first."""
         heap, current = self._heap, self._current
         taken: list[T] = []
         while heap and len(taken) < most:

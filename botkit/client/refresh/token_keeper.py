@@ -1,8 +1,9 @@
-"""Keeps every login alive: who asks for an access token gets one that works, or hears why not.
+"""Keep every login alive: return an access token that works, or raise why there is none.
 
-One flight a login, shared by all who wait and cancelled by none of them; refreshed with a quarter
-of its life left, so that a lost answer is a warning and not an outage. One heap, one task, for
-all logins. Source: docs/explanation/requirements.md, "The refresh of a login".
+One refresh task runs for each login; all callers wait for the same task, and none can cancel it.
+A refresh starts with about a quarter of the token's life left, so that a lost answer causes a
+warning and no outage. One heap and one task time the refreshes of all logins.
+Source: docs/explanation/requirements.md, "The refresh of a login".
 """
 
 from __future__ import annotations
@@ -66,26 +67,28 @@ async def _nobody_else(name: str) -> bool | None:
 
 
 class TokenKeeper:
-    """The logins of one process. Use it in `async with`; run `run()` to refresh ahead of time.
+    """Provide one process with the access tokens of its logins, and refresh them.
 
-    Without `run()`, as in a short command, tokens are refreshed when somebody asks for them.
+    Use it in `async with`, and run `run()` to refresh ahead of time. Without `run()`, as in a
+    short command, a token is refreshed when it is asked for.
 
     Args:
         apps: The keys of each app, by its name in the settings.
         lock: Keeps other processes from refreshing the same login.
-        role: Whether this process may refresh; who may not waits for what the keeper gets.
-        owner: The name of this process, "" for one that is made up.
-        lives: Whether a process of that name lives; without it there is no other.
-        grace_s: For how long a token that another process sent is its own.
-        rescue: Where a token goes that the store cannot take.
-        witness: Remembers outside the store how far each login is.
-        renew_key: Lets the vault learn the key that the store has now.
-        on_change: Told of each login when it is loaded, and of each change of its state.
-        on_spend: Told of each call that costs money: account id, call, price.
-        on_fallback: Told when an OAuth 1.0a token begins to stand in for an OAuth 2.0 login, and
+        role: The role of the refresh leader. A process that does not get it waits for the tokens
+            that the leader stores. None for a process that always has it.
+        owner: The name of this process, "" for a random one.
+        lives: Returns whether the process of a given name lives; by default no other lives.
+        grace_s: The seconds for which a token that another process sent is left to that process.
+        rescue: Keeps a token that the store cannot save.
+        witness: The rollback guard, which keeps each login's newest generation outside the store.
+        renew_key: Gives the vault the key that the store uses now.
+        on_change: Called with each login when it is loaded, and on each change of its state.
+        on_spend: Called with each call that costs money: account id, call, price.
+        on_fallback: Called when an OAuth 1.0a token begins to stand in for an OAuth 2.0 login, and
             when that ends.
-        fallback: Whether it may.
-        check_owner: Ask X after each refresh whose token it is.
+        fallback: Allow an OAuth 1.0a token to stand in.
+        check_owner: Ask X after each refresh to which user the new token belongs.
     """
 
     fallback: Fallback
@@ -155,30 +158,31 @@ class TokenKeeper:
         )
 
     async def __aenter__(self) -> Self:
-        """Nothing is read yet: `run` or the first question does."""
+        """Return the keeper; the first call of another method, or `run`, reads the store."""
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Close with the default deadline."""
+        """Close the keeper with the default deadline."""
         await self.close()
 
     def fresh_token(self, account_id: str) -> Secret | None:
-        """The access token when there is nothing to think about, else None: ask `access_token`."""
+        """Return the access token if no refresh is due, else None: then call `access_token`."""
         grant = self._book.grants.get(account_id)
         if grant is not None and self._clock.monotonic() < grant.fresh_until_s:
             return grant.access
         return None
 
     async def access_token(self, account_id: str) -> Secret:
-        """An OAuth 2.0 access token of the account that works for a minute or more.
+        """Return an OAuth 2.0 access token of the account that works for a minute or more.
 
-        Nobody waits while the one in hand lives: a refresh that is due goes on in the background.
+        Return the present token at once while it lives; a refresh that is due runs in the
+        background. Wait for the refresh if the token has expired or is about to.
 
         Raises:
             InvalidGrant: There is no login, or it is DEAD: a person must authorize again.
-            InvalidClient: It is CONFIG and the access token is over.
-            TransportError: It is over, and X's token endpoint cannot be reached now.
-            Parked: `login`, with the time: it is over, and the next try is later.
+            InvalidClient: The login is CONFIG and its access token has expired.
+            TransportError: The token has expired, and X's token endpoint cannot be reached now.
+            Parked: `login`, with the time: the token has expired, and the next try is later.
         """
         grant = await self._grant(account_id)
         left_s = grant.left_s(self._clock)
@@ -193,7 +197,7 @@ class TokenKeeper:
         return self._usable(grant)
 
     async def settled(self, account_id: str) -> LoginStatus:
-        """How the login is, after the refresh that is due has come to an end.
+        """Return the login's status; first wait for a refresh if one is due.
 
         Raises:
             InvalidGrant: There is no OAuth 2.0 login.
@@ -206,13 +210,13 @@ class TokenKeeper:
         return self._book.status(grant)
 
     async def report_unauthorized(self, account_id: str, used: Secret) -> Secret | None:
-        """X said 401 to that access token: gives another one to try once, None when there is none.
+        """Return another token to try once after X's 401 to `used`, None if there is none.
 
-        Refreshes at most once a minute for this reason, less often while it does not help.
+        Refresh at most once a minute for this reason, and less often while it does not help.
 
         Raises:
-            InvalidGrant: The refresh token is dead too.
-            InvalidClient: The client id and secret are wrong.
+            InvalidGrant: The login is DEAD: X refuses its refresh token too.
+            InvalidClient: The login is CONFIG: the client id and secret are wrong.
         """
         grant = await self._grant(account_id)
         if grant.access == used:
@@ -226,24 +230,31 @@ class TokenKeeper:
         return None if grant.access == used else grant.access
 
     async def bearer(self, app: str = "default") -> Secret:
-        """The app's bearer token. Raises as `BearerKeeper.bearer`."""
+        """Return the app's bearer token. Raises the same errors as `BearerKeeper.bearer`."""
         return await self.bearers.bearer(app)
 
     async def report_bearer_unauthorized(self, app: str, used: Secret) -> Secret | None:
-        """X said 401 to that bearer token: gives another to try once, None if there is none."""
+        """Return another bearer token to try once after X's 401 to `used`, None for none."""
         return await self.bearers.report_unauthorized(app, used)
 
     async def token_pair(self, account_id: str) -> TokenPair:
-        """The account's OAuth 1.0a token. Raises as `Pairs.check_usable`."""
+        """Return the account's OAuth 1.0a token.
+
+        Raises the same errors as `OAuth1Logins.check_usable`.
+        """
         await self._load(account_id)
         return self.pairs.check_usable(account_id).tokens
 
     def signs_only(self, account_id: str) -> bool:
-        """Whether the account, once loaded, holds an OAuth 1.0a token and no OAuth 2.0 login."""
+        """Return True if a loaded account has an OAuth 1.0a token and no OAuth 2.0 login."""
         return self.pairs.get(account_id) is not None and account_id not in self._book.grants
 
     async def holdings(self, account_id: str) -> dict[CredentialKind, tuple[str, ...]]:
-        """What the account and its app hold: scopes (OAuth 2.0), the level (1.0a), nothing."""
+        """Return the credentials of the account and its app, by kind.
+
+        The values are the scopes for OAuth 2.0, (level,) for OAuth 1.0a if it is known, and () for
+        the app.
+        """
         await self._load(account_id)
         held: dict[CredentialKind, tuple[str, ...]] = {}
         grant = self._book.grants.get(account_id)
@@ -258,19 +269,19 @@ class TokenKeeper:
         return held
 
     def has_left(self, account_id: str) -> bool:
-        """Whether the account's logins were removed while this ran: a setup brings a new one."""
+        """Return True if the account's logins were removed while this process ran."""
         return self._book.has_left(account_id)
 
     @property
     def version(self) -> int:
-        """Grows whenever what anybody holds may have changed."""
+        """A number that grows whenever any account's logins may have changed."""
         return self._book.version
 
     async def check_alive(self, account_id: str) -> None:
-        """Return unless the account's OAuth 2.0 login has ended.
+        """Check that the account's OAuth 2.0 login has not ended.
 
         Raises:
-            Parked: `login`: it has.
+            Parked: `login`: it is DEAD, or there is none.
         """
         await self._load(account_id)
         grant = self._book.grants.get(account_id)
@@ -278,16 +289,16 @@ class TokenKeeper:
             raise Parked("login")
 
     async def app_of(self, account_id: str) -> str:
-        """The app that the account acts through."""
+        """Return the app that the account acts through."""
         await self._load(account_id)
         return self._book.app_of(account_id) or "default"
 
     def app_can_serve(self, app: str) -> bool:
-        """Whether the app has a bearer token or the keys to fetch one."""
+        """Return True if the app has a bearer token or the keys to fetch one."""
         return self.bearers.can_serve(app)
 
     async def row_of(self, account_id: str, kind: CredentialKind) -> CredentialRow | None:
-        """The account's login of a kind, without its secrets; None when it has none."""
+        """Return the account's login of a kind, without its secrets; None if it has none."""
         await self._load(account_id)
         grant = self._book.grants.get(account_id)
         if kind is CredentialKind.OAUTH2 and grant is not None:
@@ -296,23 +307,26 @@ class TokenKeeper:
         return pair.row if kind is CredentialKind.OAUTH1 and pair is not None else None
 
     async def revoked(self, account_id: str, reason: str) -> None:
-        """X said that the user took the app's access back: that ends whatever the user granted."""
+        """Handle X's notice that the user revoked the app's access.
+
+        Mark the OAuth 2.0 login DEAD, and check the OAuth 1.0a token at once.
+        """
         await self.mark_dead(account_id, reason)
         await self.pairs.suspect(account_id, reason)
 
     async def mark_dead(self, account_id: str, reason: str) -> None:
-        """Stop using an OAuth 2.0 login that has ended. Nothing when there is none."""
+        """Mark the account's OAuth 2.0 login DEAD, so that it is not used; do nothing for none."""
         await self._load(account_id)
         grant = self._book.grants.get(account_id)
         if grant is not None:
             await self._flights.ground(grant, reason)
 
     def statuses(self) -> tuple[LoginStatus, ...]:
-        """All OAuth 2.0 logins that are loaded."""
+        """Return the status of each OAuth 2.0 login that is loaded."""
         return tuple(self._book.status(grant) for grant in self._book.grants.values())
 
     async def reload(self) -> None:
-        """Read the store again: something else has written to it."""
+        """Read the store again, after another process has changed it, and plan the refreshes."""
         await self._restore()
         await self.bearers.read()
         await self._book.load_all()
@@ -327,19 +341,18 @@ class TokenKeeper:
             await self._flights.run()
 
     def stop(self) -> None:
-        """Start no refresh any more; those in flight go on."""
+        """Start no more refreshes; those that run go on."""
         self._flights.stop()
 
     async def close(self, *, deadline_s: float = _CLOSE_S) -> None:
-        """Stop, wait for what is in flight, and try every place for a token that is not stored."""
+        """Stop, wait for running refreshes, store rescued tokens if possible, give up the role."""
         await self._flights.close(deadline_s=deadline_s)
         await self._role.close()
 
     async def _restore(self) -> None:
-        """Once, first of all that the keeper does: what the store could not take at the last end.
+        """Store, once, the tokens that the store could not save before the last process ended.
 
-        Not now when another process is the keeper, or it cannot be known: then before the first
-        refresh.
+        Do nothing yet if another process leads the refresh, or the leader cannot be known now.
         """
         if self._is_restored:
             return
@@ -352,7 +365,7 @@ class TokenKeeper:
                 self._is_restored = True
 
     async def _load(self, account_id: str) -> None:
-        """Read an account's logins; before the first time, what the store could not take."""
+        """Read an account's logins; before the first read, restore the rescued tokens."""
         if self._book.app_of(account_id) is None:
             await self._restore()
         await self._book.load(account_id)
@@ -369,7 +382,7 @@ class TokenKeeper:
         return grant
 
     def _usable(self, grant: OAuth2Login) -> Secret:
-        """The access token in hand, or why there is none."""
+        """Return the access token in memory, or raise why there is none."""
         left_s = grant.left_s(self._clock)
         if left_s > 0 and grant.row.status is not LoginState.DEAD:
             return grant.access
@@ -406,7 +419,7 @@ class TokenKeeper:
             self._on_change(status)
 
     def _asked(self, account_id: str) -> None:
-        """A check of the owner costs what looking oneself up costs."""
+        """Report the price of an owner check, which is a call of `users/me`."""
         if self._on_spend is not None:
             ask = requests.get_me()
             self._on_spend(account_id, ask, pricing.price_usd(ask))
