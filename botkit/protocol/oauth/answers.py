@@ -1,6 +1,6 @@
-"""The answers of X's OAuth endpoints, as the readers of tokens take them.
+"""Describe the answers of X's OAuth endpoints, for the functions that read tokens from them.
 
-They come before any login is there, so they are bounded, and a success is never quoted.
+Readers bound the size of an answer, and never quote a success: it may hold a live token.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LARGEST_BODY_BYTES = 64 * 1024
 
 
 class HttpAnswer(Protocol):
-    """An HTTP answer, read whole; header names in lower case."""
+    """Describe an HTTP answer that is read whole; header names are in lower case."""
 
     @property
     def status(self) -> int:
@@ -40,15 +40,15 @@ class HttpAnswer(Protocol):
 
 
 def moment_of(answer: HttpAnswer, now: datetime | None) -> datetime:
-    """Return `now`, else the time that the answer holds, else 1970."""
+    """Return `now`, else the time in the answer's Date header, else 1970."""
     return now or read_date(answer.headers) or datetime.fromtimestamp(0, UTC)
 
 
 def malformed(request_name: str, part: str) -> NoReturn:
-    """Raise the error for a success with an unusable part; the rest may hold a live token.
+    """Raise the error for a success with an unusable part.
 
     Raises:
-        MalformedAnswer: Names the part and quotes nothing.
+        MalformedAnswer: Always; names the part and quotes nothing, as the answer may hold a token.
     """
     raise MalformedAnswer(
         f"X answered {request_name} with a success, but its {part} is not usable.",

@@ -1,7 +1,7 @@
-"""X's rules for callback URLs, each by its name, checked before a browser opens.
+"""Check callback URLs by X's rules, each with a name, before a browser opens.
 
 X compares the `redirect_uri` of a login with the callback URLs of the app letter by letter, and
-says little if it refuses one. These checks find beforehand all that can be found.
+says little if it refuses one. These checks find every problem that can be found without X.
 
 Source: X API docs, "Callback URLs" and "Apps"; RFC 6749 section 3.1.2; RFC 8252 sections 7.3, 8.3.
 """
@@ -49,9 +49,9 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Problem(Struct, frozen=True, kw_only=True, gc=False):
-    """A problem of a callback URL: the rule's name, the cause and the cure.
+    """Hold a problem of a callback URL: the rule's name, the cause and the cure.
 
-    `fatal` problems make a login impossible; the others are frequent mistakes.
+    A `fatal` problem makes a login impossible; any other is a frequent mistake.
     """
 
     rule: str
@@ -92,7 +92,7 @@ def check_redirect_uri(uri: str) -> list[Problem]:
 
 
 def check_registered(uri: str, registered: Sequence[str]) -> list[Problem]:
-    """Return the problems of the app's list of callback URLs for this one.
+    """Return the problems of a callback URL with the app's list of registered ones.
 
     `registered` is the list in X's console, as a person copied it. The rules, by name:
     `at-most-10`, `exact-match`.
@@ -136,7 +136,7 @@ def loopback_address(uri: str) -> tuple[str, int, str]:
     """Return host, port and path to listen on, as in `("127.0.0.1", 8765, "/callback")`.
 
     Raises:
-        ConfigError: The URL breaks a rule, or is not one that this machine can listen on: http
+        ConfigError: The URL breaks a rule, or this machine cannot listen on it: that takes http
             on the literal 127.0.0.1 or [::1].
 
     Source: RFC 8252 section 7.3.
@@ -221,7 +221,7 @@ def _shape(parts: urllib.parse.SplitResult) -> Iterator[Problem]:
 
 
 def _exactness(parts: urllib.parse.SplitResult, uri: str) -> Iterator[Problem]:
-    """Yield a problem if a browser or a console changes the URL, so that the letters differ."""
+    """Yield a problem if a browser or X's console may change the spelling of the URL."""
     reasons: list[str] = []
     if parts.scheme in _DEFAULT_PORTS and not parts.path:
         reasons.append("it has no path, and browsers add a slash")

@@ -1,8 +1,8 @@
-"""Make invitation links, and read one before any store is asked.
+"""Make invitation links, and check one before the store is asked.
 
 A link carries the invitation's id, a secret and a tag that only the deployment's vault key makes.
-A link that was made up, altered or cut is refused by its tag alone; the store then knows the
-secret by its hash. Source: docs/explanation/requirements.md, "Invitations".
+The tag alone reveals a link that was made up, altered or cut; the store keeps only a hash of the
+secret. Source: docs/explanation/requirements.md, "Invitations".
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ _MOST_FIELDS = 16
 
 
 class Presented(Struct, frozen=True, gc=False):
-    """The content of a link with a true tag: the invitation's id, and its secret."""
+    """Hold the content of a link with a valid tag: the invitation's id, and its secret."""
 
     id: str
     secret: bytes
 
     def opens(self, known_hash: bytes) -> bool:
-        """Return True if this is the hash of the secret; compared in constant time."""
+        """Return True if `known_hash` is the hash of the secret; compared in constant time."""
         return hmac.compare_digest(secret_hash(self.secret), known_hash)
 
 
@@ -88,7 +88,7 @@ def read_token(token: str, verify: Callable[[bytes, bytes], bool]) -> Presented:
     """Return the content of a token; `verify` takes the signed bytes and the tag.
 
     Raises:
-        InvitationRefused: It was made up, altered or cut: the tag is not one of ours.
+        InvitationRefused: The token was made up, altered or cut: its tag is not valid.
     """
     raw = _decode(token)
     payload, tag = raw[:_PAYLOAD_BYTES], raw[_PAYLOAD_BYTES:]
@@ -101,7 +101,7 @@ def read_query(query: str) -> str:
     """Return the token in a link's query or a form's body; other parameters are ignored.
 
     Raises:
-        InvitationRefused: There is none, or more than one.
+        InvitationRefused: There is no token, or more than one.
     """
     try:
         pairs = urllib.parse.parse_qsl(
@@ -116,7 +116,7 @@ def read_query(query: str) -> str:
 
 
 def fingerprint(text: str) -> str:
-    """Return ten digits that tell one link from another in a log, and open nothing."""
+    """Return ten digits that identify a link in a log, and cannot be used as one."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:10]
 
 

@@ -1,7 +1,7 @@
-"""Look at an app's keys without X: for text that no key can hold, and for odd shapes.
+"""Find mistakes in an app's keys without asking X: text that no key can hold, and odd shapes.
 
-X documents no format, so a shape is a hint, and X's answer is the proof. Sure mistakes are quotes,
-blanks, and the same text for two different keys.
+X documents no format, so an odd shape is only a hint, and X's answer is the proof. Quotes, blanks,
+and the same text for two different keys are certain mistakes.
 
 Source: docs/explanation/x-facts.md, 2.17, 3.2 and 5.1; shapes as X's pages show them.
 """
@@ -25,13 +25,16 @@ FIELDS = ("client_id", "client_secret", "api_key", "api_secret", "bearer_token")
 _BEARER = "AAAA"
 """The start of an app's bearer token. Source: X API docs, "Application-only", sample answer."""
 _ACCESS_TOKEN = re.compile(r"[0-9]{5,20}-[0-9A-Za-z]{20,}", re.ASCII)
-"""A user's id and a text. Source: X API docs, "Creating a signature", sample token."""
+"""A user's access token: the user's id, a dash and more text.
+
+Source: X API docs, "Creating a signature", sample token.
+"""
 _SCHEME = re.compile(r"(bearer|basic|oauth)\s", re.IGNORECASE)
 _QUOTES = "\"'`<>"
 
 
 class Oddity(Struct, frozen=True, kw_only=True, gc=False):
-    """Something odd about one or two fields. Only what is `sure` is wrong by itself."""
+    """Hold something odd about one or two fields: a certain mistake if `sure`, else a hint."""
 
     fields: tuple[str, ...]
     text: str
@@ -54,7 +57,7 @@ def _one(name: str, value: str) -> Iterator[Oddity]:
         word = value.split(maxsplit=1)[0]
         yield _sure(name, f"begins with {word!r}, which is not a part of it.")
     elif value != value.strip():
-        # Trimmed wherever it is sent but as a bearer token.
+        # Calls trim white space around every key but the bearer token.
         sure = name == "bearer_token"
         yield Oddity(fields=(name,), text=f"{name} has white space at an end.", sure=sure)
     elif not value.isascii() or not value.isprintable() or " " in value:

@@ -1,8 +1,8 @@
-"""Make OAuth 1.0a signatures (HMAC-SHA1) quickly: one for each call of an account.
+"""Make OAuth 1.0a signatures (HMAC-SHA1) quickly: each call of an account needs one.
 
 The parts that all calls of one account share are computed once: the key of the HMAC, and for each
 method and URL the hash of the front of the signature base string. A call adds its
-parameters, a nonce and a timestamp. Calls with parameters are rarer, and signed by Authlib.
+parameters, a nonce and a timestamp. Calls with parameters are rarer, and Authlib signs them.
 
 Source: RFC 5849 sections 3.4 to 3.6; X API docs, "Creating a signature" and "Authorizing a
 request". JSON and multipart bodies are not signed.
@@ -28,7 +28,7 @@ __all__ = ["SigningTemplate", "escape", "new_nonce"]
 
 _LEAST_NONCE_BYTES = 8
 _MOST_ROUTES = 256
-"""The most URLs that are kept: paths with ids in them would grow without end."""
+"""The most URLs whose hashes are kept: paths with ids would otherwise fill memory."""
 _NO_EXTRA: Mapping[str, str] = MappingProxyType({})
 
 
@@ -41,14 +41,14 @@ def escape(text: str) -> str:
 
 
 def new_nonce(random: bytes) -> str:
-    """Return a nonce of these random bytes, at least 8: letters and digits, as X asks for."""
+    """Return a nonce made of at least 8 random bytes: letters and digits only, as X requires."""
     if len(random) < _LEAST_NONCE_BYTES:
         raise ValueError(f"at least {_LEAST_NONCE_BYTES} random bytes are needed")
     return random.hex()
 
 
 class SigningTemplate:
-    """Signs calls with one app's consumer key and one account's token.
+    """Sign calls with one app's consumer key and one account's token.
 
     `pair` is None for the call that asks for a request token, which has no token yet. White space
     around keys and secrets is dropped. A template holds secrets and does not show them.
@@ -107,10 +107,10 @@ class SigningTemplate:
     ) -> str:
         """Return the value of the `Authorization` header of one call.
 
-        `params` are those of the query and of a form body, decoded, in any order, names may come
-        twice; a query in `url` counts too. `nonce` is ASCII letters and digits, never used before;
-        `timestamp` is in seconds since 1970. `extra` are further protocol parameters, such as
-        `oauth_callback`: signed, and put into the header.
+        `params` are the parameters of the query and of a form body, decoded and in any order; a
+        name may come twice. A query in `url` is signed, too. `nonce` is ASCII letters and digits,
+        never used before; `timestamp` is in seconds since 1970. `extra` are further protocol
+        parameters, such as `oauth_callback`: they are signed and put into the header.
         """
         if not (nonce.isascii() and nonce.isalnum()):
             raise ValueError("a nonce is ASCII letters and digits")
@@ -137,7 +137,7 @@ class SigningTemplate:
         nonce: str,
         timestamp: str,
     ) -> str:
-        """Sign a call that has parameters; the header is made as that of one without."""
+        """Return the `Authorization` header of a call that has parameters, signed by Authlib."""
         fixed = {**self._fixed, "oauth_nonce": nonce, "oauth_timestamp": timestamp}
         fixed["oauth_signature"] = rfc.hmac_sha1_signature(
             method,
@@ -149,7 +149,7 @@ class SigningTemplate:
         return rfc.authorization_header([*sorted(fixed.items()), *extra.items()])
 
     def _route(self, method: str, url: str) -> hmac.HMAC:
-        """Return the HMAC that has read the front of the base string, up to the nonce."""
+        """Return an HMAC of the base string's front, up to the nonce; kept for each URL."""
         known = self._routes.get((method, url))
         if known is None:
             front = f"{method.upper()}&{escape(rfc.signed_address(url))}&{self._front}"

@@ -1,8 +1,8 @@
-"""The three-legged OAuth 1.0a login, and its PIN form: what to send, how to read what comes back.
+"""Make the address, and read the answers, of the three-legged OAuth 1.0a login and its PIN form.
 
-Three calls (request token, access token, invalidate) and one redirect. Their answers are forms,
-their refusals JSON error lists, XML or plain text; codes and status decide what a refusal means,
-and X's words, which can be localised, are quoted and never relied on.
+The login has three calls (request token, access token, invalidate) and one redirect. X answers
+with forms, and refuses with JSON error lists, XML or plain text. Codes and status decide what a
+refusal means; X's texts can be localised, so they are quoted and never relied on.
 
 Source: RFC 5849 section 2; X API docs, "Log in with X", "PIN-based authorization" and
 "Authentication" (API reference); refusals as seen on the wire.
@@ -73,7 +73,7 @@ PIN_CALLBACK = "oob"
 """The callback of a login that ends with a PIN. Source: RFC 5849 section 2.1."""
 
 XML_HASH = "xml-hash"
-"""The reason that stands for the old XML form of a refusal, which has no code."""
+"""The `reason` that marks the old XML form of a refusal, which has no code."""
 
 _FORBIDDEN = 403
 _UNAUTHORIZED = 401
@@ -90,12 +90,12 @@ _CLOCK_OFF = timedelta(seconds=60)
 _DEAD, _CLOCK = "token-revoked", "clock-off"
 _KEYS = ("bad-signature", "bad-app-keys", "bad-authentication-data")
 _CALLBACK_REFUSED, _CALLBACK_OF_OTHER_KIND = "callback-refused", "pin-or-callback"
-"""Rows of the table of refusals, which tell it by their codes."""
+"""The ids of two rows in the table of refusals; their codes mean that X refuses the callback."""
 _CONSOLE = "X's console (console.x.com), User authentication settings of the app"
 
 
 class Blame(enum.Enum):
-    """The subject of X's refusal of a signed call."""
+    """Name the part of a signed call that X refuses."""
 
     TOKEN = "token"  # noqa: S105 - a word, no secret
     KEYS = "keys"
@@ -104,7 +104,7 @@ class Blame(enum.Enum):
 
 
 class Granted(Struct, frozen=True, kw_only=True, gc=False):
-    """An access token and its user, from the same answer of X."""
+    """Hold an access token and its user, from the same answer of X."""
 
     pair: TokenPair
     user_id: str
@@ -128,9 +128,9 @@ def read_callback(query: str, *, request_token: TokenPair) -> str:
     `query` is the raw query of the redirect, without the question mark.
 
     Raises:
-        StateMismatch: The redirect is not this attempt's, or not one that can be trusted: another
-            or no `oauth_token`, any parameter twice, both a verifier and a refusal, neither. The
-            attempt is still open: the true redirect may yet come.
+        StateMismatch: The redirect is not this attempt's, or cannot be trusted: it has another
+            `oauth_token` or none, a parameter twice, both a verifier and a refusal, or neither.
+            The attempt is still open: the true redirect may yet come.
         AuthorizationDenied: The redirect is this attempt's, and the person declined.
 
     Source: RFC 5849 sections 2.2 and 4.13; `denied` as seen on the wire.
@@ -157,8 +157,8 @@ def read_pin(text: str) -> str:
     """Return the PIN that a person typed, without white space around it.
 
     Raises:
-        StateMismatch: It is not a PIN: a PIN is digits only. Nothing was sent; the attempt is
-            still open.
+        StateMismatch: The text is not a PIN, which has digits only. Nothing was sent; the attempt
+            is still open.
 
     Source: X API docs, "PIN-based authorization".
     """
@@ -169,13 +169,13 @@ def read_pin(text: str) -> str:
 
 
 def read_given_pair(text: str) -> TokenPair:
-    """Return an access token and its secret, as a person or a program hands them over.
+    """Return the access token and its secret from a text that a person or program hands over.
 
     The text is two lines, the token first, or a JSON object with `oauth_token` and
     `oauth_token_secret`.
 
     Raises:
-        ConfigError: It is neither; nothing of it is quoted.
+        ConfigError: The text has neither form; the error quotes nothing of it.
     """
     lines = [line for part in text.removeprefix("\ufeff").splitlines() if (line := part.strip())]
     if lines and lines[0].startswith("{"):
@@ -199,12 +199,13 @@ def read_given_pair(text: str) -> TokenPair:
 def read_request_token(
     answer: HttpAnswer, *, callback: str, now: datetime | None = None
 ) -> TokenPair:
-    """Return the request token, for the callback that was sent.
+    """Return the request token for the callback that was sent.
 
     Raises:
-        ConfigError: X does not take the callback, or refuses our clock; names the rule.
-        AuthError: X does not confirm that it knows the callback, so that the redirect could not
-            be trusted; or, as `InvalidClient`, X does not accept the app's key and secret.
+        ConfigError: X does not take the callback, and the error names the rule; or X refuses the
+            time of this machine's clock.
+        AuthError: X does not confirm the callback, so the redirect could not be trusted. The
+            subclass `InvalidClient` means that X does not accept the app's key and secret.
         ResponseError: Any other refusal; `MalformedAnswer` for a success without a token.
 
     Source: RFC 5849 section 2.1.
@@ -220,13 +221,13 @@ def read_request_token(
 
 
 def read_access_token(answer: HttpAnswer, *, now: datetime | None = None) -> Granted:
-    """Return the access token for a verifier or PIN. It does not expire.
+    """Return the access token for a verifier or PIN; the token does not expire.
 
     Raises:
-        InvalidGrant: X does not take the verifier or PIN, or the request token is over: start
-            again. Each is tried once.
+        InvalidGrant: X does not take the verifier or PIN, or the request token has expired. Each
+            can be tried once: start the login again.
         InvalidClient: X does not accept the app's key and secret.
-        ConfigError: X refuses our clock.
+        ConfigError: X refuses the time of this machine's clock.
         ResponseError: Any other refusal; `MalformedAnswer` for a success without a token.
 
     Source: RFC 5849 section 2.3; X adds `user_id` and `screen_name`.
@@ -243,11 +244,11 @@ def read_access_token(answer: HttpAnswer, *, now: datetime | None = None) -> Gra
 def read_invalidated(
     answer: HttpAnswer, *, request_name: str = INVALIDATE, now: datetime | None = None
 ) -> None:
-    """Return if the token is dead, by this call or before; also for an app's bearer token.
+    """Check that the token is dead now, by this call or before; also for an app's bearer token.
 
     Raises:
-        InvalidClient: X does not accept the app's key and secret; the token lives on.
-        ResponseError: Not done; try again later.
+        InvalidClient: X does not accept the app's key and secret; the token is still valid.
+        ResponseError: X did not invalidate the token; try again later.
     """
     if answer.status == OK:
         return
@@ -257,9 +258,10 @@ def read_invalidated(
 
 
 def read_clock_off(answer: HttpAnswer, *, now: datetime) -> timedelta | None:
-    """Return how far X's clock is ahead of ours, if that can be why X refused a signed call.
+    """Return X's time minus ours, if a wrong clock can be why X refused a signed call.
 
-    None if it cannot, or X does not send its time. Sign once more with the result, not twice.
+    Return None if it cannot, or if X does not send its time. The caller signs the call once more
+    with the corrected time, and only once.
     Source: RFC 5849 section 3.3; X's code 135, "timestamp out of bounds".
     """
     theirs = read_date(answer.headers)
@@ -272,7 +274,7 @@ def read_clock_off(answer: HttpAnswer, *, now: datetime) -> timedelta | None:
 
 
 def blame_of(codes: Iterable[int]) -> Blame:
-    """Return the subject that the codes of a 401 name. X's newer routes send none.
+    """Return what the codes of a 401 blame; `UNSAID` without codes, as from X's newer routes.
 
     Source: X API docs, "Authentication" (API reference); docs/explanation/x-facts.md, 10.5.
     """
@@ -285,9 +287,10 @@ def blame_of(codes: Iterable[int]) -> Blame:
 
 
 def blame_by_keys(answer: HttpAnswer, *, now: datetime) -> Blame:
-    """Return the subject of an unexplained refusal, by asking for a request token.
+    """Return what an unexplained refusal blames, from the answer to a call for a request token.
 
-    The keys alone sign that call. If X only refuses its callback, X took the signature.
+    Only the app's keys sign that call. If X takes them, the refusal is about the user's token. X
+    took them, too, if it only refuses the call's callback.
     """
     if answer.status == OK:
         return Blame.TOKEN
@@ -303,7 +306,7 @@ def blame_by_keys(answer: HttpAnswer, *, now: datetime) -> Blame:
 def read_refusal(
     answer: HttpAnswer, request_name: str, *, callback: str = "", now: datetime | None = None
 ) -> AuthError | ConfigError | ResponseError:
-    """Return the error for a refusal of one of the three calls; `callback` is the one sent."""
+    """Return the error for a refusal of one of the three calls; `callback` is the call's own."""
     error = _error(answer, request_name, now)
     found = _meaning(error, request_name, callback)
     if found is not error:
@@ -338,7 +341,7 @@ def _meaning(
             hint="Start again: each is good for one try.",
         )
     if request_name == REQUEST_TOKEN and error.status == _FORBIDDEN and error.reason == XML_HASH:
-        # The other form of code 415, without the code. Source: X API docs, "Apps".
+        # The old XML form of code 415, which has no code. Source: X API docs, "Apps".
         return _callback_refused(error, callback, by_pin_only=False)
     if not isinstance(error, MalformedAnswer):
         error.hint = error.hint or "Why X refused could not be told; these are its own words."
@@ -372,7 +375,7 @@ def _error(answer: HttpAnswer, request_name: str, now: datetime | None) -> Respo
 
 
 def _names(codes: Iterable[int], *rows: str) -> bool:
-    """Return True if one of the codes is one of these rows'."""
+    """Return True if one of these rows, named by id in the table of refusals, has one of the codes."""
     from botkit.protocol.refusals.table import codes_of
 
     return not codes_of(*rows).isdisjoint(codes)
@@ -380,7 +383,7 @@ def _names(codes: Iterable[int], *rows: str) -> bool:
 
 def _as_error_body(body: bytes) -> dict[str, Any]:
     """Return a refusal's body as an error list, from JSON, XML with or without codes, or text."""
-    import html  # its table of names costs a start, and few answers are in XML
+    import html  # slow to import at a start, and few answers are in XML
 
     try:
         parsed = json_object(parse_body(body))
@@ -399,7 +402,7 @@ def _as_error_body(body: bytes) -> dict[str, Any]:
 def _form(
     answer: HttpAnswer, request_name: str, *, callback: str = "", now: datetime | None
 ) -> dict[str, str]:
-    """Return the fields of a success, whatever its content type; each may stand there once."""
+    """Return the fields of a success, for any content type; no field may come twice."""
     if answer.status != OK:
         raise read_refusal(answer, request_name, callback=callback, now=now)
     if len(answer.body) > LARGEST_BODY_BYTES:

@@ -1,8 +1,7 @@
-"""OAuth 2.0 as X speaks it: make the requests, read the redirect and the answers.
+"""Make the requests of an OAuth 2.0 login with X, and read its redirect.
 
-No I/O, no randomness, no clock: callers pass random bytes, and answers with `status`, `headers`
-(names in lower case) and `body`. PKCE is S256 only, and a confidential client proves
-itself by HTTP Basic only: there is no way to ask for anything else.
+The module has no I/O, no randomness and no clock: callers pass random bytes. PKCE is always S256,
+and a confidential client always proves itself by HTTP Basic.
 
 Source: RFC 6749, RFC 7636, RFC 9207; X API docs, "OAuth 2.0 Authorization Code Flow with PKCE"
 and "App-only authentication".
@@ -57,7 +56,7 @@ _LEAST_RANDOM_BYTES = 32
 
 
 def new_state(random: bytes) -> str:
-    """Return a `state` of these random bytes, 32 at the least; new for each login attempt.
+    """Return a `state` made of at least 32 random bytes; each login attempt needs a new one.
 
     Source: RFC 6749 section 10.12.
     """
@@ -65,7 +64,7 @@ def new_state(random: bytes) -> str:
 
 
 def new_code_verifier(random: bytes) -> str:
-    """Return a code verifier of these random bytes, at least 32; new for each login attempt.
+    """Return a code verifier made of at least 32 random bytes; each attempt needs a new one.
 
     Source: RFC 7636 section 4.1: 43 to 128 unreserved characters.
     """
@@ -88,7 +87,7 @@ def authorize_url(
 ) -> str:
     """Return the address to open in the browser, where the person consents.
 
-    Scopes are joined by `%20`; a query that `consent_url` has already is kept.
+    Scopes are joined by `%20`; a query in `consent_url` is kept.
 
     Source: RFC 6749 section 4.1.1, RFC 7636 section 4.3.
     """
@@ -106,13 +105,13 @@ def authorize_url(
 def basic_authorization(client_id: str, client_secret: Secret) -> str:
     """Return the value of the `Authorization` header that proves the client.
 
-    White space around either is dropped, as it comes from a stray newline in a file; then each is
-    form-encoded by itself. Serves the app's key and secret for the bearer token as well.
+    White space around each part is dropped, as a file may end with a newline; then each part is
+    form-encoded. The call for a bearer token uses the same header, with the app's key and secret.
 
     Source: RFC 6749 section 2.3.1; X does not take a secret in the body.
     """
     pair = ":".join(
-        # %20 for a blank: some decoders take a plus for itself, all of them know %20.
+        # A blank becomes %20: every decoder knows it, but some keep a plus as it is.
         urllib.parse.quote(part.strip(), safe="")
         for part in (client_id, client_secret.reveal())
     )
@@ -120,7 +119,7 @@ def basic_authorization(client_id: str, client_secret: Secret) -> str:
 
 
 def client_headers(client_id: str, client_secret: Secret) -> tuple[tuple[str, str], ...]:
-    """Return the headers of a token call: the proof of the client, and that the body is a form."""
+    """Return the headers of a token call: the client's proof, and the form's content type."""
     return (
         ("Authorization", basic_authorization(client_id, client_secret)),
         ("Content-Type", FORM_TYPE),
@@ -128,7 +127,7 @@ def client_headers(client_id: str, client_secret: Secret) -> tuple[tuple[str, st
 
 
 def code_form(*, code: Secret, redirect_uri: str, code_verifier: Secret) -> bytes:
-    """Return the form that exchanges a code; `redirect_uri` is the consent's, letter by letter.
+    """Return the form that exchanges a code; `redirect_uri` must equal the consent address's.
 
     X takes a code once and within 30 seconds. Source: RFC 6749 section 4.1.3.
     """
@@ -161,16 +160,16 @@ def client_credentials_form() -> bytes:
 def read_callback(query: str, *, state: str, issuer: str | None = None) -> str:
     """Return the authorization code of a redirect that belongs to this login attempt.
 
-    `query` is the raw query of the redirect, without the question mark. `issuer` is the configured
-    one, for a server that names itself: the redirect must name the same, letter by letter. Without
-    it an issuer in the redirect is ignored: X names none.
+    `query` is the raw query of the redirect, without the question mark. If `issuer` is set, the
+    redirect must name exactly this issuer. If it is None, an issuer in the redirect is ignored: X
+    names none.
 
     Raises:
-        StateMismatch: The redirect is not this attempt's, or not one that can be trusted: wrong,
-            missing or doubled `state`, any parameter twice, both `code` and `error`, neither,
-            another issuer or none. The attempt is still open: the true redirect may yet come.
-        AuthorizationDenied: The redirect is this attempt's, and says that X refused: the person
-            declined, or X did not like the request. The attempt is over.
+        StateMismatch: The redirect is not this attempt's, or cannot be trusted: it has a wrong
+            `state` or none, a parameter twice, both `code` and `error`, neither of them, or not
+            the expected issuer. The attempt is still open: the true redirect may yet come.
+        AuthorizationDenied: The redirect is this attempt's, and the person declined, or X refused
+            the request. The attempt is over.
 
     Source: RFC 6749 sections 4.1.2 and 10.12, RFC 9207 section 2.4.
     """

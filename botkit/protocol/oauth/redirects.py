@@ -16,7 +16,7 @@ _MOST_FIELDS = 64
 
 
 def redirect_parameters(query: str) -> dict[str, str]:
-    """Return the parameters of a redirect's raw query; each may stand there once.
+    """Return the parameters of a redirect's raw query; none may come twice.
 
     Raises:
         StateMismatch: The query cannot be read, or carries a parameter twice.

@@ -1,11 +1,11 @@
-"""The OAuth rules that Authlib knows, with types.
+"""Call Authlib for the OAuth rules that it knows, with types added.
 
-Authlib is imported inside the functions: it brings its whole package along, which costs a start
-50 ms. In front of it stand the requirements it does not keep (docs/explanation/requirements.md,
-C2 to C4 and C6), and the quick signature of `oauth1.SigningTemplate`.
+The functions import Authlib when they are called: at a start the import would cost 50 ms. Callers
+meet the requirements that Authlib does not (docs/explanation/requirements.md, C2 to C4 and C6),
+and `oauth1.SigningTemplate` makes the frequent signatures faster.
 """
 
-# Authlib has no types here.
+# Authlib has no types for these functions.
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownMemberType=false
 
@@ -37,7 +37,7 @@ def grant_uri(consent_url: str, *, scopes: Sequence[str], **parameters: str) -> 
 
 
 def with_query(url: str, parameters: Mapping[str, str]) -> str:
-    """Return the address with these parameters after those it has already."""
+    """Return the address with these parameters added to the end of its query."""
     from authlib.common.urls import add_params_to_uri
 
     return _spelled(add_params_to_uri(url, dict(parameters)))
@@ -87,8 +87,8 @@ def hmac_sha1_signature(
 ) -> str:
     """Return the OAuth 1.0a signature of a call with these parameters, in any order.
 
-    The base string is put together here: Authlib's `construct_base_string` decodes each `oauth_`
-    parameter once more, and leaves out one named `realm`.
+    This function joins the base string itself: Authlib's `construct_base_string` decodes each
+    `oauth_` parameter once more, and leaves out one named `realm`.
 
     Source: RFC 5849 sections 3.4.1 and 3.4.2.
     """
@@ -108,6 +108,6 @@ def authorization_header(parameters: Iterable[tuple[str, str]]) -> str:
 
 
 def _spelled(url: str) -> str:
-    """Return the address with `%20` for a blank in the query, as X wants it; a plus is `%2B`."""
+    """Return the address with `%20` for a blank in its query, as X requires, instead of a plus."""
     head, mark, query = url.partition("?")
     return f"{head}{mark}{query.replace('+', '%20')}"

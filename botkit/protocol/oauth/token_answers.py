@@ -1,9 +1,9 @@
-"""Read the answers of X's token endpoints: tokens, or the error why there are none.
+"""Read the answers of X's token endpoints: return tokens, or raise the error for a refusal.
 
-A refusal's class tells what to do: `InvalidGrant` is "a person logs in again", `InvalidClient` is
-"the client id and secret in the settings are wrong", any `ResponseError` is "keep the tokens". X's
-texts can be localised, so status and `error` decide, and wording only between the meanings of one
-`error`; an unknown text proves nothing against a token.
+The error's class tells what to do: `InvalidGrant` means that a person must log in again,
+`InvalidClient` that the client id and secret in the settings are wrong, and any `ResponseError`
+that the tokens must be kept. X's texts can be localised, so status and `error` decide. The wording
+decides only if one `error` has several meanings; an unknown text never condemns a token.
 
 Source: RFC 6749 sections 5 and 6; RFC 7009; bodies of X seen on the wire, as X documents none.
 """
@@ -39,7 +39,7 @@ E = TypeVar("E", InvalidGrant, InvalidClient)
 
 _OTHER_SUCCESS = range(201, 300)
 _ASSUMED_LIFE_S = 7200.0
-"""Assumed if X does not say. Source: X API docs, "OAuth 2.0": tokens live two hours."""
+"""The life assumed if X names none. Source: X API docs, "OAuth 2.0": tokens live two hours."""
 _LONGEST_LIFE_S = 365 * 24 * 3600.0
 _NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,6})?", re.ASCII)
 _TOKEN = re.compile(r"[\x21-\x7e]+", re.ASCII)
@@ -47,7 +47,7 @@ _TOKEN = re.compile(r"[\x21-\x7e]+", re.ASCII)
 
 _CLIENT_ERRORS = frozenset({"invalid_client", "unauthorized_client"})
 _KEYS_REFUSED = ("bad-signature", "bad-app-keys", "bad-authentication-data")
-"""The rows of the table of refusals that tell it by their codes."""
+"""The ids of rows in the table of refusals; their codes mean that X refuses the app's keys."""
 _CLIENT_KEYS = (
     "client id and secret",
     "Compare them with the app's keys in X's console; the tokens are untouched.",
@@ -67,16 +67,16 @@ def read_token_answer(
 ) -> TokenSet:
     """Return the tokens that X granted, for a code or for a refresh token.
 
-    `asked` are the scopes that hold if the answer names none. The life of the access token is two
-    hours if the answer names none, and a year at the most.
+    `asked` are the scopes to assume if the answer names none. The access token's life is at most a
+    year, and two hours if the answer names none.
 
     Raises:
         InvalidGrant: The code or the refresh token is dead: authorize again.
         InvalidClient: X does not accept the client id and secret.
-        RateLimited: 429.
-        ServerError: 5xx.
+        RateLimited: X answered 429.
+        ServerError: X answered 5xx.
         MalformedAnswer: A success without a usable token, or a redirect; it never quotes the body.
-        BadRequest: A refusal whose meaning could not be told; its `detail` is X's text.
+        BadRequest: A refusal with an unknown meaning; its `detail` is X's text.
         ResponseError: Any other refusal, for instance a 401 that names no error.
     """
     granted = _granted(answer, request_name, now)
@@ -97,11 +97,11 @@ def read_token_answer(
 def read_bearer_answer(
     answer: HttpAnswer, *, now: datetime | None = None, request_name: str = "POST /oauth2/token"
 ) -> Secret:
-    """Return the app's bearer token. X answers with the same one each time, so asking is safe.
+    """Return the app's bearer token. X answers with the same token each time, so a call is safe.
 
     Raises:
         InvalidClient: X does not accept the app's key and secret.
-        ResponseError: As `read_token_answer`.
+        ResponseError: Any other refusal, by class as in `read_token_answer`.
     """
     granted = _granted(answer, request_name, now, asks=_API_KEYS)
     return _token(granted, "access_token", request_name)
@@ -110,13 +110,13 @@ def read_bearer_answer(
 def read_revoke_answer(
     answer: HttpAnswer, *, now: datetime | None = None, request_name: str = "POST /2/oauth2/revoke"
 ) -> None:
-    """Return if the token is revoked, now or before.
+    """Check that the token is revoked, by this call or before.
 
     Raises:
         InvalidClient: X does not accept the client id and secret; nothing was revoked.
-        ResponseError: Not done; try again later.
+        ResponseError: X did not revoke the token; try again later.
 
-    Source: RFC 7009 section 2.2: a 200 whatever its body.
+    Source: RFC 7009 section 2.2: a 200 with any body is a success.
     """
     if answer.status == OK:
         return
@@ -200,7 +200,7 @@ def _refusal(
 
 
 def _invalid_request(error: ResponseError) -> InvalidGrant | ResponseError:
-    """Return the error for `invalid_request`, whose four meanings only X's words tell apart."""
+    """Return the error for `invalid_request`; only X's text tells its four meanings apart."""
     from botkit.protocol.refusals.table import diagnose_error
 
     found = diagnose_error(error)

@@ -1,1 +1,1 @@
-"""The meaning and cure of each refusal X sends."""
+"""Look up the meaning and cure of each refusal that X sends."""

@@ -1,12 +1,12 @@
-"""The table of X's refusals: what each answer means, and what a person can do about it.
+"""Look up X's refusals in a table: what an answer means, and what a person can do about it.
 
-The rows stand in `refusals.json`; `botkit doctor`, the hints and classes of errors, the reading of
-token answers and the page docs/reference/doctor.md are made from them. The first row that fits is
-taken. X's texts can be localised, so status, code, `error` and the problem type's last segment
-decide; wording only where nothing else tells cases apart.
+The file `refusals.json` holds the rows. `botkit doctor`, the hints and classes of errors, the
+readers of token answers and the page docs/reference/doctor.md use them. The first row that fits an
+answer applies. X's texts can be localised, so status, code, `error` and the last segment of the
+problem's type decide; wording decides only if nothing else tells cases apart.
 
-The rows are read when this module is imported. A bot that starts meets no refusal, so code that a
-start loads imports this module inside the function that reads a refusal.
+The import of this module reads the rows. A bot that starts meets no refusal, so modules loaded at
+a start import this one inside the function that reads a refusal.
 
 Source: docs/explanation/x-facts.md; each row names its facts.
 """
@@ -46,7 +46,7 @@ ErrorName = Literal[
 
 
 class Verdict(enum.StrEnum):
-    """The result of a check."""
+    """Name the result of a check."""
 
     FINE = "fine"
     WRONG = "wrong"
@@ -54,7 +54,7 @@ class Verdict(enum.StrEnum):
 
 
 class Topic(enum.StrEnum):
-    """The subject of a refusal."""
+    """Name the subject of a refusal."""
 
     CLIENT_KEYS = "client id and secret"
     API_KEYS = "api key and secret"
@@ -75,10 +75,10 @@ class Topic(enum.StrEnum):
 
 
 class Diagnosis(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
-    """A row of the table: the signs of an answer, and its meaning.
+    """Hold a row of the table: the signs of an answer, and its meaning.
 
-    An answer fits when it has every kind of sign that the row gives. One value of a kind suffices;
-    `types`, `titles` and `codes` count as one kind.
+    An answer fits if it matches every kind of sign that the row lists. One matching value of a
+    kind suffices; `types`, `titles` and `codes` count as one kind.
 
     Attributes:
         statuses: HTTP statuses.
@@ -87,9 +87,9 @@ class Diagnosis(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fiel
         codes: Codes of a v1 error list.
         reasons: X's own `reason`, `connection_issue` or `disconnect_type`.
         words: A pattern of X's English text, in lower case; `text` is a sample of that text.
-        error: The class of error, where the status does not tell it.
-        facts: The numbers in docs/explanation/x-facts.md that the row rests on; none where the
-            row only covers what no other row knows.
+        error: The class of error, if the status does not decide it.
+        facts: The numbers of the row's sources in docs/explanation/x-facts.md; empty for a row
+            that only catches answers unknown to the other rows.
     """
 
     id: str
@@ -109,13 +109,13 @@ class Diagnosis(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fiel
 
     @property
     def is_named(self) -> bool:
-        """Return True if more than the status tells the row."""
+        """Return True if the row is recognised by more than the status."""
         return bool(self.types or self.titles or self.codes or self.reasons or self.words)
 
     def fits(
         self, status: int, names: Collection[str], codes: Collection[int], reason: str, detail: str
     ) -> bool:
-        """Return True if an answer with these signs is this row's."""
+        """Return True if an answer with these signs fits this row."""
         if self.statuses and status not in self.statuses:
             return False
         if self.reasons and reason not in self.reasons:
@@ -127,7 +127,7 @@ class Diagnosis(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fiel
 
 
 class _Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The file: the day on which the facts were read, and the rows in the order of precedence."""
+    """Hold the file's data: the day on which the facts were read, and the rows by precedence."""
 
     read_on: str
     rows: tuple[Diagnosis, ...]
@@ -148,7 +148,7 @@ def diagnose(
 
 
 def diagnose_error(error: ResponseError) -> Diagnosis:
-    """Return the row of the answer that the error was made of."""
+    """Return the row for the answer that the error was made from."""
     return diagnose(
         error.status,
         title=error.title,
@@ -160,10 +160,10 @@ def diagnose_error(error: ResponseError) -> Diagnosis:
 
 
 def codes_of(*ids: str) -> frozenset[int]:
-    """Return the codes of these rows, for a reader that decides by codes alone.
+    """Return the codes of the rows with these ids, for a caller that decides by codes alone.
 
     Raises:
-        KeyError: The table has no row of that id.
+        KeyError: The table has no row with one of the ids.
     """
     rows = {row.id: row for row in TABLE}
     return frozenset(code for an_id in ids for code in rows[an_id].codes)
