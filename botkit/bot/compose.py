@@ -247,7 +247,10 @@ def _compose(run: _Run, opened: _Opened) -> BotRuntime:
 
 
 async def _recover(run: _Run, opened: _Opened, parts: HandlerParts) -> int:
-    """Settle what an earlier run left, by the names that handlers have today."""
+    """Recover an earlier run's records: update handler names, mark cut-off writes uncertain.
+
+    Return the number of those writes.
+    """
     await take_over_handlers(run.plan.wiring, run.store, fence=opened.lease.fence())
     return await parts.outbox.recover()
 

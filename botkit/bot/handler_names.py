@@ -1,4 +1,4 @@
-"""What handlers did before they were renamed, moved or removed."""
+"""Match the records of unfinished events to handlers renamed, moved or removed since."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _log = structlog.get_logger(__name__)
 
 
 async def take_over_handlers(wiring: Wiring, store: Store, *, fence: Fence) -> None:
-    """Hand what unfinished events did to the handlers of today; name those that are gone.
+    """Move records of unfinished events to the handlers' present names; log gone handlers.
 
     Raises:
         StateError: The store cannot be used, or the lease is gone.

@@ -123,7 +123,7 @@ def _called(bot: Planned) -> str:
     """Return the argument that names this bot to `botkit dev` in the current folder."""
     main = sys.modules["__main__"]
     name = next((key for key, value in vars(main).items() if value is bot), "bot")
-    if main.__spec__ is not None:  # python -m
+    if main.__spec__ is not None:  # started as python -m
         return f"{main.__spec__.name}:{name}"
     script, here = Path(sys.argv[0]).absolute(), Path.cwd()
     return f"{script.relative_to(here) if script.is_relative_to(here) else script}:{name}"

@@ -130,7 +130,7 @@ async def check_budget(account: Account, budget: Budget) -> list[Finding]:
     """Check that the operator's budget allows one more post."""
     check = Check("budget", about_account(account))
     price = operation("createPosts").price_usd
-    assert price is not None  # posts have had a price since there are prices
+    assert price is not None  # X prices every post
     hour, day = await budget.spent(account.id)
     try:
         await budget.check(account.id, price)

@@ -33,7 +33,7 @@ _NO_EXTRA: Mapping[str, str] = MappingProxyType({})
 
 
 def escape(text: str) -> str:
-    """Percent-encode by RFC 3986: letters, digits and `-._~` stay, a blank becomes `%20`.
+    """Return the text percent-encoded by RFC 3986: `-._~` stay, a blank becomes `%20`.
 
     Source: RFC 5849 section 3.6.
     """

@@ -375,7 +375,7 @@ def _error(answer: HttpAnswer, request_name: str, now: datetime | None) -> Respo
 
 
 def _names(codes: Iterable[int], *rows: str) -> bool:
-    """Return True if one of these rows, named by id in the table of refusals, has one of the codes."""
+    """Return True if one of these rows of the table of refusals has one of the codes."""
     from botkit.protocol.refusals.table import codes_of
 
     return not codes_of(*rows).isdisjoint(codes)

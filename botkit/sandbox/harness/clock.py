@@ -1,4 +1,4 @@
-"""Give a simulated world its clock and its randomness, both the same in each run.
+"""Simulate time and randomness for a sandbox, both the same in each run.
 
 Nothing waits for real on a `VirtualClock`: `advance` wakes sleepers, and so does the sandbox's
 `settle`, which jumps from one sleeper to the next. Before time moves, every task of the loop runs

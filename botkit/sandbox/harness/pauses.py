@@ -125,7 +125,7 @@ def threads_counted(clock: VirtualClock) -> Generator[None]:
     def counted(executor: Any, call: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         working = clock.working()
         working.__enter__()
-        # This callback comes before those of waiting tasks, so time may move when they run.
+        # Added first, this callback runs right before the waiting task: no time moves in between.
         future = plain(executor, call, *args)
         future.add_done_callback(lambda _: working.__exit__(None, None, None))
         return future
