@@ -29,7 +29,7 @@ class Server(Protocol):
 
     @property
     def port(self) -> int:
-        """Return the port that it listens on."""
+        """Return the port that the server listens on."""
         ...
 
     def serve(self) -> None:

@@ -121,7 +121,7 @@ def _check_words(bot: Bot, may: Collection[str]) -> None:
     """Check that each word of `may` has an action.
 
     Raises:
-        WiringError: Words have no action; names them, and the words that have one.
+        WiringError: Some words have no action; the error names them, and those that have one.
     """
     known = set(access.CAPABILITIES) - access.WITHOUT_ACTION
     refused = {

@@ -136,8 +136,8 @@ def loopback_address(uri: str) -> tuple[str, int, str]:
     """Return host, port and path to listen on, as in `("127.0.0.1", 8765, "/callback")`.
 
     Raises:
-        ConfigError: The URL breaks a rule, or this machine cannot listen on it: that takes http
-            on the literal 127.0.0.1 or [::1].
+        ConfigError: The URL breaks a rule, or this machine cannot listen on it: only http on the
+            literal 127.0.0.1 or [::1] can be listened on.
 
     Source: RFC 8252 section 7.3.
     """

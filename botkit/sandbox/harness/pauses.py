@@ -100,13 +100,13 @@ class GatedTransport:
         *,
         before_bytes: Callable[[], Awaitable[None]] | None = None,
     ) -> HttpResponse:
-        """See `ports.Transport.send`."""
+        """Send the request; see `ports.Transport.send`."""
         self._check(request)
         return await self._inner.send(request, before_bytes=before_bytes)
 
     @asynccontextmanager
     async def stream(self, request: HttpRequest) -> AsyncGenerator[HttpStream]:
-        """See `ports.Transport.stream`."""
+        """Open the stream; see `ports.Transport.stream`."""
         self._check(request)
         async with self._inner.stream(request) as opened:
             yield opened

@@ -71,7 +71,7 @@ class Home:
         return f"sqlite:///{self.folder / 'botkit.db'}"
 
     def settings(self) -> Settings:
-        """Return the bot's settings, read from environment and folder as in service. Blocks."""
+        """Return the bot's settings, read by `load_settings` as in service. Blocks on the disk."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         environ = {
             "BOTKIT_APP__CLIENT_ID": self.app.client_id,
