@@ -1,1 +1,1 @@
-"""X's API as the core sees it: credential, rate window, bytes, answer, price."""
+"""X's API for the core: the credential, rate window, request, answer and price of each call."""

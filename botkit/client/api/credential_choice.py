@@ -1,4 +1,4 @@
-"""With which credential a call goes out, and what to do when X does not take it.
+"""The choice of a call's credential, and the next step if X does not accept it.
 
 Source: X's OpenAPI document (which credentials an operation takes);
 docs/explanation/requirements.md, C14, faults 16 and 61.
@@ -42,7 +42,7 @@ _OUT_OF_BOUNDS = 135
 
 
 class ChosenCredential(Struct, frozen=True, gc=False):
-    """Who calls. `owner` is whose rate window it is: the account id, or `app/NAME`."""
+    """The credential of a call. `owner` owns the rate window: an account id, or `app/NAME`."""
 
     kind: CredentialKind
     account_id: str
@@ -51,7 +51,7 @@ class ChosenCredential(Struct, frozen=True, gc=False):
 
 
 class CredentialChooser:
-    """Chooses and makes credentials. `app` speaks when no account is given."""
+    """Choose credentials and get their tokens. Use those of `app` if no account is given."""
 
     def __init__(self, keeper: TokenKeeper, *, app: str) -> None:
         self._keeper = keeper
@@ -63,15 +63,16 @@ class CredentialChooser:
         self._chosen: dict[tuple[str, str, bool], tuple[int, ChosenCredential]] = {}
 
     def chosen(self, request: Request, account_id: str) -> ChosenCredential | None:
-        """The caller as it was chosen before, None when the logins have changed since."""
+        """Return the earlier choice for such a request, None if the logins have changed since."""
         known = self._chosen.get((request.operation, account_id, request.as_app))
         return known[1] if known is not None and known[0] == self._keeper.version else None
 
     async def choose(self, request: Request, account_id: str) -> ChosenCredential:
-        """The caller for a request.
+        """Return the credential for a request, and remember it for `chosen`.
 
         Raises:
-            AccessDenied: Nothing that is held does for the operation.
+            AccessDenied: No credential of the account or app allows the operation.
+            Parked: As `kind_for`.
         """
         caller = await self._choose(request, account_id)
         key = (request.operation, account_id, request.as_app)
@@ -95,11 +96,12 @@ class CredentialChooser:
         return ChosenCredential(kind, account_id, app, owner)
 
     async def kind_for(self, operation: str, account_id: str) -> CredentialKind:
-        """The kind of credential with which the account does this now.
+        """Return the kind of credential that the account uses for the operation now.
 
         Raises:
-            AccessDenied: None of those held allows it; says when it was granted, and the cure.
-            Parked: `login`: those that were held were removed by a person while this ran.
+            AccessDenied: No credential of the account allows the operation; the error says when
+                the credential was granted, and the cure.
+            Parked: `login`: a person removed the account's logins while this process ran.
         """
         held = await self._keeper.holdings(account_id)
         if self._keeper.has_left(account_id):
@@ -113,7 +115,11 @@ class CredentialChooser:
     async def proof(
         self, request: Request, caller: ChosenCredential
     ) -> tuple[ChosenCredential, Secret | None]:
-        """As `token`; where an OAuth 2.0 login has none, the account's OAuth 1.0a token speaks."""
+        """Return the credential and its token, as `token` does.
+
+        If an OAuth 2.0 login has no token now, return the account's OAuth 1.0a credential if it
+        may stand in. Raises the same errors as `token`.
+        """
         try:
             return caller, await self.token(caller)
         except (Parked, TransportError):
@@ -123,7 +129,7 @@ class CredentialChooser:
         return other, await self.token(other)
 
     def stand_in(self, request: Request, caller: ChosenCredential) -> ChosenCredential | None:
-        """The caller that goes on in the place of one whose login has ended; None for nobody."""
+        """Return the credential that stands in for one whose login has ended, None for none."""
         if caller.kind is not CredentialKind.OAUTH2:
             return None
         if not self._keeper.fallback.look(caller.account_id):
@@ -140,11 +146,11 @@ class CredentialChooser:
     async def check_again(
         self, request: Request, account_id: str, caller: ChosenCredential
     ) -> bool:
-        """Right before the bytes: whether it is still this caller's to send, alive and allowed.
+        """Return True if `caller` is still the credential to choose; call right before the bytes.
 
         Raises:
-            AccessDenied: Nothing that is held now does for the operation.
-            Parked: `login`: what was to send it has ended meanwhile.
+            AccessDenied: No credential that the account has now allows the operation.
+            Parked: `login`: the credential has ended since it was chosen.
         """
         if await self.choose(request, account_id) != caller:
             return False
@@ -155,17 +161,17 @@ class CredentialChooser:
         return True
 
     def fresh_token(self, caller: ChosenCredential) -> Secret | None:
-        """What the caller proves itself with, when there is nothing to think about."""
+        """Return the credential's token if no refresh is due, else None: then call `token`."""
         if caller.kind is not CredentialKind.OAUTH2:
             return None
         return self._keeper.fresh_token(caller.account_id)
 
     async def token(self, caller: ChosenCredential) -> Secret | None:
-        """What the caller proves itself with; None for OAuth 1.0a, which signs each call.
+        """Return the credential's token; None for OAuth 1.0a, which signs each call.
 
         Raises:
             Parked: `login`: a person must act, or the next try is later.
-            TransportError: The login is over and cannot be renewed now; nothing was sent.
+            TransportError: The token has expired and cannot be renewed now; nothing was sent.
         """
         if caller.kind is CredentialKind.OAUTH1:
             await self._keeper.token_pair(caller.account_id)
@@ -177,13 +183,13 @@ class CredentialChooser:
         except (InvalidGrant, InvalidClient) as error:
             raise Parked("login") from error
         except ResponseError as error:
-            # Of the token endpoint: the call itself was not sent, whatever this answer was.
+            # The token endpoint answered with an error: the call itself was not sent.
             raise TransportError(
                 f"The app's bearer token cannot be had: {error.message}", request=error.request
             ) from error
 
     async def signature(self, caller: ChosenCredential, request: Request, url: str) -> str:
-        """The value of the `Authorization` header of an OAuth 1.0a call."""
+        """Return the value of the `Authorization` header of an OAuth 1.0a call."""
         template = await self._template(caller)
         return self._signer.authorization(template, request.method, url)
 
@@ -194,10 +200,10 @@ class CredentialChooser:
         answer: HttpResponse,
         error: Unauthorized,
     ) -> bool:
-        """After a 401: whether there is something else to try, once.
+        """Get a new token or time after a 401; return True if the call may be tried once more.
 
         Raises:
-            Parked: `login`: the login is dead.
+            Parked: `login`: the login is DEAD or CONFIG.
         """
         if token is None:
             return await self._after_signed(caller, answer, error)
@@ -223,7 +229,7 @@ class CredentialChooser:
         return known[1]
 
     async def _explained(self, denied: AccessDenied, account_id: str) -> AccessDenied:
-        """The refusal with the time of the grant, and with the very command."""
+        """Return the refusal with the time of the grant and the exact command that helps."""
         kind = access.kind_of(denied)
         row = None if kind is None else await self._keeper.row_of(account_id, kind)
         if row is None:
@@ -232,7 +238,7 @@ class CredentialChooser:
         return access.dated(denied, granted_at=row.granted_at, command=setup_command(row))
 
     async def doubt(self, caller: ChosenCredential, error: Unauthorized) -> None:
-        """X refused what this caller signed, and there is nothing left to try."""
+        """Report X's final refusal of a call that an OAuth 1.0a credential signed."""
         known = self._templates.get(caller.account_id)
         if caller.kind is CredentialKind.OAUTH1 and known is not None:
             await self._keeper.pairs.refused(caller.account_id, known[0], error)

@@ -1,9 +1,9 @@
-"""Rate windows and empty purses: no call leaves that X has announced to refuse.
+"""Rate windows and spent credit: send no call of which X has announced that it refuses it.
 
 A window belongs to an operation and an owner: an account (its OAuth 1.0a and 2.0 tokens share it)
-or an app. Its end is judged by X's clock, from the `Date` of the same answer, and kept on ours
-that never goes back. A wait of a few seconds is awaited in place, a longer one is `Parked`; other
-operations go on.
+or an app. The time until its end is computed from the `Date` of X's answer, and measured on our
+clock that never goes back. A call waits a few seconds in place; if it must wait longer, `Parked`
+is raised. Other operations go on.
 Source: X API docs, "Rate limits"; docs/explanation/requirements.md, faults 14, 15, 60.
 """
 
@@ -34,7 +34,7 @@ _IN_PLACE_S = 5.0
 _JITTER_S = (0.25, 2.0)
 _ASSUMED_S = 60.0
 _NEXT = timedelta(seconds=2)
-"""An assumed window's reset is later than the one before, earlier than the true one."""
+"""Added to the reset of an ended window, so that any true reset of the next one is later."""
 _LONGEST_S = timedelta(hours=24, minutes=5).total_seconds()
 _NO_CREDIT_S = 15 * 60.0
 _NO_CREDIT_MOST_S = 60 * 60.0
@@ -42,7 +42,7 @@ _FEW = 1024
 
 
 class _Window:
-    """What is left of one window until its end, calls under way taken off."""
+    """Hold the calls that are left in one window; calls under way are subtracted."""
 
     __slots__ = ("ends_s", "is_assumed", "limit", "name", "remaining", "reset")
 
@@ -55,10 +55,10 @@ class _Window:
         self.is_assumed = False
 
     def goes_on(self, now_s: float, *, under_way: int) -> bool:
-        """Whether it still counts; when it has ended, the next one of the same size does.
+        """Return True if the window still limits calls; after its end, assume one of that size.
 
-        Of the next one nothing is known until an answer tells: without it all that waited would
-        leave at once.
+        An answer replaces the assumed window by the true one. Without it, all waiting calls would
+        leave at once when a window ends.
         """
         if self.ends_s > now_s:
             return True
@@ -72,7 +72,7 @@ class _Window:
 
 
 class _Lane:
-    """One operation of one owner."""
+    """Hold the windows and the calls under way of one operation of one owner."""
 
     __slots__ = ("held_until_s", "refused", "under_way", "windows")
 
@@ -83,7 +83,7 @@ class _Lane:
         self.under_way = 0
 
     def window(self, name: str) -> _Window | None:
-        """The window of that name, `short` or `day`."""
+        """Return the window of that name, `short` or `day`; None if it is not known."""
         for window in self.windows:
             if window.name == name:
                 return window
@@ -91,7 +91,7 @@ class _Lane:
 
 
 class Limiter:
-    """Knows the windows of all operations and owners, and which owner is out of credit."""
+    """Track the windows of all operations and owners, and the owners that are out of credit."""
 
     def __init__(self, *, clock: Clock, entropy: Entropy) -> None:
         self._clock = clock
@@ -101,10 +101,10 @@ class Limiter:
         self._prune_at = _FEW
 
     async def ready(self, key: WindowKey) -> None:
-        """Return when a call could leave now; waits a few seconds at the most.
+        """Wait until a call may leave, a few seconds at most.
 
         Raises:
-            Parked: `rate` or `credits`, with the time.
+            Parked: `rate` or `credits`, with the time: the call has to wait longer.
         """
         while (wait_s := self._wait_s(key)) > 0:
             if wait_s > _IN_PLACE_S:
@@ -112,9 +112,10 @@ class Limiter:
             await self._clock.sleep(wait_s)
 
     def enter_nowait(self, key: WindowKey) -> bool:
-        """Take one call off an open window without a look at the clock; False when `enter` must.
+        """Take one call off an open window, without reading the clock.
 
-        `leave` must follow when it was True.
+        Return False, and change nothing, if the caller must await `enter` instead. After True the
+        caller must call `leave`.
         """
         lane = self._lanes.get(key)
         if lane is None or lane.held_until_s or self._broke:
@@ -129,7 +130,7 @@ class Limiter:
         return True
 
     async def enter(self, key: WindowKey) -> None:
-        """As `ready`, and take one call off the window. `leave` must follow."""
+        """Wait as `ready` does, then take one call off the window; `leave` must follow."""
         await self.ready(key)
         lane = self._lanes.get(key)
         if lane is None:
@@ -139,13 +140,13 @@ class Limiter:
             window.remaining -= 1
 
     def leave(self, key: WindowKey) -> None:
-        """The call that entered is over, however."""
+        """Record that a call that entered has ended, with whatever result."""
         lane = self._lanes.get(key)
         if lane is not None and lane.under_way:
             lane.under_way -= 1
 
     def note(self, key: WindowKey, response: Response) -> None:
-        """Learn from an answer what is left."""
+        """Read from an answer how many calls are left."""
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._new_lane(key)
@@ -164,10 +165,10 @@ class Limiter:
             self._broke.pop(key[1], None)
 
     def limited(self, key: WindowKey, retry_at: datetime | None) -> None:
-        """X said 429: nothing of this kind leaves until then.
+        """Handle a 429: hold back all such calls until `retry_at`, by our wall clock.
 
-        `retry_at` is by our wall clock; None, because X did not say or said nonsense, waits 60 s,
-        doubling with each such answer in a row, 15 min at the most.
+        With None (X named no usable time), hold them back for 60 s. Double that with each 429 in
+        a row, up to 15 min.
         """
         lane = self._lanes.get(key)
         if lane is None:
@@ -188,10 +189,10 @@ class Limiter:
         )
 
     def no_credit(self, owner: str) -> datetime:
-        """X wants money: nothing of this owner leaves for a while; gives until when."""
+        """Handle X's demand for money: hold back all calls of this owner; return until when."""
         until_s, times = self._broke.get(owner, (0.0, 0))
         still_s = until_s - self._clock.monotonic()
-        if still_s > 0:  # calls that left side by side are told it side by side
+        if still_s > 0:  # the answer to a call that left before the first refusal came
             return self._at(still_s)
         span_s = min(_NO_CREDIT_S * 2**times, _NO_CREDIT_MOST_S)
         self._broke[owner] = (self._clock.monotonic() + span_s, min(times + 1, 8))

@@ -1,4 +1,4 @@
-"""Looks posts and users up on X; users are kept a day.
+"""Look up posts and users on X; keep users for a day.
 
 Source: docs/explanation/requirements.md, "Intake" (Complete); X API docs, "Posts lookup" and
 "Users lookup".
@@ -36,11 +36,11 @@ _PAUSES = Ladder(steps_s=(0.5, 2.0), jitter=JITTER)
 
 
 class CachedReader:
-    """Reads for all accounts; `for_account` gives what a handler of one account holds.
+    """Read for all accounts; `for_account` returns the reader for handlers of one account.
 
     Args:
-        allow: Asked before each call, with the account and the price of one resource: returns, or
-            raises `Parked`, because no more may be spent now.
+        allow: Awaited before each call, with the account id and the price of one resource; raises
+            `Parked` if no more may be spent now.
     """
 
     def __init__(
@@ -59,14 +59,14 @@ class CachedReader:
         self._allow = allow
 
     def for_account(self, account_id: str) -> AccountReader:
-        """A `ports.Reader` that reads as that account."""
+        """Return a `ports.Reader` that reads as that account."""
         return AccountReader(self, account_id)
 
     async def post(self, post_id: str, *, account_id: str) -> Post:
-        """The post.
+        """Return the post.
 
         Raises:
-            NotFound: It is gone, or not to be seen by the account.
+            NotFound: The post is gone, or the account cannot see it.
         """
         response = await self._ask(requests.get_post(post_id), account_id)
         wire = cast("dict[str, object] | None", response.data)
@@ -75,7 +75,7 @@ class CachedReader:
         return objects.read_post(wire)
 
     async def user(self, user: str, *, account_id: str) -> User:
-        """The user, by id (digits) or by username, with or without the @.
+        """Return the user of this id (digits) or username, with or without the @.
 
         Raises:
             NotFound: There is no such user.
@@ -92,7 +92,7 @@ class CachedReader:
         return users[0]
 
     async def users(self, ids: Sequence[str], *, account_id: str) -> dict[str, User]:
-        """The users that exist, by id; up to a hundred unknown ones in one call."""
+        """Return the users that exist, by id; fetch up to a hundred unknown ones in one call."""
         wanted = list(dict.fromkeys(ids))
         kept = await self._users.cached_users(wanted, since=self._clock.now() - _KEPT)
         found = {row.id: msgspec.json.decode(row.body, type=User) for row in kept}
@@ -104,7 +104,7 @@ class CachedReader:
         return found
 
     async def learn(self, users: Iterable[User]) -> None:
-        """Keep users that came along with something else."""
+        """Cache users that another answer contained."""
         now = self._clock.now()
         rows = [
             StoredUser(
@@ -124,7 +124,7 @@ class CachedReader:
         except NotFound:
             return ()
         users = objects.read_users(response)
-        with suppress(StateError):  # what was paid for is used, kept or not
+        with suppress(StateError):  # the fetched users are paid for: use them even if not cached
             await self.learn(users)
         return users
 
@@ -154,18 +154,18 @@ class CachedReader:
 
 
 class AccountReader:
-    """What a handler holds (`ports.Reader`)."""
+    """The `ports.Reader` of a handler: reads as one account."""
 
     def __init__(self, reader: CachedReader, account_id: str) -> None:
         self._reader = reader
         self._account_id = account_id
 
     async def post(self, post_id: str) -> Post:
-        """The post. Raises `NotFound` when it is gone or not visible."""
+        """Return the post. Raise `NotFound` if it is gone or not visible."""
         return await self._reader.post(post_id, account_id=self._account_id)
 
     async def user(self, user: str) -> User:
-        """The user, by id (digits) or by username. Raises `NotFound`."""
+        """Return the user of this id (digits) or username. Raise `NotFound` if there is none."""
         return await self._reader.user(user, account_id=self._account_id)
 
 

@@ -1,8 +1,8 @@
-"""X's API as the core sees it: credential, rate window, bytes, answer, price.
+"""X's API for the core: the credential, rate window, request, answer and price of each call.
 
-A call is sent once. Only three things make it leave again, none of which X carried out: a 401
-with an old token, a 429 whose window ends within seconds, and a 400 to a read because X spells its
-fields anew. Source: docs/explanation/requirements.md, "Writes" and faults 14 to 17;
+A call is sent once. It is sent again only after three answers that mean that X did not carry it
+out: a 401 to an old token, a 429 whose window ends within seconds, and a 400 to a read because X
+has renamed its fields. Source: docs/explanation/requirements.md, "Writes" and faults 14 to 17;
 X API docs, "Rate limits" and "Response codes and errors".
 """
 
@@ -54,11 +54,11 @@ _OK = 200
 
 
 class _Moved(Exception):
-    """The credential is not the one to send this call any more; nothing was sent."""
+    """Raised before the bytes if another credential must send the call now; nothing was sent."""
 
 
 class _ApiCall:
-    """What has been tried for one call."""
+    """Hold what was tried for one call after its first sending."""
 
     __slots__ = ("limited", "renewed", "request", "respelled")
 
@@ -70,12 +70,12 @@ class _ApiCall:
 
 
 class XApi:
-    """Sends the calls of all accounts (`ports.Sender`).
+    """Send the calls of all accounts (`ports.Sender`).
 
     Args:
-        app: Whose bearer speaks when no account is given.
-        on_spend: Told of each call that X bills, or may bill: account id ("" for the app), call
-            with the number of resources that came, price.
+        app: The app whose bearer token is used if no account is given.
+        on_spend: Called for each call that X bills, or may bill: account id ("" for the app),
+            call with the number of resources in the answer, price.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class XApi:
     async def stream(
         self, request: Request, *, account_id: str = ""
     ) -> AsyncGenerator[HttpStream]:
-        """See `ports.Sender.stream`. May raise `Parked` for the app's login."""
+        """See `ports.Sender.stream`. May also raise `Parked` for the app's login."""
         as_app = msgspec.structs.replace(request, as_app=True)
         caller = await self._callers.choose(as_app, account_id)
         for is_last in (False, True):
@@ -183,7 +183,7 @@ class XApi:
             )
         except ResponseError as error:
             if request.method != "GET" and isinstance(error, ServerError | MalformedAnswer):
-                self._spend(request, account_id)  # it may have been carried out
+                self._spend(request, account_id)  # X may have carried it out
             return error
         if request.method == "GET":
             request = msgspec.structs.replace(request, resources=_count(response.data))
@@ -193,7 +193,7 @@ class XApi:
     async def _look_again(
         self, request: Request, account_id: str, caller: ChosenCredential, version: int
     ) -> None:
-        """The last look at the credential: after all waiting, when the connection is there."""
+        """Check the credential a last time, after all waiting, once there is a connection."""
         if self._keeper.version == version:
             return
         if not await self._callers.check_again(request, account_id, caller):
@@ -202,7 +202,7 @@ class XApi:
     async def _heard(
         self, caller: ChosenCredential, answer: HttpResponse, outcome: Response | ResponseError
     ) -> None:
-        """What an answer says, beside its matter, of a token that does not expire."""
+        """Update the state of a token that does not expire by X's answer to a call."""
         if caller.kind is CredentialKind.APP_ONLY:
             if isinstance(outcome, Response) and not self._keeper.bearers.is_fine(caller.app):
                 await self._keeper.bearers.works(caller.app)
@@ -229,7 +229,7 @@ class XApi:
         answer: HttpResponse,
         error: ResponseError,
     ) -> ChosenCredential:
-        """Who sends once more what X has not carried out; raise what ends it otherwise."""
+        """Return the credential to send the call again that X did not carry out; else raise."""
         match error:
             case Unauthorized() if caller.kind not in call.renewed:
                 call.renewed.add(caller.kind)
@@ -262,7 +262,7 @@ class XApi:
         answer: HttpResponse,
         error: Unauthorized,
     ) -> ChosenCredential | None:
-        """The caller with something else to try: another token, or another credential."""
+        """Return the credential to try after a 401, with a new token or another; None for none."""
         try:
             return caller if await self._callers.renew(caller, token, answer, error) else None
         except Parked:
@@ -272,7 +272,7 @@ class XApi:
             return other
 
     def _http(self, request: Request, token: Secret | None) -> HttpRequest | None:
-        """The call as HTTP with that token; None without one: it has to be signed."""
+        """Return the call as HTTP with that token, None without a token: it has to be signed."""
         if token is None:
             return None
         if self._respelled and request.method == "GET":
@@ -316,14 +316,14 @@ def _http_of(request: Request, url: str, authorization: str) -> HttpRequest:
 
 
 def _count(data: object) -> int:
-    """How many resources came: what a read is billed by."""
+    """Return the number of resources in an answer, by which X bills a read."""
     if isinstance(data, list):
         return len(cast("list[object]", data))
     return int(data is not None)
 
 
 def _may_be_spelling(request: Request, answer: HttpResponse) -> bool:
-    """Whether a read was refused for a name that X may spell otherwise by now."""
+    """Return True if X may have refused a read because it has renamed a field."""
     if request.method != "GET" or not any(name.endswith(".fields") for name, _ in request.query):
         return False
     return b".fields" in answer.body or b"expansions" in answer.body

@@ -1,1 +1,1 @@
-"""HTTP over aiohttp: connections, bytes, signatures."""
+"""HTTP over aiohttp: connections, requests and their signatures."""

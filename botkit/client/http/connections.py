@@ -1,9 +1,9 @@
-"""Connections: where they may go, by which TLS, through which proxy, and a stop before the bytes.
+"""Connections: allowed addresses, TLS, proxies, and a callback before the first byte.
 
-`StoppableConnector` calls back between "connected, TLS done" and "first byte", for a connection
-that is new and for one that was kept. A trace hook (`on_connection_create_end`) stands at nearly
-the same place, but a connection is not closed when such a hook raises (aiohttp 3.14,
-`connector.connect`), and a session with trace hooks pays for all of them at each request.
+`StoppableConnector` awaits a callback after connect and TLS and before the first byte, on a new
+connection and on a kept one. aiohttp's trace hook `on_connection_create_end` runs at nearly the
+same point. But aiohttp 3.14 does not close the connection if that hook raises
+(`connector.connect`), and a session with trace hooks pays for all of them at each request.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ __all__ = [
 
 
 class Departure:
-    """How far one request has come: what the connector tells the transport.
+    """Hold how far one request has come; the connector sets it for the transport.
 
     Attributes:
-        connected: Set when a connection is there; from then on bytes may have left.
-        refusal: What the caller's stop raised; nothing was sent.
+        before_bytes: The callback to await before the first byte leaves; None for none.
+        connected: True once the request has a connection; from then on bytes may have left.
+        refusal: The error that the callback raised; nothing was sent then.
     """
 
     __slots__ = ("before_bytes", "connected", "refusal")
@@ -54,7 +55,7 @@ departing: ContextVar[Departure | None] = ContextVar("departing", default=None)
 
 
 class StoppableConnector(aiohttp.TCPConnector):
-    """A connector that awaits the request's stop before it hands the connection over."""
+    """Await the request's `before_bytes` callback before the request gets its connection."""
 
     async def connect(
         self,
@@ -62,9 +63,9 @@ class StoppableConnector(aiohttp.TCPConnector):
         traces: Any,
         timeout: Any,  # noqa: ASYNC109 - aiohttp's own signature
     ) -> aiohttp.connector.Connection:
-        """Get a kept connection or make one; then the request's stop, if it has one.
+        """Get a kept connection or make one; then await the request's callback, if it has one.
 
-        When the stop raises, the connection is closed unused.
+        Close the connection unused if the callback raises.
         """
         connection = await super().connect(req, traces, timeout)
         departure = departing.get()
@@ -81,7 +82,9 @@ class StoppableConnector(aiohttp.TCPConnector):
 
 
 def tls_context(ca_file: Path | str) -> ssl.SSLContext:
-    """TLS 1.2 or newer, names and certificates checked; `ca_file` is trusted beside the system's.
+    """Return a TLS context that trusts `ca_file` in addition to the system's authorities.
+
+    It requires TLS 1.2 or newer, and checks names and certificates.
 
     Raises:
         ConfigError: The file cannot be read or holds no certificate.
@@ -99,7 +102,7 @@ def tls_context(ca_file: Path | str) -> ssl.SSLContext:
 
 
 def is_loopback(url: URL) -> bool:
-    """Whether the host is a loopback literal (127.0.0.0/8, ::1); a name never is."""
+    """Return True if the host is a loopback literal (127.0.0.0/8, ::1); a host name never is."""
     try:
         return ipaddress.ip_address(url.host or "").is_loopback
     except ValueError:
@@ -107,10 +110,10 @@ def is_loopback(url: URL) -> bool:
 
 
 def check_address(url: URL) -> None:
-    """Pass https, and http to a loopback literal.
+    """Check that the address is https, or http to a loopback literal.
 
     Raises:
-        ConfigError: Another scheme, no host, or credentials in the address.
+        ConfigError: The address has another scheme, no host, or credentials in it.
     """
     if not url.host or url.user is not None or url.password is not None:
         raise ConfigError("An address needs a host and may not hold credentials.")
@@ -123,9 +126,9 @@ def check_address(url: URL) -> None:
 
 
 def proxy_for(url: URL) -> tuple[URL | None, dict[str, str] | None]:
-    """The proxy of the surroundings for an address, and the headers that it wants.
+    """Return the environment's proxy for an address, and the headers to send to the proxy.
 
-    Never one for a loopback literal, nor for a host that the surroundings exempt.
+    Return (None, None) for a loopback literal, and for a host that the environment exempts.
     """
     if is_loopback(url):
         return None, None

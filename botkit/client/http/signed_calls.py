@@ -1,7 +1,7 @@
-"""Signed calls outside of the API proper: the legs of an OAuth 1.0a login, and its end.
+"""OAuth 1.0a calls outside the API proper: the steps of a login, checks of it, and its end.
 
-X's clock is taken over once when it says that ours is off: what was refused for that reason was
-not carried out. Source: docs/explanation/requirements.md, C14; RFC 5849 section 3.3.
+If X says that our clock is wrong, the call is signed with X's time and sent once more: X did not
+carry out the refused one. Source: docs/explanation/requirements.md, C14; RFC 5849 section 3.3.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ _NO_EXTRA: Mapping[str, Secret | str] = MappingProxyType({})
 
 
 class SignedCalls:
-    """Signs and sends with one app's api key and secret. Raises `ConfigError` without them."""
+    """Sign and send calls with one app's api key and secret.
+
+    Making one raises `ConfigError` if the app does not have them.
+    """
 
     def __init__(self, around: LoginContext, app: str) -> None:
         self._around = around
@@ -45,9 +48,10 @@ class SignedCalls:
         *,
         extra: Mapping[str, Secret | str] = _NO_EXTRA,
     ) -> HttpResponse:
-        """Send a call without a form body; `extra` are further protocol parameters, signed.
+        """Sign and send a call without a form body; return X's answer.
 
-        Raises as `ports.Transport.send`.
+        `extra` are further OAuth protocol parameters; the signature covers them. Raises the same
+        errors as `ports.Transport.send`.
         """
         template = SigningTemplate(self._keys.api_key, self._keys.api_secret, pair)
         answer = await self._send(template, request, extra)

@@ -1,4 +1,4 @@
-"""Signatures of OAuth 1.0a calls, with X's time once X says that this machine's clock is off.
+"""Signatures of OAuth 1.0a calls, by X's time once X says that this machine's clock is wrong.
 
 Source: RFC 5849 section 3.3; docs/explanation/requirements.md, C14.
 """
@@ -27,7 +27,7 @@ _CLOCK_OFF = timedelta(seconds=60)
 
 
 class Signer:
-    """Signs each call with a new nonce. `clock_off` is how far X's clock is ahead of ours."""
+    """Sign each call with a new nonce. `clock_off` is how far X's clock is ahead of ours."""
 
     def __init__(
         self, clock: Clock, entropy: Entropy, *, clock_off: timedelta = timedelta(0)
@@ -43,7 +43,7 @@ class Signer:
         url: str,
         extra: Mapping[str, str] = MappingProxyType({}),
     ) -> str:
-        """Return the value of the `Authorization` header; `extra` are protocol parameters."""
+        """Return the call's `Authorization` header; `extra` are further protocol parameters."""
         return template.authorization(
             method,
             url,
@@ -53,9 +53,10 @@ class Signer:
         )
 
     def take_over(self, clock_off: timedelta, *, always: bool = False) -> bool:
-        """Sign X's time from now on; return False when that is the time that was signed.
+        """Sign with X's time from now on; return False if that time was signed already.
 
-        With `always` a smaller difference than a minute counts too: X said that it is the time.
+        A difference of less than a minute counts as the same time. With `always` it does not: X
+        said that the time was the reason.
         """
         if abs(clock_off - self._clock_off) < _CLOCK_OFF and not always:
             return False

@@ -1,8 +1,8 @@
-"""HTTP over aiohttp: sends what it is given, once, and says whether bytes may have left.
+"""HTTP over aiohttp: send each request once; an error says whether its bytes may have left.
 
-One session with a bounded pool serves all requests of all accounts, another one the streams, so
-that a hundred streams cannot block the writes. Errors name the request by `HttpRequest.name`;
-no error, cause or context holds a header or a body.
+One session with a bounded pool serves the requests of all accounts, and another serves the
+streams, so that a hundred streams cannot block the writes. Errors name the request by
+`HttpRequest.name`; no error, cause or context holds a header or a body.
 Source: docs/explanation/requirements.md, C9 to C12 and faults 1 to 11.
 """
 
@@ -39,15 +39,15 @@ if TYPE_CHECKING:
 __all__ = ["AiohttpTransport"]
 
 ANSWER_LIMIT_BYTES = 8 * 1024 * 1024
-"""An answer that is longer, as it is or unpacked, is not read to its end."""
+"""A longer answer, packed or unpacked, is not read to its end."""
 _CONNECT_S = 10.0
 _CATCH_UP_S = 1.0
 _PER_HOST = 32
 _KEPT_S = 15.0
-"""Kept connections are closed by us well before a load balancer closes them under a POST."""
+"""The seconds after which an idle connection is closed, before X closes it during a POST."""
 _BUFFER_BYTES = 1 << 18
 _STREAM_BUFFER_BYTES = 1 << 19
-"""What comes while the store commits is read at once; twice as much is the most that is kept."""
+"""Room for the bytes that come while the store commits; aiohttp keeps at most twice as much."""
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEPT_ADDRESSES = 512
@@ -56,12 +56,13 @@ _FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
 
 
 class AiohttpTransport:
-    """The transport of service. Use it as `async with AiohttpTransport() as transport:`.
+    """The transport of a running bot. Use it as `async with AiohttpTransport() as transport:`.
 
     Args:
-        ca_file: PEM certificates that are trusted beside the system's.
-        extra_headers: Sent with every request, to every host of the profile.
-        use_proxy: Honour HTTPS_PROXY and its kin; never for loopback.
+        ca_file: PEM certificates that are trusted in addition to the system's.
+        extra_headers: Headers to send with every request, to every host.
+        use_proxy: Use the proxies that the environment sets (HTTPS_PROXY and the like); never
+            for loopback.
     """
 
     def __init__(
@@ -71,9 +72,9 @@ class AiohttpTransport:
         extra_headers: Mapping[str, str] | None = None,
         use_proxy: bool = False,
     ) -> None:
-        # True is aiohttp's own context, the same but for the file: TLS 1.2 or newer, names and
-        # certificates checked. It is there since the import; another would read the system's
-        # authorities anew.
+        # True means aiohttp's own context, which is like ours but for the file: TLS 1.2 or newer,
+        # names and certificates checked. aiohttp made it when it was imported; a context of our
+        # own would read the system's authorities again.
         self._tls: ssl.SSLContext | bool = True if ca_file is None else tls_context(ca_file)
         self._headers = {"User-Agent": f"botkit/{__version__}", **(extra_headers or {})}
         self._use_proxy = use_proxy
@@ -83,7 +84,7 @@ class AiohttpTransport:
         self._streams: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        """Open both pools; no connection is made yet."""
+        """Open both sessions; make no connection yet."""
         self._requests = self._session(limit=4 * _PER_HOST, per_host=_PER_HOST)
         self._streams = self._session(limit=0, per_host=0, buffer_bytes=_STREAM_BUFFER_BYTES)
         return self
@@ -101,10 +102,10 @@ class AiohttpTransport:
         *,
         before_bytes: Callable[[], Awaitable[None]] | None = None,
     ) -> HttpResponse:
-        """Send and read the whole answer, whatever its status.
+        """Send the request and return the whole answer, whatever its status.
 
         Raises:
-            TransportError: Nothing was carried out, or the request does not write.
+            TransportError: X carried nothing out, or the request does not write.
             OutcomeUnknown: The request writes, and its bytes may have left.
             ConfigError: The address is not allowed.
         """
@@ -118,18 +119,18 @@ class AiohttpTransport:
             failure: Exception = error
         finally:
             departing.reset(token)
-        # Outside the except block: an aiohttp error may carry the request's headers, and must not
-        # become the context of ours.
+        # Raise outside the except block: an aiohttp error may carry the request's headers, and
+        # must not become the context of our error.
         if departure.refusal is not None:
             raise departure.refusal
         raise _explain(request, failure, connected=departure.connected)
 
     @asynccontextmanager
     async def stream(self, request: HttpRequest) -> AsyncGenerator[HttpStream]:
-        """Open a stream; the timeout is for the connect and the headers only.
+        """Open a stream; the timeout covers the connect and the headers only.
 
         Raises:
-            TransportError: It could not be opened, or was redirected.
+            TransportError: The stream could not be opened, or X answered with a redirect.
             ConfigError: The address is not allowed.
         """
         departure = Departure(None)
@@ -176,19 +177,19 @@ class AiohttpTransport:
         )
 
     def _special(self, request: HttpRequest, url: URL) -> dict[str, Any]:
-        """What few requests need beside the usual: a proxy, or a guard."""
+        """Return the extra aiohttp arguments of a request: a proxy, or a block on resending."""
         special: dict[str, Any] = {}
         if self._use_proxy:
             special["proxy"], special["proxy_headers"] = proxy_for(url)
         if request.writes and request.method != "POST":
-            # aiohttp sends PUT and DELETE again by itself when a kept connection breaks; POST not.
+            # aiohttp resends a PUT or DELETE by itself if a kept connection breaks, but no POST.
             special["middlewares"] = (_only_once,)
         return special
 
     async def _exchange_late(self, request: HttpRequest) -> HttpResponse:
-        """Exchange; an answer that is there when the time is over is read all the same.
+        """Exchange as `_exchange` does; still read an answer that is there at the time limit.
 
-        A process that stood still finds the answer and the end of its time in one turn of the
+        A process that was paused finds the answer and the time limit in one turn of the event
         loop, and aiohttp's own limit would come first.
         """
         sending = asyncio.get_running_loop().create_task(self._exchange(request, total_s=None))
@@ -259,7 +260,7 @@ class AiohttpTransport:
 
 
 class _OpenStream:
-    """An answer whose body keeps coming."""
+    """An open stream: an answer whose body arrives piece by piece."""
 
     def __init__(self, request: HttpRequest, response: aiohttp.ClientResponse) -> None:
         self._request = request
@@ -277,7 +278,7 @@ class _OpenStream:
         return self._lowered
 
     async def read(self) -> bytes:
-        """The whole body: for an answer that is an error."""
+        """Return the whole body of an error answer."""
         try:
             async with asyncio.timeout(_ERROR_BODY_S):
                 return await _whole_body(self._request, self._response)
@@ -286,7 +287,7 @@ class _OpenStream:
         raise _explain(self._request, failure, connected=True)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it arrives; ends when the other side ends it whole."""
+        """Yield the body as it arrives; return when the server has ended it properly."""
         content = self._response.content
         failure: Exception | None = None
         while failure is None:
@@ -302,7 +303,7 @@ class _OpenStream:
 
 
 class _BrokenOnce(aiohttp.ClientError):
-    """A kept connection broke under a write: like the error it stands for, but never retried."""
+    """Raised when a kept connection broke during a write; unlike aiohttp's error, not retried."""
 
 
 async def _only_once(
@@ -335,7 +336,7 @@ def _lower(headers: CIMultiDictProxy[str]) -> dict[str, str]:
 
 
 async def _whole_body(request: HttpRequest, response: aiohttp.ClientResponse) -> bytes:
-    """Read to the end, unpacked by chunks of bounded size, up to the limit."""
+    """Return the unpacked body, read in chunks of bounded size; raise above the limit."""
     content = response.content
     first = await content.readany()
     if content.at_eof():
@@ -356,7 +357,7 @@ async def _whole_body(request: HttpRequest, response: aiohttp.ClientResponse) ->
 
 
 def _next_address(request: HttpRequest, response: aiohttp.ClientResponse) -> URL:
-    """Where a redirect of a read leads: only within the same origin."""
+    """Return the address to which a read is redirected; raise unless it has the same origin."""
     here = response.url
     location = response.headers.get("Location", "")
     if location and request.follow_same_origin and not request.writes:
@@ -381,7 +382,7 @@ def _error_class(request: HttpRequest) -> type[TransportError]:
 
 
 def _explain(request: HttpRequest, failure: Exception, *, connected: bool) -> TransportError:
-    """Our error for aiohttp's, with a cause that holds neither headers nor proxy credentials."""
+    """Return our error for aiohttp's; its cause holds neither headers nor proxy credentials."""
     kind, words, cause = _kind_of(failure, connected=connected)
     error_class = _error_class(request) if connected else TransportError
     host = URL(request.url).host_port_subcomponent
@@ -417,7 +418,7 @@ def _kind_of(failure: Exception, *, connected: bool) -> tuple[str, str, BaseExce
 
 
 def _plain(error: BaseException) -> BaseException | None:
-    """The operating system's part of an error, made anew: no references to the request."""
+    """Return a new copy of the system's part of an error, which does not refer to the request."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return type(error.certificate_error)(*error.certificate_error.args)
     if isinstance(error, OSError) and error.errno is not None:
