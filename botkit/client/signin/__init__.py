@@ -1,1 +1,1 @@
-"""One login attempt from the address to open to the sealed tokens."""
+"""Sign-in: one login attempt, from the address to open to the sealed tokens."""

@@ -1,4 +1,4 @@
-"""The rules of every login attempt: one use, a few seconds of retries, and one way to store it.
+"""The rules of every login attempt: single use, a few seconds of retries, and how to store it.
 
 Source: docs/explanation/requirements.md, C2 and C8.
 """
@@ -55,17 +55,17 @@ T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 NOTHING_STORED = "Nothing was stored: start again."
-"""The cure for a login that X did not see through."""
+"""The hint for an attempt that ended at X without a login."""
 _LIFE = timedelta(minutes=10)
 _LADDER = Ladder(steps_s=(0.25, 0.5, 1.0, 2.0))
-"""X takes an OAuth 2.0 code for 30 seconds."""
+"""The waits between retries; X accepts an OAuth 2.0 code for only 30 seconds."""
 
 Keep = Callable[[Account, CredentialRow], Awaitable[CredentialRow]]
-"""Stores an account and its login; a `Conflict` when the login's generation is not the next."""
+"""Stores an account and its login; raises `Conflict` if the row's generation is not the next."""
 
 
 def keep_in(rows: LoginRows) -> Keep:
-    """Return a `Keep` that stores both in one transaction, and nothing else."""
+    """Return a `Keep` that stores account and login in one transaction, and nothing else."""
 
     async def keep(account: Account, row: CredentialRow) -> CredentialRow:
         return await rows.put(row, account=account)
@@ -74,10 +74,10 @@ def keep_in(rows: LoginRows) -> Keep:
 
 
 class LoginWish(Struct, frozen=True, kw_only=True):
-    """The login that is wanted.
+    """Describe the login that is wanted.
 
-    `account` is the id or the username that must have consented, "" for any. `confirmed` says
-    that a person knows that another account than the stored one may come, and wants it.
+    `account` is the id or the username of the account that must consent, "" for any. `confirmed`
+    is True if a person has agreed that any account may consent, whatever `account` says.
     """
 
     redirect_uri: str
@@ -88,7 +88,7 @@ class LoginWish(Struct, frozen=True, kw_only=True):
 
 
 class Login(Struct, frozen=True, kw_only=True):
-    """A login that is stored. `missing` are the scopes that were asked for and not granted."""
+    """Hold a stored login. `missing` are the scopes that were asked for and not granted."""
 
     account: Account
     row: CredentialRow
@@ -97,7 +97,7 @@ class Login(Struct, frozen=True, kw_only=True):
 
 
 class SingleUse:
-    """The one use of an attempt, whose ten minutes begin when it is made."""
+    """Let an attempt be ended once, within ten minutes of its beginning."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -106,18 +106,20 @@ class SingleUse:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing can end the attempt any more."""
+        """True if the attempt was ended, or its ten minutes are over."""
         return self._used or self._is_late
 
     def use_up(self, by: str, read: Callable[[], str]) -> Secret:
-        """Read a redirect or PIN; when it is of this attempt, end the attempt with it.
+        """Read a redirect or PIN with `read`; if it is of this attempt, end the attempt with it.
 
-        No await may stand between reading and ending, whatever comes of it.
+        `by` names what is read, for the error. There is no await between reading and ending, so
+        that two redirects cannot both end the attempt.
 
         Raises:
-            StateMismatch: It is not of this attempt, or the attempt was ended before, by a `by`.
+            StateMismatch: The redirect or PIN is not of this attempt, or the attempt was ended
+                before.
             AuthorizationDenied: The person declined.
-            LoginExpired: It took too long.
+            LoginExpired: The ten minutes are over.
         """
         try:
             found = Secret(read())
@@ -143,9 +145,10 @@ class SingleUse:
 
 
 async def persist(clock: Clock, call: Callable[[], Awaitable[T]], *passing: type[Exception]) -> T:
-    """Return the result of `call`, made again a few times within a login's seconds.
+    """Return the result of `call`; repeat it a few times within seconds while it fails.
 
-    An error of `passing` says that the call did nothing; any other is raised at once.
+    An error of a class in `passing` means that the call did nothing: repeat it only then, and
+    raise any other error at once.
     """
     return await retry(call, *passing, ladder=_LADDER, clock=clock)
 
@@ -155,10 +158,10 @@ async def exchange(
 ) -> HttpResponse:
     """Return the answer to a request that works only once.
 
-    It is sent again only while surely no byte of it has left.
+    Send it again only if surely none of its bytes have left.
 
     Raises:
-        AuthError: The answer was `lost`, or it is a redirect.
+        AuthError: The answer was lost (with the text `lost`), or it is a redirect.
         TransportError: X could not be reached; nothing was sent.
     """
 
@@ -187,12 +190,12 @@ async def store_login(
     level: str = "",
     life: timedelta | None = None,
 ) -> Login:
-    """Store what X granted to the user as the account's newest login of its kind.
+    """Store the tokens that X granted as the user's newest login of this kind; return the login.
 
-    `life` is how long the access token works, None for one that does not end.
+    `life` is how long the access token works, None for a token that does not expire.
 
     Raises:
-        StateError: It could not be stored.
+        StateError: The login could not be stored.
     """
     account = Account(id=user.id, username=user.username, name=user.name, app=wish.app)
     stored = partial(keep or keep_in(around.rows), account)

@@ -1,8 +1,8 @@
-"""One OAuth 1.0a login attempt: the address to open, and what to do with redirect or PIN.
+"""One OAuth 1.0a login attempt: from the address to open to a redirect or PIN and stored tokens.
 
-The request token stands for this one attempt: a redirect must name it, its secret is kept until
-the exchange, and the first redirect or PIN that fits uses it up, whatever comes of it. A token
-pair from X's console is proven and stored in the same way.
+The request token belongs to this one attempt. A redirect must name it, and its secret is kept
+until the exchange. The first redirect or PIN that fits uses it up, even if the exchange fails. A
+token and secret from X's console are checked and stored in the same way.
 
 Source: docs/explanation/requirements.md, C8 and C14; RFC 5849 section 2; X API docs, "Log in
 with X".
@@ -54,10 +54,10 @@ _TIMEOUT_S = 20.0
 
 
 class OAuth1Attempt:
-    """One attempt; begin a new one for each.
+    """Run one OAuth 1.0a login attempt; call `begin` for each.
 
     Attributes:
-        url: What the person opens in the browser.
+        url: The address that the person opens in the browser.
     """
 
     url: str
@@ -87,15 +87,16 @@ class OAuth1Attempt:
     async def begin(
         cls, around: LoginContext, wish: LoginWish, *, keep: Keep | None = None
     ) -> Self:
-        """Ask X for a request token. `wish.redirect_uri` of `oob` is a login that ends by PIN.
+        """Ask X for a request token, and return the attempt.
 
-        `keep` stores account and login, and what belongs to them; `keep_in` by default.
+        With `oob` as `wish.redirect_uri` the login ends with a PIN. `keep` stores the account and
+        the login, and all that has to be stored with them; `keep_in` by default.
 
         Raises:
-            ConfigError: The app has no api key and secret, X does not take the callback URL, or
-                refuses our clock; nothing was begun.
+            ConfigError: The app has no api key and secret, or X refuses the callback URL or our
+                clock; no attempt was begun.
             AuthError: X does not accept the key and secret, or does not confirm the callback.
-            XError: X could not be asked, or answered nonsense.
+            XError: X could not be asked, or its answer could not be read.
         """
         calls = SignedCalls(around, wish.app)
         request = _leg(around.endpoints.request_token_url, REQUEST_TOKEN)
@@ -109,23 +110,23 @@ class OAuth1Attempt:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing can end it any more."""
+        """True if no redirect or PIN can end the attempt any more."""
         return self._once.is_over
 
     async def finish(self, query: Secret | str) -> Login:
-        """End the attempt with the redirect's query (what follows the `?`).
+        """End the attempt with the redirect's query (the part after the `?`).
 
-        As a `Secret` it shows itself in no frame of a traceback.
-
-        Returns only when the login is stored, synced.
+        Return only after the login is stored and synced. Pass the query as a `Secret` to keep it
+        out of tracebacks.
 
         Raises:
-            StateMismatch: Not this attempt's redirect, or it came twice. A right one may yet come
-                unless `is_over`.
+            StateMismatch: The redirect is not of this attempt, or it came twice. The right one may
+                still come unless `is_over`.
             AuthorizationDenied: The person declined.
-            WrongAccount: Somebody else than the wished account consented; nothing was stored.
+            LoginExpired: The redirect came too late; nothing was sent.
+            WrongAccount: Another account than the wished one consented; nothing was stored.
             AuthError: X refused the verifier or the keys, or the answer was lost: start again.
-            XError: X could not be asked, or answered nonsense: start again.
+            XError: X could not be asked, or its answer could not be read: start again.
             StateError: The login could not be stored.
         """
         if self._wish.redirect_uri == PIN_CALLBACK:
@@ -139,8 +140,8 @@ class OAuth1Attempt:
         """End the attempt with the PIN that the person read on X's page; it is tried once.
 
         Raises:
-            StateMismatch: What was typed is no PIN (or the attempt is over); nothing was sent.
-            AuthError: X does not take the PIN, or as `finish`.
+            StateMismatch: The text is no PIN, or the attempt is over; nothing was sent.
+            AuthError: X does not accept the PIN, or as `finish`.
             XError: As `finish`.
             StateError: As `finish`.
         """
@@ -171,14 +172,15 @@ class OAuth1Attempt:
 async def adopt_pair(
     around: LoginContext, wish: LoginWish, pair: TokenPair, *, keep: Keep | None = None
 ) -> Login:
-    """Prove an access token and secret from X's console by `users/me`, and store them.
+    """Check an access token and secret from X's console by `users/me`, and store them.
 
-    `keep` stores account and login, and what belongs to them; `keep_in` by default.
+    `keep` stores the account and the login, and all that has to be stored with them; `keep_in` by
+    default.
 
     Raises:
         ConfigError: The app has no api key and secret.
-        InvalidGrant: X does not take the token with this app's key and secret; nothing was stored.
-        WrongAccount: It is another account's than the wished one; nothing was stored.
+        InvalidGrant: X refuses the token with this app's key and secret; nothing was stored.
+        WrongAccount: The token is of another account than the wished one; nothing was stored.
         XError: X could not be asked.
         StateError: The login could not be stored.
     """
@@ -206,7 +208,7 @@ async def _prove_and_store(
     keep: Keep | None,
     said: Granted | None = None,
 ) -> Login:
-    """Ask X whose token it is and what it allows; keep it when it is the wished account's."""
+    """Ask X for the token's user and access level; store it if it is the wished account's."""
     user, level = await persist(
         around.clock, lambda: owner_of_pair(around, calls, pair), TransportError, ServerError
     )
@@ -228,7 +230,7 @@ async def _prove_and_store(
 
 
 def _leg(url: str, name: str) -> HttpRequest:
-    """A call of the login: its parameters stand in the header, it has no body."""
+    """Return a request of the login; its parameters are in the header, and it has no body."""
     return HttpRequest(
         method="POST",
         url=url,

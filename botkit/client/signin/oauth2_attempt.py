@@ -1,7 +1,8 @@
-"""One OAuth 2.0 login attempt: the address to open, and what to do with the redirect. No server.
+"""One OAuth 2.0 login attempt: from the address to open to the redirect and the stored tokens.
 
-State, verifier, redirect URI and the wished account belong to this one attempt. The first redirect
-with the right state uses it up, whatever comes of it; its code is exchanged at once and once.
+There is no server here: the caller receives the redirect. State, verifier, redirect URI and the
+wished account belong to this one attempt. The first redirect with the right state uses it up, even
+if the exchange fails; its code is exchanged at once, and only once.
 Source: docs/explanation/requirements.md, C1 to C8; RFC 6749 section 4.1, RFC 7636.
 """
 
@@ -53,14 +54,15 @@ _NOT_KEPT = (
 
 
 class OAuth2Attempt:
-    """One attempt; make a new one for each.
+    """Run one OAuth 2.0 login attempt; make a new object for each.
 
     Args:
-        keep: Stores account and login, and what belongs to them; `keep_in` by default.
+        keep: Stores the account and the login, and all that has to be stored with them; `keep_in`
+            by default.
 
     Attributes:
-        url: What the person opens in the browser.
-        state: What the redirect must carry; tells it from those of other attempts.
+        url: The address that the person opens in the browser.
+        state: The value that the redirect must carry, to tell it from those of other attempts.
     """
 
     url: str
@@ -85,24 +87,23 @@ class OAuth2Attempt:
 
     @property
     def is_over(self) -> bool:
-        """Whether no redirect can end it any more."""
+        """True if no redirect can end the attempt any more."""
         return self._once.is_over
 
     async def finish(self, query: Secret | str) -> Login:
-        """End the attempt with the redirect's query (what follows the `?`).
+        """End the attempt with the redirect's query (the part after the `?`).
 
-        As a `Secret` it shows itself in no frame of a traceback.
-
-        Returns only when the login is stored, synced.
+        Return only after the login is stored and synced. Pass the query as a `Secret` to keep it
+        out of tracebacks.
 
         Raises:
-            StateMismatch: Not this attempt's redirect, or it came twice. A right one may yet come
-                unless `is_over`.
+            StateMismatch: The redirect is not of this attempt, or it came twice. The right one may
+                still come unless `is_over`.
             AuthorizationDenied: The person declined.
-            WrongAccount: Somebody else than the wished account consented; nothing was stored.
-            LoginExpired: It came too late; nothing was sent.
+            LoginExpired: The redirect came too late; nothing was sent.
+            WrongAccount: Another account than the wished one consented; nothing was stored.
             AuthError: X refused the code or the client, or the answer was lost: start again.
-            XError: X could not be asked, or answered nonsense: start again.
+            XError: X could not be asked, or its answer could not be read: start again.
             StateError: The login could not be stored.
         """
         query = query if isinstance(query, Secret) else Secret(query)
@@ -156,12 +157,12 @@ class OAuth2Attempt:
         granted = token_answers.read_token_answer(answer, asked=self._wish.scopes, now=now)
         if granted.refresh_token is not None:
             return granted
-        # Whatever X says: without a refresh token nobody acts for the account for long.
+        # Without a refresh token the login ends soon: it has no `offline.access`, whatever X says.
         scopes = tuple(scope for scope in granted.scopes if scope != "offline.access")
         return msgspec.structs.replace(granted, scopes=scopes)
 
     async def _who(self, granted: TokenSet) -> User:
-        """Ask X whose token it is: a few times, because the grant before it has ended."""
+        """Ask X for the token's user; retry, because X has already ended the login before it."""
         token = granted.access_token
         passing = (TransportError, ServerError, RateLimited, Unauthorized)
         try:

@@ -1,1 +1,1 @@
-"""What an operator does with a login: check, revoke, invalidate, transfer."""
+"""Upkeep of logins by an operator: check, revoke, invalidate, transfer."""

@@ -1,4 +1,4 @@
-"""Asks X whose a login is, refreshing first when that is due.
+"""Check logins: ask X to which user each belongs, after a refresh if one is due.
 
 Source: docs/explanation/requirements.md, C8 and "The refresh of a login".
 """
@@ -38,17 +38,17 @@ __all__ = ["REFUSED_FRESH", "Checked", "check_logins"]
 _log = structlog.get_logger(__name__)
 
 REFUSED_FRESH = "X refuses a fresh access token"
-"""The reason of a login of which X says 401 although its token is good by all that is known."""
+"""The reason of a login to which X answers 401 although its token should be good."""
 
 _APART_S = 5.0
-"""Between the two questions about a token that X refuses."""
+"""The seconds between the two checks of a token that X refuses."""
 
 
 class Checked(Struct, frozen=True, kw_only=True):
-    """One login after the question.
+    """Hold the result of checking one login.
 
-    `owner` is whose it is, as X says; None when X did not say, and `error` is why. `left_s` is
-    the life of the access token, None for one that does not end.
+    `owner` is the user to whom the login belongs by X's answer; None if X did not say, and then
+    `error` tells why. `left_s` is the rest of the access token's life, None if it never expires.
     """
 
     kind: CredentialKind
@@ -64,15 +64,15 @@ class Checked(Struct, frozen=True, kw_only=True):
 async def check_logins(
     keeper: TokenKeeper, account: Account, *, on_asked: Callable[[], None]
 ) -> list[Checked]:
-    """Check each login of the account through its app; empty when it has none.
+    """Check each login that the account has through its app; return the results.
 
-    `on_asked` is told of each question that X answered: it costs what a look at oneself costs.
+    `on_asked` is called for each check that X answered, because X bills it as a `users/me` call.
 
     Raises:
         StateError: The store or the vault cannot be used.
     """
     rows = await keeper.around.rows.listing(account.id)
-    # A level that X shows is noted for a token that is loaded.
+    # Load the logins: an access level that X shows is stored only for a loaded token.
     await keeper.holdings(account.id)
     checked: list[Checked] = []
     for row in (row for row in rows if row.app == account.app):
@@ -106,7 +106,7 @@ async def _check_grant(
     refused = isinstance(error, Unauthorized) and status.status is LoginState.OK
     return Checked(
         kind=CredentialKind.OAUTH2,
-        # X refuses what should be good: not dead by our knowledge, and not fine either.
+        # X refuses a token that should be good: the login is neither surely dead nor OK.
         status=LoginState.UNCERTAIN if refused else status.status,
         reason=REFUSED_FRESH if refused else status.reason,
         since=status.since,
@@ -131,9 +131,9 @@ async def _ask(keeper: TokenKeeper, account_id: str) -> User:
 async def _check_pair(
     keeper: TokenKeeper, account: Account, row: CredentialRow, on_asked: Callable[[], None]
 ) -> Checked:
-    """An OAuth 1.0a token: it has no life that ends, so X's answer is all there is to know.
+    """Check an OAuth 1.0a token, which does not expire, by X's answer alone.
 
-    A first refusal is looked at again some seconds later before it counts.
+    Check again some seconds after a first refusal; only a second refusal counts.
     """
     status, reason = row.status, row.reason
     owner: User | None = None
@@ -181,7 +181,7 @@ async def _ask_twice(keeper: TokenKeeper, row: CredentialRow) -> tuple[User, str
 async def _verdict(
     keeper: TokenKeeper, row: CredentialRow, refused: Unauthorized
 ) -> tuple[LoginState, str, BotkitError | None]:
-    """What the second refusal means."""
+    """Return the state, the reason and an error of the check that a second refusal leads to."""
     try:
         blame = await blame_for(keeper.around, row.app, refused)
     except BotkitError as trouble:

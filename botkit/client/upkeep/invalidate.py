@@ -1,6 +1,6 @@
-"""Ends what never expires by itself: an OAuth 1.0a access token, an app's bearer token.
+"""Invalidate tokens that never expire: an OAuth 1.0a access token, an app's bearer token.
 
-At X first, here after.
+X invalidates the token first; it is removed here only after that.
 Source: X API docs, "Authentication" (API reference); docs/explanation/requirements.md, C13.
 """
 
@@ -31,9 +31,9 @@ _BEARER = "POST /oauth2/invalidate_token"
 
 
 async def invalidate_pair(around: LoginContext, row: CredentialRow) -> None:
-    """Make an account's OAuth 1.0a access token dead at X; the store is not touched.
+    """Invalidate an account's OAuth 1.0a access token at X, without changing the store.
 
-    Returns too when it was dead already.
+    Succeed too if X had invalidated the token before.
 
     Raises:
         AuthError: X does not accept the app's key and secret; the token lives on.
@@ -55,9 +55,9 @@ async def invalidate_pair(around: LoginContext, row: CredentialRow) -> None:
 
 
 async def invalidate_bearer(around: LoginContext, app: str) -> bool:
-    """Make an app's bearer token dead at X and remove it here; False when none is known here.
+    """Invalidate an app's bearer token at X and remove it here; return False if none is known.
 
-    Every other process of the app has to fetch the new one, which it does by itself after a 401.
+    Every other process of the app must fetch a new one, which it does by itself after a 401.
 
     Raises:
         AuthError: X does not accept the app's key and secret; nothing was changed.

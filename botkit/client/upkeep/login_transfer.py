@@ -1,7 +1,7 @@
-"""A login that moves to another machine: one copy of a rotating token may live, never two.
+"""Move a login to another machine, so that never two copies of a rotating token are in use.
 
-Here it is marked as handed over before its copy leaves; there it is stored and proven. A login
-that was handed over refreshes nothing and sends nothing. Source:
+This machine marks the login as handed over before its copy leaves; the other machine stores and
+checks it. A login that was handed over refreshes nothing and sends nothing. Source:
 docs/explanation/requirements.md, S9.
 """
 
@@ -34,7 +34,7 @@ _ENDED = frozenset({LoginState.DEAD, LoginState.CONFIG})
 
 
 class PackedLogin(Struct, frozen=True, kw_only=True):
-    """One login in the open: for the inside of a sealed parcel only."""
+    """Hold one login with its tokens unsealed: for the inside of an encrypted parcel only."""
 
     kind: CredentialKind
     tokens: dict[str, str]
@@ -51,7 +51,7 @@ class PackedLogin(Struct, frozen=True, kw_only=True):
 
 
 class Parcel(Struct, frozen=True, kw_only=True):
-    """An account with its logins. `client_id` and `api_key` say which app they are of."""
+    """Hold an account with its logins; `client_id` and `api_key` name the app they belong to."""
 
     account: Account
     client_id: str
@@ -61,7 +61,7 @@ class Parcel(Struct, frozen=True, kw_only=True):
 
 
 def read_parcel(content: bytes) -> Parcel:
-    """A parcel from its bytes. Raises `ConfigError` when they are none."""
+    """Return the parcel in these bytes. Raise `ConfigError` if there is none."""
     try:
         return msgspec.json.decode(content, type=Parcel)
     except msgspec.MsgspecError as fault:
@@ -69,7 +69,7 @@ def read_parcel(content: bytes) -> Parcel:
 
 
 async def pack(keeper: TokenKeeper, account: Account, rows: list[CredentialRow]) -> Parcel:
-    """The logins as they leave."""
+    """Return a parcel of the account and its logins, with the tokens unsealed."""
     around = keeper.around
     keys = around.apps.get(account.app, AppKeys())
     logins = [
@@ -102,13 +102,14 @@ def _in_the_open(rows: LoginRows, row: CredentialRow) -> dict[str, str]:
 async def hand_over(
     keeper: TokenKeeper, account: Account, *, again: bool = False
 ) -> list[CredentialRow]:
-    """Mark the account's OAuth 2.0 login as handed over; gives all that leave, as they were.
+    """Mark the account's OAuth 2.0 login as handed over.
 
-    With `again` one that was handed over already leaves once more: its file was lost.
+    Return all logins that leave, as they were before. With `again`, a login that was handed over
+    already leaves once more, because its file was lost.
 
     Raises:
-        ConfigError: There is nothing that could leave.
-        StoreUnavailable: Another process refreshes it and does not end.
+        ConfigError: The account has no login that can leave.
+        StoreUnavailable: Another process refreshes the login and does not finish.
     """
     rows = keeper.around.rows
     leaving: list[CredentialRow] = []
@@ -146,18 +147,18 @@ def _refuse_dead(row: CredentialRow, *, again: bool) -> None:
 
 
 async def take_back(keeper: TokenKeeper, rows: list[CredentialRow]) -> None:
-    """The copy did not leave after all: be as before."""
+    """Give the logins their former states again, because the copy did not leave."""
     for row in rows:
         if row.kind is CredentialKind.OAUTH2:
             await keeper.around.rows.set_state(row, row.status, row.reason)
 
 
 async def take_over(keeper: TokenKeeper, parcel: Parcel, *, app: str) -> Account:
-    """Store the logins of a parcel as the account's newest; they are not proven yet.
+    """Store a parcel's logins as the account's newest, without a check at X; return the account.
 
     Raises:
-        ConfigError: The app here is another one than the logins are of.
-        Conflict: The login here is newer than the one of the parcel.
+        ConfigError: The logins belong to another app than the one here.
+        Conflict: The login here is newer than the one in the parcel.
     """
     account = msgspec.structs.replace(parcel.account, app=app, alias="")
     _refuse_other_app(keeper.around.apps.get(app, AppKeys()), parcel, app)
@@ -190,7 +191,7 @@ def _refuse_other_app(keys: AppKeys, parcel: Parcel, app: str) -> None:
 
 
 def _refuse_older(known: CredentialRow | None, login: PackedLogin, account: Account) -> None:
-    """A token from before what is here, or from before what left here, is spent."""
+    """Raise `Conflict` if the parcel's login is older than the one here: its token is spent."""
     if known is None or _has_ended(known):
         return
     if (known.last_success or known.granted_at) > (login.last_success or login.granted_at):
@@ -201,15 +202,18 @@ def _refuse_older(known: CredentialRow | None, login: PackedLogin, account: Acco
 
 
 def _has_ended(row: CredentialRow) -> bool:
-    """Whether nothing of it lives any more, neither here nor elsewhere."""
+    """Return True if the login has ended, and does not live on another machine either."""
     return row.status is LoginState.DEAD and not row.reason.startswith(HANDED_OVER)
 
 
 def _is_here(rows: LoginRows, known: CredentialRow | None, login: PackedLogin) -> bool:
-    """Whether this very token came before: its refresh may be under way, or have no answer."""
+    """Return True if the parcel's tokens are stored already.
+
+    Storing them again would hide a refresh that is under way or whose answer was lost.
+    """
     if known is None or known.status is LoginState.DEAD or known.kind is CredentialKind.OAUTH1:
         return False
-    with suppress(Corrupt, VaultKeyError):  # then the file's is the only one that opens
+    with suppress(Corrupt, VaultKeyError):  # the stored tokens cannot be opened: take the file's
         return _in_the_open(rows, known) == login.tokens
     return False
 

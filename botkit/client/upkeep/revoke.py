@@ -1,4 +1,4 @@
-"""Takes a login back: at X first, here after.
+"""Revoke a login at X first, and remove it here after that.
 
 Source: RFC 7009; docs/explanation/requirements.md, C13.
 """
@@ -35,10 +35,10 @@ async def revoke_login(
     force: bool = False,
     lock: RefreshLock = in_process,
 ) -> bool:
-    """Revoke the grant of an OAuth 2.0 login, or the token of a 1.0a one, and remove it here.
+    """Revoke an OAuth 2.0 login's grant or a 1.0a login's token, and remove the login here.
 
-    Waits for a refresh that another process has under way, and revokes what that got. Gives
-    whether X confirmed it. With `force` it is removed here even when X did not.
+    Return True if X confirmed it. Wait for a refresh that another process has under way, and
+    revoke its new token. With `force`, remove the login here even if X did not confirm.
 
     Raises:
         AuthError: X does not accept the client; nothing was removed.
@@ -70,7 +70,7 @@ async def _revoke(around: LoginContext, row: CredentialRow) -> None:
     if keys is None or not keys.client_id:
         raise ConfigError(f"The app {row.app!r} has no client id and secret.")
     tokens = around.rows.open(row)
-    # The refresh token stands for the whole grant; without one the access token is all there is.
+    # Revoking the refresh token ends the whole grant; without one, revoke the access token.
     hint = "refresh_token" if "refresh_token" in tokens else "access_token"
     answer = await around.transport.send(
         HttpRequest(
