@@ -168,7 +168,7 @@ class Lease:
         finally:
             renewing.cancel()
             await asyncio.wait([renewing])
-            with suppress(StateError):  # a lease that cannot be given back runs out
+            with suppress(StateError):  # if it cannot be given back, the lease runs out by itself
                 await self.release()
 
     async def renew(self) -> None:
@@ -209,7 +209,8 @@ class Lease:
         try:
             self._fence = await self._ask(ended)
         except asyncio.CancelledError:
-            # The store may still grant the cancelled call: acquire the lease again, then release.
+            # The store may still grant the cancelled call, and nothing would end that lease:
+            # acquire it again and give it back.
             with suppress(StateError):
                 self._fence = await self._ask(ended)
                 await self.release()

@@ -440,12 +440,12 @@ class Store(Protocol):
     async def take_over_handlers(
         self, names: Collection[str], renamed: Mapping[str, str], *, fence: Fence
     ) -> list[GoneHandler]:
-        """Keep what unfinished events did under today's names of their handlers.
+        """Move the results and writes of unfinished events to the present names of handlers.
 
-        `names` are those of today, `renamed` maps older ones to them. An event is unfinished
-        while it is in the inbox or a dead letter. One whose handler has kept a result or may have
-        written, and has neither such name, is held: it waits for `handler/<name>` until a call
-        that knows the name. Return those handlers, by name.
+        `names` are the present handler names; `renamed` maps older names to them. An event is
+        unfinished while it is in the inbox or a dead letter. If a handler that is in neither has
+        kept a result of such an event, or may have written for it, hold the event: it waits for
+        `handler/<name>` until a later call knows the name. Return those handlers, sorted by name.
         """
         ...
 

@@ -155,7 +155,7 @@ class Limiter:
         if window is not None:
             known = lane.window("short")
             if known is not None and known.reset == window.reset:
-                # Answers overtake each other: the lowest figure of one window is the newest.
+                # Answers may arrive out of order: the lowest number of one window is the newest.
                 known.remaining = min(known.remaining, window.remaining)
             else:
                 self._learn(lane, "short", window, response.date)
@@ -192,7 +192,7 @@ class Limiter:
         """Handle X's demand for money: hold back all calls of this owner; return until when."""
         until_s, times = self._broke.get(owner, (0.0, 0))
         still_s = until_s - self._clock.monotonic()
-        if still_s > 0:  # the answer to a call that left before the first refusal came
+        if still_s > 0:  # this call left before the first refusal came: do not wait longer
             return self._at(still_s)
         span_s = min(_NO_CREDIT_S * 2**times, _NO_CREDIT_MOST_S)
         self._broke[owner] = (self._clock.monotonic() + span_s, min(times + 1, 8))

@@ -132,7 +132,7 @@ class CachedReader:
         one = msgspec.structs.replace(request, resources=1)
         await self._allow(account_id, pricing.price_usd(one))
         try:
-            # A read may be tried again. Source: docs/explanation/requirements.md, faults 4, 21.
+            # A read is safe to repeat. Source: docs/explanation/requirements.md, faults 4, 21.
             return await retry(
                 lambda: self._sender.send(request, account_id=account_id),
                 *(TransportError, ServerError),

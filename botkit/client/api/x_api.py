@@ -156,7 +156,7 @@ class XApi:
         for is_last in (False, True):
             token = await self._callers.token(caller)
             http = self._http(as_app, token)
-            assert http is not None  # an app has a token, it does not sign
+            assert http is not None  # `token` returns None only for OAuth 1.0a, not for an app
             async with self._transport.stream(http) as stream:
                 if stream.status == _OK:
                     await self._keeper.bearers.works(caller.app)

@@ -294,7 +294,7 @@ class LoginRows:
             row, status=status, reason=reason, since=since, config_fingerprint=about
         )
 
-    # ---- the guard against an old store ---------------------------------------------------------
+    # ---- the rollback guard ---------------------------------------------------------------------
 
     async def note(self, row: CredentialRow, tokens: Mapping[str, Secret] | None = None) -> None:
         """Tell the rollback guard the login's newest generation; log a warning if that fails.
@@ -334,7 +334,7 @@ class LoginRows:
             await self.note(row, opened.tokens)
         return reason
 
-    # ---- the end, and another key ---------------------------------------------------------------
+    # ---- removal, and a new vault key -----------------------------------------------------------
 
     async def remove(self, row: CredentialRow) -> None:
         """Delete the login from the store and the rollback guard, without a call to X."""

@@ -159,7 +159,7 @@ class OAuth1Logins:
             before = known.row
             pair.calm_s, pair.gap_s, pair.asked = known.calm_s, known.gap_s, known.asked
             if known.row.gen == row.gen:
-                pair.tokens = known.tokens  # `refused` compares tokens by identity
+                pair.tokens = known.tokens  # the same object: `refused` compares by identity
         self._held[row.account_id] = pair
         self._plan(pair)
         self._on_change(pair.row, before)

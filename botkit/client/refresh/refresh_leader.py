@@ -156,7 +156,7 @@ class LeasedRole:
     async def close(self) -> None:
         """See `LeaderRole`."""
         await self._kept.aclose()
-        with suppress(StateError):  # a lease that cannot be given back runs out
+        with suppress(StateError):  # if it cannot be given back, the lease runs out by itself
             await self._lease.release()
 
     async def _enter(self) -> bool:
