@@ -46,7 +46,7 @@ class BotRuntime(msgspec.Struct, kw_only=True):
 
     Attributes:
         lease: The runner's lease: its holder alone runs a bot on this store.
-        newcomers: The accounts that the bot acts for; adds those authorized while it runs.
+        account_joins: The accounts that the bot acts for; adds those authorized while it runs.
         http: The HTTP server, if the settings ask for one.
         stubborn: After the stop, the names of the handlers that did not end.
     """
@@ -57,7 +57,7 @@ class BotRuntime(msgspec.Struct, kw_only=True):
     runtime: Runtime
     tasks: Tasks
     reports: Reports
-    newcomers: AccountJoins
+    account_joins: AccountJoins
     http: Server | None = None
     stubborn: list[str] = msgspec.field(default_factory=list[str])
     stopped: bool = False
@@ -65,12 +65,12 @@ class BotRuntime(msgspec.Struct, kw_only=True):
     @property
     def accounts(self) -> tuple[Account, ...]:
         """Return the accounts that the bot acts for."""
-        return tuple(self.newcomers.accounts.values())
+        return tuple(self.account_joins.accounts.values())
 
     @property
     def sources(self) -> Mapping[str, str]:
         """Return the name of each source, with the reason why that kind was chosen."""
-        return self.newcomers.sources
+        return self.account_joins.sources
 
     async def start(self) -> None:
         """Recover what an unclean end left, then start sources and handlers."""

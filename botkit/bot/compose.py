@@ -241,7 +241,7 @@ def _compose(run: _Run, opened: _Opened) -> BotRuntime:
         runtime=runtime,
         tasks=opened.tasks,
         reports=opened.reports,
-        newcomers=_newcomers(run, opened, hearing, runtime, reasons),
+        account_joins=_account_joins(run, opened, hearing, runtime, reasons),
     )
     return running
 
@@ -316,7 +316,7 @@ def _login_parts(
     x = opened.x
     return {
         "tokens": x.keeper.run,
-        "pairs": x.keeper.pairs.run,
+        "pairs": x.keeper.oauth1_logins.run,
         "logins": lambda: opened.logins.run(
             x.sender, hearing.inbox, dispatcher.inbox_reader.rescan, hearing.listening.poke
         ),
@@ -324,7 +324,7 @@ def _login_parts(
     }
 
 
-def _newcomers(
+def _account_joins(
     run: _Run, opened: _Opened, hearing: _Hearing, runtime: Runtime, reasons: dict[str, str]
 ) -> AccountJoins:
     return AccountJoins(
@@ -345,5 +345,5 @@ async def _take_over_changes(run: _Run, running: BotRuntime) -> None:
     """Take over what another process wrote: keys, logins, accounts, events that are due again."""
     await renew_the_vault(run.settings, run.store, running.x.keeper.around.vault)
     await running.x.keeper.reload()
-    await running.newcomers.look()
+    await running.account_joins.look()
     running.dispatcher.inbox_reader.rescan()

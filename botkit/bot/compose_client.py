@@ -62,7 +62,7 @@ __all__ = [
 _log = structlog.get_logger(__name__)
 
 _RESCUE_SUFFIX = ".rescue"
-_WITNESS_SUFFIX = "-witness"
+_ROLLBACK_GUARD_SUFFIX = "-witness"
 
 
 class X(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,7 +132,7 @@ async def open_x(
             lives=lives,
             grace_s=2 * terms.ttl_s,
             rescue=rescue_of(settings),
-            witness=await asyncio.to_thread(_witness_of, settings, store),
+            rollback_guard=await asyncio.to_thread(_rollback_guard_of, settings, store),
             renew_key=partial(_renew_key, settings, store, vault),
             on_change=on_login_change,
             on_fallback=on_fallback,
@@ -257,7 +257,7 @@ def rescue_of(settings: Settings) -> RescueFile | None:
     return None if path is None else RescueFile(path)
 
 
-def _witness_of(settings: Settings, store: Store) -> FileRollbackGuard | None:
+def _rollback_guard_of(settings: Settings, store: Store) -> FileRollbackGuard | None:
     """Return the rollback guard, kept beside the vault key: a copy of the store leaves it behind.
 
     If the settings give the key, the guard lies beside the store.
@@ -266,7 +266,7 @@ def _witness_of(settings: Settings, store: Store) -> FileRollbackGuard | None:
         keys = key_path(store.store_id).parent
         if keys.is_dir():
             return FileRollbackGuard(keys / f"{store.store_id}.witness")
-    folder = _beside_store(settings, _WITNESS_SUFFIX)
+    folder = _beside_store(settings, _ROLLBACK_GUARD_SUFFIX)
     return None if folder is None else FileRollbackGuard(folder)
 
 

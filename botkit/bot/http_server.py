@@ -129,7 +129,7 @@ async def _connect_routes(
     async def redeem(
         invitation: Invitation, holder: str, account: Account, row: CredentialRow
     ) -> CredentialRow:
-        running.newcomers.values.know(account)
+        running.account_joins.values.know(account)
         event = authorized_event(account, row, source=_SOURCE)
         return await around.store.invitations.redeem(
             invitation.id,
@@ -144,12 +144,12 @@ async def _connect_routes(
     async def connected(login: Login) -> str:
         try:
             await running.x.keeper.reload()
-            await running.newcomers.look()
+            await running.account_joins.look()
         except StateError as error:
             _log.error("account.not_joined", account=login.account.username, why=str(error))
             return "could not take the account up just now: tell its operator to restart it"
         running.dispatcher.inbox_reader.rescan()
-        refusal = running.newcomers.refusal(login.account.id)
+        refusal = running.account_joins.refusal(login.account.id)
         return f"does not act for it: {refusal}" if refusal else "acts for it from now on"
 
     connect = Connect(

@@ -68,8 +68,8 @@ class Connections:
         self.limits = limits
         self.body_bytes = body_bytes
         self.refused = refused
-        self.log = AbuseLog(SystemClock())
-        self.buffer = memoryview(bytearray(_READ_BYTES))
+        self.log: AbuseLog = AbuseLog(SystemClock())
+        self.buffer: memoryview = memoryview(bytearray(_READ_BYTES))
         """Where each connection receives in its turn, so that none makes the server hold more."""
         self._open: dict[Connection, None] = {}
 
@@ -138,7 +138,7 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
             lingering_time=0,
             auto_decompress=False,
         )
-        self.waits_for_peer = True
+        self.waits_for_peer: bool = True
         self._all = connections
         self._socket: asyncio.Transport | None = None
         self._deadline: asyncio.TimerHandle | None = None

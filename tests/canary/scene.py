@@ -139,7 +139,7 @@ async def by_pin(at: Scene) -> None:
 
 
 async def by_pair(at: Scene) -> None:
-    pair = at.world.pairs.issue(at.app, at.user.id)
+    pair = at.world.oauth1_tokens.issue(at.app, at.user.id)
     given = TokenPair(token=Secret(pair.token), token_secret=Secret(pair.secret))
     settings = await at.settings()
     await set_up_from_pair(settings, at.store, at.bot, SetupOptions(), given, tell=_quiet)

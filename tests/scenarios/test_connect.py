@@ -86,7 +86,7 @@ async def test_a_bot_without_accounts_takes_two_on_and_answers_for_both(
             while running.reports.current.get(f"mentions/{name}") is None:
                 await SystemClock().sleep(0.01)
             stage.world.add_post(ada.id, f"@{name} hello")
-            for source in running.newcomers.listening.beside["default"]:
+            for source in running.account_joins.listening.beside["default"]:
                 source.poke()
             assert await seen.mentions.get() == stage.world.user(name).id
     assert stage.exchanges() == ["taken", "taken"]
@@ -331,7 +331,7 @@ async def test_a_stored_login_is_no_failure_when_the_bot_cannot_take_it_up(
 
         made = await stage.invite()
         back = await browser.decide(await browser.begin(made.link), "greeter")
-        monkeypatch.setattr(running.newcomers.x.store.accounts, "listing", listing)
+        monkeypatch.setattr(running.account_joins.x.store.accounts, "listing", listing)
         page = await browser.get(back)
         assert (page.status, page.title) == (200, "The account is authorized")
         assert "tell its operator to restart it" in page.body

@@ -53,7 +53,7 @@ async def test_an_account_that_only_polls_has_no_part_in_the_stream_of_its_app(
     async with sandbox.running(bot, oauth1=True) as process:
         home = process.home
         other = sandbox.world.add_user("other")
-        pair = sandbox.world.pairs.issue(home.app, other.id)
+        pair = sandbox.world.oauth1_tokens.issue(home.app, other.id)
         async with surroundings_of(sandbox, process) as around:
             wish = LoginWish(redirect_uri=PIN_CALLBACK, scopes=())
             tokens = TokenPair(token=Secret(pair.token), token_secret=Secret(pair.secret))

@@ -134,7 +134,7 @@ class CredentialChooser:
             return None
         if not self._keeper.fallback.look(caller.account_id):
             return None
-        pair = self._keeper.pairs.get(caller.account_id)
+        pair = self._keeper.oauth1_logins.get(caller.account_id)
         assert pair is not None
         level = (pair.row.level,) if pair.row.level else ()
         try:
@@ -241,7 +241,7 @@ class CredentialChooser:
         """Report X's final refusal of a call that an OAuth 1.0a credential signed."""
         known = self._templates.get(caller.account_id)
         if caller.kind is CredentialKind.OAUTH1 and known is not None:
-            await self._keeper.pairs.refused(caller.account_id, known[0], error)
+            await self._keeper.oauth1_logins.refused(caller.account_id, known[0], error)
 
     async def _after_signed(
         self, caller: ChosenCredential, answer: HttpResponse, error: Unauthorized

@@ -142,7 +142,7 @@ class XApi:
         """See `ports.Sender.credential`."""
         kind = await self._callers.kind_for(operation, account_id)
         if kind is CredentialKind.OAUTH1:
-            await self._keeper.pairs.learn_level(account_id)
+            await self._keeper.oauth1_logins.learn_level(account_id)
             kind = await self._callers.kind_for(operation, account_id)
         return kind
 
@@ -207,7 +207,7 @@ class XApi:
             if isinstance(outcome, Response) and not self._keeper.bearers.is_fine(caller.app):
                 await self._keeper.bearers.works(caller.app)
             return
-        pairs = self._keeper.pairs
+        pairs = self._keeper.oauth1_logins
         level = read_level(answer.headers)
         if level:
             await pairs.note_level(caller.account_id, level)

@@ -18,7 +18,7 @@ __all__ = ["LoginContext"]
 class LoginContext(Struct, frozen=True, kw_only=True, dict=True):
     """Hold the ports, the keys of each app by name, and the addresses of X.
 
-    `witness` is the rollback guard, which keeps each login's newest generation outside the store;
+    `rollback_guard`, which keeps each login's newest generation outside the store;
     without it, a store that was restored from a backup is not noticed. `renew_key` makes the vault
     seal with the key that the store uses now: it may be changed while this process runs.
     """
@@ -30,7 +30,7 @@ class LoginContext(Struct, frozen=True, kw_only=True, dict=True):
     entropy: Entropy
     apps: Mapping[str, AppKeys]
     endpoints: Endpoints = Endpoints()
-    witness: RollbackGuard | None = None
+    rollback_guard: RollbackGuard | None = None
     renew_key: Callable[[], Awaitable[None]] = same_key
 
     @cached_property
@@ -41,6 +41,6 @@ class LoginContext(Struct, frozen=True, kw_only=True, dict=True):
             self.vault,
             self.clock,
             apps=self.apps,
-            witness=self.witness,
+            rollback_guard=self.rollback_guard,
             renew_key=self.renew_key,
         )

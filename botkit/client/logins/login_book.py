@@ -62,8 +62,8 @@ class LoginBook:
         self._on_change = on_change
         self._role = role
         self._apps: dict[str, str] = {}
-        self.grants: dict[str, OAuth2Login] = {}
-        self.pairs: OAuth1Logins = OAuth1Logins(
+        self.oauth2_logins: dict[str, OAuth2Login] = {}
+        self.oauth1_logins: OAuth1Logins = OAuth1Logins(
             around,
             on_change=self._pair_changed,
             on_asked=on_asked,
@@ -92,12 +92,12 @@ class LoginBook:
         await self._take_all(rows)
         mine = [row for row in rows if row.app == self._apps.get(row.account_id)]
         held = {row.account_id for row in mine if row.kind is CredentialKind.OAUTH2}
-        for gone in self.grants.keys() - held:
+        for gone in self.oauth2_logins.keys() - held:
             _log.info("login.gone", account=gone)
-            self.drop(self.grants[gone])
+            self.drop(self.oauth2_logins[gone])
         signing = {row.account_id for row in mine if row.kind is CredentialKind.OAUTH1}
-        for gone in set(self.pairs.accounts) - signing:
-            row = self.pairs.drop(gone)
+        for gone in set(self.oauth1_logins.accounts) - signing:
+            row = self.oauth1_logins.drop(gone)
             if row is not None:
                 self._tell_gone(row)
 
@@ -110,7 +110,7 @@ class LoginBook:
     async def take_rescued(self, entry: Rescued) -> None:
         """Use a rescued generation that the store could not save yet."""
         await self.load(entry.row.account_id)
-        grant = self.grants.get(entry.row.account_id)
+        grant = self.oauth2_logins.get(entry.row.account_id)
         if grant is not None and entry.row.gen == grant.row.gen + 1:
             grant.unsaved = entry
             self.renew(grant, entry.row, self._rows.access_token(entry.row))
@@ -118,7 +118,7 @@ class LoginBook:
     def drop(self, grant: OAuth2Login) -> None:
         """Forget a login that was removed from the store, and report that."""
         grant.is_gone = True
-        self.grants.pop(grant.row.account_id, None)
+        self.oauth2_logins.pop(grant.row.account_id, None)
         self._tell_gone(grant.row)
 
     def app_of(self, account_id: str) -> str | None:
@@ -129,7 +129,7 @@ class LoginBook:
         """Return True if all logins of a known account were removed while this process ran."""
         if account_id not in self._left or account_id not in self._apps:
             return False
-        return account_id not in self.grants and self.pairs.get(account_id) is None
+        return account_id not in self.oauth2_logins and self.oauth1_logins.get(account_id) is None
 
     def renew(self, grant: OAuth2Login, row: CredentialRow, access: Secret) -> None:
         """Use this generation and its access token from now on, and report that."""
@@ -186,37 +186,37 @@ class LoginBook:
 
     def _leave_apps(self) -> None:
         """Drop the logins of accounts that moved to another app: they use that app's logins."""
-        for grant in [*self.grants.values()]:
+        for grant in [*self.oauth2_logins.values()]:
             row = grant.row
             if self._apps.get(row.account_id, row.app) != row.app:
                 _log.info("login.left_with_app", account=row.account_id, app=row.app)
                 grant.is_gone = True
-                del self.grants[row.account_id]
-        for account_id in [*self.pairs.accounts]:
-            pair = self.pairs.get(account_id)
+                del self.oauth2_logins[row.account_id]
+        for account_id in [*self.oauth1_logins.accounts]:
+            pair = self.oauth1_logins.get(account_id)
             if pair is not None and self._apps.get(account_id, pair.row.app) != pair.row.app:
-                self.pairs.drop(account_id)
+                self.oauth1_logins.drop(account_id)
 
     async def _take_all(self, rows: Iterable[CredentialRow]) -> None:
         for row in rows:
             if row.app != self._apps.get(row.account_id):
                 continue
             if row.kind is CredentialKind.OAUTH1:
-                await self.pairs.take(row)
+                await self.oauth1_logins.take(row)
             elif row.kind is CredentialKind.OAUTH2:
                 await self._take_grant(row)
 
     async def _take_grant(self, row: CredentialRow) -> None:
-        grant = self.grants.get(row.account_id)
+        grant = self.oauth2_logins.get(row.account_id)
         doubt = False
         if grant is None or grant.flight is None:
             first = grant is None or grant.row.gen < row.gen
             judged = await self._judge(row, first=first)
             doubt = judged is None
             row = judged or row
-        grant = self.grants.get(row.account_id)
+        grant = self.oauth2_logins.get(row.account_id)
         if grant is None:
-            grant = self.grants[row.account_id] = OAuth2Login(row)
+            grant = self.oauth2_logins[row.account_id] = OAuth2Login(row)
             grant.take(
                 row,
                 self._rows.access_token(row),

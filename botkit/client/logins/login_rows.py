@@ -76,7 +76,7 @@ class LoginRows:
 
     Args:
         apps: The keys of each app, by its name in the settings.
-        witness: The rollback guard, which keeps each OAuth 2.0 login's newest generation outside
+        rollback_guard: Keeps each OAuth 2.0 login's newest generation outside
             the store; None for none.
         renew_key: Gives the vault the key that the store uses now.
     """
@@ -88,14 +88,14 @@ class LoginRows:
         clock: Clock,
         *,
         apps: Mapping[str, AppKeys] | None = None,
-        witness: RollbackGuard | None = None,
+        rollback_guard: RollbackGuard | None = None,
         renew_key: Callable[[], Awaitable[None]] = same_key,
     ) -> None:
         self._store = store.credentials
         self._vault = vault
         self._clock = clock
         self._apps = apps or {}
-        self._witness = witness
+        self._rollback_guard = rollback_guard
         self._renew_key = renew_key
 
     # ---- reading --------------------------------------------------------------------------------
@@ -301,11 +301,11 @@ class LoginRows:
 
         Without `tokens`, open the row to read them.
         """
-        if self._witness is None:
+        if self._rollback_guard is None:
             return
         seen = seen_of(row, self.open(row) if tokens is None else tokens)
         try:
-            await self._witness.note(row, seen)
+            await self._rollback_guard.note(row, seen)
         except OSError as error:
             _log.warning(
                 "rollback_guard.not_written", account=row.account_id, why=str(error.strerror)
@@ -313,9 +313,9 @@ class LoginRows:
 
     async def is_news(self, row: CredentialRow) -> bool:
         """Return True if a login is not DEAD and the guard does not know this generation."""
-        if self._witness is None or row.status is LoginState.DEAD:
+        if self._rollback_guard is None or row.status is LoginState.DEAD:
             return False
-        return await self._witness.recall(row) != seen_of(row, self.open(row))
+        return await self._rollback_guard.recall(row) != seen_of(row, self.open(row))
 
     async def why_old(self, opened: OpenRow) -> str:
         """Return why the row is of an old store, "" if it is not.
@@ -323,10 +323,10 @@ class LoginRows:
         If the guard itself is behind the store, tell it this generation.
         """
         row = opened.row
-        if self._witness is None or row.status is LoginState.DEAD:
+        if self._rollback_guard is None or row.status is LoginState.DEAD:
             return ""
         here = seen_of(row, opened.tokens)
-        seen = await self._witness.recall(row)
+        seen = await self._rollback_guard.recall(row)
         reason = verdict(row, here, seen)
         if not reason and seen != here:
             known = "none" if seen is None else str(seen.gen)
@@ -339,8 +339,8 @@ class LoginRows:
     async def remove(self, row: CredentialRow) -> None:
         """Delete the login from the store and the rollback guard, without a call to X."""
         await self._store.remove(row.account_id, row.app, row.kind)
-        if self._witness is not None and row.kind is CredentialKind.OAUTH2:
-            await self._witness.forget(row)
+        if self._rollback_guard is not None and row.kind is CredentialKind.OAUTH2:
+            await self._rollback_guard.forget(row)
 
     def is_sealed_with_newest_key(self, row: CredentialRow) -> bool:
         """Return True if the row is sealed with the vault's newest key."""

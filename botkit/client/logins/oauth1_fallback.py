@@ -63,13 +63,13 @@ class Fallback:
 
     def resting(self, account_id: str) -> frozenset[CredentialKind]:
         """Return the credential kinds that the account has, but that cannot act for it now."""
-        pair = self._book.pairs.get(account_id)
+        pair = self._book.oauth1_logins.get(account_id)
         if pair is None:
             return _NONE
         kinds: set[CredentialKind] = set()
         if pair.row.status is not LoginState.OK:
             kinds.add(CredentialKind.OAUTH1)
-        grant = self._book.grants.get(account_id)
+        grant = self._book.oauth2_logins.get(account_id)
         if grant is not None and self._allowed and self._has_ended(grant):
             kinds.add(CredentialKind.OAUTH2)
         return frozenset(kinds)
@@ -80,7 +80,7 @@ class Fallback:
         is_on = CredentialKind.OAUTH2 in resting and CredentialKind.OAUTH1 not in resting
         was = self._on.get(account_id)
         if is_on and was is None:
-            self._begin(self._book.grants[account_id].row)
+            self._begin(self._book.oauth2_logins[account_id].row)
         elif not is_on and was is not None:
             del self._on[account_id]
             _log.info("oauth1_fallback.ended", account=account_id, username=was.username)

@@ -106,7 +106,7 @@ class RefreshTasks:
             async with self._clock.timeout(deadline_s):
                 while self._tasks:
                     await asyncio.wait(tuple(self._tasks))
-        for grant in self._book.grants.values():
+        for grant in self._book.oauth2_logins.values():
             if grant.flight is not None:
                 _log.error("refresh.cut_off", account=grant.row.account_id)
             elif grant.unsaved is not None:

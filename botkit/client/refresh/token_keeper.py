@@ -81,7 +81,7 @@ class TokenKeeper:
         lives: Returns whether the process of a given name lives; by default no other lives.
         grace_s: The seconds for which a token that another process sent is left to that process.
         rescue: Keeps a token that the store cannot save.
-        witness: The rollback guard, which keeps each login's newest generation outside the store.
+        rollback_guard: Keeps each login's newest generation outside the store.
         renew_key: Gives the vault the key that the store uses now.
         on_change: Called with each login when it is loaded, and on each change of its state.
         on_spend: Called with each call that costs money: account id, call, price.
@@ -109,7 +109,7 @@ class TokenKeeper:
         lives: Lives = _nobody_else,
         grace_s: float = 120.0,
         rescue: RescuePlace | None = None,
-        witness: RollbackGuard | None = None,
+        rollback_guard: RollbackGuard | None = None,
         renew_key: Callable[[], Awaitable[None]] = same_key,
         on_change: Callable[[LoginStatus], None] | None = None,
         on_spend: Callable[[str, Request, Decimal], None] | None = None,
@@ -125,7 +125,7 @@ class TokenKeeper:
             entropy=entropy,
             apps=apps,
             endpoints=endpoints or Endpoints(),
-            witness=witness,
+            rollback_guard=rollback_guard,
             renew_key=renew_key,
         )
         self.around: LoginContext = around
@@ -140,7 +140,7 @@ class TokenKeeper:
         self._book = LoginBook(
             around, refresher, role=role, on_change=self._changed, on_asked=self._asked
         )
-        self.pairs: OAuth1Logins = self._book.pairs
+        self.oauth1_logins: OAuth1Logins = self._book.oauth1_logins
         self.fallback = Fallback(self._book, clock, allowed=fallback, on_change=on_fallback)
         self._salvager = Salvager(rescue, around.rows)
         self.bearers: BearerKeeper = BearerKeeper(around, on_change=self._bearer_changed)
@@ -167,7 +167,7 @@ class TokenKeeper:
 
     def fresh_token(self, account_id: str) -> Secret | None:
         """Return the access token if no refresh is due, else None: then call `access_token`."""
-        grant = self._book.grants.get(account_id)
+        grant = self._book.oauth2_logins.get(account_id)
         if grant is not None and self._clock.monotonic() < grant.fresh_until_s:
             return grant.access
         return None
@@ -243,11 +243,14 @@ class TokenKeeper:
         Raises the same errors as `OAuth1Logins.check_usable`.
         """
         await self._load(account_id)
-        return self.pairs.check_usable(account_id).tokens
+        return self.oauth1_logins.check_usable(account_id).tokens
 
     def signs_only(self, account_id: str) -> bool:
         """Return True if a loaded account has an OAuth 1.0a token and no OAuth 2.0 login."""
-        return self.pairs.get(account_id) is not None and account_id not in self._book.grants
+        return (
+            self.oauth1_logins.get(account_id) is not None
+            and account_id not in self._book.oauth2_logins
+        )
 
     async def holdings(self, account_id: str) -> dict[CredentialKind, tuple[str, ...]]:
         """Return the credentials of the account and its app, by kind.
@@ -257,10 +260,10 @@ class TokenKeeper:
         """
         await self._load(account_id)
         held: dict[CredentialKind, tuple[str, ...]] = {}
-        grant = self._book.grants.get(account_id)
+        grant = self._book.oauth2_logins.get(account_id)
         if grant is not None:
             held[CredentialKind.OAUTH2] = grant.row.scopes
-        pair = self.pairs.get(account_id)
+        pair = self.oauth1_logins.get(account_id)
         if pair is not None:
             held[CredentialKind.OAUTH1] = (pair.row.level,) if pair.row.level else ()
         app = self._book.app_of(account_id)
@@ -284,7 +287,7 @@ class TokenKeeper:
             Parked: `login`: it is DEAD, or there is none.
         """
         await self._load(account_id)
-        grant = self._book.grants.get(account_id)
+        grant = self._book.oauth2_logins.get(account_id)
         if grant is None or grant.row.status is LoginState.DEAD:
             raise Parked("login")
 
@@ -300,10 +303,10 @@ class TokenKeeper:
     async def row_of(self, account_id: str, kind: CredentialKind) -> CredentialRow | None:
         """Return the account's login of a kind, without its secrets; None if it has none."""
         await self._load(account_id)
-        grant = self._book.grants.get(account_id)
+        grant = self._book.oauth2_logins.get(account_id)
         if kind is CredentialKind.OAUTH2 and grant is not None:
             return grant.row
-        pair = self.pairs.get(account_id)
+        pair = self.oauth1_logins.get(account_id)
         return pair.row if kind is CredentialKind.OAUTH1 and pair is not None else None
 
     async def revoked(self, account_id: str, reason: str) -> None:
@@ -312,25 +315,25 @@ class TokenKeeper:
         Mark the OAuth 2.0 login DEAD, and check the OAuth 1.0a token at once.
         """
         await self.mark_dead(account_id, reason)
-        await self.pairs.suspect(account_id, reason)
+        await self.oauth1_logins.suspect(account_id, reason)
 
     async def mark_dead(self, account_id: str, reason: str) -> None:
         """Mark the account's OAuth 2.0 login DEAD, so that it is not used; do nothing for none."""
         await self._load(account_id)
-        grant = self._book.grants.get(account_id)
+        grant = self._book.oauth2_logins.get(account_id)
         if grant is not None:
             await self._flights.ground(grant, reason)
 
     def statuses(self) -> tuple[LoginStatus, ...]:
         """Return the status of each OAuth 2.0 login that is loaded."""
-        return tuple(self._book.status(grant) for grant in self._book.grants.values())
+        return tuple(self._book.status(grant) for grant in self._book.oauth2_logins.values())
 
     async def reload(self) -> None:
         """Read the store again, after another process has changed it, and plan the refreshes."""
         await self._restore()
         await self.bearers.read()
         await self._book.load_all()
-        for grant in self._book.grants.values():
+        for grant in self._book.oauth2_logins.values():
             self._flights.schedule(grant)
 
     async def run(self) -> None:
@@ -373,7 +376,7 @@ class TokenKeeper:
     async def _grant(self, account_id: str) -> OAuth2Login:
         await self._restore()
         await self._book.load(account_id)
-        grant = self._book.grants.get(account_id)
+        grant = self._book.oauth2_logins.get(account_id)
         if grant is None:
             raise InvalidGrant(
                 f"The account {account_id} has no OAuth 2.0 login.",

@@ -141,7 +141,7 @@ async def _check_pair(
     try:
         owner, level = await _ask_twice(keeper, row)
         on_asked()
-        await keeper.pairs.note_level(account.id, level)
+        await keeper.oauth1_logins.note_level(account.id, level)
         status, reason = LoginState.OK, ""
     except Unauthorized as refused:
         status, reason, error = await _verdict(keeper, row, refused)

@@ -125,7 +125,7 @@ class World:
         self._last_id = 0
         self.grants: Grants = Grants(clock, entropy, rules=self.rules, next_id=self.next_id)
         self.clock_off: timedelta = timedelta(0)
-        self.pairs: OAuth1Tokens = OAuth1Tokens(self.time_on_x, entropy)
+        self.oauth1_tokens: OAuth1Tokens = OAuth1Tokens(self.time_on_x, entropy)
 
     def time_on_x(self) -> datetime:
         """The time on X's clock: the world's time plus the planned offset."""
@@ -252,9 +252,9 @@ class World:
             if app_id in {None, grant.app.id}:
                 self.grants.end(grant)
                 ended.add(grant.app.id)
-        for pair in self.pairs.of_user(user_id):
+        for pair in self.oauth1_tokens.of_user(user_id):
             if app_id in {None, pair.app.id}:
-                self.pairs.end(pair)
+                self.oauth1_tokens.end(pair)
                 ended.add(pair.app.id)
         for app in sorted(ended):
             self.tell(Happening(kind="revoke", actor_id=user_id, app_id=app))

@@ -172,8 +172,8 @@ class Faults:
             for grant in self._world.grants.of_user(user_id):
                 self._world.grants.end(grant)
         else:
-            for pair in self._world.pairs.of_user(user_id):
-                self._world.pairs.end(pair)
+            for pair in self._world.oauth1_tokens.of_user(user_id):
+                self._world.oauth1_tokens.end(pair)
 
     def suspend(self, user: str, *, on: bool = True) -> None:
         """Suspend the user's account."""

@@ -177,12 +177,12 @@ async def test_a_level_that_is_too_low_for_the_bot_is_told_with_its_cure(desk: D
 
 
 async def test_console_tokens_are_taken_over_and_the_handlers_run(desk: Desk) -> None:
-    pair = desk.world.pairs.issue(desk.app, desk.user.id)
+    pair = desk.world.oauth1_tokens.issue(desk.app, desk.user.id)
     given = TokenPair(token=Secret(pair.token), token_secret=Secret(pair.secret))
     done = await desk.take_over(given)
     assert done.complete
     assert desk.authorized[0].gen == 1
-    desk.world.pairs.end(pair)
+    desk.world.oauth1_tokens.end(pair)
     with pytest.raises(InvalidGrant):
         await desk.take_over(given)
     (row,) = await desk.store.credentials.listing()

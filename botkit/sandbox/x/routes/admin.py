@@ -121,7 +121,7 @@ def _pair(visit: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
     if app is None:
         raise UnknownThingError("there is no app with this client_id")
     user = visit.world.user(str(body["as"]))
-    pair = visit.world.pairs.issue(app, user.id, level=str(body.get("level", "")))
+    pair = visit.world.oauth1_tokens.issue(app, user.id, level=str(body.get("level", "")))
     return {"oauth_token": pair.token, "oauth_token_secret": pair.secret, "level": pair.level}
 
 

@@ -51,17 +51,17 @@ def signing_pair(visit: RequestContext) -> OAuth1Token | None:
     if signed is None:
         return None
     app = _app(visit, signed)
-    pair = visit.world.pairs.by_token(signed.get("oauth_token"))
+    pair = visit.world.oauth1_tokens.by_token(signed.get("oauth_token"))
     if pair is None or pair.app is not app:
         raise problems.v1_error(401, 89, "Invalid or expired token.")
-    visit.world.pairs.check(visit.call, signed, app, pair.secret)
+    visit.world.oauth1_tokens.check(visit.call, signed, app, pair.secret)
     return pair
 
 
 def _request_token(visit: RequestContext) -> Answer:
     signed = _signed(visit)
     app = _app(visit, signed)
-    visit.world.pairs.check(visit.call, signed, app)
+    visit.world.oauth1_tokens.check(visit.call, signed, app)
     callback = signed.get("oauth_callback")
     if not callback:
         raise problems.v1_error(400, 215, "Bad Authentication data.")
@@ -74,7 +74,7 @@ def _request_token(visit: RequestContext) -> Answer:
             " adjusted in your application settings"
         )
         raise problems.v1_error(403, 415, words)
-    token = visit.world.pairs.begin(app, callback)
+    token = visit.world.oauth1_tokens.begin(app, callback)
     return _form(
         oauth_token=token.token,
         oauth_token_secret=token.secret,
@@ -105,7 +105,7 @@ def _sign_in(visit: RequestContext) -> Answer:
     user = visit.world.find_user(name) if name else None
     if user is None or visit.call.param("force_login") == "true":
         return _show(visit)
-    known = any(pair.app is token.app for pair in visit.world.pairs.of_user(user.id))
+    known = any(pair.app is token.app for pair in visit.world.oauth1_tokens.of_user(user.id))
     return _agreed(visit, token, user) if known else _show(visit)
 
 
@@ -115,14 +115,14 @@ def _decide(visit: RequestContext) -> Answer:
     user = consent_pages.who_decides(visit, asked)
     if asked.get("decision") == "authorize":
         return _agreed(visit, token, user)
-    visit.world.pairs.drop(token)
+    visit.world.oauth1_tokens.drop(token)
     if token.callback == PIN_CALLBACK:
         raise consent_pages.refusal(visit, "the person declined.")
     return consent_pages.back(token.callback, user, {"denied": token.token})
 
 
 def _agreed(visit: RequestContext, token: RequestToken, user: UserRecord) -> Answer:
-    verifier = visit.world.pairs.agree(token, user.id)
+    verifier = visit.world.oauth1_tokens.agree(token, user.id)
     if token.callback == PIN_CALLBACK:
         return consent_pages.show_pin(token.app.name, verifier)
     result = {"oauth_token": token.token, "oauth_verifier": verifier}
@@ -132,7 +132,7 @@ def _agreed(visit: RequestContext, token: RequestToken, user: UserRecord) -> Ans
 def _access_token(visit: RequestContext) -> Answer:
     signed = _signed(visit)
     app = _app(visit, signed)
-    pairs = visit.world.pairs
+    pairs = visit.world.oauth1_tokens
     token = pairs.request_token(signed.get("oauth_token"))
     if token is None or token.app is not app:
         raise problems.v1_error(401, 89, "Invalid or expired token.")
@@ -156,7 +156,7 @@ def _invalidate(visit: RequestContext) -> Answer:
     pair = signing_pair(visit)
     if pair is None:
         raise problems.v1_error(400, 215, "Bad Authentication data.")
-    visit.world.pairs.end(pair)
+    visit.world.oauth1_tokens.end(pair)
     return Answer.json(200, {"access_token": pair.token})
 
 
@@ -175,7 +175,7 @@ def _app(visit: RequestContext, signed: Signed) -> App:
 
 
 def _asked(visit: RequestContext, value: str) -> RequestToken:
-    token = visit.world.pairs.request_token(value)
+    token = visit.world.oauth1_tokens.request_token(value)
     if token is None or token.verifier:
         raise consent_pages.refusal(
             visit, "the request token for this page is unknown, used or over."

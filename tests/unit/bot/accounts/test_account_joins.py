@@ -39,17 +39,17 @@ async def test_an_account_joins_when_its_login_is_there_and_only_once(place):
         ticking().plan, await place.settings(), store=place.store, transport=place.transport
     ) as running:
         account, row = await second(place)
-        await running.newcomers.look()
+        await running.account_joins.look()
         assert len(running.accounts) == 1
         await place.store.credentials.replace(row)
         with capture_logs() as said:
-            running.newcomers.check = allowed
-            await running.newcomers.look()
-            await running.newcomers.look()
+            running.account_joins.check = allowed
+            await running.account_joins.look()
+            await running.account_joins.look()
         assert running.accounts[1:] == (account,)
         assert [line["event"] for line in said].count("account.joined") == 1
         assert "mentions/helper" in running.sources
-        assert running.newcomers.refusal("77") == ""
+        assert running.account_joins.refusal("77") == ""
         assert await place.store.progress.schedules("77")
 
 
@@ -67,18 +67,18 @@ async def test_one_that_may_not_do_what_the_bot_does_is_left_alone_and_said_once
         async def denied(account: Account) -> None:
             raise AccessDenied("may not post", operation="createPosts", have="", need="", cure="")
 
-        running.newcomers.check = denied
+        running.account_joins.check = denied
         with capture_logs() as said:
-            await running.newcomers.look()
-            await running.newcomers.look()
+            await running.account_joins.look()
+            await running.account_joins.look()
         assert len(running.accounts) == 1
         assert [line["event"] for line in said].count("account.not_joined") == 1
-        assert running.newcomers.refusal("77") == "may not post"
+        assert running.account_joins.refusal("77") == "may not post"
         assert running.reports.current["account/77"].state == "stopped"
-        running.newcomers.check = allowed
-        await running.newcomers.look()
+        running.account_joins.check = allowed
+        await running.account_joins.look()
         assert len(running.accounts) == 2
-        assert running.newcomers.refusal("77") == ""
+        assert running.account_joins.refusal("77") == ""
 
 
 @pytest.mark.parametrize("named", ["greeter", "@GREETER"])
@@ -90,9 +90,9 @@ async def test_with_an_account_in_the_settings_nobody_else_joins(place, named):
     ) as running:
         _, row = await second(place)
         await place.store.credentials.replace(row)
-        await running.newcomers.look()
+        await running.account_joins.look()
         assert len(running.accounts) == 1
-        assert "names another account" in running.newcomers.refusal("77")
+        assert "names another account" in running.account_joins.refusal("77")
 
 
 async def test_one_that_moved_to_an_app_that_the_bot_has_not_is_said_to_need_a_restart(place):
@@ -102,8 +102,8 @@ async def test_one_that_moved_to_an_app_that_the_bot_has_not_is_said_to_need_a_r
     ) as running:
         (account,) = running.accounts
         await place.store.accounts.put(msgspec.structs.replace(account, app="second"))
-        await running.newcomers.look()
-        assert "restart the bot" in running.newcomers.refusal(account.id)
+        await running.account_joins.look()
+        assert "restart the bot" in running.account_joins.refusal(account.id)
         assert running.accounts == (account,)
 
 
@@ -119,8 +119,8 @@ async def test_one_that_moved_to_another_app_is_heard_and_acted_for_through_it(p
         assert set(running.sources) == {"activity/default", "mentions/greeter"}
         moved = await place.authorize(app="second")
         await keeper.reload()
-        await running.newcomers.look()
-        await running.newcomers.look()
+        await running.account_joins.look()
+        await running.account_joins.look()
         assert running.accounts == (moved.account,)
         assert set(running.sources) == {"mentions/greeter"}
         assert "'second' has no bearer_token" in running.sources["mentions/greeter"]
@@ -129,7 +129,7 @@ async def test_one_that_moved_to_another_app_is_heard_and_acted_for_through_it(p
         assert (status.app, status.gen, status.status) == ("second", 1, LoginState.OK)
         await place.store.accounts.put(first.account)
         await keeper.reload()
-        await running.newcomers.look()
+        await running.account_joins.look()
         assert set(running.sources) == {"activity/default", "mentions/greeter"}
 
 
@@ -144,7 +144,7 @@ async def test_an_app_that_gets_its_first_bearer_opens_the_stream(place):
         assert set(running.sources) == {"mentions/greeter"}
         await keep_bearer(keeper.around.rows, "default", Secret(bearer), now=place.clock.now())
         await keeper.reload()
-        await running.newcomers.look()
+        await running.account_joins.look()
         assert set(running.sources) == {"activity/default", "mentions/greeter"}
 
 
@@ -162,7 +162,7 @@ async def test_a_stream_that_is_wanted_and_lost_its_bearer_is_said_and_the_rest_
         (account,) = running.accounts
         await place.store.credentials.remove("", "default", CredentialKind.APP_ONLY)
         await running.x.keeper.reload()
-        running.newcomers.listening.x.keeper.bearers.can_serve = lambda _: False
-        await running.newcomers.look()
-        assert "needs the bearer token" in running.newcomers.refusal(account.id)
+        running.account_joins.listening.x.keeper.bearers.can_serve = lambda _: False
+        await running.account_joins.look()
+        assert "needs the bearer token" in running.account_joins.refusal(account.id)
         assert "activity/default" in running.sources

@@ -27,7 +27,7 @@ class Terminal(io.StringIO):
 
 
 def given(desk: Desk) -> tuple[str, str]:
-    pair = desk.world.pairs.issue(desk.app, desk.user.id)
+    pair = desk.world.oauth1_tokens.issue(desk.app, desk.user.id)
     return pair.token, pair.secret
 
 

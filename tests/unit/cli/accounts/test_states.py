@@ -21,10 +21,10 @@ def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def log_in_1a(desk: Desk, *, dead: bool = False) -> None:
-    pair = desk.world.pairs.issue(desk.app, desk.user.id)
+    pair = desk.world.oauth1_tokens.issue(desk.app, desk.user.id)
     desk.log_in_1a(pair.token, pair.secret)
     if dead:
-        desk.world.pairs.end(pair)
+        desk.world.oauth1_tokens.end(pair)
 
 
 def test_a_pair_that_stands_in_is_said_by_show_and_status(

@@ -280,7 +280,9 @@ def test_a_login_whose_refresh_had_no_answer_is_uncertain(doctor: Doctor) -> Non
 
 
 def test_an_oauth_1a_login_is_asked_too_and_its_level_judged(doctor: Doctor) -> None:
-    pair = doctor.desk.world.pairs.issue(doctor.desk.app, doctor.desk.user.id, level="read")
+    pair = doctor.desk.world.oauth1_tokens.issue(
+        doctor.desk.app, doctor.desk.user.id, level="read"
+    )
     doctor.desk.log_in_1a(pair.token, pair.secret)
     offline = doctor("--offline")["access.post"]
     assert offline["verdict"] == "could not be told"

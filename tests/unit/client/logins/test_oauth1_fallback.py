@@ -105,7 +105,7 @@ async def test_a_second_401_by_the_pair_is_an_error_and_a_doubt(world: World) ->
     both = await both_in(world)
     with pytest.raises(Unauthorized):
         await both.post()
-    pair = both.keeper.pairs.get(GREETER.id)
+    pair = both.keeper.oauth1_logins.get(GREETER.id)
     assert pair is not None
     assert pair.row.status is LoginState.UNCERTAIN
     assert both.proofs() == ["Bearer", "OAuth"]
@@ -177,10 +177,10 @@ async def test_a_pair_of_low_level_does_not_end_the_wait_for_the_token_endpoint(
 async def test_a_dead_pair_does_not_stand_in(world: World) -> None:
     both = await both_in(world)
     await both.keeper.mark_dead(GREETER.id, "revoked on X")
-    pair = both.keeper.pairs.get(GREETER.id)
+    pair = both.keeper.oauth1_logins.get(GREETER.id)
     assert pair is not None
     for _ in range(2):
-        await both.keeper.pairs.refused(
+        await both.keeper.oauth1_logins.refused(
             GREETER.id, pair.tokens, Unauthorized("no", status=401, codes=(89,))
         )
         await world.clock.advance(31)
@@ -265,7 +265,7 @@ async def test_a_change_that_does_not_concern_it_does_not_stop_it(world: World) 
     await both.keeper.reload()
 
     async def level_changes() -> None:
-        await both.keeper.pairs.note_level(GREETER.id, "read-write-directmessages")
+        await both.keeper.oauth1_logins.note_level(GREETER.id, "read-write-directmessages")
 
     await changed_before_the_bytes(both, level_changes)
     await both.post()

@@ -48,7 +48,7 @@ class Held:
     def __init__(self, world: World, keeper: TokenKeeper, told: list[LoginState]) -> None:
         self.world = world
         self.keeper = keeper
-        self.pairs = keeper.pairs
+        self.oauth1_logins = keeper.oauth1_logins
         self.told = told
 
     async def stored(self) -> CredentialRow:
@@ -60,12 +60,12 @@ class Held:
 
     @property
     def tokens(self) -> TokenPair:
-        pair = self.pairs.get(GREETER.id)
+        pair = self.oauth1_logins.get(GREETER.id)
         assert pair is not None
         return pair.tokens
 
     async def refused(self, *codes: int) -> None:
-        await self.pairs.refused(GREETER.id, self.tokens, refusal(*codes))
+        await self.oauth1_logins.refused(GREETER.id, self.tokens, refusal(*codes))
 
 
 @asynccontextmanager
@@ -76,7 +76,7 @@ async def held_in(world: World, *, level: str = "read-write", **more: Any) -> As
     kept = keeper_in(world, **more)
     await kept.keeper.holdings(GREETER.id)
     held = Held(world, kept.keeper, [])
-    task = asyncio.get_running_loop().create_task(kept.keeper.pairs.run())
+    task = asyncio.get_running_loop().create_task(kept.keeper.oauth1_logins.run())
     await world.clock.at_rest()
     yield held
     held.told = kept.states
@@ -92,11 +92,11 @@ async def test_one_refusal_is_a_doubt_and_a_look_that_x_answers_ends_it(world: W
         assert (row.status, row.sealed != b"") == (UNCERTAIN, True)
         assert "code 89" in row.reason
         with pytest.raises(Parked) as parked:
-            held.pairs.check_usable(GREETER.id)
+            held.oauth1_logins.check_usable(GREETER.id)
         assert parked.value.until is not None
         await world.clock.advance(31)
         assert (await held.stored()).status is OK
-        assert held.pairs.check_usable(GREETER.id).tokens is held.tokens
+        assert held.oauth1_logins.check_usable(GREETER.id).tokens is held.tokens
     assert held.told == [OK, UNCERTAIN, OK]
 
 
@@ -113,7 +113,7 @@ async def test_code_89_twice_is_dead(world: World) -> None:
             "X said twice that the token is invalid or expired (code 89)",
         )
         with pytest.raises(Parked) as parked:
-            held.pairs.check_usable(GREETER.id)
+            held.oauth1_logins.check_usable(GREETER.id)
         assert parked.value.until is None
         await held.refused(89)
     assert held.told == [OK, UNCERTAIN, DEAD]
@@ -126,10 +126,10 @@ async def test_the_same_call_later_is_a_second_look_where_nothing_looks_by_itsel
     keeper = keeper_in(world).keeper
     await keeper.holdings(GREETER.id)
     pair = await keeper.token_pair(GREETER.id)
-    await keeper.pairs.refused(GREETER.id, pair, refusal(89))
+    await keeper.oauth1_logins.refused(GREETER.id, pair, refusal(89))
     await world.clock.advance(31)
     assert await keeper.token_pair(GREETER.id) is pair
-    await keeper.pairs.refused(GREETER.id, pair, refusal(89))
+    await keeper.oauth1_logins.refused(GREETER.id, pair, refusal(89))
     with pytest.raises(Parked):
         await keeper.token_pair(GREETER.id)
 
@@ -204,7 +204,7 @@ async def test_refusals_that_come_back_are_looked_at_less_and_less_often(world: 
         waits = []
         for _ in range(3):
             await held.refused()
-            pair = held.pairs.get(GREETER.id)
+            pair = held.oauth1_logins.get(GREETER.id)
             assert pair is not None
             waits.append(pair.gap_s)
             await world.clock.advance(timedelta(minutes=10))
@@ -226,8 +226,8 @@ async def test_a_token_of_another_user_is_dead(world: World) -> None:
 async def test_a_refusal_of_an_older_token_says_nothing_of_the_new_one(world: World) -> None:
     async with held_in(world) as held:
         old = TokenPair(token=Secret("t-0"), token_secret=Secret("ts-0"))
-        await held.pairs.refused(GREETER.id, old, refusal(89))
-        await held.pairs.refused("7", old, refusal(89))
+        await held.oauth1_logins.refused(GREETER.id, old, refusal(89))
+        await held.oauth1_logins.refused("7", old, refusal(89))
         assert (await held.stored()).status is OK
 
 
@@ -237,22 +237,22 @@ async def test_what_x_says_of_a_revocation_is_the_first_sign_and_a_look_the_seco
     world.peer.plan[ME] = [BARE]
     world.peer.plan[REQUEST_TOKEN] = [KEYS_TAKEN]
     async with held_in(world) as held:
-        await held.pairs.suspect(GREETER.id, "revoked on X")
+        await held.oauth1_logins.suspect(GREETER.id, "revoked on X")
         await world.clock.at_rest()
         assert (await held.stored()).status is DEAD
-        await held.pairs.suspect(GREETER.id, "again")
-        await held.pairs.suspect("7", "nobody")
+        await held.oauth1_logins.suspect(GREETER.id, "again")
+        await held.oauth1_logins.suspect("7", "nobody")
         assert (await held.stored()).status is DEAD
 
 
 async def test_a_call_that_x_takes_ends_the_doubt(world: World) -> None:
     async with held_in(world) as held:
         await held.refused()
-        assert held.pairs.any_doubt
-        await held.pairs.works(GREETER.id)
-        await held.pairs.works("7")
+        assert held.oauth1_logins.any_doubt
+        await held.oauth1_logins.works(GREETER.id)
+        await held.oauth1_logins.works("7")
         assert (await held.stored()).status is OK
-        assert not held.pairs.any_doubt
+        assert not held.oauth1_logins.any_doubt
 
 
 async def test_an_app_without_key_and_secret_cannot_sign_and_says_so(world: World) -> None:
@@ -277,7 +277,7 @@ async def test_another_processs_word_is_taken_over_and_a_newer_token_too(world: 
         await world.real_store.credentials.set_status(row, DEAD, reason="seen", now=now)
         await held.keeper.reload()
         with pytest.raises(Parked):
-            held.pairs.check_usable(GREETER.id)
+            held.oauth1_logins.check_usable(GREETER.id)
         assert held.tokens is first
         await held.keeper.reload()
         sealed = world.vault.seal(
@@ -294,7 +294,7 @@ async def test_another_processs_word_is_taken_over_and_a_newer_token_too(world: 
         assert held.tokens.token == Secret("t-2")
         await world.real_store.credentials.remove(row.account_id, row.app, row.kind)
         await held.keeper.reload()
-        assert held.pairs.get(GREETER.id) is None
+        assert held.oauth1_logins.get(GREETER.id) is None
     assert held.told == [OK, DEAD, OK, DEAD]
 
 
@@ -304,17 +304,17 @@ async def test_a_look_under_way_says_nothing_of_the_token_that_replaces_it(world
             world.peer.plan[ME] = [answer]
 
             async def replaced() -> None:
-                held.pairs.drop(GREETER.id)
+                held.oauth1_logins.drop(GREETER.id)
 
-            pair = held.pairs.get(GREETER.id)
+            pair = held.oauth1_logins.get(GREETER.id)
             assert pair is not None
             world.peer.hold = replaced
-            await held.pairs.suspect(GREETER.id, "revoked")
+            await held.oauth1_logins.suspect(GREETER.id, "revoked")
             await world.clock.at_rest()
             world.peer.hold = None
             assert (await held.stored()).status is UNCERTAIN
-            assert held.pairs.drop(GREETER.id) is None
-            await held.pairs.take(msgspec.structs.replace(await held.stored(), status=OK))
+            assert held.oauth1_logins.drop(GREETER.id) is None
+            await held.oauth1_logins.take(msgspec.structs.replace(await held.stored(), status=OK))
 
 
 async def test_a_level_that_nobody_knows_is_asked_for_once(
@@ -322,9 +322,9 @@ async def test_a_level_that_nobody_knows_is_asked_for_once(
 ) -> None:
     world.peer.plan[ME] = [HIM]
     async with held_in(world, level="") as held:
-        await held.pairs.learn_level(GREETER.id)
-        await held.pairs.learn_level(GREETER.id)
-        await held.pairs.learn_level("7")
+        await held.oauth1_logins.learn_level(GREETER.id)
+        await held.oauth1_logins.learn_level(GREETER.id)
+        await held.oauth1_logins.learn_level("7")
         assert len(world.peer.named(ME)) == 1
         assert (await held.stored()).level == ""
     assert "access_level.unknown" in "".join(capsys.readouterr())
@@ -335,10 +335,10 @@ async def test_a_level_that_x_tells_is_kept_and_told(world: World) -> None:
         json_answer(200, {"data": {"id": GREETER.id, "username": "g"}}, x_access_level="read")
     ]
     async with held_in(world, level="") as held:
-        await held.pairs.learn_level(GREETER.id)
+        await held.oauth1_logins.learn_level(GREETER.id)
         assert (await held.stored()).level == "read"
-        await held.pairs.note_level(GREETER.id, "")
-        await held.pairs.note_level(GREETER.id, "read")
+        await held.oauth1_logins.note_level(GREETER.id, "")
+        await held.oauth1_logins.note_level(GREETER.id, "read")
     assert held.told == [OK, OK]
 
 
@@ -348,7 +348,7 @@ async def test_a_state_that_the_store_cannot_take_is_known_all_the_same(world: W
         await held.refused(89)
         world.broken.clear()
         with pytest.raises(Parked):
-            held.pairs.check_usable(GREETER.id)
+            held.oauth1_logins.check_usable(GREETER.id)
         assert (await held.stored()).status is OK
 
 
@@ -356,7 +356,7 @@ async def test_a_process_that_judges_nothing_only_reads(world: World) -> None:
     async with held_in(world, role=NeverLeader()) as held:
         await held.refused(89)
         assert (await held.stored()).status is OK
-        assert isinstance(held.pairs, OAuth1Logins)
+        assert isinstance(held.oauth1_logins, OAuth1Logins)
 
 
 async def test_a_doubt_outlives_the_process(world: World) -> None:
@@ -364,6 +364,6 @@ async def test_a_doubt_outlives_the_process(world: World) -> None:
         await held.refused(89)
     world.peer.plan[ME] = [coded(89), coded(89)]
     async with held_in(world) as held:
-        assert held.pairs.any_doubt
+        assert held.oauth1_logins.any_doubt
         await world.clock.advance(timedelta(minutes=2))
         assert (await held.stored()).status is DEAD

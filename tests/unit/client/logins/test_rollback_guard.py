@@ -34,7 +34,7 @@ async def _refreshed(world: World, witness: FileRollbackGuard, tmp_path: Path) -
     """A login of generation 2, whose first generation was copied before."""
     await world.log_in(left=EXPIRED)
     row, tokens = await world.row(), await world.tokens()
-    assert await keeper_in(world, witness=witness).access() == "at-2"
+    assert await keeper_in(world, rollback_guard=witness).access() == "at-2"
     # The copy comes back: the row of generation 1, as it was.
     await world.real_store.credentials.remove(row.account_id, row.app, row.kind)
     await world.log_in(left=EXPIRED, refresh_token=tokens["refresh_token"])
@@ -44,7 +44,7 @@ async def test_an_old_store_refreshes_nothing_and_says_so(
     world: World, witness: FileRollbackGuard, tmp_path: Path
 ) -> None:
     await _refreshed(world, witness, tmp_path)
-    kept = keeper_in(world, witness=witness)
+    kept = keeper_in(world, rollback_guard=witness)
     with pytest.raises(InvalidGrant, match="an old store was put back"):
         await kept.access()
     assert world.refreshes == ["rt-1"]
@@ -58,7 +58,7 @@ async def test_it_is_said_at_the_start_though_the_access_token_lives(
     await world.log_in(left=LAST_MINUTE)
     row = await world.row()
     await witness.note(row, Seen(gen=7, hash="of another"))
-    kept = keeper_in(world, witness=witness)
+    kept = keeper_in(world, rollback_guard=witness)
     await kept.keeper.reload()
     assert kept.states == [LoginState.DEAD]
 
@@ -69,7 +69,7 @@ async def test_two_copies_that_went_different_ways_are_told_apart(
     await world.log_in(left=EXPIRED)
     await witness.note(await world.row(), Seen(gen=1, hash="of the other copy"))
     with pytest.raises(InvalidGrant):
-        await keeper_in(world, witness=witness).access()
+        await keeper_in(world, rollback_guard=witness).access()
     assert world.refreshes == []
 
 
@@ -78,7 +78,7 @@ async def test_after_an_old_store_a_new_login_is_good(
 ) -> None:
     await _refreshed(world, witness, tmp_path)
     with pytest.raises(InvalidGrant):
-        await keeper_in(world, witness=witness).access()
+        await keeper_in(world, rollback_guard=witness).access()
     around = LoginContext(
         store=world.real_store,
         vault=world.vault,
@@ -86,14 +86,14 @@ async def test_after_an_old_store_a_new_login_is_good(
         clock=world.clock,
         entropy=world.entropy,
         apps=APPS,
-        witness=witness,
+        rollback_guard=witness,
     )
     attempt = OAuth2Attempt(
         around, LoginWish(redirect_uri="http://127.0.0.1:8765/callback", scopes=SCOPES)
     )
     state = attempt.url.partition("state=")[2].partition("&")[0]
     await attempt.finish(f"code=code-1&state={state}")
-    kept = keeper_in(world, witness=witness)
+    kept = keeper_in(world, rollback_guard=witness)
     assert (await kept.access()).startswith("at-")
     assert kept.states == [LoginState.OK]
 
@@ -108,7 +108,7 @@ async def test_a_witness_that_is_behind_is_made_whole_with_a_warning(
     if known is not None:
         await witness.note(first, known)
     with structlog.testing.capture_logs() as logs:
-        kept = keeper_in(world, witness=witness)
+        kept = keeper_in(world, rollback_guard=witness)
         await kept.keeper.reload()
     assert [line["log_level"] for line in logs if "rollback_guard" in line["event"]] == ["warning"]
     assert kept.states == [LoginState.OK]
@@ -123,7 +123,7 @@ async def test_a_witness_that_cannot_be_written_costs_a_warning_and_no_login(
     (tmp_path / "witness").write_text("a file where the folder belongs")
     await world.log_in(left=EXPIRED)
     with structlog.testing.capture_logs() as logs, threads_counted(world.clock):
-        kept = keeper_in(world, witness=FileRollbackGuard(tmp_path / "witness"))
+        kept = keeper_in(world, rollback_guard=FileRollbackGuard(tmp_path / "witness"))
         assert await kept.access() == "at-2"
     assert "rollback_guard.not_written" in [line["event"] for line in logs]
 
@@ -132,7 +132,7 @@ async def test_it_names_no_token_and_is_for_this_user_only(
     world: World, witness: FileRollbackGuard, tmp_path: Path
 ) -> None:
     await world.log_in(left=EXPIRED)
-    await keeper_in(world, witness=witness).access()
+    await keeper_in(world, rollback_guard=witness).access()
     (file,) = (tmp_path / "witness").iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
