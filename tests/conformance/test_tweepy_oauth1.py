@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from html import escape
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -123,7 +124,7 @@ def test_tweepy_reads_and_writes_with_a_signature(
     summons = sandbox_x.play("posts", **{"as": ada.username, "text": text})
     user_id = client.get_me().data.id
     mentions = client.get_users_mentions(user_id, tweet_fields=["author_id"], user_auth=True)
-    assert [post.text for post in mentions.data] == [text]
+    assert [post.text for post in mentions.data] == [escape(text, quote=False)]  # as X sends it
     reply = client.create_tweet(text="Hello, & you + 1 %!", in_reply_to_tweet_id=summons["id"])
     assert client.delete_tweet(reply.data["id"]).data == {"deleted": True}
 
