@@ -310,7 +310,7 @@ class Forbidden(ResponseError):
 
 
 class NotFound(ResponseError):
-    """404, or a resource named in `errors` only: it is not there."""
+    """X answered 404, or named the resource under `errors`: it is not there, or not to be seen."""
 
 
 class RateLimited(ResponseError):

@@ -1,4 +1,4 @@
-"""Count, shorten, split and unlink the text of a post, as X reads it.
+"""Count, shorten and split the text of a post as X reads it; keep words from becoming links.
 
 Examples:
     `await act.reply(mention, shorten(answer))` fits an answer of any length into one post.

@@ -49,7 +49,7 @@ class HandlerValues:
         self._made.pop(account.id, None)
 
     def __call__(self, account_id: str) -> Mapping[Any, Any]:
-        """Return the values for the account's handlers, by type; made once."""
+        """Return what the account's handlers may ask for, by type; made at the first call."""
         values = self._made.get(account_id)
         if values is None:
             account = self._accounts.get(account_id) or Account(id=account_id, username="")

@@ -300,7 +300,7 @@ class Tick(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag=
 
     @property
     def lane(self) -> str:
-        """The schedule."""
+        """`tick/SCHEDULE`: the ticks of one schedule are handled one after the other."""
         return f"tick/{self.schedule}"
 
 

@@ -47,7 +47,7 @@ _CONSOLE = "X's console (console.x.com), the app's Keys and tokens page"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ways:
-    """The ways to reach the person who logs in.
+    """What a login needs from its caller: how to show a text, store the login, and go on.
 
     Attributes:
         show: Shows a text to the person; an address is printed, or opened in a browser.

@@ -252,7 +252,7 @@ async def is_bearer_kept(rows: LoginRows, app: str) -> bool:
 
 
 def _draft(app: str, now: datetime, *, origin: str = "") -> CredentialRow:
-    """Return an app's row without its token.
+    """Return a new row for an app's bearer token, before the token is sealed into it.
 
     `origin` is the fingerprint of the keys that fetched the token, or `_GIVEN`.
     """

@@ -176,7 +176,7 @@ def is_stop_word(text: str) -> bool:
 
 
 def _bare(words: str) -> str:
-    """Return the words without punctuation around them; no pattern, as every event comes here."""
+    """Return the words without punctuation around them. Runs for every event: no regex."""
     start, end = 0, len(words)
     while end and not words[end - 1].isalnum():
         end -= 1

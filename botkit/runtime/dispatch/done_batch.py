@@ -81,7 +81,7 @@ class DoneBatch:
 
     @contextlib.contextmanager
     def join_commit(self) -> Generator[list[RunEnd]]:
-        """Yield the ends that the commit made in this block stores too.
+        """Yield the ends that wait, so that the commit inside the block stores them as well.
 
         If the block fails they are kept for the next commit.
         """

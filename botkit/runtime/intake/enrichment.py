@@ -254,7 +254,7 @@ def _with_author(event: Event, user: User) -> Event:
 
 
 def _with_quoted(event: PostEvent, quoted: Post | None) -> PostEvent:
-    """Return the event with the quoted post's owner; one that only quotes becomes a `Quote`."""
+    """Set `quotes_me` by the quoted post's author; a `PostSeen` becomes a `Quote`."""
     missing = tuple(part for part in event.missing if part != _QUOTED)
     mine = quoted is not None and quoted.author_id == event.account_id
     event = msgspec.structs.replace(event, missing=missing, quotes_me=mine)

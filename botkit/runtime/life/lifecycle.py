@@ -118,7 +118,7 @@ class Tasks:
         return task
 
     def cancel(self) -> None:
-        """Cancel all tasks; leaving the block waits for botkit's own."""
+        """Cancel all tasks. Leaving `async with` then waits for botkit's own, not for handlers."""
         for task in [*self._crew, *self._own]:
             task.cancel()
 

@@ -30,7 +30,9 @@ _PROBE = timedelta(minutes=2)
 
 
 class AccountHealth:
-    """Remembers which accounts are stopped. After a restart the first refused write tells again.
+    """Remember, in memory only, which accounts X suspended or locked.
+
+    After a restart the first refused write shows it again.
 
     Args:
         report: Called with part, state and detail, for `botkit status` and `/readyz`.

@@ -137,7 +137,7 @@ class EventActions:
         return await self._perform(step, Message)
 
     async def emit(self, signal: Signal, *, at: datetime | None = None) -> None:
-        """Put an event of the author's own into the inbox with the handler's commit."""
+        """Put a signal into the inbox with the handler's commit; it is due at `at`, or at once."""
         self._check_open()
         job = self._job
         n = self._count("emit", signal.signal_name)

@@ -59,7 +59,10 @@ def take_over_handlers(
     renamed: Mapping[str, str],
     fence: Fence,
 ) -> list[GoneHandler]:
-    """See `botkit.ports.store.Store.take_over_handlers`."""
+    """Move what unfinished events did to the present names of their handlers.
+
+    See `botkit.ports.store.Store.take_over_handlers`.
+    """
     transaction.lock("handlers")
     transaction.check(fence)
     for held in transaction.execute(_HELD, ()).fetchall():

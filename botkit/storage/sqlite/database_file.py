@@ -47,7 +47,7 @@ _CHECKED_BYTES = 256 * 1024 * 1024
 
 
 def check_place(path: Path) -> None:
-    """Pass when a new store can be made there; leaves nothing behind. Raises as `prepare`."""
+    """Check that a store could be made at the path, without making one. Raises as `prepare`."""
     try:
         _refuse_network(path)
         nearest = next(folder for folder in path.parents if os.path.lexists(folder))

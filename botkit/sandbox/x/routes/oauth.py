@@ -109,7 +109,7 @@ def _bearer(visit: RequestContext) -> Answer:
 
 
 def _invalidate_bearer(visit: RequestContext) -> Answer:
-    """Invalidate a bearer token, by Basic with a form or by a call that the app's owner signed.
+    """Invalidate a bearer token of an app that proves itself by HTTP Basic or OAuth 1.0a.
 
     Source: docs/explanation/x-facts.md, 3.4.
     """

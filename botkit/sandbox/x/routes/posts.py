@@ -134,11 +134,11 @@ def _target(visit: RequestContext, author: UserRecord, reply: _Reply) -> PostRec
     return target
 
 
-def _summons(visit: RequestContext, target: PostRecord, author: UserRecord) -> bool:
-    """Return True if the post mentions or quotes the author, or is the author's own."""
-    if author.id in {target.author_id, target.quoted_user_id}:
+def _summons(visit: RequestContext, target: PostRecord, account: UserRecord) -> bool:
+    """Return True if the post mentions or quotes the account that replies, or is its own."""
+    if account.id in {target.author_id, target.quoted_user_id}:
         return True
-    return target.mentions(author.id, explicit=not visit.world.rules.implicit_summons)
+    return target.mentions(account.id, explicit=not visit.world.rules.implicit_summons)
 
 
 def _check_quote(visit: RequestContext, author: UserRecord, quoted_id: Any) -> None:
