@@ -248,7 +248,11 @@ async def test_a_hundred_large_heads_cost_little_memory(place: Place) -> None:
 
 async def test_a_head_without_end_is_refused_before_its_deadline(place: Place) -> None:
     async with place.open(b"GET /healthz HTTP/1.1\r\n" + b"X: a\r\n" * 4000) as (stream,):
-        assert Answered(await end_of(stream)).status == 400
+        try:
+            answer = await end_of(stream)
+        except ConnectionResetError:  # what was sent and not read takes the page with it
+            return
+        assert Answered(answer).status == 400
 
 
 @pytest.mark.parametrize(

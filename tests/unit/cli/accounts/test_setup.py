@@ -31,13 +31,15 @@ class Interrupted(io.StringIO):
 def test_ctrl_c_at_a_prompt_ends_the_command_at_once(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored here
     monkeypatch.setattr("sys.stdin", Interrupted("never read\n" * 9))
-
-    assert desk.top("setup", way, "--no-browser") == 130
+    try:
+        assert desk.top("setup", way, "--no-browser") == 130
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
     assert "Interrupted" in desk.err
-    assert signal.getsignal(signal.SIGINT) is before
     assert desk.json("list") == []
 
 
