@@ -90,8 +90,8 @@ def _grants(module: Any, made: Made) -> None:
     module.Grants._token = token
 
 
-def _pairs(module: Any, made: Made) -> None:
-    plain = module.Pairs._token
+def _oauth1_tokens(module: Any, made: Made) -> None:
+    plain = module.OAuth1Tokens._token
     kinds = {
         ("begin", 20): "request token",
         ("begin", 24): "request token secret",
@@ -104,7 +104,7 @@ def _pairs(module: Any, made: Made) -> None:
         caller = sys._getframe(1).f_code.co_name
         return _made(plain(self, size_bytes), kinds[caller, size_bytes], made)
 
-    module.Pairs._token = token
+    module.OAuth1Tokens._token = token
 
 
 def _inviting(module: Any, made: Made) -> None:
@@ -152,7 +152,7 @@ def _oauth2(module: Any, made: Made) -> None:
 
 CHANGES: dict[str, Callable[[Any, Made], None]] = {
     "botkit.sandbox.world.grants": _grants,
-    "botkit.sandbox.world.oauth1_tokens": _pairs,
+    "botkit.sandbox.world.oauth1_tokens": _oauth1_tokens,
     "botkit.protocol.oauth.oauth2": _oauth2,
     "botkit.bot.accounts.invite": _inviting,
     "botkit.storage.vault.key_files": _result("new_key_text", "vault key"),
