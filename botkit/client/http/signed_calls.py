@@ -63,10 +63,16 @@ class SignedCalls:
     async def _send(
         self, template: SigningTemplate, request: HttpRequest, extra: Mapping[str, Secret | str]
     ) -> HttpResponse:
+        return await self._around.transport.send(self._signed(template, request, extra))
+
+    def _signed(
+        self, template: SigningTemplate, request: HttpRequest, extra: Mapping[str, Secret | str]
+    ) -> HttpRequest:
+        """Return the request with its signature; the frame that waits holds no secret."""
         texts = {name: _text(value) for name, value in extra.items()}
         signed = self._signer.authorization(template, request.method, request.url, texts)
         headers = (*request.headers, ("Authorization", signed))
-        return await self._around.transport.send(msgspec.structs.replace(request, headers=headers))
+        return msgspec.structs.replace(request, headers=headers)
 
 
 def _text(value: Secret | str) -> str:

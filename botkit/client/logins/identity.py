@@ -31,8 +31,12 @@ async def who_am_i(around: LoginContext, access_token: Secret) -> User:
     Raises:
         XError: X could not be asked, refused the token, or answered without a user.
     """
-    proof = ("Authorization", f"Bearer {access_token.reveal()}")
-    request = _request(around, headers=(proof,), follow_same_origin=True)
+    # No local name holds the header: tools that show the locals of a traceback would show it.
+    request = _request(
+        around,
+        headers=(("Authorization", f"Bearer {access_token.reveal()}"),),
+        follow_same_origin=True,
+    )
     return _read_user(around, await around.transport.send(request))[0]
 
 
