@@ -37,7 +37,7 @@ class Server(Protocol):
         ...
 
     async def stop(self, seconds: float) -> None:
-        """Give open requests that many seconds to end, and close."""
+        """Close the server; open requests have `seconds` to be answered first."""
         ...
 
 

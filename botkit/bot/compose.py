@@ -343,7 +343,7 @@ def _account_joins(
 
 async def _take_over_changes(run: _Run, running: BotRuntime) -> None:
     """Take over what another process wrote: keys, logins, accounts, events that are due again."""
-    await renew_the_vault(run.settings, run.store, running.x.keeper.around.vault)
+    await renew_the_vault(run.settings, run.store, running.x.keeper.context.vault)
     await running.x.keeper.reload()
     await running.account_joins.look()
     running.dispatcher.inbox_reader.rescan()

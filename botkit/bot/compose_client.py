@@ -77,17 +77,17 @@ class X(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def store(self) -> Store:
         """Return the store that holds the accounts and their logins."""
-        return self.keeper.around.store
+        return self.keeper.context.store
 
     @property
     def clock(self) -> Clock:
         """Return the clock that all parts share."""
-        return self.keeper.around.clock
+        return self.keeper.context.clock
 
     @property
     def entropy(self) -> Entropy:
         """Return the source of randomness that all parts share."""
-        return self.keeper.around.entropy
+        return self.keeper.context.entropy
 
 
 @asynccontextmanager

@@ -60,7 +60,7 @@ class Http:
         self.health.phase = "running"
 
     async def stop(self, seconds: float) -> None:
-        """Give open requests that many seconds to end, and close."""
+        """Close the server; open requests have `seconds` to be answered first."""
         self.health.phase = "stopping"
         await self.server.stop(seconds)
 
@@ -123,21 +123,21 @@ def _logins(running: BotRuntime) -> list[LoginState]:
 async def _connect_routes(
     plan: Plan, settings: Settings, running: BotRuntime
 ) -> dict[str, WebRoute]:
-    around = running.x.keeper.around
-    await around.store.invitations.free_all()
+    context = running.x.keeper.context
+    await context.store.invitations.free_all()
 
     async def redeem(
         invitation: Invitation, holder: str, account: Account, row: CredentialRow
     ) -> CredentialRow:
         running.account_joins.values.know(account)
         event = authorized_event(account, row, source=_SOURCE)
-        return await around.store.invitations.redeem(
+        return await context.store.invitations.redeem(
             invitation.id,
             holder,
             account,
             row,
             [row_of(event, account.id, _SOURCE)],
-            now=around.clock.now(),
+            now=context.clock.now(),
             fence=running.lease.fence(),
         )
 
@@ -153,7 +153,7 @@ async def _connect_routes(
         return f"does not act for it: {refusal}" if refusal else "acts for it from now on"
 
     connect = Connect(
-        around,
+        context,
         Connecting(
             name=plan.name,
             public_url=settings.connect.public_url or "",

@@ -102,8 +102,8 @@ async def set_up_app_only(
 
 async def _prove(x: X, app: str, keys: AppKeys) -> None:
     """Read the app's usage: only an app may do that, and it costs nothing."""
-    around = x.keeper.around
-    limiter = Limiter(clock=around.clock, entropy=around.entropy)
+    context = x.keeper.context
+    limiter = Limiter(clock=context.clock, entropy=context.entropy)
     try:
         await XApi(x.keeper, limiter=limiter, app=app).send(requests.get_usage())
     except Unauthorized as refused:

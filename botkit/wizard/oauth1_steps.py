@@ -28,10 +28,10 @@ _CONSOLE = "X's console (console.x.com), the app's Keys and tokens page"
 
 
 async def begin_oauth1(
-    around: LoginContext, wish: LoginWish, keep: Keep | None = None
+    context: LoginContext, wish: LoginWish, keep: Keep | None = None
 ) -> BrowserLogin:
     """Ask X for a request token and begin an OAuth 1.0a login; raise as `OAuth1Attempt.begin`."""
-    return await OAuth1Attempt.begin(around, wish, keep=keep)
+    return await OAuth1Attempt.begin(context, wish, keep=keep)
 
 
 def check_signing_app(
@@ -64,7 +64,7 @@ def check_signing_app(
 
 
 async def log_in_by_pin(
-    around: LoginContext,
+    context: LoginContext,
     wish: LoginWish,
     ways: Ways,
     *,
@@ -77,7 +77,7 @@ async def log_in_by_pin(
     Raises:
         AuthError: X does not take the PIN, or no PIN was typed at all; nothing was stored.
     """
-    attempt = await OAuth1Attempt.begin(around, wish, keep=ways.keep)
+    attempt = await OAuth1Attempt.begin(context, wish, keep=ways.keep)
 
     async def try_pin() -> Login | str:
         typed = Secret(await ask("The PIN that X shows after you authorized the app: "))

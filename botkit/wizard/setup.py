@@ -133,7 +133,7 @@ async def set_up(
     async with open_x(settings, store, vault, transport=transport) as x:
         setup = _Flow(settings, plan, x, tell)
         ways = Ways(show=show, finished=setup.finished, keep=keep, timeout_s=asked.timeout_s)
-        login = await _log_in(x.keeper.around, wish, ways, asked, tell)
+        login = await _log_in(x.keeper.context, wish, ways, asked, tell)
         proofs = await setup.prove(login)
         if given and proofs[-1].state == "wrong":
             await forget_bearer(rows, asked.app)
@@ -168,14 +168,14 @@ async def set_up_from_pair(
     )
     async with open_x(settings, store, vault, transport=transport) as x:
         setup = _Flow(settings, (bot or Bot("botkit")).plan, x, tell)
-        keep = keep_with_event(None if bot is None else bot.plan, x.keeper.around.rows, x.clock)
-        login = await adopt_pair(x.keeper.around, wish, pair, keep=keep)
+        keep = keep_with_event(None if bot is None else bot.plan, x.keeper.context.rows, x.clock)
+        login = await adopt_pair(x.keeper.context, wish, pair, keep=keep)
         await setup.finished(login)
         return SetUp(login=login, proofs=await setup.prove(login))
 
 
 async def _log_in(
-    around: LoginContext,
+    context: LoginContext,
     wish: LoginWish,
     ways: Ways,
     asked: SetupOptions,
@@ -185,13 +185,13 @@ async def _log_in(
     what = f"asking for {' '.join(wish.scopes)}" if wish.scopes else "by OAuth 1.0a"
     if asked.way == "pin" and asked.ask_pin is not None:
         tell("by OAuth 1.0a with a PIN; open the address in any browser")
-        return await log_in_by_pin(around, wish, ways, ask=asked.ask_pin)
+        return await log_in_by_pin(context, wish, ways, ask=asked.ask_pin)
     begin = begin_oauth2 if asked.way == "oauth2" else begin_oauth1
     if asked.paste is not None:
         tell(f"{what}; open the address in any browser")
-        return await log_in_by_paste(around, wish, ways, ask=asked.paste, begin=begin)
+        return await log_in_by_paste(context, wish, ways, ask=asked.paste, begin=begin)
     listening = f"listening on {wish.redirect_uri}, {what}"
-    return await log_in(around, wish, ways, begin=begin, on_listening=lambda: tell(listening))
+    return await log_in(context, wish, ways, begin=begin, on_listening=lambda: tell(listening))
 
 
 class _Flow:

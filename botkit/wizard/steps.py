@@ -86,10 +86,10 @@ Begin = Callable[["LoginContext", "LoginWish", "Keep | None"], Awaitable[Browser
 
 
 async def begin_oauth2(
-    around: LoginContext, wish: LoginWish, keep: Keep | None = None
+    context: LoginContext, wish: LoginWish, keep: Keep | None = None
 ) -> BrowserLogin:
     """Begin an OAuth 2.0 login. X is not called before the person consents."""
-    return OAuth2Attempt(around, wish, keep=keep)
+    return OAuth2Attempt(context, wish, keep=keep)
 
 
 def check_app(keys: AppKeys, redirect_uri: str, *, name: str, listens: bool) -> list[str]:
@@ -138,7 +138,7 @@ def check_callback(redirect_uri: str, *, listens: bool, problems: Sequence[str] 
 
 
 async def log_in(
-    around: LoginContext,
+    context: LoginContext,
     wish: LoginWish,
     ways: Ways,
     *,
@@ -165,11 +165,11 @@ async def log_in(
         return await ways.finished(login)
 
     async with CallbackServer(wish.redirect_uri, finish) as server:
-        begun.append(await begin(around, wish, ways.keep))
+        begun.append(await begin(context, wish, ways.keep))
         if on_listening is not None:
             on_listening()
         try:
-            async with around.clock.timeout(ways.timeout_s):
+            async with context.clock.timeout(ways.timeout_s):
                 await ways.show(begun[0].url)  # a browser in the terminal keeps it until the end
                 await server.wait()
         except TimeoutError:
@@ -188,7 +188,7 @@ def _span(seconds: float) -> str:
 
 
 async def log_in_by_paste(
-    around: LoginContext,
+    context: LoginContext,
     wish: LoginWish,
     ways: Ways,
     *,
@@ -200,7 +200,7 @@ async def log_in_by_paste(
     Raises:
         AuthError: The person declined, what was pasted was wrong too often, or X refused.
     """
-    attempt = await begin(around, wish, ways.keep)
+    attempt = await begin(context, wish, ways.keep)
 
     async def try_address() -> Login | str:
         address = _parts_of(await ask("The whole address that the browser shows at the end: "))

@@ -208,14 +208,14 @@ def botkit_timers(order: Order) -> Sample:
             return grant
 
     async def run() -> Sample:
-        around = LoginContext(
+        context = LoginContext(
             store=nothing, vault=nothing, transport=nothing, clock=clock, entropy=entropy, apps={}
         )
         timers = Timers(
-            around,
+            context,
             book=nothing,
             refresher=nothing,
-            salvager=nothing,
+            restorer=nothing,
             role=nothing,
             prepare=nothing,
             on_asked=None,

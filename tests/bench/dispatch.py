@@ -129,7 +129,8 @@ async def _botkit(handlers: int, size: int) -> Sample:
             return await call_next(event)
 
     for number in range(handlers):
-        _register(bot.on(Mention, command(f"c{number}")), seen, number)
+        name = f"handler_{number}"
+        _register(bot.on(Mention, command(f"c{number}"), name=name), seen, number)
     wiring = wire(bot, built_in=(Actions, Service))
     scope = _Scope({Actions: object(), Service: Service()})
     events = _rounds([_mention(f"@bench /c{number} now") for number in range(handlers)], size)
@@ -148,7 +149,6 @@ def _register(register: Callable[[Any], Any], seen: list[int], number: int) -> N
         seen[number] += 1
 
     handler.__annotations__ = {"event": Mention, "act": Actions, "service": Service}
-    handler.__name__ = f"handler_{number}"
     register(handler)
 
 

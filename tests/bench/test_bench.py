@@ -27,11 +27,21 @@ def outcome(figure: Figure, bar: Bar, ours: float, other: float) -> Outcome:
 def test_the_cheap_rows_run_and_every_column_is_printed(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["--quick", "--rows", "A1,A2,D1,D2,E1"]) == 0
+    assert main(["--quick", "--rows", "A1,A2,B3,C1,C2,D1,D2,E1"]) == 0
     header, *rows = capfd.readouterr().out.splitlines()
     assert re.split(r"  +", header) == list(COLUMNS)
-    printed = [re.split(r"  +", row) for row in rows if row[:1] in set("ADE")]
-    assert [cells[0] for cells in printed] == ["A1", "A2", "D1", "D2", "E1", "E1"]
+    printed = [re.split(r"  +", row) for row in rows if row[:1] in set("ABCDE")]
+    assert [cells[0] for cells in printed] == [
+        "A1",
+        "A2",
+        "B3",
+        "C1",
+        "C2",
+        "D1",
+        "D2",
+        "E1",
+        "E1",
+    ]
     assert {len(cells) for cells in printed} == {len(COLUMNS)}
 
 

@@ -150,7 +150,7 @@ async def app_only(at: Scene) -> None:
     async with at.x() as x:
         used = await x.keeper.bearer()
         await x.keeper.report_bearer_unauthorized("default", used)
-        await invalidate_bearer(x.keeper.around, "default")
+        await invalidate_bearer(x.keeper.context, "default")
 
 
 async def refreshed(at: Scene) -> None:
@@ -184,7 +184,7 @@ async def ended(at: Scene) -> None:
         for kind in (CredentialKind.OAUTH1, CredentialKind.OAUTH2):
             row = await at.store.credentials.get(at.user.id, "default", kind)
             assert row is not None
-            await revoke_login(x.keeper.around, row, lock=x.keeper.lock)
+            await revoke_login(x.keeper.context, row, lock=x.keeper.lock)
 
 
 WAYS: tuple[Callable[[Scene], Awaitable[None]], ...] = (

@@ -190,8 +190,8 @@ async def test_what_setup_stored_signs_calls_that_the_server_takes_until_it_is_i
         assert place.odd.token_secret.encode() not in row.sealed
         response = await x.sender.send(get_me(), account_id=account.id)
         assert response.data["username"] == "odd_bot"
-        await invalidate_pair(x.keeper.around, row)
-        await invalidate_pair(x.keeper.around, row)
+        await invalidate_pair(x.keeper.context, row)
+        await invalidate_pair(x.keeper.context, row)
         with pytest.raises((Unauthorized, Parked)):
             await x.sender.send(get_me(), account_id=account.id)
 

@@ -66,12 +66,12 @@ class Killer:
 @pytest.fixture
 def killer(monkeypatch: pytest.MonkeyPatch) -> Killer:
     killer = Killer()
-    _around(monkeypatch, Engine, "write", killer, StoreUnavailable)
-    _around(monkeypatch, SandboxTransport, "send", killer, OutcomeUnknown)
+    _context(monkeypatch, Engine, "write", killer, StoreUnavailable)
+    _context(monkeypatch, SandboxTransport, "send", killer, OutcomeUnknown)
     return killer
 
 
-def _around(
+def _context(
     monkeypatch: pytest.MonkeyPatch, owner: type, name: str, killer: Killer, error: type[Exception]
 ) -> None:
     plain: Callable[..., Awaitable[Any]] = getattr(owner, name)

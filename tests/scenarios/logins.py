@@ -33,7 +33,7 @@ async def surroundings_of(sandbox: Sandbox, process: Process) -> AsyncIterator[L
         async with open_x(
             settings, store, vault, transport=transport, clock=sandbox.clock, entropy=entropy
         ) as x:
-            yield x.keeper.around
+            yield x.keeper.context
 
 
 def write_settings(folder: Path, text: str, *, account: str = "greeter") -> None:

@@ -240,7 +240,7 @@ async def test_an_account_that_is_set_up_beside_the_bot_joins_too(
         async with open_store(settings.store_url, clock=SystemClock()) as store:
             (row,) = await store.credentials.listing()
             place = {"app": row.app, "kind": row.kind, "gen": row.gen}
-            vault = running.x.keeper.around.vault
+            vault = running.x.keeper.context.vault
             tokens = vault.open(row.sealed, account_id=row.account_id, **place)
             sealed = vault.seal(tokens, account_id=helper, **place)
             await store.accounts.put(Account(id=helper, username="helper"))

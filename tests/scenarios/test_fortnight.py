@@ -308,7 +308,7 @@ class Fortnight:
         """What `botkit setup` does, beside the bot, with a person who consents."""
         async with open_store(self.url, clock=self.clock) as plain:
             store = gated_store(plain, ProcessLife(self.clock))
-            around = LoginContext(
+            context = LoginContext(
                 store=store,
                 vault=Vault(bytes(32), deployment=store.store_id),
                 transport=self.x,
@@ -317,7 +317,7 @@ class Fortnight:
                 apps=self._apps(),
             )
             wish = LoginWish(redirect_uri=self.app.redirect_uris[0], scopes=SCOPES)
-            attempt = OAuth2Attempt(around, wish)
+            attempt = OAuth2Attempt(context, wish)
             page = Call.of("GET", attempt.url)
             fields = {"as": username, "decision": "authorize"}
             query = (*page.query, *fields.items())

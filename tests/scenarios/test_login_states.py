@@ -92,8 +92,8 @@ async def test_it_ends_with_the_next_setup(
         sandbox.faults.revoke("greeter", only="oauth2")
         await sandbox.user("ada").posts("@greeter hello")
         await sandbox.settle()
-        async with surroundings_of(sandbox, process) as around:
-            await process.home.authorize(around, watcher.scopes)
+        async with surroundings_of(sandbox, process) as context:
+            await process.home.authorize(context, watcher.scopes)
         await sandbox.advance(2 * MINUTE)
         assert (await parts(process))["fallback/greeter"] == "off"
     assert told(heard) == [
@@ -147,8 +147,8 @@ async def test_a_pair_that_was_revoked_is_dead_after_a_second_look_and_goes_on_a
         await sandbox.advance(MINUTE)
         assert await state_of(process, OAUTH1) is DEAD
         assert await process.store.events.dead() == []
-        async with surroundings_of(sandbox, process) as around:
-            await process.home.authorize_oauth1(around)
+        async with surroundings_of(sandbox, process) as context:
+            await process.home.authorize_oauth1(context)
         await sandbox.advance(2 * MINUTE)
         await sandbox.settle()
         assert await state_of(process, OAUTH1) is OK
@@ -216,8 +216,8 @@ async def test_a_handler_that_writes_through_the_dead_login_waits_and_the_others
         await sandbox.advance(MINUTE)
         assert told(heard) == [("OAuth2UserToken", "OK", "DEAD")]
         assert await waiting(process) == []
-        async with surroundings_of(sandbox, process) as around:
-            await process.home.authorize(around, bot.scopes)
+        async with surroundings_of(sandbox, process) as context:
+            await process.home.authorize(context, bot.scopes)
         await sandbox.advance(2 * MINUTE)
         await sandbox.settle()
     assert sandbox.posts_by("greeter") == ["I am back"]
@@ -249,15 +249,15 @@ async def test_a_login_that_is_ended_by_command_beside_the_bot_is_told_and_its_h
     async with sandbox.running(watcher) as process:
         row = await process.store.credentials.get(process.account_id, "default", OAUTH2)
         assert row is not None
-        async with surroundings_of(sandbox, process) as around:
-            assert await revoke_login(around, row)
+        async with surroundings_of(sandbox, process) as context:
+            assert await revoke_login(context, row)
         await sandbox.advance(2 * MINUTE)
         await ada.posts("@greeter hello")
         await sandbox.advance(10 * MINUTE)
         assert sandbox.replies_to(ada) == []
         assert await process.store.events.dead() == []
-        async with surroundings_of(sandbox, process) as around:
-            await process.home.authorize(around, watcher.scopes)
+        async with surroundings_of(sandbox, process) as context:
+            await process.home.authorize(context, watcher.scopes)
         await sandbox.advance(20 * MINUTE)
         await sandbox.settle()
     assert told(heard) == [
@@ -276,8 +276,8 @@ async def test_a_new_login_that_allows_less_is_said_and_what_it_lacks_is_refused
 ) -> None:
     ada = sandbox.user("ada")
     async with sandbox.running(bot) as process:
-        async with surroundings_of(sandbox, process) as around:
-            await process.home.authorize(around, ["tweet.read", "users.read", "offline.access"])
+        async with surroundings_of(sandbox, process) as context:
+            await process.home.authorize(context, ["tweet.read", "users.read", "offline.access"])
         await sandbox.advance(2 * MINUTE)
         assert (await parts(process))["access/greeter"] == "too little"
         await ada.posts("@greeter hello")
@@ -285,8 +285,8 @@ async def test_a_new_login_that_allows_less_is_said_and_what_it_lacks_is_refused
         (letter,) = await process.store.events.dead()
         assert (letter.reason, "tweet.write" in letter.error) == ("refused", True)
         assert "It was authorized on" in letter.error
-        async with surroundings_of(sandbox, process) as around:
-            await process.home.authorize(around, bot.scopes)
+        async with surroundings_of(sandbox, process) as context:
+            await process.home.authorize(context, bot.scopes)
         await sandbox.advance(2 * MINUTE)
         assert (await parts(process))["access/greeter"] == "enough"
     assert sandbox.replies_to(ada) == []

@@ -54,10 +54,10 @@ async def test_an_account_that_only_polls_has_no_part_in_the_stream_of_its_app(
         home = process.home
         other = sandbox.world.add_user("other")
         pair = sandbox.world.oauth1_tokens.issue(home.app, other.id)
-        async with surroundings_of(sandbox, process) as around:
+        async with surroundings_of(sandbox, process) as context:
             wish = LoginWish(redirect_uri=PIN_CALLBACK, scopes=())
             tokens = TokenPair(token=Secret(pair.token), token_secret=Secret(pair.secret))
-            await adopt_pair(around, wish, tokens)
+            await adopt_pair(context, wish, tokens)
     everyone = home.settings
 
     def for_all() -> Settings:

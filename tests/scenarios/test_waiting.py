@@ -31,7 +31,7 @@ async def authorize_anew(sandbox: Sandbox, process: Process, bot: Bot) -> None:
     home = process.home
     settings = await asyncio.to_thread(home.settings)
     async with open_store(home.store_url, clock=sandbox.clock, create=False) as store:
-        around = LoginContext(
+        context = LoginContext(
             store=store,
             vault=await open_the_vault(settings, store),
             transport=SandboxTransport(sandbox.server, sandbox.clock),
@@ -39,7 +39,7 @@ async def authorize_anew(sandbox: Sandbox, process: Process, bot: Bot) -> None:
             entropy=SeededEntropy("again"),
             apps=apps_of(settings),
         )
-        await home.authorize(around, bot.scopes)
+        await home.authorize(context, bot.scopes)
 
 
 async def states(process: Process) -> list[LoginState]:

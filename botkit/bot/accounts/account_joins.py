@@ -97,7 +97,7 @@ class AccountJoins(msgspec.Struct, kw_only=True):
     async def _keep_up(self, account: Account) -> None:
         """Restart the account's sources if its app, or what that app can do, has changed."""
         is_moved = self.accounts[account.id].app != account.app
-        if is_moved and account.app not in self.x.keeper.around.apps:
+        if is_moved and account.app not in self.x.keeper.context.apps:
             why = f"it has moved to app {account.app}, which the settings of this bot do not have"
             self._say_once(account, f"{why}: add it, and restart the bot")
             return

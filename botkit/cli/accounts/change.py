@@ -101,7 +101,7 @@ async def _revoke(
             )
         async with open_x_of(settings, store) as x:
             keeper = x.keeper
-            confirmed = await revoke_login(keeper.around, row, force=force, lock=keeper.lock)
+            confirmed = await revoke_login(keeper.context, row, force=force, lock=keeper.lock)
     echo_outcome(account, "revoked", as_json=as_json, kind=kind.value, confirmed_by_x=confirmed)
     if confirmed:
         _say(f"the login of @{account.username} is revoked at X and removed here")
@@ -146,7 +146,7 @@ async def _remove(settings: Settings, wanted: str, *, force: bool, as_json: bool
             async with open_x_of(settings, store) as x:
                 for row in rows:
                     async with x.keeper.lock(row):
-                        await x.keeper.around.rows.remove(row)
+                        await x.keeper.context.rows.remove(row)
                 await store.accounts.remove(account.id)
     _say(f"@{account.username} is forgotten here")
     echo_outcome(account, "removed", as_json=as_json)

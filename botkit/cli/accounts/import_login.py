@@ -146,7 +146,7 @@ async def _invalidate_bearer(settings: Settings, app: str, *, as_json: bool) -> 
 
     settings.app_named(app)
     async with open_the_store(settings) as store, open_x_of(settings, store) as x:
-        if not await invalidate_bearer(x.keeper.around, app):
+        if not await invalidate_bearer(x.keeper.context, app):
             raise ConfigError(f"No bearer token of app {app!r} is known here.")
     _say(f"the bearer token of app {app!r} is dead; whoever uses it has to fetch the new one")
     if as_json:
@@ -168,8 +168,8 @@ async def _invalidate_pair(
                 f"@{found.username} has no OAuth 1.0a login through app {through!r}."
             )
         async with open_x_of(settings, store) as x:
-            await invalidate_pair(x.keeper.around, row)
-            await x.keeper.around.rows.remove(row)
+            await invalidate_pair(x.keeper.context, row)
+            await x.keeper.context.rows.remove(row)
     _say(f"the OAuth 1.0a login of @{found.username} is dead at X and removed here")
     echo_outcome(found, "invalidated", as_json=as_json, kind=CredentialKind.OAUTH1.value)
     return 0

@@ -55,8 +55,8 @@ class CredentialChooser:
 
     def __init__(self, keeper: TokenKeeper, *, app: str) -> None:
         self._keeper = keeper
-        self._clock = keeper.around.clock
-        self._entropy = keeper.around.entropy
+        self._clock = keeper.context.clock
+        self._entropy = keeper.context.entropy
         self._app = app
         self._templates: dict[str, tuple[TokenPair, SigningTemplate]] = {}
         self._signer = Signer(self._clock, self._entropy)
@@ -223,7 +223,7 @@ class CredentialChooser:
         pair = await self._keeper.token_pair(caller.account_id)
         known = self._templates.get(caller.account_id)
         if known is None or known[0] is not pair:
-            keys = self._keeper.around.apps[caller.app]
+            keys = self._keeper.context.apps[caller.app]
             known = (pair, SigningTemplate(keys.api_key, keys.api_secret, pair))
             self._templates[caller.account_id] = known
         return known[1]
@@ -233,7 +233,7 @@ class CredentialChooser:
         kind = access.kind_of(denied)
         row = None if kind is None else await self._keeper.row_of(account_id, kind)
         if row is None:
-            account = await self._keeper.around.store.accounts.get(account_id)
+            account = await self._keeper.context.store.accounts.get(account_id)
             return denied if account is None else access.named(denied, account.username)
         return access.dated(denied, granted_at=row.granted_at, command=setup_command(row))
 

@@ -87,8 +87,8 @@ class XApi:
         on_spend: Callable[[str, Request, Decimal], None] | None = None,
     ) -> None:
         self._keeper = keeper
-        self._around = keeper.around
-        self._transport = keeper.around.transport
+        self._context = keeper.context
+        self._transport = keeper.context.transport
         self._limiter = limiter
         self._callers = CredentialChooser(keeper, app=app)
         self._on_spend = on_spend
@@ -176,7 +176,7 @@ class XApi:
     def _read(
         self, request: Request, answer: HttpResponse, account_id: str
     ) -> Response | ResponseError:
-        now = self._around.clock.now()
+        now = self._context.clock.now()
         try:
             response = read_response(
                 request.name, answer.status, answer.headers, answer.body, now=now
@@ -277,13 +277,13 @@ class XApi:
             return None
         if self._respelled and request.method == "GET":
             request = requests.respelled(request)
-        url = self._around.endpoints.url_of(request)
+        url = self._context.endpoints.url_of(request)
         return _http_of(request, url, f"Bearer {token.reveal()}")
 
     async def _signed(self, request: Request, caller: ChosenCredential) -> HttpRequest:
         if self._respelled and request.method == "GET":
             request = requests.respelled(request)
-        url = self._around.endpoints.url_of(request)
+        url = self._context.endpoints.url_of(request)
         return _http_of(request, url, await self._callers.signature(caller, request, url))
 
     def _spend(self, request: Request, account_id: str) -> None:
@@ -296,7 +296,7 @@ class XApi:
             answer.status,
             answer.headers,
             answer.body,
-            now=self._around.clock.now(),
+            now=self._context.clock.now(),
         )
 
 

@@ -36,10 +36,10 @@ class SignedCalls:
     Making one raises `ConfigError` if the app does not have them.
     """
 
-    def __init__(self, around: LoginContext, app: str) -> None:
-        self._around = around
-        self._keys = _keys_of(around, app)
-        self._signer = Signer(around.clock, around.entropy)
+    def __init__(self, context: LoginContext, app: str) -> None:
+        self._context = context
+        self._keys = _keys_of(context, app)
+        self._signer = Signer(context.clock, context.entropy)
 
     async def send(
         self,
@@ -55,7 +55,7 @@ class SignedCalls:
         """
         template = SigningTemplate(self._keys.api_key, self._keys.api_secret, pair)
         answer = await self._send(template, request, extra)
-        off = oauth1_flow.read_clock_off(answer, now=self._around.clock.now())
+        off = oauth1_flow.read_clock_off(answer, now=self._context.clock.now())
         if off is None or not self._signer.take_over(off):
             return answer
         return await self._send(template, request, extra)
@@ -63,7 +63,7 @@ class SignedCalls:
     async def _send(
         self, template: SigningTemplate, request: HttpRequest, extra: Mapping[str, Secret | str]
     ) -> HttpResponse:
-        return await self._around.transport.send(self._signed(template, request, extra))
+        return await self._context.transport.send(self._signed(template, request, extra))
 
     def _signed(
         self, template: SigningTemplate, request: HttpRequest, extra: Mapping[str, Secret | str]
@@ -79,8 +79,8 @@ def _text(value: Secret | str) -> str:
     return value.reveal() if isinstance(value, Secret) else value
 
 
-def _keys_of(around: LoginContext, app: str) -> AppKeys:
-    keys = around.apps.get(app)
+def _keys_of(context: LoginContext, app: str) -> AppKeys:
+    keys = context.apps.get(app)
     if keys is None or not keys.can_sign:
         raise ConfigError(
             f"The app {app!r} has no api key and api secret.",

@@ -60,10 +60,10 @@ class BearerKeeper:
     """
 
     def __init__(
-        self, around: LoginContext, *, on_change: Callable[[CredentialRow], None] | None = None
+        self, context: LoginContext, *, on_change: Callable[[CredentialRow], None] | None = None
     ) -> None:
-        self._around = around
-        self._rows = around.rows
+        self._context = context
+        self._rows = context.rows
         self._on_change = on_change
         self._tokens: dict[str, Secret] = {}
         self._given: dict[str, Secret] = {}
@@ -76,10 +76,10 @@ class BearerKeeper:
     async def read(self) -> None:
         """Read the tokens from the store; use from now on any that a setup has stored since."""
         rows = await self._rows.listing("")
-        for row in (row for row in rows if row.app in self._around.apps):
+        for row in (row for row in rows if row.app in self._context.apps):
             is_news = self._gens.get(row.app) != row.gen
             self._gens[row.app] = row.gen
-            keys = self._around.apps[row.app]
+            keys = self._context.apps[row.app]
             if not is_news or keys.bearer_token:
                 continue
             if row.config_fingerprint == _GIVEN and not keys.can_act_as_app:
@@ -95,7 +95,7 @@ class BearerKeeper:
 
     def can_serve(self, app: str) -> bool:
         """Return True if the app has a bearer token or the keys to fetch one."""
-        keys = self._around.apps.get(app)
+        keys = self._context.apps.get(app)
         return keys is not None and (keys.can_act_as_app or app in self._given)
 
     def is_fine(self, app: str) -> bool:
@@ -127,12 +127,12 @@ class BearerKeeper:
             InvalidClient: X does not accept the app's key and secret.
             XError: X could not be asked.
         """
-        keys = self._around.apps.get(app, AppKeys())
+        keys = self._context.apps.get(app, AppKeys())
         async with self._locks.setdefault(app, asyncio.Lock()):
             held = self._tokens.get(app)
             if held is not None and held != used:
                 return held
-            now_s = self._around.clock.monotonic()
+            now_s = self._context.clock.monotonic()
             if keys.bearer_token or not keys.can_act_as_app:
                 await self._doubt(app, now_s)
                 return None
@@ -165,7 +165,7 @@ class BearerKeeper:
         else:
             self._fine.discard(app)
             self._states[app] = _State(status=status, reason=reason, refused_s=before.refused_s)
-        row = _draft(app, since or self._around.clock.now())
+        row = _draft(app, since or self._context.clock.now())
         row = structs.replace(row, gen=self._gens.get(app, 0), status=status, reason=reason)
         if (before.status, before.reason) != (status, reason):
             await self._store_state(row)
@@ -175,7 +175,7 @@ class BearerKeeper:
 
     async def _store_state(self, row: CredentialRow) -> None:
         """Store the state, unless the stored token is of other keys than the one in use."""
-        about = keys_fingerprint(self._around.apps.get(row.app, AppKeys()), _KIND)
+        about = keys_fingerprint(self._context.apps.get(row.app, AppKeys()), _KIND)
         try:
             kept = await self._rows.again(row)
             if kept is not None and kept.config_fingerprint in {_GIVEN, about}:
@@ -184,7 +184,7 @@ class BearerKeeper:
             _log.error("login_state.not_stored", app=row.app, why=str(error))
 
     async def _find(self, app: str) -> Secret:
-        keys = self._around.apps.get(app, AppKeys())
+        keys = self._context.apps.get(app, AppKeys())
         if keys.bearer_token:
             return keys.bearer_token
         if app in self._given:
@@ -204,11 +204,11 @@ class BearerKeeper:
         return await self._fetch(app, keys)
 
     async def _fetch(self, app: str, keys: AppKeys) -> Secret:
-        around = self._around
-        self._fetched_s[app] = around.clock.monotonic()
+        context = self._context
+        self._fetched_s[app] = context.clock.monotonic()
         request = HttpRequest(
             method="POST",
-            url=around.endpoints.app_token_url,
+            url=context.endpoints.app_token_url,
             name="POST /oauth2/token",
             headers=(
                 ("Authorization", oauth2.basic_authorization(keys.api_key, keys.api_secret)),
@@ -217,14 +217,14 @@ class BearerKeeper:
             body=oauth2.client_credentials_form(),
             timeout_s=_TIMEOUT_S,
         )
-        answer = await around.transport.send(request)
+        answer = await context.transport.send(request)
         try:
-            token = token_answers.read_bearer_answer(answer, now=around.clock.now())
+            token = token_answers.read_bearer_answer(answer, now=context.clock.now())
         except InvalidClient as error:
             await self._mark(app, LoginState.CONFIG, error.message)
             raise
         try:
-            row = _draft(app, around.clock.now(), origin=keys_fingerprint(keys, _KIND))
+            row = _draft(app, context.clock.now(), origin=keys_fingerprint(keys, _KIND))
             row = await self._rows.add(row, {"bearer_token": token})
             self._gens[app] = row.gen
         except StateError as error:

@@ -25,7 +25,7 @@ __all__ = ["check_owner", "owner_of_pair", "who_am_i"]
 _TIMEOUT_S = 20.0
 
 
-async def who_am_i(around: LoginContext, access_token: Secret) -> User:
+async def who_am_i(context: LoginContext, access_token: Secret) -> User:
     """Return the user to whom the OAuth 2.0 access token belongs.
 
     Raises:
@@ -33,34 +33,34 @@ async def who_am_i(around: LoginContext, access_token: Secret) -> User:
     """
     # No local name holds the header: tools that show the locals of a traceback would show it.
     request = _request(
-        around,
+        context,
         headers=(("Authorization", f"Bearer {access_token.reveal()}"),),
         follow_same_origin=True,
     )
-    return _read_user(around, await around.transport.send(request))[0]
+    return _read_user(context, await context.transport.send(request))[0]
 
 
 async def owner_of_pair(
-    around: LoginContext, calls: SignedCalls, pair: TokenPair
+    context: LoginContext, calls: SignedCalls, pair: TokenPair
 ) -> tuple[User, str]:
     """Return the user to whom the OAuth 1.0a token belongs, and the access level X shows for it.
 
     Raises:
         XError: X could not be asked, refused the token, or answered without a user.
     """
-    request = _request(around, timeout_s=_TIMEOUT_S)
-    return _read_user(around, await calls.send(request, pair))
+    request = _request(context, timeout_s=_TIMEOUT_S)
+    return _read_user(context, await calls.send(request, pair))
 
 
-def _request(around: LoginContext, **more: Any) -> HttpRequest:
+def _request(context: LoginContext, **more: Any) -> HttpRequest:
     ask = requests.get_me()
-    return HttpRequest(method=ask.method, url=around.endpoints.url_of(ask), name=ask.name, **more)
+    return HttpRequest(method=ask.method, url=context.endpoints.url_of(ask), name=ask.name, **more)
 
 
-def _read_user(around: LoginContext, answer: HttpResponse) -> tuple[User, str]:
+def _read_user(context: LoginContext, answer: HttpResponse) -> tuple[User, str]:
     ask = requests.get_me()
     response = read_response(
-        ask.name, answer.status, answer.headers, answer.body, now=around.clock.now()
+        ask.name, answer.status, answer.headers, answer.body, now=context.clock.now()
     )
     users = objects.read_users(response)
     if not users:

@@ -49,22 +49,22 @@ class LoginBook:
 
     def __init__(
         self,
-        around: LoginContext,
+        context: LoginContext,
         refresher: Refresher,
         *,
         role: LeaderRole,
         on_change: Callable[[LoginStatus], None] | None = None,
         on_asked: Callable[[str], None] | None = None,
     ) -> None:
-        self._around = around
-        self._rows = around.rows
+        self._context = context
+        self._rows = context.rows
         self._refresher = refresher
         self._on_change = on_change
         self._role = role
         self._apps: dict[str, str] = {}
         self.oauth2_logins: dict[str, OAuth2Login] = {}
         self.oauth1_logins: OAuth1Logins = OAuth1Logins(
-            around,
+            context,
             on_change=self._pair_changed,
             on_asked=on_asked,
             judges=role.can_be_had,
@@ -76,7 +76,7 @@ class LoginBook:
         """Read one account's logins from the store, unless they are loaded."""
         if account_id not in self._apps:
             rows = await self._rows.listing(account_id)
-            account = await self._around.store.accounts.get(account_id)
+            account = await self._context.store.accounts.get(account_id)
             if account is not None:
                 self._apps[account_id] = account.app
                 self.version += 1
@@ -84,7 +84,7 @@ class LoginBook:
 
     async def load_all(self) -> None:
         """Read all accounts and logins from the store again."""
-        accounts = await self._around.store.accounts.listing()
+        accounts = await self._context.store.accounts.listing()
         rows = await self._rows.listing()
         self._apps = {account.id: account.app for account in accounts}
         self.version += 1
@@ -137,16 +137,16 @@ class LoginBook:
         grant.take(
             row,
             access,
-            left_s=life_s(row, self._around.clock.now()),
-            clock=self._around.clock,
-            entropy=self._around.entropy,
+            left_s=life_s(row, self._context.clock.now()),
+            clock=self._context.clock,
+            entropy=self._context.entropy,
         )
         if row.gen > before.gen:
             _log.info(
                 "login.renewed",
                 account=row.account_id,
                 gen=row.gen,
-                good_for_s=round(grant.left_s(self._around.clock)),
+                good_for_s=round(grant.left_s(self._context.clock)),
             )
         self.announce(grant, before)
 
@@ -166,7 +166,7 @@ class LoginBook:
     def status(self, grant: OAuth2Login) -> LoginStatus:
         """Return the login's description for the operator."""
         return status_of(
-            grant.row, left_s=grant.left_s(self._around.clock), saved=grant.unsaved is None
+            grant.row, left_s=grant.left_s(self._context.clock), saved=grant.unsaved is None
         )
 
     def _pair_changed(self, row: CredentialRow, before: CredentialRow | None) -> None:
@@ -179,7 +179,7 @@ class LoginBook:
         """Report a login that a person removed from the store."""
         self.version += 1
         self._left.add(row.account_id)
-        now = self._around.clock.now()
+        now = self._context.clock.now()
         row = structs.replace(row, status=LoginState.DEAD, reason=_REMOVED, since=now)
         if self._on_change is not None:
             self._on_change(status_of(row, is_gone=True))
@@ -209,7 +209,7 @@ class LoginBook:
     async def _take_grant(self, row: CredentialRow) -> None:
         grant = self.oauth2_logins.get(row.account_id)
         doubt = False
-        if grant is None or grant.flight is None:
+        if grant is None or grant.refresh_task is None:
             first = grant is None or grant.row.gen < row.gen
             judged = await self._judge(row, first=first)
             doubt = judged is None
@@ -220,24 +220,24 @@ class LoginBook:
             grant.take(
                 row,
                 self._rows.access_token(row),
-                left_s=life_s(row, self._around.clock.now()),
-                clock=self._around.clock,
-                entropy=self._around.entropy,
+                left_s=life_s(row, self._context.clock.now()),
+                clock=self._context.clock,
+                entropy=self._context.entropy,
             )
             self.announce(grant, None)
         elif row.gen > grant.row.gen:
             self.renew(grant, row, self._rows.access_token(row))
-        elif row.gen == grant.row.gen and grant.flight is None and _differs(row, grant.row):
+        elif row.gen == grant.row.gen and grant.refresh_task is None and _differs(row, grant.row):
             if row.access_until != grant.row.access_until:  # X refused the token elsewhere
-                grant.shorten(life_s(row, self._around.clock.now()), self._around.clock)
+                grant.shorten(life_s(row, self._context.clock.now()), self._context.clock)
             self.change(grant, row)
         grant.doubt = doubt
 
     async def _judge(self, row: CredentialRow, *, first: bool) -> CredentialRow | None:
         """Return the row, corrected if this process leads; None if it must be read again later."""
         try:
-            async with self._role() as is_keeper:
-                return await self._refresher.judge(row, first=first) if is_keeper else row
+            async with self._role() as holds_role:
+                return await self._refresher.judge(row, first=first) if holds_role else row
         except StoreUnavailable:
             return None
 

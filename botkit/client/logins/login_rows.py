@@ -318,9 +318,10 @@ class LoginRows:
         return await self._rollback_guard.recall(row) != seen_of(row, self.open(row))
 
     async def why_old(self, opened: OpenRow) -> str:
-        """Return why the row is of an old store, "" if it is not.
+        """Return the evidence that the store is an old copy (a restored backup), or "".
 
-        If the guard itself is behind the store, tell it this generation.
+        A row whose generation is below the one that the rollback guard has seen comes from an old
+        copy. If the guard itself is behind the store, tell it this generation.
         """
         row = opened.row
         if self._rollback_guard is None or row.status is LoginState.DEAD:

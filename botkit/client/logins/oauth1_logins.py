@@ -64,7 +64,7 @@ _CONFIG = "X does not accept the api_key and api_secret of the app"
 _NO_KEYS = "the app has no api_key and api_secret"
 
 
-async def blame_for(around: LoginContext, app: str, error: Unauthorized) -> Blame:
+async def blame_for(context: LoginContext, app: str, error: Unauthorized) -> Blame:
     """Return what X's refusal is about; if X does not say, try a call with the app's keys alone.
 
     Raises:
@@ -76,12 +76,12 @@ async def blame_for(around: LoginContext, app: str, error: Unauthorized) -> Blam
         return said
     request = HttpRequest(
         method="POST",
-        url=around.endpoints.request_token_url,
+        url=context.endpoints.request_token_url,
         name=REQUEST_TOKEN,
         timeout_s=_TIMEOUT_S,
     )
-    answer = await SignedCalls(around, app).send(request, extra={"oauth_callback": PIN_CALLBACK})
-    return oauth1_flow.blame_by_keys(answer, now=around.clock.now())
+    answer = await SignedCalls(context, app).send(request, extra={"oauth_callback": PIN_CALLBACK})
+    return oauth1_flow.blame_by_keys(answer, now=context.clock.now())
 
 
 def verdict_of(blame: Blame, error: Unauthorized) -> tuple[LoginState, str]:
@@ -118,15 +118,15 @@ class OAuth1Logins:
 
     def __init__(
         self,
-        around: LoginContext,
+        context: LoginContext,
         *,
         on_change: Callable[[CredentialRow, CredentialRow | None], None],
         on_asked: Callable[[str], None] | None = None,
         judges: bool = True,
     ) -> None:
-        self._around = around
-        self._rows = around.rows
-        self._clock = around.clock
+        self._context = context
+        self._rows = context.rows
+        self._clock = context.clock
         self._on_change = on_change
         self._on_asked = on_asked
         self._judges = judges
@@ -251,8 +251,8 @@ class OAuth1Logins:
         """Ask X to whom the token belongs, and set the state by the answer."""
         account_id = pair.row.account_id
         try:
-            calls = SignedCalls(self._around, pair.row.app)
-            owner, level = await owner_of_pair(self._around, calls, pair.tokens)
+            calls = SignedCalls(self._context, pair.row.app)
+            owner, level = await owner_of_pair(self._context, calls, pair.tokens)
         except Unauthorized as error:
             if self._held.get(account_id) is pair:
                 await self._judge(pair, error, looked=True)
@@ -297,7 +297,7 @@ class OAuth1Logins:
 
     async def _conclude(self, pair: OAuth1Login, error: Unauthorized) -> None:
         try:
-            blame = await blame_for(self._around, pair.row.app, error)
+            blame = await blame_for(self._context, pair.row.app, error)
         except BotkitError as trouble:
             _log.warning("login.not_checked", account=pair.row.account_id, why=str(trouble))
             blame = Blame.UNSAID
@@ -315,7 +315,7 @@ class OAuth1Logins:
 
     async def _look_at_keys(self, pair: OAuth1Login) -> None:
         """Mark the login CONFIG if its app has no keys; end CONFIG if the keys have changed."""
-        keys = self._around.apps.get(pair.row.app)
+        keys = self._context.apps.get(pair.row.app)
         if keys is None or not keys.can_sign:
             if pair.row.status is not LoginState.DEAD:
                 await self._mark(pair, LoginState.CONFIG, _NO_KEYS)

@@ -96,14 +96,14 @@ class OAuth2Login:
         "access",
         "doubt",
         "error",
-        "flight",
         "fresh_until_s",
         "gap_s",
         "is_gone",
-        "last_flight_s",
+        "last_refresh_s",
         "late_s",
         "margin_s",
         "next_try_s",
+        "refresh_task",
         "row",
         "tries",
         "unsaved",
@@ -122,11 +122,11 @@ class OAuth2Login:
         self.urgent_s: float = 0.0
         self.gap_s: float = _GAP_S
         self.next_try_s: float = 0.0
-        self.last_flight_s: float = float("-inf")
+        self.last_refresh_s: float = float("-inf")
         self.tries: int = 0
         self.waited: bool = False
         self.error: Exception | None = None
-        self.flight: asyncio.Task[None] | None = None
+        self.refresh_task: asyncio.Task[None] | None = None
         self.unsaved: Rescued | None = None
         self.is_gone: bool = False
         self.doubt: bool = False
@@ -189,7 +189,7 @@ class OAuth2Login:
         """Return True if calls can use the login: its access token lives or may be renewed now."""
         if self.row.status is LoginState.DEAD or self.is_gone:
             return False
-        if self.left_s(clock) > 0 or self.flight is not None:
+        if self.left_s(clock) > 0 or self.refresh_task is not None:
             return True
         return self.row.status is not LoginState.CONFIG and self.next_try_s <= clock.monotonic()
 
@@ -198,7 +198,7 @@ class OAuth2Login:
 
         Such refreshes are at least 60 s apart; the gap doubles, up to 15 min, while they go on.
         """
-        since_s = now_s - self.last_flight_s
+        since_s = now_s - self.last_refresh_s
         if since_s < self.gap_s:
             return False
         self.gap_s = (

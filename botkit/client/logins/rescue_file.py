@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from botkit.client.logins.login_rows import LoginRows
 
-__all__ = ["RescueFile", "RescuePlace", "Rescued", "Salvager"]
+__all__ = ["RescueFile", "RescuePlace", "RescueRestorer", "Rescued"]
 
 _log = structlog.get_logger(__name__)
 
@@ -110,7 +110,7 @@ class RescueFile:
             os.fsync(handle)
 
 
-class Salvager:
+class RescueRestorer:
     """Hold the rescued rows, and rewrite the rescue file at each change.
 
     Without a rescue file the rows are in memory only.

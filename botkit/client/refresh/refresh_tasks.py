@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from botkit.client.logins.context import LoginContext
     from botkit.client.logins.login_book import LoginBook
     from botkit.client.logins.oauth2_login import OAuth2Login
-    from botkit.client.logins.rescue_file import Salvager
+    from botkit.client.logins.rescue_file import RescueRestorer
     from botkit.client.refresh.refresh_leader import LeaderRole
     from botkit.client.refresh.refresher import Refresher
     from botkit.model.tokens import Secret
@@ -36,7 +36,7 @@ __all__ = ["RefreshTasks"]
 
 _log = structlog.get_logger(__name__)
 
-_MOST_FLIGHTS = 64
+_MOST_TASKS = 64
 _LOOK_AGAIN_S = 60.0
 _APART_S = 0.1
 """The least seconds between two searches for due logins: one wake-up starts many refreshes."""
@@ -61,20 +61,20 @@ class RefreshTasks:
 
     def __init__(
         self,
-        around: LoginContext,
+        context: LoginContext,
         *,
         book: LoginBook,
         refresher: Refresher,
-        salvager: Salvager,
+        restorer: RescueRestorer,
         role: LeaderRole,
         prepare: Callable[[], Awaitable[None]],
         on_asked: Callable[[str], None] | None,
     ) -> None:
-        self._around = around
-        self._clock = around.clock
+        self._context = context
+        self._clock = context.clock
         self._book = book
         self._refresher = refresher
-        self._salvager = salvager
+        self._restorer = restorer
         self._role = role
         self._prepare = prepare
         self._on_asked = on_asked
@@ -91,7 +91,7 @@ class RefreshTasks:
             next_s = self._heap.next_s()
             # Wait a minute at most: the loop's clock stands still while the machine sleeps.
             wait_s = _LOOK_AGAIN_S
-            if next_s is not None and len(self._tasks) < _MOST_FLIGHTS:
+            if next_s is not None and len(self._tasks) < _MOST_TASKS:
                 wait_s = min(max(next_s - self._clock.monotonic(), _APART_S), _LOOK_AGAIN_S)
             await event_or_timeout(self._wake, wait_s, clock=self._clock)
 
@@ -107,7 +107,7 @@ class RefreshTasks:
                 while self._tasks:
                     await asyncio.wait(tuple(self._tasks))
         for grant in self._book.oauth2_logins.values():
-            if grant.flight is not None:
+            if grant.refresh_task is not None:
                 _log.error("refresh.cut_off", account=grant.row.account_id)
             elif grant.unsaved is not None:
                 await self._save(grant)
@@ -122,8 +122,8 @@ class RefreshTasks:
 
     def start(self, grant: OAuth2Login, *, rejected: bool = False) -> asyncio.Task[None] | None:
         """Return the login's refresh task, started if there is none; None if none may start."""
-        if grant.flight is not None:
-            return grant.flight
+        if grant.refresh_task is not None:
+            return grant.refresh_task
         now_s = self._clock.monotonic()
         final = grant.row.status in {LoginState.DEAD, LoginState.CONFIG} or grant.is_gone
         if self._grounded or final or grant.unsaved is not None:
@@ -133,18 +133,18 @@ class RefreshTasks:
         late = rejected or grant.left_s(self._clock) <= grant.late_s
         if grant.row.status is LoginState.UNCERTAIN and not late:
             return None
-        grant.last_flight_s = now_s
-        grant.flight = self._spawn(self._fly(grant, late=late, rejected=rejected))
-        return grant.flight
+        grant.last_refresh_s = now_s
+        grant.refresh_task = self._spawn(self._refresh_once(grant, late=late, rejected=rejected))
+        return grant.refresh_task
 
     def _start_due(self) -> None:
         now_s = self._clock.monotonic()
-        while due := self._heap.take(now_s, _MOST_FLIGHTS - len(self._tasks)):
+        while due := self._heap.take(now_s, _MOST_TASKS - len(self._tasks)):
             for grant in due:
-                if grant.doubt and grant.flight is None:
+                if grant.doubt and grant.refresh_task is None:
                     _ = self._spawn(self._look_again(grant))
-                elif grant.unsaved is not None and grant.flight is None:
-                    grant.flight = self._spawn(self._fly_home(grant))
+                elif grant.unsaved is not None and grant.refresh_task is None:
+                    grant.refresh_task = self._spawn(self._save_in_task(grant))
                 elif self.start(grant) is None and (due_s := grant.due_s()) is not None:
                     # A moment too early, or stopped: try again in a second at the earliest.
                     self._heap.set(grant, max(due_s, now_s + _SOON_S))
@@ -154,16 +154,16 @@ class RefreshTasks:
         # X's answer. `close` waits for all of these tasks.
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._landed)
+        task.add_done_callback(self._on_done)
         return task
 
-    def _landed(self, task: asyncio.Task[None]) -> None:
+    def _on_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._wake.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("refresh.crashed", error=type(error).__name__)
 
-    async def _fly(self, grant: OAuth2Login, *, late: bool, rejected: bool) -> None:
+    async def _refresh_once(self, grant: OAuth2Login, *, late: bool, rejected: bool) -> None:
         grant.next_try_s = self._clock.monotonic() + _LOOK_AGAIN_S  # in case this task crashes
         try:
             try:
@@ -172,7 +172,7 @@ class RefreshTasks:
                 outcome = Outcome(kind="blocked", row=grant.row, error=error)
             await self._settle(grant, outcome, late=late)
         finally:
-            grant.flight = None
+            grant.refresh_task = None
             self.schedule(grant)
 
     async def _attempt(self, grant: OAuth2Login, *, late: bool, rejected: bool) -> Outcome:
@@ -180,8 +180,8 @@ class RefreshTasks:
         needed = late or grant.left_s(self._clock) <= grant.urgent_s
         ends_s = self._clock.monotonic() + (_FOLLOW_S if needed else 0.0)
         while True:
-            async with self._role() as is_keeper:
-                if is_keeper:
+            async with self._role() as holds_role:
+                if holds_role:
                     await self._prepare()
                     if grant.unsaved is not None:  # `_prepare` has restored a newer token
                         return Outcome(kind="kept", row=grant.row)
@@ -189,11 +189,11 @@ class RefreshTasks:
             if (found := await self._refresher.follow(grant.row)) is not None:
                 return found
             if rejected:
-                await self._around.rows.expire(grant.row)
+                await self._context.rows.expire(grant.row)
                 rejected = False
             if self._clock.monotonic() >= ends_s:
                 return Outcome(kind="kept", row=grant.row, wait_s=_FOLLOW_AGAIN_S)
-            await self._clock.sleep(self._around.entropy.uniform(*_FOLLOW_LOOK_S))
+            await self._clock.sleep(self._context.entropy.uniform(*_FOLLOW_LOOK_S))
 
     async def _settle(self, grant: OAuth2Login, outcome: Outcome, *, late: bool) -> None:
         """Take over the result of a refresh."""
@@ -216,11 +216,11 @@ class RefreshTasks:
                 self._book.drop(grant)
             case _:
                 if outcome.unsaved is not None:
-                    await self._salvager.keep(outcome.unsaved)
+                    await self._restorer.keep(outcome.unsaved)
                 if outcome.wait_s is not None:
                     grant.next_try_s = self._clock.monotonic() + outcome.wait_s
                     if not late:  # nothing was sent: the next 401 may start a refresh at once
-                        grant.last_flight_s = float("-inf")
+                        grant.last_refresh_s = float("-inf")
                 elif late and outcome.row.status is LoginState.UNCERTAIN:
                     self._back_off(grant, _DOUBT)
                 if outcome.row is not grant.row:
@@ -230,7 +230,7 @@ class RefreshTasks:
         assert outcome.access is not None
         if outcome.unsaved is not None:
             grant.unsaved = outcome.unsaved
-            kept = await self._salvager.keep(outcome.unsaved)
+            kept = await self._restorer.keep(outcome.unsaved)
             _log.critical(
                 "new_token.not_stored",
                 account=grant.row.account_id,
@@ -258,14 +258,14 @@ class RefreshTasks:
         spare_s = grant.left_s(self._clock) - grant.late_s
         if spare_s > 0:
             wait_s = min(wait_s, spare_s)
-        wait_s += self._around.entropy.uniform(0.0, 2.0)
+        wait_s += self._context.entropy.uniform(0.0, 2.0)
         grant.next_try_s = self._clock.monotonic() + wait_s
         _log.warning(
             "refresh.postponed", account=grant.row.account_id, why=outcome.reason, wait_s=wait_s
         )
 
     def _back_off(self, grant: OAuth2Login, ladder: Ladder) -> None:
-        wait_s = ladder.wait_s(grant.tries, self._around.entropy)
+        wait_s = ladder.wait_s(grant.tries, self._context.entropy)
         grant.tries += 1
         grant.next_try_s = self._clock.monotonic() + wait_s
 
@@ -278,17 +278,17 @@ class RefreshTasks:
         finally:
             self.schedule(grant)
 
-    async def _fly_home(self, grant: OAuth2Login) -> None:
+    async def _save_in_task(self, grant: OAuth2Login) -> None:
         try:
             await self._save(grant)
         finally:
-            grant.flight = None
+            grant.refresh_task = None
             self.schedule(grant)
 
     async def _save(self, grant: OAuth2Login) -> None:
         """Try again to store a token that the store could not take."""
         assert grant.unsaved is not None
-        row = await self._salvager.store(grant.unsaved)
+        row = await self._restorer.store(grant.unsaved)
         if row is None:
             self._back_off(grant, _STORE)
             return
@@ -296,9 +296,9 @@ class RefreshTasks:
         grant.tries = 0
         grant.next_try_s = 0.0
         _log.info("rescued_login.stored", account=row.account_id, gen=row.gen)
-        await self._around.rows.note(row)
+        await self._context.rows.note(row)
         if row.gen > grant.row.gen:
-            self._book.renew(grant, row, self._around.rows.access_token(row))
+            self._book.renew(grant, row, self._context.rows.access_token(row))
         else:
             self._book.announce(grant, grant.row)
 
@@ -309,17 +309,17 @@ class RefreshTasks:
         """
         account_id = grant.row.account_id
         try:
-            user = await who_am_i(self._around, access)
+            user = await who_am_i(self._context, access)
         except XError as error:
             _log.warning("new_token.owner_not_confirmed", account=account_id, why=str(error))
             return
         if self._on_asked is not None:
             self._on_asked(account_id)
         if user.id != grant.row.user_id:
-            await self.ground(grant, f"X gave a token of another user, {user.id}")
+            await self.withdraw(grant, f"X gave a token of another user, {user.id}")
 
-    async def ground(self, grant: OAuth2Login, reason: str) -> None:
+    async def withdraw(self, grant: OAuth2Login, reason: str) -> None:
         """Mark the login DEAD, so that it is no longer refreshed or used."""
-        row = await self._around.rows.mark(grant.row, LoginState.DEAD, reason)
+        row = await self._context.rows.mark(grant.row, LoginState.DEAD, reason)
         self._book.change(grant, row)
         self.schedule(grant)

@@ -75,7 +75,7 @@ class Refresher:
 
     def __init__(
         self,
-        around: LoginContext,
+        context: LoginContext,
         *,
         owner: str,
         lock: RefreshLock,
@@ -83,8 +83,8 @@ class Refresher:
         grace_s: float,
     ) -> None:
         """Wait `grace_s` before sending a token that another process sent, if that may live."""
-        self._around = around
-        self._rows = around.rows
+        self._context = context
+        self._rows = context.rows
         self._owner = owner
         self._lock = lock
         self._lives = lives
@@ -183,7 +183,7 @@ class Refresher:
             return 0.0
         if await self._lives(intent.owner) is False:
             return 0.0
-        age_s = (self._around.clock.now() - intent.started).total_seconds()
+        age_s = (self._context.clock.now() - intent.started).total_seconds()
         return min(max(self._grace_s - age_s, 0.0), self._grace_s)
 
     async def _spend(
@@ -193,13 +193,13 @@ class Refresher:
         if not token:
             reason = "there is no refresh token: offline.access not granted"
             return await self._mark(row, LoginState.DEAD, reason, held.fence)
-        keys = self._around.apps.get(row.app)
+        keys = self._context.apps.get(row.app)
         if keys is None or not keys.client_id or not keys.client_secret:
             reason = f"app {row.app!r} has no client id and secret"
             return await self._mark(row, LoginState.CONFIG, reason, held.fence)
         request = HttpRequest(
             method="POST",
-            url=self._around.endpoints.token_url,
+            url=self._context.endpoints.token_url,
             name="POST /2/oauth2/token",
             headers=oauth2.client_headers(keys.client_id, keys.client_secret),
             body=oauth2.refresh_form(token),
@@ -227,7 +227,7 @@ class Refresher:
             held.check()
 
         try:
-            return await self._around.transport.send(request, before_bytes=before_bytes)
+            return await self._context.transport.send(request, before_bytes=before_bytes)
         except OutcomeUnknown as error:
             reason = f"no answer to the refresh ({error.kind})"
             return await self._mark(row, LoginState.UNCERTAIN, reason, held.fence)
@@ -241,7 +241,7 @@ class Refresher:
             return Outcome(kind="blocked", row=row, reason="nothing was sent", error=error)
 
     async def _classify(self, spending: _Spending, answer: HttpResponse) -> Outcome:
-        now = self._around.clock.now()
+        now = self._context.clock.now()
         row, spent = spending.row, spending.token
         if answer.status not in _SUCCESSES:  # a refusal is logged and stored: remove the token
             body = answer.body.replace(spent.reveal().encode(), b"(the token)")
@@ -347,7 +347,7 @@ class Refresher:
     def _later(self, row: CredentialRow, error: RateLimited | ServerError) -> Outcome:
         wait_s = None
         if error.retry_at is not None:
-            wait_s = max((error.retry_at - self._around.clock.now()).total_seconds(), 0.0)
+            wait_s = max((error.retry_at - self._context.clock.now()).total_seconds(), 0.0)
         return Outcome(kind="later", row=row, reason=error.message, wait_s=wait_s, error=error)
 
     def _salvage(self, row: CredentialRow, intent: Intent, answer: HttpResponse) -> Rescued:
@@ -358,14 +358,14 @@ class Refresher:
         return Rescued(row=kept, intent_id=intent.id, salvage=True)
 
     def _intent(self, row: CredentialRow, refresh_token: Secret) -> Intent:
-        around = self._around
+        context = self._context
         return Intent(
-            id=around.entropy.token_bytes(16).hex(),
+            id=context.entropy.token_bytes(16).hex(),
             gen=row.gen,
             refresh_hash=fingerprint(refresh_token),
             owner=self._owner,
             boot_id=self._owner.partition("/")[2].partition("/")[0],
-            started=around.clock.now(),
+            started=context.clock.now(),
         )
 
 

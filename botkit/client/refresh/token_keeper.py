@@ -21,7 +21,7 @@ from botkit.client.logins.endpoints import Endpoints
 from botkit.client.logins.login_book import LoginBook, status_of
 from botkit.client.logins.login_rows import same_key
 from botkit.client.logins.oauth1_fallback import Fallback
-from botkit.client.logins.rescue_file import Salvager
+from botkit.client.logins.rescue_file import RescueRestorer
 from botkit.client.refresh.refresh_leader import Alone
 from botkit.client.refresh.refresh_lock import in_process
 from botkit.client.refresh.refresh_tasks import RefreshTasks
@@ -117,7 +117,7 @@ class TokenKeeper:
         fallback: bool = True,
         check_owner: bool = True,
     ) -> None:
-        around = LoginContext(
+        context = LoginContext(
             store=store,
             vault=vault,
             transport=transport,
@@ -128,30 +128,30 @@ class TokenKeeper:
             rollback_guard=rollback_guard,
             renew_key=renew_key,
         )
-        self.around: LoginContext = around
+        self.context: LoginContext = context
         self._clock = clock
         self.lock = lock
         role = self._role = role or Alone()
         name = owner or f"{entropy.token_bytes(6).hex()}/{entropy.token_bytes(6).hex()}"
         refresher = self._refresher = Refresher(
-            around, owner=name, lock=lock, lives=lives, grace_s=grace_s
+            context, owner=name, lock=lock, lives=lives, grace_s=grace_s
         )
         self._on_change = on_change
         self._book = LoginBook(
-            around, refresher, role=role, on_change=self._changed, on_asked=self._asked
+            context, refresher, role=role, on_change=self._changed, on_asked=self._asked
         )
         self.oauth1_logins: OAuth1Logins = self._book.oauth1_logins
         self.fallback = Fallback(self._book, clock, allowed=fallback, on_change=on_fallback)
-        self._salvager = Salvager(rescue, around.rows)
-        self.bearers: BearerKeeper = BearerKeeper(around, on_change=self._bearer_changed)
+        self._restorer = RescueRestorer(rescue, context.rows)
+        self.bearers: BearerKeeper = BearerKeeper(context, on_change=self._bearer_changed)
         self._on_spend = on_spend
         self._restoring = asyncio.Lock()
         self._is_restored = False
-        self._flights = RefreshTasks(
-            around,
+        self._refresh_tasks = RefreshTasks(
+            context,
             book=self._book,
             refresher=refresher,
-            salvager=self._salvager,
+            restorer=self._restorer,
             role=role,
             prepare=self._restore,
             on_asked=self._asked if check_owner else None,
@@ -189,11 +189,11 @@ class TokenKeeper:
         status = grant.row.status
         if left_s > grant.urgent_s and status is not LoginState.DEAD:
             if left_s < grant.margin_s and status is LoginState.OK:
-                self._flights.start(grant)
+                self._refresh_tasks.start(grant)
             return grant.access
-        flight = self._flights.start(grant)
-        if flight is not None:
-            await asyncio.shield(flight)
+        refresh_task = self._refresh_tasks.start(grant)
+        if refresh_task is not None:
+            await asyncio.shield(refresh_task)
         return self._usable(grant)
 
     async def settled(self, account_id: str) -> LoginStatus:
@@ -204,9 +204,9 @@ class TokenKeeper:
         """
         grant = await self._grant(account_id)
         if grant.left_s(self._clock) < max(grant.margin_s, grant.urgent_s):
-            flight = self._flights.start(grant)
-            if flight is not None:
-                await asyncio.shield(flight)
+            refresh_task = self._refresh_tasks.start(grant)
+            if refresh_task is not None:
+                await asyncio.shield(refresh_task)
         return self._book.status(grant)
 
     async def report_unauthorized(self, account_id: str, used: Secret) -> Secret | None:
@@ -220,11 +220,11 @@ class TokenKeeper:
         """
         grant = await self._grant(account_id)
         if grant.access == used:
-            flight = grant.flight
-            if flight is None and grant.may_follow_401(self._clock.monotonic()):
-                flight = self._flights.start(grant, rejected=True)
-            if flight is not None:
-                await asyncio.shield(flight)
+            refresh_task = grant.refresh_task
+            if refresh_task is None and grant.may_follow_401(self._clock.monotonic()):
+                refresh_task = self._refresh_tasks.start(grant, rejected=True)
+            if refresh_task is not None:
+                await asyncio.shield(refresh_task)
         if grant.row.status in {LoginState.DEAD, LoginState.CONFIG}:
             self._raise_final(grant)
         return None if grant.access == used else grant.access
@@ -322,7 +322,7 @@ class TokenKeeper:
         await self._load(account_id)
         grant = self._book.oauth2_logins.get(account_id)
         if grant is not None:
-            await self._flights.ground(grant, reason)
+            await self._refresh_tasks.withdraw(grant, reason)
 
     def statuses(self) -> tuple[LoginStatus, ...]:
         """Return the status of each OAuth 2.0 login that is loaded."""
@@ -334,22 +334,22 @@ class TokenKeeper:
         await self.bearers.read()
         await self._book.load_all()
         for grant in self._book.oauth2_logins.values():
-            self._flights.schedule(grant)
+            self._refresh_tasks.schedule(grant)
 
     async def run(self) -> None:
         """Refresh every login ahead of time, until cancelled."""
         await self.reload()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._role.stay(self.reload), name="keeper")
-            await self._flights.run()
+            await self._refresh_tasks.run()
 
     def stop(self) -> None:
         """Start no more refreshes; those that run go on."""
-        self._flights.stop()
+        self._refresh_tasks.stop()
 
     async def close(self, *, deadline_s: float = _CLOSE_S) -> None:
         """Stop, wait for running refreshes, store rescued tokens if possible, give up the role."""
-        await self._flights.close(deadline_s=deadline_s)
+        await self._refresh_tasks.close(deadline_s=deadline_s)
         await self._role.close()
 
     async def _restore(self) -> None:
@@ -360,10 +360,10 @@ class TokenKeeper:
         if self._is_restored:
             return
         with suppress(StoreUnavailable):
-            async with self._role() as is_keeper, self._restoring:
-                if not is_keeper or self._is_restored:
+            async with self._role() as holds_role, self._restoring:
+                if not holds_role or self._is_restored:
                     return
-                for entry in await self._salvager.restore():
+                for entry in await self._restorer.restore():
                     await self._book.take_rescued(entry)
                 self._is_restored = True
 

@@ -179,7 +179,7 @@ async def exchange(
 
 
 async def store_login(
-    around: LoginContext,
+    context: LoginContext,
     wish: LoginWish,
     user: User,
     kind: CredentialKind,
@@ -198,10 +198,10 @@ async def store_login(
         StateError: The login could not be stored.
     """
     account = Account(id=user.id, username=user.username, name=user.name, app=wish.app)
-    stored = partial(keep or keep_in(around.rows), account)
+    stored = partial(keep or keep_in(context.rows), account)
 
     async def store() -> CredentialRow:
-        now = around.clock.now()
+        now = context.clock.now()
         draft = CredentialRow(
             account_id=account.id,
             app=account.app,
@@ -217,9 +217,9 @@ async def store_login(
             access_until=None if life is None else now + life,
             last_success=now,
         )
-        return await around.rows.add(draft, tokens, keep=stored)
+        return await context.rows.add(draft, tokens, keep=stored)
 
-    row = await persist(around.clock, store, Conflict, StoreUnavailable)
+    row = await persist(context.clock, store, Conflict, StoreUnavailable)
     _log.info(
         "login.authorized",
         account=account.id,

@@ -64,28 +64,28 @@ class OAuth1Attempt:
 
     def __init__(
         self,
-        around: LoginContext,
+        context: LoginContext,
         wish: LoginWish,
         calls: SignedCalls,
         token: TokenPair,
         keep: Keep | None,
     ) -> None:
-        self._around = around
+        self._context = context
         self._wish = wish
         self._keep = keep
         self._calls = calls
         self._token = token
-        self._once = SingleUse(around.clock)
+        self._once = SingleUse(context.clock)
         named = wish.account.removeprefix("@")
         self.url = oauth1_flow.authorize_url(
-            around.endpoints.authorize_url,
+            context.endpoints.authorize_url,
             token,
             username="" if named.isdigit() else named,
         )
 
     @classmethod
     async def begin(
-        cls, around: LoginContext, wish: LoginWish, *, keep: Keep | None = None
+        cls, context: LoginContext, wish: LoginWish, *, keep: Keep | None = None
     ) -> Self:
         """Ask X for a request token, and return the attempt.
 
@@ -98,15 +98,15 @@ class OAuth1Attempt:
             AuthError: X does not accept the key and secret, or does not confirm the callback.
             XError: X could not be asked, or its answer could not be read.
         """
-        calls = SignedCalls(around, wish.app)
-        request = _leg(around.endpoints.request_token_url, REQUEST_TOKEN)
+        calls = SignedCalls(context, wish.app)
+        request = _leg(context.endpoints.request_token_url, REQUEST_TOKEN)
         callback = {"oauth_callback": wish.redirect_uri}
         answer = await persist(
-            around.clock, lambda: calls.send(request, extra=callback), TransportError
+            context.clock, lambda: calls.send(request, extra=callback), TransportError
         )
-        now = around.clock.now()
+        now = context.clock.now()
         token = oauth1_flow.read_request_token(answer, callback=wish.redirect_uri, now=now)
-        return cls(around, wish, calls, token, keep)
+        return cls(context, wish, calls, token, keep)
 
     @property
     def is_over(self) -> bool:
@@ -150,19 +150,19 @@ class OAuth1Attempt:
 
     async def _exchange(self, read: Callable[[], str]) -> Login:
         verifier = self._once.use_up("redirect or PIN", read)
-        around = self._around
-        await persist(around.clock, around.rows.make_ready, StoreUnavailable)
-        request = _leg(around.endpoints.access_token_url, ACCESS_TOKEN)
+        context = self._context
+        await persist(context.clock, context.rows.make_ready, StoreUnavailable)
+        request = _leg(context.endpoints.access_token_url, ACCESS_TOKEN)
         given = {"oauth_verifier": verifier}
         try:
             answer = await exchange(
-                around.clock,
+                context.clock,
                 lambda: self._calls.send(request, self._token, extra=given),
                 lost="The answer to the exchange was lost; a verifier or PIN works only once.",
             )
-            granted = oauth1_flow.read_access_token(answer, now=around.clock.now())
+            granted = oauth1_flow.read_access_token(answer, now=context.clock.now())
             return await _prove_and_store(
-                around, self._wish, self._calls, granted.pair, said=granted, keep=self._keep
+                context, self._wish, self._calls, granted.pair, said=granted, keep=self._keep
             )
         except XError as error:
             error.hint = error.hint or NOTHING_STORED
@@ -170,7 +170,7 @@ class OAuth1Attempt:
 
 
 async def adopt_pair(
-    around: LoginContext, wish: LoginWish, pair: TokenPair, *, keep: Keep | None = None
+    context: LoginContext, wish: LoginWish, pair: TokenPair, *, keep: Keep | None = None
 ) -> Login:
     """Check an access token and secret from X's console by `users/me`, and store them.
 
@@ -184,9 +184,9 @@ async def adopt_pair(
         XError: X could not be asked.
         StateError: The login could not be stored.
     """
-    calls = SignedCalls(around, wish.app)
+    calls = SignedCalls(context, wish.app)
     try:
-        return await _prove_and_store(around, wish, calls, pair, keep=keep)
+        return await _prove_and_store(context, wish, calls, pair, keep=keep)
     except WrongAccount as error:
         error.hint = f"Give the access token and secret of @{wish.account.removeprefix('@')}."
         raise
@@ -200,7 +200,7 @@ async def adopt_pair(
 
 
 async def _prove_and_store(
-    around: LoginContext,
+    context: LoginContext,
     wish: LoginWish,
     calls: SignedCalls,
     pair: TokenPair,
@@ -210,7 +210,7 @@ async def _prove_and_store(
 ) -> Login:
     """Ask X for the token's user and access level; store it if it is the wished account's."""
     user, level = await persist(
-        around.clock, lambda: owner_of_pair(around, calls, pair), TransportError, ServerError
+        context.clock, lambda: owner_of_pair(context, calls, pair), TransportError, ServerError
     )
     if said is not None and said.user_id != user.id:
         raise WrongAccount(
@@ -219,13 +219,13 @@ async def _prove_and_store(
             hint="Start again.",
         )
     if not wish.confirmed:
-        await check_owner(around.store, user, wanted=wish.account)
+        await check_owner(context.store, user, wanted=wish.account)
     tokens = {
         "token": Secret(pair.token.reveal().strip()),
         "token_secret": Secret(pair.token_secret.reveal().strip()),
     }
     return await store_login(
-        around, wish, user, CredentialKind.OAUTH1, tokens, keep=keep, level=level
+        context, wish, user, CredentialKind.OAUTH1, tokens, keep=keep, level=level
     )
 
 

@@ -68,16 +68,18 @@ class OAuth2Attempt:
     url: str
     state: str
 
-    def __init__(self, around: LoginContext, wish: LoginWish, *, keep: Keep | None = None) -> None:
-        self._around = around
+    def __init__(
+        self, context: LoginContext, wish: LoginWish, *, keep: Keep | None = None
+    ) -> None:
+        self._context = context
         self._wish = wish
         self._keep = keep
-        self._keys = _keys_of(around, wish.app)
-        self.state = oauth2.new_state(around.entropy.token_bytes(32))
-        self._verifier = Secret(oauth2.new_code_verifier(around.entropy.token_bytes(32)))
-        self._once = SingleUse(around.clock)
+        self._keys = _keys_of(context, wish.app)
+        self.state = oauth2.new_state(context.entropy.token_bytes(32))
+        self._verifier = Secret(oauth2.new_code_verifier(context.entropy.token_bytes(32)))
+        self._once = SingleUse(context.clock)
         self.url = oauth2.authorize_url(
-            around.endpoints.consent_url,
+            context.endpoints.consent_url,
             client_id=self._keys.client_id,
             redirect_uri=wish.redirect_uri,
             scopes=wish.scopes,
@@ -107,12 +109,12 @@ class OAuth2Attempt:
             StateError: The login could not be stored.
         """
         query = query if isinstance(query, Secret) else Secret(query)
-        issuer = self._around.endpoints.issuer
+        issuer = self._context.endpoints.issuer
         code = self._once.use_up(
             "redirect",
             lambda: oauth2.read_callback(query.reveal(), state=self.state, issuer=issuer),
         )
-        await persist(self._around.clock, self._around.rows.make_ready, StoreUnavailable)
+        await persist(self._context.clock, self._context.rows.make_ready, StoreUnavailable)
         try:
             granted = await self._exchange(code)
         except XError as error:
@@ -124,7 +126,7 @@ class OAuth2Attempt:
         if granted.refresh_token is not None:
             tokens["refresh_token"] = granted.refresh_token
         return await store_login(
-            self._around,
+            self._context,
             self._wish,
             user,
             CredentialKind.OAUTH2,
@@ -138,7 +140,7 @@ class OAuth2Attempt:
         keys = self._keys
         request = HttpRequest(
             method="POST",
-            url=self._around.endpoints.token_url,
+            url=self._context.endpoints.token_url,
             name="POST /2/oauth2/token",
             headers=oauth2.client_headers(keys.client_id, keys.client_secret),
             body=oauth2.code_form(
@@ -149,11 +151,11 @@ class OAuth2Attempt:
             reads_late=True,
         )
         answer = await exchange(
-            self._around.clock,
-            lambda: self._around.transport.send(request),
+            self._context.clock,
+            lambda: self._context.transport.send(request),
             lost="The answer to the code's exchange was lost; a code works only once.",
         )
-        now = self._around.clock.now()
+        now = self._context.clock.now()
         granted = token_answers.read_token_answer(answer, asked=self._wish.scopes, now=now)
         if granted.refresh_token is not None:
             return granted
@@ -167,7 +169,7 @@ class OAuth2Attempt:
         passing = (TransportError, ServerError, RateLimited, Unauthorized)
         try:
             return await persist(
-                self._around.clock, lambda: who_am_i(self._around, token), *passing
+                self._context.clock, lambda: who_am_i(self._context, token), *passing
             )
         except XError as error:
             error.hint = f"{error.hint} {_NOT_KEPT}".strip()
@@ -176,11 +178,11 @@ class OAuth2Attempt:
     async def _check_wish(self, user: User) -> None:
         if self._wish.confirmed:
             return
-        store = self._around.store
+        store = self._context.store
         try:
             await check_owner(store, user, wanted=self._wish.account)
         except WrongAccount as error:
-            known = await self._around.rows.get(user.id, self._wish.app, CredentialKind.OAUTH2)
+            known = await self._context.rows.get(user.id, self._wish.app, CredentialKind.OAUTH2)
             if known is not None:
                 error.hint += (
                     f" X ended the login of @{user.username} that is stored here: authorize it"
@@ -189,8 +191,8 @@ class OAuth2Attempt:
             raise
 
 
-def _keys_of(around: LoginContext, app: str) -> AppKeys:
-    keys = around.apps.get(app)
+def _keys_of(context: LoginContext, app: str) -> AppKeys:
+    keys = context.apps.get(app)
     if keys is None or not keys.client_id or not keys.client_secret:
         raise ConfigError(
             f"The app {app!r} has no client id and client secret.",

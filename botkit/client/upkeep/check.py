@@ -71,7 +71,7 @@ async def check_logins(
     Raises:
         StateError: The store or the vault cannot be used.
     """
-    rows = await keeper.around.rows.listing(account.id)
+    rows = await keeper.context.rows.listing(account.id)
     # Load the logins: an access level that X shows is stored only for a loaded token.
     await keeper.holdings(account.id)
     checked: list[Checked] = []
@@ -120,12 +120,12 @@ async def _check_grant(
 async def _ask(keeper: TokenKeeper, account_id: str) -> User:
     token = await keeper.access_token(account_id)
     try:
-        return await who_am_i(keeper.around, token)
+        return await who_am_i(keeper.context, token)
     except Unauthorized:
         fresh = await keeper.report_unauthorized(account_id, token)
         if fresh is None:
             raise
-        return await who_am_i(keeper.around, fresh)
+        return await who_am_i(keeper.context, fresh)
 
 
 async def _check_pair(
@@ -153,7 +153,7 @@ async def _check_pair(
         status, reason = LoginState.DEAD, f"the token is of another user, @{owner.username}"
     since = row.since
     if (status, reason) != (row.status, row.reason):
-        since = (await keeper.around.rows.set_state(row, status, reason)).since
+        since = (await keeper.context.rows.set_state(row, status, reason)).since
         _log.warning(
             "login.state_changed", account=row.account_id, status=status.value, reason=reason
         )
@@ -169,13 +169,13 @@ async def _check_pair(
 
 
 async def _ask_twice(keeper: TokenKeeper, row: CredentialRow) -> tuple[User, str]:
-    around = keeper.around
-    pair, calls = around.rows.token_pair(row), SignedCalls(around, row.app)
+    context = keeper.context
+    pair, calls = context.rows.token_pair(row), SignedCalls(context, row.app)
     try:
-        return await owner_of_pair(around, calls, pair)
+        return await owner_of_pair(context, calls, pair)
     except Unauthorized:
-        await around.clock.sleep(_APART_S)
-        return await owner_of_pair(around, calls, pair)
+        await context.clock.sleep(_APART_S)
+        return await owner_of_pair(context, calls, pair)
 
 
 async def _verdict(
@@ -183,7 +183,7 @@ async def _verdict(
 ) -> tuple[LoginState, str, BotkitError | None]:
     """Return the state, the reason and an error of the check that a second refusal leads to."""
     try:
-        blame = await blame_for(keeper.around, row.app, refused)
+        blame = await blame_for(keeper.context, row.app, refused)
     except BotkitError as trouble:
         return (*verdict_of(Blame.UNSAID, refused), trouble)
     return (*verdict_of(blame, refused), None)

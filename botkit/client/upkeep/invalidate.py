@@ -30,7 +30,7 @@ _TIMEOUT_S = 30.0
 _BEARER = "POST /oauth2/invalidate_token"
 
 
-async def invalidate_pair(around: LoginContext, row: CredentialRow) -> None:
+async def invalidate_pair(context: LoginContext, row: CredentialRow) -> None:
     """Invalidate an account's OAuth 1.0a access token at X, without changing the store.
 
     Succeed too if X had invalidated the token before.
@@ -40,21 +40,21 @@ async def invalidate_pair(around: LoginContext, row: CredentialRow) -> None:
         XError: X could not be asked or did not do it; the token may live on.
         ConfigError: The app has no key and secret.
     """
-    pair = around.rows.token_pair(row)
-    answer = await SignedCalls(around, row.app).send(
+    pair = context.rows.token_pair(row)
+    answer = await SignedCalls(context, row.app).send(
         HttpRequest(
             method="POST",
-            url=around.endpoints.invalidate_url,
+            url=context.endpoints.invalidate_url,
             name=INVALIDATE,
             timeout_s=_TIMEOUT_S,
             writes=True,
         ),
         pair,
     )
-    oauth1_flow.read_invalidated(answer, now=around.clock.now())
+    oauth1_flow.read_invalidated(answer, now=context.clock.now())
 
 
-async def invalidate_bearer(around: LoginContext, app: str) -> bool:
+async def invalidate_bearer(context: LoginContext, app: str) -> bool:
     """Invalidate an app's bearer token at X and remove it here; return False if none is known.
 
     Every other process of the app must fetch a new one, which it does by itself after a 401.
@@ -64,22 +64,22 @@ async def invalidate_bearer(around: LoginContext, app: str) -> bool:
         XError: X could not be asked or did not do it; nothing was removed.
         ConfigError: The app has no key and secret to prove itself with.
     """
-    keys = around.apps.get(app)
+    keys = context.apps.get(app)
     if keys is None or not keys.can_sign:
         raise ConfigError(
             f"The app {app!r} has no api key and api secret: X takes no other proof for this.",
             hint="Set api_key and api_secret, or regenerate the bearer token in X's console.",
         )
-    row = await around.rows.get("", app, CredentialKind.APP_ONLY)
+    row = await context.rows.get("", app, CredentialKind.APP_ONLY)
     token = keys.bearer_token
     if row is not None:
-        token = token or around.rows.bearer_token(row)
+        token = token or context.rows.bearer_token(row)
     if not token:
         return False
-    answer = await around.transport.send(
+    answer = await context.transport.send(
         HttpRequest(
             method="POST",
-            url=around.endpoints.app_invalidate_url,
+            url=context.endpoints.app_invalidate_url,
             name=_BEARER,
             headers=(
                 ("Authorization", oauth2.basic_authorization(keys.api_key, keys.api_secret)),
@@ -90,8 +90,8 @@ async def invalidate_bearer(around: LoginContext, app: str) -> bool:
             writes=True,
         )
     )
-    oauth1_flow.read_invalidated(answer, request_name=_BEARER, now=around.clock.now())
+    oauth1_flow.read_invalidated(answer, request_name=_BEARER, now=context.clock.now())
     if row is not None:
-        await around.rows.remove(row)
+        await context.rows.remove(row)
     _log.info("bearer_token.invalidated", app=app)
     return True

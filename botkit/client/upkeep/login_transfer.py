@@ -70,12 +70,12 @@ def read_parcel(content: bytes) -> Parcel:
 
 async def pack(keeper: TokenKeeper, account: Account, rows: list[CredentialRow]) -> Parcel:
     """Return a parcel of the account and its logins, with the tokens unsealed."""
-    around = keeper.around
-    keys = around.apps.get(account.app, AppKeys())
+    context = keeper.context
+    keys = context.apps.get(account.app, AppKeys())
     logins = [
         PackedLogin(
             kind=row.kind,
-            tokens=_in_the_open(around.rows, row),
+            tokens=_in_the_open(context.rows, row),
             scopes=row.scopes,
             level=row.level,
             status=LoginState.OK if row.reason.startswith(HANDED_OVER) else row.status,
@@ -90,7 +90,7 @@ async def pack(keeper: TokenKeeper, account: Account, rows: list[CredentialRow])
         account=account,
         client_id=keys.client_id,
         api_key=keys.api_key,
-        at=around.clock.now(),
+        at=context.clock.now(),
         logins=tuple(logins),
     )
 
@@ -111,7 +111,7 @@ async def hand_over(
         ConfigError: The account has no login that can leave.
         StoreUnavailable: Another process refreshes the login and does not finish.
     """
-    rows = keeper.around.rows
+    rows = keeper.context.rows
     leaving: list[CredentialRow] = []
     for seen in await rows.listing(account.id):
         if seen.app != account.app or seen.kind is CredentialKind.APP_ONLY:
@@ -122,7 +122,7 @@ async def hand_over(
                 continue
             _refuse_dead(row, again=again)
             if row.kind is CredentialKind.OAUTH2:
-                reason = f"{HANDED_OVER} on {keeper.around.clock.now():%Y-%m-%d %H:%M} UTC"
+                reason = f"{HANDED_OVER} on {keeper.context.clock.now():%Y-%m-%d %H:%M} UTC"
                 await rows.set_state(row, LoginState.DEAD, reason, fence=held.fence)
                 _log.info("login.handed_over", account=row.account_id, gen=row.gen)
             leaving.append(row)
@@ -150,7 +150,7 @@ async def take_back(keeper: TokenKeeper, rows: list[CredentialRow]) -> None:
     """Give the logins their former states again, because the copy did not leave."""
     for row in rows:
         if row.kind is CredentialKind.OAUTH2:
-            await keeper.around.rows.set_state(row, row.status, row.reason)
+            await keeper.context.rows.set_state(row, row.status, row.reason)
 
 
 async def take_over(keeper: TokenKeeper, parcel: Parcel, *, app: str) -> Account:
@@ -161,8 +161,8 @@ async def take_over(keeper: TokenKeeper, parcel: Parcel, *, app: str) -> Account
         Conflict: The login here is newer than the one in the parcel.
     """
     account = msgspec.structs.replace(parcel.account, app=app, alias="")
-    _refuse_other_app(keeper.around.apps.get(app, AppKeys()), parcel, app)
-    store, rows = keeper.around.store, keeper.around.rows
+    _refuse_other_app(keeper.context.apps.get(app, AppKeys()), parcel, app)
+    store, rows = keeper.context.store, keeper.context.rows
     for login in parcel.logins:
         _refuse_older(await rows.get(account.id, app, login.kind), login, account)
     await store.accounts.put(account)
@@ -219,8 +219,8 @@ def _is_here(rows: LoginRows, known: CredentialRow | None, login: PackedLogin) -
 
 
 async def _take_in(keeper: TokenKeeper, account: Account, login: PackedLogin) -> None:
-    around = keeper.around
-    now = around.clock.now()
+    context = keeper.context
+    now = context.clock.now()
     row = CredentialRow(
         account_id=account.id,
         app=account.app,
@@ -239,11 +239,11 @@ async def _take_in(keeper: TokenKeeper, account: Account, login: PackedLogin) ->
         last_success=login.last_success,
     )
     async with keeper.lock(row):
-        known = await around.rows.again(row)
+        known = await context.rows.again(row)
         _refuse_older(known, login, account)
-        if _is_here(around.rows, known, login):
+        if _is_here(context.rows, known, login):
             _log.info("login.already_here", account=account.id, kind=login.kind.value)
             return
         tokens = {name: Secret(token) for name, token in login.tokens.items()}
-        row = await around.rows.add(row, tokens)
+        row = await context.rows.add(row, tokens)
     _log.info("login.taken_over", account=account.id, gen=row.gen, kind=login.kind.value)

@@ -29,7 +29,7 @@ _TIMEOUT_S = 30.0
 
 
 async def revoke_login(
-    around: LoginContext,
+    context: LoginContext,
     row: CredentialRow,
     *,
     force: bool = False,
@@ -46,36 +46,36 @@ async def revoke_login(
         ConfigError: The app has no keys for it; nothing was removed.
     """
     async with lock(row):
-        found = await around.rows.again(row)
-        return found is None or await _revoke_and_remove(around, found, force=force)
+        found = await context.rows.again(row)
+        return found is None or await _revoke_and_remove(context, found, force=force)
 
 
-async def _revoke_and_remove(around: LoginContext, row: CredentialRow, *, force: bool) -> bool:
+async def _revoke_and_remove(context: LoginContext, row: CredentialRow, *, force: bool) -> bool:
     confirmed = True
     if row.kind is not CredentialKind.APP_ONLY:
         try:
-            await (_revoke if row.kind is CredentialKind.OAUTH2 else invalidate_pair)(around, row)
+            await (_revoke if row.kind is CredentialKind.OAUTH2 else invalidate_pair)(context, row)
         except (AuthError, XError, ConfigError) as error:
             if not force:
                 raise
             confirmed = False
             _log.warning("login.not_revoked", account=row.account_id, why=str(error))
-    await around.rows.remove(row)
+    await context.rows.remove(row)
     _log.info("login.removed", account=row.account_id, confirmed=confirmed)
     return confirmed
 
 
-async def _revoke(around: LoginContext, row: CredentialRow) -> None:
-    keys = around.apps.get(row.app)
+async def _revoke(context: LoginContext, row: CredentialRow) -> None:
+    keys = context.apps.get(row.app)
     if keys is None or not keys.client_id:
         raise ConfigError(f"The app {row.app!r} has no client id and secret.")
-    tokens = around.rows.open(row)
+    tokens = context.rows.open(row)
     # Revoking the refresh token ends the whole grant; without one, revoke the access token.
     hint = "refresh_token" if "refresh_token" in tokens else "access_token"
-    answer = await around.transport.send(
+    answer = await context.transport.send(
         HttpRequest(
             method="POST",
-            url=around.endpoints.revoke_url,
+            url=context.endpoints.revoke_url,
             name="POST /2/oauth2/revoke",
             headers=(
                 (
@@ -89,4 +89,4 @@ async def _revoke(around: LoginContext, row: CredentialRow) -> None:
             writes=True,
         )
     )
-    token_answers.read_revoke_answer(answer, now=around.clock.now())
+    token_answers.read_revoke_answer(answer, now=context.clock.now())

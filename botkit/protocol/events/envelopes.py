@@ -97,7 +97,7 @@ class Hearing(Struct, frozen=True, kw_only=True, gc=False):
     now: datetime | None = None
 
 
-class _Around(Struct, frozen=True, kw_only=True):
+class _Includes(Struct, frozen=True, kw_only=True):
     """The envelope around a payload: the account that it is for, and the included objects."""
 
     hearing: Hearing
@@ -186,18 +186,18 @@ def _of_object(data: Any, answer: Mapping[str, Any], hearing: Hearing) -> Iterat
     payload = Fields(data["payload"], undecoded=fields.undecoded) if enveloped else fields
     listed = not enveloped and _is_listed_message(data)
     kind = _UNKNOWN if listed else fields.text("event_type") or _UNKNOWN
-    around = _around(fields, answer, hearing)
+    includes = _includes(fields, answer, hearing)
     if kind == _REVOKE_KIND:
-        yield _revoked(payload, data, around)
+        yield _revoked(payload, data, includes)
     elif kind in _MESSAGE_KINDS or listed or (kind == _UNKNOWN and _has_messages(payload)):
-        yield from _messages(kind, payload, data, around)
+        yield from _messages(kind, payload, data, includes)
     elif kind in POST_KINDS or (kind == _UNKNOWN and "text" in payload):
-        yield _post(kind, payload, data, around)
+        yield _post(kind, payload, data, includes)
     else:
-        yield _other(kind, payload, data, around)
+        yield _other(kind, payload, data, includes)
 
 
-def _around(fields: Fields, answer: Mapping[str, Any], hearing: Hearing) -> _Around:
+def _includes(fields: Fields, answer: Mapping[str, Any], hearing: Hearing) -> _Includes:
     account_id = fields.inner("filter").id("user_id") or hearing.account_id
     users: dict[str, User] = {}
     posts: dict[str, Post] = {}
@@ -206,7 +206,7 @@ def _around(fields: Fields, answer: Mapping[str, Any], hearing: Hearing) -> _Aro
         users |= users_by_id(includes.objects("users"))
         found = (post_of(item) for item in includes.objects("tweets", "posts"))
         posts |= {post.id: post for post in found if post is not None}
-    return _Around(
+    return _Includes(
         hearing=hearing,
         account_id=account_id or fields.id("for_user_id") or "",
         users=users,
@@ -215,30 +215,30 @@ def _around(fields: Fields, answer: Mapping[str, Any], hearing: Hearing) -> _Aro
     )
 
 
-def _post(kind: str, payload: Fields, data: Mapping[str, Any], around: _Around) -> XEvent:
+def _post(kind: str, payload: Fields, data: Mapping[str, Any], includes: _Includes) -> XEvent:
     post = post_of(payload)
     if post is None:
-        return _other(kind, payload, data, around, missing=("post",))
-    author = around.users.get(post.author_id or "")
+        return _other(kind, payload, data, includes, missing=("post",))
+    author = includes.users.get(post.author_id or "")
     if author is None:
         author = user_of(payload.inner("author", "user"))
     event = event_from_post(
-        told_by_kind(kind, _completed(post, around), around.account_id),
-        account_id=around.account_id,
-        source=around.hearing.source,
+        told_by_kind(kind, _completed(post, includes), includes.account_id),
+        account_id=includes.account_id,
+        source=includes.hearing.source,
         author=author,
-        username=around.username,
+        username=includes.username,
     )
-    if event.at == EPOCH and around.hearing.now is not None:
-        event = replace(event, at=around.hearing.now)
-    return replace(event, undecoded=around.undecoded) if around.undecoded else event
+    if event.at == EPOCH and includes.hearing.now is not None:
+        event = replace(event, at=includes.hearing.now)
+    return replace(event, undecoded=includes.undecoded) if includes.undecoded else event
 
 
-def _completed(post: Post, around: _Around) -> Post:
+def _completed(post: Post, includes: _Includes) -> Post:
     """Return the post with the facts that the delivery holds in other places."""
-    ids = {user.username.casefold(): user.id for user in around.users.values()}
-    answered = around.posts.get(post.in_reply_to_post_id or "")
-    quoted = around.posts.get(post.quoted_post_id or "")
+    ids = {user.username.casefold(): user.id for user in includes.users.values()}
+    answered = includes.posts.get(post.in_reply_to_post_id or "")
+    quoted = includes.posts.get(post.quoted_post_id or "")
     return replace(
         post,
         mentions=tuple(
@@ -251,52 +251,52 @@ def _completed(post: Post, around: _Around) -> Post:
 
 
 def _messages(
-    kind: str, payload: Fields, data: Mapping[str, Any], around: _Around
+    kind: str, payload: Fields, data: Mapping[str, Any], includes: _Includes
 ) -> Iterator[XEvent]:
     listed = "direct_message_events" in payload
     items = payload.objects("direct_message_events") if listed else [payload]
-    users = around.users | users_by_id(_each_user(payload))
+    users = includes.users | users_by_id(_each_user(payload))
     found = False
     for item in items:
         message = message_of(item)
         if message is not None:
             found = True
-            yield _message(kind, message, item, users, around)
+            yield _message(kind, message, item, users, includes)
     if not found:
-        yield _other(kind, payload, data, around, missing=("message",))
+        yield _other(kind, payload, data, includes, missing=("message",))
 
 
 def _message(
-    kind: str, message: Message, item: Fields, users: dict[str, User], around: _Around
+    kind: str, message: Message, item: Fields, users: dict[str, User], includes: _Includes
 ) -> DirectMessage:
     peer_id = item.inner("message_create").inner("target").id("recipient_id")
     told = message.sender_id if kind == "dm.sent" else peer_id
-    account_id = around.account_id or told or ""
+    account_id = includes.account_id or told or ""
     alone = message.conversation_id in {"", message.sender_id}
     if alone and account_id and message.sender_id != account_id:
         message = replace(message, conversation_id=conversation_of(message.sender_id, account_id))
     sender = users.get(message.sender_id or "")
-    hearing = around.hearing
+    hearing = includes.hearing
     return DirectMessage(
         account_id=account_id,
         at=message.created_at or snowflake_time(message.id) or hearing.now or EPOCH,
         source=hearing.source,
         missing=() if sender is not None and sender.username else ("sender",),
-        undecoded=around.undecoded,
+        undecoded=includes.undecoded,
         message=message,
         sender=sender or User(id=message.sender_id or "", username="", name=""),
     )
 
 
-def _revoked(payload: Fields, data: Mapping[str, Any], around: _Around) -> XEvent:
-    user_id = payload.id("user_id") or around.account_id
+def _revoked(payload: Fields, data: Mapping[str, Any], includes: _Includes) -> XEvent:
+    user_id = payload.id("user_id") or includes.account_id
     if not user_id:
-        return _other(_REVOKE_KIND, payload, data, around, missing=("user",))
+        return _other(_REVOKE_KIND, payload, data, includes, missing=("user",))
     return GrantRevoked(
-        account_id=around.account_id or user_id,
-        at=_when(payload, around.hearing),
-        source=around.hearing.source,
-        undecoded=around.undecoded,
+        account_id=includes.account_id or user_id,
+        at=_when(payload, includes.hearing),
+        source=includes.hearing.source,
+        undecoded=includes.undecoded,
         user_id=user_id,
         app_id=payload.id("app_id"),
     )
@@ -306,18 +306,18 @@ def _other(
     kind: str,
     payload: Fields,
     data: Mapping[str, Any],
-    around: _Around,
+    includes: _Includes,
     *,
     missing: tuple[str, ...] = (),
 ) -> UnknownEvent:
     direction = Fields(data).inner("filter").raw("direction")
-    subject_id, actor_id = _about(kind, payload.probe(), around.account_id, direction)
+    subject_id, actor_id = _about(kind, payload.probe(), includes.account_id, direction)
     return UnknownEvent(
-        account_id=around.account_id,
-        at=_when(payload, around.hearing),
-        source=around.hearing.source,
+        account_id=includes.account_id,
+        at=_when(payload, includes.hearing),
+        source=includes.hearing.source,
         missing=missing,
-        undecoded=around.undecoded,
+        undecoded=includes.undecoded,
         kind=_named(data) if kind == _UNKNOWN else kind,
         subject_id=subject_id or _digest(data.get("payload", data)),
         actor_id=actor_id,

@@ -62,7 +62,7 @@ def s256_challenge(verifier: str) -> str:
     """Return the S256 challenge of a code verifier. Source: RFC 7636 section 4.2."""
     from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
-    return str(create_s256_code_challenge(verifier))  # type: ignore[no-untyped-call]
+    return str(create_s256_code_challenge(verifier))  # type: ignore[no-untyped-call]  # Authlib has no types
 
 
 def signed_address(url: str) -> str:
@@ -74,7 +74,7 @@ def signed_address(url: str) -> str:
     """
     from authlib.oauth1.rfc5849.signature import normalize_base_string_uri
 
-    return str(normalize_base_string_uri(url))  # type: ignore[no-untyped-call]
+    return str(normalize_base_string_uri(url))  # type: ignore[no-untyped-call]  # Authlib has no types
 
 
 def hmac_sha1_signature(

@@ -89,16 +89,16 @@ class Home:
             }
         return load_settings(environ=environ, folder=self.folder)
 
-    async def authorize(self, around: LoginContext, scopes: Sequence[str]) -> None:
+    async def authorize(self, context: LoginContext, scopes: Sequence[str]) -> None:
         """Log the account in, as a person with a browser does. Raises the errors of a login."""
         wish = LoginWish(redirect_uri=self.app.redirect_uris[0], scopes=tuple(scopes))
-        attempt = OAuth2Attempt(around, wish)
+        attempt = OAuth2Attempt(context, wish)
         await attempt.finish(await self._consent(attempt.url))
 
-    async def authorize_oauth1(self, around: LoginContext) -> None:
+    async def authorize_oauth1(self, context: LoginContext) -> None:
         """Log the account in by OAuth 1.0a, in the same way."""
         wish = LoginWish(redirect_uri=self.app.redirect_uris[0], scopes=())
-        attempt = await OAuth1Attempt.begin(around, wish)
+        attempt = await OAuth1Attempt.begin(context, wish)
         await attempt.finish(await self._consent(attempt.url))
 
     async def _consent(self, url: str) -> str:
@@ -204,7 +204,7 @@ async def run_bot(
     home: Home, bot: Bot, *, scopes: Sequence[str] | None = None, oauth1: bool = False
 ) -> AsyncGenerator[Process]:
     """Run a bot until the block ends; see `Sandbox.running`."""
-    clock: VirtualClock = home.server.world.clock  # type: ignore[assignment]
+    clock: VirtualClock = home.server.world.clock  # type: ignore[assignment]  # the harness made it
     life = ProcessLife(clock)
     transport = GatedTransport(SandboxTransport(home.server, clock), life)
     async with AsyncExitStack() as stack:
@@ -241,7 +241,7 @@ async def _authorize(
 ) -> None:
     if not scopes and not oauth1:
         return
-    around = LoginContext(
+    context = LoginContext(
         store=store,
         vault=await open_the_vault(settings, store),
         transport=transport,
@@ -250,6 +250,6 @@ async def _authorize(
         apps=apps_of(settings),
     )
     if scopes:
-        await home.authorize(around, scopes)
+        await home.authorize(context, scopes)
     if oauth1:
-        await home.authorize_oauth1(around)
+        await home.authorize_oauth1(context)

@@ -81,27 +81,27 @@ class XServer:
     def _answer(self, call: Call) -> Answer:
         try:
             route, path = self._route(call)
-            visit = RequestContext(self.world, self.activity, self.faults, call, path)
+            request = RequestContext(self.world, self.activity, self.faults, call, path)
             if not route.operation:
-                return route.run(visit)
-            return self._operate(route, visit)
+                return route.run(request)
+            return self._operate(route, request)
         except Refused as refused:
             return refused.answer
 
-    def _operate(self, route: ApiRoute, visit: RequestContext) -> Answer:
+    def _operate(self, route: ApiRoute, request: RequestContext) -> Answer:
         operation = self._operations[route.operation]
-        visit.who = who = self._caller(visit)
+        request.who = who = self._caller(request)
         headers = {"x-access-level": who.level}
         try:
             self._admit(operation, who)
             headers |= self.limits.take(operation, who)
             _afford(who, self.world.time_on_x())
             _permit(operation, who)
-            answer = route.run(visit)
+            answer = route.run(request)
         except Refused as refused:
             answer = refused.answer
         else:
-            charge(self.world, operation, who, visit.call, answer)
+            charge(self.world, operation, who, request.call, answer)
         answer.headers = headers | answer.headers
         return answer
 
@@ -114,10 +114,10 @@ class XServer:
         if who.user is not None and who.user.suspended:
             raise problems.suspended()
 
-    def _caller(self, visit: RequestContext) -> ApiCaller:
-        scheme, _, token = visit.call.headers.get("authorization", "").partition(" ")
+    def _caller(self, request: RequestContext) -> ApiCaller:
+        scheme, _, token = request.call.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "oauth":
-            return self._signer(visit)
+            return self._signer(request)
         if scheme.lower() != "bearer" or not token.strip():
             raise problems.unauthorized()
         grant = self.world.grants.by_access(token.strip())
@@ -129,9 +129,9 @@ class XServer:
             raise problems.unauthorized()
         return ApiCaller(app, CredentialKind.APP_ONLY)
 
-    def _signer(self, visit: RequestContext) -> ApiCaller:
+    def _signer(self, request: RequestContext) -> ApiCaller:
         try:
-            pair = signing_pair(visit)
+            pair = signing_pair(request)
         except Refused:
             # The newer routes do not tell the reason. Source: docs/explanation/x-facts.md, 10.5.
             raise problems.unauthorized() from None

@@ -91,7 +91,7 @@ class SqlAccounts:
             for start in range(0, len(ids), _IDS_AT_ONCE):
                 part = ids[start : start + _IDS_AT_ONCE]
                 rows = reader.execute(
-                    'SELECT id, username, body, fetched_at FROM "user" WHERE fetched_at >= ?1 '  # noqa: S608
+                    'SELECT id, username, body, fetched_at FROM "user" WHERE fetched_at >= ?1 '
                     f"AND id IN ({marks(2, len(part) + 1)})",
                     (since_us, *part),
                 )

@@ -51,17 +51,17 @@ ON CONFLICT (account_id, app, kind) DO UPDATE SET ({_CONTENT}) = (excluded.gen, 
   excluded.user_id, excluded.username, excluded.scopes, excluded.level, excluded.status,
   excluded.reason, excluded.since, excluded.granted_at, excluded.access_until,
   excluded.last_success, excluded.config_fingerprint), spent_hash = '', {_NO_INTENT}
-"""  # noqa: S608
+"""
 _RESULT = f"""
 UPDATE credential SET ({_CONTENT}) = ({marks(4, 16)}),
   spent_hash = coalesce(intent_refresh_hash, spent_hash), {_NO_INTENT}
 WHERE {_HERE}
-"""  # noqa: S608
+"""
 _INTEND = f"""
 UPDATE credential SET intent_id = ?4, intent_gen = ?5, intent_refresh_hash = ?6,
   intent_owner = ?7, intent_boot_id = ?8, intent_started = ?9, intent_sent = ?10, reserve = ?11
 WHERE {_HERE}
-"""  # noqa: S608
+"""
 _ROOM_BYTES = 128 * 1024
 """Room for a new login and its events, with some to spare."""
 
@@ -80,7 +80,7 @@ class SqlCredentials:
 
     async def listing(self, account_id: str | None = None) -> list[CredentialRow]:
         where, values = ("true", ()) if account_id is None else ("account_id = ?1", (account_id,))
-        query = f"SELECT {_COLUMNS} FROM credential WHERE {where} ORDER BY account_id, app, kind"  # noqa: S608
+        query = f"SELECT {_COLUMNS} FROM credential WHERE {where} ORDER BY account_id, app, kind"
         return await self._engine.read(
             lambda reader: [_row(found) for found in reader.execute(query, values)]
         )
@@ -164,7 +164,7 @@ class SqlCredentials:
                     "nothing was written."
                 )
             transaction.execute(
-                f"UPDATE credential SET intent_sent = 1 WHERE {_HERE}",  # noqa: S608
+                f"UPDATE credential SET intent_sent = 1 WHERE {_HERE}",
                 _place(row),
             )
 
@@ -173,7 +173,7 @@ class SqlCredentials:
     async def clear_intent(self, row: CredentialRow, intent_id: str) -> None:
         def job(transaction: Transaction) -> None:
             transaction.execute(
-                f"UPDATE credential SET {_NO_INTENT} WHERE {_HERE} AND intent_id = ?4",  # noqa: S608
+                f"UPDATE credential SET {_NO_INTENT} WHERE {_HERE} AND intent_id = ?4",
                 (*_place(row), intent_id),
             )
 
@@ -211,7 +211,7 @@ class SqlCredentials:
         def job(transaction: Transaction) -> None:
             transaction.check(fence)
             transaction.execute(
-                "UPDATE credential SET since = CASE WHEN status = ?5 THEN since ELSE ?7 END, "  # noqa: S608
+                "UPDATE credential SET since = CASE WHEN status = ?5 THEN since ELSE ?7 END, "
                 f"status = ?5, reason = ?6, config_fingerprint = ?8 WHERE {_HERE} AND gen = ?4",
                 (*_place(row), row.gen, status.value, reason, to_us(now), config_fingerprint),
             )
@@ -221,7 +221,7 @@ class SqlCredentials:
     async def expire(self, row: CredentialRow, *, now: datetime) -> None:
         def job(transaction: Transaction) -> None:
             transaction.execute(
-                f"UPDATE credential SET access_until = ?5 WHERE {_HERE} AND gen = ?4 "  # noqa: S608
+                f"UPDATE credential SET access_until = ?5 WHERE {_HERE} AND gen = ?4 "
                 "AND access_until > ?5",
                 (*_place(row), row.gen, to_us(now)),
             )
@@ -231,7 +231,7 @@ class SqlCredentials:
     async def note_level(self, row: CredentialRow, level: str) -> None:
         def job(transaction: Transaction) -> None:
             transaction.execute(
-                f"UPDATE credential SET level = ?5 WHERE {_HERE} AND gen = ?4",  # noqa: S608
+                f"UPDATE credential SET level = ?5 WHERE {_HERE} AND gen = ?4",
                 (*_place(row), row.gen, level),
             )
 
@@ -241,7 +241,7 @@ class SqlCredentials:
         def job(transaction: Transaction) -> bool:
             transaction.scrub = True
             done = transaction.execute(
-                f"UPDATE credential SET sealed = ?6 WHERE {_HERE} AND gen = ?4 AND sealed = ?5",  # noqa: S608
+                f"UPDATE credential SET sealed = ?6 WHERE {_HERE} AND gen = ?4 AND sealed = ?5",
                 (*_place(row), row.gen, row.sealed, sealed),
             )
             return bool(done.rowcount)
@@ -253,7 +253,7 @@ class SqlCredentials:
             transaction.scrub = True
             return bool(
                 transaction.execute(
-                    f"DELETE FROM credential WHERE {_HERE}",  # noqa: S608
+                    f"DELETE FROM credential WHERE {_HERE}",
                     (account_id, app, kind.value),
                 ).rowcount
             )
@@ -329,7 +329,7 @@ def _current(transaction: Transaction, row: CredentialRow) -> CredentialRow:
 
 
 def _get(execute: Execute, place: tuple[str, str, str]) -> CredentialRow | None:
-    found = execute(f"SELECT {_COLUMNS} FROM credential WHERE {_HERE}", place).fetchone()  # noqa: S608
+    found = execute(f"SELECT {_COLUMNS} FROM credential WHERE {_HERE}", place).fetchone()
     return None if found is None else _row(found)
 
 

@@ -50,7 +50,7 @@ _OF_ACCOUNT = "(?1 IS NULL OR e.account_id = ?1)"
 _LISTINGS: Final = {
     None: f"{_EVENT} WHERE true",
     EventState.WAITING: f"{_WAITING} WHERE true",
-    EventState.DEAD: f"{_ENDED} WHERE d.seq IN (SELECT seq FROM dead)",  # noqa: S608
+    EventState.DEAD: f"{_ENDED} WHERE d.seq IN (SELECT seq FROM dead)",
     EventState.DONE: f"{_ENDED} WHERE d.state = 'done'",
     EventState.DROPPED: f"{_ENDED} WHERE d.state = 'dropped'",
 }

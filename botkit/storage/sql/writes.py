@@ -45,19 +45,19 @@ LEFT JOIN attempt ON write_id = id ORDER BY {order}, n
 _INSERT = f"""
 INSERT INTO write (id, {_CONTENT}, state, created_at, first_sent_at, last_sent_at)
 VALUES (?1, {marks(2, 14)}, 'SENDING', ?15, ?15, ?15)
-"""  # noqa: S608
+"""
 _PUT_ASIDE = f"""
 INSERT INTO write (id, {_CONTENT}, state, created_at, reason)
 VALUES (?1, {marks(2, 14)}, ?15, ?16, ?17)
 ON CONFLICT (id) DO UPDATE SET state = excluded.state, reason = excluded.reason
 WHERE write.state = 'QUEUED'
-"""  # noqa: S608
+"""
 _REOPEN = f"""
 UPDATE write SET ({_CONTENT}) = ({marks(2, 14)}), state = 'SENDING',
   first_sent_at = coalesce(first_sent_at, ?15), last_sent_at = ?15, next_read_at = NULL,
   reads = 0, clean_reads = 0, first_clean_at = NULL, last_clean_at = NULL, reason = ''
 WHERE id = ?1
-"""  # noqa: S608
+"""
 _CONFIRM = """
 UPDATE write SET state = 'CONFIRMED', result_id = ?2, result = ?3, reason = '', next_read_at = NULL
 WHERE id = ?1

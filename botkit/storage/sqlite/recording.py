@@ -23,7 +23,7 @@ _INSERT: Final = {
     size: f"""
 INSERT INTO event (seq, account_id, key, kind, lane, source, cause, at, recorded_at, body)
 VALUES {", ".join(_ROW % number for number in range(1, size + 1))} ON CONFLICT DO NOTHING
-"""  # noqa: S608
+"""
     for size in (64, 16, 4, 1)
 }
 """Statements for so many rows, whose numbers follow on ?1; the largest first."""

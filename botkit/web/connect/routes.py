@@ -77,15 +77,15 @@ class Connecting:
 class Connect:
     """The pages of invitations, for one running bot."""
 
-    def __init__(self, around: LoginContext, bot: Connecting) -> None:
-        self._around = around
-        self._invitations = around.store.invitations
+    def __init__(self, context: LoginContext, bot: Connecting) -> None:
+        self._context = context
+        self._invitations = context.store.invitations
         self._bot = bot
         self._attempts = Attempts()
         self._finishing: set[str] = set()
         self._turn = asyncio.Lock()
         """Guards the held invitations together with those being finished."""
-        self._log = AbuseLog(around.clock)
+        self._log = AbuseLog(context.clock)
         self._is_https = bot.public_url.startswith(_HTTPS)
         self._cookie = f"__Host-{_COOKIE}" if self._is_https else _COOKIE
         self._guard = HostGuard(
@@ -133,9 +133,9 @@ class Connect:
     async def _offer(self, invitation: Invitation, token: str) -> Page:
         """Return the page with the button."""
         wanted = self._wanted(invitation)
-        known = await self._around.store.accounts.get(wanted) if wanted else None
+        known = await self._context.store.accounts.get(wanted) if wanted else None
         replaced = "If the account has a login here already,"
-        if known is not None and await self._around.store.credentials.listing(known.id):
+        if known is not None and await self._context.store.credentials.listing(known.id):
             replaced = f"@{known.username} has a login here already:"
         name = _called(known.username if known else wanted)
         until = f"{invitation.expires_at:%Y-%m-%d %H:%M} UTC"
@@ -168,13 +168,13 @@ class Connect:
 
     async def _hold(self, invitation: Invitation, before: str) -> tuple[OAuth2Attempt, str]:
         """Hold a free invitation for a new login; return the login and its Set-Cookie value."""
-        secret = self._around.entropy.token_bytes(32).hex()
+        secret = self._context.entropy.token_bytes(32).hex()
         browser = _hash(secret)
         attempt = self._attempt(invitation, browser)
         async with self._turn:
             if invitation.id in self._finishing:
                 raise _refusal("in use")
-            now = self._around.clock.now()
+            now = self._context.clock.now()
             held = await self._invitations.hold(
                 invitation.id, browser, before=before, until=now + _HOLD, now=now
             )
@@ -197,7 +197,7 @@ class Connect:
             app=invitation.app,
             account=self._wanted(invitation),
         )
-        return OAuth2Attempt(self._around, wish, keep=keep)
+        return OAuth2Attempt(self._context, wish, keep=keep)
 
     async def _callback(self, request: WebRequest) -> WebResponse:
         query = Secret(request.query)
@@ -295,11 +295,11 @@ class Connect:
         return invitation, token
 
     def _signed(self, payload: bytes, tag: bytes) -> bool:
-        return self._around.vault.verify(payload, tag, purpose=links.PURPOSE)
+        return self._context.vault.verify(payload, tag, purpose=links.PURPOSE)
 
     def _check_state(self, invitation: Invitation) -> None:
         """Raise unless the invitation is open, or in the middle of a login."""
-        state = invitation.state(self._around.clock.now())
+        state = invitation.state(self._context.clock.now())
         if state not in {InvitationState.OPEN, InvitationState.IN_USE}:
             self._log.warning("invitation.refused", reason=state.value, invitation=invitation.id)
             raise _refusal(state.value)

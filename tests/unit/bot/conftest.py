@@ -56,7 +56,7 @@ class Place:
     async def authorize(self, *scopes: str, app: str = "default") -> Login:
         """Log the account in, as a person does."""
         settings = await self.settings()
-        around = LoginContext(
+        context = LoginContext(
             store=self.store,
             vault=await open_the_vault(settings, self.store),
             transport=self.transport,
@@ -66,7 +66,7 @@ class Place:
         )
         redirect_uri = self.app.redirect_uris[0]
         wish = LoginWish(redirect_uri=redirect_uri, scopes=scopes or SCOPES, app=app)
-        attempt = OAuth2Attempt(around, wish)
+        attempt = OAuth2Attempt(context, wish)
         page = Call.of("GET", attempt.url)
         fields = {"as": "greeter", "decision": "authorize"}
         answer = await self.server.handle(

@@ -117,11 +117,11 @@ async def test_a_process_goes_on_with_a_key_that_was_changed_beside_it(
     file = key_path(place.store.store_id)
     await asyncio.to_thread(make_key, file)
     async with place.open_x() as x:
-        before = x.keeper.around.vault.seal({}, account_id="", app="", kind="k", gen=0)
+        before = x.keeper.context.vault.seal({}, account_id="", app="", kind="k", gen=0)
         await asyncio.to_thread(rotate_key, file)
         await open_the_vault(await place.settings(), place.store)
-        await x.keeper.around.renew_key()
-        assert not x.keeper.around.vault.is_current(before)
+        await x.keeper.context.renew_key()
+        assert not x.keeper.context.vault.is_current(before)
 
     # One that was given its key cannot learn another, and says so before it spends anything.
     place.environ["BOTKIT_STORE__KEY"] = (await asyncio.to_thread(file.read_text)).splitlines()[0]
@@ -130,7 +130,7 @@ async def test_a_process_goes_on_with_a_key_that_was_changed_beside_it(
         place.environ["BOTKIT_STORE__KEY"] = key
         await open_the_vault(await place.settings(), place.store)
         with pytest.raises(VaultKeyError, match="changed while this ran"):
-            await x.keeper.around.renew_key()
+            await x.keeper.context.renew_key()
 
 
 async def test_without_ports_it_speaks_to_x_over_the_network(place):

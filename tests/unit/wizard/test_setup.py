@@ -135,7 +135,7 @@ async def test_handlers_that_the_store_keeps_from_running_do_not_undo_the_login(
     @bot.on(Authorized)
     async def welcome(event: Authorized) -> None: ...
 
-    async def refused(*around: Any, **options: Any) -> None:
+    async def refused(*context: Any, **options: Any) -> None:
         raise StoreUnavailable("The disk is full.")
 
     monkeypatch.setattr("botkit.wizard.setup.run_authorized", refused)

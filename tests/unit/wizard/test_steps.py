@@ -36,7 +36,7 @@ class Ended:
 
 
 @pytest.fixture
-async def around(desk) -> LoginContext:
+async def context(desk) -> LoginContext:
     settings = await asyncio.to_thread(desk.settings)
     return LoginContext(
         store=desk.store,
@@ -107,10 +107,10 @@ def test_what_is_only_unwise_about_the_address_is_a_warning():
     assert all(line.startswith("redirect_uri http://127.0.0.1:80/") for line in warnings)
 
 
-async def test_a_login_is_told_of_while_the_page_still_waits(desk, around, wish):
+async def test_a_login_is_told_of_while_the_page_still_waits(desk, context, wish):
     ended = Ended()
 
-    login = await log_in(around, wish, Ways(show=desk.show, finished=ended))
+    login = await log_in(context, wish, Ways(show=desk.show, finished=ended))
 
     assert ended.logins == [login]
     assert login.account.username == "greeter"
@@ -118,7 +118,7 @@ async def test_a_login_is_told_of_while_the_page_still_waits(desk, around, wish)
     assert "The account is authorized" in desk.pages[0]
 
 
-async def test_the_port_is_open_before_the_address_is_shown_and_closed_after(desk, around, wish):
+async def test_the_port_is_open_before_the_address_is_shown_and_closed_after(desk, context, wish):
     place = urlsplit(desk.callback)
 
     async def show(text: str) -> None:
@@ -127,15 +127,15 @@ async def test_the_port_is_open_before_the_address_is_shown_and_closed_after(des
         await writer.wait_closed()
         await desk.show(text)
 
-    await log_in(around, wish, Ways(show=show, finished=Ended()))
+    await log_in(context, wish, Ways(show=show, finished=Ended()))
 
     with pytest.raises(OSError, match=r"refused|Connect"):
         await asyncio.open_connection(place.hostname, place.port)
 
 
-async def test_when_nobody_comes_it_says_so_and_closes_the_port(desk, around, wish):
+async def test_when_nobody_comes_it_says_so_and_closes_the_port(desk, context, wish):
     with pytest.raises(AuthError, match="Nobody finished the login") as caught:
-        await log_in(around, wish, Ways(show=desk.read, finished=Ended(), timeout_s=0.05))
+        await log_in(context, wish, Ways(show=desk.read, finished=Ended(), timeout_s=0.05))
 
     assert "--headless" in caught.value.hint
     place = urlsplit(desk.callback)
@@ -144,9 +144,9 @@ async def test_when_nobody_comes_it_says_so_and_closes_the_port(desk, around, wi
 
 
 @pytest.mark.parametrize(("timeout_s", "words"), [(0.05, "0.05 seconds"), (1e-9, "1e-09 s")])
-async def test_how_long_it_waited_is_told(desk, around, wish, timeout_s, words):
+async def test_how_long_it_waited_is_told(desk, context, wish, timeout_s, words):
     with pytest.raises(AuthError, match=words):
-        await log_in(around, wish, Ways(show=desk.read, finished=Ended(), timeout_s=timeout_s))
+        await log_in(context, wish, Ways(show=desk.read, finished=Ended(), timeout_s=timeout_s))
 
 
 class HastyClock(SystemClock):
@@ -159,7 +159,7 @@ class HastyClock(SystemClock):
         return self.limit
 
 
-async def test_a_person_who_came_in_time_is_not_told_that_nobody_did(desk, around, wish):
+async def test_a_person_who_came_in_time_is_not_told_that_nobody_did(desk, context, wish):
     clock = HastyClock()
 
     async def finished(login: Login) -> tuple[tuple[str, str], ...]:
@@ -169,56 +169,56 @@ async def test_a_person_who_came_in_time_is_not_told_that_nobody_did(desk, aroun
         assert clock.limit.expired()
         return ()
 
-    around = msgspec.structs.replace(around, clock=clock)
-    login = await log_in(around, wish, Ways(show=desk.show, finished=finished))
+    context = msgspec.structs.replace(context, clock=clock)
+    login = await log_in(context, wish, Ways(show=desk.show, finished=finished))
 
     assert await desk.store.credentials.listing() == [login.row]
 
 
-async def test_a_browser_that_does_not_return_does_not_keep_the_port_open(desk, around, wish):
+async def test_a_browser_that_does_not_return_does_not_keep_the_port_open(desk, context, wish):
     async def show(text: str) -> None:
         await asyncio.Event().wait()
 
     with pytest.raises(AuthError, match="Nobody finished the login"):
-        await log_in(around, wish, Ways(show=show, finished=Ended(), timeout_s=0.05))
+        await log_in(context, wish, Ways(show=show, finished=Ended(), timeout_s=0.05))
 
 
 async def test_a_callback_that_is_not_of_this_login_is_refused_and_the_login_waits_on(
-    desk, around, wish
+    desk, context, wish
 ):
     async def show(text: str) -> None:
         page = await asyncio.to_thread(_code_of, f"{desk.callback}?state=wrong&code=x")
         assert page == 400
         await desk.show(text)
 
-    login = await log_in(around, wish, Ways(show=show, finished=Ended()))
+    login = await log_in(context, wish, Ways(show=show, finished=Ended()))
 
     assert login.account.username == "greeter"
 
 
-async def test_a_fault_in_what_follows_the_login_ends_it_and_is_raised(desk, around, wish):
+async def test_a_fault_in_what_follows_the_login_ends_it_and_is_raised(desk, context, wish):
     async def finished(login: Login) -> tuple[tuple[str, str], ...]:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await log_in(around, wish, Ways(show=desk.show, finished=finished))
+        await log_in(context, wish, Ways(show=desk.show, finished=finished))
 
     assert len(await desk.store.credentials.listing()) == 1
 
 
-async def test_what_is_pasted_with_white_space_is_taken(desk, around, wish):
+async def test_what_is_pasted_with_white_space_is_taken(desk, context, wish):
     ended = Ended()
 
     async def ask(prompt: str) -> str:
         return f"  {await desk.redirect(desk.shown[0])}\n"
 
-    login = await log_in_by_paste(around, wish, Ways(show=desk.read, finished=ended), ask=ask)
+    login = await log_in_by_paste(context, wish, Ways(show=desk.read, finished=ended), ask=ask)
 
     assert ended.logins == [login]
 
 
 async def test_what_is_no_address_or_another_logins_is_said_and_asked_for_again(
-    desk, around, wish
+    desk, context, wish
 ):
     ask = pasting(
         desk,
@@ -228,7 +228,7 @@ async def test_what_is_no_address_or_another_logins_is_said_and_asked_for_again(
         f"{desk.callback}?state=x&code=y",
     )
 
-    login = await log_in_by_paste(around, wish, Ways(show=desk.read, finished=Ended()), ask=ask)
+    login = await log_in_by_paste(context, wish, Ways(show=desk.read, finished=Ended()), ask=ask)
 
     assert login.account.username == "greeter"
     assert ["not a whole address" in text for text in desk.shown[1:4]] == [True, True, False]
@@ -236,26 +236,28 @@ async def test_what_is_no_address_or_another_logins_is_said_and_asked_for_again(
     assert "Paste the address of this login" in desk.shown[4]
 
 
-async def test_an_address_at_another_place_is_not_the_end_of_this_login(desk, around, wish):
+async def test_an_address_at_another_place_is_not_the_end_of_this_login(desk, context, wish):
     async def ask(prompt: str) -> str:
         back = str(await desk.redirect(desk.shown[0]))
         return back if len(desk.shown) > 1 else back.replace("127.0.0.1", "127.0.0.2")
 
-    await log_in_by_paste(around, wish, Ways(show=desk.read, finished=Ended()), ask=ask)
+    await log_in_by_paste(context, wish, Ways(show=desk.read, finished=Ended()), ask=ask)
 
     assert desk.callback in desk.shown[1]
 
 
-async def test_after_five_wrong_addresses_it_gives_up_and_nothing_is_stored(desk, around, wish):
+async def test_after_five_wrong_addresses_it_gives_up_and_nothing_is_stored(desk, context, wish):
     ask = pasting(desk, *["nonsense"] * 5)
 
     with pytest.raises(AuthError, match="nothing was stored"):
-        await log_in_by_paste(around, wish, Ways(show=desk.read, finished=Ended()), ask=ask)
+        await log_in_by_paste(context, wish, Ways(show=desk.read, finished=Ended()), ask=ask)
 
     assert await desk.store.credentials.listing() == []
 
 
-async def test_an_address_that_was_used_up_is_not_asked_for_again(desk, around, wish, monkeypatch):
+async def test_an_address_that_was_used_up_is_not_asked_for_again(
+    desk, context, wish, monkeypatch
+):
     from botkit.client.signin.oauth2_attempt import OAuth2Attempt
 
     async def late(self: OAuth2Attempt, query: str) -> Login:
@@ -266,7 +268,7 @@ async def test_an_address_that_was_used_up_is_not_asked_for_again(desk, around, 
 
     with pytest.raises(StateMismatch, match="earlier redirect"):
         await log_in_by_paste(
-            around, wish, Ways(show=desk.read, finished=Ended()), ask=pasting(desk)
+            context, wish, Ways(show=desk.read, finished=Ended()), ask=pasting(desk)
         )
 
 

@@ -22,28 +22,28 @@ _FILTER_KEYS = frozenset({"user_id", "keyword", "direction"})
 _MOST = 1500
 
 
-def _create(visit: RequestContext) -> Answer:
-    body = as_object(visit.call.body)
+def _create(request: RequestContext) -> Answer:
+    body = as_object(request.call.body)
     if body is None or set(body) - _KEYS:
         raise problems.invalid_request("the body is not a subscription")
     event_type = str(body.get("event_type"))
     if event_type not in EVENT_TYPES:
         raise problems.bad_request("unknown event type", event_type=[event_type])
     wanted = _filter(body.get("filter", {}))
-    _check_right(visit, event_type, wanted)
-    activity, app = visit.activity, visit.caller.app
+    _check_right(request, event_type, wanted)
+    activity, app = request.activity, request.caller.app
     mine = activity.of_app(app.id)
     if any(one.event_type == event_type and one.filter == wanted for one in mine):
         raise problems.blank(409, "Conflict", detail="This subscription exists already.")
     if len(mine) >= _MOST:
         raise problems.forbidden("The app has too many subscriptions.")
     subscription = StoredSubscription(
-        id=visit.world.next_id(),
+        id=request.world.next_id(),
         app_id=app.id,
         event_type=event_type,
         filter=wanted,
         tag=str(body["tag"]) if body.get("tag") else None,
-        created_at=timestamp(visit.world.clock.now()),
+        created_at=timestamp(request.world.clock.now()),
     )
     activity.subscriptions[subscription.id] = subscription
     data = {"subscription": subscription.to_wire()}
@@ -60,11 +60,11 @@ def _filter(chosen: Any) -> dict[str, str]:
     return wanted
 
 
-def _check_right(visit: RequestContext, event_type: str, chosen: dict[str, str]) -> None:
+def _check_right(request: RequestContext, event_type: str, chosen: dict[str, str]) -> None:
     """Refuse a private event unless the token is the user's own and has the event's scope."""
-    who = visit.caller
+    who = request.caller
     scope = PRIVATE_SCOPES.get(event_type)
-    if event_type != "oauth.revoke" and chosen.get("user_id") not in visit.world.users:
+    if event_type != "oauth.revoke" and chosen.get("user_id") not in request.world.users:
         raise problems.bad_request("no such user", filter=[str(chosen)])
     if scope is None:
         return
@@ -75,19 +75,19 @@ def _check_right(visit: RequestContext, event_type: str, chosen: dict[str, str])
         raise problems.forbidden()
 
 
-def _list(visit: RequestContext) -> Answer:
-    mine = visit.activity.of_app(visit.caller.app.id)
+def _list(request: RequestContext) -> Answer:
+    mine = request.activity.of_app(request.caller.app.id)
     body: dict[str, Any] = {"meta": {"total_subscriptions": len(mine), "result_count": len(mine)}}
     if mine:
         body["data"] = [one.to_wire() for one in mine]
     return Answer.json(200, body)
 
 
-def _update(visit: RequestContext) -> Answer:
-    subscription = _mine(visit, visit.path["subscription_id"])
+def _update(request: RequestContext) -> Answer:
+    subscription = _mine(request, request.path["subscription_id"])
     if subscription is None:
-        raise _not_there(visit.path["subscription_id"])
-    body = as_object(visit.call.body)
+        raise _not_there(request.path["subscription_id"])
+    body = as_object(request.call.body)
     if body is None or set(body) - {"tag", "webhook_id"}:
         raise problems.invalid_request("only the tag and the webhook can change")
     if body.get("tag"):
@@ -95,41 +95,41 @@ def _update(visit: RequestContext) -> Answer:
     return Answer.json(200, {"data": {"subscription": subscription.to_wire()}})
 
 
-def _delete(visit: RequestContext) -> Answer:
-    subscription_id = visit.path["subscription_id"]
-    if _mine(visit, subscription_id) is None:
+def _delete(request: RequestContext) -> Answer:
+    subscription_id = request.path["subscription_id"]
+    if _mine(request, subscription_id) is None:
         raise _not_there(subscription_id)
-    del visit.activity.subscriptions[subscription_id]
-    return Answer.json(200, {"data": {"deleted": True}, "meta": _total(visit)})
+    del request.activity.subscriptions[subscription_id]
+    return Answer.json(200, {"data": {"deleted": True}, "meta": _total(request)})
 
 
-def _delete_many(visit: RequestContext) -> Answer:
+def _delete_many(request: RequestContext) -> Answer:
     done: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
-    for subscription_id in listed(visit, "ids"):
-        if _mine(visit, subscription_id) is None:
+    for subscription_id in listed(request, "ids"):
+        if _mine(request, subscription_id) is None:
             reason = {"message": "Subscription not found", "reason": "NotFound"}
             errors.append({"subscription_id": subscription_id, **reason})
         else:
-            del visit.activity.subscriptions[subscription_id]
+            del request.activity.subscriptions[subscription_id]
             done.append({"subscription_id": subscription_id, "deleted": True})
-    body: dict[str, Any] = {"data": done, "meta": _total(visit)}
+    body: dict[str, Any] = {"data": done, "meta": _total(request)}
     return Answer.json(200, body | ({"errors": errors} if errors else {}))
 
 
-def _stream(visit: RequestContext) -> Answer:
-    activity, app = visit.activity, visit.caller.app
-    if visit.call.param("backfill_minutes") not in {None, "0"} and not app.enterprise:
+def _stream(request: RequestContext) -> Answer:
+    activity, app = request.activity, request.caller.app
+    if request.call.param("backfill_minutes") not in {None, "0"} and not app.enterprise:
         raise problems.bad_request("backfill is for Enterprise", backfill_minutes=["1"])
-    if activity.open_streams(app.id) >= visit.world.rules.stream_connections:
+    if activity.open_streams(app.id) >= request.world.rules.stream_connections:
         raise problems.too_many_connections()
     headers = {"content-type": "application/json; charset=utf-8"}
     return Answer(status=200, headers=headers, stream=activity.connect(app))
 
 
-def _mine(visit: RequestContext, subscription_id: str) -> StoredSubscription | None:
-    found = visit.activity.subscriptions.get(subscription_id)
-    return found if found is not None and found.app_id == visit.caller.app.id else None
+def _mine(request: RequestContext, subscription_id: str) -> StoredSubscription | None:
+    found = request.activity.subscriptions.get(subscription_id)
+    return found if found is not None and found.app_id == request.caller.app.id else None
 
 
 def _not_there(subscription_id: str) -> Refused:
@@ -137,8 +137,8 @@ def _not_there(subscription_id: str) -> Refused:
     return Refused(Answer.json(404, problem | {"status": 404}))
 
 
-def _total(visit: RequestContext) -> dict[str, int]:
-    return {"total_subscriptions": len(visit.activity.of_app(visit.caller.app.id))}
+def _total(request: RequestContext) -> dict[str, int]:
+    return {"total_subscriptions": len(request.activity.of_app(request.caller.app.id))}
 
 
 _ONE = "/2/activity/subscriptions/{subscription_id}"

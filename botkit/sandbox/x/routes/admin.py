@@ -44,14 +44,14 @@ def _admin(
 ) -> Callable[[RequestContext], Answer]:
     """Return a route that passes on the body's JSON object and answers faults with their cause."""
 
-    def run(visit: RequestContext) -> Answer:
+    def run(request: RequestContext) -> Answer:
         body: dict[str, Any] | None = {}
-        if visit.call.method == "POST":
-            body = as_object(visit.call.body)
-            if visit.call.media_type != "application/json" or body is None:
+        if request.call.method == "POST":
+            body = as_object(request.call.body)
+            if request.call.media_type != "application/json" or body is None:
                 raise problems.invalid_request("send a JSON object as application/json")
         try:
-            return Answer.json(200, act(visit, body or {}))
+            return Answer.json(200, act(request, body or {}))
         except (UnknownThingError, ValueError, TypeError) as wrong:
             raise problems.invalid_request(str(wrong)) from wrong
         except KeyError as missing:
@@ -60,24 +60,24 @@ def _admin(
     return run
 
 
-def _add_user(visit: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
+def _add_user(request: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
     username = str(body["username"])
-    if visit.world.logged_in is None:
-        visit.world.logged_in = username
-    user = visit.world.add_user(
+    if request.world.logged_in is None:
+        request.world.logged_in = username
+    user = request.world.add_user(
         username, name=body.get("name"), automated=bool(body.get("automated", False))
     )
     return _user(user)
 
 
-def _add_app(visit: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
+def _add_app(request: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
     known = ("client_id", "client_secret", "api_key", "api_secret", "redirect_uris")
     options = {name: body[name] for name in known if name in body}
-    app = visit.world.grants.add_app(str(body.get("name", "botkit sandbox")), **options)
+    app = request.world.grants.add_app(str(body.get("name", "botkit sandbox")), **options)
     app.level = str(body.get("level", app.level))
     app.takes_pin = bool(body.get("takes_pin", app.takes_pin))
     if body.get("owner"):
-        app.owner_id = visit.world.user(str(body["owner"])).id
+        app.owner_id = request.world.user(str(body["owner"])).id
     return {
         "id": app.id,
         "name": app.name,
@@ -90,92 +90,92 @@ def _add_app(visit: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _log_in(visit: RequestContext) -> Answer:
-    body = as_object(visit.call.body) or {}
-    user = visit.world.find_user(str(body.get("as")))
+def _log_in(request: RequestContext) -> Answer:
+    body = as_object(request.call.body) or {}
+    user = request.world.find_user(str(body.get("as")))
     if user is None:
         raise problems.invalid_request("there is no such user")
-    visit.world.logged_in = user.username
+    request.world.logged_in = user.username
     answer = Answer.json(200, _user(user))
     cookie = f"{SESSION_COOKIE}={user.username}; Path=/; HttpOnly; SameSite=Lax"
     answer.headers["set-cookie"] = cookie
     return answer
 
 
-def _grant(visit: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
-    app = visit.world.grants.apps.get(str(body["client_id"]))
+def _grant(request: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
+    app = request.world.grants.apps.get(str(body["client_id"]))
     if app is None:
         raise UnknownThingError("there is no app with this client_id")
     scopes = body["scopes"].split() if isinstance(body["scopes"], str) else body["scopes"]
-    grant = visit.world.grants.grant(app, visit.world.user(str(body["as"])).id, scopes)
+    grant = request.world.grants.grant(app, request.world.user(str(body["as"])).id, scopes)
     return {
-        "access_token": visit.world.grants.newest_access(grant),
+        "access_token": request.world.grants.newest_access(grant),
         "refresh_token": grant.refresh,
         "scope": " ".join(grant.scopes),
-        "expires_in": int(visit.world.rules.access_ttl_s),
+        "expires_in": int(request.world.rules.access_ttl_s),
     }
 
 
-def _pair(visit: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
-    app = visit.world.grants.apps.get(str(body["client_id"]))
+def _pair(request: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
+    app = request.world.grants.apps.get(str(body["client_id"]))
     if app is None:
         raise UnknownThingError("there is no app with this client_id")
-    user = visit.world.user(str(body["as"]))
-    pair = visit.world.oauth1_tokens.issue(app, user.id, level=str(body.get("level", "")))
+    user = request.world.user(str(body["as"]))
+    pair = request.world.oauth1_tokens.issue(app, user.id, level=str(body.get("level", "")))
     return {"oauth_token": pair.token, "oauth_token_secret": pair.secret, "level": pair.level}
 
 
-def _add_post(visit: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
-    author = visit.world.user(str(body["as"]))
-    post = visit.world.add_post(
+def _add_post(request: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
+    author = request.world.user(str(body["as"]))
+    post = request.world.add_post(
         author.id, str(body["text"]), reply_to=body.get("reply_to"), quoting=body.get("quote")
     )
-    return _post(visit, post)
+    return _post(request, post)
 
 
-def _add_message(visit: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
-    sender, other = visit.world.user(str(body["as"])), visit.world.user(str(body["to"]))
-    return _message(visit, visit.world.add_message(sender.id, other.id, str(body["text"])))
+def _add_message(request: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
+    sender, other = request.world.user(str(body["as"])), request.world.user(str(body["to"]))
+    return _message(request, request.world.add_message(sender.id, other.id, str(body["text"])))
 
 
-def _delete(visit: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
-    visit.world.delete_post(str(body["id"]))
+def _delete(request: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
+    request.world.delete_post(str(body["id"]))
     return {"deleted": True}
 
 
-def _revoke(visit: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
-    visit.world.revoke(visit.world.user(str(body["as"])).id)
+def _revoke(request: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
+    request.world.revoke(request.world.user(str(body["as"])).id)
     return {"revoked": True}
 
 
-def _plan(visit: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
+def _plan(request: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
     options = {name: value for name, value in body.items() if name != "kind"}
-    visit.faults.plan(str(body["kind"]), options)
+    request.faults.plan(str(body["kind"]), options)
     return {"planned": body["kind"]}
 
 
-def _posts(visit: RequestContext, _: dict[str, Any]) -> dict[str, Any]:
-    world, by, to = visit.world, visit.call.param("by"), visit.call.param("to")
+def _posts(request: RequestContext, _: dict[str, Any]) -> dict[str, Any]:
+    world, by, to = request.world, request.call.param("by"), request.call.param("to")
     posts = [post for post in world.posts.values() if not post.deleted]
     if by:
         posts = world.posts_by(world.user(by).id)
     if to:
         wanted = world.user(to).id
         posts = [post for post in posts if post.reply_to_user_id == wanted]
-    limit = int(visit.call.param("limit") or 1000)
-    return {"posts": [_post(visit, post) for post in posts[-limit:]]}
+    limit = int(request.call.param("limit") or 1000)
+    return {"posts": [_post(request, post) for post in posts[-limit:]]}
 
 
-def _messages(visit: RequestContext, _: dict[str, Any]) -> dict[str, Any]:
-    of = visit.call.param("of")
-    messages = list(visit.world.messages.values())
+def _messages(request: RequestContext, _: dict[str, Any]) -> dict[str, Any]:
+    of = request.call.param("of")
+    messages = list(request.world.messages.values())
     if of:
-        messages = visit.world.messages_of(visit.world.user(of).id)
-    return {"messages": [_message(visit, message) for message in messages]}
+        messages = request.world.messages_of(request.world.user(of).id)
+    return {"messages": [_message(request, message) for message in messages]}
 
 
-def _state(visit: RequestContext, _: dict[str, Any]) -> dict[str, Any]:
-    world, activity = visit.world, visit.activity
+def _state(request: RequestContext, _: dict[str, Any]) -> dict[str, Any]:
+    world, activity = request.world, request.activity
     return {
         "now": timestamp(world.clock.now()),
         "logged_in": world.logged_in,
@@ -203,10 +203,10 @@ def _user(user: UserRecord) -> dict[str, Any]:
     return {"id": user.id, "username": user.username, "name": user.name}
 
 
-def _post(visit: RequestContext, post: PostRecord) -> dict[str, Any]:
+def _post(request: RequestContext, post: PostRecord) -> dict[str, Any]:
     return {
         "id": post.id,
-        "by": visit.world.users[post.author_id].username,
+        "by": request.world.users[post.author_id].username,
         "text": post.written,
         "full_text": post.text,
         "reply_to": post.reply_to_id,
@@ -216,12 +216,12 @@ def _post(visit: RequestContext, post: PostRecord) -> dict[str, Any]:
     }
 
 
-def _message(visit: RequestContext, message: MessageRecord) -> dict[str, Any]:
+def _message(request: RequestContext, message: MessageRecord) -> dict[str, Any]:
     return {
         "id": message.id,
         "conversation_id": message.conversation_id,
-        "by": visit.world.users[message.sender_id].username,
-        "to": visit.world.users[message.recipient_id].username,
+        "by": request.world.users[message.sender_id].username,
+        "to": request.world.users[message.recipient_id].username,
         "text": message.text,
         "created_at": timestamp(message.created_at),
     }

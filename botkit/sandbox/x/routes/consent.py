@@ -68,11 +68,11 @@ SCOPES: Mapping[str, str] = {
 """X's scopes, each with its description. Source: X API docs, "OAuth 2.0 scopes"."""
 
 
-def _show(visit: RequestContext) -> Answer:
-    asked = dict(visit.call.query)
-    app, scopes = _checked(visit, asked)
+def _show(request: RequestContext) -> Answer:
+    asked = dict(request.call.query)
+    app, scopes = _checked(request, asked)
     return consent_pages.ask(
-        visit,
+        request,
         app=app.name,
         heading=f"{app.name} wants to access an X account",
         action="/i/oauth2/authorize",
@@ -83,12 +83,12 @@ def _show(visit: RequestContext) -> Answer:
     )
 
 
-def _decide(visit: RequestContext) -> Answer:
-    asked = dict(visit.call.query) | visit.call.fields()
-    app, scopes = _checked(visit, asked)
-    user = consent_pages.who_decides(visit, asked)
+def _decide(request: RequestContext) -> Answer:
+    asked = dict(request.call.query) | request.call.fields()
+    app, scopes = _checked(request, asked)
+    user = consent_pages.who_decides(request, asked)
     if asked.get("decision") == "authorize":
-        code = visit.world.grants.issue_code(
+        code = request.world.grants.issue_code(
             app,
             user.id,
             redirect_uri=asked["redirect_uri"],
@@ -102,19 +102,19 @@ def _decide(visit: RequestContext) -> Answer:
     return consent_pages.back(asked["redirect_uri"], user, result)
 
 
-def _checked(visit: RequestContext, asked: dict[str, str]) -> tuple[App, list[str]]:
+def _checked(request: RequestContext, asked: dict[str, str]) -> tuple[App, list[str]]:
     """Return the app and the scopes of a request. Raise `Refused` if it is malformed."""
-    app = visit.world.grants.apps.get(asked.get("client_id", ""))
+    app = request.world.grants.apps.get(asked.get("client_id", ""))
     if app is None:
-        raise consent_pages.refusal(visit, "no app has this client_id.")
+        raise consent_pages.refusal(request, "no app has this client_id.")
     if asked.get("redirect_uri") not in app.redirect_uris:
         raise consent_pages.refusal(
-            visit,
+            request,
             "the redirect uri does not match any callback URL that is registered for the app.",
         )
     fault = _fault(asked)
     if fault:
-        raise consent_pages.refusal(visit, fault)
+        raise consent_pages.refusal(request, fault)
     scopes = asked["scope"].split()
     return app, list(dict.fromkeys(scopes))
 

@@ -114,7 +114,7 @@ _PAGES = jinja2.Environment(
 
 
 def ask(
-    visit: RequestContext,
+    request: RequestContext,
     *,
     app: str,
     heading: str,
@@ -140,20 +140,20 @@ def ask(
         heading=heading,
         action=action,
         asked=asked,
-        users=[user for user in visit.world.users.values() if not user.suspended],
-        current=current or current_user(visit),
+        users=[user for user in request.world.users.values() if not user.suspended],
+        current=current or current_user(request),
         lead=lead,
         things=things,
         target=target,
     )
 
 
-def who_decides(visit: RequestContext, asked: Mapping[str, str]) -> UserRecord:
+def who_decides(request: RequestContext, asked: Mapping[str, str]) -> UserRecord:
     """Return the user who decided: the one of the field `as`, or the one who is logged in."""
-    name = asked.get("as") or current_user(visit)
-    user = visit.world.find_user(name) if name else None
+    name = asked.get("as") or current_user(request)
+    user = request.world.find_user(name) if name else None
     if user is None:
-        raise refusal(visit, "nobody is logged in: name the user in the field `as`.")
+        raise refusal(request, "nobody is logged in: name the user in the field `as`.")
     return user
 
 
@@ -174,17 +174,17 @@ def show_pin(app: str, pin: str) -> Answer:
     return _page("pin", app=app, pin=pin)
 
 
-def current_user(visit: RequestContext) -> str | None:
+def current_user(request: RequestContext) -> str | None:
     """Return the username of the browser's session, or of the user who is logged in here."""
-    session = visit.call.cookie(SESSION_COOKIE)
-    if session and visit.world.find_user(session):
+    session = request.call.cookie(SESSION_COOKIE)
+    if session and request.world.find_user(session):
         return session
-    return visit.world.logged_in
+    return request.world.logged_in
 
 
-def refusal(visit: RequestContext, reason: str) -> Refused:
+def refusal(request: RequestContext, reason: str) -> Refused:
     """Return a page for a browser, JSON for others, with the reason, which X would not tell."""
-    if "text/html" in visit.call.headers.get("accept", ""):
+    if "text/html" in request.call.headers.get("accept", ""):
         return Refused(_page("refusal", 400, reason=reason))
     body = {"error": "invalid_request", "error_description": f"Bad request: {reason}"}
     return Refused(Answer.json(400, body, cache_control="no-store"))

@@ -20,23 +20,23 @@ _KEYS = frozenset({"text", "attachments"})
 _REACH = timedelta(days=30)
 
 
-def _to_participant(visit: RequestContext) -> Answer:
-    other = visit.world.users.get(visit.path["participant_id"])
-    return _send(visit, other)
+def _to_participant(request: RequestContext) -> Answer:
+    other = request.world.users.get(request.path["participant_id"])
+    return _send(request, other)
 
 
-def _to_conversation(visit: RequestContext) -> Answer:
-    me = _user(visit)
-    pair = visit.path["dm_conversation_id"].split("-")
+def _to_conversation(request: RequestContext) -> Answer:
+    me = _user(request)
+    pair = request.path["dm_conversation_id"].split("-")
     if me.id not in pair:
         raise problems.forbidden()
     other = next((one for one in pair if one != me.id), me.id)
-    return _send(visit, visit.world.users.get(other))
+    return _send(request, request.world.users.get(other))
 
 
-def _send(visit: RequestContext, other: UserRecord | None) -> Answer:
-    me = _user(visit)
-    body = as_object(visit.call.body)
+def _send(request: RequestContext, other: UserRecord | None) -> Answer:
+    me = _user(request)
+    body = as_object(request.call.body)
     if body is None or set(body) - _KEYS:
         raise problems.invalid_request("the body is not a message")
     text = body.get("text")
@@ -45,63 +45,65 @@ def _send(visit: RequestContext, other: UserRecord | None) -> Answer:
     if other is None or other.suspended or other is me:
         message = "You cannot send messages to this user."
         raise Refused(Answer.json(403, {"errors": [{"code": 349, "message": message}]}))
-    sent = visit.world.add_message(me.id, other.id, text)
+    sent = request.world.add_message(me.id, other.id, text)
     data = {"dm_conversation_id": sent.conversation_id, "dm_event_id": sent.id}
     return Answer.json(201, {"data": data})
 
 
-def _all_events(visit: RequestContext) -> Answer:
-    return _events(visit, None)
+def _all_events(request: RequestContext) -> Answer:
+    return _events(request, None)
 
 
-def _with_participant(visit: RequestContext) -> Answer:
-    pair = sorted((_user(visit).id, visit.path["participant_id"]), key=int)
-    return _events(visit, "-".join(pair))
+def _with_participant(request: RequestContext) -> Answer:
+    pair = sorted((_user(request).id, request.path["participant_id"]), key=int)
+    return _events(request, "-".join(pair))
 
 
-def _of_conversation(visit: RequestContext) -> Answer:
-    return _events(visit, visit.path["id"])
+def _of_conversation(request: RequestContext) -> Answer:
+    return _events(request, request.path["id"])
 
 
-def _events(visit: RequestContext, conversation_id: str | None) -> Answer:
-    since = visit.world.clock.now() - _REACH
+def _events(request: RequestContext, conversation_id: str | None) -> Answer:
+    since = request.world.clock.now() - _REACH
     messages = [
         message
-        for message in visit.world.messages_of(_user(visit).id, conversation_id=conversation_id)
+        for message in request.world.messages_of(
+            _user(request).id, conversation_id=conversation_id
+        )
         if message.created_at >= since
     ]
-    page, meta = page_of(messages, visit.call, least=1, most=100, default=100, reach=10**6)
-    wanted = Wanted(visit.call)
+    page, meta = page_of(messages, request.call, least=1, most=100, default=100, reach=10**6)
+    wanted = Wanted(request.call)
     fields = wanted.message_fields | (wanted.expansions & {"sender_id"})
     body: dict[str, object] = {"meta": meta}
     if page:
         body["data"] = [message_json(message, fields) for message in page]
     if page and "sender_id" in wanted.expansions:
         senders = dict.fromkeys(message.sender_id for message in page)
-        users = [user_json(visit.world.users[one], wanted.user_fields) for one in senders]
+        users = [user_json(request.world.users[one], wanted.user_fields) for one in senders]
         body["includes"] = {"users": users}
     return Answer.json(200, body)
 
 
-def _event(visit: RequestContext) -> Answer:
-    event_id = visit.path["event_id"]
-    message = visit.world.messages.get(event_id)
-    me = _user(visit)
+def _event(request: RequestContext) -> Answer:
+    event_id = request.path["event_id"]
+    message = request.world.messages.get(event_id)
+    me = _user(request)
     if message is None or me.id not in {message.sender_id, message.recipient_id}:
         problem = problems.missing("dm_event", event_id, parameter="event_id")
         return Answer.json(200, {"errors": [problem]})
-    return Answer.json(200, {"data": message_json(message, Wanted(visit.call).message_fields)})
+    return Answer.json(200, {"data": message_json(message, Wanted(request.call).message_fields)})
 
 
-def _delete(visit: RequestContext) -> Answer:
-    message = visit.world.messages.get(visit.path["event_id"])
+def _delete(request: RequestContext) -> Answer:
+    message = request.world.messages.get(request.path["event_id"])
     if message is not None:
-        message.deleted_for.add(_user(visit).id)
+        message.deleted_for.add(_user(request).id)
     return Answer.json(200, {"data": {"deleted": True}})
 
 
-def _user(visit: RequestContext) -> UserRecord:
-    user = visit.caller.user
+def _user(request: RequestContext) -> UserRecord:
+    user = request.caller.user
     if user is None:
         raise problems.unauthorized()
     return user

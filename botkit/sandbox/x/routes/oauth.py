@@ -33,20 +33,20 @@ _WRONG_TOKEN = "Value passed for the token was invalid."  # noqa: S105 - X's wor
 _NO_BASIC = "Missing valid authorization header"
 
 
-def _token(visit: RequestContext) -> Answer:
-    fields = visit.call.fields()
-    grants = visit.world.grants
+def _token(request: RequestContext) -> Answer:
+    fields = request.call.fields()
+    grants = request.world.grants
     kind = fields.get("grant_type", "")
-    app = _client(visit, fields)
+    app = _client(request, fields)
     if kind == "authorization_code":
-        return _exchange(visit, fields, app)
+        return _exchange(request, fields, app)
     if kind == "refresh_token":
         token = _needed(fields, "refresh_token")
         grant = grants.rotate(token, app)
         grants.note(kind, "taken" if grant else "refused", token=token)
         if grant is None:
             raise problems.oauth_error(400, "invalid_request", _WRONG_TOKEN)
-        return _tokens(visit, grant)
+        return _tokens(request, grant)
     if not kind:
         _needed(fields, "grant_type")
     raise problems.oauth_error(
@@ -54,8 +54,8 @@ def _token(visit: RequestContext) -> Answer:
     )
 
 
-def _exchange(visit: RequestContext, fields: dict[str, str], app: App) -> Answer:
-    grants = visit.world.grants
+def _exchange(request: RequestContext, fields: dict[str, str], app: App) -> Answer:
+    grants = request.world.grants
     value = _needed(fields, "code")
     redirect_uri = _needed(fields, "redirect_uri")
     verifier = _needed(fields, "code_verifier")
@@ -65,7 +65,7 @@ def _exchange(visit: RequestContext, fields: dict[str, str], app: App) -> Answer
         raise problems.oauth_error(400, "invalid_request", _WRONG_CODE)
     if code.redirect_uri != redirect_uri:
         raise problems.oauth_error(400, "invalid_request", _WRONG_REDIRECT)
-    return _tokens(visit, grants.grant(app, code.user_id, code.scopes))
+    return _tokens(request, grants.grant(app, code.user_id, code.scopes))
 
 
 def _proves(code: Code, verifier: str) -> bool:
@@ -77,11 +77,11 @@ def _proves(code: Code, verifier: str) -> bool:
     return hmac.compare_digest(code.challenge.encode(), challenge)
 
 
-def _tokens(visit: RequestContext, grant: Grant) -> Answer:
+def _tokens(request: RequestContext, grant: Grant) -> Answer:
     body: dict[str, object] = {
         "token_type": "bearer",
-        "expires_in": int(visit.world.rules.access_ttl_s),
-        "access_token": visit.world.grants.newest_access(grant),
+        "expires_in": int(request.world.rules.access_ttl_s),
+        "access_token": request.world.grants.newest_access(grant),
         "scope": " ".join(grant.scopes),
     }
     if grant.refresh:
@@ -89,43 +89,43 @@ def _tokens(visit: RequestContext, grant: Grant) -> Answer:
     return Answer.json(200, body, cache_control="no-store", pragma="no-cache")
 
 
-def _revoke(visit: RequestContext) -> Answer:
-    fields = visit.call.fields()
-    app = _client(visit, fields)
+def _revoke(request: RequestContext) -> Answer:
+    fields = request.call.fields()
+    app = _client(request, fields)
     token = _needed(fields, "token")
-    grant = visit.world.grants.by_token(token)
+    grant = request.world.grants.by_token(token)
     # An unknown token is no error. Source: RFC 7009 section 2.2.
     if grant is not None and grant.app is app:
-        visit.world.grants.end(grant)
-    visit.world.grants.note("revoke", "taken", token=token)
+        request.world.grants.end(grant)
+    request.world.grants.note("revoke", "taken", token=token)
     return Answer.json(200, {"revoked": True})
 
 
-def _bearer(visit: RequestContext) -> Answer:
-    app = _app_by_basic(visit)
-    if visit.call.fields().get("grant_type") != "client_credentials":
+def _bearer(request: RequestContext) -> Answer:
+    app = _app_by_basic(request)
+    if request.call.fields().get("grant_type") != "client_credentials":
         _needed({}, "grant_type")
     return Answer.json(200, {"token_type": "bearer", "access_token": app.bearer})
 
 
-def _invalidate_bearer(visit: RequestContext) -> Answer:
+def _invalidate_bearer(request: RequestContext) -> Answer:
     """Invalidate a bearer token of an app that proves itself by HTTP Basic or OAuth 1.0a.
 
     Source: docs/explanation/x-facts.md, 3.4.
     """
-    pair = signing_pair(visit)
-    app = _app_by_basic(visit) if pair is None else pair.app
-    token = visit.call.fields().get("access_token") or visit.call.param("access_token") or ""
+    pair = signing_pair(request)
+    app = _app_by_basic(request) if pair is None else pair.app
+    token = request.call.fields().get("access_token") or request.call.param("access_token") or ""
     if not _same(app.bearer, token) or (pair is not None and pair.user_id != app.owner_id):
         raise problems.v1_error(401, 89, "Invalid or expired token")
-    visit.world.grants.renew_bearer(app)
+    request.world.grants.renew_bearer(app)
     return Answer.json(200, {"access_token": token})
 
 
-def _app_by_basic(visit: RequestContext) -> App:
+def _app_by_basic(request: RequestContext) -> App:
     """Return the app whose key and secret are in the header."""
-    pair = _basic(visit)
-    app = visit.world.grants.app_by_key(pair[0]) if pair else None
+    pair = _basic(request)
+    app = request.world.grants.app_by_key(pair[0]) if pair else None
     if pair is None or app is None or not _same(app.api_secret, pair[1]):
         error = {
             "code": 99,
@@ -136,10 +136,10 @@ def _app_by_basic(visit: RequestContext) -> App:
     return app
 
 
-def _client(visit: RequestContext, fields: dict[str, str]) -> App:
+def _client(request: RequestContext, fields: dict[str, str]) -> App:
     """Return the app that calls; a confidential one must send its secret by HTTP Basic."""
-    apps = visit.world.grants.apps
-    pair = _basic(visit)
+    apps = request.world.grants.apps
+    pair = _basic(request)
     if pair is not None:
         app = apps.get(pair[0])
         if app is None or app.client_secret is None or not _same(app.client_secret, pair[1]):
@@ -161,9 +161,9 @@ def _client(visit: RequestContext, fields: dict[str, str]) -> App:
     return app
 
 
-def _basic(visit: RequestContext) -> tuple[str, str] | None:
+def _basic(request: RequestContext) -> tuple[str, str] | None:
     """Return id and secret of a Basic header, form-decoded. Source: RFC 6749 section 2.3.1."""
-    scheme, _, encoded = visit.call.headers.get("authorization", "").partition(" ")
+    scheme, _, encoded = request.call.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None
     try:

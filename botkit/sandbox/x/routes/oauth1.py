@@ -41,27 +41,27 @@ _LEVELS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def signing_pair(visit: RequestContext) -> OAuth1Token | None:
+def signing_pair(request: RequestContext) -> OAuth1Token | None:
     """Return the living access token that signed a call; None if the call is not signed.
 
     Raises:
         Refused: The signature is wrong. Code 89: the token is dead.
     """
-    signed = read_signed(visit.call)
+    signed = read_signed(request.call)
     if signed is None:
         return None
-    app = _app(visit, signed)
-    pair = visit.world.oauth1_tokens.by_token(signed.get("oauth_token"))
+    app = _app(request, signed)
+    pair = request.world.oauth1_tokens.by_token(signed.get("oauth_token"))
     if pair is None or pair.app is not app:
         raise problems.v1_error(401, 89, "Invalid or expired token.")
-    visit.world.oauth1_tokens.check(visit.call, signed, app, pair.secret)
+    request.world.oauth1_tokens.check(request.call, signed, app, pair.secret)
     return pair
 
 
-def _request_token(visit: RequestContext) -> Answer:
-    signed = _signed(visit)
-    app = _app(visit, signed)
-    visit.world.oauth1_tokens.check(visit.call, signed, app)
+def _request_token(request: RequestContext) -> Answer:
+    signed = _signed(request)
+    app = _app(request, signed)
+    request.world.oauth1_tokens.check(request.call, signed, app)
     callback = signed.get("oauth_callback")
     if not callback:
         raise problems.v1_error(400, 215, "Bad Authentication data.")
@@ -74,7 +74,7 @@ def _request_token(visit: RequestContext) -> Answer:
             " adjusted in your application settings"
         )
         raise problems.v1_error(403, 415, words)
-    token = visit.world.oauth1_tokens.begin(app, callback)
+    token = request.world.oauth1_tokens.begin(app, callback)
     return _form(
         oauth_token=token.token,
         oauth_token_secret=token.secret,
@@ -82,11 +82,11 @@ def _request_token(visit: RequestContext) -> Answer:
     )
 
 
-def _show(visit: RequestContext) -> Answer:
-    token = _asked(visit, visit.call.param("oauth_token") or "")
-    wanted = visit.world.find_user(visit.call.param("screen_name") or "")
+def _show(request: RequestContext) -> Answer:
+    token = _asked(request, request.call.param("oauth_token") or "")
+    wanted = request.world.find_user(request.call.param("screen_name") or "")
     return consent_pages.ask(
-        visit,
+        request,
         app=token.app.name,
         heading=f"Authorize {token.app.name} to access an account?",
         action="/oauth/authorize",
@@ -98,52 +98,52 @@ def _show(visit: RequestContext) -> Answer:
     )
 
 
-def _sign_in(visit: RequestContext) -> Answer:
+def _sign_in(request: RequestContext) -> Answer:
     """Show the consent page, or redirect at once if the user agreed before."""
-    token = _asked(visit, visit.call.param("oauth_token") or "")
-    name = consent_pages.current_user(visit)
-    user = visit.world.find_user(name) if name else None
-    if user is None or visit.call.param("force_login") == "true":
-        return _show(visit)
-    known = any(pair.app is token.app for pair in visit.world.oauth1_tokens.of_user(user.id))
-    return _agreed(visit, token, user) if known else _show(visit)
+    token = _asked(request, request.call.param("oauth_token") or "")
+    name = consent_pages.current_user(request)
+    user = request.world.find_user(name) if name else None
+    if user is None or request.call.param("force_login") == "true":
+        return _show(request)
+    known = any(pair.app is token.app for pair in request.world.oauth1_tokens.of_user(user.id))
+    return _agreed(request, token, user) if known else _show(request)
 
 
-def _decide(visit: RequestContext) -> Answer:
-    asked = dict(visit.call.query) | visit.call.fields()
-    token = _asked(visit, asked.get("oauth_token", ""))
-    user = consent_pages.who_decides(visit, asked)
+def _decide(request: RequestContext) -> Answer:
+    asked = dict(request.call.query) | request.call.fields()
+    token = _asked(request, asked.get("oauth_token", ""))
+    user = consent_pages.who_decides(request, asked)
     if asked.get("decision") == "authorize":
-        return _agreed(visit, token, user)
-    visit.world.oauth1_tokens.drop(token)
+        return _agreed(request, token, user)
+    request.world.oauth1_tokens.drop(token)
     if token.callback == PIN_CALLBACK:
-        raise consent_pages.refusal(visit, "the person declined.")
+        raise consent_pages.refusal(request, "the person declined.")
     return consent_pages.back(token.callback, user, {"denied": token.token})
 
 
-def _agreed(visit: RequestContext, token: RequestToken, user: UserRecord) -> Answer:
-    verifier = visit.world.oauth1_tokens.agree(token, user.id)
+def _agreed(request: RequestContext, token: RequestToken, user: UserRecord) -> Answer:
+    verifier = request.world.oauth1_tokens.agree(token, user.id)
     if token.callback == PIN_CALLBACK:
         return consent_pages.show_pin(token.app.name, verifier)
     result = {"oauth_token": token.token, "oauth_verifier": verifier}
     return consent_pages.back(token.callback, user, result)
 
 
-def _access_token(visit: RequestContext) -> Answer:
-    signed = _signed(visit)
-    app = _app(visit, signed)
-    pairs = visit.world.oauth1_tokens
+def _access_token(request: RequestContext) -> Answer:
+    signed = _signed(request)
+    app = _app(request, signed)
+    pairs = request.world.oauth1_tokens
     token = pairs.request_token(signed.get("oauth_token"))
     if token is None or token.app is not app:
         raise problems.v1_error(401, 89, "Invalid or expired token.")
-    pairs.check(visit.call, signed, app, token.secret)
+    pairs.check(request.call, signed, app, token.secret)
     verifier = signed.get("oauth_verifier")
     pair = pairs.exchange(token, verifier)
-    visit.world.grants.note("oauth_verifier", "taken" if pair else "refused", token=verifier)
+    request.world.grants.note("oauth_verifier", "taken" if pair else "refused", token=verifier)
     if pair is None:
         text = "Error processing your OAuth request: Invalid oauth_verifier parameter"
         return Answer(status=401, headers={"content-type": "text/plain"}, body=text.encode())
-    user = visit.world.users[pair.user_id]
+    user = request.world.users[pair.user_id]
     return _form(
         oauth_token=pair.token,
         oauth_token_secret=pair.secret,
@@ -152,33 +152,33 @@ def _access_token(visit: RequestContext) -> Answer:
     )
 
 
-def _invalidate(visit: RequestContext) -> Answer:
-    pair = signing_pair(visit)
+def _invalidate(request: RequestContext) -> Answer:
+    pair = signing_pair(request)
     if pair is None:
         raise problems.v1_error(400, 215, "Bad Authentication data.")
-    visit.world.oauth1_tokens.end(pair)
+    request.world.oauth1_tokens.end(pair)
     return Answer.json(200, {"access_token": pair.token})
 
 
-def _signed(visit: RequestContext) -> Signed:
-    signed = read_signed(visit.call)
+def _signed(request: RequestContext) -> Signed:
+    signed = read_signed(request.call)
     if signed is None:
         raise problems.v1_error(400, 215, "Bad Authentication data.")
     return signed
 
 
-def _app(visit: RequestContext, signed: Signed) -> App:
-    app = visit.world.grants.app_by_key(signed.get("oauth_consumer_key"))
+def _app(request: RequestContext, signed: Signed) -> App:
+    app = request.world.grants.app_by_key(signed.get("oauth_consumer_key"))
     if app is None:
         raise problems.bad_signature()
     return app
 
 
-def _asked(visit: RequestContext, value: str) -> RequestToken:
-    token = visit.world.oauth1_tokens.request_token(value)
+def _asked(request: RequestContext, value: str) -> RequestToken:
+    token = request.world.oauth1_tokens.request_token(value)
     if token is None or token.verifier:
         raise consent_pages.refusal(
-            visit, "the request token for this page is unknown, used or over."
+            request, "the request token for this page is unknown, used or over."
         )
     return token
 

@@ -11,8 +11,8 @@ _CAP = 3_000_000
 """The posts that a self-serve app may read in a month. Source: X API docs, "Pricing"."""
 
 
-def _usage(visit: RequestContext) -> Answer:
-    app = visit.caller.app
+def _usage(request: RequestContext) -> Answer:
+    app = request.caller.app
     usage = {
         "cap_reset_day": 1,
         "project_cap": str(_CAP),

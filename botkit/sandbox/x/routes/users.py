@@ -17,60 +17,60 @@ if TYPE_CHECKING:
 __all__ = ["ROUTES", "listed"]
 
 
-def listed(visit: RequestContext, name: str, *, most: int = 100) -> list[str]:
+def listed(request: RequestContext, name: str, *, most: int = 100) -> list[str]:
     """Return the values of a comma-separated parameter, which must be 1 to `most`."""
-    values = [value for value in (visit.call.param(name) or "").split(",") if value]
+    values = [value for value in (request.call.param(name) or "").split(",") if value]
     if not 1 <= len(values) <= most:
         size = f"The number of values in the `{name}` query parameter list [{len(values)}]"
         raise problems.bad_request(f"{size} is not between 1 and {most}", **{name: values})
     return values
 
 
-def _me(visit: RequestContext) -> Answer:
-    user = visit.caller.user
+def _me(request: RequestContext) -> Answer:
+    user = request.caller.user
     if user is None:
         raise problems.unauthorized()
-    return Answer.json(200, {"data": user_json(user, _fields(visit))})
+    return Answer.json(200, {"data": user_json(user, _fields(request))})
 
 
-def _by_ids(visit: RequestContext) -> Answer:
-    return _many(visit, "ids", visit.world.users.get)
+def _by_ids(request: RequestContext) -> Answer:
+    return _many(request, "ids", request.world.users.get)
 
 
-def _by_usernames(visit: RequestContext) -> Answer:
-    return _many(visit, "usernames", visit.world.find_user)
+def _by_usernames(request: RequestContext) -> Answer:
+    return _many(request, "usernames", request.world.find_user)
 
 
-def _by_id(visit: RequestContext) -> Answer:
-    return _one(visit, visit.world.users.get(visit.path["id"]), visit.path["id"], "id")
+def _by_id(request: RequestContext) -> Answer:
+    return _one(request, request.world.users.get(request.path["id"]), request.path["id"], "id")
 
 
-def _by_username(visit: RequestContext) -> Answer:
-    username = visit.path["username"]
-    return _one(visit, visit.world.find_user(username), username, "username")
+def _by_username(request: RequestContext) -> Answer:
+    username = request.path["username"]
+    return _one(request, request.world.find_user(username), username, "username")
 
 
-def _many(visit: RequestContext, name: str, find: Callable[[str], UserRecord | None]) -> Answer:
+def _many(request: RequestContext, name: str, find: Callable[[str], UserRecord | None]) -> Answer:
     found: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
-    for value in listed(visit, name):
+    for value in listed(request, name):
         user = find(value)
         if user is None:
             errors.append(problems.missing("user", value, parameter=name))
         else:
-            found.append(user_json(user, _fields(visit)))
+            found.append(user_json(user, _fields(request)))
     body: dict[str, Any] = {"data": found} if found else {}
     return Answer.json(200, body | ({"errors": errors} if errors else {}))
 
 
-def _one(visit: RequestContext, user: UserRecord | None, value: str, parameter: str) -> Answer:
+def _one(request: RequestContext, user: UserRecord | None, value: str, parameter: str) -> Answer:
     if user is None:
         return Answer.json(200, {"errors": [problems.missing("user", value, parameter=parameter)]})
-    return Answer.json(200, {"data": user_json(user, _fields(visit))})
+    return Answer.json(200, {"data": user_json(user, _fields(request))})
 
 
-def _fields(visit: RequestContext) -> frozenset[str]:
-    wanted = Wanted(visit.call)
+def _fields(request: RequestContext) -> frozenset[str]:
+    wanted = Wanted(request.call)
     # X's newest OpenAPI document has `affiliation` as an expansion.
     return wanted.user_fields | (wanted.expansions & {"affiliation"})
 

@@ -142,7 +142,7 @@ async def test_an_app_that_gets_its_first_bearer_opens_the_stream(place):
     ) as running:
         keeper = running.x.keeper
         assert set(running.sources) == {"mentions/greeter"}
-        await keep_bearer(keeper.around.rows, "default", Secret(bearer), now=place.clock.now())
+        await keep_bearer(keeper.context.rows, "default", Secret(bearer), now=place.clock.now())
         await keeper.reload()
         await running.account_joins.look()
         assert set(running.sources) == {"activity/default", "mentions/greeter"}

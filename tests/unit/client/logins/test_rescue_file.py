@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from botkit.client.logins.rescue_file import Rescued, RescueFile, Salvager
+from botkit.client.logins.rescue_file import Rescued, RescueFile, RescueRestorer
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind
 from tests.unit.client.fakes import MemoryRescue, World
@@ -86,26 +86,26 @@ class Unreadable(MemoryRescue):
 
 
 async def test_an_unreadable_place_is_said_and_does_not_stop_the_start(world: World) -> None:
-    salvager = Salvager(Unreadable(), world.rows)
-    assert await salvager.restore() == []
+    restorer = RescueRestorer(Unreadable(), world.rows)
+    assert await restorer.restore() == []
 
 
 async def test_without_a_place_memory_is_all_there_is(world: World) -> None:
-    salvager = Salvager(None, world.rows)
-    assert await salvager.restore() == []
-    assert not await salvager.keep(entry(2))
+    restorer = RescueRestorer(None, world.rows)
+    assert await restorer.restore() == []
+    assert not await restorer.keep(entry(2))
 
 
 async def test_a_newer_entry_of_a_login_replaces_the_older_and_salvages_are_bounded(
     world: World,
 ) -> None:
     rescue = MemoryRescue()
-    salvager = Salvager(rescue, world.rows)
+    restorer = RescueRestorer(rescue, world.rows)
     for gen in range(30):
-        await salvager.keep(entry(gen, salvage=True))
-    await salvager.keep(entry(2))
-    await salvager.keep(entry(3))
-    await salvager.keep(entry(9, account="7"))
+        await restorer.keep(entry(gen, salvage=True))
+    await restorer.keep(entry(2))
+    await restorer.keep(entry(3))
+    await restorer.keep(entry(9, account="7"))
     kept = [one.row.gen for one in rescue.entries if not one.salvage]
     assert kept == [3, 9]
     assert len(rescue.entries) <= 20
@@ -116,7 +116,7 @@ async def test_an_entry_that_the_store_is_past_is_dropped(world: World) -> None:
     await world.log_in(gen=2)
     rescue = MemoryRescue()
     rescue.entries = [entry(2)]
-    salvager = Salvager(rescue, world.rows)
-    assert await salvager.restore() == []
+    restorer = RescueRestorer(rescue, world.rows)
+    assert await restorer.restore() == []
     assert rescue.entries == []
     assert (await world.row()).sealed != entry(2).row.sealed

@@ -79,7 +79,7 @@ async def test_after_an_old_store_a_new_login_is_good(
     await _refreshed(world, witness, tmp_path)
     with pytest.raises(InvalidGrant):
         await keeper_in(world, rollback_guard=witness).access()
-    around = LoginContext(
+    context = LoginContext(
         store=world.real_store,
         vault=world.vault,
         transport=world.peer,
@@ -89,7 +89,7 @@ async def test_after_an_old_store_a_new_login_is_good(
         rollback_guard=witness,
     )
     attempt = OAuth2Attempt(
-        around, LoginWish(redirect_uri="http://127.0.0.1:8765/callback", scopes=SCOPES)
+        context, LoginWish(redirect_uri="http://127.0.0.1:8765/callback", scopes=SCOPES)
     )
     state = attempt.url.partition("state=")[2].partition("&")[0]
     await attempt.finish(f"code=code-1&state={state}")

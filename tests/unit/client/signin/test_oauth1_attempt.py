@@ -33,7 +33,7 @@ from botkit.model.tokens import CredentialKind, LoginState, Secret, TokenPair
 from botkit.ports.io import HttpResponse
 from botkit.protocol.oauth.oauth1_flow import ACCESS_TOKEN, INVALIDATE, REQUEST_TOKEN
 from tests.unit.client.fakes import GREETER, World, json_answer
-from tests.unit.client.signin.test_oauth2_attempt import ME, REDIRECT, around, stored_nothing
+from tests.unit.client.signin.test_oauth2_attempt import ME, REDIRECT, context, stored_nothing
 
 if TYPE_CHECKING:
     from botkit.ports.io import HttpRequest
@@ -73,7 +73,7 @@ def plan(world: World, name: str, *answers: Any) -> None:
 async def begun(world: World, *, token: Any = None, **wish: Any) -> OAuth1Attempt:
     plan(world, REQUEST_TOKEN, token or request_token())
     wish.setdefault("redirect_uri", REDIRECT)
-    return await OAuth1Attempt.begin(around(world), LoginWish(scopes=(), **wish))
+    return await OAuth1Attempt.begin(context(world), LoginWish(scopes=(), **wish))
 
 
 def signed(call: HttpRequest) -> dict[str, str]:
@@ -112,7 +112,7 @@ async def test_a_second_login_is_the_next_generation_and_oauth_2_stays_beside_it
     await world.log_in()
     await world.log_in_1a()
     plan(world, ME, me())
-    await adopt_pair(around(world), LoginWish(redirect_uri="oob", scopes=()), PAIR)
+    await adopt_pair(context(world), LoginWish(redirect_uri="oob", scopes=()), PAIR)
     rows = await world.real_store.credentials.listing(GREETER.id)
     assert {row.kind: row.gen for row in rows} == {
         CredentialKind.OAUTH1: 2,
@@ -233,7 +233,7 @@ async def test_what_surely_did_not_reach_x_is_tried_again(world: World) -> None:
     plan(world, REQUEST_TOKEN, *["connect"] * 5)
     wish = LoginWish(redirect_uri=REDIRECT, scopes=())
     with pytest.raises(TransportError):
-        await _moving(world, OAuth1Attempt.begin(around(world), wish))
+        await _moving(world, OAuth1Attempt.begin(context(world), wish))
 
 
 @pytest.mark.parametrize("ahead_s", [1200, -1200])
@@ -274,7 +274,7 @@ async def test_without_key_and_secret_nothing_is_sent(world: World) -> None:
     for apps in ({}, {"default": AppKeys(api_key="k")}):
         with pytest.raises(ConfigError, match="no api key"):
             await OAuth1Attempt.begin(
-                around(world, apps=apps), LoginWish(redirect_uri=REDIRECT, scopes=())
+                context(world, apps=apps), LoginWish(redirect_uri=REDIRECT, scopes=())
             )
     assert world.peer.calls == []
 
@@ -292,18 +292,18 @@ async def test_another_account_than_the_wished_one_needs_a_word(world: World) ->
     wish = LoginWish(redirect_uri="oob", scopes=(), account="ada")
     plan(world, ME, me(), me())
     with pytest.raises(WrongAccount, match="@ada was wanted") as caught:
-        await adopt_pair(around(world), wish, PAIR)
+        await adopt_pair(context(world), wish, PAIR)
     assert caught.value.hint == "Give the access token and secret of @ada."
     assert await stored_nothing(world)
     confirmed = LoginWish(redirect_uri="oob", scopes=(), account="ada", confirmed=True)
-    assert (await adopt_pair(around(world), confirmed, PAIR)).account == GREETER
+    assert (await adopt_pair(context(world), confirmed, PAIR)).account == GREETER
 
 
 async def test_console_tokens_that_x_does_not_take_are_not_stored(world: World) -> None:
     wish = LoginWish(redirect_uri="oob", scopes=())
     plan(world, ME, json_answer(401, {"title": "Unauthorized", "status": 401}))
     with pytest.raises(InvalidGrant, match="nothing was stored") as raised:
-        await adopt_pair(around(world), wish, PAIR)
+        await adopt_pair(context(world), wish, PAIR)
     assert "at+secret" not in str(raised.value)
     assert await stored_nothing(world)
 
@@ -313,7 +313,7 @@ async def test_a_store_that_cannot_take_it_is_an_error(world: World) -> None:
     plan(world, ME, me())
     wish = LoginWish(redirect_uri="oob", scopes=())
     with pytest.raises(StoreUnavailable):
-        await _moving(world, adopt_pair(around(world), wish, PAIR))
+        await _moving(world, adopt_pair(context(world), wish, PAIR))
 
 
 async def test_a_store_that_cannot_take_it_is_found_before_the_pin_is_spent(world: World) -> None:
@@ -327,29 +327,29 @@ async def test_a_store_that_cannot_take_it_is_found_before_the_pin_is_spent(worl
 async def test_invalidation_is_xs_first(world: World) -> None:
     row = await world.log_in_1a()
     plan(world, INVALIDATE, json_answer(200, {"access_token": "t-1"}), code(89, world))
-    await invalidate_pair(around(world), row)
-    await invalidate_pair(around(world), row)
+    await invalidate_pair(context(world), row)
+    await invalidate_pair(context(world), row)
     plan(world, INVALIDATE, json_answer(503, {}))
     with pytest.raises(ServerError):
-        await invalidate_pair(around(world), row)
+        await invalidate_pair(context(world), row)
     first = world.peer.named(INVALIDATE)[0]
     assert signed(first)["oauth_token"] == "t-1"
     assert first.url == "https://api.x.com/1.1/oauth/invalidate_token"
 
 
 async def test_an_apps_bearer_is_invalidated_with_its_key_and_secret(world: World) -> None:
-    assert await invalidate_bearer(around(world), "default") is False
-    await BearerKeeper(around(world)).bearer("default")
+    assert await invalidate_bearer(context(world), "default") is False
+    await BearerKeeper(context(world)).bearer("default")
     plan(world, BEARER_END, json_answer(403, {"errors": [{"code": 99, "message": "x"}]}))
     with pytest.raises(InvalidClient):
-        await invalidate_bearer(around(world), "default")
+        await invalidate_bearer(context(world), "default")
     kept = await world.real_store.credentials.get("", "default", CredentialKind.APP_ONLY)
     assert kept is not None
     plan(world, BEARER_END, json_answer(200, {"access_token": "AAAA"}))
-    assert await invalidate_bearer(around(world), "default") is True
+    assert await invalidate_bearer(context(world), "default") is True
     assert await world.real_store.credentials.listing("") == []
     call = world.peer.named(BEARER_END)[-1]
     assert call.body == b"access_token=AAAA"
     assert dict(call.headers)["Authorization"].startswith("Basic ")
     with pytest.raises(ConfigError, match="no api key"):
-        await invalidate_bearer(around(world, apps={}), "default")
+        await invalidate_bearer(context(world, apps={}), "default")

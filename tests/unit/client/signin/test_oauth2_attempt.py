@@ -50,7 +50,7 @@ class _Groups:
         self.accounts = world.accounts
 
 
-def around(world: World, *, apps: Mapping[str, AppKeys] = APPS) -> LoginContext:
+def context(world: World, *, apps: Mapping[str, AppKeys] = APPS) -> LoginContext:
     return LoginContext(
         store=_Groups(world),  # type: ignore[arg-type]
         vault=world.vault,
@@ -63,7 +63,7 @@ def around(world: World, *, apps: Mapping[str, AppKeys] = APPS) -> LoginContext:
 
 def attempt_in(world: World, **wish: Any) -> OAuth2Attempt:
     wish.setdefault("scopes", SCOPES)
-    return OAuth2Attempt(around(world), LoginWish(redirect_uri=REDIRECT, **wish))
+    return OAuth2Attempt(context(world), LoginWish(redirect_uri=REDIRECT, **wish))
 
 
 def asked(attempt: OAuth2Attempt) -> dict[str, str]:
@@ -399,7 +399,7 @@ async def test_a_key_that_was_changed_while_the_person_consented_is_the_one_it_i
     key, check = bytes(range(32)), {"account_id": "", "app": "", "kind": "check", "gen": 0}
     proof = Vault(key, deployment=world.real_store.store_id).seal({"k": "v"}, **check)
     attempt = OAuth2Attempt(
-        msgspec.structs.replace(around(world), renew_key=_renewal(world, key)),
+        msgspec.structs.replace(context(world), renew_key=_renewal(world, key)),
         LoginWish(redirect_uri=REDIRECT, scopes=SCOPES),
     )
     await world.real_store.set_vault_check(proof, expected=None)
@@ -446,7 +446,7 @@ async def test_an_app_without_keys_is_named_before_anything_is_shown(
     world: World, apps: dict[str, AppKeys]
 ) -> None:
     with pytest.raises(ConfigError, match="client id"):
-        OAuth2Attempt(around(world, apps=apps), LoginWish(redirect_uri=REDIRECT, scopes=SCOPES))
+        OAuth2Attempt(context(world, apps=apps), LoginWish(redirect_uri=REDIRECT, scopes=SCOPES))
 
 
 async def test_no_secret_of_a_login_is_logged(

@@ -12,7 +12,7 @@ from botkit.model.tokens import CredentialKind
 from botkit.protocol.oauth.oauth1_flow import INVALIDATE
 from tests.unit.client.fakes import World, json_answer
 from tests.unit.client.keeping import WRONG_SECRET
-from tests.unit.client.signin.test_oauth2_attempt import around
+from tests.unit.client.signin.test_oauth2_attempt import context
 
 REVOKE = "POST /2/oauth2/revoke"
 
@@ -23,7 +23,7 @@ async def gone(world: World) -> bool:
 
 async def test_the_refresh_token_is_revoked_by_basic_and_then_removed(world: World) -> None:
     row = await world.log_in()
-    assert await revoke_login(around(world), row)
+    assert await revoke_login(context(world), row)
     assert world.peer.revoked == ["rt-1"]
     [call] = world.peer.named(REVOKE)
     assert dict(call.headers)["Authorization"].startswith("Basic ")
@@ -32,14 +32,14 @@ async def test_the_refresh_token_is_revoked_by_basic_and_then_removed(world: Wor
 
 async def test_without_a_refresh_token_the_access_token_is_revoked(world: World) -> None:
     row = await world.log_in(refresh_token="")
-    await revoke_login(around(world), row)
+    await revoke_login(context(world), row)
     assert world.peer.revoked == ["at-1"]
 
 
 async def test_an_unknown_token_counts_as_done(world: World) -> None:
     row = await world.log_in()
     world.peer.plan[REVOKE] = [json_answer(200, {})]
-    assert await revoke_login(around(world), row)
+    assert await revoke_login(context(world), row)
     assert await gone(world)
 
 
@@ -57,16 +57,16 @@ async def test_what_x_did_not_confirm_stays_unless_forced(
     row = await world.log_in()
     world.peer.plan[REVOKE] = [fault, fault]
     with pytest.raises(error):
-        await revoke_login(around(world), row)
+        await revoke_login(context(world), row)
     assert not await gone(world)
-    assert not await revoke_login(around(world), row, force=True)
+    assert not await revoke_login(context(world), row, force=True)
     assert await gone(world)
 
 
 async def test_an_app_without_keys_removes_nothing(world: World) -> None:
     row = await world.log_in()
     with pytest.raises(ConfigError):
-        await revoke_login(around(world, apps={}), row)
+        await revoke_login(context(world, apps={}), row)
     assert not await gone(world)
 
 
@@ -74,9 +74,9 @@ async def test_a_1a_token_is_made_dead_at_x_before_it_is_removed(world: World) -
     row = await world.log_in_1a()
     world.peer.plan[INVALIDATE] = [json_answer(503, {}), json_answer(200, {"access_token": "t"})]
     with pytest.raises(ServerError):
-        await revoke_login(around(world), row)
+        await revoke_login(context(world), row)
     kept = world.real_store.credentials.get
     assert await kept("1999", "default", CredentialKind.OAUTH1) == row
-    assert await revoke_login(around(world), row)
+    assert await revoke_login(context(world), row)
     assert len(world.peer.named(INVALIDATE)) == 2
     assert await kept("1999", "default", CredentialKind.OAUTH1) is None

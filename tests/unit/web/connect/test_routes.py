@@ -67,7 +67,7 @@ class Place:
         self.clock = SystemClock()
         self.vault = Vault(bytes(32), deployment="d")
         self.x = FakeX()
-        self.around = LoginContext(
+        self.context = LoginContext(
             store=store,
             vault=self.vault,  # type: ignore[arg-type]
             transport=self.x,  # type: ignore[arg-type]
@@ -87,7 +87,7 @@ class Place:
         self.port = server.port
         self.public_url = self.public_url or f"http://127.0.0.1:{server.port}"
         self.connect = Connect(
-            self.around,
+            self.context,
             Connecting(
                 name="shop",
                 public_url=self.public_url,
