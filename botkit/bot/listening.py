@@ -150,6 +150,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
             "clock": self.x.clock,
             "entropy": self.x.entropy,
             "report": self.report,
+            "late": timedelta(seconds=self.settings.bot.late_ids_s),
             "why": why,
         }
         interval = _BESIDE_STREAM if streams else _ALONE

@@ -138,6 +138,8 @@ class BotSettings(_Section):
     """`auto`: activity stream and slow poll if the app has a bearer token, else the poll."""
     links: Literal["refuse", "allow"] = "refuse"
     """What becomes of a bare domain in a post, which X makes a link of: it costs 0.200 USD."""
+    late_ids_s: float = Field(default=300, ge=0, le=3600)
+    """How long after it was made X may show a post: polls read that far back again."""
 
 
 class StoreSettings(_Section):

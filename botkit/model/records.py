@@ -88,11 +88,16 @@ class Fence(Struct, frozen=True, gc=False):
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True, gc=False):
-    """How far a source has read, for one account. `cursor` is the source's own text."""
+    """How far a source has read, for one account. `cursor` is the source's own text.
+
+    `read_to` is a time by X's clock: the source has read all that was made before it, without a
+    hole, so that it never delivers again what was made before. None if the source does not know.
+    """
 
     source: str
     account_id: str
     cursor: str
+    read_to: datetime | None = None
 
 
 class Gap(Struct, frozen=True, kw_only=True, gc=False):
@@ -459,9 +464,13 @@ class StatusReport(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class KeepFor(Struct, frozen=True, kw_only=True, gc=False):
-    """How long finished records are kept."""
+    """How long finished records are kept.
+
+    `deliverable` is for events that a source may deliver again, longer than `events`.
+    """
 
     events: timedelta
+    deliverable: timedelta
     writes: timedelta
     invitations: timedelta
     users: timedelta

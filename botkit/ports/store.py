@@ -348,12 +348,12 @@ class Leases(Protocol):
 class Progress(Protocol):
     """Checkpoints, gaps, schedules and the status reports of the running parts."""
 
-    async def checkpoint(self, source: str, account_id: str) -> str | None:
-        """Return a source's cursor, None at the first start."""
+    async def checkpoint(self, source: str, account_id: str) -> Checkpoint | None:
+        """Return how far a source has read, None at the first start."""
         ...
 
     async def set_checkpoint(self, checkpoint: Checkpoint, *, fence: Fence | None = None) -> None:
-        """Store a source's cursor without recording events."""
+        """Store how far a source has read without recording events."""
         ...
 
     async def open_gap(self, gap: Gap) -> int:
@@ -456,7 +456,9 @@ class Store(Protocol):
     async def prune(self, keep_for: KeepFor, *, now: datetime) -> Mapping[str, int]:
         """Delete rows that have been over for longer than `keep_for`; return counts by kind.
 
-        Delete events that are done or dropped, with the data of their runs; writes that are
+        Delete events that are done or dropped, with the data of their runs, except those that a
+        source of the account may deliver again, which no `Checkpoint.read_to` has passed: they
+        are kept up to `keep_for.deliverable`. Delete writes that are
         CONFIRMED, REJECTED or EXPIRED, of events that cannot run any more; invitations; cached
         users (an opt-out stays); gaps that have ended; hours of the ledger. Run as several short
         transactions, so that others can write between them; it may end after any of them.

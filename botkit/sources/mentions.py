@@ -23,15 +23,14 @@ from botkit.sources.polling import Poll, PollPace
 from botkit.waiting.backoff import Ladder
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from botkit.model.events import PostEvent
 
 __all__ = ["MentionsPoll"]
 
 _log = structlog.get_logger(__name__)
 
-_SNOWFLAKE_SHIFT = 22
-_OVERLAP_MS = 30_000
-"""Ids of posts made at nearly the same time can appear late: each poll reads that much again."""
 _FEWEST = 5
 
 
@@ -40,14 +39,6 @@ class _Cursor(Struct, frozen=True, kw_only=True):
 
     floor: str = ""
     newest: str = ""
-
-    @property
-    def since_id(self) -> str | None:
-        """Return the id to read from: the newest less the overlap, never below the floor."""
-        if not self.newest:
-            return self.floor or None
-        overlapped = int(self.newest) - (_OVERLAP_MS << _SNOWFLAKE_SHIFT)
-        return str(max(overlapped, int(self.floor or 0))) if overlapped > 0 else self.floor or None
 
     def to_text(self) -> str:
         """Return the cursor as the store keeps it."""
@@ -64,19 +55,22 @@ class MentionsPoll(Poll):
 
     async def poll(self) -> int:
         """Read to the end, then record events and cursor together; return how many were new."""
-        text = await self._cursor()
-        if text is None:
+        last = await self._last()
+        if last is None:
             return await self._start()
-        cursor = msgspec.json.decode(text, type=_Cursor)
+        cursor = msgspec.json.decode(last.cursor, type=_Cursor)
+        since = max(self._since(_number(cursor.newest), last), _number(cursor.floor))
+        read_at: datetime | None = None
         events: list[PostEvent] = []
         newest = cursor.newest or cursor.floor
         trail = PageTrail(self.name)
         token: str | None = None
         while True:
             request = requests.get_mentions(
-                self._account.id, since_id=cursor.since_id, pagination_token=token
+                self._account.id, since_id=str(since) if since else None, pagination_token=token
             )
             response = await self._ask(request, further=token is not None)
+            read_at = read_at or self._time_of(response)
             page = objects.read_posts(response)
             newest = max(newest, page.newest_id or "", key=_number)
             events.extend(
@@ -96,21 +90,14 @@ class MentionsPoll(Poll):
                 break
         events.sort(key=lambda event: _number(event.post.id))
         moved = _Cursor(floor=cursor.floor, newest=newest)
-        if not events and moved == cursor:
-            return 0
-        return await self._intake.record(
-            events,
-            account_id=self._account.id,
-            source=self.source,
-            checkpoint=self._checkpoint(moved.to_text()),
-        )
+        return await self._move(events, last, moved.to_text(), read_at)
 
     async def _start(self) -> int:
         """Start at now in the first run: older posts were not meant for this bot."""
         response = await self._ask(requests.get_mentions(self._account.id, max_results=_FEWEST))
         newest = max("", objects.read_posts(response).newest_id or "", key=_number)
         cursor = _Cursor(floor=newest, newest=newest)
-        await self._store.progress.set_checkpoint(self._checkpoint(cursor.to_text()))
+        await self._start_at(cursor.to_text(), response)
         _log.info(
             "source.started_at_now",
             source="mentions",

@@ -21,6 +21,8 @@ from botkit.sources.polling import Poll, PollPace
 from botkit.waiting.backoff import Ladder
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from botkit.model.events import XEvent
     from botkit.protocol.api.responses import Response
 
@@ -29,15 +31,10 @@ __all__ = ["MessagesPoll"]
 _log = structlog.get_logger(__name__)
 
 _FEWEST = 1
-_OVERLAP = 30_000 << 22
-"""30 s in ids: those of messages written at nearly the same time can appear late."""
 
 
 class MessagesPoll(Poll):
     """Reads one account's direct messages from a durable cursor: the newest recorded id.
-
-    Messages can show up a little late. So those written shortly before the newest one are given
-    to the inbox again, which drops the ones that it has.
 
     X allows 15 reads in 15 minutes: `poke` makes it poll no faster than that.
     """
@@ -49,17 +46,19 @@ class MessagesPoll(Poll):
 
     async def poll(self) -> int:
         """Read back to what is known, record messages and cursor; return how many were new."""
-        cursor = await self._cursor()
-        if cursor is None:
+        last = await self._last()
+        if last is None:
             return await self._start()
-        known, _, floor = cursor.partition(" ")
-        since = max(_number(known) - _OVERLAP, _number(floor or known))
+        known, _, floor = last.cursor.partition(" ")
+        since = max(self._since(_number(known), last), _number(floor or known))
+        read_at: datetime | None = None
         events: list[XEvent] = []
         newest = known
         trail = PageTrail(self.name)
         token: str | None = None
         while True:
             response = await self._page(token)
+            read_at = read_at or self._time_of(response)
             found = self._events(response)
             ids = [_number(event.message.id) for event in found]
             newest = max([newest, *(event.message.id for event in found)], key=_number)
@@ -71,21 +70,14 @@ class MessagesPoll(Poll):
                 raise
             if token is None or min(ids, default=since + 1) <= since:
                 break
-        if not events:
-            return 0
-        return await self._intake.record(
-            events,
-            account_id=self._account.id,
-            source=self.source,
-            checkpoint=self._checkpoint(f"{newest} {floor or known}"),
-        )
+        return await self._move(events, last, f"{newest} {floor or known}", read_at)
 
     async def _start(self) -> int:
         """Start at now in the first run: older messages were not meant for this bot."""
         response = await self._page(None, max_results=_FEWEST)
         ids = [message.id for message in objects.read_messages(response)]
         newest = max(ids, key=_number, default="0")
-        await self._store.progress.set_checkpoint(self._checkpoint(f"{newest} {newest}"))
+        await self._start_at(f"{newest} {newest}", response)
         _log.info("source.started_at_now", source="messages", account=self._account.id)
         return 0
 

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import abc
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from msgspec import Struct
 
 from botkit.errors import BotkitError, MalformedAnswer, Parked, ServerError, TransportError
 from botkit.model.records import Checkpoint
+from botkit.protocol.api.ids import snowflake_at
 from botkit.waiting.backoff import JITTER, Ladder
 from botkit.waiting.events import event_or_timeout, seconds_until
 from botkit.waiting.retry import retry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
+    from datetime import datetime
 
     from botkit.model.events import XEvent
     from botkit.model.users import Account
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Poll", "PollPace"]
 
 
+_STORE_EVERY = timedelta(seconds=60)
 _FURTHER = Ladder(steps_s=(0.5, 2.0), jitter=JITTER)
 
 
@@ -52,8 +55,13 @@ class PollPace(Struct, frozen=True, kw_only=True):
 class Poll(abc.ABC):
     """Reads something of one account from a durable cursor, again and again.
 
+    X can show an id some time after it was made. So a poll begins at the older of the newest id
+    that was read and the time up to which the poll before has read all for certain, which is when
+    it read less `late`. An account that hears nothing reads nothing again.
+
     Args:
         interval: Between two polls; jitter is added.
+        late: How long after its making X may show an id.
         why: Why it polls at this pace, for the status report.
     """
 
@@ -70,6 +78,7 @@ class Poll(abc.ABC):
         clock: Clock,
         entropy: Entropy,
         interval: timedelta,
+        late: timedelta,
         report: StatusReporter,
         why: str = "",
     ) -> None:
@@ -80,9 +89,11 @@ class Poll(abc.ABC):
         self._clock = clock
         self._entropy = entropy
         self._interval = interval
+        self._late = late
         self._report = report
         self._why = why
         self._poked = asyncio.Event()
+        self._read_to: datetime | None = None
 
     @abc.abstractmethod
     async def poll(self) -> int:
@@ -114,15 +125,52 @@ class Poll(abc.ABC):
                 self._report(self.name, "live", self._why, {"new": str(new)})
             await self._rest(wait_s * self._entropy.uniform(*self.pace.jitter), started_s)
 
-    async def _cursor(self) -> str | None:
+    async def _last(self) -> Checkpoint | None:
+        """Return how far it has read by the store, None at the first start."""
         return await self._store.progress.checkpoint(self.source, self._account.id)
+
+    def _since(self, newest: int, last: Checkpoint) -> int:
+        """Return the id after which a poll reads, if `newest` is the newest that was read."""
+        read_to = self._read_to or last.read_to
+        return newest if read_to is None else min(newest, snowflake_at(read_to) - 1)
+
+    def _time_of(self, first_page: Response) -> datetime:
+        """Return the time by X's clock at which a read began."""
+        return first_page.date or self._clock.now()
+
+    async def _start_at(self, cursor: str, first_page: Response) -> None:
+        """Store where the first run starts."""
+        here = self._checkpoint(cursor, self._time_of(first_page) - self._late)
+        await self._store.progress.set_checkpoint(here)
+
+    async def _move(
+        self, events: Sequence[XEvent], last: Checkpoint, cursor: str, read_at: datetime
+    ) -> int:
+        """Record events and how far was read together; return how many events were new.
+
+        A poll that found nothing tells the store only now and then how far it has read.
+        """
+        read_to = read_at - self._late
+        new = 0
+        stored = last.read_to is not None and abs(read_to - last.read_to) < _STORE_EVERY
+        if events or cursor != last.cursor or not stored:
+            new = await self._intake.record(
+                events,
+                account_id=self._account.id,
+                source=self.source,
+                checkpoint=self._checkpoint(cursor, read_to),
+            )
+        self._read_to = read_to
+        return new
 
     async def _keep(self, events: Sequence[XEvent]) -> None:
         """Record the events read before a bad page; the cursor stays where it was."""
         await self._intake.record(events, account_id=self._account.id, source=self.source)
 
-    def _checkpoint(self, cursor: str) -> Checkpoint:
-        return Checkpoint(source=self.source, account_id=self._account.id, cursor=cursor)
+    def _checkpoint(self, cursor: str, read_to: datetime) -> Checkpoint:
+        return Checkpoint(
+            source=self.source, account_id=self._account.id, cursor=cursor, read_to=read_to
+        )
 
     async def _ask(self, request: Request, *, further: bool = False) -> Response:
         """Read one page; retry a further one: without it those before were read in vain."""

@@ -155,8 +155,10 @@ class LoginWatch:
 
     async def _tell(self, account: Account, status: LoginStatus, intake: Intake) -> None:
         place = f"account_state/{status.app}/{status.kind.value}"
-        text = await self._store.progress.checkpoint(place, account.id)
-        said = _Said(LoginState.OK) if text is None else msgspec.json.decode(text, type=_Said)
+        last = await self._store.progress.checkpoint(place, account.id)
+        said = _Said(LoginState.OK)
+        if last is not None:
+            said = msgspec.json.decode(last.cursor, type=_Said)
         is_fine = status.status is LoginState.OK
         if said.status is status.status and (is_fine or said.gen == status.gen):
             return

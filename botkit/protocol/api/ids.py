@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["is_id", "snowflake_time"]
+__all__ = ["is_id", "snowflake_at", "snowflake_time"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SNOWFLAKE_EPOCH_MS = 1_288_834_974_657
@@ -37,3 +37,9 @@ def snowflake_time(an_id: str) -> datetime | None:
     if not _FIRST_SNOWFLAKE <= number < _LAST_SNOWFLAKE:
         return None
     return _EPOCH + timedelta(milliseconds=(number >> 22) + _SNOWFLAKE_EPOCH_MS)
+
+
+def snowflake_at(time: datetime) -> int:
+    """Return the lowest id that X can make at that time: ids below it are older."""
+    milliseconds = (time - _EPOCH) // timedelta(milliseconds=1) - _SNOWFLAKE_EPOCH_MS
+    return max(milliseconds, 0) << 22

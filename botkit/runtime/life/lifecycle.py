@@ -42,6 +42,7 @@ T = TypeVar("T")
 _RESTART = Ladder(steps_s=(1.0, 5.0, 15.0, 60.0), jitter=JITTER)
 _KEEP_FOR = KeepFor(
     events=timedelta(days=7),
+    deliverable=timedelta(days=30),  # as far back as X shows direct messages
     writes=timedelta(days=90),
     invitations=timedelta(days=30),  # to say what became of a link
     users=timedelta(days=2),  # one that was fetched more than a day ago is fetched anew

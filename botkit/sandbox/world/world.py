@@ -55,7 +55,10 @@ class UserRecord:
 
 @dataclass(slots=True, eq=False)
 class PostRecord:
-    """A post. `written` is the author's text, `text` is X's version of it."""
+    """A post. `written` is the author's text, `text` is X's version of it.
+
+    Timelines and searches show it from `shown_at` on.
+    """
 
     id: str
     author_id: str
@@ -63,6 +66,7 @@ class PostRecord:
     text: str
     display_start: int
     created_at: datetime
+    shown_at: datetime
     conversation_id: str
     names: tuple[NameEntity, ...] = ()
     links: tuple[LinkEntity, ...] = ()
@@ -125,6 +129,7 @@ class World:
         self._last_id = 0
         self.grants: Grants = Grants(clock, entropy, rules=self.rules, next_id=self.next_id)
         self.clock_off: timedelta = timedelta(0)
+        self.late_ids: timedelta = timedelta(0)
         self.oauth1_tokens: OAuth1Tokens = OAuth1Tokens(self.time_on_x, entropy)
 
     def time_on_x(self) -> datetime:
@@ -201,6 +206,7 @@ class World:
             text=reading.text,
             display_start=reading.display_start,
             created_at=self.clock.now(),
+            shown_at=self.clock.now() + self.late_ids,
             conversation_id=parent.conversation_id if parent else post_id,
             names=reading.names,
             links=reading.links,
@@ -260,8 +266,8 @@ class World:
             self.tell(Happening(kind="revoke", actor_id=user_id, app_id=app))
 
     def posts_by(self, user_id: str) -> list[PostRecord]:
-        """Return the user's posts that are not deleted, oldest first."""
-        return [post for post in self._posts_by.get(user_id, ()) if not post.deleted]
+        """Return the user's posts that a timeline shows, oldest first."""
+        return self._shown(self._posts_by.get(user_id, ()))
 
     def newest_by(self, user_id: str) -> Iterator[PostRecord]:
         """Return the user's posts that are not deleted, newest first."""
@@ -269,11 +275,8 @@ class World:
 
     def posts_naming(self, user_id: str) -> list[PostRecord]:
         """Return the user's mentions timeline: posts and replies of others, oldest first."""
-        return [
-            post
-            for post in self._naming.get(user_id, ())
-            if not post.deleted and post.author_id != user_id
-        ]
+        naming = self._shown(self._naming.get(user_id, ()))
+        return [post for post in naming if post.author_id != user_id]
 
     def messages_of(
         self, user_id: str, *, conversation_id: str | None = None
@@ -291,6 +294,10 @@ class World:
         """Tell the listeners."""
         for listener in tuple(self.listeners):
             listener(happening)
+
+    def _shown(self, posts: Iterable[PostRecord]) -> list[PostRecord]:
+        now = self.clock.now()
+        return [post for post in posts if not post.deleted and post.shown_at <= now]
 
     def _file(self, post: PostRecord) -> None:
         self.posts[post.id] = post

@@ -208,10 +208,15 @@ class Faults:
         """Set X's clock ahead of the machine's: for `Date`, and for the check of signatures."""
         self._world.clock_off = timedelta(seconds=seconds)
 
+    def late_ids(self, seconds: float) -> None:
+        """Let timelines and searches show what is posted from now on only that much later."""
+        self._world.late_ids = timedelta(seconds=seconds)
+
     def clear(self) -> None:
         """Remove all planned faults and correct X's clock."""
         self._planned.clear()
         self.clock_off(0)
+        self.late_ids(0)
         self.stream = _StreamPlan()
 
     def plan(self, kind: str, options: dict[str, Any]) -> None:
@@ -269,6 +274,7 @@ _BY_NAME = frozenset(
         "not_enrolled",
         "renew_keys",
         "clock_off",
+        "late_ids",
         "clear",
     }
 )

@@ -40,9 +40,15 @@ def event_rows(events: Iterable[NewEvent], now_us: int) -> list[EventRow]:
 
 
 def insert_checkpoint(transaction: Transaction, checkpoint: Checkpoint) -> None:
-    """Move a source's cursor."""
+    """Store how far a source has read."""
     transaction.execute(
-        "INSERT INTO checkpoint VALUES (?1, ?2, ?3) "
-        "ON CONFLICT (source, account_id) DO UPDATE SET cursor = excluded.cursor",
-        (checkpoint.source, checkpoint.account_id, checkpoint.cursor),
+        "INSERT INTO checkpoint (source, account_id, cursor, read_to) VALUES (?1, ?2, ?3, ?4) "
+        "ON CONFLICT (source, account_id) DO UPDATE SET cursor = excluded.cursor, "
+        "read_to = excluded.read_to",
+        (
+            checkpoint.source,
+            checkpoint.account_id,
+            checkpoint.cursor,
+            to_us_or_none(checkpoint.read_to),
+        ),
     )

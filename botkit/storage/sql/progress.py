@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from botkit.model.records import Gap, ScheduleRow, StatusReport
+from botkit.model.records import Checkpoint, Gap, ScheduleRow, StatusReport
 from botkit.storage.sql.event_rows import event_rows, insert_checkpoint
 from botkit.storage.sql.values import from_us, from_us_or_none, to_us, to_us_or_none
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from botkit.model.records import Checkpoint, Fence, NewEvent
+    from botkit.model.records import Fence, NewEvent
     from botkit.ports import Clock
     from botkit.storage.sql.transaction import SqlEngine, SqlReader, Transaction
 
@@ -28,13 +28,20 @@ class SqlProgress:
         self._engine = engine
         self._clock = clock
 
-    async def checkpoint(self, source: str, account_id: str) -> str | None:
-        def job(reader: SqlReader) -> str | None:
+    async def checkpoint(self, source: str, account_id: str) -> Checkpoint | None:
+        def job(reader: SqlReader) -> Checkpoint | None:
             row = reader.execute(
-                "SELECT cursor FROM checkpoint WHERE source = ?1 AND account_id = ?2",
+                "SELECT cursor, read_to FROM checkpoint WHERE source = ?1 AND account_id = ?2",
                 (source, account_id),
             ).fetchone()
-            return row[0] if row else None
+            if row is None:
+                return None
+            return Checkpoint(
+                source=source,
+                account_id=account_id,
+                cursor=row[0],
+                read_to=from_us_or_none(row[1]),
+            )
 
         return await self._engine.read(job)
 

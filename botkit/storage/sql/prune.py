@@ -23,8 +23,11 @@ AT_ONCE: Final = 1000
 _OLD_EVENTS = """
 SELECT e.seq, e.key, e.account_id, d.state FROM event e JOIN ended d ON d.seq = e.seq
 WHERE e.recorded_at < ?1 AND d.state IN ('done', 'dropped')
-  AND e.seq != (SELECT max(seq) FROM event) ORDER BY e.recorded_at LIMIT ?2
+  AND (e.recorded_at < ?2 OR NOT EXISTS (SELECT 1 FROM checkpoint c
+    WHERE c.account_id = e.account_id AND c.read_to <= e.at))
+  AND e.seq != (SELECT max(seq) FROM event) ORDER BY e.recorded_at LIMIT ?3
 """
+"""An event that a source may deliver again is the proof that it was handled."""
 _OLD_WRITES = """
 SELECT id FROM write w WHERE state IN ('CONFIRMED', 'REJECTED', 'EXPIRED') AND created_at < ?1
   AND NOT EXISTS (SELECT 1 FROM event e LEFT JOIN ended d ON d.seq = e.seq
@@ -42,9 +45,12 @@ _DELETED: Final = {
 
 async def prune(engine: SqlEngine, keep_for: KeepFor, *, now: datetime) -> Mapping[str, int]:
     """Forget what has been over for so long, as `botkit.ports.store.Store.prune` says."""
+    old_us, oldest_us = to_us(now - keep_for.events), to_us(now - keep_for.deliverable)
     counts = {
-        "events": await _repeat(engine, _forget_events, to_us(now - keep_for.events)),
-        "writes": await _repeat(engine, _forget_writes, to_us(now - keep_for.writes)),
+        "events": await _repeat(engine, lambda each: _forget_events(each, old_us, oldest_us)),
+        "writes": await _repeat(
+            engine, lambda each: _forget_writes(each, to_us(now - keep_for.writes))
+        ),
     }
     before = {
         "invitations": to_us(now - keep_for.invitations),
@@ -62,20 +68,18 @@ async def prune(engine: SqlEngine, keep_for: KeepFor, *, now: datetime) -> Mappi
     return counts | await engine.write(job)
 
 
-async def _repeat(
-    engine: SqlEngine, forget: Callable[[Transaction, int], int], before_us: int
-) -> int:
+async def _repeat(engine: SqlEngine, forget: Callable[[Transaction], int]) -> int:
     count = 0
     while True:
-        forgotten = await engine.write(lambda transaction: forget(transaction, before_us))
+        forgotten = await engine.write(forget)
         count += forgotten
         if forgotten < AT_ONCE:
             return count
 
 
-def _forget_events(transaction: Transaction, before_us: int) -> int:
+def _forget_events(transaction: Transaction, old_us: int, oldest_us: int) -> int:
     transaction.lock("prune")
-    rows = transaction.execute(_OLD_EVENTS, (before_us, AT_ONCE)).fetchall()
+    rows = transaction.execute(_OLD_EVENTS, (old_us, oldest_us, AT_ONCE)).fetchall()
     seqs = [row[:1] for row in rows]
     transaction.executemany("DELETE FROM event WHERE seq = ?1", seqs)
     transaction.executemany("DELETE FROM ended WHERE seq = ?1", seqs)

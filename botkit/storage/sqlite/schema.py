@@ -324,7 +324,13 @@ INSERT INTO tally VALUES
 """
 """How many rows `ended` has in each state: a week of them is too many to count every moment."""
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _ALIASES, _INVITATIONS, _ENDED, _TALLY)
+_READ_TO = """
+ALTER TABLE checkpoint ADD COLUMN read_to INTEGER;
+CREATE INDEX checkpoint_account ON checkpoint (account_id, read_to)
+"""
+"""By X's clock: the time before which a source has read everything."""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _ALIASES, _INVITATIONS, _ENDED, _TALLY, _READ_TO)
 """Migration n (from 1) makes version n of the schema out of version n - 1."""
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from botkit.model.records import (
+    Checkpoint,
     EventState,
     MemoKey,
     RunDead,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EventsAdminConformance"]
 
+S = timedelta(seconds=1)
 WEEK = timedelta(days=7)
 
 
@@ -148,6 +150,22 @@ class EventsAdminConformance(Suite):
         keys = {kept.key for kept in await store.events.listing()}
         assert keys == {"new", "parked", "dead", "young"}
         assert await store.events.append([event("done")]) != [None]
+
+    async def test_what_a_source_may_deliver_again_is_kept_as_the_proof_that_it_was_handled(
+        self, store: Store
+    ) -> None:
+        fence = await lease(store)
+        seqs = await store.events.append([event("a", at=T0), event("b", at=T0 + S), event("last")])
+        await store.events.settle([done(seq) for seq in seqs if seq is not None], fence=fence)
+        far = Checkpoint(source="messages", account_id=ME, cursor="9", read_to=T0 + WEEK)
+        here = Checkpoint(source="mentions", account_id=ME, cursor="9", read_to=T0 + S)
+        no_reader = Checkpoint(source="logins", account_id=ME, cursor="9")
+        for checkpoint in (far, here, no_reader):
+            await store.progress.set_checkpoint(checkpoint)
+        assert (await forget(store, events=T0 + WEEK))["events"] == 1
+        assert await store.events.append([event("b")]) == [None]
+        everything = {"events": T0 + WEEK, "deliverable": T0 + WEEK}
+        assert (await forget(store, **everything))["events"] == 1
 
     async def test_however_many_there_are_all_are_forgotten(self, store: Store) -> None:
         fence = await lease(store)

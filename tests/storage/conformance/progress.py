@@ -98,14 +98,14 @@ class ProgressConformance(Suite):
         progress = store.progress
         assert await progress.checkpoint("mentions", ME) is None
         for cursor in ("1", "2"):
-            here = Checkpoint(source="mentions", account_id=ME, cursor=cursor)
+            here = Checkpoint(source="mentions", account_id=ME, cursor=cursor, read_to=T0)
             await progress.set_checkpoint(here)
-        assert await progress.checkpoint("mentions", ME) == "2"
+        assert await progress.checkpoint("mentions", ME) == here
         assert await progress.checkpoint("mentions", "2") is None
         assert await progress.checkpoint("messages", ME) is None
         far = Checkpoint(source="mentions", account_id=ME, cursor="9")
         await raised(LeaseLost, progress.set_checkpoint(far, fence=LOST))
-        assert await progress.checkpoint("mentions", ME) == "2"
+        assert await progress.checkpoint("mentions", ME) == here
 
     async def test_a_gap_is_opened_and_closed(self, store: Store) -> None:
         first = Gap(source="activity", account_id=ME, since=T0, reason="keep-alive missed")

@@ -7,8 +7,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from botkit.errors import MalformedAnswer, Parked, RateLimited, ServerError, TransportError
+from botkit.model.records import Checkpoint
+from botkit.protocol.api.ids import snowflake_at
+from botkit.sandbox.harness.clock import START
 from botkit.sources.mentions import MentionsPoll
 from tests.unit.sources.fakes import mention, page
 
@@ -17,11 +21,12 @@ if TYPE_CHECKING:
 
     from botkit.model.users import Account
     from botkit.ports import Store
+    from botkit.protocol.api.responses import Response
     from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
     from tests.unit.sources.fakes import FakeIntake, FakeSender, Reports
 
-T = 1_999_000_000_000_000_000
-"""An id; the overlap of 30 s is 125 829 120 000 ids."""
+T = snowflake_at(START)
+"""The first id that X can make at the start of virtual time."""
 MINUTE = 60_000 << 22
 
 
@@ -43,6 +48,7 @@ def poll(
         clock=clock,
         entropy=entropy,
         interval=timedelta(seconds=60),
+        late=timedelta(minutes=5),
         report=reports,
         why="no bearer",
     )
@@ -101,16 +107,81 @@ async def test_pages_are_read_to_the_end_and_recorded_oldest_first(
     assert dict(sender.calls[3].query)["since_id"] == str(T)
 
 
-async def test_each_poll_reads_a_little_of_the_last_one_again_for_late_ids(
-    poll: MentionsPoll, sender: FakeSender, intake: FakeIntake
+async def test_each_poll_reads_again_what_x_may_have_shown_since_the_last_one(
+    poll: MentionsPoll, sender: FakeSender, intake: FakeIntake, clock: VirtualClock
 ) -> None:
     newest = T + 10 * MINUTE
-    sender.answers = [page(mention(T)), page(mention(newest)), page(mention(newest - 5))]
+    sender.answers = [page(mention(T)), page(mention(newest)), page(mention(newest - 3 * MINUTE))]
     await poll.poll()
+    clock.set(START + timedelta(minutes=11))
     await poll.poll()
+    clock.set(START + timedelta(minutes=60))  # however long ago the last poll was
     assert await poll.poll() == 1
-    assert dict(sender.calls[2].query)["since_id"] == str(newest - MINUTE // 2)
+    assert dict(sender.calls[2].query)["since_id"] == str(T + 6 * MINUTE - 1)
     assert len(intake.events) == 2
+
+
+async def test_an_account_that_hears_nothing_reads_nothing_again(
+    poll: MentionsPoll, sender: FakeSender, clock: VirtualClock
+) -> None:
+    newest = T + MINUTE
+    sender.answers = [page(mention(T)), page(mention(newest)), page(), page()]
+    await poll.poll()
+    clock.set(START + timedelta(minutes=1))
+    await poll.poll()
+    for days in (1, 9):
+        clock.set(START + timedelta(days=days))
+        await poll.poll()
+    assert dict(sender.calls[2].query)["since_id"] == str(T)
+    assert dict(sender.calls[3].query)["since_id"] == str(newest)
+
+
+async def test_how_far_was_read_is_by_the_clock_of_x_at_the_first_page(
+    poll: MentionsPoll, sender: FakeSender, store: Store
+) -> None:
+    def at(minute: int, answer: Response) -> Response:
+        return replace(answer, date=START + timedelta(minutes=minute))
+
+    later = T + 200 * MINUTE
+    sender.answers = [
+        at(100, page(mention(T))),
+        at(200, page(mention(later), next_token="b")),
+        at(201, page(mention(T + 1))),
+    ]
+    await poll.poll()
+    await poll.poll()
+    last = await store.progress.checkpoint("mentions", "1")
+    assert last is not None
+    assert last.read_to == START + timedelta(minutes=195)
+
+
+async def test_a_poll_that_finds_nothing_writes_to_the_store_once_a_minute_at_most(
+    poll: MentionsPoll, sender: FakeSender, store: Store, clock: VirtualClock
+) -> None:
+    async def read_to() -> timedelta:
+        last = await store.progress.checkpoint("mentions", "1")
+        assert last is not None
+        assert last.read_to is not None
+        return last.read_to - START + timedelta(minutes=5)
+
+    sender.answers = [page(mention(T)), page(), page(), page()]
+    said: list[float] = []
+    for second in (0, 15, 59, 75):
+        clock.set(START + timedelta(seconds=second))
+        await poll.poll()
+        said.append((await read_to()).total_seconds())
+    assert said == [0, 0, 0, 75]
+
+
+async def test_a_cursor_of_an_older_version_is_gone_on_from(
+    poll: MentionsPoll, sender: FakeSender, store: Store
+) -> None:
+    text = f'{{"floor":"{T}","newest":"{T + 9}"}}'
+    old = Checkpoint(source="mentions", account_id="1", cursor=text)
+    await store.progress.set_checkpoint(old)
+    sender.answers = [page(mention(T + 10))]
+    assert await poll.poll() == 1
+    assert dict(sender.calls[0].query)["since_id"] == str(T + 9)
 
 
 async def test_a_page_that_fails_leaves_the_cursor_where_it_was(

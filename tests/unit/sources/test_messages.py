@@ -10,7 +10,9 @@ import pytest
 
 from botkit.errors import MalformedAnswer, RateLimited, ServerError
 from botkit.model.records import Checkpoint
+from botkit.protocol.api.ids import snowflake_at
 from botkit.protocol.api.responses import Response
+from botkit.sandbox.harness.clock import START
 from botkit.sources.messages import MessagesPoll
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ def poll(
         clock=clock,
         entropy=entropy,
         interval=timedelta(minutes=5),
+        late=timedelta(seconds=30),
         report=reports,
     )
 
@@ -168,17 +171,18 @@ async def test_failures_are_said_and_waited_out(
 
 
 async def test_a_message_that_shows_up_late_is_heard_but_none_from_before_the_start(
-    poll: MessagesPoll, sender: FakeSender, intake: FakeIntake
+    poll: MessagesPoll, sender: FakeSender, intake: FakeIntake, clock: VirtualClock
 ) -> None:
-    first = 1_999_000_000_000_000_000
-    second = 1000 << 22
+    first, second = snowflake_at(START), 1000 << 22
     sender.answers = [
         messages(first),
         messages(first + 40 * second, first),
         messages(first + 40 * second, first + 20 * second, first + 5 * second, first - second),
     ]
     await poll.poll()
+    clock.set(START + timedelta(seconds=45))
     assert await poll.poll() == 1
+    clock.set(START + timedelta(seconds=3600))
     assert await poll.poll() == 1
     heard = [event.message.id for event in intake.events]  # type: ignore[attr-defined]
     assert heard == [str(first + 40 * second), str(first + 20 * second)]
@@ -190,7 +194,9 @@ async def test_a_cursor_of_an_older_version_is_gone_on_from(
     await store.progress.set_checkpoint(Checkpoint(source="messages", account_id="1", cursor="50"))
     sender.answers = [messages(51, 50, 49)]
     assert await poll.poll() == 1
-    assert await store.progress.checkpoint("messages", "1") == "51 50"
+    last = await store.progress.checkpoint("messages", "1")
+    assert last is not None
+    assert last.cursor == "51 50"
 
 
 async def test_pages_that_lead_nowhere_do_not_keep_from_the_handlers_what_was_read(

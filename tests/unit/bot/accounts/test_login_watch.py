@@ -48,10 +48,10 @@ class FakeStore:
 
     def __init__(self) -> None:
         self.progress = self.events = self
-        self.cursors: dict[tuple[str, str], str] = {}
+        self.cursors: dict[tuple[str, str], Checkpoint] = {}
         self.parked = {"1": 2}
 
-    async def checkpoint(self, source: str, account_id: str) -> str | None:
+    async def checkpoint(self, source: str, account_id: str) -> Checkpoint | None:
         return self.cursors.get((source, account_id))
 
     async def unpark(self, cause: str, *, account_id: str) -> int:
@@ -92,7 +92,7 @@ class Desk:
             self.broken -= 1
             raise StoreUnavailable("full")
         assert checkpoint is not None
-        self.store.cursors[checkpoint.source, checkpoint.account_id] = checkpoint.cursor
+        self.store.cursors[checkpoint.source, checkpoint.account_id] = checkpoint
         assert {event.account_id for event in events} == {account_id}
         self.told.extend(events)
         return len(events)

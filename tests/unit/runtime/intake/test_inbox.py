@@ -89,10 +89,10 @@ async def test_the_checkpoint_moves_with_the_events(parts: Any) -> None:
     inbox = inbox_of(parts)
     moved = Checkpoint(source="mentions", account_id=BOT, cursor="7")
     await inbox.record([mention()], account_id=BOT, source="mentions", checkpoint=moved)
-    assert await store.progress.checkpoint("mentions", BOT) == "7"
+    assert await store.progress.checkpoint("mentions", BOT) == moved
     later = Checkpoint(source="mentions", account_id=BOT, cursor="8")
     assert await inbox.record([], account_id=BOT, source="mentions", checkpoint=later) == 0
-    assert await store.progress.checkpoint("mentions", BOT) == "8"
+    assert await store.progress.checkpoint("mentions", BOT) == later
 
 
 async def test_one_delivery_is_recorded_in_the_order_in_which_it_happened(parts: Any) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from botkit.errors import StateError, StoreUnavailable
+from botkit.model.records import Checkpoint
 from botkit.storage.opening import open_store
 from botkit.storage.sqlite import database_file, schema
 from botkit.storage.sqlite.database_file import prepare
@@ -27,6 +28,7 @@ INSERT INTO event VALUES
 INSERT INTO body VALUES (1, x'41'), (2, x'42'), (3, x'43'), (4, x'44');
 INSERT INTO inbox (queue, seq, attempts, reason) VALUES (0, 2, 2, 'try again');
 INSERT INTO dead VALUES (3, '{ME}', 'c', 'mention', 'failed', '', '', 'h', 3, 7);
+INSERT INTO checkpoint VALUES ('mentions', '{ME}', '17');
 PRAGMA user_version = 3
 """
 
@@ -92,9 +94,10 @@ def third_version(tmp_path: Path) -> Path:
     path = tmp_path / "bot.db"
     prepare(path, create=True, now_us=0)
     with closing(sqlite3.connect(path)) as connection:
-        for name in ("event", "ended", "inbox", "dead", "tally"):
+        for name in ("event", "ended", "inbox", "dead", "tally", "checkpoint"):
             connection.execute(f"DROP TABLE {name}")
-        connection.executescript(_tables_of_the_first_version("event", "body", "inbox", "dead"))
+        old = ("event", "body", "inbox", "dead", "checkpoint")
+        connection.executescript(_tables_of_the_first_version(*old))
         connection.executescript(EVENTS_OF_VERSION_3)
     return path
 
@@ -113,6 +116,8 @@ async def test_events_of_a_store_that_kept_their_end_in_their_row_come_along(
         assert counts == {"waiting": 1, "parked": 0, "dead": 1, "done": 1, "dropped": 1}
         assert [item.seq for item in (await store.events.due(T0)).items] == [2]
         assert await store.events.append([event("a"), event("e")]) == [None, 6]
+        kept = Checkpoint(source="mentions", account_id=ME, cursor="17")
+        assert await store.progress.checkpoint("mentions", ME) == kept
 
 
 def _tables_of_the_first_version(*names: str) -> str:
