@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from botkit.storage.sql.events import tally
 from botkit.storage.sql.ledger import hour_of
 from botkit.storage.sql.values import to_us
+from botkit.storage.sql.work.events import tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

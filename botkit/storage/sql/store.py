@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from botkit.storage.sql.accounts import SqlAccounts
-from botkit.storage.sql.credentials import SqlCredentials
-from botkit.storage.sql.handler_names import take_over_handlers
-from botkit.storage.sql.invitations import SqlInvitations
 from botkit.storage.sql.leases import SqlLeases
 from botkit.storage.sql.ledger import SqlLedger
+from botkit.storage.sql.logins.accounts import SqlAccounts
+from botkit.storage.sql.logins.credentials import SqlCredentials
+from botkit.storage.sql.logins.invitations import SqlInvitations
 from botkit.storage.sql.progress import SqlProgress
 from botkit.storage.sql.prune import prune
-from botkit.storage.sql.states import SqlStates
-from botkit.storage.sql.writes import SqlWrites
+from botkit.storage.sql.work.handler_names import take_over_handlers
+from botkit.storage.sql.work.states import SqlStates
+from botkit.storage.sql.work.writes import SqlWrites
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

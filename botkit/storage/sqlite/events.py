@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from botkit.model.records import InboxPage
 from botkit.storage.sql.event_rows import event_rows, insert_checkpoint
-from botkit.storage.sql.events import ITEM, SqlEvents, inbox_items
 from botkit.storage.sql.values import from_us_or_none, to_us
+from botkit.storage.sql.work.events import ITEM, SqlEvents, inbox_items
 from botkit.storage.sqlite.settle import listed, prepare_settlement, settle
 
 if TYPE_CHECKING:

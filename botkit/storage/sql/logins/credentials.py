@@ -14,8 +14,8 @@ from botkit.errors import Conflict
 from botkit.model.records import CredentialRow, Intent
 from botkit.model.tokens import CredentialKind, LoginState
 from botkit.storage.sealed_header import sealed_alike
-from botkit.storage.sql.accounts import put_account
 from botkit.storage.sql.event_rows import event_rows
+from botkit.storage.sql.logins.accounts import put_account
 from botkit.storage.sql.values import from_us, from_us_or_none, marks, to_us, to_us_or_none
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from botkit.errors import InvitationRefused
 from botkit.model.invitations import Invitation, InvitationState
-from botkit.storage.sql.accounts import put_account
-from botkit.storage.sql.credentials import lock_login, replace_credential
 from botkit.storage.sql.event_rows import event_rows
+from botkit.storage.sql.logins.accounts import put_account
+from botkit.storage.sql.logins.credentials import lock_login, replace_credential
 from botkit.storage.sql.values import from_us, from_us_or_none, to_us
 
 if TYPE_CHECKING:

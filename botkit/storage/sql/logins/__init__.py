@@ -1,0 +1,1 @@
+"""The jobs on accounts, their logins and their invitations."""

@@ -1,0 +1,1 @@
+"""The jobs on events, the runs of their handlers, what handlers keep, and writes."""
