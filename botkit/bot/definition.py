@@ -91,7 +91,8 @@ class Bot(Router):
             StateError: The store cannot be used, or another process runs a bot on it.
         """
         from botkit.bot.compose import RunOptions
-        from botkit.bot.running import RunningBot, open_bot, secrets_of
+        from botkit.bot.running import RunningBot, open_bot
+        from botkit.config import secrets_of
         from botkit.telemetry.redaction import Redactor
 
         redactor = Redactor(secrets_of(settings))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from botkit.model.records import StatusReport
     from botkit.model.users import Account
 
-__all__ = ["RunningBot", "open_bot", "secrets_of"]
+__all__ = ["RunningBot", "open_bot"]
 
 _log = structlog.get_logger(__name__)
 
@@ -70,14 +70,6 @@ class RunningBot:
         """
         await self._runtime.stop(drain_s)
         return tuple(self._runtime.stubborn)
-
-
-def secrets_of(settings: Settings) -> list[str]:
-    """Return all secrets in the settings, so that logs and stored texts can hide them."""
-    held = [settings.store.key, settings.store.previous_key]
-    for app in (settings.app_named(), *settings.apps.values()):
-        held += [app.client_secret, app.api_secret, app.bearer_token]
-    return [secret.get_secret_value() for secret in held if secret is not None]
 
 
 @asynccontextmanager

@@ -13,21 +13,20 @@ from typing import TYPE_CHECKING, Any, Self
 import structlog
 
 from botkit.bot.compose import RunOptions
-from botkit.bot.running import open_bot, secrets_of
-from botkit.config import Settings, load_settings
+from botkit.bot.running import open_bot
+from botkit.config import Settings, load_settings, secrets_in_environment, secrets_of, wants_color
 from botkit.errors import BotkitError, ConfigError
 from botkit.runtime.life.watchdog import Watchdog
 from botkit.system import SystemClock
 from botkit.telemetry.core_dumps import forbid_dumps
-from botkit.telemetry.escaping import escape
 from botkit.telemetry.log import set_up_logging
+from botkit.telemetry.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
     from botkit.bot.plan import Plan, Planned
-    from botkit.telemetry.redaction import Redactor
 
 __all__ = ["log_as", "serve", "serve_bot"]
 
@@ -116,6 +115,7 @@ def log_as(settings: Settings, *, level: str | None = None) -> Redactor:
         level=level if level and settings.log.level != "debug" else settings.log.level,
         as_json={"auto": None, "text": False, "json": True}[settings.log.format],
         secrets=secrets_of(settings),
+        in_color=wants_color(on_terminal=sys.stderr.isatty()),
     )
 
 
@@ -131,6 +131,7 @@ def _called(bot: Planned) -> str:
 
 def serve_bot(bot: Planned) -> int:
     """Run the bot of `bot.run()` with the settings of this folder; return the exit code."""
+    redactor = Redactor(secrets_in_environment())
     try:
         settings = load_settings()
         if not settings.run.debuggable:
@@ -142,8 +143,8 @@ def serve_bot(bot: Planned) -> int:
     except BotkitError as error:
         problems = error.problems if isinstance(error, ConfigError) else (str(error),)
         for problem in problems:
-            sys.stderr.write(f"botkit: {escape(problem)}\n")
+            sys.stderr.write(f"botkit: {redactor.line(problem)}\n")
         if isinstance(error, ConfigError) and error.hint:
             hint = error.hint.replace("MODULE:BOT", _called(bot))
-            sys.stderr.write(f"  {escape(hint)}\n")
+            sys.stderr.write(f"  {redactor.line(hint)}\n")
         return error.exit_code

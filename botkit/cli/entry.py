@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from botkit import errors
+from botkit.cli.output import redacting, report_line, report_trace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,10 +38,11 @@ _NOT_DONE = EXIT_CODES["not done"]
 def invoke(arguments: Sequence[str], commands: Sequence[CommandEntry]) -> int:
     """Run `botkit` with these arguments, and return the exit code."""
     group = _Group(commands)
-    try:
-        result = group.main(list(arguments), prog_name="botkit", standalone_mode=False)
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every error of a command ends here
-        return _ended_by(_alone(error))
+    with redacting():
+        try:
+            result = group.main(list(arguments), prog_name="botkit", standalone_mode=False)
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every error of a command ends here
+            return _ended_by(_alone(error))
     return result if isinstance(result, int) else 0
 
 
@@ -94,23 +96,19 @@ def _ended_early(end: BaseException) -> int:
 
 def report(error: errors.BotkitError) -> None:
     """Print the error and its cure on stderr, without a trace."""
-    from botkit.telemetry.escaping import escape
-
     if isinstance(error, errors.ConfigError) and len(error.problems) > 1:
-        sys.stderr.write("".join(f"botkit: {escape(problem)}\n" for problem in error.problems))
+        for problem in error.problems:
+            report_line(f"botkit: {problem}")
         if error.hint:
-            sys.stderr.write(f"  {escape(error.hint)}\n")
+            report_line(f"  {error.hint}")
         return
-    told = [error]
-    if isinstance(error, errors.AccessDenied):
-        told.extend(error.others)
-    sys.stderr.write("".join(f"botkit: {escape(str(each))}\n" for each in told))
+    told = [error, *(error.others if isinstance(error, errors.AccessDenied) else ())]
+    for each in told:
+        report_line(f"botkit: {each}")
 
 
 def _report_fault() -> None:
-    from botkit.telemetry.redaction import Redactor
-
-    sys.stderr.write(Redactor().text(traceback.format_exc()))
+    report_trace(traceback.format_exc())
     sys.stderr.write("botkit: a fault of botkit or of the bot's module, see above.\n")
 
 

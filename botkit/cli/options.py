@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import click
 
-from botkit.config import Settings, load_settings
+from botkit.cli.output import echo, echo_json, hide
+from botkit.config import Settings, load_settings, secrets_of
 from botkit.errors import ConfigError
-from botkit.telemetry.escaping import escape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -27,7 +26,6 @@ __all__ = [
     "GivenSettings",
     "account_option",
     "app_option",
-    "echo_json",
     "echo_outcome",
     "json_option",
     "key_options",
@@ -97,6 +95,7 @@ class GivenSettings(NamedTuple):
         from botkit.telemetry.core_dumps import forbid_dumps
 
         settings = load_settings(config_file=self.config_file, overrides=self.overrides)
+        hide(secrets_of(settings))
         if not settings.run.debuggable:
             forbid_dumps()
         if log_level is not None:
@@ -168,7 +167,7 @@ def say_as(name: str) -> Callable[[str], None]:
     """Return a function that prints a line for a person on stderr, with `name` before it."""
 
     def say(text: str) -> None:
-        click.echo(f"{name:<7} {escape(text)}", err=True)
+        echo(f"{name:<7} {text}", err=True)
 
     return say
 
@@ -178,8 +177,3 @@ def echo_outcome(account: Account, outcome: str, *, as_json: bool, **facts: obje
     if as_json:
         who = {"id": account.id, "username": account.username, "app": account.app}
         echo_json({**who, "outcome": outcome, **facts})
-
-
-def echo_json(value: object) -> None:
-    """Print one JSON document on stdout."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))

@@ -5,9 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-import click
-
-from botkit.telemetry.escaping import escape
+from botkit.cli.output import clean, echo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,11 +14,11 @@ __all__ = ["print_rows"]
 
 
 def print_rows(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print the rows, with control characters in their texts escaped."""
-    cells = [[escape(cell) for cell in row] for row in rows]
+    """Print the rows, each cell without secrets, its control characters escaped."""
+    cells = [[clean(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in cells:
-            click.echo("  ".join(cell for cell in row if cell))
+            echo("  ".join(cell for cell in row if cell))
         return
     from rich.console import Console
     from rich.table import Table

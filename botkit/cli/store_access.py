@@ -6,11 +6,9 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, TypeVar
 
-import click
-
 from botkit.cli.options import run_async
+from botkit.cli.output import echo
 from botkit.errors import ConfigError
-from botkit.telemetry.escaping import escape
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -167,4 +165,4 @@ def _warn_of_key(settings: Settings) -> None:
 
     warning = warning_of_key(settings)
     if warning:
-        click.echo(f"botkit  careful: {escape(warning)}", err=True)
+        echo(f"botkit  careful: {warning}", err=True)

@@ -8,6 +8,7 @@ is used; all faults come in one list.
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,14 +48,56 @@ __all__ = [
     "StoreSettings",
     "XSettings",
     "load_settings",
+    "secrets_in_environment",
+    "secrets_of",
+    "wants_color",
 ]
 
 _QUIET = {"PYDANTIC_DISABLE_PLUGINS": "__all__", "PYDANTIC_SETTINGS_DEBUG": ""}
+_SECRET_VARIABLE = re.compile(
+    r"(?i)(SECRET|TOKEN|PASSWORD|PASSPHRASE|CREDENTIALS?|API_?KEY|PRIVATE_?KEY|STORE__KEY)$"
+)
+_SHORTEST_SECRET = 12
+"""Shorter values of other programs' variables may be ordinary words, like `GIT_TOKEN=none`."""
 
 
 def surroundings() -> dict[str, str]:
     """Return the whole environment of this process, to start another one with it."""
     return dict(os.environ)
+
+
+def wants_color(*, on_terminal: bool) -> bool:
+    """Return True if output has colors: on a terminal, unless the environment says otherwise.
+
+    NO_COLOR takes them away, FORCE_COLOR puts them there, and a terminal may not have any.
+    Source: no-color.org, force-color.org.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (
+        on_terminal and os.environ.get("TERM") != "dumb"
+    )
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """Return what logs, stored texts and output must hide: those of settings and environment."""
+    held = [settings.store.key, settings.store.previous_key]
+    for app in (settings.app_named(), *settings.apps.values()):
+        held += [app.client_secret, app.api_secret, app.bearer_token]
+    given = [secret.get_secret_value() for secret in held if secret is not None]
+    return [*given, *secrets_in_environment()]
+
+
+def secrets_in_environment() -> list[str]:
+    """Return the values of variables that are named like secrets, whatever program they are for.
+
+    A bot's own keys are among them, for instance that of a model.
+    """
+    return [
+        value
+        for name, value in os.environ.items()
+        if _SECRET_VARIABLE.search(name) and len(value) >= _SHORTEST_SECRET
+    ]
 
 
 def load_settings(

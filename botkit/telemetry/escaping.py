@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["escape"]
+__all__ = ["escape", "escape_json", "escape_lines"]
 
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
-"""Control characters (line ends and ESC among them) and bidirectional overrides."""
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]"
+)
+"""Control characters (line ends and ESC among them), bidirectional overrides, lone surrogates."""
 
 _ONE_BYTE = 0xFF
 
@@ -15,6 +17,18 @@ _ONE_BYTE = 0xFF
 def escape(text: str) -> str:
     r"""Return the text on one line, with unsafe characters as `\xNN` or `\uNNNN`."""
     return _UNSAFE.sub(_escaped, text)
+
+
+def escape_lines(text: str) -> str:
+    """Return the text with its line ends kept, and each line escaped."""
+    return "\n".join(escape(line) for line in text.split("\n"))
+
+
+def escape_json(document: str) -> str:
+    r"""Return a JSON document with unsafe characters as `\uNNNN`, which mean the same in JSON."""
+    return _UNSAFE.sub(
+        lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", document
+    )
 
 
 def _escaped(found: re.Match[str]) -> str:

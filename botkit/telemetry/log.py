@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
 
-from botkit.telemetry.escaping import escape
 from botkit.telemetry.redaction import Redactor
+from botkit.telemetry.text_lines import TextLines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, MutableMapping
+    from collections.abc import Iterable
 
     from structlog.typing import Processor
 
 __all__ = ["set_up_logging"]
+
+_log = structlog.get_logger(__name__)
 
 _QUIET = ("aiohttp.access", "aiohttp.client", "asyncio")
 """Loggers whose debug lines show requests: they stay at WARNING whatever the level is."""
@@ -28,6 +30,7 @@ def set_up_logging(
     as_json: bool | None = None,
     secrets: Iterable[str] = (),
     stream: TextIO | None = None,
+    in_color: bool = False,
 ) -> Redactor:
     """Send all logs to stderr; return the redactor, which can learn further secrets.
 
@@ -36,6 +39,7 @@ def set_up_logging(
         as_json: Whether to write JSON lines; None means text on a terminal and JSON elsewhere.
         secrets: Values that must not be shown.
         stream: The stream to use instead of stderr.
+        in_color: Whether text lines have colors.
     """
     out = stream or sys.stderr
     json_lines = not out.isatty() if as_json is None else as_json
@@ -47,7 +51,6 @@ def set_up_logging(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         redactor,
-        _escaped,
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -58,16 +61,14 @@ def set_up_logging(
     renderer: Processor = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if json_lines
-        else structlog.dev.ConsoleRenderer(colors=out.isatty())
+        else TextLines(in_color=in_color)
     )
-    handler = logging.StreamHandler(out)
+    handler = _Handler(out)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _Formatter(
+            redactor,
             foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                renderer,
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
     root = logging.getLogger()
@@ -78,14 +79,24 @@ def set_up_logging(
     return redactor
 
 
-def _escaped(
-    _logger: Any, _method: str, event: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
-    """Escape every text, so that none can fake a second line; a trace keeps its lines."""
-    for name, value in event.items():
-        if isinstance(value, str):
-            if name == "exception":
-                event[name] = "\n".join(escape(line) for line in value.split("\n"))
-            else:
-                event[name] = escape(value)
-    return event
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """Render a record, and search the whole line once more for known secrets."""
+
+    def __init__(self, redactor: Redactor, **given: Any) -> None:
+        super().__init__(**given)
+        self._redactor = redactor
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._redactor.known(super().format(record))
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Write lines; report a record that cannot be rendered without any of its content."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - name of the base class
+        """Replace logging's own report, which prints the record's arguments as they are."""
+        kind = sys.exc_info()[0]
+        if record.name == __name__ or kind is None:
+            return  # this report itself cannot be written
+        where = f"{record.pathname}:{record.lineno}"
+        _log.error("log_line.not_written", where=where, why=kind.__name__)

@@ -1,27 +1,54 @@
-"""Keeps secrets out of every log line, those of other libraries included."""
+"""Keeps secrets out of log lines and of what commands print, whoever wrote them."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
+from typing import Any, Final, TypeAlias
+from urllib.parse import quote
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, MutableMapping
+from botkit.telemetry.escaping import escape, escape_lines
+from botkit.telemetry.times import rfc3339
 
-__all__ = ["Redactor"]
+__all__ = ["REDACTED", "Plain", "Redactor"]
 
-REDACTED = "[redacted]"
+Plain: TypeAlias = "str | int | float | bool | list[Plain] | dict[str, Plain] | None"
+"""A value that any renderer writes without a `repr` of its own."""
+
+REDACTED: Final = "[redacted]"
 _SECRET_NAMES = re.compile(
-    r"(?i)^(authorization|cookie|set-cookie|.*secret|.*password|.*passphrase|pin|code"
-    r"|code_verifier|access_token|refresh_token|bearer_token|oauth_token|oauth_verifier"
+    r"(?i)^(authorization|proxy-authorization|cookie|set-cookie|.*secret|.*password|.*passphrase"
+    r"|pin|code|code_verifier|access_token|refresh_token|bearer_token|oauth_token|oauth_verifier"
     r"|oauth_signature|token|signature)$"
 )
-_SECRET_VALUES = re.compile(
-    r"(?i)(?P<name>authorization:\s*\w+\s+|bearer\s+|basic\s+|\b(?:code|state|code_verifier"
-    r"|access_token|refresh_token|client_secret|oauth_token|oauth_verifier|oauth_signature"
-    r"|oauth_token_secret)=)(?P<value>[^\s&\"',]+)"
+_FORM_NAMES = (
+    "code|state|code_verifier|access_token|refresh_token|client_secret|oauth_token"
+    "|oauth_verifier|oauth_signature|oauth_token_secret"
 )
+_JSON_NAMES = (
+    "access_token|refresh_token|bearer_token|client_secret|api_secret|code_verifier"
+    "|oauth_token|oauth_verifier|oauth_signature|oauth_token_secret"
+)
+_SECRET_VALUES = re.compile(
+    r"(?i)(?P<name>authorization:\s*\w+\s+"
+    r"|(?:bearer|basic)\s+(?=\S{8})(?-i:(?=\S+[0-9A-Z]))"  # not the words "bearer token"
+    rf"|\b(?:{_FORM_NAMES})=[\"']?"
+    rf"|[\"'](?:{_JSON_NAMES})[\"']\s*:\s*b?[\"'])(?P<value>[^\s&\"',\\]+)"
+)
+_SECRET_HEADERS = re.compile(
+    r"(?i)(?P<name>(?P<quote>[\"'])(?:proxy-authorization|authorization|cookie|set-cookie)(?P=quote)"
+    r"\s*[:,]\s*b?(?P<around>[\"']))(?P<value>.+?)(?P=around)"
+    r"|(?P<start>\b(?:set-)?cookie:\s*)[^\r\n]+"
+)
+"""Headers as a `repr` or JSON shows them, whose values have blanks, and cookies on the wire."""
 _SHORTEST = 6
+_DEEPEST = 8
+_PAIR = 2
 
 
 class Redactor:
@@ -33,14 +60,19 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._known: set[str] = set()
+        self._known: dict[str, None] = {}
         for secret in secrets:
             self.learn(secret)
 
     def learn(self, secret: str) -> None:
-        """Hide this value from now on."""
-        if len(secret) >= _SHORTEST:
-            self._known.add(secret)
+        """Hide this value from now on, also as it stands in a `repr` and in an address."""
+        if len(secret) < _SHORTEST:
+            return
+        quoted = repr(f"'\"{secret}")[4:-1]  # behind both quotes, so that its own are escaped
+        for shape in (secret, repr(secret)[1:-1], quoted, quote(secret, safe="")):
+            self._known[shape] = None
+        # The longest first: a secret that begins like another one is replaced whole.
+        self._known = dict.fromkeys(sorted(self._known, key=len, reverse=True))
 
     def known(self, text: str) -> str:
         """Return the text without known secret values; names like `token=` are left alone."""
@@ -50,18 +82,88 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return the text without secrets, found by value or by form."""
-        text = self.known(text)
+        text = _SECRET_HEADERS.sub(_without_value, self.known(text))
         return _SECRET_VALUES.sub(lambda found: found["name"] + REDACTED, text)
+
+    def line(self, text: str) -> str:
+        """Return the text without secrets and on one line, its control characters escaped."""
+        return escape(self.text(text))
+
+    def plain(self, value: object, *, depth: int = 0) -> Plain:
+        """Return the value as text, numbers, lists and dicts, without secrets, escaped.
+
+        Anything else is shown by its `repr`; bytes are shown as text.
+        """
+        match value:
+            case Enum():
+                return self.plain(value.value)
+            case bool() | int() | float() | None:
+                return value
+            case Mapping() if depth < _DEEPEST:
+                return self._mapping(value, depth + 1)
+            case tuple() | list() | AbstractSet() if depth < _DEEPEST:
+                return self._items(value, depth + 1)
+            case _:
+                return self.line(_shown(value))
+
+    def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Plain]:
+        return {
+            str(self.plain(name if isinstance(name, (str, bytes)) else _shown(name))): (
+                REDACTED if _is_secret(name) else self.plain(held, depth=depth)
+            )
+            for name, held in value.items()
+        }
+
+    def _items(self, value: Iterable[Any], depth: int) -> list[Plain]:
+        """Return the items; of a pair with a secret's name, as headers have it, the name only."""
+        items = list(value)
+        if len(items) == _PAIR and _is_secret(items[0]):
+            return [self.plain(items[0]), REDACTED]
+        return [self.plain(item, depth=depth) for item in items]
 
     def __call__(
         self, _logger: Any, _method: str, event: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
-        """Serve as a structlog processor."""
-        for name, value in event.items():
-            if name != "event" and _SECRET_NAMES.match(name):
+        """Serve as a structlog processor; the trace of an exception keeps its lines."""
+        for name, value in list(event.items()):
+            if name.startswith("_"):  # structlog's own, which its formatter removes
+                continue
+            if name != "event" and _is_secret(name):
                 event[name] = REDACTED
-            elif isinstance(value, str):
-                event[name] = self.text(value)
-            elif isinstance(value, BaseException):
-                event[name] = self.text(f"{type(value).__name__}: {value}")
+            elif name == "exception" and isinstance(value, str):
+                event[name] = escape_lines(self.text(value))
+            else:
+                event[name] = self.plain(value)
         return event
+
+
+def _without_value(found: re.Match[str]) -> str:
+    if found["start"]:
+        return found["start"] + REDACTED
+    return found["name"] + REDACTED + found["around"]
+
+
+def _is_secret(name: object) -> bool:
+    if isinstance(name, bytes):
+        name = name.decode("latin-1")
+    return isinstance(name, str) and _SECRET_NAMES.match(name) is not None
+
+
+def _shown(value: object) -> str:
+    """Return the value as text: its class alone if that fails, for a log line must never raise."""
+    try:
+        match value:
+            case str():
+                return value
+            case datetime():
+                return rfc3339(value)
+            case Decimal() | PurePath():
+                return str(value)
+            case bytes() | bytearray():
+                return bytes(value).decode("utf-8", "backslashreplace")
+            case BaseException():
+                return f"{type(value).__name__}: {value}"
+            case _:
+                return repr(value)
+    except Exception:  # noqa: BLE001 - the code of the class is not ours
+        return f"<{type(value).__name__}>"

@@ -9,13 +9,13 @@ import click
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
     GivenSettings,
-    echo_json,
     echo_outcome,
     json_option,
     run_async,
     say_as,
     settings_options,
 )
+from botkit.cli.output import echo_json
 from botkit.cli.store_access import open_the_store, open_x_of, run_on_store, the_account
 from botkit.errors import ConfigError, Conflict
 from botkit.model.tokens import CredentialKind, LoginState

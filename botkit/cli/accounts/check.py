@@ -10,14 +10,13 @@ from botkit.cli.entry import exit_code_of
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
     GivenSettings,
-    echo_json,
     json_option,
     run_async,
     settings_options,
 )
+from botkit.cli.output import echo, echo_json
 from botkit.cli.store_access import open_the_store, open_x_of, the_account
 from botkit.model.tokens import CredentialKind, LoginState
-from botkit.telemetry.escaping import escape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,24 +140,24 @@ def _as_dict(account: Account, checked: Sequence[Checked]) -> dict[str, Any]:
 
 
 def _print(account: Account, checked: Sequence[Checked]) -> None:
-    click.echo(f"@{account.username}  id {account.id}  app {account.app}")
+    echo(f"@{account.username}  id {account.id}  app {account.app}")
     if not checked:
-        click.echo("  no login")
-        click.echo(f"    next         botkit setup --account {account.username}")
+        echo("  no login")
+        echo(f"    next         botkit setup --account {account.username}")
     for login in checked:
         told = "X did not say whose it is"
         if login.owner is not None:
             told = f"X says it is @{login.owner.username}'s"
-        click.echo(f"  {login.kind.value}  {login.status.value}  {told}")
+        echo(f"  {login.kind.value}  {login.status.value}  {told}")
         if login.left_s:
-            click.echo(f"    access token {round(login.left_s) // 60} min left")
+            echo(f"    access token {round(login.left_s) // 60} min left")
         for what, text in (
             ("reason", login.reason),
             ("error", "" if login.error is None else login.error.message),
             ("next", next_step(account, login.status, login.reason, login.kind)),
         ):
             if text:
-                click.echo(f"    {what:<12} {escape(text)}")
+                echo(f"    {what:<12} {text}")
 
 
 def next_step(

@@ -16,7 +16,6 @@ from botkit.cli.options import (
     GivenSettings,
     account_option,
     app_option,
-    echo_json,
     echo_outcome,
     json_option,
     key_options,
@@ -27,6 +26,7 @@ from botkit.cli.options import (
     settings_options,
     switch_account_option,
 )
+from botkit.cli.output import echo_json
 from botkit.cli.store_access import (
     app_for,
     open_store_with_key,

@@ -10,7 +10,6 @@ import click
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
     GivenSettings,
-    echo_json,
     json_option,
     key_options,
     key_wish,
@@ -18,6 +17,7 @@ from botkit.cli.options import (
     say_as,
     settings_options,
 )
+from botkit.cli.output import echo, echo_json
 from botkit.cli.store_access import open_store_with_key, open_the_store
 from botkit.errors import ConfigError
 from botkit.system import SystemClock
@@ -135,7 +135,7 @@ async def _invite(
     _say(f"invitation {made.invitation.id}: {who}, app {asked.app}, for one login")
     _say(f"until {made.invitation.expires_at:%Y-%m-%d %H:%M} UTC; whoever has the link can use it")
     _say(f"the callback URL to register in X's console: {made.callback_url}")
-    click.echo(made.link)
+    echo(made.link)
     return 0
 
 
@@ -166,11 +166,11 @@ async def _list(settings: Settings, *, as_json: bool) -> int:
         echo_json(found)
         return 0
     if not found:
-        click.echo("No invitations. Make one: botkit accounts invite")
+        echo("No invitations. Make one: botkit accounts invite")
     for one in found:
         who = f"@{one['account']}" if one["account"] else "any account"
         by = f" by @{one['used_by']}" if one["used_by"] else ""
-        click.echo(
+        echo(
             f"{one['id']}  {one['state']}{by}  {who}  app {one['app']}"
             f"  until {one['expires_at']:%Y-%m-%d %H:%M} UTC"
         )

@@ -19,10 +19,10 @@ from botkit.cli.accounts.move import export_command
 from botkit.cli.help import HelpGroup
 from botkit.cli.options import (
     GivenSettings,
-    echo_json,
     json_option,
     settings_options,
 )
+from botkit.cli.output import echo, echo_json
 from botkit.cli.store_access import run_on_store, the_account
 from botkit.model.tokens import LoginState
 from botkit.system import SystemClock
@@ -75,12 +75,12 @@ def list_accounts(*, given: GivenSettings, as_json: bool) -> None:
         echo_json(found)
         return
     if not found:
-        click.echo("No account is authorized yet. Run `botkit setup`.")
+        echo("No account is authorized yet. Run `botkit setup`.")
     for account in found:
         states = ", ".join(
             f"{_kind(account, each)} {each['status']}" for each in account["logins"]
         )
-        click.echo(f"{_heading(account)}  {states}")
+        echo(f"{_heading(account)}  {states}")
 
 
 @command.command(name="show", help="One account in full: each login, its state and the next step.")
@@ -153,24 +153,24 @@ def _kind(account: dict[str, Any], login: dict[str, Any]) -> str:
 
 
 def _print(shown: dict[str, Any]) -> None:
-    click.echo(_heading(shown))
+    echo(_heading(shown))
     for login in shown["logins"]:
         kind, since = _kind(shown, login), f"{login['since']:%Y-%m-%d %H:%M} UTC"
-        click.echo(f"  {kind}  {login['status']} since {since}")
+        echo(f"  {kind}  {login['status']} since {since}")
         if login["reason"]:
-            click.echo(f"    reason       {login['reason']}")
+            echo(f"    reason       {login['reason']}")
         if login["scopes"]:
-            click.echo(f"    scopes       {' '.join(login['scopes'])}")
+            echo(f"    scopes       {' '.join(login['scopes'])}")
         if login["access_level"]:
-            click.echo(f"    access level {login['access_level']}")
-        click.echo(f"    authorized   {login['granted_at']:%Y-%m-%d %H:%M} UTC")
+            echo(f"    access level {login['access_level']}")
+        echo(f"    authorized   {login['granted_at']:%Y-%m-%d %H:%M} UTC")
         if login["access_token_left_s"] is not None:
-            click.echo(f"    access token {login['access_token_left_s'] // 60} min left")
-        click.echo(f"    generation   {login['generation']}")
+            echo(f"    access token {login['access_token_left_s'] // 60} min left")
+        echo(f"    generation   {login['generation']}")
         if login["next"]:
-            click.echo(f"    next         {login['next']}")
+            echo(f"    next         {login['next']}")
     if shown["fallback"]:
-        click.echo(f"  fallback       {shown['fallback']}")
+        echo(f"  fallback       {shown['fallback']}")
 
 
 def _exit_code(logins: Sequence[dict[str, Any]]) -> int:

@@ -10,10 +10,10 @@ from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
     GivenSettings,
     account_option,
-    echo_json,
     json_option,
     settings_options,
 )
+from botkit.cli.output import echo, echo_json
 from botkit.cli.store_access import open_x_of, run_on_store, the_account
 from botkit.errors import BotkitError, Parked
 from botkit.protocol.rules.label import STEPS, Label, StepState, judge
@@ -95,18 +95,18 @@ async def _ask_x(settings: Settings, store: Store, account: Account) -> tuple[Us
 
 
 def _print(account: Account, label: Label, why: str) -> None:
-    click.echo(f"@{account.username}: automated label, {label.done} of {len(STEPS)} steps")
+    echo(f"@{account.username}: automated label, {label.done} of {len(STEPS)} steps")
     if why:
-        click.echo(f"({why}; only your confirmations count)")
+        echo(f"({why}; only your confirmations count)")
     for number, step in enumerate(STEPS, start=1):
         sign = _SIGNS.get(label.states[step.id], "  open")
-        click.echo(f"  {number}. {sign:<12} {step.id:<18} {step.do}")
+        echo(f"  {number}. {sign:<12} {step.id:<18} {step.do}")
         if step.why and label.states[step.id] is StepState.OPEN:
-            click.echo(f"{'':<37}{step.why}")
+            echo(f"{'':<37}{step.why}")
     if label.next_step is not None:
-        click.echo(f"When a step is done: botkit checklist --done {label.next_step.id}")
+        echo(f"When a step is done: botkit checklist --done {label.next_step.id}")
     else:
-        click.echo("All done.")
+        echo("All done.")
 
 
 def _as_dict(account: Account, label: Label, why: str) -> dict[str, Any]:

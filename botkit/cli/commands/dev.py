@@ -21,12 +21,13 @@ import click
 from botkit.cli.commands.dev_prompt import open_prompt
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import json_option, run_async
-from botkit.config import surroundings
+from botkit.cli.output import hide
+from botkit.config import secrets_in_environment, surroundings
 from botkit.errors import BotkitError, ConfigError
 from botkit.model.records import Mark
 from botkit.protocol.rules.label import STEPS
 from botkit.system import SystemClock
-from botkit.telemetry.escaping import escape
+from botkit.telemetry.escaping import escape_json, escape_lines
 
 if TYPE_CHECKING:
     from botkit.cli.commands.dev_prompt import Prompt
@@ -69,6 +70,7 @@ def command(*, target: str, no_reload: bool, as_json: bool) -> int:
     """Play with a bot. Without a terminal it reads lines from stdin and ends with them."""
     from botkit.telemetry.log import set_up_logging
 
+    hide(secrets_in_environment())
     if not no_reload:
         _watcher()
     set_up_logging(level="error")
@@ -216,9 +218,9 @@ class _Dev:
     def _say(self, line: str, /, **facts: str | None) -> None:
         """A line for the person, or a JSON object for a program (only what happened has facts)."""
         if not self._as_json:
-            self._prompt.show("\n".join(escape(part) for part in line.split("\n")))
+            self._prompt.show(escape_lines(line))
         elif facts:
-            self._prompt.show(json.dumps(facts, ensure_ascii=False))
+            self._prompt.show(escape_json(json.dumps(facts, ensure_ascii=False)))
 
     async def _calm_down(self, opened: OpenServer) -> None:
         """The input has ended: wait until nothing new is posted, then end."""

@@ -10,17 +10,16 @@ from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
     GivenSettings,
     account_option,
-    echo_json,
     json_option,
     run_async,
     settings_options,
 )
+from botkit.cli.output import echo, echo_json
 from botkit.cli.store_access import open_the_store
 from botkit.errors import BotkitError, ConfigError
-from botkit.telemetry.escaping import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from botkit.bot.definition import Bot
     from botkit.config import Settings
@@ -58,19 +57,19 @@ def command(
     except ConfigError as error:
         faults = [Check("settings").wrong(problem, error.hint) for problem in error.problems]
         rest = Check("x").not_asked("Nothing else was looked at; first the settings.")
-        _print([*faults, rest], str, as_json=as_json, more={})
+        _print([*faults, rest], as_json=as_json, more={})
         return exit_code(faults)
     from botkit.bot.serving import log_as
 
-    redactor = log_as(settings, level="error")
+    log_as(settings, level="error")
     bot = _load(target or settings.bot.target)
     report = run_async(_examine(settings, bot, account or settings.bot.account, offline=offline))
     more = {"times_asked": report.times_asked, "cost_usd": str(report.cost_usd)}
-    _print(report.findings, redactor.known, as_json=as_json, more=more)
+    _print(report.findings, as_json=as_json, more=more)
     if report.times_asked and not as_json:
         times = "once" if report.times_asked == 1 else f"{report.times_asked} times"
         cost = f"up to USD {report.cost_usd}, counted in the budget"
-        click.echo(f"X was asked {times} whose a login is: {cost}.")
+        echo(f"X was asked {times} whose a login is: {cost}.")
     return report.exit_code
 
 
@@ -104,18 +103,12 @@ async def _examine(
     return await examine(settings, options)
 
 
-def _print(
-    findings: Iterable[Finding],
-    clean: Callable[[str], str],
-    *,
-    as_json: bool,
-    more: dict[str, Any],
-) -> None:
+def _print(findings: Iterable[Finding], *, as_json: bool, more: dict[str, Any]) -> None:
     from botkit.doctor.findings import exit_code
 
     told = list(findings)
     if as_json:
-        found = [_as_dict(finding, clean) for finding in told]
+        found = [_as_dict(finding) for finding in told]
         echo_json({"exit_code": exit_code(told), "findings": found, **more})
         return
     for finding in told:
@@ -124,16 +117,16 @@ def _print(
         if finding.cure:
             parts += ["Cure:", finding.cure]
         line = " ".join(part for part in parts if part)
-        click.echo(f"{finding.verdict.value:<{_WIDTH}}  {escape(clean(line))}")
+        echo(f"{finding.verdict.value:<{_WIDTH}}  {line}")
 
 
-def _as_dict(finding: Finding, clean: Callable[[str], str]) -> dict[str, Any]:
+def _as_dict(finding: Finding) -> dict[str, Any]:
     return {
         "id": finding.id,
         "about": finding.about,
         "verdict": finding.verdict.value,
-        "cause": clean(finding.cause),
-        "cure": clean(finding.cure),
+        "cause": finding.cause,
+        "cure": finding.cure,
         "exit_code": finding.exit_code,
         "have": list(finding.have),
         "need": list(finding.need),

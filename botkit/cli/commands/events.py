@@ -12,17 +12,17 @@ from botkit.cli.help import HelpGroup
 from botkit.cli.options import (
     GivenSettings,
     account_option,
-    echo_json,
     json_option,
     limit_option,
     run_async,
     settings_options,
 )
+from botkit.cli.output import echo, echo_fields, echo_json
 from botkit.cli.rows import print_rows
 from botkit.cli.store_access import open_the_store, run_on_store
 from botkit.errors import ConfigError
 from botkit.model.records import EventState
-from botkit.telemetry.escaping import escape
+from botkit.telemetry.escaping import escape_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -73,7 +73,7 @@ def list_events(
         echo_json(rows)
         return
     if not rows:
-        click.echo("No dead letters." if dead else "No events.")
+        echo("No dead letters." if dead else "No events.")
     print_rows(
         ("when", "event", "state", "about"),
         (
@@ -112,10 +112,7 @@ def show_event(
         echo_json(shown)
         return
     for event in shown:
-        for name, value in event.items():
-            if value not in ("", None, [], {}):
-                text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-                click.echo(f"{name:<12} " + "\n".join(escape(line) for line in text.split("\n")))
+        echo_fields(event, width=12)
 
 
 @command.command(name="retry", help="Put dead letters back into the inbox of the bot.")
@@ -191,7 +188,7 @@ def decode(*, file: Any) -> int:
 
     failed = False
     for line in decode_lines(file):
-        sys.stdout.buffer.write(line + b"\n")
+        sys.stdout.buffer.write(escape_json(line.decode()).encode() + b"\n")
         failed = failed or line.startswith(ERROR_START)
     sys.stdout.buffer.flush()
     return 1 if failed else 0
@@ -213,7 +210,7 @@ async def _each(
     async with open_the_store(settings) as store:
         pairs = await _chosen(store, keys, everything=everything, account=account)
         acted = [await act(store, owner, key) for owner, key in pairs]
-    click.echo(f"{sum(acted)} of {len(acted)} {done}.")
+    echo(f"{sum(acted)} of {len(acted)} {done}.")
     return 0 if all(acted) else 1
 
 

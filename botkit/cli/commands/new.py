@@ -15,7 +15,8 @@ import click
 
 from botkit import __version__
 from botkit.cli.help import HelpCommand
-from botkit.cli.options import echo_json, json_option
+from botkit.cli.options import json_option
+from botkit.cli.output import echo, echo_json
 from botkit.errors import ConfigError
 
 __all__ = ["command"]
@@ -65,9 +66,9 @@ def command(*, name: str, as_json: bool) -> None:
     if as_json:
         echo_json({"folder": str(folder), "target": f"{package}.bot:bot", "files": files})
         return
-    click.echo(f"{folder} is ready: {len(files)} files.")
+    echo(f"{folder} is ready: {len(files)} files.")
     botkit, python = _called()
-    click.echo(
+    echo(
         f"Next: cd {shlex.quote(str(folder))} && {botkit} dev {package}.bot:bot"
         f"    (its test: {python} -m pytest)"
     )

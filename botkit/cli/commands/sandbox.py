@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from botkit.cli.help import HelpCommand
-from botkit.cli.options import echo_json, json_option, run_async
+from botkit.cli.options import json_option, run_async
+from botkit.cli.output import echo, echo_json
 from botkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -129,9 +130,9 @@ def _prepare(opened: OpenServer, redirect_uris: tuple[str, ...], account: str) -
 
 
 def _explain(opened: OpenServer, environment: dict[str, str], account: str) -> None:
-    click.echo(f"# The simulated X is at {opened.url}; Ctrl-C ends it. Its credentials are toys.")
+    echo(f"# The simulated X is at {opened.url}; Ctrl-C ends it. Its credentials are toys.")
     for name, value in environment.items():
-        click.echo(f"export {name}={value}")
-    click.echo("# Play a user:")
+        echo(f"export {name}={value}")
+    echo("# Play a user:")
     body = f'{{"as": "{_WHO}", "text": "@{account} hello"}}'
-    click.echo(f"# curl -H content-type:application/json -d '{body}' {opened.url}/sandbox/posts")
+    echo(f"# curl -H content-type:application/json -d '{body}' {opened.url}/sandbox/posts")

@@ -11,16 +11,15 @@ import click
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
     GivenSettings,
-    echo_json,
     json_option,
     settings_options,
 )
+from botkit.cli.output import echo, echo_json
 from botkit.cli.store_access import run_on_store
 from botkit.leases.owner import in_words
 from botkit.model.records import EventState, WriteState
 from botkit.model.tokens import LoginState
 from botkit.system import SystemClock
-from botkit.telemetry.escaping import escape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,50 +133,50 @@ async def _spent(store: Store, account_id: str) -> dict[str, str]:
 
 
 def _print(state: dict[str, Any]) -> None:
-    click.echo(f"store    {state['store']}")
-    click.echo(f"runner   {_named(state['runner'])}")
+    echo(f"store    {state['store']}")
+    echo(f"runner   {_named(state['runner'])}")
     _print_keeper(state)
     for part in state["parts"]:
         said = part["state"] if state["runner"] else f"was {part['state']}"
-        click.echo(escape(f"{part['part']:<24} {said:<9} {part['detail']}"))
+        echo(f"{part['part']:<24} {said:<9} {part['detail']}")
     for account in state["accounts"]:
         place = (account["id"], account["app"])
         logins = [row for row in state["logins"] if (row["account_id"], row["app"]) == place]
         shown = ", ".join(f"{r['kind']} {r['status']}" for r in logins) or "no login"
         spent = account["spent_usd"]
-        click.echo(
+        echo(
             f"account  @{account['username']}: {shown};"
             f" spent {spent['day']} USD today, {spent['hour']} this hour"
         )
         if account["fallback"]:
-            click.echo(f"fallback @{account['username']}: {account['fallback']}")
+            echo(f"fallback @{account['username']}: {account['fallback']}")
     for row in state["logins"]:
         if not row["account_id"]:
             why = f": {row['reason']}" if row["reason"] else ""
-            click.echo(escape(f"app      {row['app']}: {row['kind']} {row['status']}{why}"))
+            echo(f"app      {row['app']}: {row['kind']} {row['status']}{why}")
     counts = "  ".join(f"{name} {count}" for name, count in state["events"].items())
-    click.echo(f"events   {counts}")
+    echo(f"events   {counts}")
     for cause in state["waiting"]:
         until = f" until {cause['until']:%Y-%m-%d %H:%M:%S} UTC" if cause["until"] else ""
-        click.echo(escape(f"waits    {cause['events']} for {cause['for']}{until}"))
+        echo(f"waits    {cause['events']} for {cause['for']}{until}")
     _print_writes(state)
     for gap in state["gaps"]:
         if gap["state"] == "open":
-            click.echo(f"gap      {gap['source']} since {gap['since']:%Y-%m-%d %H:%M:%S} UTC")
+            echo(f"gap      {gap['source']} since {gap['since']:%Y-%m-%d %H:%M:%S} UTC")
 
 
 def _print_writes(state: dict[str, Any]) -> None:
     """Those that wait for their event, and those whose outcome is not known."""
     if state["queued_writes"]:
-        click.echo(f"writes   {state['queued_writes']} to be sent when their events run again")
+        echo(f"writes   {state['queued_writes']} to be sent when their events run again")
     for write in state["unsettled_writes"]:
-        click.echo(escape(f"write    {write['state']} {write['id']}"))
+        echo(f"write    {write['state']} {write['id']}")
 
 
 def _print_keeper(state: dict[str, Any]) -> None:
     """Print the process that refreshes the logins if it is not the runner."""
     if state["keeper"] not in {None, state["runner"]}:
-        click.echo(f"keeper   {_named(state['keeper'])} refreshes the logins")
+        echo(f"keeper   {_named(state['keeper'])} refreshes the logins")
 
 
 def _named(runner: str | None) -> str:

@@ -10,11 +10,11 @@ import msgspec
 from botkit.cli.help import HelpGroup
 from botkit.cli.options import (
     GivenSettings,
-    echo_json,
     json_option,
     limit_option,
     settings_options,
 )
+from botkit.cli.output import echo, echo_fields, echo_json
 from botkit.cli.rows import print_rows
 from botkit.cli.store_access import run_on_store
 from botkit.errors import ConfigError
@@ -23,7 +23,6 @@ from botkit.model.posts import Post
 from botkit.model.records import WriteMove, WriteState
 from botkit.runtime.writes.write_outcomes import MESSAGE_OPERATIONS
 from botkit.system import SystemClock
-from botkit.telemetry.escaping import escape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +73,7 @@ def list_writes(
         echo_json(rows)
         return
     if not rows:
-        click.echo("No writes.")
+        echo("No writes.")
     print_rows(
         ("when", "state", "operation", "made", "write"),
         (
@@ -107,9 +106,7 @@ def show_write(*, write_id: str, given: GivenSettings, as_json: bool) -> None:
     if as_json:
         echo_json(shown)
         return
-    for name, value in shown.items():
-        if value not in ("", None, []):
-            click.echo(f"{name:<14} {escape(str(value))}")
+    echo_fields(shown, width=14)
 
 
 @command.command(name="settle", help="Say whether an uncertain write happened; you have looked.")
@@ -142,7 +139,7 @@ def settle_write(
         await _decide(store, write, move)
 
     run_on_store(settings, act)
-    click.echo("Settled; the event goes on.")
+    echo("Settled; the event goes on.")
 
 
 @command.command(name="cancel", help="Never send this write; its handler sees it as refused.")
@@ -158,7 +155,7 @@ def cancel_write(*, write_id: str, given: GivenSettings) -> None:
         await _decide(store, write, cancel)
 
     run_on_store(settings, act)
-    click.echo("Cancelled.")
+    echo("Cancelled.")
 
 
 async def _decide(store: Store, write: StoredWrite, move: WriteMove) -> None:

@@ -14,6 +14,7 @@ from botkit import errors
 from botkit.cli import main
 from botkit.cli.commands_table import COMMANDS, CommandEntry, help_page
 from botkit.cli.entry import exit_code_of, invoke
+from botkit.cli.output import hide
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,6 +123,22 @@ def test_the_one_error_of_a_commands_tasks_is_said_as_if_it_came_alone(
     assert capsys.readouterr().err == said
 
 
+def test_the_trace_of_a_fault_holds_no_secret(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @click.command()
+    def command() -> None:
+        hide(["of-the-app-1234"])
+        raise ValueError("of-the-app-1234\x1b[2J", {"refresh_token": "abcdef"})
+
+    monkeypatch.setitem(sys.modules, "a_command_of_a_test", SimpleNamespace(command=command))
+    assert invoke(["fails"], [CommandEntry("fails", "a_command_of_a_test", "", "")]) == 1
+    err = capsys.readouterr().err
+    assert "ValueError: ('[redacted]" in err.splitlines()[-2]
+    assert "abcdef" not in err
+    assert "\x1b" not in err
+
+
 def test_all_faults_of_the_settings_come_a_line_each(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +172,21 @@ def test_a_number_that_makes_no_sense_is_refused(
 ) -> None:
     assert main(arguments) == 2
     assert "is not in the range" in capsys.readouterr().err
+
+
+def test_a_secret_in_the_error_of_a_bots_module_is_not_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOTKIT_APP__CLIENT_SECRET", "of-the-app-1234")
+    monkeypatch.setenv("SOME_MODEL_API_KEY", "of-the-model-1234")
+    (tmp_path / "bad.py").write_text(
+        "import os\n"
+        "raise ValueError([os.environ[n] for n in ('BOTKIT_APP__CLIENT_SECRET',"
+        " 'SOME_MODEL_API_KEY')], 'a\\nb')\n"
+    )
+    assert main(["run", "bad.py:bot"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "ValueError: (['[redacted]', '[redacted]'], 'a" in line
 
 
 def test_run_without_a_bot_says_how_to_name_one(capsys: pytest.CaptureFixture[str]) -> None:

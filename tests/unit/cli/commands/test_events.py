@@ -110,6 +110,25 @@ def test_a_dead_letter_says_why_and_in_full_with_its_trace(counter: Counter) -> 
     assert shown["body"]["post"]["text"] == TEXT
 
 
+def test_text_of_a_post_forges_no_line_and_moves_no_cursor(counter: Counter) -> None:
+    evil = "@greeter hi\nstate        dead\x1b[2J\u202e"
+
+    async def add() -> None:
+        async with open_store(counter.url, clock=SystemClock()) as store:
+            await store.events.append(
+                [event("evil", body=json.dumps({"post": {"text": evil}}).encode())]
+            )
+
+    asyncio.run(add())
+    for arguments in (("show", "evil"), ("list", "--limit", "1")):
+        assert counter.do(*arguments) == 0
+        assert "\nstate        dead" not in counter.out
+        assert not {"\x1b", "\u202e"} & set(counter.out)
+    (shown,) = counter.json("show", "evil")
+    assert shown["body"]["post"]["text"] == evil
+    assert not {"\x1b", "\u202e"} & set(counter.out)
+
+
 def test_dead_letters_go_back_to_the_inbox_by_name_or_all_at_once(counter: Counter) -> None:
     assert counter.do("retry", "dead") == 0
     assert counter.out == "1 of 1 back in the inbox.\n"

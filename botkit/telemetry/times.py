@@ -1,0 +1,17 @@
+"""Writes times in one format, in logs and in what commands print: RFC 3339, UTC, with Z."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+__all__ = ["rfc3339"]
+
+
+def rfc3339(when: datetime, *, timespec: str = "seconds") -> str:
+    """Return a time like `2026-11-30T12:00:00Z`, which `jq` reads with `fromdate`.
+
+    `timespec` may ask for `milliseconds`; a time without a zone is UTC.
+    """
+    aware = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
+    text = aware.astimezone(UTC).isoformat(timespec=timespec)
+    return text.removesuffix("+00:00") + "Z"

@@ -1,0 +1,64 @@
+"""The log for people reads like a transcript."""
+
+from __future__ import annotations
+
+import io
+import logging
+from typing import Any
+
+import pytest
+import structlog
+
+from botkit.telemetry.log import set_up_logging
+
+TIME = 21
+"""The characters of the time and the blank behind it."""
+
+
+def line(event: str, *, level: str = "info", in_color: bool = False, **fields: Any) -> str:
+    out = io.StringIO()
+    set_up_logging(as_json=False, stream=out, in_color=in_color)
+    getattr(structlog.get_logger("botkit.x"), level)(event, **fields)
+    return out.getvalue().removesuffix("\n")
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        ({"event": "bot.hears", "sources": ["stream", "mentions"]}, "bot      hears · sources stream, mentions"),
+        ({"event": "login.state_changed", "status": "OK", "took_s": 1.5}, "login    state changed · status OK · took s 1.5"),
+        ({"event": "bot.stopped", "still_running": []}, "bot      stopped · still running none"),
+        ({"event": "account.joined", "sources": {"stream": "a"}}, "account  joined · sources stream: a"),
+        ({"event": "rate_limit.reached", "announced": True, "until": None}, "rate limit reached · announced yes · until none"),
+        (
+            {"event": "label.incomplete", "level": "warning", "next_step": "botkit checklist", "done": 0},
+            "warning: label incomplete · done 0 · next: botkit checklist",
+        ),
+        ({"event": "write.refused", "why": "a · status OK"}, 'write    refused · why "a · status OK"'),
+        ({"event": "a sentence", "why": ""}, 'botkit.x a sentence · why ""'),
+    ],
+)  # fmt: skip
+def test_a_line_has_a_topic_what_happened_and_its_fields(
+    fields: dict[str, Any], shown: str
+) -> None:
+    assert line(**fields)[TIME:] == shown
+
+
+def test_a_line_begins_with_its_time_in_utc() -> None:
+    time = line("bot.hears")[: TIME - 1]
+    assert time[10] == "T"
+    assert time.endswith("Z")
+    assert len(time) == len("2026-11-30T12:00:00Z")
+
+
+def test_a_line_of_another_library_names_its_logger() -> None:
+    out = io.StringIO()
+    set_up_logging(as_json=False, stream=out)
+    logging.getLogger("other.part").error("it broke")
+    assert out.getvalue()[TIME:] == "error: other.part it broke\n"
+
+
+def test_colors_are_there_only_if_they_are_wanted() -> None:
+    assert "\x1b" not in line("login.gone", level="error")
+    assert "\x1b[31merror: login gone\x1b[0m" in line("login.gone", level="error", in_color=True)
+    assert "\x1b[2m" in line("bot.hears", in_color=True)
