@@ -51,11 +51,14 @@ class Call(Struct, frozen=True, kw_only=True):
         cls, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes = b""
     ) -> Call:
         """Return a call for a URL, or for a path with a query."""
-        parts = urlsplit(url)
+        if not url.startswith("/"):
+            parts = urlsplit(url)
+            url = f"{parts.path or '/'}?{parts.query}"
+        path, _, query = url.partition("?")
         return cls(
             method=method,
-            path=parts.path or "/",
-            query=tuple(parse_qsl(parts.query, keep_blank_values=True)),
+            path=path,
+            query=tuple(parse_qsl(query, keep_blank_values=True)),
             headers={name.lower(): value for name, value in (headers or {}).items()},
             body=body,
         )
@@ -120,5 +123,5 @@ def as_object(body: bytes) -> dict[str, Any] | None:
     """Return the body's JSON object, None if it is no JSON or no object."""
     try:
         return msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

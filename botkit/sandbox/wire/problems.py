@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from botkit.sandbox.wire.exchange import Answer, Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from datetime import date
 
 __all__ = [
+    "bad_parameter",
     "bad_request",
     "bad_signature",
     "bad_timestamp",
@@ -25,7 +27,9 @@ __all__ = [
     "invalid_request",
     "level_too_low",
     "missing",
+    "no_v1_access",
     "not_enrolled",
+    "not_played",
     "oauth_error",
     "rate_limited",
     "spend_cap_reached",
@@ -45,6 +49,26 @@ def blank(status: int, title: str, *, detail: str = "") -> Refused:
     """Return a problem of the generic type."""
     body = {"title": title, "type": "about:blank", "status": status, "detail": detail or title}
     return Refused(Answer.json(status, body))
+
+
+def not_played(what: str) -> Refused:
+    """Return 501: X answers this, the sandbox does not. It is the sandbox's own word, not X's."""
+    detail = f"The sandbox does not play {what}. X does: test this against X itself, or plan its"
+    return blank(501, "Not Implemented", detail=f"{detail} answer with `faults.answer`.")
+
+
+def no_v1_access() -> Refused:
+    """Return 403: the app may not use X's older API (code 453).
+
+    Source: body reported by clients in the wild, for instance tweepy discussion of code 453.
+    """
+    message = (
+        "You currently have access to a subset of X API V2 endpoints and limited v1.1 endpoints"
+        " (e.g. media post, oauth) only. If you need access to this endpoint, you may need a"
+        " different access level. You can learn more here:"
+        " https://developer.x.com/en/portal/product"
+    )
+    return v1_error(403, 453, message)
 
 
 def unauthorized() -> Refused:
@@ -163,10 +187,15 @@ def too_many_connections() -> Refused:
     return Refused(Answer.json(429, body))
 
 
-def bad_request(message: str, **parameters: list[str]) -> Refused:
+def bad_parameter(name: str, value: str, message: str) -> Refused:
+    """Return 400 with the wrong parameter."""
+    return bad_request(message, {name: [value]})
+
+
+def bad_request(message: str, parameters: Mapping[str, Sequence[str]] | None = None) -> Refused:
     """Return 400 with the wrong parameters."""
     body = {
-        "errors": [{"parameters": parameters, "message": message}],
+        "errors": [{"parameters": dict(parameters or {}), "message": message}],
         "title": "Invalid Request",
         "detail": "One or more parameters to your request was invalid.",
         "type": _TYPES + "invalid-request",

@@ -1,14 +1,16 @@
 """Pages of a timeline: `since_id`, `until_id`, times, `max_results` and page tokens.
 
-Pages are newest first; a token holds the id below which the next page starts.
+Pages are newest first; a token holds the id below which the next page starts, or above which
+the one before ends.
 Source: X API docs, "Timelines" and "Pagination".
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
-from datetime import UTC, datetime
+import contextlib
+import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from botkit.sandbox.wire import problems
@@ -37,23 +39,21 @@ class Dated(Protocol):
 
 D = TypeVar("D", bound=Dated)
 
-_ID_DIGITS = 19
-
 
 def page_of(
-    items: Sequence[D], call: Call, *, least: int, most: int, default: int, reach: int
+    items: Sequence[D], call: Call, *, default: int, reach: int
 ) -> tuple[list[D], dict[str, Any]]:
     """Return the page that the call asks for, newest first, and its `meta`.
 
-    `reach` is the number of newest items that can be read at all.
+    `reach` is the number of newest items that can be read at all. The call's parameters are
+    checked already, but for the token.
 
     Raises:
-        Refused: 400: a parameter is out of range or malformed.
+        Refused: 400: the page token is malformed.
     """
-    size = _size(call, least=least, most=most, default=default)
+    size = int(call.param("max_results") or default)
     since, until = _number(call, "since_id"), _number(call, "until_id")
     start, end = _time(call, "start_time"), _time(call, "end_time")
-    below = _token_below(call)
     chosen = [
         item
         for item in reversed(items[-reach:])
@@ -61,61 +61,48 @@ def page_of(
         and (until is None or int(item.id) < until)
         and (start is None or item.created_at >= start)
         and (end is None or item.created_at < end)
-        and (below is None or int(item.id) < below)
     ]
-    page = chosen[:size]
+    first = _first_of_page(chosen, call, size)
+    page = chosen[first : first + size]
     meta: dict[str, Any] = {"result_count": len(page)}
     if page:
         meta |= {"newest_id": page[0].id, "oldest_id": page[-1].id}
-    if len(chosen) > size:
-        meta["next_token"] = _token(page[-1].id)
+    if first + size < len(chosen):
+        meta["next_token"] = _token("n", page[-1].id)
+    if page and first > 0:
+        meta["previous_token"] = _token("p", page[0].id)
     return page, meta
 
 
-def _size(call: Call, *, least: int, most: int, default: int) -> int:
-    raw = call.param("max_results")
+def _first_of_page(chosen: Sequence[Dated], call: Call, size: int) -> int:
+    """Return the position at which the page starts: below a token's id, or up to above it."""
+    raw = call.param("pagination_token") or call.param("next_token")
     if raw is None:
-        return default
-    if not raw.isdigit() or not least <= int(raw) <= most:
-        message = (
-            f"The `max_results` query parameter value [{raw}] is not between {least} and {most}"
-        )
-        raise problems.bad_request(message, max_results=[raw])
-    return int(raw)
+        return 0
+    direction, edge = _of_token(raw)
+    if direction == "n":
+        return sum(int(item.id) >= edge for item in chosen)
+    return max(0, sum(int(item.id) > edge for item in chosen) - size)
 
 
 def _number(call: Call, name: str) -> int | None:
     raw = call.param(name)
-    if raw is None:
-        return None
-    if not raw.isdigit() or len(raw) > _ID_DIGITS:
-        message = f"The `{name}` query parameter value [{raw}] is not valid"
-        raise problems.bad_request(message, **{name: [raw]})
-    return int(raw)
+    return None if raw is None else int(raw)
 
 
 def _time(call: Call, name: str) -> datetime | None:
     raw = call.param(name)
-    if raw is None:
-        return None
-    try:
-        return datetime.fromisoformat(raw).astimezone(UTC)
-    except ValueError:
-        message = f"The `{name}` query parameter value [{raw}] is not a valid RFC3339 time"
-        raise problems.bad_request(message, **{name: [raw]}) from None
+    return None if raw is None else datetime.fromisoformat(raw)
 
 
-def _token(item_id: str) -> str:
-    return base64.b32encode(f"p{item_id}".encode()).decode().rstrip("=").lower()
+def _token(direction: str, item_id: str) -> str:
+    return base64.b32encode(f"{direction}{item_id}".encode()).decode().rstrip("=").lower()
 
 
-def _token_below(call: Call) -> int | None:
-    raw = call.param("pagination_token") or call.param("next_token")
-    if raw is None:
-        return None
-    try:
+def _of_token(raw: str) -> tuple[str, int]:
+    with contextlib.suppress(ValueError):
         decoded = base64.b32decode(raw.upper() + "=" * (-len(raw) % 8)).decode()
-        return int(decoded.removeprefix("p"))
-    except (binascii.Error, ValueError):
-        message = f"The `pagination_token` query parameter value [{raw}] is not valid"
-        raise problems.bad_request(message, pagination_token=[raw]) from None
+        if re.fullmatch("[np][0-9]{1,19}", decoded, re.ASCII):
+            return decoded[0], int(decoded[1:])
+    message = f"The `pagination_token` query parameter value [{raw}] is not valid"
+    raise problems.bad_parameter("pagination_token", raw, message)

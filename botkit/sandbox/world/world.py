@@ -6,9 +6,10 @@ Ids have the form of X's snowflakes and are made from the clock.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
@@ -75,6 +76,7 @@ class PostRecord:
     quoted_id: str | None = None
     quoted_user_id: str | None = None
     reply_settings: str = "everyone"
+    paid_partnership: bool = False
     app_id: str | None = None
     deleted: bool = False
 
@@ -126,6 +128,7 @@ class World:
         self._usernames: dict[str, str] = {}
         self._posts_by: dict[str, list[PostRecord]] = {}
         self._naming: dict[str, list[PostRecord]] = {}
+        self._counts: Counter[tuple[str, str]] = Counter()
         self._last_id = 0
         self.grants: Grants = Grants(clock, entropy, rules=self.rules, next_id=self.next_id)
         self.clock_off: timedelta = timedelta(0)
@@ -224,6 +227,7 @@ class World:
         """Delete a post as its author. Raise `UnknownThingError` if there is none."""
         post = self.post(post_id)
         post.deleted = True
+        self._count(post, -1)
         self.tell(Happening(kind="delete", post=post, actor_id=post.author_id))
 
     def add_message(self, sender_id: str, recipient_id: str, text: str) -> MessageRecord:
@@ -244,10 +248,12 @@ class World:
     def follow(self, follower_id: str, followed_id: str, *, on: bool = True) -> None:
         """Let one user follow another, or stop following."""
         following = self.users[follower_id].following
-        if on:
+        if on and followed_id not in following:
             following.add(followed_id)
-        else:
-            following.discard(followed_id)
+            self._counts["followers", followed_id] += 1
+        elif not on and followed_id in following:
+            following.remove(followed_id)
+            self._counts["followers", followed_id] -= 1
         kind = "follow" if on else "unfollow"
         self.tell(Happening(kind=kind, actor_id=follower_id, target_id=followed_id))
 
@@ -278,6 +284,10 @@ class World:
         naming = self._shown(self._naming.get(user_id, ()))
         return [post for post in naming if post.author_id != user_id]
 
+    def count(self, kind: Literal["replies", "quotes", "posts", "followers"], of: str) -> int:
+        """Return how many there are, of a post (`replies`, `quotes`) or of a user."""
+        return self._counts[kind, of]
+
     def messages_of(
         self, user_id: str, *, conversation_id: str | None = None
     ) -> list[MessageRecord]:
@@ -302,8 +312,14 @@ class World:
     def _file(self, post: PostRecord) -> None:
         self.posts[post.id] = post
         self._posts_by.setdefault(post.author_id, []).append(post)
+        self._count(post, 1)
         for user_id in dict.fromkeys(name.user_id for name in post.names):
             self._naming.setdefault(user_id, []).append(post)
+
+    def _count(self, post: PostRecord, change: int) -> None:
+        self._counts["posts", post.author_id] += change
+        self._counts["replies", post.reply_to_id or ""] += change
+        self._counts["quotes", post.quoted_id or ""] += change
 
     def _naming_of(self, username: str) -> tuple[str, str] | None:
         user = self.find_user(username) if not username.isdigit() else None

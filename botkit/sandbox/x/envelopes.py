@@ -95,13 +95,13 @@ def _of_post(world: World, happening: Happening, sub: StoredSubscription) -> dic
     user_id = sub.filter.get("user_id", "")
     if post is None or not _concerns(world, post, sub.event_type, user_id):
         return None
-    payload = _doubled(post_json(post, ALL_POST_FIELDS))
+    payload = _doubled(post_json(world, post, ALL_POST_FIELDS))
     if post.reply_to_id:
         payload["in_reply_to_tweet_id"] = post.reply_to_id
     if sub.event_type in {"post.reply.create", "post.quote.create"}:
         return {"payload": payload, "includes": {}}
     user_ids = dict.fromkeys([post.author_id, *(name.user_id for name in post.names)])
-    users = [_doubled(user_json(world.users[one], ALL_USER_FIELDS)) for one in user_ids]
+    users = [_user(world, one) for one in user_ids]
     return {"payload": payload, "includes": {"users": users, "tweets": [payload]}}
 
 
@@ -132,7 +132,7 @@ def _of_delete(
         return None
     if post.author_id != sub.filter.get("user_id"):
         return None
-    author = {"data": _doubled(user_json(world.users[post.author_id], ALL_USER_FIELDS))}
+    author = {"data": _user(world, post.author_id)}
     payload = {"id": post.id, "author_id": post.author_id}
     return {"payload": payload, "includes": {"users": [author]}}
 
@@ -146,10 +146,7 @@ def _of_message(
     hearer = {"dm.received": message.recipient_id, "dm.sent": message.sender_id}
     if hearer.get(sub.event_type) != sub.filter.get("user_id", "-"):
         return None
-    users = {
-        one: {"data": _doubled(user_json(world.users[one], ALL_USER_FIELDS))}
-        for one in (message.sender_id, message.recipient_id)
-    }
+    users = {one: {"data": _user(world, one)} for one in (message.sender_id, message.recipient_id)}
     return {"payload": {"direct_message_events": [_v1_message(message)], "users": users}}
 
 
@@ -180,12 +177,7 @@ def _of_follow(
     if sub.filter.get("user_id") not in {happening.actor_id, happening.target_id}:
         return None
     ends = {"source": happening.actor_id, "target": happening.target_id}
-    return {
-        "payload": {
-            end: {"data": _doubled(user_json(world.users[one], ALL_USER_FIELDS))}
-            for end, one in ends.items()
-        }
-    }
+    return {"payload": {end: {"data": _user(world, one)} for end, one in ends.items()}}
 
 
 def _of_revoke(
@@ -210,6 +202,13 @@ _MAKERS: Mapping[str, Callable[[World, Happening, StoredSubscription], dict[str,
     "unfollow": _of_follow,
     "revoke": _of_revoke,
 }
+
+
+def _user(world: World, user_id: str) -> dict[str, Any]:
+    shown = user_json(world, world.users[user_id], ALL_USER_FIELDS)
+    # X's samples have the older name, and X's own client requires the newer one.
+    shown["public_metrics"]["post_count"] = shown["public_metrics"]["tweet_count"]
+    return _doubled(shown)
 
 
 def _event_uuid(world: World) -> str:

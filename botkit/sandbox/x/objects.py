@@ -1,13 +1,19 @@
 """Builds users, posts and messages as X's JSON, with the requested fields and expansions.
 
-The spelling is `tweet.*`, as in live traffic; `post.fields` is accepted, too. Ids and texts are
-always included. Source: X's OpenAPI document; X API docs, "Data dictionary".
+The request's spelling decides the answer's: one that asks by `post.fields` gets the names of X's
+OpenAPI document 2.167 (`post_spelling`), any other those of 2.166. Ids and texts are always
+included.
+
+Source: both documents; X API docs, "Data dictionary"; which spelling X answers in, as a program
+that asked X on 2026-08-23 wrote it down (github.com/usadamasa/twigpui, x-api-endpoints).
 """
 
 from __future__ import annotations
 
-from datetime import UTC
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from botkit.sandbox.wire.exchange import as_object, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +28,7 @@ __all__ = [
     "escaped",
     "message_json",
     "post_json",
+    "post_spelling",
     "posts_body",
     "timestamp",
     "user_json",
@@ -32,6 +39,18 @@ _AUTOMATED = {
     "?format=png&name=orig",
     "description": "Automated",
 }
+
+_EDITABLE = timedelta(hours=1)
+"""How long a post can be edited. Source: X's sample payload of `post.mention.create`."""
+
+_NEWER = {
+    "edit_history_tweet_ids": "edit_history_post_ids",
+    "referenced_tweets": "referenced_posts",
+    "retweet_count": "repost_count",
+    "tweet_count": "post_count",
+    "tweets": "posts",
+}
+_OLDER = {newer: older for older, newer in _NEWER.items()}
 
 ALL_POST_FIELDS = frozenset(
     {
@@ -69,7 +88,10 @@ class Wanted:
         self.post_fields: frozenset[str] = _listed(call, "tweet.fields", "post.fields")
         self.user_fields: frozenset[str] = _listed(call, "user.fields")
         self.message_fields: frozenset[str] = _listed(call, "dm_event.fields")
-        self.expansions: frozenset[str] = _listed(call, "expansions")
+        expansions = _listed(call, "expansions")
+        if "referenced_tweets" in expansions:
+            expansions |= {"referenced_tweets.id"}
+        self.expansions: frozenset[str] = expansions
 
 
 def timestamp(at: datetime) -> str:
@@ -82,7 +104,21 @@ def escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def user_json(user: UserRecord, fields: Iterable[str] = ()) -> dict[str, Any]:
+def post_spelling(body: bytes) -> bytes:
+    """Return an answer of the older spelling in the newer one."""
+    return encode(_renamed(as_object(body)))
+
+
+def _renamed(value: Any) -> Any:
+    if isinstance(value, dict):
+        parts = cast("dict[str, Any]", value)
+        return {_NEWER.get(name, name): _renamed(part) for name, part in parts.items()}
+    if isinstance(value, list):
+        return [_renamed(part) for part in cast("Sequence[Any]", value)]
+    return value
+
+
+def user_json(world: World, user: UserRecord, fields: Iterable[str] = ()) -> dict[str, Any]:
     """Return a user as JSON."""
     asked = set(fields)
     whole: dict[str, Any] = {
@@ -91,23 +127,22 @@ def user_json(user: UserRecord, fields: Iterable[str] = ()) -> dict[str, Any]:
         "protected": user.protected,
         "verified": False,
         "verified_type": "none",
-        "public_metrics": {
-            "followers_count": 0,
+    }
+    if "public_metrics" in asked:
+        whole["public_metrics"] = {
+            "followers_count": world.count("followers", user.id),
             "following_count": len(user.following),
-            # Live traffic has the old name; X's own client requires the new one.
-            "tweet_count": 0,
-            "post_count": 0,
+            "tweet_count": world.count("posts", user.id),
             "listed_count": 0,
             "like_count": 0,
-        },
-    }
+        }
     if user.automated:
         whole["affiliation"] = dict(_AUTOMATED)
     body: dict[str, Any] = {"id": user.id, "name": user.name, "username": user.username}
     return body | {name: whole[name] for name in sorted(asked & whole.keys())}
 
 
-def post_json(post: PostRecord, fields: Iterable[str] = ()) -> dict[str, Any]:
+def post_json(world: World, post: PostRecord, fields: Iterable[str] = ()) -> dict[str, Any]:
     """Return a post as JSON."""
     asked = set(fields)
     whole: dict[str, Any] = {
@@ -118,17 +153,25 @@ def post_json(post: PostRecord, fields: Iterable[str] = ()) -> dict[str, Any]:
             _position(post, post.display_start),
             _position(post, len(post.text)),
         ],
-        "edit_controls": {"edits_remaining": 5, "is_edit_eligible": not post.reply_to_id},
+        "edit_controls": {
+            "edits_remaining": 5,
+            "is_edit_eligible": not post.reply_to_id,
+            "editable_until": timestamp(post.created_at + _EDITABLE),
+        },
         "lang": "en",
         "possibly_sensitive": False,
-        "public_metrics": {
-            "retweet_count": 0,
-            "reply_count": 0,
-            "like_count": 0,
-            "quote_count": 0,
-        },
         "reply_settings": post.reply_settings,
+        "paid_partnership": post.paid_partnership,
     }
+    if "public_metrics" in asked:
+        whole["public_metrics"] = {
+            "retweet_count": 0,
+            "reply_count": world.count("replies", post.id),
+            "like_count": 0,
+            "quote_count": world.count("quotes", post.id),
+            "bookmark_count": 0,
+            "impression_count": 0,
+        }
     if entities := _entities(post):
         whole["entities"] = entities
     if post.reply_to_user_id:
@@ -169,7 +212,7 @@ def posts_body(
         fields.add("in_reply_to_user_id")
     body: dict[str, Any] = {}
     if posts:
-        listed = [post_json(post, fields) for post in posts]
+        listed = [post_json(world, post, fields) for post in posts]
         body["data"] = listed[0] if single else listed
     includes = _includes(world, posts, wanted, fields)
     if includes:
@@ -188,9 +231,11 @@ def _includes(
         user_ids |= dict.fromkeys(post.author_id for post in referenced)
     includes: dict[str, Any] = {}
     if user_ids:
-        includes["users"] = [user_json(world.users[one], wanted.user_fields) for one in user_ids]
+        includes["users"] = [
+            user_json(world, world.users[one], wanted.user_fields) for one in user_ids
+        ]
     if referenced and "referenced_tweets.id" in wanted.expansions:
-        includes["tweets"] = [post_json(post, fields) for post in referenced]
+        includes["tweets"] = [post_json(world, post, fields) for post in referenced]
     return includes
 
 
@@ -256,8 +301,4 @@ def _listed(call: Call, *names: str) -> frozenset[str]:
         if key in names:
             found |= {part.strip() for part in value.split(",") if part.strip()}
     # The newer spelling asks for the same things.
-    renamed = {
-        "referenced_posts": "referenced_tweets",
-        "referenced_posts.id": "referenced_tweets.id",
-    }
-    return frozenset(renamed.get(name, name) for name in found)
+    return frozenset(_OLDER.get(name, name) for name in found)

@@ -2,7 +2,7 @@
 
 `transport` calls it in the same process, `listener` for a socket. A call of the API passes, in
 this order: planned faults, route, credential and its kind, enrolment, suspension, rate window,
-credits, scopes, the route itself, the bill.
+credits, scopes, parameters, the route itself, the bill.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from botkit.model.tokens import CredentialKind
 from botkit.protocol.api.operations import all_operations
@@ -20,7 +19,10 @@ from botkit.sandbox.world.limits import ApiCaller, RateLimits
 from botkit.sandbox.x.activity import Activity
 from botkit.sandbox.x.context import ApiRoute, RequestContext
 from botkit.sandbox.x.faults import DELIVERIES, Faults
+from botkit.sandbox.x.objects import post_spelling
+from botkit.sandbox.x.parameters import check_parameters
 from botkit.sandbox.x.pricing import charge
+from botkit.sandbox.x.route_table import RouteTable
 from botkit.sandbox.x.routes import activity, admin, messages, oauth, posts, usage, users
 from botkit.sandbox.x.routes.oauth1 import signing_pair
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from botkit.protocol.api.operations import Operation
     from botkit.sandbox.world.world import World
 
-__all__ = ["XServer"]
+__all__ = ["XServer", "played_operations", "played_routes"]
 
 _AREAS = (oauth, users, posts, messages, activity, usage, admin)
 _LEVELS = ("read", "read-write", "read-write-directmessages")
@@ -60,9 +62,7 @@ class XServer:
         self.faults.cut_streams = self.activity.cut
         # Read now: no file is read while the event loop runs.
         self._operations = {operation.id: operation for operation in all_operations()}
-        self._routes = [
-            (_compiled(route.template), route) for area in _AREAS for route in area.ROUTES
-        ]
+        self._routes = RouteTable(played_routes())
 
     async def handle(self, call: Call) -> Answer:
         """Answer one call; the answer's `delivery` has a planned fault."""
@@ -80,7 +80,7 @@ class XServer:
 
     def _answer(self, call: Call) -> Answer:
         try:
-            route, path = self._route(call)
+            route, path = self._routes.find(call)
             request = RequestContext(self.world, self.activity, self.faults, call, path)
             if not route.operation:
                 return route.run(request)
@@ -97,11 +97,14 @@ class XServer:
             headers |= self.limits.take(operation, who)
             _afford(who, self.world.time_on_x())
             _permit(operation, who)
+            check_parameters(operation.id, request.call, request.path)
             answer = route.run(request)
         except Refused as refused:
             answer = refused.answer
         else:
             charge(self.world, operation, who, request.call, answer)
+            if request.call.param("post.fields") is not None:
+                answer.body = post_spelling(answer.body)
         answer.headers = headers | answer.headers
         return answer
 
@@ -140,23 +143,21 @@ class XServer:
         user = self.world.users[pair.user_id]
         return ApiCaller(pair.app, CredentialKind.OAUTH1, user, granted_level=pair.level)
 
-    def _route(self, call: Call) -> tuple[ApiRoute, dict[str, str]]:
-        known_path = False
-        for pattern, route in self._routes:
-            found = pattern.fullmatch(call.path)
-            if found is None:
-                continue
-            known_path = True
-            if route.method == call.method:
-                return route, {key: unquote(value) for key, value in found.groupdict().items()}
-        if known_path:
-            raise problems.blank(405, "Method Not Allowed")
-        raise problems.blank(404, "Not Found")
-
     def _dressed(self, answer: Answer) -> Answer:
         answer.headers.setdefault("date", format_datetime(self.world.time_on_x(), usegmt=True))
         answer.headers.setdefault("api-version", "2.167")
         return answer
+
+
+def played_routes() -> list[ApiRoute]:
+    """Return every route of the sandbox."""
+    return [route for area in _AREAS for route in area.ROUTES]
+
+
+def played_operations() -> list[Operation]:
+    """Return X's operations that the sandbox plays."""
+    played = {route.operation for route in played_routes()}
+    return [operation for operation in all_operations() if operation.id in played]
 
 
 def _afford(who: ApiCaller, now: datetime) -> None:
@@ -186,7 +187,3 @@ def _level_needed(operation: Operation) -> int:
     if _MESSAGES.search(operation.path):
         return 2
     return 0 if operation.method == "GET" or _OF_THE_APP.search(operation.path) else 1
-
-
-def _compiled(template: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", template))

@@ -10,10 +10,12 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
 
+from botkit.protocol.api.operations import match
 from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
 from botkit.sandbox.wire.exchange import Answer, Call
 from botkit.sandbox.world.world import World
-from botkit.sandbox.x.server import XServer
+from botkit.sandbox.x.server import XServer, played_operations
+from tests.wire.openapi.document import document
 
 if TYPE_CHECKING:
     from botkit.sandbox.world.grants import App, Grant
@@ -21,7 +23,31 @@ if TYPE_CHECKING:
 CALLBACK = "http://127.0.0.1:8765/callback"
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+PLAYED = played_operations()
 SCOPES = "tweet.read tweet.write users.read offline.access"
+
+
+_BY_THE_NEWER = frozenset(
+    {"getUsage", "deleteActivitySubscriptionsByIds", "getDirectMessagesEventsById"}
+)
+"""What only the newer document describes: figures as text, results by id, a message not found."""
+
+
+class CheckedServer(XServer):
+    """The simulated X; what it answers well must be what X's OpenAPI document says, and no more.
+
+    Names like `tweet.*` are held against the document 2.166, `post.*` against 2.167.
+    """
+
+    async def handle(self, call: Call) -> Answer:
+        answer = await super().handle(call)
+        operation = match(call.method, call.path)
+        if operation and operation in PLAYED and answer.status < 300 and answer.body:
+            newer = call.param("post.fields") is not None or operation.id in _BY_THE_NEWER
+            by = document("2.167" if newer else "2.166")
+            faults = by.faults(operation.id, answer.status, json.loads(answer.body))
+            assert not faults, f"{operation.name}: {faults}"
+        return answer
 
 
 class Peer:
@@ -30,7 +56,7 @@ class Peer:
     def __init__(self) -> None:
         self.clock = VirtualClock()
         self.world = World(self.clock, SeededEntropy())
-        self.server = XServer(self.world)
+        self.server = CheckedServer(self.world)
         self.greeter = self.world.add_user("greeter")
         self.ada = self.world.add_user("ada")
         self.app: App = self.world.grants.add_app("Greeter", redirect_uris=[CALLBACK])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType, to_builtins
 
 from botkit.model.tokens import CredentialKind
 from botkit.sandbox.wire import problems
-from botkit.sandbox.wire.exchange import Answer, Refused, as_object
+from botkit.sandbox.wire.exchange import Answer, Refused
+from botkit.sandbox.wire.request_bodies import body_of
 from botkit.sandbox.x.context import ApiRoute, RequestContext
 from botkit.sandbox.x.envelopes import EVENT_TYPES, PRIVATE_SCOPES
 from botkit.sandbox.x.objects import timestamp
@@ -17,19 +18,41 @@ from botkit.sandbox.x.subscriptions import StoredSubscription
 
 __all__ = ["ROUTES"]
 
-_KEYS = frozenset({"event_type", "filter", "tag", "webhook_id"})
-_FILTER_KEYS = frozenset({"user_id", "keyword", "direction"})
+_Id = Annotated[str, Meta(pattern="^[0-9]{1,19}$")]
+
+
+class _Filter(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The `filter` of a subscription. Source: X's OpenAPI document, for all parts."""
+
+    user_id: _Id | UnsetType = UNSET
+    keyword: Annotated[str, Meta(min_length=1, max_length=150)] | UnsetType = UNSET
+    direction: Literal["inbound", "outbound"] | UnsetType = UNSET
+
+
+class _NewSubscription(Struct, frozen=True, forbid_unknown_fields=True):
+    event_type: str
+    filter: _Filter = _Filter()
+    tag: Annotated[str, Meta(max_length=200)] = ""
+    webhook_id: _Id | UnsetType = UNSET
+
+
+class _Change(Struct, frozen=True, forbid_unknown_fields=True):
+    tag: Annotated[str, Meta(max_length=200)] = ""
+    webhook_id: _Id | UnsetType = UNSET
+
+
 _MOST = 1500
+_MOST_LISTED = 1000
 
 
 def _create(request: RequestContext) -> Answer:
-    body = as_object(request.call.body)
-    if body is None or set(body) - _KEYS:
-        raise problems.invalid_request("the body is not a subscription")
-    event_type = str(body.get("event_type"))
+    body = body_of(request.call, _NewSubscription)
+    event_type = body.event_type
     if event_type not in EVENT_TYPES:
-        raise problems.bad_request("unknown event type", event_type=[event_type])
-    wanted = _filter(body.get("filter", {}))
+        raise problems.bad_request("unknown event type", {"event_type": [event_type]})
+    if body.webhook_id is not UNSET:
+        raise problems.not_played("webhooks")
+    wanted: dict[str, str] = to_builtins(body.filter)
     _check_right(request, event_type, wanted)
     activity, app = request.activity, request.caller.app
     mine = activity.of_app(app.id)
@@ -42,7 +65,7 @@ def _create(request: RequestContext) -> Answer:
         app_id=app.id,
         event_type=event_type,
         filter=wanted,
-        tag=str(body["tag"]) if body.get("tag") else None,
+        tag=body.tag or None,
         created_at=timestamp(request.world.clock.now()),
     )
     activity.subscriptions[subscription.id] = subscription
@@ -50,22 +73,12 @@ def _create(request: RequestContext) -> Answer:
     return Answer.json(200, {"data": data, "meta": {"total_subscriptions": len(mine) + 1}})
 
 
-def _filter(chosen: Any) -> dict[str, str]:
-    try:
-        wanted = msgspec.convert(chosen, dict[str, str])
-    except msgspec.ValidationError:
-        wanted = {"": ""}
-    if set(wanted) - _FILTER_KEYS:
-        raise problems.bad_request("unknown filter", filter=[str(chosen)])
-    return wanted
-
-
 def _check_right(request: RequestContext, event_type: str, chosen: dict[str, str]) -> None:
     """Refuse a private event unless the token is the user's own and has the event's scope."""
     who = request.caller
     scope = PRIVATE_SCOPES.get(event_type)
     if event_type != "oauth.revoke" and chosen.get("user_id") not in request.world.users:
-        raise problems.bad_request("no such user", filter=[str(chosen)])
+        raise problems.bad_request("no such user", {"filter": [str(chosen)]})
     if scope is None:
         return
     if who.kind is CredentialKind.APP_ONLY:
@@ -77,9 +90,20 @@ def _check_right(request: RequestContext, event_type: str, chosen: dict[str, str
 
 def _list(request: RequestContext) -> Answer:
     mine = request.activity.of_app(request.caller.app.id)
-    body: dict[str, Any] = {"meta": {"total_subscriptions": len(mine), "result_count": len(mine)}}
-    if mine:
-        body["data"] = [one.to_wire() for one in mine]
+    size = int(request.call.param("max_results") or _MOST_LISTED)
+    token = request.call.param("pagination_token")
+    if token is not None and not (token.isascii() and token.isdigit()):
+        message = f"The `pagination_token` query parameter value [{token}] is not valid"
+        raise problems.bad_parameter("pagination_token", token, message)
+    # A token is the id with which the page starts.
+    later = [one for one in mine if token is None or int(one.id) >= int(token)]
+    page = later[:size]
+    meta: dict[str, Any] = {"result_count": len(page)}
+    if len(later) > size:
+        meta["next_token"] = later[size].id
+    body: dict[str, Any] = {"meta": meta}
+    if page:
+        body["data"] = [one.to_wire() for one in page]
     return Answer.json(200, body)
 
 
@@ -87,11 +111,10 @@ def _update(request: RequestContext) -> Answer:
     subscription = _mine(request, request.path["subscription_id"])
     if subscription is None:
         raise _not_there(request.path["subscription_id"])
-    body = as_object(request.call.body)
-    if body is None or set(body) - {"tag", "webhook_id"}:
-        raise problems.invalid_request("only the tag and the webhook can change")
-    if body.get("tag"):
-        subscription.tag = str(body["tag"])
+    body = body_of(request.call, _Change)
+    if body.webhook_id is not UNSET:
+        raise problems.not_played("webhooks")
+    subscription.tag = body.tag or subscription.tag
     return Answer.json(200, {"data": {"subscription": subscription.to_wire()}})
 
 
@@ -119,8 +142,9 @@ def _delete_many(request: RequestContext) -> Answer:
 
 def _stream(request: RequestContext) -> Answer:
     activity, app = request.activity, request.caller.app
-    if request.call.param("backfill_minutes") not in {None, "0"} and not app.enterprise:
-        raise problems.bad_request("backfill is for Enterprise", backfill_minutes=["1"])
+    backfill = request.call.param("backfill_minutes") or "0"
+    if int(backfill) and not app.enterprise:
+        raise problems.bad_parameter("backfill_minutes", backfill, "backfill is for Enterprise")
     if activity.open_streams(app.id) >= request.world.rules.stream_connections:
         raise problems.too_many_connections()
     headers = {"content-type": "application/json; charset=utf-8"}

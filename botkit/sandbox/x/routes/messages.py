@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from botkit.sandbox.wire import problems
-from botkit.sandbox.wire.exchange import Answer, Refused, as_object
+from botkit.sandbox.wire.exchange import Answer, Refused
+from botkit.sandbox.wire.request_bodies import body_of
 from botkit.sandbox.wire.timeline_pages import page_of
 from botkit.sandbox.x.context import ApiRoute, RequestContext
 from botkit.sandbox.x.objects import Wanted, message_json, user_json
@@ -16,8 +19,18 @@ if TYPE_CHECKING:
 
 __all__ = ["ROUTES"]
 
-_KEYS = frozenset({"text", "attachments"})
 _REACH = timedelta(days=30)
+
+
+class _Attachment(Struct, frozen=True, forbid_unknown_fields=True):
+    media_id: Annotated[str, Meta(pattern="^[0-9]{1,19}$")]
+
+
+class _NewMessage(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a new message. Source: X's OpenAPI document."""
+
+    text: str = ""
+    attachments: Annotated[tuple[_Attachment, ...], Meta(min_length=1)] | UnsetType = UNSET
 
 
 def _to_participant(request: RequestContext) -> Answer:
@@ -28,7 +41,7 @@ def _to_participant(request: RequestContext) -> Answer:
 def _to_conversation(request: RequestContext) -> Answer:
     me = _user(request)
     pair = request.path["dm_conversation_id"].split("-")
-    if me.id not in pair:
+    if me.id not in pair or len(pair) > 2:  # noqa: PLR2004 - a conversation of two
         raise problems.forbidden()
     other = next((one for one in pair if one != me.id), me.id)
     return _send(request, request.world.users.get(other))
@@ -36,16 +49,15 @@ def _to_conversation(request: RequestContext) -> Answer:
 
 def _send(request: RequestContext, other: UserRecord | None) -> Answer:
     me = _user(request)
-    body = as_object(request.call.body)
-    if body is None or set(body) - _KEYS:
-        raise problems.invalid_request("the body is not a message")
-    text = body.get("text")
-    if not isinstance(text, str) or not text.strip():
+    body = body_of(request.call, _NewMessage)
+    if body.attachments is not UNSET:
+        raise problems.not_played("media in direct messages")
+    if not body.text.strip():
         raise problems.invalid_request("$.text: is missing but it is required")
     if other is None or other.suspended or other is me:
         message = "You cannot send messages to this user."
         raise Refused(Answer.json(403, {"errors": [{"code": 349, "message": message}]}))
-    sent = request.world.add_message(me.id, other.id, text)
+    sent = request.world.add_message(me.id, other.id, body.text)
     data = {"dm_conversation_id": sent.conversation_id, "dm_event_id": sent.id}
     return Answer.json(201, {"data": data})
 
@@ -65,22 +77,27 @@ def _of_conversation(request: RequestContext) -> Answer:
 
 def _events(request: RequestContext, conversation_id: str | None) -> Answer:
     since = request.world.clock.now() - _REACH
+    kinds = (request.call.param("event_types") or "MessageCreate").split(",")
     messages = [
         message
         for message in request.world.messages_of(
             _user(request).id, conversation_id=conversation_id
         )
-        if message.created_at >= since
+        if message.created_at >= since and "MessageCreate" in kinds
     ]
-    page, meta = page_of(messages, request.call, least=1, most=100, default=100, reach=10**6)
+    page, meta = page_of(messages, request.call, default=100, reach=10**6)
     wanted = Wanted(request.call)
     fields = wanted.message_fields | (wanted.expansions & {"sender_id"})
-    body: dict[str, object] = {"meta": meta}
+    tokens = {name: value for name, value in meta.items() if not name.endswith("_id")}
+    body: dict[str, object] = {"meta": tokens}
     if page:
         body["data"] = [message_json(message, fields) for message in page]
     if page and "sender_id" in wanted.expansions:
         senders = dict.fromkeys(message.sender_id for message in page)
-        users = [user_json(request.world.users[one], wanted.user_fields) for one in senders]
+        users = [
+            user_json(request.world, request.world.users[one], wanted.user_fields)
+            for one in senders
+        ]
         body["includes"] = {"users": users}
     return Answer.json(200, body)
 

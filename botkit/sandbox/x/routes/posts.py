@@ -7,13 +7,13 @@ and "Response codes and errors".
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from botkit.sandbox.wire import problems
-from botkit.sandbox.wire.exchange import Answer, Refused, as_object
+from botkit.sandbox.wire.exchange import Answer, Refused
+from botkit.sandbox.wire.request_bodies import body_of
 from botkit.sandbox.wire.timeline_pages import page_of
 from botkit.sandbox.world.text_rules import cashtags_of, same_text, weight_of
 from botkit.sandbox.x.context import ApiRoute, RequestContext
@@ -27,77 +27,120 @@ if TYPE_CHECKING:
 
 __all__ = ["ROUTES"]
 
-_BODY_KEYS = frozenset(
-    {
-        "text",
-        "reply",
-        "quote_tweet_id",
-        "media",
-        "poll",
-        "reply_settings",
-        "made_with_ai",
-        "paid_partnership",
-        "edit_options",
-        "community_id",
-        "share_with_followers",
-        "geo",
-        "for_super_followers_only",
-        "nullcast",
-        "direct_message_deep_link",
-        "card_uri",
-    }
-)
-_REPLY_SETTINGS = frozenset({"following", "mentionedUsers", "subscribers", "verified"})
+_Id = Annotated[str, Meta(pattern="^[0-9]{1,19}$")]
+_ReplySettings = Literal["following", "mentionedUsers", "subscribers", "verified"]
 
 
 class _Reply(Struct, frozen=True, forbid_unknown_fields=True):
     """The `reply` of a new post."""
 
-    in_reply_to_tweet_id: Annotated[str, msgspec.Meta(pattern="^[0-9]{1,19}$")]
+    in_reply_to_tweet_id: _Id
     exclude_reply_user_ids: tuple[str, ...] = ()
     auto_populate_reply_metadata: bool = False
 
 
+class _Media(Struct, frozen=True, forbid_unknown_fields=True):
+    """The `media` of a new post."""
+
+    media_ids: Annotated[tuple[_Id, ...], Meta(min_length=1, max_length=4)]
+    tagged_user_ids: Annotated[tuple[_Id, ...], Meta(max_length=10)] = ()
+    title: str = ""
+    description: str = ""
+    embeddable: bool = False
+    preview_media_id: _Id | UnsetType = UNSET
+    call_to_actions: dict[str, dict[str, str]] | UnsetType = UNSET
+
+
+class _Poll(Struct, frozen=True, forbid_unknown_fields=True):
+    """The `poll` of a new post."""
+
+    options: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=25)], ...],
+        Meta(min_length=2, max_length=4),
+    ]
+    duration_minutes: Annotated[int, Meta(ge=5, le=10080)]
+    reply_settings: _ReplySettings | UnsetType = UNSET
+
+
+class _EditOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    previous_post_id: _Id
+
+
+class _Geo(Struct, frozen=True, forbid_unknown_fields=True):
+    place_id: str = ""
+
+
+class _NewPost(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a new post. Source: X's OpenAPI document 2.167, `CreatePostsRequest`."""
+
+    text: str = ""
+    reply: _Reply | None = None
+    quote_tweet_id: _Id | None = None
+    media: _Media | None = None
+    poll: _Poll | None = None
+    reply_settings: _ReplySettings | None = None
+    made_with_ai: bool = False
+    paid_partnership: bool = False
+    edit_options: _EditOptions | None = None
+    community_id: _Id | None = None
+    share_with_followers: bool = False
+    geo: _Geo | None = None
+    for_super_followers_only: bool = False
+    nullcast: bool = False
+    direct_message_deep_link: str = ""
+    card_uri: str = ""
+
+
+_EITHER = ("poll", "media", "quote_tweet_id", "direct_message_deep_link", "card_uri")
+"""At most one of these goes with a post. Source: X's OpenAPI document 2.166."""
+_NOT_PLAYED = (
+    "poll",
+    "edit_options",
+    "community_id",
+    "share_with_followers",
+    "geo",
+    "for_super_followers_only",
+    "nullcast",
+    "direct_message_deep_link",
+    "card_uri",
+)
+
+
 def _create(request: RequestContext) -> Answer:
-    body = _body(request)
+    body = body_of(request.call, _NewPost)
     author = _user(request)
-    text = body.get("text")
-    if not isinstance(text, str) or not text.strip():
+    _check_parts(body)
+    if not body.text.strip():
         raise problems.invalid_request("$.text: is missing but it is required")
-    _check_text(request, text)
-    reply = _reply(body)
-    target = _target(request, author, reply) if reply else None
-    _check_quote(request, author, body.get("quote_tweet_id"))
-    _check_duplicate(request, author, text, target)
-    settings = body.get("reply_settings")
-    if settings is not None and settings not in _REPLY_SETTINGS:
-        raise problems.invalid_request(f"$.reply_settings: [{settings}] is not one of the values")
+    _check_text(request, body.text)
+    target = _target(request, author, body.reply) if body.reply else None
+    _check_quote(request, author, body.quote_tweet_id)
+    _check_duplicate(request, author, body.text, target)
     post = request.world.add_post(
         author.id,
-        text,
+        body.text,
         reply_to=target.id if target else None,
-        quoting=body.get("quote_tweet_id"),
-        leave_out=reply.exclude_reply_user_ids if reply else (),
+        quoting=body.quote_tweet_id,
+        leave_out=body.reply.exclude_reply_user_ids if body.reply else (),
         app_id=request.caller.app.id,
     )
-    post.reply_settings = settings or post.reply_settings
-    data = {"id": post.id, "text": escaped(post.text), "edit_history_tweet_ids": [post.id]}
-    return Answer.json(201, {"data": data})
+    post.reply_settings = body.reply_settings or post.reply_settings
+    post.paid_partnership = body.paid_partnership
+    return Answer.json(201, {"data": {"id": post.id, "text": escaped(post.text)}})
 
 
-def _body(request: RequestContext) -> dict[str, Any]:
-    body = as_object(request.call.body)
-    if request.call.media_type != "application/json" or body is None:
-        raise problems.invalid_request(
-            "Requests with bodies must have content-type of application/json."
-        )
-    for key in body:
-        if key not in _BODY_KEYS:
-            raise problems.invalid_request(
-                f"$.{key}: is not defined in the schema and the schema does not allow"
-                " additional properties"
-            )
-    return body
+def _check_parts(body: _NewPost) -> None:
+    """Refuse what does not go together, media that are not there, and what is not played."""
+    chosen = [name for name in _EITHER if getattr(body, name)]
+    if len(chosen) > 1:
+        raise problems.invalid_request(f"The fields [{', '.join(chosen)}] are mutually exclusive.")
+    if body.media is not None:
+        # The sandbox takes no uploads, so no id is there. Source: a body of X's own simulator.
+        ids = list(body.media.media_ids)
+        raise problems.bad_request("Your media IDs are invalid.", {"media.media_ids": ids})
+    for name in _NOT_PLAYED:
+        if getattr(body, name):
+            raise problems.not_played(f"`{name}` of a new post")
 
 
 def _user(request: RequestContext) -> UserRecord:
@@ -113,13 +156,6 @@ def _check_text(request: RequestContext, text: str) -> None:
         raise problems.forbidden("Your Tweet text is too long.")
     if len(cashtags_of(text)) > 1:
         raise problems.forbidden("Posts are limited to one cashtag.")
-
-
-def _reply(body: dict[str, Any]) -> _Reply | None:
-    try:
-        return msgspec.convert(body.get("reply"), _Reply | None)
-    except msgspec.ValidationError as wrong:
-        raise problems.invalid_request(f"$.reply: {wrong}") from wrong
 
 
 def _target(request: RequestContext, author: UserRecord, reply: _Reply) -> PostRecord:
@@ -141,10 +177,10 @@ def _summons(request: RequestContext, target: PostRecord, account: UserRecord) -
     return target.mentions(account.id, explicit=not request.world.rules.implicit_summons)
 
 
-def _check_quote(request: RequestContext, author: UserRecord, quoted_id: Any) -> None:
+def _check_quote(request: RequestContext, author: UserRecord, quoted_id: str | None) -> None:
     if quoted_id is None:
         return
-    quoted = request.world.posts.get(str(quoted_id))
+    quoted = request.world.posts.get(quoted_id)
     if quoted is None or quoted.deleted:
         raise problems.forbidden("You attempted to quote a Tweet that is deleted or not visible.")
     if not request.caller.app.enterprise and not _summons(request, quoted, author):
@@ -219,7 +255,7 @@ def _reader_of(request: RequestContext) -> str:
 
 
 def _timeline(request: RequestContext, posts: Sequence[PostRecord], *, reach: int) -> Answer:
-    page, meta = page_of(posts, request.call, least=5, most=100, default=10, reach=reach)
+    page, meta = page_of(posts, request.call, default=10, reach=reach)
     body = posts_body(request.world, page, Wanted(request.call))
     return Answer.json(200, body | {"meta": meta})
 

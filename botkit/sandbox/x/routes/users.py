@@ -17,20 +17,19 @@ if TYPE_CHECKING:
 __all__ = ["ROUTES", "listed"]
 
 
-def listed(request: RequestContext, name: str, *, most: int = 100) -> list[str]:
-    """Return the values of a comma-separated parameter, which must be 1 to `most`."""
-    values = [value for value in (request.call.param(name) or "").split(",") if value]
-    if not 1 <= len(values) <= most:
-        size = f"The number of values in the `{name}` query parameter list [{len(values)}]"
-        raise problems.bad_request(f"{size} is not between 1 and {most}", **{name: values})
-    return values
+def listed(request: RequestContext, name: str) -> list[str]:
+    """Return the values of a comma-separated parameter, which X requires."""
+    raw = request.call.param(name)
+    if raw is None:
+        raise problems.bad_request(f"The `{name}` query parameter can not be empty", {name: []})
+    return raw.split(",")
 
 
 def _me(request: RequestContext) -> Answer:
     user = request.caller.user
     if user is None:
         raise problems.unauthorized()
-    return Answer.json(200, {"data": user_json(user, _fields(request))})
+    return Answer.json(200, {"data": user_json(request.world, user, _fields(request))})
 
 
 def _by_ids(request: RequestContext) -> Answer:
@@ -58,7 +57,7 @@ def _many(request: RequestContext, name: str, find: Callable[[str], UserRecord |
         if user is None:
             errors.append(problems.missing("user", value, parameter=name))
         else:
-            found.append(user_json(user, _fields(request)))
+            found.append(user_json(request.world, user, _fields(request)))
     body: dict[str, Any] = {"data": found} if found else {}
     return Answer.json(200, body | ({"errors": errors} if errors else {}))
 
@@ -66,7 +65,7 @@ def _many(request: RequestContext, name: str, find: Callable[[str], UserRecord |
 def _one(request: RequestContext, user: UserRecord | None, value: str, parameter: str) -> Answer:
     if user is None:
         return Answer.json(200, {"errors": [problems.missing("user", value, parameter=parameter)]})
-    return Answer.json(200, {"data": user_json(user, _fields(request))})
+    return Answer.json(200, {"data": user_json(request.world, user, _fields(request))})
 
 
 def _fields(request: RequestContext) -> frozenset[str]:

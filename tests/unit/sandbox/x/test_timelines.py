@@ -139,3 +139,27 @@ async def test_a_users_posts_can_leave_the_replies_out(peer, read):
 
     assert [post["id"] for post in every["data"]] == [reply.id, head.id]
     assert [post["id"] for post in heads["data"]] == [head.id]
+
+
+async def test_a_later_page_leads_back_to_the_one_before(peer, read):
+    ids = (await _mentions(peer, 12))[::-1]
+    first = await _get(peer, read, "max_results=5")
+    second = await _get(
+        peer, read, f"max_results=5&pagination_token={first['meta']['next_token']}"
+    )
+    third = await _get(
+        peer, read, f"max_results=5&pagination_token={second['meta']['next_token']}"
+    )
+
+    async def before(page):
+        token = page["meta"]["previous_token"]
+        return await _get(peer, read, f"max_results=5&pagination_token={token}")
+
+    assert "previous_token" not in first["meta"]
+    assert "next_token" not in third["meta"]
+    assert [post["id"] for post in third["data"]] == ids[10:]
+    assert [post["id"] for post in (await before(third))["data"]] == ids[5:10]
+    back = await before(second)
+    assert [post["id"] for post in back["data"]] == ids[:5]
+    assert "previous_token" not in back["meta"]
+    assert back["meta"]["next_token"] == first["meta"]["next_token"]
