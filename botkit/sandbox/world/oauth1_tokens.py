@@ -35,6 +35,7 @@ _CANONICAL = ("https://api.x.com", "https://api.twitter.com")
 _BOUNDS_S = 300
 _FORM = "application/x-www-form-urlencoded"
 _HEADER_PART = re.compile(r'\s*([A-Za-z0-9_.~%-]+)="([^"]*)"\s*')
+_STAMP = re.compile("[0-9]{1,15}")
 _PIN_DIGITS = 7
 
 
@@ -136,23 +137,26 @@ class OAuth1Tokens:
         """End an access token."""
         self._pairs.pop(pair.token, None)
 
-    def check(self, call: Call, signed: Signed, app: App, secret: str = "") -> None:
-        """Check that the call is signed with the app's and this token's secret, now and once.
+    def check(self, call: Call, signed: Signed, app: App, *secrets: str) -> None:
+        """Check that the call is signed with the app's and the token's secret, now and once.
+
+        Of several `secrets` any one will do; none is the empty one.
 
         Raises:
             Refused: Code 135: the time is out of bounds. Code 32: anything else.
         """
         stamp, nonce = signed.get("oauth_timestamp"), signed.get("oauth_nonce")
-        if signed.get("oauth_signature_method") != "HMAC-SHA1" or not nonce or not nonce.isalnum():
+        if signed.get("oauth_signature_method") != "HMAC-SHA1" or not nonce:
             raise problems.bad_signature()
-        if signed.get("oauth_version") not in {"", "1.0"} or not stamp.isdecimal():
+        if signed.get("oauth_version") not in {"", "1.0"} or not _STAMP.fullmatch(stamp):
             raise problems.bad_signature()
         now = int(self._now().timestamp())
         if abs(int(stamp) - now) > _BOUNDS_S:
             raise problems.bad_timestamp()
-        key = f"{_escape(app.api_secret)}&{_escape(secret)}".encode()
         given = signed.get("oauth_signature")
-        if not any(_same(_digest(key, text), given) for text in _base_strings(call, signed)):
+        keys = [f"{_escape(app.api_secret)}&{_escape(one)}".encode() for one in secrets or ("",)]
+        texts = list(_base_strings(call, signed))
+        if not any(_same(_digest(key, text), given) for key in keys for text in texts):
             raise problems.bad_signature()
         self._use(f"{app.api_key} {signed.get('oauth_token')} {stamp} {nonce}", now)
 

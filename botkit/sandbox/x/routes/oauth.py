@@ -1,7 +1,7 @@
 """The token endpoints of X's authorization server; `consent.py` has the consent page.
 
-X accepts some deviations of clients in the wild, too: JSON bodies, and a secret in the body beside
-a valid Basic header.
+X accepts some deviations of clients in the wild, too: JSON bodies, fields in the query, and a
+secret in the body beside a valid Basic header.
 Source: X API docs, "User access token" and "Application-only authentication".
 """
 
@@ -34,7 +34,7 @@ _NO_BASIC = "Missing valid authorization header"
 
 
 def _token(request: RequestContext) -> Answer:
-    fields = request.call.fields()
+    fields = _fields(request)
     grants = request.world.grants
     kind = fields.get("grant_type", "")
     app = _client(request, fields)
@@ -90,7 +90,7 @@ def _tokens(request: RequestContext, grant: Grant) -> Answer:
 
 
 def _revoke(request: RequestContext) -> Answer:
-    fields = request.call.fields()
+    fields = _fields(request)
     app = _client(request, fields)
     token = _needed(fields, "token")
     grant = request.world.grants.by_token(token)
@@ -134,6 +134,11 @@ def _app_by_basic(request: RequestContext) -> App:
         }
         raise Refused(Answer.json(403, {"errors": [error]}))
     return app
+
+
+def _fields(request: RequestContext) -> dict[str, str]:
+    """Return the fields of the body, and those that a client has put into the query."""
+    return dict(request.call.query) | request.call.fields()
 
 
 def _client(request: RequestContext, fields: dict[str, str]) -> App:

@@ -1,5 +1,8 @@
 """X's routes of OAuth 1.0a: request token, consent page, PIN, access token, invalidation.
 
+What X forgives, it forgives here as well: any nonce, GET, an access token's call that is signed
+without the request token's secret, a callback with a query of its own.
+
 Without a browser, POST `oauth_token`, `as` with a username, and `decision` with `authorize` or
 `cancel` to the page's address. The answer is the redirect to the app, or the page with the PIN.
 
@@ -68,7 +71,10 @@ def _request_token(request: RequestContext) -> Answer:
     if callback == PIN_CALLBACK and not (app.takes_pin and app.redirect_uris):
         words = "Desktop applications only support the oauth_callback value 'oob'"
         raise problems.v1_error(403, 417, words)
-    if callback not in {PIN_CALLBACK, *app.redirect_uris}:
+    # A registered address may be sent with a query of the client's own.
+    if callback != PIN_CALLBACK and not {callback, callback.partition("?")[0]} & set(
+        app.redirect_uris
+    ):
         words = (
             "Callback URL not approved for this client application. Approved callback URLs can be"
             " adjusted in your application settings"
@@ -136,7 +142,8 @@ def _access_token(request: RequestContext) -> Answer:
     token = pairs.request_token(signed.get("oauth_token"))
     if token is None or token.app is not app:
         raise problems.v1_error(401, 89, "Invalid or expired token.")
-    pairs.check(request.call, signed, app, token.secret)
+    # Some clients forget the request token's secret here, and X lets them.
+    pairs.check(request.call, signed, app, token.secret, "")
     verifier = signed.get("oauth_verifier")
     pair = pairs.exchange(token, verifier)
     request.world.grants.note("oauth_verifier", "taken" if pair else "refused", token=verifier)
@@ -158,6 +165,33 @@ def _invalidate(request: RequestContext) -> Answer:
         raise problems.v1_error(400, 215, "Bad Authentication data.")
     request.world.oauth1_tokens.end(pair)
     return Answer.json(200, {"access_token": pair.token})
+
+
+def _verify_credentials(request: RequestContext) -> Answer:
+    """Return the user who signed, as X's older API shows one. Logins of websites end with it."""
+    pair = signing_pair(request)
+    if pair is None:
+        raise problems.v1_error(400, 215, "Bad Authentication data.")
+    user = request.world.users[pair.user_id]
+    body = {
+        "id": int(user.id),
+        "id_str": user.id,
+        "name": user.name,
+        "screen_name": user.username,
+        "location": "",
+        "description": user.description,
+        "url": None,
+        "protected": user.protected,
+        "followers_count": request.world.count("followers", user.id),
+        "friends_count": len(user.following),
+        "listed_count": 0,
+        "favourites_count": 0,
+        "statuses_count": request.world.count("posts", user.id),
+        "created_at": user.created_at.strftime("%a %b %d %H:%M:%S +0000 %Y"),
+        "verified": False,
+        "suspended": user.suspended,
+    }
+    return Answer.json(200, body, x_access_level=pair.level)
 
 
 def _signed(request: RequestContext) -> Signed:
@@ -190,11 +224,14 @@ def _form(**fields: str) -> Answer:
 
 OAUTH1_ROUTES = (
     ApiRoute("POST", "/oauth/request_token", _request_token),
+    ApiRoute("GET", "/oauth/request_token", _request_token),
     ApiRoute("GET", "/oauth/authorize", _show),
     ApiRoute("POST", "/oauth/authorize", _decide),
     ApiRoute("GET", "/oauth/authenticate", _sign_in),
     ApiRoute("POST", "/oauth/authenticate", _decide),
     ApiRoute("POST", "/oauth/access_token", _access_token),
+    ApiRoute("GET", "/oauth/access_token", _access_token),
     ApiRoute("POST", "/1.1/oauth/invalidate_token", _invalidate),
     ApiRoute("POST", "/1.1/oauth/invalidate_token.json", _invalidate),
+    ApiRoute("GET", "/1.1/account/verify_credentials.json", _verify_credentials),
 )

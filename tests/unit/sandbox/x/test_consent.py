@@ -155,3 +155,11 @@ async def test_a_custom_scheme_may_be_a_redirect(peer):
     answer = await _page(peer, redirect_uri="myapp://done")
 
     assert "form-action 'self' myapp:" in answer.headers["content-security-policy"]
+
+
+async def test_a_plain_challenge_may_be_short(peer, read):
+    # Programs in the wild log in with `code_challenge=challenge&code_challenge_method=plain`.
+    issued = await peer.code(code_challenge="challenge", code_challenge_method="plain")
+    assert (await peer.exchange(issued, code_verifier="another")).status == 400
+    issued = await peer.code(code_challenge="challenge", code_challenge_method="plain")
+    assert (await peer.exchange(issued, code_verifier="challenge")).status == 200

@@ -6,6 +6,7 @@ import base64
 import json
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlencode
 
 import pytest
 
@@ -389,3 +390,14 @@ async def test_the_clock_of_x_can_be_ahead_in_date_and_in_what_is_signed(peer):
     gone = parsedate_to_datetime(after) - parsedate_to_datetime(before)
     assert gone == timedelta(minutes=20)
     assert (await peer.call("GET", "/2/users/me")).headers["date"] == before
+
+
+async def test_the_fields_of_a_token_request_may_stand_in_the_query(peer, read):
+    # As X's own client for TypeScript (twitter-api-sdk) sends them.
+    form = peer.exchange_form(await peer.code())
+    answer = await peer.call("POST", f"/2/oauth2/token?{urlencode(form)}", headers=peer.basic())
+    tokens = read(answer)
+    assert answer.status == 200
+    query = urlencode({"token": tokens["access_token"], "token_type_hint": "access_token"})
+    ended = await peer.call("POST", f"/2/oauth2/revoke?{query}", headers=peer.basic())
+    assert read(ended) == {"revoked": True}

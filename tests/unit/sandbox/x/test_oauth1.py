@@ -182,7 +182,7 @@ async def test_a_callback_that_is_not_registered_is_415_and_a_pin_not_allowed_is
         ({"off_s": -400}, 135),
         ({"signature_method": "PLAINTEXT"}, 32),
         ({"signature_method": "HMAC-SHA256"}, 32),
-        ({"nonce": "not-letters"}, 32),
+        ({"nonce": ""}, 32),
     ],
 )
 async def test_what_is_not_signed_as_it_must_be_is_refused(
@@ -191,6 +191,66 @@ async def test_what_is_not_signed_as_it_must_be_is_refused(
     client = signer.client(callback_uri=CALLBACK, **wrong)
     answer = await signer.call(client, "POST", "/oauth/request_token")
     assert code_of(answer, read) == (401, code)
+
+
+@pytest.mark.parametrize("nonce", ["not-letters", "a+b/c==", "~", "n" * 500])
+async def test_a_nonce_is_any_text(signer: Signer, nonce: str) -> None:
+    # twitter-api-v2 sends base64, twitter-lite letters and digits.
+    assert (await signer.begin(nonce=nonce))["oauth_callback_confirmed"] == "true"
+
+
+async def test_both_tokens_can_be_asked_for_by_get(signer: Signer) -> None:
+    # As twython asks.
+    client = signer.client(callback_uri=CALLBACK)
+    begun = form(await signer.call(client, "GET", "/oauth/request_token"))
+    back = (await signer.agree(begun["oauth_token"])).headers["location"]
+    verifier = parse_qs(urlsplit(back).query)["oauth_verifier"][0]
+    client = signer.client(begun["oauth_token"], begun["oauth_token_secret"])
+    pair = form(await signer.call(client, "GET", f"/oauth/access_token?oauth_verifier={verifier}"))
+    assert (await signer.me(pair)).status == 200
+
+
+async def test_an_access_token_can_be_asked_for_without_the_secret_of_the_request_token(
+    signer: Signer,
+) -> None:
+    # As pytwitter and twitter-lite ask.
+    begun = await signer.begin()
+    back = (await signer.agree(begun["oauth_token"])).headers["location"]
+    verifier = parse_qs(urlsplit(back).query)["oauth_verifier"][0]
+    pair = form(await signer.exchange(begun | {"oauth_token_secret": ""}, verifier))
+    assert (await signer.me(pair)).status == 200
+
+
+async def test_an_access_token_is_refused_to_a_foreign_secret(signer: Signer, read: Any) -> None:
+    begun = await signer.begin()
+    back = (await signer.agree(begun["oauth_token"])).headers["location"]
+    verifier = parse_qs(urlsplit(back).query)["oauth_verifier"][0]
+    answer = await signer.exchange(begun | {"oauth_token_secret": "another"}, verifier)
+    assert code_of(answer, read) == (401, 32)
+
+
+async def test_a_registered_callback_may_carry_a_query(signer: Signer, read: Any) -> None:
+    # As python-social-auth sends one, with a state of its own.
+    begun = await signer.begin(f"{CALLBACK}?redirect_state=abc")
+    back = (await signer.agree(begun["oauth_token"])).headers["location"]
+    query = dict(parse_qsl(urlsplit(back).query))
+    assert back.startswith(f"{CALLBACK}?redirect_state=abc&")
+    assert query["oauth_token"] == begun["oauth_token"]
+    client = signer.client(callback_uri=f"{CALLBACK}/more?redirect_state=abc")
+    other_path = await signer.call(client, "POST", "/oauth/request_token")
+    assert code_of(other_path, read) == (403, 415)
+
+
+async def test_the_older_api_shows_who_signed_and_nothing_else(signer: Signer, read: Any) -> None:
+    pair = await signer.log_in()
+    client = signer.client(pair["oauth_token"], pair["oauth_token_secret"])
+    shown = await signer.call(client, "GET", "/1.1/account/verify_credentials.json")
+    assert (read(shown)["id_str"], read(shown)["screen_name"]) == (pair["user_id"], "greeter")
+    assert shown.headers["x-access-level"] == "read-write"
+    other = await signer.call(client, "POST", "/1.1/statuses/update.json", body="status=hi")
+    assert code_of(other, read) == (403, 453)
+    bare = await signer.peer.call("GET", "/1.1/account/verify_credentials.json")
+    assert code_of(bare, read) == (400, 215)
 
 
 async def test_a_signature_is_judged_by_the_clock_of_x(signer: Signer, read: Any) -> None:
