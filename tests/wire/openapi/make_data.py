@@ -4,19 +4,21 @@
 
 Writes two things:
 
-- `botkit/sandbox/x/parameters.json`: the parameters that each operation of the sandbox takes,
-  with their values. Both documents' spellings are in it, and the values that X takes beside them.
-- `tests/wire/openapi/<version>.json`: the schemas of these operations' answers.
+- `botkit/sandbox/x/parameters.json`: the parameters that each operation takes, with their values.
+  Both documents' spellings are in it, and the values that X takes beside them.
+- `tests/wire/openapi/<version>.json`: the schemas of the answers, for the operations that the
+  sandbox plays.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from botkit.protocol.api.operations import Operation, all_operations
 from botkit.sandbox.x.server import played_operations
 
 HERE = Path(__file__).parent
@@ -39,17 +41,21 @@ OBSERVED = {
 _NOTES = frozenset({"description", "example", "title"})
 
 Json = dict[str, Any]
+Named = tuple[str, str, str]
 
 
 def main(paths: list[str]) -> None:
     """Read the documents, oldest first, and write the data."""
     documents: list[Json] = [json.loads(Path(path).read_text()) for path in paths]
-    played = sorted(played_operations(), key=lambda operation: operation.id)
-    wanted = [(one.id, one.method, one.path) for one in played]
     for document in documents:
         version: str = document["info"]["version"]
-        write(HERE / f"{version}.json", schemas_of(document, wanted))
-    write(PARAMETERS, parameters_of(documents, wanted))
+        write(HERE / f"{version}.json", schemas_of(document, named(played_operations())))
+    write(PARAMETERS, parameters_of(documents, named(all_operations())))
+
+
+def named(operations: Iterable[Operation]) -> list[Named]:
+    """Return id, method and path of operations, in the order of their ids."""
+    return sorted((one.id, one.method, one.path) for one in operations)
 
 
 def write(path: Path, value: Json) -> None:
@@ -69,7 +75,7 @@ def operation_of(document: Json, method: str, path: str) -> Json | None:
     return document["paths"].get(path, {}).get(method.lower())
 
 
-def schemas_of(document: Json, wanted: list[tuple[str, str, str]]) -> Json:
+def schemas_of(document: Json, wanted: list[Named]) -> Json:
     """Return the answers' schemas by operation and status, and all that they refer to."""
     known: Json = document["components"]["schemas"]
     answers: Json = {}
@@ -124,7 +130,7 @@ def bare(value: Any) -> Any:
     return [bare(inner) for inner in value] if isinstance(value, list) else value
 
 
-def parameters_of(documents: list[Json], wanted: list[tuple[str, str, str]]) -> Json:
+def parameters_of(documents: list[Json], wanted: list[Named]) -> Json:
     """Return each operation's parameters: "" for any text, else the name of a rule."""
     rules: Json = {}
     operations: Json = {}
