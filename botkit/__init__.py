@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Event,
         GrantRevoked,
         Mention,
+        OptOut,
         PostEvent,
         PostSeen,
         Quote,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from botkit.model.users import Account, User
     from botkit.ports.api import Actions, Reader
     from botkit.ports.io import Clock
+    from botkit.protocol.rules.opt_outs import START_WORDS, STOP_WORDS, OptOutRules
     from botkit.routing.middleware import CallNext
     from botkit.routing.router import Router
     from botkit.routing.state import BotState, Conversation, UserState
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "START_WORDS",
+    "STOP_WORDS",
     "AccessDenied",
     "Account",
     "AccountState",
@@ -69,6 +73,8 @@ __all__ = [
     "Match",
     "Mention",
     "Message",
+    "OptOut",
+    "OptOutRules",
     "PolicyError",
     "Post",
     "PostEvent",
@@ -96,6 +102,7 @@ __all__ = [
 
 _EVENTS = "botkit.model.events"
 _ERRORS = "botkit.errors"
+_OPT_OUTS = "botkit.protocol.rules.opt_outs"
 _STATE = "botkit.routing.state"
 _WHERE = {
     "AccessDenied": _ERRORS,
@@ -116,6 +123,8 @@ _WHERE = {
     "Match": "botkit.filters",
     "Mention": _EVENTS,
     "Message": "botkit.model.messages",
+    "OptOut": _EVENTS,
+    "OptOutRules": _OPT_OUTS,
     "PolicyError": _ERRORS,
     "Post": "botkit.model.posts",
     "PostEvent": _EVENTS,
@@ -127,6 +136,8 @@ _WHERE = {
     "Retry": _ERRORS,
     "Router": "botkit.routing.router",
     "RunningBot": "botkit.bot.running",
+    "START_WORDS": _OPT_OUTS,
+    "STOP_WORDS": _OPT_OUTS,
     "Settings": "botkit.config",
     "Signal": _EVENTS,
     "Skip": _ERRORS,

@@ -276,6 +276,7 @@ def _acting(run: _Run, opened: _Opened) -> tuple[HandlerParts, Dispatcher]:
     dispatcher = Dispatcher(
         wiring=run.plan.wiring,
         services=parts.services,
+        opt_outs=parts.opt_outs,
         entropy=run.entropy,
         given=opened.values,
         lookup=opened.x.reader,
@@ -346,4 +347,5 @@ async def _take_over_changes(run: _Run, running: BotRuntime) -> None:
     await renew_the_vault(run.settings, run.store, running.x.keeper.context.vault)
     await running.x.keeper.reload()
     await running.account_joins.look()
+    await running.dispatcher.opt_outs.load()
     running.dispatcher.inbox_reader.rescan()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from botkit.bot.plan import Plan, make_plan, registrations
 from botkit.errors import WiringError
 from botkit.protocol.rules import access
+from botkit.protocol.rules.opt_outs import OptOutRules
 from botkit.routing.router import Router
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["IMPORTED", "Bot"]
 
+_USUAL_OPT_OUT = OptOutRules()
+
 IMPORTED: ContextVar[bool] = ContextVar("IMPORTED", default=False)
 """True while a command imports the bot's module."""
 
@@ -33,15 +36,24 @@ class Bot(Router):
         name: The bot's name in logs and tags, and the username of its account in the sandbox.
         may: The actions that it may use beside `post` and `reply`: `message` for direct messages.
             Setup asks for the scopes that follow from this and from the handlers.
+        opt_out: The words by which users opt out and in again, and the answers to them. None: the
+            handlers get such texts, and have to honour them as X asks.
 
     Raises:
         WiringError: `may` has a word that botkit does not know, or has no action for yet.
     """
 
-    def __init__(self, name: str, *, may: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        may: Collection[str] = (),
+        opt_out: OptOutRules | None = _USUAL_OPT_OUT,
+    ) -> None:
         super().__init__(name)
         _check_words(self, may)
         self.may: frozenset[str] = frozenset({*access.DEFAULT_MAY, *may})
+        self.opt_out: OptOutRules | None = opt_out
         self._plan: tuple[frozenset[str], int, Plan] | None = None
 
     @property
@@ -53,7 +65,7 @@ class Bot(Router):
         """
         count = registrations(self)
         if self._plan is None or self._plan[:2] != (self.may, count):
-            self._plan = self.may, count, make_plan(self, self.may)
+            self._plan = self.may, count, make_plan(self, self.may, opt_out=self.opt_out)
         return self._plan[2]
 
     @property

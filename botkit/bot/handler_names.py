@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from botkit.runtime.writes.guard import ANSWERS_OPT_OUTS
+
 if TYPE_CHECKING:
     from botkit.model.records import Fence
     from botkit.ports import Store
@@ -22,7 +24,7 @@ async def take_over_handlers(wiring: Wiring, store: Store, *, fence: Fence) -> N
     Raises:
         StateError: The store cannot be used, or the lease is gone.
     """
-    names = {route.name for route in wiring.routes}
+    names = {ANSWERS_OPT_OUTS, *(route.name for route in wiring.routes)}
     for gone in await store.take_over_handlers(names, wiring.renamed, fence=fence):
         _log.warning(
             "handler.gone",

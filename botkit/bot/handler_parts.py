@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from botkit.model.events import OptOut
 from botkit.model.users import Account
 from botkit.ports import Clock, Reader
 from botkit.runtime.writes.account_health import AccountHealth
 from botkit.runtime.writes.actions import Services
 from botkit.runtime.writes.guard import Guard, Rules
+from botkit.runtime.writes.opt_outs import OptOuts
 from botkit.runtime.writes.outbox import Outbox
 from botkit.runtime.writes.reconcile import Reconciler
 
@@ -68,6 +70,7 @@ class HandlerParts(Struct, frozen=True, kw_only=True):
     reconciler: Reconciler
     outbox: Outbox
     services: Services
+    opt_outs: OptOuts
 
 
 def handler_parts(
@@ -120,4 +123,5 @@ def handler_parts(
         signals=plan.wiring.signals,
         policy=policy,
     )
-    return HandlerParts(reconciler=reconciler, outbox=outbox, services=services)
+    opt_outs = OptOuts(services, rules=plan.opt_out, tells=plan.handles(OptOut), may=plan.may)
+    return HandlerParts(reconciler=reconciler, outbox=outbox, services=services, opt_outs=opt_outs)

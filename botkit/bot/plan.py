@@ -10,6 +10,7 @@ from botkit.model.events import DirectMessage
 from botkit.model.users import Account
 from botkit.ports import Actions, Clock, Reader
 from botkit.protocol.rules import access
+from botkit.protocol.rules.opt_outs import OptOutRules
 from botkit.routing.router import Router
 from botkit.routing.wiring import Wiring, wire
 from botkit.sources.subscriptions import MESSAGE_KINDS, POST_KINDS
@@ -31,6 +32,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     Attributes:
         router: The router in which the author registered the handlers.
         may: The words for what the bot may do on X.
+        opt_out: How users opt out; None: no text counts as such a request.
         wiring: The bot's handlers, checked and joined.
         scopes: The fewest OAuth 2.0 scopes that the bot's actions and events need.
         stream_kinds: The activity events that the bot subscribes to.
@@ -39,6 +41,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     name: str
     router: Router
     may: frozenset[str]
+    opt_out: OptOutRules | None
     wiring: Wiring
     scopes: tuple[str, ...]
     stream_kinds: tuple[str, ...]
@@ -57,7 +60,7 @@ class Planned(Protocol):
         ...
 
 
-def make_plan(router: Router, may: frozenset[str]) -> Plan:
+def make_plan(router: Router, may: frozenset[str], *, opt_out: OptOutRules | None) -> Plan:
     """Wire the router's handlers, and derive what follows from them and from `may`.
 
     Raises:
@@ -72,6 +75,7 @@ def make_plan(router: Router, may: frozenset[str]) -> Plan:
         name=router.name,
         router=router,
         may=may,
+        opt_out=opt_out,
         wiring=wiring,
         scopes=access.scopes_for(sorted(may), source_operations=listening),
         stream_kinds=(*POST_KINDS, *(MESSAGE_KINDS if hears_messages else ())),

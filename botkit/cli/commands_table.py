@@ -76,6 +76,12 @@ COMMANDS: tuple[CommandEntry, ...] = (
         "The journal of writes: list, show, settle.",
         _LOOK,
     ),
+    CommandEntry(
+        "users",
+        "botkit.cli.commands.users",
+        "Who has opted out: list, opt out, opt in.",
+        _LOOK,
+    ),
 )
 
 

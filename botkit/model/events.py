@@ -22,6 +22,7 @@ __all__ = [
     "Event",
     "GrantRevoked",
     "Mention",
+    "OptOut",
     "PostEvent",
     "PostSeen",
     "Quote",
@@ -286,6 +287,32 @@ class AccountState(
     def lane(self) -> str:
         """The login."""
         return f"account_state/{self.app}/{self.credential}"
+
+
+class OptOut(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="opt_out"):
+    """A user told the account to stop, or to start again; botkit has obeyed and answered.
+
+    The bot writes nothing to a user who has opted out. Use the event to forget what the bot keeps.
+
+    Attributes:
+        user_id: The user's id.
+        username: The user's username.
+        is_out: True if the user opted out, False if the user came back.
+    """
+
+    user_id: str
+    username: str = ""
+    is_out: bool = True
+
+    @property
+    def key(self) -> str:
+        """`opt_out/<user>/<out or in>/<time>`."""
+        return f"opt_out/{self.user_id}/{'out' if self.is_out else 'in'}/{self.at.isoformat()}"
+
+    @property
+    def lane(self) -> str:
+        """The user."""
+        return f"opt_out/{self.user_id}"
 
 
 class Tick(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="tick"):

@@ -41,6 +41,7 @@ __all__ = [
     "StateRow",
     "StatusReport",
     "StoredEvent",
+    "StoredOptOut",
     "StoredUser",
     "StoredWrite",
     "WriteMove",
@@ -439,6 +440,19 @@ class ScheduleRow(Struct, frozen=True, kw_only=True, gc=False):
     account_id: str
     spec: str
     next_at: datetime
+
+
+class StoredOptOut(Struct, frozen=True, kw_only=True, gc=False):
+    """A user who wants to hear nothing from an account.
+
+    `cause` is the key of the event in which the user said so, "" if a person recorded it.
+    """
+
+    account_id: str
+    user_id: str
+    username: str = ""
+    at: datetime
+    cause: str = ""
 
 
 class StoredUser(Struct, frozen=True, kw_only=True, gc=False):

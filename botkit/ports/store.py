@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         NewEvent,
         ScheduleRow,
         StatusReport,
+        StoredOptOut,
         StoredUser,
     )
     from botkit.model.tokens import CredentialKind, LoginState
@@ -220,14 +221,24 @@ class Accounts(Protocol):
         """Store fetched users in the cache, except those it has from a later fetch."""
         ...
 
-    async def opted_out(self, account_id: str, user_id: str) -> bool:
-        """Return True if the user asked the account to stop."""
+    async def opted_out(self, account_id: str, user_id: str) -> StoredOptOut | None:
+        """Return the user's opt-out, None if the account may write to the user."""
         ...
 
-    async def set_opt_out(
-        self, account_id: str, user_id: str, *, out: bool, now: datetime
-    ) -> None:
-        """Record that a user opted out, or in again."""
+    async def opt_outs(self, *, account_id: str = "", limit: int) -> list[StoredOptOut]:
+        """Return the opt-outs of one account or of all, the newest first."""
+        ...
+
+    async def opt_out(self, row: StoredOptOut) -> StoredOptOut:
+        """Record that a user opted out; return the opt-out that stands: the first one."""
+        ...
+
+    async def opt_in(self, account_id: str, user_id: str) -> bool:
+        """Forget that a user opted out; return False if there was no opt-out."""
+        ...
+
+    async def cached_user(self, username: str) -> StoredUser | None:
+        """Return the cached user of that name, whatever its case, the one fetched last."""
         ...
 
     async def marks(self, account_id: str) -> list[Mark]:

@@ -18,7 +18,14 @@ import msgspec
 from msgspec import Struct
 
 from botkit.errors import Corrupt, WiringError
-from botkit.model.events import DirectMessage, Event, GrantRevoked, PostEvent, Signal
+from botkit.model.events import (
+    DirectMessage,
+    Event,
+    GrantRevoked,
+    OptOut,
+    PostEvent,
+    Signal,
+)
 from botkit.model.records import StateChange, StateRow
 
 __all__ = [
@@ -216,7 +223,8 @@ class StateParam(Struct, frozen=True, kw_only=True):
             return True
         owners: tuple[type[Event], ...] = (PostEvent, DirectMessage)
         return issubclass(
-            event_type, owners if self.handle.kind == "conversation" else (*owners, GrantRevoked)
+            event_type,
+            owners if self.handle.kind == "conversation" else (*owners, GrantRevoked, OptOut),
         )
 
 
@@ -278,4 +286,4 @@ def _user(event: Event) -> str | None:
         return event.author.id
     if isinstance(event, DirectMessage):
         return event.sender.id
-    return event.user_id if isinstance(event, GrantRevoked) else None
+    return event.user_id if isinstance(event, GrantRevoked | OptOut) else None

@@ -127,10 +127,12 @@ class _Parts:
     def __init__(self, noting: _Noting, store: Any, clock: Any, sender: Any) -> None:
         from botkit.leases.lease import Lease
         from botkit.model.users import Account
+        from botkit.protocol.rules.opt_outs import OptOutRules
         from botkit.runtime.dispatch.dispatcher import Dispatcher
         from botkit.runtime.intake.inbox import Inbox
         from botkit.runtime.life.lifecycle import Tasks
         from botkit.runtime.writes.actions import Services
+        from botkit.runtime.writes.opt_outs import OptOuts
         from botkit.sources.stream import ActivityStream
         from botkit.system import SystemEntropy
         from tests.bench.payloads import ACCOUNT_ID
@@ -140,15 +142,17 @@ class _Parts:
         self._all_seen = noting.all_seen
         self.lease = Lease(store, clock, owner="bench", ttl_s=3600.0)
         self.tasks = Tasks()
+        services = Services(
+            steps=nobody,
+            store=store,
+            clock=clock,
+            fence=self.lease.fence,
+            signals=wiring.signals,
+        )
         self.dispatcher = Dispatcher(
             wiring=wiring,
-            services=Services(
-                steps=nobody,
-                store=store,
-                clock=clock,
-                fence=self.lease.fence,
-                signals=wiring.signals,
-            ),
+            services=services,
+            opt_outs=OptOuts(services, rules=OptOutRules()),
             entropy=SystemEntropy(),
             given=lambda _: {},
             lookup=nobody,

@@ -174,6 +174,7 @@ class _Run:
         return Runs(
             wiring=self._plan.wiring,
             services=parts.services,
+            opt_outs=parts.opt_outs,
             entropy=self._x.entropy,
             given=self._values,
             deadlines=deadlines,

@@ -17,6 +17,7 @@ from botkit.model.events import (
     Event,
     GrantRevoked,
     Mention,
+    OptOut,
     PostEvent,
     PostSeen,
     Quote,
@@ -47,6 +48,7 @@ _Stored = (
     | UnknownEvent
     | Authorized
     | AccountState
+    | OptOut
     | Tick
 )
 _decoder: Final = msgspec.json.Decoder(_Stored)

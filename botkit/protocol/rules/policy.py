@@ -48,7 +48,6 @@ __all__ = [
     "PostRules",
     "cashtags_in",
     "check_post",
-    "is_stop_word",
     "links_in",
     "normalise",
     "shows_write",
@@ -61,27 +60,6 @@ __all__ = [
 _MOST_CASHTAGS = 1
 _TRUNCATED_FROM = 100
 """X cuts the text of a long post at about 275 characters when the full text was not asked for."""
-
-_STOP_WORDS = frozenset(
-    """
-    stop|stop it|stop that|stop please|please stop|stopall|stop all|unsubscribe|opt out|optout
-    quit|cancel|end|leave me alone|go away|no more|no bots|do not reply|don't reply|dont reply
-    do not contact me|don't contact me|do not message me|don't message me
-    stopp|aufhören|aufhoeren|hör auf|bitte aufhören|abmelden|abbestellen|lass mich in ruhe
-    arrêt|arrêter|arrête|arrêtez|désabonner|désinscription|laisse-moi tranquille
-    para|parar|pare|detente|alto|basta|baja|darse de baja|cancelar|cancelar suscripción
-    sair|descadastrar|pare com isso|me deixe em paz
-    ferma|fermati|smetti|smettila|annulla|disiscrivimi
-    stop maar|afmelden|hou op|ophouden|sluta|avsluta|avregistrera|lopeta|slutt|hold op|afmeld
-    przestań|wypisz|rezygnuję|dość|dur|durdur|iptal
-    стоп|хватит|отписаться|отстань|зупинись|відписатися
-    停止|やめて|やめてください|ストップ|配信停止|停止して|退订|退訂|取消订阅|别发了|停止發送
-    그만|중지|구독취소|수신거부|berhenti|dừng lại|หยุด
-    توقف|إلغاء|الغاء|إلغاء الاشتراك|עצור|הסר|रोकें|बंद करो|बंद करें
-    """.strip()
-    .replace("\n", "|")
-    .split("|")
-)
 
 _SHORT_LINK = re.compile(r"https?://t\.co/\w+", re.IGNORECASE | re.ASCII)
 _STATUS_LINK = re.compile(
@@ -160,33 +138,6 @@ def summons_of(post: Post, *, account_id: str, event: PostEvent | None = None) -
     if post.quoted_user_id == account_id or mentions_account(post, account_id):
         return "yes"
     return "assumed" if post.in_reply_to_user_id == account_id else ""
-
-
-def is_stop_word(text: str) -> bool:
-    """Return True if a message only asks the account to stop.
-
-    Leading names, case and punctuation do not count. Source: X developer guidelines: honour an
-    opt-out at once, match common stop words.
-    """
-    most = _MOST_WORDS + text.count("@") + text.count("\uff20")
-    if len(_bare(text).split(None, most)) > most:
-        return False  # every event's text comes here, and most have too many words
-    words = without_leading_names(normalise(text)).casefold().replace("\u2019", "'")
-    return _bare(words) in _STOPS
-
-
-def _bare(words: str) -> str:
-    """Return the words without punctuation around them. Runs for every event: no regex."""
-    start, end = 0, len(words)
-    while end and not words[end - 1].isalnum():
-        end -= 1
-    while start < end and not words[start].isalnum():
-        start += 1
-    return words[start:end]
-
-
-_STOPS = frozenset(_bare(normalise(word).casefold()) for word in _STOP_WORDS)
-_MOST_WORDS = max(len(stop.split()) for stop in _STOPS)
 
 
 def shows_write(write: StoredWrite, post: Post) -> bool:

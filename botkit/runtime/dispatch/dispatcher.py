@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from botkit.runtime.intake.enrichment import Lookup
     from botkit.runtime.intake.lanes import Job
     from botkit.runtime.writes.actions import Services
+    from botkit.runtime.writes.opt_outs import OptOuts
 
 __all__ = ["Dispatcher"]
 
@@ -67,6 +68,7 @@ class Dispatcher:
         *,
         wiring: Wiring,
         services: Services,
+        opt_outs: OptOuts,
         entropy: Entropy,
         given: Callable[[str], Mapping[Any, Any]],
         lookup: Lookup,
@@ -76,6 +78,7 @@ class Dispatcher:
         slots: int = 128,
         capacity: int = 2000,
     ) -> None:
+        self.opt_outs: OptOuts = opt_outs
         self._store = services.store
         self._clock = services.clock
         self._fence = services.fence
@@ -105,6 +108,7 @@ class Dispatcher:
         self._runs = Runs(
             wiring=wiring,
             services=services,
+            opt_outs=opt_outs,
             entropy=entropy,
             given=given,
             deadlines=self._deadlines,
@@ -232,6 +236,7 @@ class Dispatcher:
         self.done_batch.hurry()
 
     async def _start_handlers(self) -> None:
+        await self._runs.outage.outlast(self.opt_outs.load)
         while True:
             jobs = [] if self._stopping else self._lanes.take(self._free)
             if not jobs:

@@ -25,6 +25,7 @@ from botkit.errors import (
     Forbidden,
     LeaseLost,
     NotFound,
+    OptedOut,
     OutcomeUnknown,
     Parked,
     PolicyError,
@@ -35,7 +36,7 @@ from botkit.errors import (
     TransportError,
     UndecodableEvent,
 )
-from botkit.model.events import DirectMessage, Event, Mention, Quote, Reply
+from botkit.model.events import DirectMessage, Event, Mention, Quote, Reply, Signal
 from botkit.model.records import (
     DeadLetter,
     EventState,
@@ -54,18 +55,20 @@ from botkit.runtime.dispatch.workers import Slot
 from botkit.runtime.intake.lanes import Job
 from botkit.runtime.writes.actions import EventActions
 from botkit.runtime.writes.causes import origin_of
-from botkit.runtime.writes.opt_outs import who_opts_out
+from botkit.runtime.writes.guard import ANSWERS_OPT_OUTS
 from botkit.waiting.backoff import JITTER, Ladder
 from botkit.waiting.store_outage import StoreOutage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
+    from botkit.model.records import NewEvent, StateChange
     from botkit.ports import Entropy
     from botkit.routing.wiring import Candidate, Wiring
     from botkit.runtime.dispatch.workers import Deadlines
     from botkit.runtime.writes.actions import Services
+    from botkit.runtime.writes.opt_outs import OptOuts
 
 __all__ = ["Ended", "Runs"]
 
@@ -105,6 +108,7 @@ class Runs:
 
     Args:
         given: Returns, for an account, the values that handlers may ask for by exact type.
+        opt_outs: Ends events of users who opt out, or have opted out.
         store_soon: Takes the end of an event that changed nothing else, to store it with others.
         later: Called with the time at which an event in the store becomes due.
         redact: Removes secrets from a trace.
@@ -116,6 +120,7 @@ class Runs:
         *,
         wiring: Wiring,
         services: Services,
+        opt_outs: OptOuts,
         entropy: Entropy,
         given: Callable[[str], Mapping[Any, Any]],
         deadlines: Deadlines,
@@ -126,6 +131,7 @@ class Runs:
     ) -> None:
         self._wiring = wiring
         self._services = services
+        self._opt_outs = opt_outs
         self._events = services.store.events
         self._clock = services.clock
         self._fence = services.fence
@@ -208,21 +214,15 @@ class Runs:
         event = job.event or self.decode(job)
         if _is_own(event):
             return self._finished(job, "own post")
-        leaver = who_opts_out(event)
-        if leaver:
-            return await self._opt_out(job, leaver)
+        slot.begin(ANSWERS_OPT_OUTS)
+        early = await self._opt_outs.end_of(job, event)
+        if early is not None:
+            return await self._end(job, early.note, emitted=early.emitted)
         for candidate in self._wiring.candidates(event):
             batched = await self._give(job, event, candidate, slot)
             if batched is not None:
                 return batched
         return self._finished(job, "no handler")
-
-    async def _opt_out(self, job: Job, user_id: str) -> bool:
-        """Remember that the user wants nothing more; no handler sees it."""
-        now = self._clock.now()
-        await self._services.store.accounts.set_opt_out(job.account_id, user_id, out=True, now=now)
-        _log.info("user.opted_out", account=job.account_id, user=user_id, key=job.key)
-        return self._finished(job, "opted out")
 
     async def _give(self, job: Job, event: Event, candidate: Candidate, slot: Slot) -> bool | None:
         """Call a handler. Return None if it passed the event on, else what `run` returns."""
@@ -254,9 +254,14 @@ class Runs:
             raise slot.parked
         if passed_on:
             return None
-        if actions is None and memory is NOTHING:
-            return self._finished(job, slot.handler, handler=slot.handler, returned=returned)
-        return await self._commit(job, memory, actions, slot, returned)
+        return await self._end(
+            job,
+            slot.handler,
+            handler=slot.handler,
+            changes=memory.changes(),
+            emitted=tuple(actions.emitted) if actions is not None else (),
+            returned=returned,
+        )
 
     async def _recall(self, job: Job, event: Event, candidate: Candidate, slot: Slot) -> Memory:
         """Wait for the handler's turn, and load its state."""
@@ -266,25 +271,26 @@ class Runs:
         await slot.take_turns(self._turns, places)
         return await recall(store.states, states, subject=subject, account_id=account_id)
 
-    async def _commit(
+    async def _end(
         self,
         job: Job,
-        memory: Memory,
-        actions: EventActions | None,
-        slot: Slot,
-        returned: object,
+        note: str,
+        *,
+        handler: str = "",
+        changes: Sequence[StateChange] = (),
+        emitted: tuple[NewEvent, ...] = (),
+        returned: object = None,
     ) -> bool:
-        changes = memory.changes()
-        emitted = tuple(actions.emitted) if actions is not None else ()
+        """Commit the end of an event with what changes with it; return what `run` returns."""
         if not changes and not emitted:
-            return self._finished(job, slot.handler, handler=slot.handler, returned=returned)
+            return self._finished(job, note, handler=handler, returned=returned)
         await self._settle(
-            RunDone(seq=job.seq, note=slot.handler, changes=changes, emitted=emitted)
+            RunDone(seq=job.seq, note=note, changes=tuple(changes), emitted=emitted)
         )
         if emitted:
             now = self._clock.now()
             self._later(min(new.not_before or now for new in emitted))
-        self._tell(job, "done", handler=slot.handler, note=slot.handler, returned=returned)
+        self._tell(job, "done", handler=handler, note=note, returned=returned)
         return False
 
     def _finished(
@@ -309,6 +315,8 @@ class Runs:
             await self._park(job, slot, error)
         elif isinstance(error, Drop):
             await self._drop(job, slot, error)
+        elif isinstance(error, OptedOut) and isinstance(job.event, Signal):
+            await self._drop(job, slot, Drop("opted out"))  # after the event that led to it
         elif isinstance(error, _FINAL):
             await self.bury(job, reason="refused", handler=slot.handler, error=error)
         elif isinstance(error, UndecodableEvent):

@@ -30,9 +30,12 @@ if TYPE_CHECKING:
     from botkit.ports import Clock, Sender, Store
     from botkit.runtime.writes.budget import Budget
 
-__all__ = ["Guard", "Rules"]
+__all__ = ["ANSWERS_OPT_OUTS", "Guard", "Rules"]
 
 _TEXT_OPERATIONS = frozenset({"createPosts"})
+
+ANSWERS_OPT_OUTS = "botkit/opt-outs"
+"""The handler that answers opt-outs, which none refuses; an author's has no slash in its name."""
 
 
 class Rules(Struct, frozen=True, kw_only=True):
@@ -155,11 +158,7 @@ class Guard:
         await self.budget.check(step.account_id, cost_usd)
 
     async def _rules_of_x(self, step: Step) -> str:
-        if step.user_id and await self._store.accounts.opted_out(step.account_id, step.user_id):
-            raise OptedOut(
-                f"User {step.user_id} asked this account to stop.",
-                hint="Nothing to do: X's automation rules ask for an immediate opt-out.",
-            )
+        await self._not_opted_out(step)
         if step.operation not in _TEXT_OPERATIONS:
             return ""
         return policy.check_post(
@@ -169,6 +168,15 @@ class Guard:
             event=step.answers if isinstance(step.answers, PostEvent) else None,
             rules=self._rules.post,
         )
+
+    async def _not_opted_out(self, step: Step) -> None:
+        if not step.user_id or step.handler == ANSWERS_OPT_OUTS:
+            return
+        if await self._store.accounts.opted_out(step.account_id, step.user_id) is not None:
+            raise OptedOut(
+                f"User {step.user_id} asked this account to stop.",
+                hint="Nothing to do: X's automation rules ask for an immediate opt-out.",
+            )
 
 
 def _post_of(step: Step) -> Post | None:

@@ -1,27 +1,166 @@
-"""Recognises users who tell the account to stop, before any handler sees their event.
+"""Lets users opt out of hearing from the account, and in again, before any handler runs.
 
-From then on the guard refuses every reply and message to them. Source: X developer guidelines,
-"Requirements for automated accounts": an opt-out is honoured at once.
+A request to stop holds at once, also for writes that are under way: from then on the guard refuses
+every reply and message to that user, and the user's later events end before any handler.
+Source: X developer guidelines, "Requirements for automated accounts".
 """
 
 from __future__ import annotations
 
-from botkit.model.events import DirectMessage, Event, Mention, Reply
-from botkit.protocol.rules.policy import is_stop_word
+from typing import TYPE_CHECKING
 
-__all__ = ["who_opts_out"]
+import structlog
+from msgspec import Struct
 
-_LONGEST = 200
-"""A stop word with the names before it is short; longer texts are not worth the look."""
+from botkit.errors import AccessDenied, BadRequest, Forbidden, NotFound, PolicyError
+from botkit.model.events import DirectMessage, Event, Mention, OptOut, PostEvent, Reply
+from botkit.model.records import NewEvent, StoredOptOut
+from botkit.protocol.events.codec import encode_event
+from botkit.runtime.writes.actions import EventActions
+from botkit.runtime.writes.guard import ANSWERS_OPT_OUTS
+
+if TYPE_CHECKING:
+    from botkit.model.users import User
+    from botkit.protocol.rules.opt_outs import OptOutRules
+    from botkit.runtime.intake.lanes import Job
+    from botkit.runtime.writes.actions import Services
+
+__all__ = ["EarlyEnd", "OptOuts"]
+
+_log = structlog.get_logger(__name__)
+
+_FINAL = (PolicyError, AccessDenied, BadRequest, Forbidden, NotFound)
 
 
-def who_opts_out(event: Event) -> str:
-    """Return the id of a user whose whole text tells the account to stop, else ""."""
-    if isinstance(event, DirectMessage):
-        user_id = event.sender.id
-    elif isinstance(event, (Mention, Reply)):
-        user_id = event.author.id
-    else:
-        return ""
-    text = event.text
-    return user_id if len(text) <= _LONGEST and is_stop_word(text) else ""
+class EarlyEnd(Struct, frozen=True):
+    """How an event ends that no handler gets: the note, and the events that this emits."""
+
+    note: str
+    emitted: tuple[NewEvent, ...] = ()
+
+
+class OptOuts:
+    """Ends the events of users who opt out, who have opted out, or who opt in again.
+
+    Args:
+        rules: The words and the answers; None: no text is taken for such a request.
+        tells: True if the bot has a handler for `OptOut`.
+        may: The words for what the bot may do: it answers by what it may.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        rules: OptOutRules | None = None,
+        tells: bool = False,
+        may: frozenset[str] = frozenset({"reply", "message"}),
+    ) -> None:
+        self._services = services
+        self._accounts = services.store.accounts
+        self._rules = rules
+        self._tells = tells
+        self._may = may
+        self._some = True  # until it is known
+
+    async def load(self) -> None:
+        """Read whether any user has opted out: most bots need no further look at an event.
+
+        Raises:
+            StateError: The store cannot be used now.
+        """
+        self._some = bool(await self._accounts.opt_outs(limit=1))
+
+    async def end_of(self, job: Job, event: Event) -> EarlyEnd | None:
+        """Return how the event ends before any handler; None if handlers get it.
+
+        Raises:
+            Parked: The answer to the user has to wait. The request itself holds.
+            StateError: The store cannot be used now, or the lease is gone.
+        """
+        if not isinstance(event, (PostEvent, DirectMessage)):
+            return None
+        rules = self._rules if isinstance(event, (Mention, Reply, DirectMessage)) else None
+        if rules is not None and rules.asks_to_stop(event.text):
+            return await self._opt_out(job, event, rules)
+        if not self._some:
+            return None
+        if await self._accounts.opted_out(job.account_id, _user_of(event).id) is None:
+            return None
+        if rules is not None and rules.asks_to_start(event.text):
+            return await self._opt_in(job, event, rules)
+        return EarlyEnd("opted out")
+
+    async def _opt_out(
+        self, job: Job, event: PostEvent | DirectMessage, rules: OptOutRules
+    ) -> EarlyEnd:
+        user = _user_of(event)
+        wanted = StoredOptOut(
+            account_id=job.account_id,
+            user_id=user.id,
+            username=user.username,
+            at=self._services.clock.now(),
+            cause=job.key,
+        )
+        stands = await self._accounts.opt_out(wanted)
+        self._some = True
+        if stands.cause != job.key:
+            return EarlyEnd("opted out")  # asked before, and was answered
+        _log.info("user.opted_out", account=job.account_id, user=user.id, key=job.key)
+        await self._answer(job, event, rules.goodbye)
+        return EarlyEnd("opted out", self._told(job, event, out=True))
+
+    async def _opt_in(
+        self, job: Job, event: PostEvent | DirectMessage, rules: OptOutRules
+    ) -> EarlyEnd:
+        await self._answer(job, event, rules.welcome)
+        user = _user_of(event)
+        await self._accounts.opt_in(job.account_id, user.id)
+        _log.info("user.opted_in", account=job.account_id, user=user.id, key=job.key)
+        return EarlyEnd("opted in", self._told(job, event, out=False))
+
+    async def _answer(self, job: Job, event: PostEvent | DirectMessage, text: str) -> None:
+        """Send one answer, which no opt-out refuses; a refusal for good is only logged."""
+        capability = "message" if isinstance(event, DirectMessage) else "reply"
+        if not text or capability not in self._may:
+            return
+        actions = EventActions(self._services, job, event, handler=ANSWERS_OPT_OUTS)
+        try:
+            if isinstance(event, DirectMessage):
+                await actions.message(event, text)
+            else:
+                await actions.reply(event, text)
+        except _FINAL as refusal:
+            _log.warning("user.not_answered", key=job.key, why=str(refusal))
+
+    def _told(
+        self, job: Job, event: PostEvent | DirectMessage, *, out: bool
+    ) -> tuple[NewEvent, ...]:
+        if not self._tells:
+            return ()
+        user = _user_of(event)
+        told = OptOut(
+            account_id=job.account_id,
+            at=event.at,
+            source="opt_outs",
+            user_id=user.id,
+            username=user.username,
+            is_out=out,
+        )
+        kind, body = encode_event(told)
+        return (
+            NewEvent(
+                account_id=job.account_id,
+                key=told.key,
+                kind=kind,
+                lane=told.lane,
+                body=body,
+                at=told.at,
+                source=told.source,
+                cause=job.key,
+            ),
+        )
+
+
+def _user_of(event: PostEvent | DirectMessage) -> User:
+    return event.sender if isinstance(event, DirectMessage) else event.author

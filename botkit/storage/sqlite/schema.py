@@ -330,7 +330,12 @@ CREATE INDEX checkpoint_account ON checkpoint (account_id, read_to)
 """
 """By X's clock: the time before which a source has read everything."""
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _ALIASES, _INVITATIONS, _ENDED, _TALLY, _READ_TO)
+_OPT_OUTS = """
+ALTER TABLE opt_out ADD COLUMN username TEXT NOT NULL DEFAULT '';
+ALTER TABLE opt_out ADD COLUMN cause TEXT NOT NULL DEFAULT ''
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _ALIASES, _INVITATIONS, _ENDED, _TALLY, _READ_TO, _OPT_OUTS)
 """Migration n (from 1) makes version n of the schema out of version n - 1."""
 
 

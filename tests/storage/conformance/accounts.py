@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from botkit.errors import Conflict
-from botkit.model.records import Mark, StoredUser
+from botkit.model.records import Mark, StoredOptOut, StoredUser
 from botkit.model.users import Account
 from tests.storage.conformance.bench import ME, T0, Suite, credential, forget, raised
 
@@ -99,10 +99,10 @@ class AccountsConformance(Suite):
     ) -> None:
         old, young = _user("1"), _user("2", fetched_at=T0 + HOUR)
         await store.accounts.cache_users([old, young])
-        await store.accounts.set_opt_out(ME, "1", out=True, now=T0)
+        await store.accounts.opt_out(_opt_out("1"))
         assert (await forget(store, users=T0 + HOUR))["users"] == 1
         assert await store.accounts.cached_users(["1", "2"], since=T0) == [young]
-        assert await store.accounts.opted_out(ME, "1")
+        assert await store.accounts.opted_out(ME, "1") == _opt_out("1")
 
     async def test_many_users_are_looked_up_at_once(self, store: Store) -> None:
         users = [_user(str(number)) for number in range(2500)]
@@ -112,13 +112,33 @@ class AccountsConformance(Suite):
 
     async def test_opting_out_holds_for_one_account_until_opting_in(self, store: Store) -> None:
         accounts = store.accounts
-        assert not await accounts.opted_out(ME, "7")
-        for _ in range(2):
-            await accounts.set_opt_out(ME, "7", out=True, now=T0)
-        assert await accounts.opted_out(ME, "7")
-        assert not await accounts.opted_out("2", "7")
-        await accounts.set_opt_out(ME, "7", out=False, now=T0)
-        assert not await accounts.opted_out(ME, "7")
+        assert await accounts.opted_out(ME, "7") is None
+        assert not await accounts.opt_in(ME, "7")
+        first = _opt_out("7", username="ada", cause="post/1/0")
+        assert await accounts.opt_out(first) == first
+        assert await accounts.opt_out(_opt_out("7", at=T0 + HOUR, cause="post/2/0")) == first
+        assert await accounts.opted_out(ME, "7") == first
+        assert await accounts.opted_out("2", "7") is None
+        assert await accounts.opt_in(ME, "7")
+        assert await accounts.opted_out(ME, "7") is None
+
+    async def test_opt_outs_are_listed_the_newest_first(self, store: Store) -> None:
+        accounts = store.accounts
+        assert await accounts.opt_outs(limit=9) == []
+        old, new = _opt_out("7"), _opt_out("8", at=T0 + HOUR)
+        other = _opt_out("9", account_id="2", at=T0 + 2 * HOUR)
+        for row in (old, new, other):
+            await accounts.opt_out(row)
+        assert await accounts.opt_outs(limit=9) == [other, new, old]
+        assert await accounts.opt_outs(limit=1) == [other]
+        assert await accounts.opt_outs(account_id=ME, limit=9) == [new, old]
+
+    async def test_a_cached_user_is_found_by_name(self, store: Store) -> None:
+        old = _user("1", username="Ada")
+        new = _user("2", username="ada", fetched_at=T0 + HOUR)
+        await store.accounts.cache_users([old, new])
+        assert await store.accounts.cached_user("ADA") == new
+        assert await store.accounts.cached_user("bob") is None
 
     async def test_checklist_marks_are_set_and_taken_back(self, store: Store) -> None:
         first = Mark(account_id=ME, step="label", at=T0)
@@ -130,6 +150,10 @@ class AccountsConformance(Suite):
         assert await store.accounts.clear_mark(ME, "label")
         assert not await store.accounts.clear_mark(ME, "label")
         assert await store.accounts.marks(ME) == [second]
+
+
+def _opt_out(user_id: str, **fields: Any) -> StoredOptOut:
+    return msgspec.structs.replace(StoredOptOut(account_id=ME, user_id=user_id, at=T0), **fields)
 
 
 def _user(user_id: str, **fields: Any) -> StoredUser:

@@ -17,10 +17,12 @@ from botkit.model.messages import Message
 from botkit.model.posts import Post
 from botkit.model.records import StoredWrite, WriteState
 from botkit.model.users import User
+from botkit.protocol.rules.opt_outs import OptOutRules
 from botkit.runtime.dispatch.dispatcher import Dispatcher
 from botkit.runtime.intake.inbox import Inbox
 from botkit.runtime.life.lifecycle import Tasks
 from botkit.runtime.writes.actions import Services
+from botkit.runtime.writes.opt_outs import OptOuts
 from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
 from botkit.sandbox.harness.pauses import threads_counted
 from botkit.storage import open_store
@@ -175,6 +177,7 @@ class Bench:
         self.dispatcher = Dispatcher(
             wiring=wiring,  # type: ignore[arg-type]
             services=self.services,
+            opt_outs=OptOuts(self.services, rules=OptOutRules(), tells=True),
             entropy=SeededEntropy(),
             given=lambda account_id: {str: account_id},
             lookup=self.lookup,

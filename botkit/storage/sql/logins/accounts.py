@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from botkit.errors import Conflict
-from botkit.model.records import Mark, StoredUser
+from botkit.model.records import Mark, StoredOptOut, StoredUser
 from botkit.model.users import Account
 from botkit.storage.sql.values import from_us, marks, to_us
 
@@ -37,6 +37,7 @@ INSERT INTO "user" (id, username, body, fetched_at) VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (id) DO UPDATE SET username = excluded.username, body = excluded.body,
   fetched_at = excluded.fetched_at WHERE excluded.fetched_at >= "user".fetched_at
 """
+_OPT_OUT = "SELECT account_id, user_id, username, at, cause FROM opt_out"
 _IDS_AT_ONCE = 500
 
 
@@ -108,32 +109,52 @@ class SqlAccounts:
 
         await self._engine.write(job)
 
-    async def opted_out(self, account_id: str, user_id: str) -> bool:
-        def job(reader: SqlReader) -> bool:
+    async def cached_user(self, username: str) -> StoredUser | None:
+        def job(reader: SqlReader) -> StoredUser | None:
             row = reader.execute(
-                "SELECT 1 FROM opt_out WHERE account_id = ?1 AND user_id = ?2",
-                (account_id, user_id),
+                'SELECT id, username, body, fetched_at FROM "user" '
+                "WHERE lower(username) = lower(?1) ORDER BY fetched_at DESC LIMIT 1",
+                (username,),
             ).fetchone()
-            return row is not None
+            return _user(row) if row else None
 
         return await self._engine.read(job)
 
-    async def set_opt_out(
-        self, account_id: str, user_id: str, *, out: bool, now: datetime
-    ) -> None:
-        def job(transaction: Transaction) -> None:
-            if out:
-                transaction.execute(
-                    "INSERT INTO opt_out VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-                    (account_id, user_id, to_us(now)),
-                )
-            else:
+    async def opted_out(self, account_id: str, user_id: str) -> StoredOptOut | None:
+        return await self._engine.read(lambda reader: _opt_out(reader, account_id, user_id))
+
+    async def opt_outs(self, *, account_id: str = "", limit: int) -> list[StoredOptOut]:
+        def job(reader: SqlReader) -> list[StoredOptOut]:
+            rows = reader.execute(
+                f"{_OPT_OUT} WHERE ?1 = '' OR account_id = ?1 "
+                "ORDER BY at DESC, account_id, user_id LIMIT ?2",
+                (account_id, limit),
+            )
+            return [_opted(row) for row in rows]
+
+        return await self._engine.read(job)
+
+    async def opt_out(self, row: StoredOptOut) -> StoredOptOut:
+        def job(transaction: Transaction) -> StoredOptOut:
+            transaction.execute(
+                "INSERT INTO opt_out (account_id, user_id, username, at, cause) "
+                "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+                (row.account_id, row.user_id, row.username, to_us(row.at), row.cause),
+            )
+            return _opt_out(transaction, row.account_id, row.user_id) or row
+
+        return await self._engine.write(job)
+
+    async def opt_in(self, account_id: str, user_id: str) -> bool:
+        def job(transaction: Transaction) -> bool:
+            return bool(
                 transaction.execute(
                     "DELETE FROM opt_out WHERE account_id = ?1 AND user_id = ?2",
                     (account_id, user_id),
-                )
+                ).rowcount
+            )
 
-        await self._engine.write(job)
+        return await self._engine.write(job)
 
     async def marks(self, account_id: str) -> list[Mark]:
         def job(reader: SqlReader) -> list[Mark]:
@@ -175,6 +196,18 @@ def put_account(transaction: Transaction, account: Account) -> None:
 
 def _account(row: tuple[Any, ...]) -> Account:
     return Account(id=row[0], username=row[1], name=row[2], app=sys.intern(row[3]), alias=row[4])
+
+
+def _opt_out(reader: SqlReader, account_id: str, user_id: str) -> StoredOptOut | None:
+    query = f"{_OPT_OUT} WHERE account_id = ?1 AND user_id = ?2"
+    row = reader.execute(query, (account_id, user_id)).fetchone()
+    return _opted(row) if row else None
+
+
+def _opted(row: tuple[Any, ...]) -> StoredOptOut:
+    return StoredOptOut(
+        account_id=row[0], user_id=row[1], username=row[2], at=from_us(row[3]), cause=row[4]
+    )
 
 
 def _user(row: tuple[Any, ...]) -> StoredUser:

@@ -22,7 +22,6 @@ from botkit.model.users import User
 from botkit.protocol.rules.policy import (
     PostRules,
     check_post,
-    is_stop_word,
     shows_write,
     summons_of,
 )
@@ -143,42 +142,6 @@ def test_links_can_be_switched_off() -> None:
     assert check_post("see", account_id=ME, rules=PostRules(links=False)) == ""
     with pytest.raises(LinkNotAllowed, match=r"a\.com"):
         check_post("see a.com", account_id=ME, rules=PostRules(links=False))
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "STOP",
-        "@greeter stop!",
-        " Please stop. ",
-        "don\u2019t reply",
-        "arr\u00eatez !",
-        "\u0421\u0442\u043e\u043f",
-        "\u3084\u3081\u3066\u3002",
-        "unsubscribe",
-        "... (stop)",
-        "stop ! ! ! ! ! ! ! ! !",
-        "@a @b @c @d @e do not message me",
-        "\u0930\u094b\u0915\u0947\u0902",  # ends with a sign that is no letter
-    ],
-)
-def test_a_stop_word_alone_is_an_opt_out(text: str) -> None:
-    assert is_stop_word(text)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "@greeter",
-        "stop the war",
-        "when does it end?",
-        "never stop",
-        "do not message me at all",
-    ],
-)
-def test_a_stop_word_in_a_sentence_is_none(text: str) -> None:
-    assert not is_stop_word(text)
 
 
 def write(text: str = "Hello!", *, target: str = "9", **body: object) -> StoredWrite:

@@ -26,6 +26,7 @@ from botkit.errors import (
 )
 from botkit.model.events import PostSeen, Reply
 from botkit.model.posts import Post
+from botkit.model.records import StoredOptOut
 from botkit.model.tokens import CredentialKind
 from botkit.model.users import User
 from botkit.protocol.api import requests
@@ -71,7 +72,7 @@ async def break_everything(office: Office) -> list[type[BaseException]]:
     """Everything is wrong at once; gives what the guard must complain about, in its order."""
     office.may = frozenset()
     office.x.holdings = {CredentialKind.OAUTH2: ("tweet.read",)}
-    await office.store.accounts.set_opt_out(ME, ADA, out=True, now=T0)
+    await office.store.accounts.opt_out(StoredOptOut(account_id=ME, user_id=ADA, at=T0))
     office.limits = BudgetLimits(day_usd=usd("0.001"))
     office.x.not_ready = Parked("rate")
     office.start()
@@ -103,7 +104,7 @@ async def test_the_gates_stand_in_one_order(office: Office) -> None:
     for cure in cures:
         cure()
         await meet(step)
-    await office.store.accounts.set_opt_out(ME, ADA, out=False, now=T0)
+    await office.store.accounts.opt_in(ME, ADA)
     await meet(step)
     await meet(reply_step("Hello", n=1))
     own = Post(id=first.target, text="mine", author_id=ME)
@@ -196,7 +197,7 @@ async def test_the_operators_rules_count(office: Office) -> None:
 
 
 async def test_an_opt_out_is_for_one_account_and_stops_messages_too(office: Office) -> None:
-    await office.store.accounts.set_opt_out(ME, ADA, out=True, now=T0)
+    await office.store.accounts.opt_out(StoredOptOut(account_id=ME, user_id=ADA, at=T0))
     for step in (reply_step(), message_step()):
         with pytest.raises(OptedOut):
             await office.guard.check(step)

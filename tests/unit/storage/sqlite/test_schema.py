@@ -94,12 +94,20 @@ def third_version(tmp_path: Path) -> Path:
     path = tmp_path / "bot.db"
     prepare(path, create=True, now_us=0)
     with closing(sqlite3.connect(path)) as connection:
-        for name in ("event", "ended", "inbox", "dead", "tally", "checkpoint"):
+        for name in ("event", "ended", "inbox", "dead", "tally", "checkpoint", "opt_out"):
             connection.execute(f"DROP TABLE {name}")
-        old = ("event", "body", "inbox", "dead", "checkpoint")
+        old = ("event", "body", "inbox", "dead", "checkpoint", "opt_out")
         connection.executescript(_tables_of_the_first_version(*old))
+        connection.execute("INSERT INTO opt_out VALUES ('1', '7', 0)")
+        connection.commit()
         connection.executescript(EVENTS_OF_VERSION_3)
     return path
+
+
+async def test_opt_outs_of_an_older_store_hold(third_version: Path) -> None:
+    async with open_store(f"sqlite:///{third_version}", clock=SuiteClock()) as store:
+        (out,) = await store.accounts.opt_outs(limit=9)
+        assert (out.account_id, out.user_id, out.username, out.cause) == ("1", "7", "", "")
 
 
 async def test_events_of_a_store_that_kept_their_end_in_their_row_come_along(

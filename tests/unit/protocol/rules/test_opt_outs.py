@@ -1,0 +1,88 @@
+"""Which texts ask the account to stop, and which only hold such a word."""
+
+from __future__ import annotations
+
+import pytest
+
+from botkit.protocol.rules.opt_outs import START_WORDS, STOP_WORDS, OptOutRules
+
+RULES = OptOutRules()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "STOP",
+        "@greeter stop!",
+        " Please stop. ",
+        "stop, please",
+        "ok, stop it now. Thanks!",
+        "stop @greeter",
+        "Please stop replying to me, @greeter.",
+        "don\u2019t reply",
+        "Don\u2019t message me again!",
+        "I want to unsubscribe",
+        "Unsubscribe me please",
+        "arr\u00eatez !",
+        "bitte h\u00f6r auf",
+        "\u0421\u0442\u043e\u043f",
+        "\u3084\u3081\u3066\u3002",
+        "unsubscribe",
+        "... (stop)",
+        "stop ! ! ! ! ! ! ! ! !",
+        "@a @b @c @d @e do not message me",
+        "\u0930\u094b\u0915\u0947\u0902",  # ends with a sign that is no letter
+    ],
+)
+def test_a_plain_request_to_stop_is_an_opt_out(text: str) -> None:
+    assert RULES.asks_to_stop(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "@greeter",
+        "please",
+        "thanks, bot",
+        "stop the war",
+        "when does it end?",
+        "never stop",
+        "don't stop",
+        "stop it or I call my lawyer",
+        "do not message me at ten, message me at noon",
+        "stop " * 60,
+    ],
+)
+def test_a_stop_word_in_a_sentence_is_none(text: str) -> None:
+    assert not RULES.asks_to_stop(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["end", "Cancel!", "quit", "no more", "para", "basta", "cancelar", "exit", "alto", "iptal"],
+)
+def test_a_word_that_people_also_say_with_another_meaning_is_none(text: str) -> None:
+    assert not RULES.asks_to_stop(text)
+
+
+def test_an_author_adds_words_or_has_words_of_their_own() -> None:
+    more = OptOutRules(stop_words=STOP_WORDS | {"Servus, baba"})
+    assert more.asks_to_stop("@greeter servus, baba!")
+    assert more.asks_to_stop("stop")
+    own = OptOutRules(stop_words=frozenset({"halt"}))
+    assert own.asks_to_stop("Halt!")
+    assert not own.asks_to_stop("stop")
+    assert not OptOutRules(stop_words=frozenset()).asks_to_stop("stop")
+
+
+def test_the_way_back_is_a_plain_word_too() -> None:
+    assert RULES.asks_to_start("@greeter START")
+    assert RULES.asks_to_start("opt-in please")
+    assert not RULES.asks_to_start("start the music")
+    assert not STOP_WORDS & START_WORDS
+
+
+@pytest.mark.parametrize("word", sorted(STOP_WORDS | START_WORDS))
+def test_each_word_is_found_as_it_stands(word: str) -> None:
+    assert RULES.asks_to_stop(word) or RULES.asks_to_start(word)
