@@ -114,8 +114,8 @@ async def open_runtime(
 
     Raises:
         AccessDenied: An account's credentials do not allow what the bot may do.
-        ConfigError: No account is authorized, or not the one that the settings name; or there is
-            no vault key.
+        ConfigError: No account is authorized, or not the one that the settings name; the logins
+            came from another X; or there is no vault key.
         LeaseLost: Another process runs a bot on this store.
         VaultKeyError: The vault key is the wrong one.
     """
@@ -177,6 +177,7 @@ async def _open(run: _Run, transport: Transport | None, stack: AsyncExitStack) -
             ),
         )
     )
+    await x.keeper.context.rows.check_origin()
     await _check_access(run, x, run.accounts.values())
     values = HandlerValues(x, run.accounts.values())
     for wanted, provider in run.plan.wiring.providers.items():

@@ -399,7 +399,11 @@ class CredentialRow(Struct, frozen=True, kw_only=True, gc=False):
     kind: CredentialKind
     gen: int
     sealed: bytes
-    """Tokens, sealed by the vault; bound to account, app, kind and generation."""
+    """Tokens, sealed by the vault; bound to account, app, kind, generation, origin and client."""
+    origin: str = ""
+    """The origin of X's API that granted the login; "" in a row of an older botkit."""
+    client_id: str = ""
+    """The app's client id, for OAuth 1.0a and app-only its API key; "" if it is not known."""
     user_id: str = ""
     username: str = ""
     scopes: tuple[str, ...] = ()

@@ -169,8 +169,8 @@ class Credentials(Protocol):
         """Keep the `x-access-level` that an answer showed; do nothing to a newer generation."""
         ...
 
-    async def reseal(self, row: CredentialRow, sealed: bytes) -> bool:
-        """Replace `row.sealed` by the same tokens under another key.
+    async def reseal(self, row: CredentialRow, fresh: CredentialRow) -> bool:
+        """Replace the row's sealed tokens and its origin by those of `fresh`: the same tokens.
 
         Return False, and change nothing, if the store has other tokens than `row` by now.
         """

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NotRequired, Protocol, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Unpack
 
-    from botkit.model.tokens import CredentialKind, Secret
+    from botkit.model.tokens import Secret
 
-__all__ = ["VaultPort"]
+__all__ = ["SealedFor", "VaultPort"]
+
+
+class SealedFor(TypedDict):
+    """The row that a sealed record belongs to: it opens with the same values only.
+
+    `origin` and `client_id` are missing or "" for a record of an older botkit.
+    """
+
+    account_id: str
+    app: str
+    kind: str
+    gen: int
+    origin: NotRequired[str]
+    client_id: NotRequired[str]
 
 
 class VaultPort(Protocol):
     """Seal tokens for the store: encrypt them for one row, so that no other row can open them."""
 
-    def seal(
-        self,
-        tokens: Mapping[str, Secret | str],
-        /,
-        *,
-        account_id: str,
-        app: str,
-        kind: CredentialKind,
-        gen: int,
-    ) -> bytes:
+    def seal(self, tokens: Mapping[str, Secret | str], /, **place: Unpack[SealedFor]) -> bytes:
         """Return the tokens, encrypted and bound to that row and generation."""
         ...
 
@@ -44,9 +50,7 @@ class VaultPort(Protocol):
         """Seal with this key from now on; open with it and with `previous` too."""
         ...
 
-    def open(
-        self, sealed: bytes, /, *, account_id: str, app: str, kind: CredentialKind, gen: int
-    ) -> dict[str, Secret]:
+    def open(self, sealed: bytes, /, **place: Unpack[SealedFor]) -> dict[str, Secret]:
         """Return the tokens that were sealed for this row and generation.
 
         Raises:
@@ -55,9 +59,7 @@ class VaultPort(Protocol):
         """
         ...
 
-    def open_access(
-        self, sealed: bytes, /, *, account_id: str, app: str, kind: CredentialKind, gen: int
-    ) -> dict[str, Secret]:
+    def open_access(self, sealed: bytes, /, **place: Unpack[SealedFor]) -> dict[str, Secret]:
         """Return the tokens as `open` does, but without the refresh token.
 
         Only the refresh leader opens refresh tokens.

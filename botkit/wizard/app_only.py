@@ -83,6 +83,7 @@ async def set_up_app_only(
     vault = await open_the_vault(settings, store)
     keys = keys_of(settings.app_named(app))
     async with open_x(settings, store, vault, transport=transport) as x:
+        await x.keeper.context.rows.check_origin()
         await _prove(x, app, keys)
         if keys.bearer_token:
             tell("the bearer token of the settings works; it stays there and is not stored")

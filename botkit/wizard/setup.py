@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from botkit.bot.accounts.authorized import keep_with_event, run_authorized
-from botkit.bot.compose_client import keys_of, open_the_vault, open_x
+from botkit.bot.compose_client import apps_of, endpoints_of, keys_of, open_the_vault, open_x
 from botkit.bot.definition import Bot
 from botkit.client.logins.app_tokens import forget_bearer, is_bearer_kept, keep_bearer
 from botkit.client.logins.login_rows import LoginRows
@@ -105,13 +105,20 @@ async def set_up(
     """Authorize an account, store its login, and prove its access.
 
     Raises:
-        ConfigError: The callback port is taken; no address was shown.
+        ConfigError: The callback port is taken, or the store is one for another X; no address was
+            shown.
         VaultKeyError: The vault key is missing, or is not the key of this store.
         AuthError: The person or X refused the login, or it timed out; nothing was stored.
     """
     app = settings.app_named(asked.app)
     vault = await open_the_vault(settings, store)
-    rows = LoginRows(store, vault, SystemClock())
+    rows = LoginRows(
+        store,
+        vault,
+        SystemClock(),
+        apps=apps_of(settings),
+        endpoints=endpoints_of(settings),
+    )
     keep = keep_with_event(None if bot is None else bot.plan, rows, SystemClock())
     if bot is None:
         if asked.way == "oauth2":
@@ -126,6 +133,7 @@ async def set_up(
         confirmed=asked.confirmed,
     )
     given = False
+    await _check_origin(store, rows, wish)
     await _warn_of_moving(store, wish, tell)
     if asked.way == "oauth2":
         await _warn_of_replacing(store, wish, tell)
@@ -168,6 +176,7 @@ async def set_up_from_pair(
     )
     async with open_x(settings, store, vault, transport=transport) as x:
         setup = _Flow(settings, (bot or Bot("botkit")).plan, x, tell)
+        await _check_origin(store, x.keeper.context.rows, wish)
         keep = keep_with_event(None if bot is None else bot.plan, x.keeper.context.rows, x.clock)
         login = await adopt_pair(x.keeper.context, wish, pair, keep=keep)
         await setup.finished(login)
@@ -275,6 +284,19 @@ async def _take_bearer(
     await keep_bearer(rows, asked.app, Secret(token), now=SystemClock().now())
     tell("bearer token kept sealed")
     return True
+
+
+async def _check_origin(store: Store, rows: LoginRows, wish: LoginWish) -> None:
+    """Refuse a store of another X, unless an account in it is to be authorized again.
+
+    That account's id keeps a user of another X from taking its place.
+
+    Raises:
+        ConfigError: Every login in the store came from another X.
+    """
+    is_known = bool(wish.account) and await store.accounts.get(wish.account) is not None
+    if wish.confirmed or not is_known:
+        await rows.check_origin()
 
 
 async def _warn_of_moving(store: Store, wish: LoginWish, tell: Callable[[str], None]) -> None:

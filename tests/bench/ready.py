@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from botkit.client.logins.login_rows import LoginRows
     from botkit.config import Settings
-    from botkit.ports import Store, VaultPort
+    from botkit.ports import Store
 
 __all__ = ["ACCOUNT_ID", "RUNNING", "prepare", "secret"]
 
@@ -72,44 +73,47 @@ def secret(kind: str, account_id: str) -> str:
 
 
 async def _fill(settings: Settings, *, accounts: int, oauth1: bool) -> None:
-    from botkit.bot.compose_client import open_the_vault
+    from botkit.bot.compose_client import apps_of, endpoints_of, open_the_vault
+    from botkit.client.logins.login_rows import LoginRows
     from botkit.storage import open_store
     from botkit.system import SystemClock
 
     clock = SystemClock()
     async with open_store(settings.store_url, clock=clock) as store:
         vault = await open_the_vault(settings, store)
+        rows = LoginRows(
+            store, vault, clock, apps=apps_of(settings), endpoints=endpoints_of(settings)
+        )
         async with asyncio.TaskGroup() as group:  # so that many are committed together
             for number in range(1, accounts + 1):
-                group.create_task(_log_in(store, vault, clock.now(), str(number), oauth1=oauth1))
+                group.create_task(_log_in(store, rows, clock.now(), str(number), oauth1=oauth1))
 
 
 async def _log_in(
-    store: Store, vault: VaultPort, now: datetime, account_id: str, *, oauth1: bool
+    store: Store, rows: LoginRows, now: datetime, account_id: str, *, oauth1: bool
 ) -> None:
     from botkit.model.records import CredentialRow
-    from botkit.model.tokens import CredentialKind
+    from botkit.model.tokens import CredentialKind, Secret
     from botkit.model.users import Account
 
     kind = CredentialKind.OAUTH1 if oauth1 else CredentialKind.OAUTH2
     names = ("token", "token_secret") if oauth1 else ("access_token", "refresh_token")
-    tokens = {name: secret(name, account_id) for name in names}
+    tokens = {name: Secret(secret(name, account_id)) for name in names}
     scopes = ("tweet.read", "tweet.write", "users.read", "offline.access")
     username = "bench" if account_id == ACCOUNT_ID else f"bench{account_id}"
     await store.accounts.put(Account(id=account_id, username=username, app="default"))
-    await store.credentials.replace(
-        CredentialRow(
-            account_id=account_id,
-            app="default",
-            kind=kind,
-            gen=1,
-            sealed=vault.seal(tokens, account_id=account_id, app="default", kind=kind, gen=1),
-            user_id=account_id,
-            username=username,
-            scopes=() if oauth1 else scopes,
-            level="read-write" if oauth1 else "",
-            since=now,
-            granted_at=now,
-            access_until=None if oauth1 else now + timedelta(hours=2),
-        )
+    row = CredentialRow(
+        account_id=account_id,
+        app="default",
+        kind=kind,
+        gen=1,
+        sealed=b"",
+        user_id=account_id,
+        username=username,
+        scopes=() if oauth1 else scopes,
+        level="read-write" if oauth1 else "",
+        since=now,
+        granted_at=now,
+        access_until=None if oauth1 else now + timedelta(hours=2),
     )
+    await store.credentials.replace(rows.sealed(rows.bound(row), tokens))

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from botkit.bot.compose_client import open_the_vault, open_x
+from botkit.bot.compose_client import apps_of, endpoints_of, open_the_vault, open_x
+from botkit.client.logins.login_rows import LoginRows
 from botkit.config import Settings, load_settings
 from botkit.model.records import CredentialRow
-from botkit.model.tokens import CredentialKind, LoginState
+from botkit.model.tokens import CredentialKind, LoginState, Secret
 from botkit.model.users import Account
 from botkit.storage import open_store
 from botkit.system import SystemClock
@@ -105,14 +105,18 @@ async def log_in(refreshers: Refreshers, peer: Peer, left: timedelta) -> None:
         await store.accounts.put(ACCOUNT)
         kind = CredentialKind.OAUTH2
         known = await store.credentials.get(ACCOUNT.id, "default", kind)
-        bound: Any = {"account_id": ACCOUNT.id, "app": "default", "kind": kind}
         gen = 1 if known is None else known.gen + 1
         now = clock.now()
-        tokens = {"access_token": access, "refresh_token": refresh}
+        tokens = {"access_token": Secret(access), "refresh_token": Secret(refresh)}
+        rows = LoginRows(
+            store, vault, clock, apps=apps_of(settings), endpoints=endpoints_of(settings)
+        )
         row = CredentialRow(
-            **bound,
+            account_id=ACCOUNT.id,
+            app="default",
+            kind=kind,
             gen=gen,
-            sealed=vault.seal(tokens, **bound, gen=gen),
+            sealed=b"",
             user_id=ACCOUNT.id,
             username=ACCOUNT.username,
             scopes=("tweet.read", "users.read", "offline.access"),
@@ -120,7 +124,7 @@ async def log_in(refreshers: Refreshers, peer: Peer, left: timedelta) -> None:
             granted_at=now - timedelta(hours=2) + left,
             access_until=now + left,
         )
-        await store.credentials.replace(row)
+        await store.credentials.replace(rows.sealed(rows.bound(row), tokens))
 
 
 async def settled(refreshers: Refreshers) -> tuple[LoginState, int, str]:

@@ -239,14 +239,10 @@ async def test_an_account_that_is_set_up_beside_the_bot_joins_too(
         settings, helper = await stage.settings(), stage.world.user("helper").id
         async with open_store(settings.store_url, clock=SystemClock()) as store:
             (row,) = await store.credentials.listing()
-            place = {"app": row.app, "kind": row.kind, "gen": row.gen}
-            vault = running.x.keeper.context.vault
-            tokens = vault.open(row.sealed, account_id=row.account_id, **place)
-            sealed = vault.seal(tokens, account_id=helper, **place)
+            rows = running.x.keeper.context.rows
+            theirs = replace(row, account_id=helper, user_id=helper, username="helper")
             await store.accounts.put(Account(id=helper, username="helper"))
-            await store.credentials.replace(
-                replace(row, account_id=helper, user_id=helper, username="helper", sealed=sealed)
-            )
+            await store.credentials.replace(rows.sealed(theirs, rows.open(row)))
         while len(running.accounts) < 2:
             await SystemClock().sleep(0.01)
         assert running.accounts[1].username == "helper"

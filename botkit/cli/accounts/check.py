@@ -167,6 +167,7 @@ def next_step(
     kind: CredentialKind = CredentialKind.OAUTH2,
 ) -> str:
     """Return the next command to run, in full; "" if there is nothing to do."""
+    from botkit.client.logins.login_rows import OTHER_CLIENT, OTHER_X
     from botkit.client.logins.oauth2_login import HANDED_OVER
     from botkit.client.upkeep.check import REFUSED_FRESH
 
@@ -174,11 +175,15 @@ def next_step(
         return ""
     if reason.startswith(HANDED_OVER):
         return "Import it where it goes on; to take it back: botkit accounts import --file FILE"
-    if status is LoginState.CONFIG:
+    if reason.startswith(OTHER_X):
+        return "Set x.api_url back, or give the other X a store of its own (BOTKIT_STORE__URL)."
+    if status is LoginState.CONFIG and not reason.startswith(OTHER_CLIENT):
         return "Correct the app's keys in the settings; the login itself is untouched."
     way = " --oauth1" if kind is CredentialKind.OAUTH1 else ""
     app = "" if account.app == "default" else f" --app {account.app}"
     again = f"botkit setup{way}{app} --account {account.username}"
+    if status is LoginState.CONFIG:
+        return f"Set the app's keys back, or authorize it by the app of now: {again}"
     if reason == REFUSED_FRESH:
         return (
             f"X has had hours in which good tokens were refused: ask again in some minutes"

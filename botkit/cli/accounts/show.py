@@ -131,6 +131,8 @@ def _login(account: Account, row: CredentialRow, now: datetime) -> dict[str, Any
         "since": row.since,
         "reason": row.reason,
         "generation": row.gen,
+        "origin": row.origin or None,
+        "client_id": row.client_id or None,
         "scopes": list(row.scopes),
         "access_level": row.level or None,
         "access_token_left_s": left_s,
@@ -166,6 +168,8 @@ def _print(shown: dict[str, Any]) -> None:
         echo(f"    authorized   {login['granted_at']:%Y-%m-%d %H:%M} UTC")
         if login["access_token_left_s"] is not None:
             echo(f"    access token {login['access_token_left_s'] // 60} min left")
+        if login["origin"]:
+            echo(f"    from         {login['origin']}")
         echo(f"    generation   {login['generation']}")
         if login["next"]:
             echo(f"    next         {login['next']}")

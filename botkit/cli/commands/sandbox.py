@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import re
 import signal
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -101,18 +104,25 @@ async def _serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows has no such handlers
             loop.add_signal_handler(number, stop.set)
-    async with opening as opened:
-        opened.server.limits.enforced = limited
-        environment = _prepare(opened, redirect_uris, account)
-        if as_json:
-            echo_json({"url": opened.url, "environment": environment})
-        else:
-            _explain(opened, environment, account)
-        await stop.wait()
+    folder = tempfile.TemporaryDirectory(prefix="botkit-sandbox-", ignore_cleanup_errors=True)
+    with folder as place:
+        async with opening as opened:
+            opened.server.limits.enforced = limited
+            environment = _prepare(opened, redirect_uris, account, Path(place))
+            if as_json:
+                echo_json({"url": opened.url, "environment": environment})
+            else:
+                _explain(opened, environment, account)
+            await stop.wait()
 
 
-def _prepare(opened: OpenServer, redirect_uris: tuple[str, ...], account: str) -> dict[str, str]:
-    """Make an app, the bot's account and a second user; return the settings that use the app."""
+def _prepare(
+    opened: OpenServer, redirect_uris: tuple[str, ...], account: str, folder: Path
+) -> dict[str, str]:
+    """Make an app, the bot's account and a second user; return the settings that use the app.
+
+    They name a store of its own in the folder, so that no real bot's store is used here.
+    """
     world = opened.world
     user = world.add_user(account)
     world.add_user(_WHO)
@@ -126,6 +136,9 @@ def _prepare(opened: OpenServer, redirect_uris: tuple[str, ...], account: str) -
         "BOTKIT_APP__API_KEY": app.api_key,
         "BOTKIT_APP__API_SECRET": app.api_secret,
         "BOTKIT_APP__BEARER_TOKEN": app.bearer,
+        "BOTKIT_STORE__URL": f"sqlite:///{folder / 'botkit.db'}",
+        # A derived key is enough: the store ends with this command and holds no real login.
+        "BOTKIT_STORE__KEY": hashlib.sha256(app.bearer.encode()).hexdigest(),
     }
 
 

@@ -2,8 +2,9 @@
 
 A call is sent once. It is sent again only after three answers that mean that X did not carry it
 out: a 401 to an old token, a 429 whose window ends within seconds, and a 400 to a read because X
-has renamed its fields. Source: docs/explanation/requirements.md, "Writes" and faults 14 to 17;
-X API docs, "Rate limits" and "Response codes and errors".
+has renamed its fields or taken them away.
+Source: docs/explanation/requirements.md, "Writes" and faults 14 to 17; X API docs, "Rate limits"
+and "Response codes and errors".
 """
 
 from __future__ import annotations
@@ -131,6 +132,7 @@ class XApi:
                 return outcome
             call = call or _ApiCall(request)
             caller = await self._go_again(call, caller, token, answer, outcome)
+            request = call.request
 
     async def ready(self, request: Request, *, account_id: str = "") -> None:
         """See `ports.Sender.ready`."""
@@ -250,6 +252,11 @@ class XApi:
                 call.respelled = True
                 self._respelled = not self._respelled
                 return caller
+            case BadRequest() if _may_be_spelling(call.request, answer):
+                self._respelled = not self._respelled  # neither spelling is the right one
+                call.request = requests.stripped(call.request) or call.request
+                if not _has_fields(call.request):
+                    return caller
             case _:
                 pass
         raise error
@@ -324,9 +331,13 @@ def _count(data: object) -> int:
 
 def _may_be_spelling(request: Request, answer: HttpResponse) -> bool:
     """Return True if X may have refused a read because it has renamed a field."""
-    if request.method != "GET" or not any(name.endswith(".fields") for name, _ in request.query):
+    if request.method != "GET" or not _has_fields(request):
         return False
     return b".fields" in answer.body or b"expansions" in answer.body
+
+
+def _has_fields(request: Request) -> bool:
+    return any(name.endswith(".fields") for name, _ in request.query)
 
 
 def _whole(stream: HttpStream, body: bytes) -> HttpResponse:

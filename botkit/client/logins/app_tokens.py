@@ -80,7 +80,7 @@ class BearerKeeper:
             is_news = self._gens.get(row.app) != row.gen
             self._gens[row.app] = row.gen
             keys = self._context.apps[row.app]
-            if not is_news or keys.bearer_token:
+            if not is_news or keys.bearer_token or self._rows.why_foreign(row):
                 continue
             if row.config_fingerprint == _GIVEN and not keys.can_act_as_app:
                 self._tokens[row.app] = self._given[row.app] = self._rows.bearer_token(row)
@@ -198,7 +198,11 @@ class BearerKeeper:
                 cure="Set bearer_token, or api_key and api_secret, of the app in the settings.",
             )
         kept = await self._rows.get("", app, _KIND)
-        if kept is not None and kept.config_fingerprint == keys_fingerprint(keys, _KIND):
+        if (
+            kept is not None
+            and not self._rows.why_foreign(kept)
+            and kept.config_fingerprint == keys_fingerprint(keys, _KIND)
+        ):
             self._gens[app] = kept.gen
             return self._rows.bearer_token(kept)
         return await self._fetch(app, keys)
@@ -248,7 +252,9 @@ async def forget_bearer(rows: LoginRows, app: str) -> None:
 async def is_bearer_kept(rows: LoginRows, app: str) -> bool:
     """Return True if a bearer token that a person gave is stored and can be opened."""
     row = await rows.get("", app, _KIND)
-    return row is not None and row.config_fingerprint == _GIVEN and bool(rows.bearer_token(row))
+    if row is None or rows.why_foreign(row):
+        return False
+    return row.config_fingerprint == _GIVEN and bool(rows.bearer_token(row))
 
 
 def _draft(app: str, now: datetime, *, origin: str = "") -> CredentialRow:

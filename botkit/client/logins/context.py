@@ -41,6 +41,7 @@ class LoginContext(Struct, frozen=True, kw_only=True, dict=True):
             self.vault,
             self.clock,
             apps=self.apps,
+            endpoints=self.endpoints,
             rollback_guard=self.rollback_guard,
             renew_key=self.renew_key,
         )

@@ -6,11 +6,11 @@ Every address but the consent page derives from `api_url`. Source: X API docs, h
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from msgspec import Struct
 
-from botkit.model.tokens import Secret
+from botkit.model.tokens import CredentialKind, Secret
 
 if TYPE_CHECKING:
     from botkit.protocol.api.requests import Request
@@ -73,6 +73,22 @@ class Endpoints(Struct, frozen=True, kw_only=True):
             issuer=issuer,
         )
 
+    @property
+    def origin(self) -> str:
+        """Where tokens are sent: the origin of X, or all of them if the addresses have several.
+
+        A login that came from another origin must not be used here.
+        """
+        takers = (
+            self.api_url,
+            self.token_url,
+            self.revoke_url,
+            self.app_invalidate_url,
+            self.access_token_url,
+            self.invalidate_url,
+        )
+        return " ".join(dict.fromkeys(_origin_of(url) for url in takers))
+
     def url_of(self, request: Request) -> str:
         """Return a call's absolute address, the query percent-encoded as OAuth 1.0a signs it."""
         if not request.query:
@@ -94,6 +110,10 @@ class AppKeys(Struct, frozen=True, kw_only=True):
     api_secret: Secret = Secret("")
     bearer_token: Secret = Secret("")
 
+    def public_key(self, kind: CredentialKind) -> str:
+        """Return the key, no secret, to which X binds logins of this kind: id or api key."""
+        return self.client_id if kind is CredentialKind.OAUTH2 else self.api_key
+
     @property
     def can_sign(self) -> bool:
         """True if the app has the key and secret that OAuth 1.0a signs with."""
@@ -103,3 +123,13 @@ class AppKeys(Struct, frozen=True, kw_only=True):
     def can_act_as_app(self) -> bool:
         """True if the app has a bearer token or the keys to fetch one."""
         return bool(self.bearer_token) or bool(self.api_key and self.api_secret)
+
+
+def _origin_of(url: str) -> str:
+    """Return scheme, host and port of an address, written in one way only."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    shown = f"[{host}]" if ":" in host else host
+    default = {"https": 443, "http": 80}.get(parts.scheme)
+    port = "" if parts.port in {None, default} else f":{parts.port}"
+    return f"{parts.scheme}://{shown}{port}"

@@ -1,5 +1,7 @@
 """Ask X which user a token belongs to: after each login and each refresh.
 
+A login that X has granted must not be lost because X refuses or garbles an optional field: the
+question is asked again in X's other spelling, and then without any optional field.
 Source: docs/explanation/requirements.md, C8.
 """
 
@@ -7,20 +9,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from botkit.errors import MalformedAnswer, WrongAccount
+import structlog
+
+from botkit.errors import BadRequest, MalformedAnswer, WrongAccount
 from botkit.ports.io import HttpRequest
 from botkit.protocol.api import objects, requests
 from botkit.protocol.api.responses import read_response
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from botkit.client.http.signed_calls import SignedCalls
     from botkit.client.logins.context import LoginContext
     from botkit.model.tokens import Secret, TokenPair
     from botkit.model.users import User
     from botkit.ports import Store
     from botkit.ports.io import HttpResponse
+    from botkit.protocol.api.requests import Request
 
 __all__ = ["check_owner", "owner_of_pair", "who_am_i"]
+
+_log = structlog.get_logger(__name__)
 
 _TIMEOUT_S = 20.0
 
@@ -31,13 +40,19 @@ async def who_am_i(context: LoginContext, access_token: Secret) -> User:
     Raises:
         XError: X could not be asked, refused the token, or answered without a user.
     """
-    # No local name holds the header: tools that show the locals of a traceback would show it.
-    request = _request(
-        context,
-        headers=(("Authorization", f"Bearer {access_token.reveal()}"),),
-        follow_same_origin=True,
-    )
-    return _read_user(context, await context.transport.send(request))[0]
+
+    def send(call: Request) -> Awaitable[HttpResponse]:
+        # No frame that waits holds the header: tools show the locals of a traceback.
+        return context.transport.send(
+            _http(
+                context,
+                call,
+                headers=(("Authorization", f"Bearer {access_token.reveal()}"),),
+                follow_same_origin=True,
+            )
+        )
+
+    return (await _ask(context, send))[0]
 
 
 async def owner_of_pair(
@@ -48,13 +63,29 @@ async def owner_of_pair(
     Raises:
         XError: X could not be asked, refused the token, or answered without a user.
     """
-    request = _request(context, timeout_s=_TIMEOUT_S)
-    return _read_user(context, await calls.send(request, pair))
+
+    def send(call: Request) -> Awaitable[HttpResponse]:
+        return calls.send(_http(context, call, timeout_s=_TIMEOUT_S), pair)
+
+    return await _ask(context, send)
 
 
-def _request(context: LoginContext, **more: Any) -> HttpRequest:
+async def _ask(
+    context: LoginContext, send: Callable[[Request], Awaitable[HttpResponse]]
+) -> tuple[User, str]:
+    """Return the token's user and access level; ask for less if X refuses what is optional."""
     ask = requests.get_me()
-    return HttpRequest(method=ask.method, url=context.endpoints.url_of(ask), name=ask.name, **more)
+    for call in (ask, requests.respelled(ask)):
+        try:
+            return _read_user(context, await send(call))
+        except (BadRequest, MalformedAnswer) as error:
+            _log.warning("profile_fields.refused", why=str(error))
+    return _read_user(context, await send(requests.stripped(ask) or ask))
+
+
+def _http(context: LoginContext, call: Request, **more: Any) -> HttpRequest:
+    url = context.endpoints.url_of(call)
+    return HttpRequest(method=call.method, url=url, name=call.name, **more)
 
 
 def _read_user(context: LoginContext, answer: HttpResponse) -> tuple[User, str]:

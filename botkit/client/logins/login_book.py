@@ -113,7 +113,8 @@ class LoginBook:
         grant = self.oauth2_logins.get(entry.row.account_id)
         if grant is not None and entry.row.gen == grant.row.gen + 1:
             grant.unsaved = entry
-            self.renew(grant, entry.row, self._rows.access_token(entry.row))
+            row = self._rows.as_of_here(entry.row)
+            self.renew(grant, row, self._access_of(row))
 
     def drop(self, grant: OAuth2Login) -> None:
         """Forget a login that was removed from the store, and report that."""
@@ -134,13 +135,7 @@ class LoginBook:
     def renew(self, grant: OAuth2Login, row: CredentialRow, access: Secret) -> None:
         """Use this generation and its access token from now on, and report that."""
         before = grant.row
-        grant.take(
-            row,
-            access,
-            left_s=life_s(row, self._context.clock.now()),
-            clock=self._context.clock,
-            entropy=self._context.entropy,
-        )
+        self._use(grant, row, access)
         if row.gen > before.gen:
             _log.info(
                 "login.renewed",
@@ -217,21 +212,24 @@ class LoginBook:
         grant = self.oauth2_logins.get(row.account_id)
         if grant is None:
             grant = self.oauth2_logins[row.account_id] = OAuth2Login(row)
-            grant.take(
-                row,
-                self._rows.access_token(row),
-                left_s=life_s(row, self._context.clock.now()),
-                clock=self._context.clock,
-                entropy=self._context.entropy,
-            )
+            self._use(grant, row, self._access_of(row))
             self.announce(grant, None)
         elif row.gen > grant.row.gen:
-            self.renew(grant, row, self._rows.access_token(row))
+            self.renew(grant, row, self._access_of(row))
         elif row.gen == grant.row.gen and grant.refresh_task is None and _differs(row, grant.row):
             if row.access_until != grant.row.access_until:  # X refused the token elsewhere
                 grant.shorten(life_s(row, self._context.clock.now()), self._context.clock)
             self.change(grant, row)
         grant.doubt = doubt
+
+    def _access_of(self, row: CredentialRow) -> Secret:
+        """Return the access token; an empty one if these settings must not use the login."""
+        return Secret("") if self._rows.why_foreign(row) else self._rows.access_token(row)
+
+    def _use(self, grant: OAuth2Login, row: CredentialRow, access: Secret) -> None:
+        clock = self._context.clock
+        left_s = life_s(row, clock.now()) if access else 0.0
+        grant.take(row, access, left_s=left_s, clock=clock, entropy=self._context.entropy)
 
     async def _judge(self, row: CredentialRow, *, first: bool) -> CredentialRow | None:
         """Return the row, corrected if this process leads; None if it must be read again later."""

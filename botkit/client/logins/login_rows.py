@@ -1,8 +1,9 @@
-"""The one owner of a login's stored row: its seal, its generations and its state.
+"""The one owner of a login's stored row: its seal, its generations, its origin and its state.
 
 Every sign-in, refresh, check, revocation and transfer changes a login through `LoginRows`. Each
 change is a compare-and-set on the generation, so that no process overwrites a generation that
-another one has stored in the meantime.
+another one has stored in the meantime. A login is used only with the X and the app it came from: a
+row of another origin or client is CONFIG while these settings last, and its tokens stay sealed.
 Source: docs/explanation/requirements.md, "The refresh of a login", F13 and S4.
 """
 
@@ -14,24 +15,39 @@ from typing import TYPE_CHECKING
 import structlog
 from msgspec import structs
 
+from botkit.client.logins.endpoints import API_URL, AppKeys, Endpoints
 from botkit.client.logins.rollback_guard import seen_of, verdict
-from botkit.errors import StateError
+from botkit.errors import ConfigError, StateError
 from botkit.model.tokens import CredentialKind, LoginState, Secret, TokenPair
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from botkit.client.logins.endpoints import AppKeys
     from botkit.client.logins.rollback_guard import RollbackGuard
     from botkit.model.records import CredentialRow, Fence, Intent, NewEvent
     from botkit.model.users import Account
     from botkit.ports import Clock, Store, VaultPort
+    from botkit.ports.vault import SealedFor
 
-__all__ = ["LoginRows", "OpenRow", "fingerprint", "keys_fingerprint", "same_key"]
+__all__ = [
+    "OTHER_CLIENT",
+    "OTHER_X",
+    "LoginRows",
+    "OpenRow",
+    "fingerprint",
+    "keys_fingerprint",
+    "same_key",
+    "sealed_for",
+]
 
 _log = structlog.get_logger(__name__)
 
+OTHER_X = "it came from"
+"""The first words of the reason why a login of another origin is CONFIG."""
+OTHER_CLIENT = "it belongs to"
+"""The first words of the reason why a login of another client is CONFIG."""
 _RESERVE_BYTES = 2048
+_PUBLIC_KEYS = {CredentialKind.OAUTH2: "client id"}
 
 
 def fingerprint(secret: Secret) -> str:
@@ -76,6 +92,7 @@ class LoginRows:
 
     Args:
         apps: The keys of each app, by its name in the settings.
+        endpoints: The addresses to which tokens are sent.
         rollback_guard: Keeps each OAuth 2.0 login's newest generation outside
             the store; None for none.
         renew_key: Gives the vault the key that the store uses now.
@@ -88,6 +105,7 @@ class LoginRows:
         clock: Clock,
         *,
         apps: Mapping[str, AppKeys] | None = None,
+        endpoints: Endpoints | None = None,
         rollback_guard: RollbackGuard | None = None,
         renew_key: Callable[[], Awaitable[None]] = same_key,
     ) -> None:
@@ -95,40 +113,83 @@ class LoginRows:
         self._vault = vault
         self._clock = clock
         self._apps = apps or {}
+        self._origin = (endpoints or Endpoints()).origin
         self._rollback_guard = rollback_guard
         self._renew_key = renew_key
 
     # ---- reading --------------------------------------------------------------------------------
 
     async def get(self, account_id: str, app: str, kind: CredentialKind) -> CredentialRow | None:
-        """Return one login, None if there is none."""
-        return await self._store.get(account_id, app, kind)
+        """Return one login, None if there is none.
+
+        As with all rows that are read here, a login that these settings must not use is CONFIG.
+        """
+        row = await self._store.get(account_id, app, kind)
+        return None if row is None else self.as_of_here(row)
 
     async def again(self, row: CredentialRow) -> CredentialRow | None:
         """Read the login again from the store and return it, None if it was removed."""
-        return await self._store.get(row.account_id, row.app, row.kind)
+        return await self.get(row.account_id, row.app, row.kind)
 
     async def listing(self, account_id: str | None = None) -> list[CredentialRow]:
         """Return all logins, or those of one account."""
-        return await self._store.listing(account_id)
+        return [self.as_of_here(row) for row in await self._store.listing(account_id)]
+
+    def why_foreign(self, row: CredentialRow) -> str:
+        """Return why these settings must not use the login, "" if they may.
+
+        Its tokens would go to another X than the one that granted them, or would be used with the
+        keys of another app. A row without an origin is of an older botkit, and came from X itself.
+        """
+        origin = row.origin or API_URL
+        if origin != self._origin:
+            return f"{OTHER_X} {origin}, and the settings name {self._origin}"
+        here = self._client_of(row)
+        if row.client_id and here and row.client_id != here:
+            named = _PUBLIC_KEYS.get(row.kind, "API key")
+            return (
+                f"{OTHER_CLIENT} the {named} {row.client_id}, and that of app {row.app!r} here is"
+                f" {here}"
+            )
+        return ""
+
+    async def check_origin(self) -> None:
+        """Check that this store is one for the X that the settings name.
+
+        Raises:
+            ConfigError: Every login in it came from another X; nothing was sent.
+        """
+        rows = [row for row in await self.listing() if row.status is not LoginState.DEAD]
+        reasons = {row.username: self.why_foreign(row) for row in rows}
+        foreign = [name for name, why in reasons.items() if why.startswith(OTHER_X)]
+        if foreign and len(foreign) == len(reasons):
+            name = foreign[0]
+            raise ConfigError(
+                f"The login of @{name} in this store is not used: {reasons[name]}. Nothing was"
+                " sent.",
+                hint="Give each X a store of its own (BOTKIT_STORE__URL), or set x.api_url back;"
+                " if X itself is reached by that address from now on, authorize each account"
+                f" again: botkit setup --account {name}",
+            )
 
     def open(self, row: CredentialRow) -> dict[str, Secret]:
         """Return all tokens that are sealed in a row.
 
         Raises:
+            ConfigError: These settings must not use the login.
             VaultKeyError: They were sealed with a key that we do not have.
             Corrupt: The bytes are damaged, or belong to another row or deployment.
         """
-        return self._vault.open(
-            row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
-        )
+        self._refuse_foreign(row)
+        return self._vault.open(row.sealed, **sealed_for(row))
 
     def access_token(self, row: CredentialRow) -> Secret:
-        """Return the access token of an OAuth 2.0 login; its refresh token stays sealed."""
-        tokens = self._vault.open_access(
-            row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
-        )
-        return tokens["access_token"]
+        """Return the access token of an OAuth 2.0 login; its refresh token stays sealed.
+
+        Raises the same errors as `open`.
+        """
+        self._refuse_foreign(row)
+        return self._vault.open_access(row.sealed, **sealed_for(row))["access_token"]
 
     def token_pair(self, row: CredentialRow) -> TokenPair:
         """Return the token and secret of an OAuth 1.0a login."""
@@ -168,6 +229,7 @@ class LoginRows:
         await self._renew_key()
         known = await self.again(draft)
         row = structs.replace(draft, gen=1 if known is None else known.gen + 1)
+        row = self.bound(row)
         row = await (keep or self.put)(self.sealed(row, tokens))
         if row.kind is CredentialKind.OAUTH2:
             await self.note(row, tokens)
@@ -187,11 +249,20 @@ class LoginRows:
         return await self._store.replace(row, account=account, events=events)
 
     def sealed(self, row: CredentialRow, tokens: Mapping[str, Secret]) -> CredentialRow:
-        """Return the row with the tokens sealed into it, for its generation only."""
-        sealed = self._vault.seal(
-            tokens, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
-        )
-        return structs.replace(row, sealed=sealed)
+        """Return the row with the tokens sealed into it, for its generation and origin only."""
+        return structs.replace(row, sealed=self._vault.seal(tokens, **sealed_for(row)))
+
+    def bound(self, row: CredentialRow) -> CredentialRow:
+        """Return the row as one of a login that the X and the app of these settings granted."""
+        return structs.replace(row, origin=self._origin, client_id=self._client_of(row))
+
+    async def bind(self, row: CredentialRow) -> None:
+        """Bind a row of an older botkit to these settings, after X has accepted its token."""
+        found = await self.again(row)
+        if found is None or found.origin or found.gen != row.gen:
+            return
+        fresh = self.sealed(self.bound(found), self.open(found))
+        await self._store.reseal(found, fresh)
 
     # ---- the refresh ----------------------------------------------------------------------------
 
@@ -278,6 +349,8 @@ class LoginRows:
 
     def has_other_keys(self, row: CredentialRow) -> bool:
         """Return True if the app's keys have changed since the row became CONFIG."""
+        if self.why_foreign(row):
+            return False
         keys = self._apps.get(row.app)
         return keys is not None and keys_fingerprint(keys, row.kind) != row.config_fingerprint
 
@@ -349,8 +422,43 @@ class LoginRows:
 
     async def reseal(self, row: CredentialRow) -> bool:
         """Seal the row's tokens with the newest key; return False if that is not needed."""
-        found = await self.again(row)
+        found = await self._store.get(row.account_id, row.app, row.kind)
         if found is None or self.is_sealed_with_newest_key(found):
             return False
-        fresh = self.sealed(found, self.open(found))
-        return await self._store.reseal(found, fresh.sealed)
+        # Not by `open`: nothing is sent, so it may be a login of another X.
+        tokens = self._vault.open(found.sealed, **sealed_for(found))
+        return await self._store.reseal(found, self.sealed(found, tokens))
+
+    def as_of_here(self, row: CredentialRow) -> CredentialRow:
+        """Return the row in the state that it has with these settings, which is not stored."""
+        why = "" if row.status is LoginState.DEAD else self.why_foreign(row)
+        return structs.replace(row, status=LoginState.CONFIG, reason=why) if why else row
+
+    def _refuse_foreign(self, row: CredentialRow) -> None:
+        if why := self.why_foreign(row):
+            raise ConfigError(
+                f"The login of {_who(row)} is not used: {why}. Nothing was sent.",
+                hint="Set the address and the app back that it came from, or give the other X a"
+                " store of its own (BOTKIT_STORE__URL).",
+            )
+
+    def _client_of(self, row: CredentialRow) -> str:
+        keys = self._apps.get(row.app)
+        return "" if keys is None else keys.public_key(row.kind)
+
+
+def sealed_for(row: CredentialRow) -> SealedFor:
+    """Return the values that a row's tokens are sealed for."""
+    """Return the values that the tokens of a row are sealed for."""
+    return {
+        "account_id": row.account_id,
+        "app": row.app,
+        "kind": row.kind,
+        "gen": row.gen,
+        "origin": row.origin,
+        "client_id": row.client_id,
+    }
+
+
+def _who(row: CredentialRow) -> str:
+    return f"@{row.username or row.account_id}" if row.account_id else f"app {row.app!r}"

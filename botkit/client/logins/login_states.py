@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from botkit.client.logins.login_rows import OTHER_CLIENT, OTHER_X
 from botkit.client.logins.oauth2_login import HANDED_OVER
 from botkit.model.tokens import CredentialKind, LoginState
 
@@ -37,15 +38,20 @@ def setup_command(row: CredentialRow) -> str:
 
 def next_step(row: CredentialRow) -> str:
     """Return what a person has to do about the login's state, "" for nothing."""
+    again = setup_command(row)
     match row.status:
         case LoginState.OK:
             return ""
         case LoginState.UNCERTAIN if row.kind is CredentialKind.OAUTH2:
-            return f"{setup_command(row)} (the bot goes on with the old access token until then)"
+            return f"{again} (the bot goes on with the old access token until then)"
         case LoginState.UNCERTAIN:
             return f"botkit accounts check {row.username or row.account_id}"
         case LoginState.DEAD:
-            return "" if row.reason.startswith(HANDED_OVER) else setup_command(row)
+            return "" if row.reason.startswith(HANDED_OVER) else again
+        case LoginState.CONFIG if row.reason.startswith(OTHER_X):
+            return "set x.api_url back, or give the other X a store of its own (store.url)"
+        case LoginState.CONFIG if row.reason.startswith(OTHER_CLIENT):
+            return f"set it back and restart, or authorize it by the app of now: {again}"
         case LoginState.CONFIG:
             return f"correct {_KEYS[row.kind]} of app {row.app!r}, then restart"
 

@@ -20,7 +20,7 @@ import structlog
 from botkit.client.http.signed_calls import SignedCalls
 from botkit.client.logins.identity import owner_of_pair
 from botkit.errors import BotkitError, Parked, Unauthorized
-from botkit.model.tokens import LoginState, TokenPair
+from botkit.model.tokens import LoginState, Secret, TokenPair
 from botkit.ports.io import HttpRequest
 from botkit.protocol.oauth import oauth1_flow
 from botkit.protocol.oauth.oauth1_flow import PIN_CALLBACK, REQUEST_TOKEN, Blame
@@ -50,6 +50,7 @@ _CALM_S = 3600.0
 _DEAD_GAP_S = 3600.0
 """The seconds between two tries of a dead token: the refusals may have been X's fault."""
 _LOOK_S = 60.0
+_NO_TOKENS = TokenPair(token=Secret(""), token_secret=Secret(""))
 
 _FIRST = {
     Blame.TOKEN: "X says that the token is invalid or expired (code 89)",
@@ -153,7 +154,8 @@ class OAuth1Logins:
         known = self._held.get(row.account_id)
         if known is not None and (known.row.gen > row.gen or _same(known.row, row)):
             return
-        pair = OAuth1Login(row, self._rows.token_pair(row))
+        is_foreign = bool(self._rows.why_foreign(row))
+        pair = OAuth1Login(row, _NO_TOKENS if is_foreign else self._rows.token_pair(row))
         before = None
         if known is not None:
             before = known.row
@@ -161,9 +163,12 @@ class OAuth1Logins:
             if known.row.gen == row.gen:
                 pair.tokens = known.tokens  # the same object: `refused` compares by identity
         self._held[row.account_id] = pair
-        self._plan(pair)
+        if is_foreign:
+            self._due.pop(row.account_id, None)
+        else:
+            self._plan(pair)
         self._on_change(pair.row, before)
-        if self._judges:
+        if self._judges and not is_foreign:
             await self._look_at_keys(pair)
 
     def drop(self, account_id: str) -> CredentialRow | None:
@@ -274,6 +279,7 @@ class OAuth1Logins:
             reason = f"X says the token is of another user, @{owner.username} ({owner.id})"
             await self._mark(pair, LoginState.DEAD, reason)
             return
+        await self._rows.bind(pair.row)
         await self.note_level(account_id, level)
         if pair.row.status is not LoginState.OK:
             await self._calm(pair)

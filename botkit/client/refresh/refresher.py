@@ -102,6 +102,8 @@ class Refresher:
             row = await self._rows.again(seen)
             if row is None:
                 return Outcome(kind="gone", row=seen)
+            if why := self._rows.why_foreign(row):
+                return Outcome(kind="config", row=row, reason=why)
             if row.gen > seen.gen:
                 return self._adopted(row)
             if row.gen < seen.gen:
@@ -128,7 +130,7 @@ class Refresher:
         row = await self._rows.again(seen)
         if row is None:
             return Outcome(kind="gone", row=seen)
-        if row.gen > seen.gen:
+        if row.gen > seen.gen and not self._rows.why_foreign(row):
             return self._adopted(row)
         if (row.status, row.reason) != (seen.status, seen.reason):
             return Outcome(kind="kept", row=row, reason=row.reason)
@@ -140,6 +142,8 @@ class Refresher:
         `first` is True if this process sees that generation for the first time: then the rollback
         guard is asked too.
         """
+        if self._rows.why_foreign(row):
+            return row
         unclear = row.status is LoginState.CONFIG
         unclear = unclear or (row.intent is not None and row.intent.sent)
         if not unclear and not (first and await self._rows.is_news(row)):
@@ -147,6 +151,8 @@ class Refresher:
         try:
             async with self._lock(row, wait=False) as held:
                 row = await self._rows.again(row) or row
+                if self._rows.why_foreign(row):
+                    return row
                 return await self._look(OpenRow(self._rows, row), held.fence)
         except StoreUnavailable:
             return None
@@ -256,7 +262,7 @@ class Refresher:
             "spent": Secret(fingerprint(spent)),
         }
         new = msgspec.structs.replace(
-            row,
+            self._rows.bound(row),
             gen=row.gen + 1,
             scopes=granted.scopes,
             status=LoginState.OK,

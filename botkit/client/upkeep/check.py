@@ -138,9 +138,12 @@ async def _check_pair(
     status, reason = row.status, row.reason
     owner: User | None = None
     error: BotkitError | None = None
+    if keeper.context.rows.why_foreign(row):
+        return Checked(kind=row.kind, status=status, reason=reason, since=row.since, gen=row.gen)
     try:
         owner, level = await _ask_twice(keeper, row)
         on_asked()
+        await keeper.context.rows.bind(row)
         await keeper.oauth1_logins.note_level(account.id, level)
         status, reason = LoginState.OK, ""
     except Unauthorized as refused:

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from botkit.client.logins.endpoints import AppKeys
+from botkit.client.logins.endpoints import API_URL, AppKeys, Endpoints
 from botkit.client.logins.oauth2_login import HANDED_OVER
 from botkit.errors import ConfigError, Conflict, Corrupt, VaultKeyError
 from botkit.model.records import CredentialRow
@@ -51,13 +51,18 @@ class PackedLogin(Struct, frozen=True, kw_only=True):
 
 
 class Parcel(Struct, frozen=True, kw_only=True):
-    """Hold an account with its logins; `client_id` and `api_key` name the app they belong to."""
+    """Hold an account with its logins.
+
+    `client_id` and `api_key` name the app they belong to, `origin` the X that granted them; it is
+    "" in a parcel of an older botkit, whose logins came from X itself.
+    """
 
     account: Account
     client_id: str
     api_key: str
     at: datetime
     logins: tuple[PackedLogin, ...]
+    origin: str = ""
 
 
 def read_parcel(content: bytes) -> Parcel:
@@ -92,6 +97,7 @@ async def pack(keeper: TokenKeeper, account: Account, rows: list[CredentialRow])
         api_key=keys.api_key,
         at=context.clock.now(),
         logins=tuple(logins),
+        origin=context.endpoints.origin,
     )
 
 
@@ -157,10 +163,11 @@ async def take_over(keeper: TokenKeeper, parcel: Parcel, *, app: str) -> Account
     """Store a parcel's logins as the account's newest, without a check at X; return the account.
 
     Raises:
-        ConfigError: The logins belong to another app than the one here.
+        ConfigError: The logins belong to another app than the one here, or to another X.
         Conflict: The login here is newer than the one in the parcel.
     """
     account = msgspec.structs.replace(parcel.account, app=app, alias="")
+    _refuse_other_x(keeper.context.endpoints, parcel)
     _refuse_other_app(keeper.context.apps.get(app, AppKeys()), parcel, app)
     store, rows = keeper.context.store, keeper.context.rows
     for login in parcel.logins:
@@ -174,6 +181,16 @@ async def take_over(keeper: TokenKeeper, parcel: Parcel, *, app: str) -> Account
         except Conflict as taken:
             _log.warning("alias.not_taken_over", account=account.id, why=taken.message)
     return account
+
+
+def _refuse_other_x(here: Endpoints, parcel: Parcel) -> None:
+    origin = parcel.origin or API_URL
+    if origin != here.origin:
+        raise ConfigError(
+            f"The login came from {origin}, and the settings name {here.origin}; nothing was"
+            " changed and nothing was sent.",
+            hint="Import it where x.api_url is the address that it came from.",
+        )
 
 
 def _refuse_other_app(keys: AppKeys, parcel: Parcel, app: str) -> None:

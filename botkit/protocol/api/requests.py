@@ -43,6 +43,7 @@ __all__ = [
     "list_subscriptions",
     "respelled",
     "send_message",
+    "stripped",
 ]
 
 POST_FIELDS = (
@@ -108,6 +109,9 @@ _RESPELLED_FIELDS = {
     "sender_id": "",
 }
 """Fields that the other spelling renames, or has only as expansions ("")."""
+_WHOLE_WITHOUT_FIELDS = frozenset(
+    {"getUsersMe", "getUsersByIds", "getUsersByUsernames", "getUsage"}
+)
 _RESPELLED_EXPANSIONS = {
     "referenced_tweets.id": "referenced_posts",
     "referenced_tweets.id.author_id": "",
@@ -403,6 +407,21 @@ def respelled(request: Request) -> Request:
     if expansions:
         changed.append(("expansions", ",".join(_renamed(expansions, _RESPELLED_EXPANSIONS))))
     return msgspec.structs.replace(request, query=tuple(pair for pair in changed if pair[1]))
+
+
+def stripped(request: Request) -> Request | None:
+    """Return the same call without any field that is optional, None if its answer needs them.
+
+    An answer about users always has `id`, `name` and `username`. Try it last, after `respelled`.
+    """
+    if request.operation not in _WHOLE_WITHOUT_FIELDS:
+        return None
+    query = tuple(pair for pair in request.query if not _is_optional(pair[0]))
+    return msgspec.structs.replace(request, query=query)
+
+
+def _is_optional(parameter: str) -> bool:
+    return parameter.endswith(".fields") or parameter == "expansions"
 
 
 def _renamed(names: Sequence[str], table: dict[str, str]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from botkit.bot.compose import open_runtime
-from botkit.bot.compose_client import apps_of, open_the_vault
+from botkit.bot.compose_client import apps_of, endpoints_of, open_the_vault
 from botkit.client.logins.context import LoginContext
 from botkit.client.signin.attempt import LoginWish
 from botkit.client.signin.oauth1_attempt import OAuth1Attempt
@@ -248,6 +248,7 @@ async def _authorize(
         clock=home.server.world.clock,
         entropy=SeededEntropy(f"{home.user.username} login"),
         apps=apps_of(settings),
+        endpoints=endpoints_of(settings),
     )
     if scopes:
         await home.authorize(context, scopes)

@@ -335,7 +335,22 @@ ALTER TABLE opt_out ADD COLUMN username TEXT NOT NULL DEFAULT '';
 ALTER TABLE opt_out ADD COLUMN cause TEXT NOT NULL DEFAULT ''
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _ALIASES, _INVITATIONS, _ENDED, _TALLY, _READ_TO, _OPT_OUTS)
+_ORIGINS = """
+ALTER TABLE credential ADD COLUMN origin TEXT NOT NULL DEFAULT '';
+ALTER TABLE credential ADD COLUMN client_id TEXT NOT NULL DEFAULT ''
+"""
+"""Where a login came from. An older row has neither: it came from X itself."""
+
+MIGRATIONS: tuple[str, ...] = (
+    _FIRST,
+    _ALIASES,
+    _INVITATIONS,
+    _ENDED,
+    _TALLY,
+    _READ_TO,
+    _OPT_OUTS,
+    _ORIGINS,
+)
 """Migration n (from 1) makes version n of the schema out of version n - 1."""
 
 

@@ -25,11 +25,12 @@ from botkit.storage.sealed_header import HEADER_BYTES, KEY_NAME_BYTES, MAGIC, MA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Unpack
 
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     from botkit.model.records import CredentialRow
-    from botkit.model.tokens import CredentialKind
+    from botkit.ports.vault import SealedFor
 
 __all__ = ["KEY_BYTES", "Vault", "open_vault"]
 
@@ -69,52 +70,39 @@ class Vault:
     def __repr__(self) -> str:
         return "Vault(...)"
 
-    def seal(
-        self,
-        secrets: Mapping[str, Secret | str],
-        *,
-        account_id: str,
-        app: str,
-        kind: CredentialKind | str,
-        gen: int,
-    ) -> bytes:
+    def seal(self, secrets: Mapping[str, Secret | str], /, **place: Unpack[SealedFor]) -> bytes:
         """Return the secrets as bytes that only this deployment's key opens, for this row only."""
-        place = (account_id, app, str(kind), gen)
         second = {name: secrets[name] for name in secrets.keys() & _REFRESHING}
         if not second:
             header = MAGIC + self._current
-            return header + self._shut(secrets, header, *place)
+            return header + self._shut(secrets, header, place)
         header = MAGIC_TWO + self._current
         first = {name: secrets[name] for name in secrets.keys() - _REFRESHING}
-        box = self._shut(first, header, *place)
+        box = self._shut(first, header, place)
         length = len(box).to_bytes(_LENGTH_BYTES, "big")
-        other = self._shut(second, header, account_id, app, f"{kind}{_SECOND}", gen)
+        other = self._shut(second, header, place, _SECOND)
         return header + length + box + other
 
-    def open(
-        self, sealed: bytes, *, account_id: str, app: str, kind: CredentialKind | str, gen: int
-    ) -> dict[str, Secret]:
+    def open(self, sealed: bytes, /, **place: Unpack[SealedFor]) -> dict[str, Secret]:
         """Return the secrets that were sealed for this row.
 
         Raises:
             VaultKeyError: The record was sealed with a key that this vault does not have.
             Corrupt: The record is damaged or cut, or belongs to another row or deployment.
         """
-        header, boxes = _boxes_of(sealed, account_id, app, kind)
+        header, boxes = _boxes_of(sealed, place)
         secrets: dict[str, Secret] = {}
         for box, suffix in zip(boxes, ("", _SECOND), strict=False):
-            secrets |= self._opened(box, header, account_id, app, f"{kind}{suffix}", gen)
+            secrets |= self._opened(box, header, place, suffix)
         return secrets
 
-    def open_access(
-        self, sealed: bytes, *, account_id: str, app: str, kind: CredentialKind | str, gen: int
-    ) -> dict[str, Secret]:
+    def open_access(self, sealed: bytes, /, **place: Unpack[SealedFor]) -> dict[str, Secret]:
         """Return the secrets of this row but for those of a refresh, whose box stays sealed.
 
         It raises the errors of `open`.
         """
-        header, boxes = _boxes_of(sealed, account_id, app, kind)
-        secrets = self._opened(boxes[0], header, account_id, app, str(kind), gen)
+        header, boxes = _boxes_of(sealed, place)
+        secrets = self._opened(boxes[0], header, place)
         return {name: secrets[name] for name in secrets.keys() - _REFRESHING}
 
     def learn(self, key: bytes, *, previous: bytes | None = None) -> None:
@@ -145,43 +133,45 @@ class Vault:
         self,
         secrets: Mapping[str, Secret | str],
         header: bytes,
-        account_id: str,
-        app: str,
-        kind: str,
-        gen: int,
+        place: SealedFor,
+        suffix: str = "",
     ) -> bytes:
         text = msgspec.json.encode({name: _text(secret) for name, secret in secrets.items()})
         sized = len(text).to_bytes(_LENGTH_BYTES, "big") + text
         padded = sized + bytes(-(len(sized) + _TAG_BYTES) % _BLOCK_BYTES)
         nonce = os.urandom(_NONCE_BYTES)
-        bound = self._bound(header, account_id, app, kind, gen)
+        bound = self._bound(header, place, suffix)
         return nonce + self._ciphers[self._current].encrypt(nonce, padded, bound)
 
     def _opened(
-        self, box: bytes, header: bytes, account_id: str, app: str, kind: str, gen: int
+        self, box: bytes, header: bytes, place: SealedFor, suffix: str = ""
     ) -> dict[str, Secret]:
         cipher = self._ciphers.get(header[4:])
         if cipher is None:
             raise VaultKeyError(
-                f"The tokens of {account_id or 'the app'} were sealed with another key.",
+                f"The tokens of {place['account_id'] or 'the app'} were sealed with another key.",
                 hint=_CURE,
             )
         from cryptography.exceptions import InvalidTag
 
-        bound = self._bound(header, account_id, app, kind, gen)
+        bound = self._bound(header, place, suffix)
         try:
             padded = cipher.decrypt(box[:_NONCE_BYTES], box[_NONCE_BYTES:], bound)
         except InvalidTag as fault:
-            raise _damaged(account_id, app, kind) from fault
+            raise _damaged(place) from fault
         length = int.from_bytes(padded[:_LENGTH_BYTES], "big")
         text = padded[_LENGTH_BYTES : _LENGTH_BYTES + length]
         found = msgspec.json.decode(text, type=dict[str, str])
         return {name: Secret(secret) for name, secret in found.items()}
 
-    def _bound(self, header: bytes, account_id: str, app: str, kind: str, gen: int) -> bytes:
-        parts = (header, self._deployment, account_id.encode(), app.encode(), kind.encode())
+    def _bound(self, header: bytes, place: SealedFor, suffix: str) -> bytes:
+        """Return the associated data; without an origin, as older versions of botkit made it."""
+        texts = [place["account_id"], place["app"], f"{place['kind']}{suffix}"]
+        if origin := place.get("origin"):
+            texts += [origin, place.get("client_id", "")]
+        parts = (header, self._deployment, *(text.encode() for text in texts))
         lengths = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
-        return lengths + gen.to_bytes(8, "big")
+        return lengths + place["gen"].to_bytes(8, "big")
 
 
 def _text(secret: Secret | str) -> str:
@@ -245,7 +235,7 @@ def _no_key(store: VaultStore, *, sealed: bool) -> str:
     return f"There is no vault key for the store {store.url}."
 
 
-def _boxes_of(sealed: bytes, account_id: str, app: str, kind: object) -> tuple[bytes, list[bytes]]:
+def _boxes_of(sealed: bytes, place: SealedFor) -> tuple[bytes, list[bytes]]:
     """Split a record into its header and its one or two boxes."""
     header, rest = bytes(sealed[:HEADER_BYTES]), bytes(sealed[HEADER_BYTES:])
     boxes: list[bytes] = []
@@ -255,11 +245,12 @@ def _boxes_of(sealed: bytes, account_id: str, app: str, kind: object) -> tuple[b
         end = _LENGTH_BYTES + int.from_bytes(rest[:_LENGTH_BYTES], "big")
         boxes = [rest[_LENGTH_BYTES:end], rest[end:]]
     if not boxes or any(len(box) < _NONCE_BYTES + _TAG_BYTES for box in boxes):
-        raise _damaged(account_id, app, kind)
+        raise _damaged(place)
     return header, boxes
 
 
-def _damaged(account_id: str, app: str, kind: object) -> Corrupt:
+def _damaged(place: SealedFor) -> Corrupt:
+    account_id, app, kind = place["account_id"], place["app"], place["kind"]
     return Corrupt(
         f"The sealed tokens of {account_id or 'the app'} ({app}, {kind}) are damaged or belong to "
         "another row; nothing was changed.",

@@ -86,12 +86,16 @@ class CredentialsConformance(Suite):
 
     async def test_a_login_is_sealed_anew_only_if_it_is_still_that_one(self, store: Store) -> None:
         row = await store.credentials.replace(credential())
-        assert await store.credentials.reseal(row, b"under another key")
+        fresh = msgspec.structs.replace(
+            row, sealed=b"under another key", origin="https://api.x.com", client_id="c"
+        )
+        again = msgspec.structs.replace(fresh, sealed=b"again")
+        assert await store.credentials.reseal(row, fresh)
         found = await _get(store)
-        assert found == msgspec.structs.replace(row, sealed=b"under another key")
-        assert not await store.credentials.reseal(row, b"again")
+        assert found == fresh
+        assert not await store.credentials.reseal(row, again)
         newer = await store.credentials.replace(credential(2))
-        assert not await store.credentials.reseal(found, b"again")
+        assert not await store.credentials.reseal(found, again)
         assert await _get(store) == newer
 
     async def test_a_refresh_goes_from_intent_to_result(self, store: Store) -> None:

@@ -9,6 +9,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from botkit.errors import Conflict, InvitationRefused
 from botkit.model.invitations import Invitation
 from botkit.model.records import (
@@ -136,7 +138,7 @@ class RepeatsConformance(Suite):
             lambda: logins.set_status(first, LoginState.DEAD, reason="x", now=LATER),
             lambda: logins.expire(first, now=T0),
             lambda: logins.note_level(first, "read"),
-            lambda: logins.reseal(first, b"other"),
+            lambda: logins.reseal(first, msgspec.structs.replace(first, sealed=b"other")),
             lambda: logins.clear_intent(first, "i1"),
             lambda: store.set_vault_check(b"proof", expected=None),
             lambda: logins.remove(ME, "default", CredentialKind.OAUTH2),

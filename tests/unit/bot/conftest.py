@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from botkit.bot.compose_client import X, apps_of, open_the_vault, open_x
+from botkit.bot.compose_client import X, apps_of, endpoints_of, open_the_vault, open_x
 from botkit.client.logins.context import LoginContext
 from botkit.client.signin.attempt import Login, LoginWish
 from botkit.client.signin.oauth2_attempt import OAuth2Attempt
@@ -35,7 +35,9 @@ class Place:
         self.user = server.world.add_user("greeter")
         self.app = server.world.grants.add_app("Greeter")
         self.clock = SystemClock()
-        self.transport = SandboxTransport(server, self.clock)
+        self.transport = SandboxTransport(
+            server, self.clock, hosts=frozenset({"api.x.com", "x.com", "127.0.0.1"})
+        )
         self.folder = folder
         self.environ = {
             "BOTKIT_APP__CLIENT_ID": self.app.client_id,
@@ -63,6 +65,7 @@ class Place:
             clock=self.clock,
             entropy=SystemEntropy(),
             apps=apps_of(settings),
+            endpoints=endpoints_of(settings),
         )
         redirect_uri = self.app.redirect_uris[0]
         wish = LoginWish(redirect_uri=redirect_uri, scopes=scopes or SCOPES, app=app)

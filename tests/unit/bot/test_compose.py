@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -56,6 +57,26 @@ async def test_it_acts_for_the_named_account_or_for_all(place, named):
     (account,) = await the_accounts(await place.settings(), place.store)
 
     assert account.id == place.user.id
+
+
+async def test_a_store_of_another_x_stops_the_start_before_anything_is_sent(place):
+    await place.authorize()
+    place.environ["BOTKIT_X__API_URL"] = "http://127.0.0.1:8123"
+    starting = open_runtime(
+        greeter().plan, await place.settings(), store=place.store, transport=NoTransport()
+    )
+    with pytest.raises(ConfigError, match=r"@greeter in this store is not used.*api\.x\.com"):
+        async with starting:
+            pytest.fail("it started")
+    assert await place.store.leases.holder("runner") is None
+
+
+class NoTransport:
+    async def send(self, request: Any, **how: Any) -> Any:
+        pytest.fail(f"{request.name} was sent")
+
+    def stream(self, request: Any) -> Any:
+        pytest.fail(f"{request.name} was opened")
 
 
 @pytest.mark.timeout(20)

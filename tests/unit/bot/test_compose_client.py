@@ -134,9 +134,9 @@ async def test_a_process_goes_on_with_a_key_that_was_changed_beside_it(
 
 
 async def test_without_ports_it_speaks_to_x_over_the_network(place):
-    await place.authorize()
     async with open_server(place.world) as opened:
         place.environ["BOTKIT_X__API_URL"] = opened.url
+        await place.authorize()
         settings = await place.settings()
         vault = await open_the_vault(settings, place.store)
         async with open_x(settings, place.store, vault) as x:

@@ -19,10 +19,10 @@ from botkit.sandbox import open_server
 @asynccontextmanager
 async def reachable(place):
     """The settings of a program that reaches the place's X on a socket."""
-    await place.authorize()
     async with open_server(place.world) as opened:
         place.environ["BOTKIT_X__API_URL"] = opened.url
         place.environ["BOTKIT_X__CONSENT_URL"] = f"{opened.url}/i/oauth2/authorize"
+        await place.authorize()
         place.server = opened.server
         yield await place.settings()
 

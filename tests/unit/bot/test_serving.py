@@ -106,10 +106,10 @@ async def served(place, settings: Settings, bot: Bot, *numbers: int) -> int:
 
 
 async def test_it_serves_until_sigterm_and_gives_the_lease_back(place, bot, last_word):
-    await place.authorize()
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGHUP)
     wrote: list[str] = []
     async with reachable(place) as settings:
+        await place.authorize()
         async with asyncio.TaskGroup() as group:
             task = group.create_task(
                 serve(bot.plan, settings, RunOptions(on_wrote=lambda w: wrote.append(w.result_id)))
@@ -137,16 +137,16 @@ async def test_a_start_wires_the_handlers_once(place, bot, last_word, monkeypatc
 
     monkeypatch.setattr("botkit.bot.plan.wire", counted)
     place.environ |= {"BOTKIT_HTTP__ON": "true", "BOTKIT_HTTP__PORT": "0"}
-    await place.authorize(*bot.scopes)
     async with reachable(place) as settings:
+        await place.authorize(*bot.scopes)
         assert await served(place, settings, bot, signal.SIGTERM) == 0
 
     assert wired == [bot]
 
 
 async def test_sigint_ends_it_with_130_without_draining(place, bot, last_word):
-    await place.authorize()
     async with reachable(place) as settings:
+        await place.authorize()
         code = await served(place, settings, bot, signal.SIGINT)
 
     assert code == 130
@@ -154,8 +154,8 @@ async def test_sigint_ends_it_with_130_without_draining(place, bot, last_word):
 
 
 async def test_a_second_signal_leaves_at_once(place, bot, last_word):
-    await place.authorize()
     async with reachable(place) as settings:
+        await place.authorize()
         await served(place, settings, bot, signal.SIGINT, signal.SIGTERM)
 
     assert last_word.exits == [143]
@@ -175,8 +175,8 @@ async def test_handlers_that_do_not_end_are_named_and_left_behind(place, last_wo
             except asyncio.CancelledError:
                 continue
 
-    await place.authorize()
     async with reachable(place) as settings:
+        await place.authorize()
         hasty = settings.model_copy(
             update={"run": settings.run.model_copy(update={"drain_s": 0.2})}
         )

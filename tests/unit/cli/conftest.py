@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from botkit.bot.compose_client import open_the_vault
+from botkit.bot.compose_client import apps_of, endpoints_of, open_the_vault
 from botkit.bot.keys.key_making import KeyWish, provide_key
 from botkit.cli import main
+from botkit.client.logins.login_rows import LoginRows
 from botkit.config import load_settings
 from botkit.model.records import CredentialRow
-from botkit.model.tokens import CredentialKind, LoginState
+from botkit.model.tokens import CredentialKind, LoginState, Secret
 from botkit.model.users import Account
 from botkit.sandbox.x.listener import open_server
 from botkit.storage import open_store
@@ -177,13 +178,17 @@ class Desk:
             await store.accounts.put(account)
             now = clock.now()
             granted_at = now if left is None else now - timedelta(hours=2) + left
-            bound: Any = {"account_id": account.id, "app": app, "kind": kind}
+            rows = LoginRows(
+                store, vault, clock, apps=apps_of(settings), endpoints=endpoints_of(settings)
+            )
             known = await store.credentials.get(account.id, app, kind)
             gen = 1 if known is None else known.gen + 1
             row = CredentialRow(
-                **bound,
+                account_id=account.id,
+                app=app,
+                kind=kind,
                 gen=gen,
-                sealed=vault.seal(tokens, **bound, gen=gen),
+                sealed=b"",
                 user_id=account.id,
                 username=account.username,
                 scopes=changes.pop("scopes", SCOPES if left is not None else ()),
@@ -192,7 +197,8 @@ class Desk:
                 access_until=None if left is None else now + left,
                 **changes,
             )
-            await store.credentials.replace(row)
+            secrets = {name: Secret(token) for name, token in tokens.items()}
+            await store.credentials.replace(rows.sealed(rows.bound(row), secrets))
 
     def row(self, kind: CredentialKind = CredentialKind.OAUTH2) -> CredentialRow | None:
         """The login as the store here has it."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from botkit.client.logins.endpoints import AppKeys
-from botkit.client.logins.login_rows import LoginRows
+from botkit.client.logins.login_rows import LoginRows, sealed_for
 from botkit.errors import OutcomeUnknown, StoreUnavailable, TransportError
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, LoginState, Secret
@@ -307,9 +307,7 @@ class World:
 
     async def tokens(self, account: Account = GREETER) -> dict[str, str]:
         row = await self.row(account)
-        opened = self.vault.open(
-            row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
-        )
+        opened = self.vault.open(row.sealed, **sealed_for(row))
         return {name: token.reveal() for name, token in opened.items()}
 
     @property

@@ -74,6 +74,22 @@ async def test_the_account_is_stored_sealed_and_everything_is_proven(desk, bot):
     assert len(desk.shown) == 1
 
 
+async def test_a_store_of_another_x_is_refused_before_an_address_is_shown(desk, bot):
+    await authorize(desk, bot)
+    before = await desk.store.credentials.listing()
+    desk.shown.clear()
+    desk.environ["BOTKIT_X__API_URL"] = "http://127.0.0.1:8123"
+
+    with pytest.raises(ConfigError, match=r"it came from https://api\.x\.com") as refused:
+        await authorize(desk, bot)
+    assert "a store of its own" in refused.value.hint
+    with pytest.raises(ConfigError, match=r"it came from https://api\.x\.com"):
+        await authorize(desk, bot, account="greeter", confirmed=True)
+
+    assert desk.shown == []
+    assert await desk.store.credentials.listing() == before
+
+
 async def test_only_what_the_bot_needs_is_asked_for(desk, bot):
     await authorize(desk, bot)
 

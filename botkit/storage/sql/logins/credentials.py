@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["SqlCredentials", "lock_login", "replace_credential"]
 
 _CONTENT = (
-    "gen, sealed, user_id, username, scopes, level, status, reason, since, granted_at, "
-    "access_until, last_success, config_fingerprint"
+    "gen, sealed, origin, client_id, user_id, username, scopes, level, status, reason, since, "
+    "granted_at, access_until, last_success, config_fingerprint"
 )
 _COLUMNS = (
     f"account_id, app, kind, {_CONTENT}, intent_id, intent_gen, intent_refresh_hash, "
@@ -46,14 +46,15 @@ _NO_INTENT = (
 )
 _REPLACE = f"""
 INSERT INTO credential (account_id, app, kind, {_CONTENT})
-VALUES ({marks(1, 16)})
+VALUES ({marks(1, 18)})
 ON CONFLICT (account_id, app, kind) DO UPDATE SET ({_CONTENT}) = (excluded.gen, excluded.sealed,
-  excluded.user_id, excluded.username, excluded.scopes, excluded.level, excluded.status,
-  excluded.reason, excluded.since, excluded.granted_at, excluded.access_until,
-  excluded.last_success, excluded.config_fingerprint), spent_hash = '', {_NO_INTENT}
+  excluded.origin, excluded.client_id, excluded.user_id, excluded.username, excluded.scopes,
+  excluded.level, excluded.status, excluded.reason, excluded.since, excluded.granted_at,
+  excluded.access_until, excluded.last_success, excluded.config_fingerprint),
+  spent_hash = '', {_NO_INTENT}
 """
 _RESULT = f"""
-UPDATE credential SET ({_CONTENT}) = ({marks(4, 16)}),
+UPDATE credential SET ({_CONTENT}) = ({marks(4, 18)}),
   spent_hash = coalesce(intent_refresh_hash, spent_hash), {_NO_INTENT}
 WHERE {_HERE}
 """
@@ -237,12 +238,13 @@ class SqlCredentials:
 
         await self._engine.write(job)
 
-    async def reseal(self, row: CredentialRow, sealed: bytes) -> bool:
+    async def reseal(self, row: CredentialRow, fresh: CredentialRow) -> bool:
         def job(transaction: Transaction) -> bool:
             transaction.scrub = True
             done = transaction.execute(
-                f"UPDATE credential SET sealed = ?6 WHERE {_HERE} AND gen = ?4 AND sealed = ?5",
-                (*_place(row), row.gen, row.sealed, sealed),
+                "UPDATE credential SET sealed = ?6, origin = ?7, client_id = ?8 "
+                f"WHERE {_HERE} AND gen = ?4 AND sealed = ?5",
+                (*_place(row), row.gen, row.sealed, fresh.sealed, fresh.origin, fresh.client_id),
             )
             return bool(done.rowcount)
 
@@ -304,6 +306,8 @@ def _content(row: CredentialRow) -> tuple[object, ...]:
     return (
         row.gen,
         row.sealed,
+        row.origin,
+        row.client_id,
         row.user_id,
         row.username,
         " ".join(row.scopes),
@@ -340,18 +344,20 @@ def _row(row: tuple[Any, ...]) -> CredentialRow:
         kind=CredentialKind(row[2]),
         gen=row[3],
         sealed=row[4],
-        user_id=row[5],
-        username=row[6],
-        scopes=_scopes(row[7]),
-        level=row[8],
-        status=LoginState(row[9]),
-        reason=row[10],
-        since=from_us(row[11]),
-        granted_at=from_us(row[12]),
-        access_until=from_us_or_none(row[13]),
-        last_success=from_us_or_none(row[14]),
-        config_fingerprint=row[15],
-        intent=_intent(row[16:]) if row[16] else None,
+        origin=sys.intern(row[5]),
+        client_id=sys.intern(row[6]),
+        user_id=row[7],
+        username=row[8],
+        scopes=_scopes(row[9]),
+        level=row[10],
+        status=LoginState(row[11]),
+        reason=row[12],
+        since=from_us(row[13]),
+        granted_at=from_us(row[14]),
+        access_until=from_us_or_none(row[15]),
+        last_success=from_us_or_none(row[16]),
+        config_fingerprint=row[17],
+        intent=_intent(row[18:]) if row[18] else None,
     )
 
 

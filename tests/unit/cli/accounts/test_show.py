@@ -128,7 +128,7 @@ def test_check_says_uncertain_when_the_answer_to_a_refresh_is_lost_and_works_on(
 
 def test_check_that_cannot_reach_x_says_so_by_another_code(desk: Desk) -> None:
     desk.log_in()
-    desk.move_to(desk.folder, BOTKIT_X__API_URL="http://127.0.0.1:9")
+    desk.faults.reset(ME, times=None)
     assert desk.do("check") == 4
     assert "X did not say whose it is" in desk.out
     assert desk.state is LoginState.OK

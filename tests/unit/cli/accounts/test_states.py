@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -92,6 +94,44 @@ def test_check_says_config_when_the_keys_are_wrong_and_uncertain_when_that_canno
     assert "UserToken  CONFIG" in desk.out
     desk.move_to(desk.folder, BOTKIT_APP__API_SECRET=desk.app.api_secret)
     assert desk.do("check", "greeter") == 0
+
+
+def test_in_the_folder_of_a_real_bot_nothing_is_sent_to_another_x(desk: Desk) -> None:
+    desk.log_in(left=timedelta(0))
+    log_in_1a(desk)
+    logins = desk.row(), desk.row(OAUTH1)
+    there = desk.environ["BOTKIT_X__API_URL"]
+    with socket.create_server(("127.0.0.1", 0)) as other_x:
+        elsewhere = f"http://127.0.0.1:{other_x.getsockname()[1]}"
+        desk.move_to(desk.folder, BOTKIT_X__API_URL=elsewhere)
+        assert desk.do("check", "greeter") == 2
+        assert desk.out.count(f"it came from {there}, and the settings name {elsewhere}") == 2
+        assert desk.out.count("Set x.api_url back, or give the other X a store of its own") == 2
+        for command in (
+            ("revoke", "greeter"),
+            ("invalidate", "greeter", "--oauth1"),
+            ("export", "greeter", "--passphrase-file", "p", "--file", "f"),
+        ):
+            (desk.folder / "p").write_text("correct horse battery")
+            assert desk.do(*command) == 2
+            assert "it came from" in desk.err
+        other_x.settimeout(0)
+        with pytest.raises(BlockingIOError):  # nobody has called
+            other_x.accept()
+    desk.move_to(desk.folder, BOTKIT_X__API_URL=there)
+    assert (desk.row(), desk.row(OAUTH1)) == logins
+    assert desk.do("check", "greeter") == 0
+    assert desk.do("show", "greeter") == 0
+    assert f"from         {there}" in desk.out
+
+
+def test_a_login_of_another_client_id_is_said_to_be_one_and_not_tried(desk: Desk) -> None:
+    desk.log_in(left=timedelta(0))
+    desk.move_to(desk.folder, BOTKIT_APP__CLIENT_ID="another")
+    assert desk.do("check", "greeter") == 2
+    assert f"it belongs to the client id {desk.app.client_id}" in desk.out
+    assert "botkit setup --account greeter" in desk.out
+    assert desk.refreshes == []
 
 
 def test_check_keeps_uncertain_what_x_refuses_for_the_time(desk: Desk) -> None:

@@ -66,6 +66,8 @@ def test_a_person_gets_lines_for_the_shell_and_how_to_play_a_user() -> None:
     exported = dict(re.findall(r"^export (\w+)=(\S+)$", text, re.MULTILINE))
     assert {"BOTKIT_X__API_URL", "BOTKIT_X__CONSENT_URL", "BOTKIT_APP__CLIENT_ID"} <= set(exported)
     assert "/sandbox/posts" in text
+    assert exported["BOTKIT_STORE__URL"].startswith("sqlite:///")
+    assert len(bytes.fromhex(exported["BOTKIT_STORE__KEY"])) == 32
 
 
 def test_only_loopback_is_listened_on(capsys: pytest.CaptureFixture[str]) -> None:

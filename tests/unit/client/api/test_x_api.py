@@ -511,6 +511,22 @@ async def test_a_read_whose_fields_x_spells_anew_is_asked_anew_once_and_remember
     assert len(world.peer.named(name)) == 5
 
 
+async def test_a_read_on_the_way_in_does_without_fields_that_x_has_in_neither_spelling(
+    world: World,
+) -> None:
+    await world.log_in()
+    name = "GET /2/users/me"
+    refusal = json_answer(400, {"title": "Invalid Request", "detail": "[user.fields] is unknown"})
+    world.peer.plan[name] = [refusal, refusal]
+    api = Api(world)
+    response = await api.x.send(requests.get_me(), account_id=GREETER.id)
+    assert response.data == world.peer.user
+    assert [call.url.partition("?")[2] for call in world.peer.named(name)][2:] == [""]
+    world.peer.plan[name] = [refusal, refusal, refusal]
+    with pytest.raises(BadRequest):
+        await api.x.send(requests.get_me(), account_id=GREETER.id)
+
+
 async def test_another_400_is_an_error(world: World) -> None:
     await world.log_in()
     world.peer.plan["GET /2/tweets/1"] = [json_answer(400, {"title": "Bad", "detail": "id"})]

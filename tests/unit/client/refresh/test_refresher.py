@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from botkit.client.logins.login_rows import sealed_for
 from botkit.errors import InvalidClient, InvalidGrant, Parked, TransportError
 from botkit.model.tokens import CredentialKind, LoginState, Secret
 from botkit.ports.io import HttpResponse
@@ -186,9 +187,7 @@ async def test_what_cannot_be_told_is_uncertain_and_overwrites_nothing(
     assert len(salvaged) == (answer.status < 300)
     if salvaged:
         row = salvaged[0].row
-        opened = world.vault.open(
-            row.sealed, account_id=row.account_id, app=row.app, kind=row.kind, gen=row.gen
-        )
+        opened = world.vault.open(row.sealed, **sealed_for(row))
         assert opened["raw"].reveal().encode() == answer.body
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from botkit.client.logins.app_tokens import BearerKeeper
 from botkit.client.logins.endpoints import AppKeys
+from botkit.client.logins.login_rows import sealed_for
 from botkit.client.signin.attempt import LoginWish
 from botkit.client.signin.oauth1_attempt import OAuth1Attempt, adopt_pair
 from botkit.client.upkeep.invalidate import invalidate_bearer, invalidate_pair
@@ -96,9 +97,7 @@ async def test_the_right_redirect_stores_a_sealed_pair_with_its_level(world: Wor
     assert row == login.row
     assert (row.gen, row.status, row.level) == (1, LoginState.OK, "read-write-directmessages")
     assert row.access_until is None
-    tokens = world.vault.open(
-        row.sealed, account_id=GREETER.id, app="default", kind=row.kind, gen=1
-    )
+    tokens = world.vault.open(row.sealed, **sealed_for(row))
     assert tokens == {"token": Secret("1999-at"), "token_secret": Secret("at+secret/=")}
     [exchange] = world.peer.named(ACCESS_TOKEN)
     assert signed(exchange)["oauth_verifier"] == "v+1"

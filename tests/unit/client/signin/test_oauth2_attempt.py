@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from botkit.client.logins.context import LoginContext
+from botkit.client.logins.endpoints import AppKeys, Endpoints
 from botkit.client.signin.attempt import LoginWish
 from botkit.client.signin.oauth2_attempt import OAuth2Attempt
 from botkit.errors import (
@@ -38,7 +39,6 @@ from tests.unit.client.keeping import TOKEN, WRONG_SECRET
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from botkit.client.logins.endpoints import AppKeys
 
 REDIRECT = "http://127.0.0.1:8765/callback"
 ME = "GET /2/users/me"
@@ -50,7 +50,12 @@ class _Groups:
         self.accounts = world.accounts
 
 
-def context(world: World, *, apps: Mapping[str, AppKeys] = APPS) -> LoginContext:
+def context(
+    world: World,
+    *,
+    apps: Mapping[str, AppKeys] = APPS,
+    endpoints: Endpoints = Endpoints(),  # noqa: B008 - it is frozen
+) -> LoginContext:
     return LoginContext(
         store=_Groups(world),  # type: ignore[arg-type]
         vault=world.vault,
@@ -58,6 +63,7 @@ def context(world: World, *, apps: Mapping[str, AppKeys] = APPS) -> LoginContext
         clock=world.clock,
         entropy=world.entropy,
         apps=apps,
+        endpoints=endpoints,
     )
 
 
@@ -311,6 +317,39 @@ async def test_a_token_of_nobody_is_not_stored(
     with pytest.raises(error, match="ended the one before it through this app: authorize again"):
         await finishing
     assert await stored_nothing(world)
+
+
+_ODD_FIELD = json_answer(
+    400,
+    {
+        "title": "Invalid Request",
+        "detail": "One or more parameters to your request was invalid.",
+        "errors": [{"message": "The query parameter value [affiliation] is not valid"}],
+        "type": "https://api.x.com/2/problems/invalid-request",
+        "status": 400,
+    },
+)
+"""As X refuses a field. Source: tests/wire, the body of an unknown `tweet.fields`."""
+_GARBLED = json_answer(200, {"data": "an object it was"})
+
+
+@pytest.mark.parametrize("odd", [_ODD_FIELD, _GARBLED])
+@pytest.mark.parametrize("times", [1, 2])
+async def test_no_optional_field_costs_a_login_that_x_has_granted(
+    world: World, odd: Any, times: int
+) -> None:
+    world.peer.plan[ME] = [odd] * times
+    attempt = attempt_in(world)
+    assert (await attempt.finish(redirect(attempt))).account.id == GREETER.id
+    asked_for = [dict(parse_qsl(urlsplit(call.url).query)) for call in world.peer.named(ME)]
+    assert (
+        asked_for
+        == [
+            {"user.fields": "affiliation,description,protected"},
+            {"user.fields": "description,protected", "expansions": "affiliation"},
+            {},
+        ][: times + 1]
+    )
 
 
 @pytest.mark.parametrize("wanted", ["@Greeter", "greeter", "1999"])

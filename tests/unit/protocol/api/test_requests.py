@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from botkit.protocol.api import requests
 from botkit.protocol.api.operations import match
-from botkit.protocol.api.requests import Request, respelled
+from botkit.protocol.api.requests import Request, respelled, stripped
 
 IDS = ["1", "2", "3"]
 AT = datetime(2026, 11, 21, 13, 0, tzinfo=timezone(timedelta(hours=1)))
@@ -190,6 +190,18 @@ def test_messages_in_the_other_spelling_expand_the_sender() -> None:
 )
 def test_a_call_without_fields_is_the_same_in_both_spellings(request_: Request) -> None:
     assert respelled(request_) == request_
+
+
+def test_users_and_usage_can_be_asked_for_without_any_optional_field() -> None:
+    assert [stripped(ask) for ask in (requests.get_post("1"), requests.get_mentions("12"))] == [
+        None,
+        None,
+    ]
+    asks = (requests.get_me(), respelled(requests.get_me()), requests.get_usage())
+    assert [less.query for ask in asks if (less := stripped(ask))] == [(), (), ()]
+    users = stripped(requests.get_users(["1", "2"]))
+    assert users is not None
+    assert users.query == (("ids", "1,2"),)
 
 
 def test_times_are_sent_in_utc() -> None:

@@ -94,9 +94,18 @@ def third_version(tmp_path: Path) -> Path:
     path = tmp_path / "bot.db"
     prepare(path, create=True, now_us=0)
     with closing(sqlite3.connect(path)) as connection:
-        for name in ("event", "ended", "inbox", "dead", "tally", "checkpoint", "opt_out"):
+        for name in (
+            "event",
+            "ended",
+            "inbox",
+            "dead",
+            "tally",
+            "checkpoint",
+            "opt_out",
+            "credential",
+        ):
             connection.execute(f"DROP TABLE {name}")
-        old = ("event", "body", "inbox", "dead", "checkpoint", "opt_out")
+        old = ("event", "body", "inbox", "dead", "checkpoint", "opt_out", "credential")
         connection.executescript(_tables_of_the_first_version(*old))
         connection.execute("INSERT INTO opt_out VALUES ('1', '7', 0)")
         connection.commit()
