@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+import os
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -263,9 +264,10 @@ def _rollback_guard_of(settings: Settings, store: Store) -> FileRollbackGuard | 
     If the settings give the key, the guard lies beside the store.
     """
     if settings.store.key is None:
-        keys = key_path(store.store_id).parent
-        if keys.is_dir():
-            return FileRollbackGuard(keys / f"{store.store_id}.witness")
+        with suppress(VaultKeyError):  # without a home folder the key lies beside the store
+            keys = key_path(store.store_id).parent
+            if os.path.isdir(keys):  # noqa: PTH112 - False also where it may not be looked for
+                return FileRollbackGuard(keys / f"{store.store_id}.witness")
     folder = _beside_store(settings, _ROLLBACK_GUARD_SUFFIX)
     return None if folder is None else FileRollbackGuard(folder)
 

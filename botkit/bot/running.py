@@ -12,8 +12,7 @@ from botkit.bot.accounts.account_choice import TWO_WAYS
 from botkit.bot.accounts.label_reminder import remind_of_label
 from botkit.bot.compose import open_runtime
 from botkit.errors import ConfigError
-from botkit.storage import open_store
-from botkit.storage.files import file_of
+from botkit.storage.opening import missing_file, open_store
 from botkit.storage.vault.key_places import warning_of_key
 from botkit.system import SystemClock
 
@@ -97,9 +96,12 @@ async def open_bot(
 
 
 def _must_be_set_up(settings: Settings) -> None:
-    """Raise `ConfigError` with the two ways to go on if there is no store: setup never ran."""
+    """Raise `ConfigError` with the two ways to go on if there is no store: setup never ran.
+
+    Raises:
+        StoreUnavailable: The system does not let this user look for it.
+    """
     url = settings.store_url
-    path = file_of(url)
-    if path is not None and not path.exists():
+    if missing_file(url) is not None:
         hint = "Make one: botkit accounts invite" if settings.connect.on else TWO_WAYS
         raise ConfigError(f"No account is authorized yet: there is no store at {url}.", hint=hint)

@@ -15,7 +15,9 @@ import structlog
 from botkit.bot.compose import RunOptions
 from botkit.bot.running import open_bot
 from botkit.config import Settings, load_settings, secrets_in_environment, secrets_of, wants_color
+from botkit.config.file_faults import as_config_error
 from botkit.errors import BotkitError, ConfigError
+from botkit.runtime.dispatch.exception_groups import leaves_of
 from botkit.runtime.life.watchdog import Watchdog
 from botkit.system import SystemClock
 from botkit.telemetry.core_dumps import forbid_dumps
@@ -125,7 +127,10 @@ def _called(bot: Planned) -> str:
     name = next((key for key, value in vars(main).items() if value is bot), "bot")
     if main.__spec__ is not None:  # started as python -m
         return f"{main.__spec__.name}:{name}"
-    script, here = Path(sys.argv[0]).absolute(), Path.cwd()
+    try:
+        script, here = Path(sys.argv[0]).absolute(), Path.cwd()
+    except OSError:  # the folder is gone
+        return f"{sys.argv[0]}:{name}"
     return f"{script.relative_to(here) if script.is_relative_to(here) else script}:{name}"
 
 
@@ -140,7 +145,10 @@ def serve_bot(bot: Planned) -> int:
         return asyncio.run(serve(bot.plan, settings, RunOptions(redactor=redactor)))
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except BotkitError as error:
+    except Exception as fault:
+        error = _explained(fault)
+        if error is None:
+            raise
         problems = error.problems if isinstance(error, ConfigError) else (str(error),)
         for problem in problems:
             sys.stderr.write(f"botkit: {redactor.line(problem)}\n")
@@ -148,3 +156,12 @@ def serve_bot(bot: Planned) -> int:
             hint = error.hint.replace("MODULE:BOT", _called(bot))
             sys.stderr.write(f"  {redactor.line(hint)}\n")
         return error.exit_code
+
+
+def _explained(fault: Exception) -> BotkitError | None:
+    """Return the error that says what a person must change; None for a fault of the program."""
+    leaves = leaves_of(fault)
+    only = leaves[0] if len(leaves) == 1 else fault
+    if isinstance(only, OSError):
+        return as_config_error(only)
+    return only if isinstance(only, BotkitError) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -38,6 +39,9 @@ _NOT_DONE = EXIT_CODES["not done"]
 def invoke(arguments: Sequence[str], commands: Sequence[CommandEntry]) -> int:
     """Run `botkit` with these arguments, and return the exit code."""
     group = _Group(commands)
+    for stream in (sys.stdout, sys.stderr):  # a terminal that has no ✓ gets \u2713
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     with redacting():
         try:
             result = group.main(list(arguments), prog_name="botkit", standalone_mode=False)
@@ -68,6 +72,9 @@ def _ended_by(error: BaseException) -> int:
         case errors.BotkitError():
             report(error)
             return exit_code_of(error)
+        case OSError() if (explained := _explained(error)) is not None:
+            report(explained)
+            return exit_code_of(explained)
         case _:  # its trace is printed without secrets
             _report_fault()
             return _NOT_DONE
@@ -105,6 +112,13 @@ def report(error: errors.BotkitError) -> None:
     told = [error, *(error.others if isinstance(error, errors.AccessDenied) else ())]
     for each in told:
         report_line(f"botkit: {each}")
+
+
+def _explained(fault: OSError) -> errors.ConfigError | None:
+    """Return the error for a fault of files that a person must change, else None."""
+    from botkit.config.file_faults import as_config_error
+
+    return as_config_error(fault)
 
 
 def _report_fault() -> None:

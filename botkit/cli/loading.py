@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from botkit.config.file_faults import unreadable
 from botkit.errors import ConfigError, WiringError
 
 if TYPE_CHECKING:
@@ -71,7 +73,13 @@ def _import(name: str, folder: Path) -> ModuleType:
 
 
 def _import_file(file: Path) -> ModuleType:
-    if not file.is_file():
+    try:
+        is_file = stat.S_ISREG(file.stat().st_mode)
+    except FileNotFoundError:
+        is_file = False
+    except OSError as fault:
+        raise ConfigError(f"{file} {unreadable(fault)}.") from fault
+    if not is_file:
         raise ConfigError(f"There is no file {file}.", hint=_HOW)
     spec = importlib.util.spec_from_file_location(file.stem, file)
     if spec is None or spec.loader is None:

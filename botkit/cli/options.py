@@ -12,6 +12,7 @@ import click
 
 from botkit.cli.output import echo, echo_json, hide
 from botkit.config import Settings, load_settings, secrets_of
+from botkit.config.file_faults import unreadable
 from botkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -151,11 +152,14 @@ def read_small_file(file: Path) -> bytes:
     """Return the content of a file that holds a login.
 
     Raises:
-        ConfigError: The file is too large to hold a login.
+        ConfigError: The file cannot be read, or is too large to hold a login.
     """
-    if file.stat().st_size > MAX_INPUT_BYTES:
-        raise ConfigError(f"{file} is larger than 64 KiB: it holds something else.")
-    return file.read_bytes()
+    try:
+        if file.stat().st_size > MAX_INPUT_BYTES:
+            raise ConfigError(f"{file} is larger than 64 KiB: it holds something else.")
+        return file.read_bytes()
+    except OSError as fault:
+        raise ConfigError(f"{file} {unreadable(fault)}.") from fault
 
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:

@@ -12,7 +12,6 @@ from botkit.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
-    from pathlib import Path
 
     from botkit.bot.compose_client import X
     from botkit.bot.keys.key_making import KeyWish
@@ -68,9 +67,10 @@ async def open_store_with_key(
         ConfigError: There is no key, and `wish` does not allow to make one where it would go.
     """
     from botkit.bot.keys.key_making import check_wish, provide_key
+    from botkit.storage.opening import missing_file
     from botkit.storage.sqlite.database_file import check_place
 
-    path = await asyncio.to_thread(_missing, settings.store_url)
+    path = await asyncio.to_thread(missing_file, settings.store_url)
     if path is not None:
         await asyncio.to_thread(check_place, path)
         await asyncio.to_thread(check_wish, settings, wish)
@@ -108,13 +108,13 @@ async def app_for(settings: Settings, app: str | None, account: str) -> str:
 
     Without either the app is `default`.
     """
-    from botkit.storage import open_store
+    from botkit.storage.opening import missing_file, open_store
     from botkit.system import SystemClock
 
     if app is not None:
         return app
     url = settings.store_url
-    if not account or await asyncio.to_thread(_missing, url) is not None:
+    if not account or await asyncio.to_thread(missing_file, url) is not None:
         return "default"
     async with open_store(url, clock=SystemClock(), check=False) as store:
         found = await store.accounts.get(account)
@@ -143,16 +143,10 @@ async def the_account(store: Store, wanted: str | None, settings: Settings) -> A
     return everyone[0]
 
 
-def _missing(url: str) -> Path | None:
-    """Return the path of the store's file if that file does not exist, else None."""
-    from botkit.storage.files import file_of
-
-    path = file_of(url)
-    return None if path is None or path.exists() else path
-
-
 def _must_exist(url: str) -> None:
-    path = _missing(url)
+    from botkit.storage.opening import missing_file
+
+    path = missing_file(url)
     if path is not None:
         raise ConfigError(
             f"There is no store at {path} yet.",

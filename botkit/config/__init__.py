@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from pydantic_settings import InitSettingsSource
 
+from botkit.config.file_faults import as_config_error
 from botkit.config.sections import (
     AppSettings,
     BotSettings,
@@ -120,14 +121,28 @@ def load_settings(
     """
     names = os.environ if environ is None else environ
     chosen = config_file or (Path(names["BOTKIT_CONFIG"]) if names.get("BOTKIT_CONFIG") else None)
-    where = (folder or Path.cwd()) if chosen is None else chosen.parent.absolute()
+    try:
+        where = (folder or Path.cwd()) if chosen is None else chosen.parent.absolute()
+    except OSError as fault:
+        raise as_config_error(fault) or fault from fault
     file = chosen or where / "botkit.toml"
     findings = Findings()
     # From the weakest to the strongest.
-    toml = [TomlFile(file, findings)] if chosen or file.exists() else []
+    toml = [TomlFile(file, findings)] if chosen or _may_exist(file) else []
     sources = [*toml, *environment(names, findings), *assignments(overrides, findings)]
     sources.append(InitSettingsSource(Settings, init_kwargs={"folder": where}))
     return _settings(sources, findings)
+
+
+def _may_exist(file: Path) -> bool:
+    """Return True if the file is there, or cannot be looked for: reading it says why then."""
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _settings(sources: Sequence[PydanticBaseSettingsSource], findings: Findings) -> Settings:

@@ -260,11 +260,22 @@ class Settings(BaseSettings):
 
     @property
     def store_url(self) -> str:
-        """The store's address; a relative SQLite path starts at the folder of botkit.toml."""
+        """The store's address; a relative SQLite path starts at the folder of botkit.toml.
+
+        Raises:
+            ConfigError: It begins with a `~`, and this user has no home folder.
+        """
         prefix = "sqlite:///"
         if not self.store.url.startswith(prefix):
             return self.store.url
-        path = Path(unquote(self.store.url.removeprefix(prefix))).expanduser()
+        path = Path(unquote(self.store.url.removeprefix(prefix)))
+        try:
+            path = path.expanduser()
+        except RuntimeError as error:
+            raise ConfigError(
+                f"store.url: ~ in {self.store.url} stands for a home folder, and there is none.",
+                hint="Set HOME, or write the whole path, with four slashes behind sqlite:.",
+            ) from error
         whole = path if path.is_absolute() else self.folder / path
         return prefix + str(whole).replace("%", "%25")  # it is read as an address, not as a path
 

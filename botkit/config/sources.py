@@ -7,6 +7,7 @@ faults. The sources are made from the weakest to the strongest, and the faults c
 
 from __future__ import annotations
 
+import os
 import stat
 import tomllib
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic_settings import EnvSettingsSource, InitSettingsSource, TomlConfigSettingsSource
 
+from botkit.config.file_faults import unreadable
 from botkit.config.sections import (
     ENV_DELIMITER,
     ENV_PREFIX,
@@ -189,7 +191,7 @@ def _secrets_folder(
         findings.problems.append(f"{_SECRETS_DIR}: {folder} is not a folder.")
         return {}
     except OSError as error:
-        findings.problems.append(f"{_SECRETS_DIR}: {folder} cannot be read ({error.strerror}).")
+        findings.problems.append(f"{_SECRETS_DIR}: {folder} {unreadable(error)}.")
         return {}
     values: dict[SettingPath, Any] = {}
     for file in files:
@@ -197,7 +199,7 @@ def _secrets_folder(
         path = _path_of(name, apps)
         if name.startswith(ENV_PREFIX) and is_setting(path):
             values |= findings.take_file(path, file, origin)
-        elif name.startswith(ENV_PREFIX) and file.is_file():
+        elif name.startswith(ENV_PREFIX) and os.path.isfile(file):  # noqa: PTH113 - never raises
             findings.refuse_name(origin, ".".join(path), setting_names())
     return values
 
@@ -239,7 +241,7 @@ def _read(file: Path, limit: int) -> bytes:
         with file.open("rb") as opened:
             content = opened.read(limit + 1)
     except OSError as error:
-        raise _UnusableFileError(f"cannot be read ({error.strerror})") from error
+        raise _UnusableFileError(unreadable(error)) from error
     if len(content) > limit:
         raise _UnusableFileError(f"is larger than {limit // _KIB} KiB")
     return content

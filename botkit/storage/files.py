@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from botkit.errors import ConfigError
 
-__all__ = ["NO_LINKS", "file_of", "make_folders", "path_of", "sync_folder"]
+__all__ = ["NO_LINKS", "file_of", "is_there", "make_folders", "path_of", "sync_folder"]
 
 NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 """Do not follow a link in the last component; a system without the flag is for authors only."""
@@ -50,6 +50,19 @@ def path_of(url: str) -> Path:
 def file_of(url: str) -> Path | None:
     """Return the store's file, absolute; None for a store that is no file. Raise as `path_of`."""
     return path_of(url).absolute() if url.startswith(_PREFIX) else None
+
+
+def is_there(path: Path) -> bool:
+    """Return True if something lies at the path.
+
+    Raises:
+        OSError: The system does not tell, for instance because a folder may not be searched.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def make_folders(folder: Path) -> None:

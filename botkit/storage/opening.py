@@ -6,18 +6,36 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from botkit.storage.files import path_of
+from botkit.storage.files import file_of, is_there, path_of
 from botkit.storage.sql.values import to_us
 from botkit.storage.sqlite.database_file import prepare
+from botkit.storage.sqlite.faults import explain_os
 from botkit.storage.sqlite.store import SqliteStore
 from botkit.system import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from pathlib import Path
 
     from botkit.ports import Clock, Store
 
-__all__ = ["open_store"]
+__all__ = ["missing_file", "open_store"]
+
+
+def missing_file(url: str) -> Path | None:
+    """Return the path of the store's file if it is not there, else None.
+
+    Raises:
+        ConfigError: The URL names no store that botkit knows.
+        StoreUnavailable: The system does not let this user look.
+    """
+    path = file_of(url)
+    if path is None:
+        return None
+    try:
+        return None if is_there(path) else path
+    except OSError as fault:
+        raise explain_os(fault, path) from fault
 
 
 @asynccontextmanager

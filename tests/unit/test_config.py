@@ -349,9 +349,11 @@ def test_a_secrets_folder_that_cannot_be_read_says_why(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("pathlib.Path.iterdir", closed)  # for root no folder is closed
-    assert problems_of(tmp_path, {"BOTKIT_SECRETS_DIR": str(tmp_path)}) == [
-        f"BOTKIT_SECRETS_DIR: {tmp_path} cannot be read (Permission denied)."
-    ]
+    (problem,) = problems_of(tmp_path, {"BOTKIT_SECRETS_DIR": str(tmp_path)})
+    assert problem == (
+        f"BOTKIT_SECRETS_DIR: {tmp_path} cannot be read (Permission denied);"
+        f" let uid {os.geteuid()} read it and enter the folders above."
+    )
 
 
 def test_the_secrets_folder_is_stronger_than_a_named_file(tmp_path: Path) -> None:

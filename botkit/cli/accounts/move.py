@@ -24,6 +24,7 @@ from botkit.cli.options import (
     settings_options,
 )
 from botkit.cli.store_access import open_store_with_key, open_the_store, open_x_of, the_account
+from botkit.config.file_faults import unreadable
 from botkit.errors import ConfigError
 from botkit.model.tokens import LoginState
 
@@ -237,8 +238,13 @@ def _remove_used(file: Path) -> None:
 
 def _passphrase(file: str | None, *, twice: bool) -> str:
     if file is not None:
-        with Path(file).open(encoding="utf-8-sig") as opened:
-            return opened.readline(MAX_INPUT_BYTES).strip("\r\n")
+        try:
+            with Path(file).open(encoding="utf-8-sig") as opened:
+                return opened.readline(MAX_INPUT_BYTES).strip("\r\n")
+        except OSError as fault:
+            raise ConfigError(f"--passphrase-file: {file} {unreadable(fault)}.") from fault
+        except UnicodeDecodeError as fault:
+            raise ConfigError(f"--passphrase-file: {file} is not UTF-8 text.") from fault
     if not sys.stdin.isatty():
         raise ConfigError(
             "There is no terminal to ask for the passphrase.", hint="Say --passphrase-file FILE."

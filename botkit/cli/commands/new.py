@@ -48,14 +48,14 @@ def command(*, name: str, as_json: bool) -> None:
             f"{name!r} cannot be a bot's name.",
             hint="Use a letter, then letters, digits or underscores, for instance mybot.",
         )
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(f"{folder} is there already.", hint="Choose another name.")
     if _is_taken(package):
         raise ConfigError(
             f"There is a Python module {package!r} already: the bot's package would hide it.",
             hint="Choose another name, for instance mybot.",
         )
     try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ConfigError(f"{folder} is there already.", hint="Choose another name.")
         _write(folder, package)
     except OSError as error:
         raise ConfigError(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botkit.errors import StateError, StoreUnavailable
-from botkit.storage.files import make_folders, sync_folder
+from botkit.storage.files import is_there, make_folders, sync_folder
 from botkit.storage.sqlite.connection import plain_connect
 from botkit.storage.sqlite.faults import damaged, explain, explain_os
 from botkit.storage.sqlite.schema import (
@@ -67,7 +67,7 @@ def prepare(path: Path, *, create: bool, now_us: int, check: bool = True) -> str
     """
     try:
         _refuse_network(path)
-        if not os.path.lexists(path):
+        if not is_there(path):
             if not create:
                 raise StoreUnavailable(
                     f"There is no store at {path}.",

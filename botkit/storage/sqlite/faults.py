@@ -103,11 +103,29 @@ def explain_os(fault: OSError, path: Path) -> StoreUnavailable:
         errno.EACCES: "Make the folder writable for this user, or choose another place "
         "by store.url.",
         errno.ENOENT: "Make the folder, or choose another place by store.url.",
+        errno.ENAMETOOLONG: "Choose a shorter name by store.url.",
+        errno.ENOTDIR: "Choose a place in a folder by store.url.",
     }
+    whose = _owner_of_folder(path) if fault.errno == errno.EACCES else ""
     return StoreUnavailable(
-        f"The store {path} cannot be used now: {fault.strerror or fault}.",
+        f"The store {path} cannot be used now: {fault.strerror or fault}{whose}.",
         hint=cures.get(fault.errno or 0, "Look at the permissions of the file and its folder."),
     )
+
+
+def _owner_of_folder(path: Path) -> str:
+    """Return whose the nearest folder is that can be seen, if it is not this user's."""
+    if os.name == "nt":  # pragma: no cover - no such owners there, and authors only
+        return ""
+    for folder in path.parents:
+        try:
+            found = folder.stat()
+        except OSError:
+            continue
+        if found.st_uid == os.geteuid():
+            return f" ({folder} has mode {found.st_mode & 0o7777:04o})"
+        return f" ({folder} belongs to uid {found.st_uid}, and this is uid {os.geteuid()})"
+    return ""
 
 
 def lock_holders(locks: Iterable[str], inodes: Iterable[int], *, own_pid: int) -> list[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import os
 import re
 import secrets
@@ -41,12 +42,24 @@ _MAX_FILE_BYTES = 1024
 
 
 def key_path(store_id: str) -> Path:
-    """Return the path of a store's key: `<user config dir>/botkit/keys/<store id>.key`."""
+    """Return the path of a store's key: `<user config dir>/botkit/keys/<store id>.key`.
+
+    Raises:
+        VaultKeyError: This user has no home folder.
+    """
     if not _STORE_ID.fullmatch(store_id):
         raise VaultKeyError("The store's id is not one that botkit made.")
     from platformdirs import user_config_path
 
-    return user_config_path("botkit", appauthor=False) / "keys" / f"{store_id}.key"
+    folder = None
+    with contextlib.suppress(RuntimeError):
+        folder = user_config_path("botkit", appauthor=False)
+    if folder is None or not folder.is_absolute():  # older versions keep the ~ in it
+        raise VaultKeyError(
+            "There is no home folder in which the vault key could lie.",
+            hint="Set HOME, or give the key by BOTKIT_STORE__KEY_FILE.",
+        )
+    return folder / "keys" / f"{store_id}.key"
 
 
 def parse_key(text: str, *, origin: str) -> bytes:
@@ -160,7 +173,8 @@ def _read_lines(path: Path) -> list[str] | None:
     except OSError as fault:
         raise VaultKeyError(
             f"The key file {path} cannot be read: {fault.strerror}.",
-            hint="It must be a file of this user, not a link or a folder.",
+            hint="It must be a file of this user in folders that it may enter, not a link or a"
+            " folder.",
         ) from fault
     try:
         _refuse_rights(path, os.fstat(descriptor))

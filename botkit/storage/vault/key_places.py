@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Protocol
 
-from botkit.errors import ConfigError
+from botkit.errors import ConfigError, VaultKeyError
 from botkit.storage.files import file_of
 from botkit.storage.vault.key_files import (
     key_path,
@@ -119,6 +119,7 @@ def key_place(settings: _Settings, *, store_id: str, beside_store: bool = False)
     Raises:
         ConfigError: The package for the keyring is not installed, or the settings and
             `beside_store` ask for two places.
+        VaultKeyError: There is neither a key beside the store nor a home folder for one.
     """
     beside = _beside(settings.store_url)
     if settings.store.key_from == "keyring":
@@ -134,8 +135,14 @@ def key_place(settings: _Settings, *, store_id: str, beside_store: bool = False)
         if beside is None:
             raise ConfigError("The key can lie beside a store that is a file, and this is none.")
         return FilePlace(beside)
-    lying = None if os.path.lexists(key_path(store_id)) else key_beside_store(settings)
-    return FilePlace(lying or key_path(store_id))
+    try:
+        usual = key_path(store_id)
+    except VaultKeyError:
+        if (lying := key_beside_store(settings)) is None:
+            raise
+        return FilePlace(lying)
+    lying = None if os.path.lexists(usual) else key_beside_store(settings)
+    return FilePlace(lying or usual)
 
 
 def key_beside_store(settings: _Settings) -> Path | None:
