@@ -13,6 +13,7 @@ from botkit.leases.lease import Lease
 from botkit.runtime.dispatch.dispatcher import Dispatcher
 from botkit.runtime.life.lifecycle import Runtime, Tasks
 from botkit.runtime.life.status import Reports
+from botkit.sources.gaps import Gaps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +48,7 @@ class BotRuntime(msgspec.Struct, kw_only=True):
     Attributes:
         lease: The runner's lease: its holder alone runs a bot on this store.
         account_joins: The accounts that the bot acts for; adds those authorized while it runs.
+        gaps: What may not have been heard.
         http: The HTTP server, if the settings ask for one.
         stubborn: After the stop, the names of the handlers that did not end.
     """
@@ -58,6 +60,7 @@ class BotRuntime(msgspec.Struct, kw_only=True):
     tasks: Tasks
     reports: Reports
     account_joins: AccountJoins
+    gaps: Gaps
     http: Server | None = None
     stubborn: list[str] = msgspec.field(default_factory=list[str])
     stopped: bool = False

@@ -34,6 +34,7 @@ from botkit.runtime.life.lifecycle import Runtime, RuntimePace, Tasks
 from botkit.runtime.life.status import Reports
 from botkit.runtime.life.ticks import Scheduler
 from botkit.runtime.writes.steps import Wrote
+from botkit.sources.gaps import Gaps
 from botkit.system import SystemClock, SystemEntropy
 from botkit.telemetry.redaction import Redactor
 
@@ -243,6 +244,7 @@ def _compose(run: _Run, opened: _Opened) -> BotRuntime:
         tasks=opened.tasks,
         reports=opened.reports,
         account_joins=_account_joins(run, opened, hearing, runtime, reasons),
+        gaps=hearing.listening.gaps,
     )
     return running
 
@@ -298,7 +300,12 @@ def _hearing(run: _Run, opened: _Opened, dispatcher: Dispatcher) -> _Hearing:
         on_revoked=lambda event: opened.x.keeper.revoked(event.user_id, "revoked on X"),
     )
     listening = Listening(
-        plan=run.plan, settings=run.settings, x=opened.x, intake=inbox, report=opened.reports
+        plan=run.plan,
+        settings=run.settings,
+        x=opened.x,
+        intake=inbox,
+        report=opened.reports,
+        gaps=Gaps(run.store, clock=run.clock, report=opened.reports),
     )
     scheduler = Scheduler(
         run.plan.wiring.schedules,
@@ -349,4 +356,5 @@ async def _take_over_changes(run: _Run, running: BotRuntime) -> None:
     await running.x.keeper.reload()
     await running.account_joins.look()
     await running.dispatcher.opt_outs.load()
+    await running.gaps.look_again(running.accounts)
     running.dispatcher.inbox_reader.rescan()

@@ -12,6 +12,7 @@ from botkit.bot.plan import Plan
 from botkit.config import Settings
 from botkit.errors import ConfigError
 from botkit.ports import Intake
+from botkit.sources.gaps import Gaps
 from botkit.sources.mentions import MentionsPoll
 from botkit.sources.messages import MessagesPoll
 from botkit.sources.reporting import StatusReporter
@@ -48,6 +49,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
     x: X
     intake: Intake
     report: StatusReporter
+    gaps: Gaps
     streams: dict[str, ActivityStream] = msgspec.field(default_factory=dict[str, ActivityStream])
     beside: dict[str, list[MentionsPoll | MessagesPoll]] = msgspec.field(
         default_factory=dict[str, list[MentionsPoll | MessagesPoll]]
@@ -139,6 +141,11 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
             " activity stream"
         )
 
+    @property
+    def _late(self) -> timedelta:
+        """How long after its making X may show a post."""
+        return timedelta(seconds=self.settings.bot.late_ids_s)
+
     def _polls(
         self, account: Account, why: str, *, streams: bool
     ) -> list[MentionsPoll | MessagesPoll]:
@@ -150,7 +157,8 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
             "clock": self.x.clock,
             "entropy": self.x.entropy,
             "report": self.report,
-            "late": timedelta(seconds=self.settings.bot.late_ids_s),
+            "gaps": self.gaps,
+            "late": self._late,
             "why": why,
         }
         interval = _BESIDE_STREAM if streams else _ALONE
@@ -170,10 +178,11 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
             subscriptions=Subscriptions(self.x.sender, prefix=f"botkit:{self.plan.name}:"),
             sender=self.x.sender,
             intake=self.intake,
-            store=self.x.store,
             clock=self.x.clock,
             entropy=self.x.entropy,
             report=self.report,
+            gaps=self.gaps,
+            late=self._late,
             on_connected=lambda: _poke(self.beside[app]),
             on_events=self.x.budget.note_events,
         )

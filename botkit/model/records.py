@@ -16,12 +16,10 @@ from botkit.model.tokens import CredentialKind, LoginState
 __all__ = [
     "Attempt",
     "BudgetEntry",
-    "Checkpoint",
     "CredentialRow",
     "DeadLetter",
     "EventState",
     "Fence",
-    "Gap",
     "InboxItem",
     "InboxPage",
     "Intent",
@@ -86,32 +84,6 @@ class Fence(Struct, frozen=True, gc=False):
     name: str
     owner: str
     epoch: int
-
-
-class Checkpoint(Struct, frozen=True, kw_only=True, gc=False):
-    """How far a source has read, for one account. `cursor` is the source's own text.
-
-    `read_to` is a time by X's clock: the source has read all that was made before it, without a
-    hole, so that it never delivers again what was made before. None if the source does not know.
-    """
-
-    source: str
-    account_id: str
-    cursor: str
-    read_to: datetime | None = None
-
-
-class Gap(Struct, frozen=True, kw_only=True, gc=False):
-    """A stretch of time in which a source did not listen."""
-
-    source: str
-    account_id: str
-    since: datetime
-    until: datetime | None = None
-    state: str = "open"
-    """`open`, `filled` or `unfilled`."""
-    reason: str = ""
-    id: int = 0
 
 
 class NewEvent(Struct, frozen=True, kw_only=True, gc=False):

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from botkit.model.events import DirectMessage, PostEvent, Signal
+    from botkit.model.hearing import Checkpoint
     from botkit.model.messages import Message
     from botkit.model.posts import Post
-    from botkit.model.records import Checkpoint
     from botkit.model.tokens import CredentialKind
     from botkit.model.users import User
     from botkit.ports.io import HttpStream

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from botkit.model.hearing import Checkpoint
     from botkit.model.records import (
-        Checkpoint,
         DeadLetter,
         EventState,
         Fence,

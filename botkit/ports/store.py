@@ -26,13 +26,12 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from decimal import Decimal
 
+    from botkit.model.hearing import Checkpoint, GapRow
     from botkit.model.invitations import Invitation
     from botkit.model.records import (
         BudgetEntry,
-        Checkpoint,
         CredentialRow,
         Fence,
-        Gap,
         GoneHandler,
         Intent,
         KeepFor,
@@ -367,19 +366,19 @@ class Progress(Protocol):
         """Store how far a source has read without recording events."""
         ...
 
-    async def open_gap(self, gap: Gap) -> int:
-        """Record that a source does not listen; return the gap's id.
+    async def open_gap(self, gap: GapRow) -> int:
+        """Record what a source may not have heard; return the gap's id.
 
         A repeated call opens another gap.
         """
         ...
 
-    async def close_gap(self, gap_id: int, *, until: datetime, state: str, reason: str) -> None:
-        """Record the gap's end and whether its missed events could be fetched."""
+    async def change_gap(self, gap: GapRow) -> None:
+        """Replace all that is recorded of the gap with this id, if it is still open."""
         ...
 
-    async def gaps(self, *, limit: int = 100) -> list[Gap]:
-        """Return gaps, newest first."""
+    async def gaps(self, *, state: str | None = None, limit: int = 100) -> list[GapRow]:
+        """Return the gaps in a state, or all, newest first."""
         ...
 
     async def schedules(self, account_id: str) -> list[ScheduleRow]:
@@ -471,7 +470,7 @@ class Store(Protocol):
         source of the account may deliver again, which no `Checkpoint.read_to` has passed: they
         are kept up to `keep_for.deliverable`. Delete writes that are
         CONFIRMED, REJECTED or EXPIRED, of events that cannot run any more; invitations; cached
-        users (an opt-out stays); gaps that have ended; hours of the ledger. Run as several short
+        users (an opt-out stays); gaps that are not open; hours of the ledger. Run as several short
         transactions, so that others can write between them; it may end after any of them.
         """
         ...

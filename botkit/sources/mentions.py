@@ -15,10 +15,12 @@ import structlog
 from msgspec import Struct
 
 from botkit.errors import MalformedAnswer
+from botkit.model.hearing import GapRow
 from botkit.protocol.api import objects, requests
-from botkit.protocol.api.ids import is_id
+from botkit.protocol.api.ids import is_id, snowflake_time
 from botkit.protocol.api.pagination import PageTrail
 from botkit.protocol.events import activity
+from botkit.sources.gaps import REACH
 from botkit.sources.polling import Poll, PollPace
 from botkit.waiting.backoff import Ladder
 
@@ -26,12 +28,16 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from botkit.model.events import PostEvent
+    from botkit.model.hearing import Checkpoint
 
 __all__ = ["MentionsPoll"]
 
 _log = structlog.get_logger(__name__)
 
 _FEWEST = 5
+_REACH = 800
+_NEAR_REACH = 700
+"""So many posts may be all that X shows: it counts those towards its 800 that it does not show."""
 
 
 class _Cursor(Struct, frozen=True, kw_only=True):
@@ -49,19 +55,21 @@ class MentionsPoll(Poll):
     """Reads one account's mentions from a durable, contiguous cursor."""
 
     source = "mentions"
+    covers = ("mentions", "activity")
     pace: ClassVar[PollPace] = PollPace(
         failures=Ladder.doubling(5.0, cap_s=320.0), jitter=(0.9, 1.1)
     )
 
     async def poll(self) -> int:
         """Read to the end, then record events and cursor together; return how many were new."""
-        last = await self._last()
+        last = await self._begin()
         if last is None:
             return await self._start()
         cursor = msgspec.json.decode(last.cursor, type=_Cursor)
         since = max(self._since(_number(cursor.newest), last), _number(cursor.floor))
         read_at: datetime | None = None
         events: list[PostEvent] = []
+        count = 0
         newest = cursor.newest or cursor.floor
         trail = PageTrail(self.name)
         token: str | None = None
@@ -73,6 +81,7 @@ class MentionsPoll(Poll):
             read_at = read_at or self._time_of(response)
             page = objects.read_posts(response)
             newest = max(newest, page.newest_id or "", key=_number)
+            count += len(page.posts)
             events.extend(
                 activity.events_of_page(
                     page,
@@ -89,8 +98,25 @@ class MentionsPoll(Poll):
             if token is None:
                 break
         events.sort(key=lambda event: _number(event.post.id))
+        if count >= _NEAR_REACH and _number(events[0].post.id) > _number(cursor.newest):
+            await self._open_gap_below(events[0], last, cursor)
         moved = _Cursor(floor=cursor.floor, newest=newest)
         return await self._move(events, last, moved.to_text(), read_at)
+
+    async def _open_gap_below(self, oldest: PostEvent, last: Checkpoint, cursor: _Cursor) -> None:
+        """Record that X shows nothing older than this post; the last poll ended before it."""
+        read_to = last.read_to or snowflake_time(cursor.newest or cursor.floor) or oldest.at
+        await self._gaps.open(
+            GapRow(
+                source=self.source,
+                account_id=self._account.id,
+                since=min(read_to, oldest.at),
+                until=oldest.at,
+                cause=REACH,
+                tried=self.source,
+                reason=f"X's mentions timeline reaches back {_REACH} posts",
+            )
+        )
 
     async def _start(self) -> int:
         """Start at now in the first run: older posts were not meant for this bot."""

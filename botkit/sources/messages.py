@@ -6,17 +6,20 @@ that is known. Source: X API docs, "Direct Messages lookup": 30 days back, 15 re
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import structlog
 
 from botkit.errors import MalformedAnswer
 from botkit.model.events import DirectMessage
+from botkit.model.hearing import GapRow
 from botkit.protocol.api import objects, requests
 from botkit.protocol.api.ids import is_id
 from botkit.protocol.api.pagination import PageTrail
 from botkit.protocol.events import activity
 from botkit.protocol.events.envelopes import events_of
+from botkit.sources.gaps import REACH
 from botkit.sources.polling import Poll, PollPace
 from botkit.waiting.backoff import Ladder
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from botkit.model.events import XEvent
+    from botkit.model.hearing import Checkpoint
     from botkit.protocol.api.responses import Response
 
 __all__ = ["MessagesPoll"]
@@ -31,6 +35,7 @@ __all__ = ["MessagesPoll"]
 _log = structlog.get_logger(__name__)
 
 _FEWEST = 1
+_REACH = timedelta(days=30)
 
 
 class MessagesPoll(Poll):
@@ -40,13 +45,14 @@ class MessagesPoll(Poll):
     """
 
     source = "messages"
+    covers = ("messages",)
     pace: ClassVar[PollPace] = PollPace(
         failures=Ladder.doubling(60.0, cap_s=320.0), jitter=(1.0, 1.1), least_s=60.0
     )
 
     async def poll(self) -> int:
         """Read back to what is known, record messages and cursor; return how many were new."""
-        last = await self._last()
+        last = await self._begin()
         if last is None:
             return await self._start()
         known, _, floor = last.cursor.partition(" ")
@@ -70,7 +76,24 @@ class MessagesPoll(Poll):
                 raise
             if token is None or min(ids, default=since + 1) <= since:
                 break
+        await self._open_gap_out_of_reach(last, read_at)
         return await self._move(events, last, f"{newest} {floor or known}", read_at)
+
+    async def _open_gap_out_of_reach(self, last: Checkpoint, read_at: datetime) -> None:
+        """Record what was written since the last poll and is too old for X to show it."""
+        reach = read_at - _REACH
+        if last.read_to is not None and last.read_to < reach:
+            await self._gaps.open(
+                GapRow(
+                    source=self.source,
+                    account_id=self._account.id,
+                    since=last.read_to,
+                    until=reach,
+                    cause=REACH,
+                    tried=self.source,
+                    reason=f"X shows direct messages of the last {_REACH.days} days",
+                )
+            )
 
     async def _start(self) -> int:
         """Start at now in the first run: older messages were not meant for this bot."""

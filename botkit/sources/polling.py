@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from msgspec import Struct
 
 from botkit.errors import BotkitError, MalformedAnswer, Parked, ServerError, TransportError
-from botkit.model.records import Checkpoint
+from botkit.model.hearing import Checkpoint, GapRow
 from botkit.protocol.api.ids import snowflake_at
 from botkit.waiting.backoff import JITTER, Ladder
 from botkit.waiting.events import event_or_timeout, seconds_until
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from botkit.ports import Clock, Entropy, Intake, Sender, Store
     from botkit.protocol.api.requests import Request
     from botkit.protocol.api.responses import Response
+    from botkit.sources.gaps import Gaps
     from botkit.sources.reporting import StatusReporter
 
 __all__ = ["Poll", "PollPace"]
@@ -66,6 +67,8 @@ class Poll(abc.ABC):
     """
 
     source: ClassVar[str]
+    covers: ClassVar[tuple[str, ...]]
+    """The sources whose gaps a poll closes by reading past them."""
     pace: ClassVar[PollPace]
 
     def __init__(
@@ -80,6 +83,7 @@ class Poll(abc.ABC):
         interval: timedelta,
         late: timedelta,
         report: StatusReporter,
+        gaps: Gaps,
         why: str = "",
     ) -> None:
         self._account = account
@@ -91,9 +95,12 @@ class Poll(abc.ABC):
         self._interval = interval
         self._late = late
         self._report = report
+        self._gaps = gaps
         self._why = why
         self._poked = asyncio.Event()
         self._read_to: datetime | None = None
+        self._began = clock.now()
+        self._started = False
 
     @abc.abstractmethod
     async def poll(self) -> int:
@@ -115,19 +122,40 @@ class Poll(abc.ABC):
             self._poked.clear()
             started_s = self._clock.monotonic()
             try:
+                await self._open_gap_since_the_last_run()
                 new = await self.poll()
+                await self._gaps.tell(self._account)
             except (BotkitError, Parked) as problem:
                 wait_s = self._after_failure(problem, failures)
                 failures += 1
+                await self._gaps.tell_after_failure(self._account)
             else:
                 failures = 0
                 wait_s = self._interval.total_seconds()
                 self._report(self.name, "live", self._why, {"new": str(new)})
             await self._rest(wait_s * self._entropy.uniform(*self.pace.jitter), started_s)
 
-    async def _last(self) -> Checkpoint | None:
-        """Return how far it has read by the store, None at the first start."""
+    async def _begin(self) -> Checkpoint | None:
+        """Begin to read; return how far the store says it has read, None at the first start."""
+        self._began = self._clock.now()
         return await self._store.progress.checkpoint(self.source, self._account.id)
+
+    async def _open_gap_since_the_last_run(self) -> None:
+        """Record from when on nothing was heard, whatever ended the process; once."""
+        last = None if self._started else await self._begin()
+        if last is not None and last.read_to is not None:
+            now = max(self._clock.now(), last.read_to)
+            await self._gaps.open(
+                GapRow(
+                    source=self.source,
+                    account_id=self._account.id,
+                    since=last.read_to,
+                    until=now,
+                    cause="stopped",
+                    reason="no bot ran",
+                )
+            )
+        self._started = True
 
     def _since(self, newest: int, last: Checkpoint) -> int:
         """Return the id after which a poll reads, if `newest` is the newest that was read."""
@@ -161,6 +189,9 @@ class Poll(abc.ABC):
                 checkpoint=self._checkpoint(cursor, read_to),
             )
         self._read_to = read_to
+        await self._gaps.covered(
+            self._account.id, sources=self.covers, until=self._began, how=f"read by {self.name}"
+        )
         return new
 
     async def _keep(self, events: Sequence[XEvent]) -> None:

@@ -1,7 +1,7 @@
 """The activity stream: one connection an app, for all its accounts.
 
 Reads line by line, commits each network read to the inbox before the next, and reconnects by X's
-table. A disconnect is a gap until the next connect; the polls that it starts read past the gap.
+table. A disconnect is a gap until the next connect; a poll that reads past it closes it.
 Source: X API docs, "X Activity API", "Handling disconnections", "Consuming streaming data".
 """
 
@@ -28,7 +28,7 @@ from botkit.errors import (
     TransportError,
 )
 from botkit.model.events import DirectMessage, PostEvent, UnknownEvent
-from botkit.model.records import Gap
+from botkit.model.hearing import GapRow
 from botkit.protocol.api import requests
 from botkit.protocol.events import activity
 from botkit.protocol.events.stream_lines import LineSplitter, StreamBackoff, Trouble
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 
     from botkit.model.events import XEvent
     from botkit.model.users import Account
-    from botkit.ports import Clock, Entropy, HttpStream, Intake, Sender, Store
+    from botkit.ports import Clock, Entropy, HttpStream, Intake, Sender
+    from botkit.sources.gaps import Gaps
     from botkit.sources.reporting import StatusReporter
     from botkit.sources.subscriptions import Subscriptions
 
@@ -54,7 +55,8 @@ _SILENCE_S = 30.0
 """X sends a keep-alive every 20 s; this adds slack for jitter."""
 _PORTION = 128
 """So many lines are recorded at once: as many handlers start by them, as there are slots."""
-_OTHER_GAPS = 1_000
+_FRESH_S = 1.0
+"""What was waited for so long was not in a buffer before: X sent it just now."""
 _PASSING = (StreamClosed, RateLimited, ServerError, MalformedAnswer, TransportError)
 """What ends by itself, and is waited for as X asks, whoever pokes."""
 _CONFIG_RETRY_S = 300.0
@@ -66,6 +68,7 @@ class ActivityStream:
 
     Args:
         kinds: What to subscribe to, for each account id.
+        late: How long after an event X may deliver it.
         on_connected: Called at each (re)connect: the polls read what was missed.
         on_events: Called with an account's id and the USD that X charges for its new events.
     """
@@ -79,10 +82,11 @@ class ActivityStream:
         subscriptions: Subscriptions,
         sender: Sender,
         intake: Intake,
-        store: Store,
         clock: Clock,
         entropy: Entropy,
         report: StatusReporter,
+        gaps: Gaps,
+        late: timedelta,
         on_connected: Callable[[], None],
         on_events: Callable[[str, Decimal], None] | None = None,
     ) -> None:
@@ -92,10 +96,11 @@ class ActivityStream:
         self._subscriptions = subscriptions
         self._sender = sender
         self._intake = intake
-        self._store = store
         self._clock = clock
         self._entropy = entropy
         self._report = report
+        self._gaps = gaps
+        self._late = late
         self._on_connected = on_connected
         self._on_events = on_events
         self._hearing = activity.Hearing(usernames={a.id: a.username for a in accounts})
@@ -104,7 +109,7 @@ class ActivityStream:
         self._backoff = StreamBackoff()
         self._poked = asyncio.Event()
         self._outage = StoreOutage(_log, "events of the stream", clock=clock, ladder=EVERY_SECOND)
-        self._last_heard: datetime | None = None
+        self._heard_to: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -197,19 +202,22 @@ class ActivityStream:
         first = next(iter(self._accounts))
         splitter = LineSplitter()
         async with self._sender.stream(requests.activity_stream(), account_id=first) as stream:
-            await self._close_gaps()
+            await self._gaps.heard_again(self._accounts, source="activity", now=self._clock.now())
+            self._heard_to = self._clock.now()
             _log.info("stream.connected", app=self._app)
             self._report(self.name, "live", "; ".join(refused))
             self._on_connected()
             try:
                 await self._lines(stream, splitter)
-            finally:
-                await self._open_gaps()
+            except Exception as problem:  # at a stop the polls' checkpoints tell
+                await self._open_gaps(problem)
+                raise
 
     async def _lines(self, stream: HttpStream, splitter: LineSplitter) -> None:
         chunks = stream.chunks()
         connected_s = self._clock.monotonic()
         while True:
+            waited_from_s = self._clock.monotonic()
             try:
                 async with self._clock.timeout(_SILENCE_S):
                     chunk = await anext(chunks)
@@ -217,7 +225,6 @@ class ActivityStream:
                 raise self._closed(f"nothing came for {_SILENCE_S:.0f} s") from None
             except StopAsyncIteration:
                 raise self._closed("X closed the stream") from None
-            self._last_heard = self._clock.now()
             if self._clock.monotonic() - connected_s >= StreamBackoff.SETTLED_S:
                 self._backoff.reset()
             skipped = splitter.skipped
@@ -226,6 +233,8 @@ class ActivityStream:
                 _log.error("stream_line.too_long", app=self._app)
             if lines:
                 await self._take(lines)
+            elif self._clock.monotonic() - waited_from_s >= _FRESH_S:
+                self._heard_to = self._clock.now()
             if self._unprepared:
                 await self._take_in()
 
@@ -276,6 +285,7 @@ class ActivityStream:
                 await self._outage.wait(error, count=len(events))
             else:
                 self._outage.end()
+                self._heard_to = max(event.at for event in events)
                 if new and self._on_events is not None:
                     # X bills a thing once a day, however often it delivers it.
                     billed = sorted((_price_usd(event) for event in events), reverse=True)[:new]
@@ -308,32 +318,26 @@ class ActivityStream:
             case _:
                 return _CONFIG_RETRY_S * (0.9 + 0.2 * jitter)
 
-    async def _open_gaps(self) -> None:
-        """Record since when nothing was heard.
+    async def _open_gaps(self, problem: Exception) -> None:
+        """Record from when on nothing was heard: from the last event, or the last sign of life.
 
-        Shielded, because a stream is ended by cancelling too.
+        X may deliver an event some time after it happened, so the gap begins that much earlier.
         """
-        since = self._last_heard or self._clock.now()
-        gaps = [
-            Gap(source="activity", account_id=account_id, since=since, reason="disconnected")
-            for account_id in self._accounts
-        ]
+        now = self._clock.now()
+        since = min(self._heard_to or now, now) - self._late
         try:
-            for gap in gaps:
-                await asyncio.shield(self._store.progress.open_gap(gap))
+            for account_id in tuple(self._accounts):
+                await self._gaps.open(
+                    GapRow(
+                        source="activity",
+                        account_id=account_id,
+                        since=since,
+                        cause="disconnected",
+                        reason=str(problem),
+                    )
+                )
         except BotkitError as error:
             _log.warning("gap.not_recorded", why=str(error))
-
-    async def _close_gaps(self) -> None:
-        """Close the open gaps: the polls that follow each connect read what came in them."""
-        now = self._clock.now()
-        # Each disconnect opens one for each account, and other apps have theirs.
-        latest = _OTHER_GAPS + 2 * len(self._accounts)
-        for gap in await self._store.progress.gaps(limit=latest):
-            if gap.state == "open" and gap.account_id in self._accounts:
-                await self._store.progress.close_gap(
-                    gap.id, until=now, state="polled", reason="polled from the connect on"
-                )
 
 
 def _price_usd(event: XEvent) -> Decimal:

@@ -43,11 +43,17 @@ class Readiness(Struct, frozen=True, kw_only=True):
 
 
 def judge(
-    phase: str, logins: Iterable[LoginState], sources: Iterable[str], *, stopped: int = 0
+    phase: str,
+    logins: Iterable[LoginState],
+    sources: Iterable[str],
+    *,
+    stopped: int = 0,
+    gaps: int = 0,
 ) -> Readiness:
     """Judge whether a bot can serve.
 
-    `stopped` is the number of accounts that are stopped.
+    `stopped` is the number of accounts that are stopped, `gaps` of those that may have missed
+    something.
     """
     states = Counter(state.value for state in logins)
     heard = Counter(sources)
@@ -66,6 +72,8 @@ def judge(
         why.append("a source is not live")
     if stopped:
         why.append("an account is stopped")
+    if gaps:
+        why.append("something may not have been heard")
     status = "not ready" if not ready else "degraded" if why else "ready"
     return Readiness(status=status, why=tuple(why), logins=dict(states), sources=dict(heard))
 
@@ -102,7 +110,8 @@ class Health:
         stopped = sum(
             state == "stopped" for name, state in parts.items() if name.startswith("account/")
         )
-        return judge(self.phase, self.logins(), heard, stopped=stopped)
+        gaps = sum(state == "open" for name, state in parts.items() if name.startswith("gaps/"))
+        return judge(self.phase, self.logins(), heard, stopped=stopped, gaps=gaps)
 
     async def _alive(self, request: WebRequest) -> WebResponse:
         del request

@@ -83,7 +83,7 @@ def test_a_lock_comes_first() -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "DELETE FROM gap WHERE until < ?",
+        "DELETE FROM gap WHERE until < ? AND state != 'open'",
         "DELETE FROM user WHERE id = ?1",
         "SELECT value FROM json_each(?1)",
         "SELECT id FROM account WHERE username = ?1 COLLATE NOCASE",

@@ -16,7 +16,7 @@ import structlog
 from botkit.bot.accounts.access_check import TOO_LITTLE, access_part, denials_of, words_for
 from botkit.errors import StateError
 from botkit.model.events import AccountState
-from botkit.model.records import Checkpoint
+from botkit.model.hearing import Checkpoint
 from botkit.model.tokens import CredentialKind, LoginState
 from botkit.waiting.backoff import Ladder
 from botkit.waiting.store_outage import StoreOutage

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from botkit.cli.commands.gaps import gaps
 from botkit.cli.help import HelpGroup
 from botkit.cli.options import (
     GivenSettings,
@@ -37,7 +38,9 @@ _TEXT_WIDTH = 60
 
 
 @click.group(
-    cls=HelpGroup, name="events", help="Events and dead letters: list, show, retry, drop, decode."
+    cls=HelpGroup,
+    name="events",
+    help="Events and dead letters: list, show, retry, drop, gaps, decode.",
 )
 def command() -> None:
     """Group the event commands."""
@@ -176,6 +179,9 @@ def drop_events(*, keys: Sequence[str], account: str | None, given: GivenSetting
             account=account,
         )
     )
+
+
+command.add_command(gaps)
 
 
 @command.command(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from botkit.cli.commands.gaps import between, gap_object
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
     GivenSettings,
@@ -34,6 +35,7 @@ __all__ = ["command"]
 
 _UNSETTLED = (WriteState.SENDING, WriteState.UNCERTAIN, WriteState.UNRESOLVED)
 _MOST_QUEUED = 10_000
+_FEW_GAPS = 5
 
 
 @click.command(
@@ -85,10 +87,7 @@ async def _state_of(store: Store, settings: Settings) -> dict[str, Any]:
             await store.writes.listing(states=[WriteState.QUEUED], limit=_MOST_QUEUED)
         ),
         "unsettled_writes": [{"id": w.id, "state": w.state.value} for w in unsettled],
-        "gaps": [
-            {"source": g.source, "since": g.since, "until": g.until, "state": g.state}
-            for g in await store.progress.gaps(limit=5)
-        ],
+        "gaps": [gap_object(g, everyone) for g in await store.progress.gaps(state="open")],
     }
 
 
@@ -160,9 +159,15 @@ def _print(state: dict[str, Any]) -> None:
         until = f" until {cause['until']:%Y-%m-%d %H:%M:%S} UTC" if cause["until"] else ""
         echo(f"waits    {cause['events']} for {cause['for']}{until}")
     _print_writes(state)
-    for gap in state["gaps"]:
-        if gap["state"] == "open":
-            echo(f"gap      {gap['source']} since {gap['since']:%Y-%m-%d %H:%M:%S} UTC")
+    _print_gaps(state["gaps"])
+
+
+def _print_gaps(gaps: Sequence[dict[str, Any]]) -> None:
+    """The oldest of what may not have been heard."""
+    for gap in reversed(gaps[-_FEW_GAPS:]):
+        echo(f"gap      {gap['account']} {between(gap)}: {gap['reason']}")
+    if len(gaps) > _FEW_GAPS:
+        echo(f"gap      and {len(gaps) - _FEW_GAPS} more: `botkit events gaps`")
 
 
 def _print_writes(state: dict[str, Any]) -> None:

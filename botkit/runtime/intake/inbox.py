@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from botkit.model.events import Event
-    from botkit.model.records import Checkpoint, Fence
+    from botkit.model.hearing import Checkpoint
+    from botkit.model.records import Fence
     from botkit.ports import Store
     from botkit.runtime.dispatch.done_batch import DoneBatch
 

@@ -9,7 +9,8 @@ from botkit.storage.sql.values import to_us, to_us_or_none
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from botkit.model.records import Checkpoint, NewEvent
+    from botkit.model.hearing import Checkpoint
+    from botkit.model.records import NewEvent
     from botkit.storage.sql.transaction import Transaction
 
 __all__ = ["EventRow", "event_rows", "insert_checkpoint"]

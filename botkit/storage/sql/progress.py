@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from botkit.model.records import Checkpoint, Gap, ScheduleRow, StatusReport
+from botkit.model.hearing import Checkpoint, GapRow
+from botkit.model.records import ScheduleRow, StatusReport
 from botkit.storage.sql.event_rows import event_rows, insert_checkpoint
 from botkit.storage.sql.values import from_us, from_us_or_none, to_us, to_us_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from botkit.model.records import Fence, NewEvent
     from botkit.ports import Clock
@@ -52,50 +52,48 @@ class SqlProgress:
 
         await self._engine.write(job)
 
-    async def open_gap(self, gap: Gap) -> int:
-        row = (
-            gap.source,
-            gap.account_id,
-            to_us(gap.since),
-            to_us_or_none(gap.until),
-            gap.state,
-            gap.reason,
-        )
+    async def open_gap(self, gap: GapRow) -> int:
+        columns = _gap_columns(gap)
 
         def job(transaction: Transaction) -> int:
             return transaction.insert(
-                "INSERT INTO gap (source, account_id, since, until, state, reason) "
-                "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                row,
+                "INSERT INTO gap (source, account_id, since, until, state, cause, tried, reason) "
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                columns,
             )
 
         return await self._engine.write(job)
 
-    async def close_gap(self, gap_id: int, *, until: datetime, state: str, reason: str) -> None:
+    async def change_gap(self, gap: GapRow) -> None:
+        columns = (*_gap_columns(gap), gap.id)
+
         def job(transaction: Transaction) -> None:
             transaction.execute(
-                "UPDATE gap SET until = ?1, state = ?2, reason = ?3 WHERE id = ?4",
-                (to_us(until), state, reason, gap_id),
+                "UPDATE gap SET source = ?1, account_id = ?2, since = ?3, until = ?4, state = ?5, "
+                "cause = ?6, tried = ?7, reason = ?8 WHERE id = ?9 AND state = 'open'",
+                columns,
             )
 
         await self._engine.write(job)
 
-    async def gaps(self, *, limit: int = 100) -> list[Gap]:
-        def job(reader: SqlReader) -> list[Gap]:
+    async def gaps(self, *, state: str | None = None, limit: int = 100) -> list[GapRow]:
+        def job(reader: SqlReader) -> list[GapRow]:
             rows = reader.execute(
-                "SELECT source, account_id, since, until, state, reason, id FROM gap "
-                "ORDER BY id DESC LIMIT ?1",
-                (limit,),
+                "SELECT source, account_id, since, until, state, cause, tried, reason, id "
+                "FROM gap WHERE ?1 IS NULL OR state = ?1 ORDER BY id DESC LIMIT ?2",
+                (state, limit),
             )
             return [
-                Gap(
+                GapRow(
                     source=row[0],
                     account_id=row[1],
                     since=from_us(row[2]),
                     until=from_us_or_none(row[3]),
                     state=row[4],
-                    reason=row[5],
-                    id=row[6],
+                    cause=row[5],
+                    tried=row[6],
+                    reason=row[7],
+                    id=row[8],
                 )
                 for row in rows
             ]
@@ -176,3 +174,16 @@ class SqlProgress:
             transaction.execute("DELETE FROM report")
 
         await self._engine.write(job)
+
+
+def _gap_columns(gap: GapRow) -> tuple[Any, ...]:
+    return (
+        gap.source,
+        gap.account_id,
+        to_us(gap.since),
+        to_us_or_none(gap.until),
+        gap.state,
+        gap.cause,
+        gap.tried,
+        gap.reason,
+    )

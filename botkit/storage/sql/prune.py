@@ -38,7 +38,7 @@ ORDER BY created_at LIMIT ?2
 _DELETED: Final = {
     "invitations": "DELETE FROM invitation WHERE coalesce(used_at, revoked_at, expires_at) < ?1",
     "users": 'DELETE FROM "user" WHERE fetched_at < ?1',
-    "gaps": "DELETE FROM gap WHERE until < ?1",
+    "gaps": "DELETE FROM gap WHERE until < ?1 AND state != 'open'",
     "ledger": "DELETE FROM budget WHERE hour < ?1",
 }
 

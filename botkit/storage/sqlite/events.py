@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from botkit.model.records import Checkpoint, Fence, NewEvent, RunEnd
+    from botkit.model.hearing import Checkpoint
+    from botkit.model.records import Fence, NewEvent, RunEnd
     from botkit.ports import Clock
     from botkit.storage.sql.event_rows import EventRow
     from botkit.storage.sql.transaction import SqlReader, Transaction

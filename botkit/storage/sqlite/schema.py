@@ -341,6 +341,13 @@ ALTER TABLE credential ADD COLUMN client_id TEXT NOT NULL DEFAULT ''
 """
 """Where a login came from. An older row has neither: it came from X itself."""
 
+_GAPS = """
+ALTER TABLE gap ADD COLUMN cause TEXT NOT NULL DEFAULT 'disconnected';
+ALTER TABLE gap ADD COLUMN tried TEXT NOT NULL DEFAULT '';
+UPDATE gap SET state = 'closed', until = coalesce(until, since)
+"""
+"""A gap says why it came about, and by which means it was read in vain."""
+
 MIGRATIONS: tuple[str, ...] = (
     _FIRST,
     _ALIASES,
@@ -350,6 +357,7 @@ MIGRATIONS: tuple[str, ...] = (
     _READ_TO,
     _OPT_OUTS,
     _ORIGINS,
+    _GAPS,
 )
 """Migration n (from 1) makes version n of the schema out of version n - 1."""
 

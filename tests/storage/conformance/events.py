@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from botkit.errors import Conflict, LeaseLost
+from botkit.model.hearing import Checkpoint
 from botkit.model.records import (
-    Checkpoint,
     EventState,
     Fence,
     MemoKey,

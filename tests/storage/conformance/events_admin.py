@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from botkit.model.hearing import Checkpoint
 from botkit.model.records import (
-    Checkpoint,
     EventState,
     MemoKey,
     RunDead,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from botkit.errors import LeaseLost
-from botkit.model.records import BudgetEntry, Checkpoint, Fence, Gap, ScheduleRow, StatusReport
+from botkit.model.hearing import Checkpoint, GapRow
+from botkit.model.records import BudgetEntry, Fence, ScheduleRow, StatusReport
 from tests.storage.conformance.bench import ME, T0, Suite, event, forget, lease, raised
 
 if TYPE_CHECKING:
@@ -108,27 +109,25 @@ class ProgressConformance(Suite):
         assert await progress.checkpoint("mentions", ME) == here
 
     async def test_a_gap_is_opened_and_closed(self, store: Store) -> None:
-        first = Gap(source="activity", account_id=ME, since=T0, reason="keep-alive missed")
+        replace = msgspec.structs.replace
+        first = GapRow(source="activity", account_id=ME, since=T0, cause="disconnected")
         number = await store.progress.open_gap(first)
-        other = await store.progress.open_gap(msgspec.structs.replace(first, since=T0 + S))
+        other = await store.progress.open_gap(replace(first, since=T0 + S))
         assert other != number
-        close = store.progress.close_gap
-        await close(number, until=T0 + HOUR, state="unfilled", reason="too long")
+        closed = replace(first, id=number, until=T0 + HOUR, state="closed", tried="x", reason="y")
+        await store.progress.change_gap(closed)
         newest, oldest = await store.progress.gaps()
-        assert (newest.id, newest.state, newest.until) == (other, "open", None)
-        assert oldest == Gap(
-            source="activity",
-            account_id=ME,
-            since=T0,
-            until=T0 + HOUR,
-            state="unfilled",
-            reason="too long",
-            id=number,
-        )
+        assert newest == replace(first, id=other, since=T0 + S)
+        assert oldest == closed
+        await store.progress.change_gap(replace(closed, state="open"))
+        assert await store.progress.gaps(state="open") == [newest]
         assert await store.progress.gaps(limit=1) == [newest]
+        assert await store.progress.gaps(state="closed") == [closed]
         assert (await forget(store, gaps=T0 + HOUR))["gaps"] == 0
         assert (await forget(store, gaps=T0 + HOUR + S))["gaps"] == 1
         assert await store.progress.gaps() == [newest]
+        await store.progress.change_gap(replace(newest, until=T0))
+        assert (await forget(store, gaps=T0 + HOUR))["gaps"] == 0
 
     async def test_a_schedule_fires_once_for_each_time(self, store: Store) -> None:
         fence = await lease(store)

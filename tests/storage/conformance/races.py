@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from botkit.errors import Conflict, LeaseLost
-from botkit.model.records import Checkpoint, RunDead, StateChange, WriteMove, WriteState
+from botkit.model.hearing import Checkpoint
+from botkit.model.records import RunDead, StateChange, WriteMove, WriteState
 from botkit.model.tokens import CredentialKind
 from botkit.model.users import Account
 from tests.storage.conformance.bench import (

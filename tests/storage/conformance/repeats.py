@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from botkit.errors import Conflict, InvitationRefused
+from botkit.model.hearing import Checkpoint, GapRow
 from botkit.model.invitations import Invitation
 from botkit.model.records import (
-    Checkpoint,
-    Gap,
     Mark,
     MemoKey,
     MissedRead,
@@ -194,14 +193,16 @@ class RepeatsConformance(Suite):
 
     async def test_roles_and_progress_stay_as_they_are(self, store: Store) -> None:
         fence = await lease(store)
-        number = await store.progress.open_gap(Gap(source="s", account_id=ME, since=T0))
+        gap = GapRow(source="s", account_id=ME, since=T0, until=LATER)
+        number = await store.progress.open_gap(gap)
+        closed = msgspec.structs.replace(gap, id=number, state="closed")
         row = ScheduleRow(id="w", account_id=ME, spec="0 8 * * *", next_at=LATER)
         here = Checkpoint(source="mentions", account_id=ME, cursor="9")
         report = StatusReport(part="runner", state="running", at=T0)
         progress = store.progress
         calls: Calls = [
             lambda: progress.set_checkpoint(here, fence=fence),
-            lambda: progress.close_gap(number, until=LATER, state="filled", reason=""),
+            lambda: progress.change_gap(closed),
             lambda: progress.fire(row, [event("tick/1", kind="tick")], fence=fence),
             lambda: progress.report([report]),
             lambda: store.leases.renew(fence, ttl=HOUR),

@@ -11,6 +11,7 @@ from botkit import Bot
 from botkit.bot.listening import Listening
 from botkit.errors import ConfigError
 from botkit.model.users import Account
+from botkit.sources.gaps import Gaps
 from botkit.sources.polling import Poll
 from botkit.sources.stream import ActivityStream
 
@@ -28,6 +29,7 @@ async def listening(place, kinds=MENTIONS):
             x=x,
             intake=None,  # type: ignore[arg-type]
             report=lambda *_: None,
+            gaps=Gaps(x.store, clock=x.clock, report=lambda *_: None),
         )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from botkit.model.users import Account
 from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
+from botkit.sources.gaps import Gaps
 from botkit.storage import open_store
 from tests.unit.sources.fakes import Calm, FakeIntake, FakeSender, Reports
 
@@ -53,6 +54,12 @@ def intake(store: Store) -> FakeIntake:
 def reports() -> Reports:
     """Takes what sources say."""
     return Reports()
+
+
+@pytest.fixture
+def gaps(store: Store, clock: VirtualClock, reports: Reports) -> Gaps:
+    """What may not have been heard."""
+    return Gaps(store, clock=clock, report=reports)
 
 
 @pytest.fixture

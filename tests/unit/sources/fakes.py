@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from botkit.model.events import Event
-    from botkit.model.records import Checkpoint
+    from botkit.model.hearing import Checkpoint
     from botkit.ports import HttpStream, Store
     from botkit.protocol.api.requests import Request
     from botkit.sandbox.harness.clock import VirtualClock

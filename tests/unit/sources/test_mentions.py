@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from botkit.errors import MalformedAnswer, Parked, RateLimited, ServerError, TransportError
-from botkit.model.records import Checkpoint
+from botkit.model.hearing import Checkpoint
 from botkit.protocol.api.ids import snowflake_at
 from botkit.sandbox.harness.clock import START
 from botkit.sources.mentions import MentionsPoll
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from botkit.ports import Store
     from botkit.protocol.api.responses import Response
     from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
+    from botkit.sources.gaps import Gaps
     from tests.unit.sources.fakes import FakeIntake, FakeSender, Reports
 
 T = snowflake_at(START)
@@ -39,6 +40,7 @@ def poll(
     clock: VirtualClock,
     entropy: SeededEntropy,
     reports: Reports,
+    gaps: Gaps,
 ) -> MentionsPoll:
     return MentionsPoll(
         account,
@@ -50,6 +52,7 @@ def poll(
         interval=timedelta(seconds=60),
         late=timedelta(minutes=5),
         report=reports,
+        gaps=gaps,
         why="no bearer",
     )
 

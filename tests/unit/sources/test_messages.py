@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from botkit.errors import MalformedAnswer, RateLimited, ServerError
-from botkit.model.records import Checkpoint
+from botkit.model.hearing import Checkpoint
 from botkit.protocol.api.ids import snowflake_at
 from botkit.protocol.api.responses import Response
 from botkit.sandbox.harness.clock import START
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from botkit.model.users import Account
     from botkit.ports import Store
     from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
+    from botkit.sources.gaps import Gaps
     from tests.unit.sources.fakes import FakeIntake, FakeSender, Reports
 
 
@@ -50,6 +51,7 @@ def poll(
     clock: VirtualClock,
     entropy: SeededEntropy,
     reports: Reports,
+    gaps: Gaps,
 ) -> MessagesPoll:
     return MessagesPoll(
         account,
@@ -61,6 +63,7 @@ def poll(
         interval=timedelta(minutes=5),
         late=timedelta(seconds=30),
         report=reports,
+        gaps=gaps,
     )
 
 

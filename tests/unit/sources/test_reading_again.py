@@ -16,6 +16,7 @@ from botkit.protocol.api.ids import snowflake_at
 from botkit.runtime.intake.inbox import row_of
 from botkit.runtime.life.lifecycle import _KEEP_FOR
 from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
+from botkit.sources.gaps import Gaps
 from botkit.sources.mentions import MentionsPoll
 from botkit.storage import open_store
 from tests.unit.sources.fakes import FakeSender, Reports, mention, page
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from botkit.model.events import XEvent
-    from botkit.model.records import Checkpoint
+    from botkit.model.hearing import Checkpoint
     from botkit.ports import Store
     from botkit.protocol.api.requests import Request
     from botkit.protocol.api.responses import Response
@@ -120,6 +121,7 @@ async def _live_through(history: Sequence[tuple[str, Any]], folder: str) -> tupl
                 interval=timedelta(seconds=15),
                 late=LATE,
                 report=Reports(),
+                gaps=Gaps(store, clock=clock, report=Reports()),
             )
 
         poll = started()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,9 @@ import pytest
 from botkit.errors import Forbidden, Parked, TransportError
 from botkit.model.events import Mention
 from botkit.model.users import Account
+from botkit.protocol.api.ids import snowflake_at
 from botkit.protocol.api.responses import Response
+from botkit.sandbox.harness.clock import START
 from botkit.sources.stream import ActivityStream
 from botkit.sources.subscriptions import POST_KINDS, Subscriptions
 from tests.unit.sources.fakes import FakeStream, mention
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
     from botkit.ports import Store
     from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
+    from botkit.sources.gaps import Gaps
     from tests.unit.sources.fakes import FakeIntake, FakeSender, Reports
 
 
@@ -52,10 +56,10 @@ async def listen(
     account: Account,
     sender: FakeSender,
     intake: FakeIntake,
-    store: Store,
     clock: VirtualClock,
     entropy: SeededEntropy,
     reports: Reports,
+    gaps: Gaps,
 ) -> AsyncIterator[Callable[[], list[float]]]:
     tasks: list[asyncio.Task[None]] = []
     connected: list[float] = []
@@ -68,10 +72,11 @@ async def listen(
             subscriptions=Subscriptions(sender, prefix="botkit:greeter:"),
             sender=sender,
             intake=intake,
-            store=store,
             clock=clock,
             entropy=entropy,
             report=reports,
+            gaps=gaps,
+            late=timedelta(minutes=5),
             on_connected=lambda: connected.append(clock.monotonic()),
         )
         assert stream.name == "activity/default"
@@ -100,7 +105,6 @@ async def test_silence_beyond_the_keep_alive_is_a_dead_connection(
     sender: FakeSender,
     clock: VirtualClock,
     reports: Reports,
-    store: Store,
 ) -> None:
     sender.answers = [subscribed(*POST_KINDS), subscribed(*POST_KINDS)]
     sender.streams = [FakeStream(b"\r\n"), FakeStream(line(11))]
@@ -110,17 +114,54 @@ async def test_silence_beyond_the_keep_alive_is_a_dead_connection(
     await clock.advance(6)
     assert len(connected) == 2
     assert any(state == "waiting" and "30 s" in why for _, state, why in reports.said)
-    gaps = await store.progress.gaps()
-    assert [gap.state for gap in gaps] == ["polled"]
 
 
-async def test_the_gaps_of_many_accounts_end_with_the_next_connect(
+async def test_what_a_cut_may_have_cost_has_bounds_by_the_time_of_events(
+    listen: Callable[[], list[float]], sender: FakeSender, clock: VirtualClock, store: Store
+) -> None:
+    sender.answers = [subscribed(*POST_KINDS) for _ in range(3)]
+    last = snowflake_at(START - timedelta(minutes=2))  # it came late
+    sender.streams = [FakeStream(line(last), ends=True), TransportError("down"), FakeStream()]
+    connected = listen()
+    await clock.advance(0.1)
+    (growing,) = await store.progress.gaps()
+    assert growing.since == START - timedelta(minutes=7)  # X may deliver events 5 min late
+    assert (growing.until, growing.state, growing.cause) == (None, "open", "disconnected")
+    await clock.advance(20)
+    assert len(connected) == 2
+    (ended,) = await store.progress.gaps()
+    assert ended.state == "open"  # until a poll has read past it
+    assert ended.until == START + timedelta(seconds=connected[1])
+    assert ended.since == growing.since
+
+
+async def test_a_keep_alive_that_was_waited_for_is_a_sign_of_life_and_one_from_a_buffer_is_not(
+    listen: Callable[[], list[float]], sender: FakeSender, clock: VirtualClock, store: Store
+) -> None:
+    class Slow(FakeStream):
+        async def chunks(self) -> AsyncIterator[bytes]:
+            await clock.sleep(20)
+            yield b"\r\n"
+            await clock.sleep(20)
+            yield line(snowflake_at(START + timedelta(seconds=38)))
+            yield b"\r\n"
+
+    sender.answers = [subscribed(*POST_KINDS) for _ in range(3)]
+    sender.streams = [Slow(), FakeStream()]
+    listen()
+    await clock.advance(60)
+    (gap,) = await store.progress.gaps()
+    assert gap.since == START + timedelta(seconds=38) - timedelta(minutes=5)
+
+
+async def test_a_stream_that_is_cut_again_and_again_leaves_one_gap_an_account(
     sender: FakeSender,
     intake: FakeIntake,
     store: Store,
     clock: VirtualClock,
     entropy: SeededEntropy,
     reports: Reports,
+    gaps: Gaps,
 ) -> None:
     accounts = [Account(id=str(number), username=f"u{number}") for number in range(1, 151)]
     stream = ActivityStream(
@@ -130,16 +171,19 @@ async def test_the_gaps_of_many_accounts_end_with_the_next_connect(
         subscriptions=Subscriptions(sender, prefix="botkit:greeter:"),
         sender=sender,
         intake=intake,
-        store=store,
         clock=clock,
         entropy=entropy,
         report=reports,
+        gaps=gaps,
+        late=timedelta(minutes=5),
         on_connected=lambda: None,
     )
-    await stream._open_gaps()
-    await stream._close_gaps()
-    gaps = await store.progress.gaps(limit=200)
-    assert [gap.state for gap in gaps] == ["polled"] * 150
+    everyone = [account.id for account in accounts]
+    for _ in range(3):
+        await stream._open_gaps(TransportError("down"))
+        await gaps.heard_again(everyone, source="activity", now=clock.now())
+    rows = await store.progress.gaps(limit=1000)
+    assert [row.until for row in rows] == [clock.now()] * 150
 
 
 async def test_the_store_is_waited_for_and_nothing_read_is_lost(
@@ -230,10 +274,10 @@ async def test_what_x_takes_for_new_events_is_told_once(
     account: Account,
     sender: FakeSender,
     intake: FakeIntake,
-    store: Store,
     clock: VirtualClock,
     entropy: SeededEntropy,
     reports: Reports,
+    gaps: Gaps,
 ) -> None:
     told: list[Decimal] = []
     stream = ActivityStream(
@@ -243,10 +287,11 @@ async def test_what_x_takes_for_new_events_is_told_once(
         subscriptions=Subscriptions(sender, prefix="botkit:greeter:"),
         sender=sender,
         intake=intake,
-        store=store,
         clock=clock,
         entropy=entropy,
         report=reports,
+        gaps=gaps,
+        late=timedelta(minutes=5),
         on_connected=lambda: None,
         on_events=lambda _, usd: told.append(usd),
     )

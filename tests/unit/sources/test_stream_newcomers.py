@@ -19,8 +19,8 @@ from tests.unit.sources.fakes import FakeSender, FakeStream
 from tests.unit.sources.test_stream import line
 
 if TYPE_CHECKING:
-    from botkit.ports import Store
     from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
+    from botkit.sources.gaps import Gaps
     from tests.unit.sources.fakes import FakeIntake, Reports
 
 FIRST, SECOND = Account(id="1", username="greeter"), Account(id="2", username="helper")
@@ -63,12 +63,12 @@ class Place:
 def place(
     sender: FakeSender,
     intake: FakeIntake,
-    store: Store,
     clock: VirtualClock,
     entropy: SeededEntropy,
     reports: Reports,
+    gaps: Gaps,
 ) -> Place:
-    more: dict[str, Any] = {"intake": intake, "store": store, "clock": clock, "entropy": entropy}
+    more: dict[str, Any] = {"intake": intake, "clock": clock, "entropy": entropy}
     stream = ActivityStream(
         "default",
         [FIRST],
@@ -76,6 +76,8 @@ def place(
         subscriptions=Subscriptions(sender, prefix="botkit:greeter:"),
         sender=sender,
         report=reports,
+        gaps=gaps,
+        late=timedelta(minutes=5),
         on_connected=lambda: None,
         **more,
     )

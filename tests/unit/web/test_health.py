@@ -49,3 +49,14 @@ def test_a_source_that_has_said_nothing_yet_is_starting() -> None:
     assert readiness.logins == {"OK": 1, "DEAD": 1}
     assert readiness.status == "degraded"
     assert "greeter" not in repr(readiness)
+
+
+def test_what_may_not_have_been_heard_is_a_reason_to_look() -> None:
+    health = Health(
+        logins=lambda: [OK],
+        parts=lambda: {"mentions/greeter": "live", "gaps/greeter": "open", "gaps/ada": "none"},
+        sources=lambda: ["mentions/greeter"],
+        phase="running",
+    )
+    assert health.readiness.status == "degraded"
+    assert health.readiness.why == ("something may not have been heard",)

@@ -22,7 +22,7 @@ from botkit.sandbox import VirtualClock
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from botkit.model.records import Checkpoint
+    from botkit.model.hearing import Checkpoint
 
 ME = Account(id="1", username="greeter")
 OTHER = Account(id="2", username="other", app="second")

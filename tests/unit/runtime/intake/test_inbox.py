@@ -10,7 +10,7 @@ import pytest
 from botkit.errors import StoreUnavailable
 from botkit.leases.lease import Lease
 from botkit.model.events import GrantRevoked, Mention, Signal
-from botkit.model.records import Checkpoint
+from botkit.model.hearing import Checkpoint
 from botkit.runtime.dispatch.done_batch import DoneBatch
 from botkit.runtime.intake.inbox import Inbox
 from botkit.sandbox.harness.clock import VirtualClock

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from botkit.model.records import Gap, StoredUser, WriteMove, WriteState
+from botkit.model.hearing import GapRow
+from botkit.model.records import StoredUser, WriteMove, WriteState
 from botkit.runtime.life.lifecycle import _KEEP_FOR, RuntimePace
 from botkit.sandbox.harness.clock import VirtualClock
 from tests.storage.conformance.bench import lease, write
@@ -60,8 +61,8 @@ async def test_users_gaps_and_spending_are_kept_as_long_as_somebody_asks(tmp_pat
             at = now - age * days
             user = StoredUser(id=str(age), username="u", body=b"{}", fetched_at=at)
             await store.accounts.cache_users([user])
-            gap = await store.progress.open_gap(Gap(source="s", account_id=BOT, since=at))
-            await store.progress.close_gap(gap, until=at, state="polled", reason="")
+            gap = GapRow(source="s", account_id=BOT, since=at, until=at, state="closed")
+            await store.progress.open_gap(gap)
             await store.ledger.spend(BOT, now=at, reads_usd=Decimal(1), writes_usd=Decimal(0))
         await store.prune(_KEEP_FOR, now=now)
         long_ago = now - 365 * days

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from botkit.errors import StateError, StoreUnavailable
-from botkit.model.records import Checkpoint
+from botkit.model.hearing import Checkpoint
 from botkit.storage.opening import open_store
 from botkit.storage.sqlite import database_file, schema
 from botkit.storage.sqlite.database_file import prepare
@@ -29,6 +29,7 @@ INSERT INTO body VALUES (1, x'41'), (2, x'42'), (3, x'43'), (4, x'44');
 INSERT INTO inbox (queue, seq, attempts, reason) VALUES (0, 2, 2, 'try again');
 INSERT INTO dead VALUES (3, '{ME}', 'c', 'mention', 'failed', '', '', 'h', 3, 7);
 INSERT INTO checkpoint VALUES ('mentions', '{ME}', '17');
+INSERT INTO gap VALUES (1, 'activity', '{ME}', 5, NULL, 'open', 'down');
 PRAGMA user_version = 3
 """
 
@@ -103,9 +104,10 @@ def third_version(tmp_path: Path) -> Path:
             "checkpoint",
             "opt_out",
             "credential",
+            "gap",
         ):
             connection.execute(f"DROP TABLE {name}")
-        old = ("event", "body", "inbox", "dead", "checkpoint", "opt_out", "credential")
+        old = ("event", "body", "inbox", "dead", "checkpoint", "opt_out", "credential", "gap")
         connection.executescript(_tables_of_the_first_version(*old))
         connection.execute("INSERT INTO opt_out VALUES ('1', '7', 0)")
         connection.commit()
@@ -133,6 +135,8 @@ async def test_events_of_a_store_that_kept_their_end_in_their_row_come_along(
         assert counts == {"waiting": 1, "parked": 0, "dead": 1, "done": 1, "dropped": 1}
         assert [item.seq for item in (await store.events.due(T0)).items] == [2]
         assert await store.events.append([event("a"), event("e")]) == [None, 6]
+        (gap,) = await store.progress.gaps()
+        assert (gap.state, gap.until, gap.cause) == ("closed", gap.since, "disconnected")
         kept = Checkpoint(source="mentions", account_id=ME, cursor="17")
         assert await store.progress.checkpoint("mentions", ME) == kept
 

@@ -1,0 +1,164 @@
+"""Keep what may not have been heard: open gaps with their bounds, tell and close them.
+
+A gap's bounds are times of events by X's clock, not of reads: what may be missing was made between
+them. The gaps of a store belong to its only runner, so they are held in memory, too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+from msgspec.structs import replace
+
+from botkit.errors import BotkitError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from datetime import datetime
+
+    from botkit.model.hearing import GapRow
+    from botkit.model.users import Account
+    from botkit.ports import Clock, Store
+    from botkit.sources.reporting import StatusReporter
+
+__all__ = ["REACH", "Gaps"]
+
+_log = structlog.get_logger(__name__)
+
+REACH = "reach"
+"""The cause of a gap that a poll could not read to its end, and that no later poll will."""
+_MOST = 10_000
+
+
+class Gaps:
+    """Hold the open gaps of a bot's accounts."""
+
+    def __init__(self, store: Store, *, clock: Clock, report: StatusReporter) -> None:
+        self._progress = store.progress
+        self._clock = clock
+        self._report = report
+        self._open: dict[int, GapRow] | None = None
+        self._told: dict[int, GapRow] = {}
+
+    async def of(self, account_id: str) -> list[GapRow]:
+        """Return the open gaps of an account, oldest first."""
+        return [gap for gap in (await self._held()).values() if gap.account_id == account_id]
+
+    async def open(self, gap: GapRow) -> GapRow:
+        """Record a gap; widen the open one of the same cause that it touches, if there is one."""
+        for known in await self.of(gap.account_id):
+            if (known.source, known.cause) == (gap.source, gap.cause) and _touch(known, gap):
+                ends = (known.until, gap.until)
+                until = None if None in ends else max(end for end in ends if end is not None)
+                since = min(known.since, gap.since)
+                return await self.change(replace(gap, id=known.id, since=since, until=until))
+        held = await self._held()
+        opened = replace(gap, id=await self._progress.open_gap(gap))
+        held[opened.id] = opened
+        return opened
+
+    async def heard_again(self, accounts: Collection[str], *, source: str, now: datetime) -> None:
+        """Set the end of these accounts' gaps that still grow: the source hears again."""
+        for gap in tuple((await self._held()).values()):
+            if gap.source == source and gap.until is None and gap.account_id in accounts:
+                await self.change(replace(gap, until=now))
+
+    async def covered(
+        self, account_id: str, *, sources: Collection[str], until: datetime, how: str
+    ) -> None:
+        """Close the gaps that a read which began at `until` covered."""
+        for gap in await self.of(account_id):
+            ended = gap.until is not None and gap.until <= until
+            if gap.source in sources and gap.cause != REACH and ended:
+                await self.close(gap, how)
+
+    async def close(self, gap: GapRow, reason: str) -> None:
+        """Record that what the gap may have missed was read."""
+        await self.change(replace(gap, state="closed", reason=reason))
+
+    async def change(self, gap: GapRow) -> GapRow:
+        """Store the new values of a gap."""
+        held = await self._held()
+        await self._progress.change_gap(gap)
+        if gap.state == "open":
+            held[gap.id] = gap
+        else:
+            held.pop(gap.id, None)
+        return gap
+
+    async def tell(self, account: Account) -> None:
+        """Say which gaps of the account a poll has left open, and which of them are over now."""
+        left = [gap for gap in await self.of(account.id) if gap.until is not None]
+        for gap in left:
+            before = self._told.get(gap.id)
+            if before is None or before.reason != gap.reason:
+                _log.warning("gap.open", **_in_words(account, gap))
+            self._told[gap.id] = gap
+        numbers = {gap.id for gap in left}
+        over = [
+            gap
+            for gap in self._told.values()
+            if gap.account_id == account.id and gap.id not in numbers
+        ]
+        for gap in over:
+            _log.info("gap.closed", **_in_words(account, gap))
+            del self._told[gap.id]
+        if left:
+            self._report(f"gaps/{account.username}", "open", _detail(left))
+        elif over:
+            self._report(f"gaps/{account.username}", "none")
+
+    async def tell_after_failure(self, account: Account) -> None:
+        """Do as `tell` does, but raise nothing if the store cannot be read either."""
+        try:
+            await self.tell(account)
+        except BotkitError as error:
+            _log.warning("gap.not_recorded", why=str(error))
+
+    async def look_again(self, accounts: Iterable[Account]) -> None:
+        """Take over what a person closed by command, and tell it."""
+        if not self._open:
+            return
+        still = {row.id for row in await self._progress.gaps(state="open", limit=_MOST)}
+        for number in self._open.keys() - still:
+            del self._open[number]
+        for account in accounts:
+            await self.tell(account)
+
+    async def _held(self) -> dict[int, GapRow]:
+        """Return the open gaps by number; those that an earlier process left grow no more."""
+        if self._open is None:
+            now = self._clock.now()
+            rows = await self._progress.gaps(state="open", limit=_MOST)
+            self._open = {row.id: replace(row, until=row.until or now) for row in reversed(rows)}
+        return self._open
+
+
+def _touch(one: GapRow, other: GapRow) -> bool:
+    """Return True if there is no time between the gaps."""
+    return (one.until is None or other.since <= one.until) and (
+        other.until is None or one.since <= other.until
+    )
+
+
+def _in_words(account: Account, gap: GapRow) -> dict[str, str | int | None]:
+    return {
+        "gap": gap.id,
+        "account": account.username,
+        "source": gap.source,
+        "since": gap.since.isoformat(),
+        "until": gap.until.isoformat() if gap.until is not None else None,
+        "cause": gap.cause,
+        "why": gap.reason,
+    }
+
+
+def _detail(gaps: list[GapRow]) -> str:
+    first, count = gaps[0], len(gaps)
+    more = f", and {count - 1} more" if count > 1 else ""
+    until = first.until or first.since
+    return (
+        f"what was made from {first.since:%Y-%m-%d %H:%M:%S} to {until:%Y-%m-%d %H:%M:%S} UTC may"
+        f" be missing{more}: `botkit events gaps` shows why"
+    )

@@ -1,0 +1,93 @@
+"""What could not be heard is said: by status, by a log line, by `/readyz`, until it is read."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from botkit import Bot, Mention
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from botkit.model.hearing import GapRow
+    from botkit.sandbox import Process, Sandbox
+
+
+@pytest.fixture
+def seen() -> list[str]:
+    """The ids of the posts that the handler was called with."""
+    return []
+
+
+@pytest.fixture
+def hearer(seen: list[str]) -> Bot:
+    """A bot that only listens."""
+    bot = Bot("greeter")
+
+    @bot.on(Mention)
+    async def hear(mention: Mention) -> None:
+        seen.append(mention.id)
+
+    return bot
+
+
+def burst(sandbox: Sandbox, count: int, *, apart: timedelta) -> dict[str, datetime]:
+    """Let ada mention the bot so often; return when each post was made, by its id."""
+    ada, made = sandbox.user("ada"), dict[str, "datetime"]()
+    for n in range(count):
+        sandbox.clock.set(sandbox.clock.now() + apart)
+        post = sandbox.world.add_post(ada.id, f"@greeter number {n}")
+        made[post.id] = post.created_at
+    return made
+
+
+def within(gaps: list[GapRow], at: datetime) -> bool:
+    return any(gap.since <= at <= gap.until for gap in gaps if gap.until is not None)
+
+
+async def open_gaps(process: Process) -> list[GapRow]:
+    return await process.store.progress.gaps(state="open", limit=1000)
+
+
+async def test_of_2000_mentions_while_no_process_ran_each_is_heard_or_lies_in_a_gap(
+    sandbox: Sandbox, hearer: Bot, seen: list[str]
+) -> None:
+    sandbox.faults.unavailable("GET /2/tweets/search/recent", times=None)
+    async with sandbox.running(hearer) as process:
+        await process.crash()
+    made = burst(sandbox, 2000, apart=timedelta(seconds=2))
+    async with sandbox.running(hearer) as process:
+        await sandbox.settle()
+        await sandbox.advance(timedelta(hours=1))
+        gaps = await open_gaps(process)
+        reports = {report.part: report for report in await process.store.progress.reports()}
+
+    assert len(seen) == len(set(seen)) == 800
+    missed = {post_id: at for post_id, at in made.items() if post_id not in seen}
+    assert all(within(gaps, at) for at in missed.values())
+    assert not any(within(gaps, made[post_id]) for post_id in seen[1:])
+    assert [(gap.cause, gap.state) for gap in gaps] == [("reach", "open")]
+    assert reports["gaps/greeter"].state == "open"
+
+
+async def test_a_process_that_was_killed_says_from_when_on_it_heard_nothing(
+    sandbox: Sandbox, hearer: Bot
+) -> None:
+    async with sandbox.running(hearer) as process:
+        await sandbox.advance(timedelta(minutes=20))
+        await process.crash()
+    killed = sandbox.clock.now()
+    sandbox.clock.set(killed + timedelta(hours=3))
+    sandbox.faults.unavailable("GET /2/users/*/mentions", times=None)
+    async with sandbox.running(hearer) as process:
+        await sandbox.advance(60)
+        (gap, *_) = [each for each in await open_gaps(process) if each.cause == "stopped"]
+        assert gap.since <= killed <= gap.since + timedelta(minutes=12)
+        assert gap.until is not None
+        assert gap.until >= killed + timedelta(hours=3)
+        sandbox.faults.clear()
+        await sandbox.advance(timedelta(minutes=10))
+        assert await open_gaps(process) == []
