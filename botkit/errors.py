@@ -23,8 +23,9 @@
       StateError                     StoreUnavailable, Conflict, LeaseLost, Corrupt, VaultKeyError,
                                      UndecodableEvent
       PolicyError                    refused before sending: NotDeclared, NotSummoned,
-                                     AlreadyReplied, OptedOut, DuplicateText, TextTooLong,
-                                     TooManyCashtags, UnsolicitedMention, LinkNotAllowed
+                                     AlreadyReplied, OptedOut, DuplicateText, EmptyText,
+                                     TextTooLong, TooManyCashtags, UnsolicitedMention,
+                                     LinkNotAllowed
 
 `Skip`, `Retry` and `Drop` are how a handler steers, and `Parked` is how the runtime unwinds a
 handler that has to wait; they are not errors and do not descend from the root.
@@ -50,6 +51,7 @@ __all__ = [
     "Corrupt",
     "Drop",
     "DuplicateText",
+    "EmptyText",
     "Forbidden",
     "InvalidClient",
     "InvalidGrant",
@@ -417,6 +419,10 @@ class OptedOut(PolicyError):
 
 class DuplicateText(PolicyError):
     """The same text to the same target was posted within the duplicate window."""
+
+
+class EmptyText(PolicyError):
+    """The text to send has no character that can be seen."""
 
 
 class TextTooLong(PolicyError):

@@ -15,7 +15,7 @@ from botkit.bot.accounts.account_joins import AccountJoins
 from botkit.bot.accounts.login_watch import LoginWatch
 from botkit.bot.bot_runtime import BotRuntime
 from botkit.bot.compose_client import X, open_the_vault, open_x, renew_the_vault
-from botkit.bot.handler_names import take_over_handlers
+from botkit.bot.handler_names import take_over_handlers, warn_of_unreachable
 from botkit.bot.handler_parts import HandlerValues, handler_parts
 from botkit.bot.listening import Listening
 from botkit.bot.plan import Plan
@@ -136,6 +136,7 @@ async def open_runtime(
     )
     async with AsyncExitStack() as stack:
         stack.enter_context(plan.router.while_running())
+        warn_of_unreachable(plan.wiring)
         running = _compose(run, await _open(run, transport, stack))
         if settings.http.on or settings.connect.on:
             from botkit.bot.http_server import open_http

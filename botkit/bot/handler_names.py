@@ -13,9 +13,19 @@ if TYPE_CHECKING:
     from botkit.ports import Store
     from botkit.routing.wiring import Wiring
 
-__all__ = ["take_over_handlers"]
+__all__ = ["take_over_handlers", "warn_of_unreachable"]
 
 _log = structlog.get_logger(__name__)
+
+
+def warn_of_unreachable(wiring: Wiring) -> None:
+    """Log each handler that never runs, because an earlier one takes all of its events."""
+    for why in wiring.unreachable:
+        _log.warning(
+            "handler.unreachable",
+            why=why,
+            next_step="put the one with filters first, or raise Skip in the one that stands first",
+        )
 
 
 async def take_over_handlers(wiring: Wiring, store: Store, *, fence: Fence) -> None:

@@ -6,9 +6,11 @@ import importlib
 import importlib.util
 import stat
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import botkit
 from botkit.config.file_faults import unreadable
 from botkit.errors import ConfigError, WiringError
 
@@ -63,7 +65,13 @@ def _import(name: str, folder: Path) -> ModuleType:
                 f"There is no module {error.name!r} here ({folder}).", hint=_HOW
             ) from error
         raise ConfigError(f"{name} imports {error.name!r}, which is not installed.") from error
-    except (WiringError, ConfigError):
+    except WiringError as error:
+        where = _place_of(error)
+        if not where or where in error.message:
+            raise
+        message = f"{error.message.rstrip('.')} ({where})."
+        raise WiringError(message, problems=error.problems, hint=error.hint) from error
+    except ConfigError:
         raise
     except Exception as error:
         where = _line_of(error)
@@ -88,6 +96,14 @@ def _import_file(file: Path) -> ModuleType:
     sys.modules[file.stem] = module
     spec.loader.exec_module(module)
     return module
+
+
+def _place_of(error: WiringError) -> str:
+    """Return file and line of the bot's code that a registration was refused in."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = str(Path(botkit.__file__).parent)
+    theirs = [frame for frame in frames if not frame.filename.startswith((own, "<"))]
+    return f"{theirs[-1].filename}:{theirs[-1].lineno}" if theirs else ""
 
 
 def _line_of(error: BaseException) -> str:

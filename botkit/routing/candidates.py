@@ -100,6 +100,7 @@ class Wiring:
     Attributes:
         routes: The handlers, in order.
         signals: The author's event classes, by the names under which they are stored.
+        unreachable: A sentence for each handler that never runs, because an earlier one takes all.
         renamed: The names that handlers had before, each with the name of today.
         schedules: The schedules of `every` and `cron`, in order.
         providers: The factories by the type that they make, in order.
@@ -111,6 +112,7 @@ class Wiring:
         entries: Sequence[Entry],
         *,
         signals: Mapping[str, type[Signal]],
+        unreachable: Sequence[str] = (),
         renamed: Mapping[str, str],
         providers: Mapping[Any, Provider],
     ) -> None:
@@ -121,6 +123,7 @@ class Wiring:
         self.schedules: tuple[Schedule, ...] = tuple(
             route.schedule for route in self.routes if route.schedule
         )
+        self.unreachable: tuple[str, ...] = tuple(unreachable)
         self.renamed: MappingProxyType[str, str] = MappingProxyType(dict(renamed))
         self.providers: MappingProxyType[Any, Provider] = MappingProxyType(dict(providers))
         self.event_types: frozenset[type[Event]] = frozenset(

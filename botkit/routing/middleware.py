@@ -16,7 +16,7 @@ from botkit.errors import StateError
 from botkit.model.events import Event
 from botkit.routing.signatures import name_of
 
-__all__ = ["CallNext", "Resolve", "Ring", "Values", "call", "surround"]
+__all__ = ["CallNext", "HeldBy", "Resolve", "Ring", "Values", "call", "surround"]
 
 CallNext: TypeAlias = Callable[[Event], Awaitable[Any]]
 """Runs the rest of the ring; a middleware calls it once, with the event."""
@@ -29,6 +29,10 @@ Ring: TypeAlias = Callable[[Resolve, Any], Coroutine[Any, Any, Any]]
 
 
 _PAIR = 2
+
+
+class HeldBy:
+    """The type under which a scope has the list of the middleware that did not go on, by name."""
 
 
 class Values(Struct, frozen=True, kw_only=True):
@@ -52,6 +56,11 @@ class _Next:
         self._inner: Ring | None = inner
         self._resolve = resolve
         self._function = function
+
+    @property
+    def was_called(self) -> bool:
+        """Whether the middleware went on."""
+        return self._inner is None
 
     def __call__(self, event: Any) -> Coroutine[Any, Any, Any]:
         inner, self._inner = self._inner, None
@@ -87,13 +96,22 @@ def call(function: Callable[..., Coroutine[Any, Any, Any]], values: Values) -> R
 def surround(
     function: Callable[..., Coroutine[Any, Any, Any]], values: Values, inner: Ring
 ) -> Ring:
-    """Return a ring that calls the middleware around the inner ring."""
+    """Return a ring that calls the middleware around the inner ring.
+
+    A middleware that returns without going on adds its name to the scope's `HeldBy`.
+    """
     positional, by_name = values.positional, values.by_name
-    if positional or by_name:
-        return lambda resolve, event: function(
+
+    async def ring(resolve: Resolve, event: Any) -> Any:
+        following = _Next(inner, resolve, function)
+        result = await function(
             event,
-            _Next(inner, resolve, function),
+            following,
             *map(resolve, positional),
             **{name: resolve(wanted) for name, wanted in by_name},
         )
-    return lambda resolve, event: function(event, _Next(inner, resolve, function))
+        if not following.was_called:
+            resolve(HeldBy).append(name_of(function))
+        return result
+
+    return ring

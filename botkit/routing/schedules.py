@@ -26,6 +26,14 @@ __all__ = ["CatchUp", "Due", "Schedule", "cron_schedule", "interval_schedule"]
 CatchUp = Literal["skip", "latest", "all"]
 
 _FIELDS = 5
+_CRON_FIELDS = {
+    "minute": "is 0 to 59",
+    "hour": "is 0 to 23",
+    "day-of-month": "is 1 to 31, and there is such a day in that month",
+    "month": "is 1 to 12 or JAN to DEC",
+    "day-of-week": "is 0 to 7 (0 and 7 are Sunday) or SUN to SAT",
+}
+"""The fields in order, by the names that cronsim gives them."""
 _INSTANT = timedelta.resolution
 _SHORTEST = timedelta(seconds=1)
 _ANY_DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -172,8 +180,16 @@ def cron_schedule(
     try:
         schedule.first_after(_ANY_DAY)
     except CronSimError as error:
-        raise WiringError(f"cron({expression!r}): {str(error).lower()}.") from error
+        raise WiringError(_cron_fault(expression, fields, str(error))) from error
     return schedule
+
+
+def _cron_fault(expression: str, fields: list[str], fault: str) -> str:
+    """Return what is wrong with an expression: the field, and what may stand in it."""
+    named = fault.removeprefix("Bad ")
+    value = dict(zip(_CRON_FIELDS, fields, strict=True)).get(named, expression)
+    rule = _CRON_FIELDS.get(named, "cannot be read")
+    return f"cron({expression!r}): the {named} {value!r} is wrong; it {rule}."
 
 
 def interval_schedule(

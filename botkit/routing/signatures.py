@@ -24,6 +24,7 @@ __all__ = [
     "name_of",
     "place_of",
     "returned_by",
+    "uses_name",
 ]
 
 NOTHING: Any = inspect.Parameter.empty
@@ -101,6 +102,18 @@ def is_async(function: Callable[..., Any]) -> bool:
     """Return True if a call returns a coroutine: the function, or the one it wraps, is async."""
     is_coroutine = inspect.iscoroutinefunction
     return is_coroutine(inspect.unwrap(_called(function), stop=is_coroutine))
+
+
+def uses_name(function: Callable[..., Any], name: str) -> bool:
+    """Return True if the function's code, or that of a function inside it, uses a global name."""
+    codes = [getattr(_plain(function), "__code__", None)]
+    while codes:
+        code = codes.pop()
+        if isinstance(code, types.CodeType):
+            if name in code.co_names:
+                return True
+            codes += code.co_consts
+    return False
 
 
 def name_of(function: Callable[..., Any]) -> str:

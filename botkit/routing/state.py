@@ -111,6 +111,7 @@ class StateHandle(StateReading[T]):
         if type(new) is not self._param.struct:
             wanted = self._param.struct.__qualname__
             raise TypeError(f"The value is a {wanted}, not a {type(new).__qualname__}.")
+        _must_come_back(new)
         self._value = new
 
     @property
@@ -265,6 +266,17 @@ def _check(struct: type[Struct]) -> None:
             f"{struct.__qualname__} is kept as state, so every field needs a default: "
             f"{', '.join(required)}"
         )
+
+
+def _must_come_back(value: Struct) -> None:
+    """Raise `TypeError` for a value that could not be stored, or not be read again as it is."""
+    name = type(value).__qualname__
+    try:
+        same = msgspec.json.decode(msgspec.json.encode(value), type=type(value)) == value
+    except (TypeError, ValueError, msgspec.MsgspecError) as error:
+        raise TypeError(f"This {name} cannot be stored: {error}.") from error
+    if not same:
+        raise TypeError(f"This {name} would not come back from the store as it is.")
 
 
 def _is(kind: Any, base: type) -> bool:

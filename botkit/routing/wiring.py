@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from botkit.errors import WiringError
+from botkit.errors import Skip, WiringError
 from botkit.model.events import Event, Signal, Tick
 from botkit.ports.matching import Pin, Selective
 from botkit.routing.candidates import Candidate, Entry, Route, Wiring, check_of
 from botkit.routing.middleware import Ring, Values, call, surround
 from botkit.routing.parameters import UNSERVED, event_fault, shown, values_of
 from botkit.routing.router import Registration, Router
-from botkit.routing.signatures import asked_of, name_of, place_of
+from botkit.routing.signatures import asked_of, name_of, place_of, uses_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
@@ -56,7 +56,11 @@ def wire(
     if work.faults:
         raise _refusal(router, work.faults)
     return Wiring(
-        entries, signals=signals, renamed=work.old_names(entries), providers=work.providers
+        entries,
+        signals=signals,
+        unreachable=work.unreachable,
+        renamed=work.old_names(entries),
+        providers=work.providers,
     )
 
 
@@ -90,6 +94,7 @@ class _Work:
     def __init__(self, root: Router) -> None:
         self.root = root
         self.faults: list[str] = []
+        self.unreachable: list[str] = []
         self.providers: dict[Any, Provider] = {}
         self._numbers: Counter[str] = Counter()
         self._claims: dict[str, list[Registration]] = {}
@@ -121,7 +126,8 @@ class _Work:
 
     def entries(self, available: Collection[Any]) -> list[Entry]:
         """Return all handlers in order; one with a fault must not run."""
-        placed = self._placed(self.root, (), available)
+        placed = list(self._placed(self.root, (), available))
+        self.unreachable = list(_unreachable(placed))
         return [self._entry(each, position, available) for position, each in enumerate(placed)]
 
     def signals(self, entries: Iterable[Entry]) -> dict[str, type[Signal]]:
@@ -255,6 +261,34 @@ class _Work:
 
     def _fault(self, name: str, place: str, text: str) -> None:
         self.faults.append(f"{name} ({place}): {text}")
+
+
+def _unreachable(placed: Iterable[_Placed]) -> Iterator[str]:
+    """Yield a sentence for each handler all of whose events an earlier one takes."""
+    take_all: list[Registration] = []
+    for each in placed:
+        later = each.registration
+        for earlier in take_all:
+            if later.schedule is None and all(
+                issubclass(kind, earlier.events) for kind in later.events
+            ):
+                kinds = " and ".join(kind.__name__ for kind in later.events)
+                yield (
+                    f"{later.name} ({later.place}) never runs: {earlier.name} ({earlier.place}) "
+                    f"stands before it and takes every {kinds}"
+                )
+                break
+        if _takes_all(each):
+            take_all.append(later)
+
+
+def _takes_all(placed: _Placed) -> bool:
+    """Return True if the handler takes each of its events: it has no filter and never skips."""
+    registration = placed.registration
+    if registration.filters or registration.schedule is not None:
+        return False
+    functions = (registration.handler, *(layer.function for layer in placed.layers))
+    return not any(uses_name(function, Skip.__name__) for function in functions)
 
 
 def _all_routers(router: Router) -> Iterator[Router]:

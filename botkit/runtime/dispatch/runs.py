@@ -32,6 +32,7 @@ from botkit.errors import (
     RateLimited,
     Retry,
     Skip,
+    StateError,
     StoreUnavailable,
     TransportError,
     UndecodableEvent,
@@ -48,6 +49,7 @@ from botkit.model.records import (
 )
 from botkit.ports import Actions
 from botkit.protocol.events.activity import decode_event
+from botkit.routing.middleware import HeldBy
 from botkit.runtime.dispatch.exception_groups import leaves_of
 from botkit.runtime.dispatch.memory import NOTHING, Memory, held_places, recall
 from botkit.runtime.dispatch.turns import Turns
@@ -203,9 +205,14 @@ class Runs:
         )
         self._tell(job, "dead", handler=handler, note=reason, error=error)
 
-    async def time_out(self, job: Job, slot: Slot) -> None:
-        """Record that the handler ran over its time."""
-        await self._fail(job, slot, TimeoutError(f"{slot.handler} took too long"), "timeout")
+    async def time_out(self, job: Job, slot: Slot, at: BaseException | None = None) -> None:
+        """Record that the handler ran over its time; `at` shows where it was then."""
+        error = TimeoutError(
+            f"{slot.handler} did not end within {slot.limit_s:g} s; "
+            "on(..., timeout_s=...) gives it longer."
+        )
+        error.__cause__ = at
+        await self._fail(job, slot, error, "timeout")
 
     async def _settle(self, end: RunEnd) -> None:
         await self.outage.outlast(lambda: self._events.settle([end], fence=self._fence()))
@@ -252,8 +259,12 @@ class Runs:
         slot.settle()
         if slot.parked is not None:
             raise slot.parked
+        if actions is not None and actions.forgotten:
+            raise StateError(actions.forgotten, hint="Write `await` before it.")
         if passed_on:
             return None
+        if values.held_by:
+            return self._held_back(job, slot, values.held_by[0])
         return await self._end(
             job,
             slot.handler,
@@ -262,6 +273,11 @@ class Runs:
             emitted=tuple(actions.emitted) if actions is not None else (),
             returned=returned,
         )
+
+    def _held_back(self, job: Job, slot: Slot, middleware: str) -> bool:
+        """Record that a middleware did not go on, so that the handler never ran."""
+        _log.info("event.held_back", key=job.key, handler=slot.handler, middleware=middleware)
+        return self._finished(job, f"held back by {middleware}")
 
     async def _recall(self, job: Job, event: Event, candidate: Candidate, slot: Slot) -> Memory:
         """Wait for the handler's turn, and load its state."""
@@ -322,7 +338,7 @@ class Runs:
         elif isinstance(error, UndecodableEvent):
             await self.bury(job, reason="undecodable", error=error)
         elif timed_out:
-            await self.time_out(job, slot)
+            await self.time_out(job, slot, error)
         else:
             _forget_own_cancel(slot, error)
             reason = "failed" if isinstance(error, Exception) else "crashed"
@@ -427,8 +443,11 @@ class _Values(Struct, frozen=True):
     event: Event
     slot: Slot
     memory: Memory
+    held_by: list[str] = msgspec.field(default_factory=list[str])
 
     def resolve(self, wanted: Any) -> Any:
+        if wanted is HeldBy:
+            return self.held_by
         if wanted is Actions:
             return self.runs.actions_of(self.job, self.event, self.slot)
         if wanted in self.memory.values:

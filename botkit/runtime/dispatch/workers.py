@@ -35,6 +35,7 @@ class Slot:
     """The place of one worker: which handler runs there now, and until when it may.
 
     Attributes:
+        limit_s: How many seconds the handler may take.
         cancels: How often the deadline cancelled the task of this run.
         lost: The handler did not end when it had to; the runtime no longer waits for it.
         parked: Why one of its steps has to wait, even if the handler caught that.
@@ -47,6 +48,7 @@ class Slot:
         "deadline",
         "handler",
         "job",
+        "limit_s",
         "lost",
         "parked",
         "task",
@@ -58,6 +60,7 @@ class Slot:
         self.handler: str = ""
         self.actions: EventActions | None = None
         self.deadline: float = math.inf
+        self.limit_s: float = math.inf
         self.cancels: int = 0
         self.lost: bool = False
         self.parked: Parked | None = None
@@ -121,6 +124,7 @@ class Deadlines:
         """Give the slot's handler that many seconds from now on; None is no limit."""
         if timeout_s is None:
             return
+        slot.limit_s = timeout_s
         slot.deadline = self._clock.monotonic() + timeout_s
         if slot.deadline < self._next:
             self._next = slot.deadline

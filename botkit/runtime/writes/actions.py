@@ -7,13 +7,24 @@ Source: docs/explanation/requirements.md, "Writes".
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_type_hints
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    NamedTuple,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    get_type_hints,
+)
 
 import msgspec
 
-from botkit.errors import Parked, StateError
+from botkit.errors import EmptyText, Parked, StateError
 from botkit.model.events import DirectMessage, PostEvent, Signal
 from botkit.model.messages import Message
 from botkit.model.posts import Post
@@ -38,7 +49,12 @@ if TYPE_CHECKING:
 
 __all__ = ["EventActions", "Services", "Steps", "new_signal"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+
+_SHORT = 60
+_NO_THREAD: Any = object()
 
 
 class Steps(Protocol):
@@ -60,15 +76,49 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     policy: WritePolicy = WritePolicy.RECONCILE
 
 
+class _Call(NamedTuple):
+    """A call of an action, and where the author's code made it."""
+
+    coroutine: Coroutine[Any, Any, Any]
+    action: str
+    place: str
+
+
+def _to_be_awaited(
+    method: Callable[Concatenate[EventActions, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[EventActions, P], Coroutine[Any, Any, T]]:
+    """Note each call of an action, so that one that is never awaited fails the event."""
+
+    @functools.wraps(method)
+    def call(self: EventActions, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        coroutine = method(self, *args, **kwargs)
+        self.note_call(coroutine, method.__name__)
+        return coroutine
+
+    return call
+
+
 class EventActions:
     """`ports.Actions` for one run of one handler on one event.
 
     Attributes:
         emitted: The events to be stored with the handler's commit.
         parked: Why a step has to wait, even when the handler caught it.
+        forgotten: What to say of an action that the handler did not await; "" for none.
     """
 
-    __slots__ = ("_closed", "_counts", "_event", "_handler", "_job", "_on", "emitted", "parked")
+    __slots__ = (
+        "_calls",
+        "_closed",
+        "_counts",
+        "_event",
+        "_handler",
+        "_job",
+        "_on",
+        "emitted",
+        "forgotten",
+        "parked",
+    )
 
     def __init__(self, on: Services, job: Job, event: Event, *, handler: str) -> None:
         self._on = on
@@ -76,17 +126,36 @@ class EventActions:
         self._event = event
         self._handler = handler
         self._counts: dict[tuple[str, ...], int] = {}
+        self._calls: deque[_Call] = deque()
         self._closed = False
+        self.forgotten = ""
         self.emitted: list[NewEvent] = []
         self.parked: Parked | None = None
 
     def close(self) -> None:
         """End the run: refuse actions of tasks that the handler left behind."""
         self._closed = True
+        for call in self._calls:
+            if _is_unstarted(call.coroutine):
+                call.coroutine.close()
+                self.forgotten = self.forgotten or (
+                    f"{self._handler} called act.{call.action}(...) without `await` "
+                    f"({call.place}): nothing was done."
+                )
+        self._calls.clear()
 
+    def note_call(self, coroutine: Coroutine[Any, Any, Any], action: str) -> None:
+        """Note a call of an action until it has begun."""
+        while self._calls and not _is_unstarted(self._calls[0].coroutine):
+            self._calls.popleft()
+        self._calls.append(_Call(coroutine, action, _place_of_caller()))
+
+    @_to_be_awaited
     async def reply(self, to: PostEvent | Post, text: str) -> Post:
         """Answer a post; return the post that X made. See `ports.Actions`."""
         self._check_open()
+        _check_answered(to)
+        _check_text("reply", text, self._handler)
         post = to.post if isinstance(to, PostEvent) else to
         n = self._count("createPosts", post.id)
         answers = await self._summons(to)
@@ -110,16 +179,20 @@ class EventActions:
         )
         return await self._perform(step, Post)
 
+    @_to_be_awaited
     async def post(self, text: str) -> Post:
         """Publish a post; return the post that X made. See `ports.Actions`."""
         self._check_open()
+        _check_text("post", text, self._handler)
         request = requests.create_post(text, has_link=bool(policy.links_in(text)))
         step = self._step(request, capability="post", n=self._count("createPosts", ""), text=text)
         return await self._perform(step, Post)
 
+    @_to_be_awaited
     async def message(self, to: DirectMessage | User | MessageThread, text: str) -> Message:
         """Send a direct message; return the message that X made. See `ports.Actions`."""
         self._check_open()
+        _check_text("message", text, self._handler)
         if isinstance(to, User):
             target = user_id = to.id
             request = requests.send_message(participant_id=target, text=text)
@@ -136,9 +209,11 @@ class EventActions:
         )
         return await self._perform(step, Message)
 
+    @_to_be_awaited
     async def emit(self, signal: Signal, *, at: datetime | None = None) -> None:
         """Put a signal into the inbox with the handler's commit; it is due at `at`, or at once."""
         self._check_open()
+        self._check_signal(signal)
         job = self._job
         n = self._count("emit", signal.signal_name)
         run = f"#{job.run}" if job.run else ""
@@ -152,6 +227,7 @@ class EventActions:
         )
         self.emitted.append(row)
 
+    @_to_be_awaited
     async def once(
         self, name: str, call: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any
     ) -> T:
@@ -162,7 +238,8 @@ class EventActions:
 
         Raises:
             StateError: The handler asked for a result of this name before, in this run.
-            TypeError: The result cannot be kept as JSON, or does not come back as it was.
+            TypeError: `call` is not async, or its result cannot be kept as JSON, or does not come
+                back as it was.
         """
         self._check_open()
         job = self._job
@@ -183,7 +260,7 @@ class EventActions:
         kind = _result_type(call)
         kept = await self._on.store.states.memo(key)
         if kept is None:
-            kept = _as_json(name, await call(*args, **kwargs), kind)
+            kept = _as_json(name, await _called(name, call, *args, **kwargs), kind)
             self._check_open()
             await self._on.store.states.keep(key, kept, fence=self._on.fence())
         result: T = msgspec.json.decode(kept, type=kind)
@@ -199,6 +276,19 @@ class EventActions:
             raise StateError(
                 f"{self._handler} has ended; a task that it left behind may not act any more.",
                 hint="Await what the handler starts before it returns, or emit a signal.",
+            )
+
+    def _check_signal(self, signal: object) -> None:
+        if not isinstance(signal, Signal):
+            raise TypeError(
+                f"act.emit(signal) takes a value of a class of signals, not {_a(signal)}: "
+                "class Remind(Signal, frozen=True), then act.emit(Remind())."
+            )
+        if signal.signal_name not in self._on.signals:
+            name = type(signal).__name__
+            raise StateError(
+                f"{self._handler} emits {name}, and the bot has no handler for it.",
+                hint=f"Write one: @bot.on({name}).",
             )
 
     def _step(self, request: Request, *, capability: str, n: int, **rest: Any) -> Step:
@@ -266,6 +356,56 @@ def new_signal(
     )
 
 
+def _is_unstarted(coroutine: Coroutine[Any, Any, Any]) -> bool:
+    return inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED
+
+
+def _place_of_caller() -> str:
+    """Return file and line of the nearest frame outside this module."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "?"
+
+
+def _check_answered(to: object) -> None:
+    if not isinstance(to, (PostEvent, Post)):
+        raise TypeError(
+            f"act.reply(to, ...) answers an event such as a Mention, or a Post, not {_a(to)}; "
+            "reader.post(id) looks a post up."
+        )
+
+
+def _check_text(action: str, text: object, handler: str) -> None:
+    if not isinstance(text, str):
+        raise TypeError(f"act.{action}(..., text) takes a text, not {_a(text)}.")
+    if not text.strip():
+        raise EmptyText(
+            f"{handler} called act.{action}(...) with an empty text.",
+            hint="X refuses it. If a model wrote it, look at its answer before you send it.",
+        )
+
+
+def _a(value: object) -> str:
+    """Return a value as an error names it: its class and, if short, itself."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    shown = repr(value)
+    return f"{type(value).__name__} {shown}" if len(shown) <= _SHORT else type(value).__name__
+
+
+async def _called(name: str, call: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
+    result: object = call(*args, **kwargs)
+    if not inspect.isawaitable(result):
+        called = getattr(call, "__name__", None) or repr(call)
+        raise TypeError(
+            f"act.once({name!r}, {called}) needs an async function, and {called} is none: write "
+            f"`async def {called}`, or run it in a thread with asyncio.to_thread."
+        )
+    made: T = await result
+    return made
+
+
 def _author_of(to: PostEvent | Post) -> str:
     return to.author.id if isinstance(to, PostEvent) else to.author_id or ""
 
@@ -274,7 +414,12 @@ def _thread_of(to: DirectMessage | MessageThread, account_id: str) -> tuple[str,
     """Return the conversation's id, and its other user's: "" if there is no single one."""
     if isinstance(to, DirectMessage):
         return to.conversation_id, "" if to.sent_by_me else to.sender.id
-    thread = to.dm_conversation_id
+    thread = getattr(to, "dm_conversation_id", _NO_THREAD)
+    if thread is _NO_THREAD:
+        raise TypeError(
+            "act.message(to, ...) writes to a DirectMessage, a User or a Conversation, not "
+            f"{_a(to)}; reader.user(name) looks a user up."
+        )
     if thread is None:
         raise TypeError("act.message(...): a conversation of posts takes no direct message.")
     others = [user_id for user_id in thread.split("-") if user_id != account_id]

@@ -50,3 +50,9 @@ def test_a_bot_that_its_module_runs_on_import_does_not_start(tmp_path: Path) -> 
     with pytest.raises(WiringError, match="while that is imported") as caught:
         load_bot("eager_for_loading:bot", folder=tmp_path)
     assert "__main__" in caught.value.hint
+
+
+def test_a_registration_that_is_refused_is_named_with_file_and_line(tmp_path: Path) -> None:
+    (tmp_path / "late_for_loading.py").write_text(GOOD + 'bot.cron("61 * * * *")\n')
+    with pytest.raises(WiringError, match=r"minute '61' .*late_for_loading\.py:4\)\.$"):
+        load_bot("late_for_loading:bot", folder=tmp_path)

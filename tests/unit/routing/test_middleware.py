@@ -6,7 +6,7 @@ import pytest
 
 from botkit.errors import Skip, StateError
 from botkit.model.events import Event, Mention
-from botkit.routing.middleware import CallNext, Values, call, surround
+from botkit.routing.middleware import CallNext, HeldBy, Values, call, surround
 from tests.unit.routing.samples import mention
 
 
@@ -63,8 +63,10 @@ async def test_a_middleware_that_does_not_go_on_ends_the_event() -> None:
         del call_next
         return f"no {type(event).__name__}"
 
+    held_by: list[str] = []
     ring = surround(closed, Values(), call(everything, Values()))
-    assert await ring(by_type, mention()) == "no Mention"
+    assert await ring({HeldBy: held_by}.__getitem__, mention()) == "no Mention"
+    assert held_by == ["closed"]
 
 
 async def test_a_middleware_sees_what_the_handler_raises() -> None:

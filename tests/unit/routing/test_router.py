@@ -206,3 +206,10 @@ def test_what_would_never_run_is_refused_while_the_bot_runs() -> None:
                 register()
     bot.on(Mention)(handler)
     assert len(bot.parts) == 2
+
+
+def test_a_second_class_of_events_belongs_into_a_tuple() -> None:
+    with pytest.raises(
+        WiringError, match=r"go into a tuple, as in on\(\(Mention, DirectMessage\)"
+    ):
+        Router("greeter").on(Mention, DirectMessage)  # type: ignore[arg-type]  # the fault

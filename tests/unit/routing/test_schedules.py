@@ -99,9 +99,9 @@ def test_a_job_of_every_hour_follows_real_time() -> None:
         ("0 8 * *", "five fields.*has 4"),
         ("0 0 8 * * *", "five fields.*has 6"),
         ("@daily", "five fields"),
-        ("61 * * * *", "bad minute"),
-        ("0 8 * * FOO", "bad day-of-week"),
-        ("0 0 30 2 *", "bad day-of-month"),
+        ("61 * * * *", "the minute '61' is wrong; it is 0 to 59"),
+        ("0 8 * * FOO", "the day-of-week 'FOO' is wrong; it is 0 to 7"),
+        ("0 0 30 2 *", "the day-of-month '30' is wrong"),
     ],
 )
 def test_a_wrong_expression_is_refused_with_what_is_wrong(expression: str, why: str) -> None:

@@ -192,3 +192,23 @@ def test_what_is_stored_is_plain_json() -> None:
     assert change is not None
     assert change.value is not None
     assert msgspec.json.decode(change.value) == {"answers": 1, "closed": True}
+
+
+class Loose(Struct, frozen=True):
+    call: Any = None
+    count: int = 0
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (Loose(call=lambda: 1), "This Loose cannot be stored: Encoding objects of type function"),
+        (Loose(count="3"), "This Loose cannot be stored: Expected `int`, got `str`"),  # type: ignore[arg-type]  # the fault
+        (Loose(call={1, 2}), "This Loose would not come back from the store as it is"),
+    ],
+)
+def test_a_value_that_cannot_be_stored_is_refused_where_it_is_set(value: Loose, why: str) -> None:
+    state = param(BotState[Loose]).open(mention(), account_id="1")
+    with pytest.raises(TypeError, match=why):
+        state.value = value  # type: ignore[misc]  # the handle of a state can be set
+    assert state.value == Loose()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Optional
 import pytest
 from msgspec import Struct
 
-from botkit.errors import WiringError
+from botkit.errors import Skip, WiringError
 from botkit.filters import Command, Match, command, contains, matches
 from botkit.model.events import (
     DirectMessage,
@@ -488,3 +488,54 @@ def test_a_signal_keeps_the_name_that_it_was_stored_under() -> None:
     bot = Router("bot")
     bot.on(Later)(named("later"))
     assert dict(wire(bot).signals) == {"Remind": Later, "Derived": Derived}
+
+
+def _two(first: Callable[..., Any], second: Any = Mention, *filters: Any) -> tuple[str, ...]:
+    bot = Router("greeter")
+    bot.on(PostEvent, *filters)(first)
+
+    @bot.on(second)
+    async def later(event: Any) -> None: ...
+
+    return wire(bot).unreachable
+
+
+async def takes_all(event: PostEvent) -> None: ...
+
+
+async def skips(event: PostEvent) -> None:
+    def passes() -> None:
+        raise Skip
+
+    passes()
+
+
+def test_a_handler_whose_events_an_earlier_one_takes_is_named() -> None:
+    (why,) = _two(takes_all)
+    assert why.startswith("later (")
+    assert "never runs: takes_all (" in why
+    assert why.endswith("stands before it and takes every Mention")
+    assert len(_two(takes_all, (Mention, Reply))) == 1
+
+
+def test_a_handler_that_still_gets_some_events_is_not() -> None:
+    assert _two(takes_all, DirectMessage) == ()
+    assert _two(takes_all, (Mention, DirectMessage)) == ()
+    assert _two(takes_all, Mention, contains("hello")) == ()
+    assert _two(skips) == ()
+    assert _two(functools.partial(skips)) == ()
+
+
+def test_ticks_and_what_a_middleware_skips_are_reachable() -> None:
+    bot = Router("greeter")
+    bot.on(PostEvent)(takes_all)
+
+    @bot.every(60)
+    async def now(tick: Tick) -> None: ...
+
+    @bot.middleware
+    async def may_skip(event: Event, call_next: CallNext) -> None:
+        raise Skip
+
+    bot.on(Mention)(skips)
+    assert wire(bot).unreachable == ()

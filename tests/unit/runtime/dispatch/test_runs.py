@@ -28,6 +28,7 @@ from botkit.model.messages import Message
 from botkit.model.records import EventState, RunDone
 from botkit.model.users import User
 from botkit.ports import Actions
+from botkit.routing.middleware import HeldBy
 from botkit.sandbox.harness.clock import VirtualClock
 from tests.unit.runtime.fakes import (
     BOT,
@@ -90,7 +91,9 @@ async def test_what_a_handler_emitted_before_it_skipped_is_not_sent(tmp_path: Pa
         await scope.resolve(Actions).emit(Ping())
         raise Skip
 
-    async with bench(tmp_path, wired(first)) as bot:
+    wiring = FakeWiring(Ping)
+    wiring.on(Mention, first)
+    async with bench(tmp_path, wiring) as bot:
         await bot.handle(mention())
         assert await bot.store.events.counts() == {
             "waiting": 0,
@@ -377,8 +380,12 @@ async def test_an_event_that_cannot_be_read_is_a_dead_letter(tmp_path: Path) -> 
     async def emits(event: Mention, scope: Scope) -> None:
         await scope.resolve(Actions).emit(Old())
 
-    async with bench(tmp_path, wired(emits)) as bot:
-        await bot.handle(mention())
+    wiring = FakeWiring(Old)
+    wiring.on(Mention, emits)
+    async with bench(tmp_path, wiring) as bot:
+        await bot.record(mention())
+        wiring.signals = {}
+        await bot.idle()
         dead = await bot.store.events.dead()
     assert [(one.kind, one.reason) for one in dead] == [("signal/Old", "undecodable")]
 
@@ -394,3 +401,29 @@ async def test_nobody_has_to_watch(tmp_path: Path) -> None:
         assert await bot.note(mention()) == "greet"
         assert await bot.note(mention("101")) == "not for me"
     assert bot.ended == []
+
+
+async def test_an_action_that_was_not_awaited_fails_the_event(tmp_path: Path) -> None:
+    async def forgets(event: Mention, scope: Scope) -> None:
+        scope.resolve(Actions).reply(event, "Hello!")
+
+    async with bench(tmp_path, wired(forgets)) as bot:
+        await bot.record(mention())
+        await bot.later(60)
+        (dead,) = await bot.store.events.dead()
+    assert dead.error.startswith("StateError: forgets called act.reply(...) without `await`")
+    assert "test_runs.py:" in dead.error
+    assert bot.steps.asked == []
+
+
+async def test_an_event_that_a_middleware_kept_says_so(tmp_path: Path) -> None:
+    async def kept(event: Mention, scope: Scope) -> None:
+        scope.resolve(HeldBy).append("limit")
+
+    async with bench(tmp_path, wired(kept)) as bot:
+        with capture_logs() as logs:
+            await bot.handle(mention())
+        assert await bot.note(mention()) == "held back by limit"
+    assert [(line["handler"], line["middleware"]) for line in logs if "middleware" in line] == [
+        ("kept", "limit")
+    ]

@@ -35,6 +35,10 @@ async def test_a_handler_that_hangs_is_timed_out_and_tried_again(tmp_path: Path)
         await bot.later(60)
         dead = await bot.store.events.dead()
     assert [one.reason for one in dead] == ["timeout"]
+    assert dead[0].error == (
+        "TimeoutError: hangs did not end within 5 s; on(..., timeout_s=...) gives it longer."
+    )
+    assert "await asyncio.Event().wait()" in dead[0].trace
     assert bot.outcomes == ["retry", "retry", "dead"]
 
 

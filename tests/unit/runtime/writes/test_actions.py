@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from botkit.errors import Parked, StateError
+from botkit.errors import EmptyText, Parked, StateError
 from botkit.model.events import DirectMessage, Mention, Signal, Tick
 from botkit.model.messages import Message
 from botkit.model.posts import Post
@@ -24,7 +24,7 @@ from botkit.runtime.writes.actions import EventActions
 from tests.unit.runtime.fakes import ADA, BOT, FakeWiring, bench, mention
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from pathlib import Path
 
     from botkit.model.events import XEvent
@@ -446,3 +446,81 @@ async def test_a_tick_may_post_and_has_no_summons_to_give(tmp_path: Path) -> Non
         await act.reply(stranger, "hm")
     assert bot.steps.asked[0].event_key == tick.key
     assert bot.steps.asked[1].user_id == ""
+
+
+@pytest.mark.parametrize("text", ["", "  \n\t "])
+async def test_an_empty_text_is_refused_before_it_is_a_step(tmp_path: Path, text: str) -> None:
+    asked = mention()
+    async with acting(tmp_path, asked, handler="greet") as (act, bot):
+        for action in (act.post(text), act.reply(asked, text), act.message(ADA, text)):
+            with pytest.raises(EmptyText, match=r"^greet called act\.\w+\(\.\.\.\) with an empty"):
+                await action
+        assert bot.steps.asked == []
+
+
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+@pytest.mark.parametrize(
+    ("misuse", "why"),
+    [
+        (lambda act: act.reply("1999", "Hi"), r"answers an event .* not str '1999'; reader\.post"),
+        (lambda act: act.reply(Mention, "Hi"), r"not the class Mention;"),
+        (
+            lambda act: act.reply(mention(), 5),
+            r"act\.reply\(\.\.\., text\) takes a text, not int 5",
+        ),
+        (lambda act: act.post(None), r"act\.post\(\.\.\., text\) takes a text, not NoneType None"),
+        (lambda act: act.post(["x" * 99]), r"takes a text, not list\.$"),
+        (lambda act: act.message("ada", "Hi"), r"not str 'ada'; reader\.user\(name\)"),
+        (lambda act: act.message(ADA, b"Hi"), r"takes a text, not bytes b'Hi'"),
+        (lambda act: act.emit(Ping), r"takes a value of a class of signals, not the class Ping"),
+        (
+            lambda act: act.once("sum", add, 1, 2),
+            r"act\.once\('sum', add\) needs an async function",
+        ),
+    ],
+)
+async def test_a_wrong_argument_is_named_in_the_authors_words(
+    tmp_path: Path, misuse: Callable[[Any], Coroutine[Any, Any, Any]], why: str
+) -> None:
+    async with acting(tmp_path, mention()) as (act, bot):
+        with pytest.raises(TypeError, match=why):
+            await misuse(act)
+        assert bot.steps.asked == []
+
+
+class Unheard(Signal, frozen=True, kw_only=True):
+    pass
+
+
+async def test_a_signal_that_no_handler_takes_is_refused_where_it_is_emitted(
+    tmp_path: Path,
+) -> None:
+    async with acting(tmp_path, mention(), handler="greet") as (act, _):
+        with pytest.raises(StateError, match="greet emits Unheard, and the bot has no handler"):
+            await act.emit(Unheard())
+        assert act.emitted == []
+
+
+async def test_an_action_that_was_not_awaited_is_found_with_its_line(tmp_path: Path) -> None:
+    asked = mention()
+    async with acting(tmp_path, asked, handler="greet") as (act, bot):
+        await act.post("first")
+        act.reply(asked, "Hello!")  # type: ignore[unused-coroutine]  # it is what the test is about
+        act.post("second")  # type: ignore[unused-coroutine]  # the same
+        act.close()
+        assert len(bot.steps.asked) == 1
+    assert act.forgotten.startswith("greet called act.reply(...) without `await` (")
+    assert "test_actions.py:" in act.forgotten
+
+
+async def test_actions_that_run_side_by_side_are_awaited(tmp_path: Path) -> None:
+    async with acting(tmp_path, mention()) as (act, bot):
+        await asyncio.gather(*(act.post(text) for text in "abc"))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(act.post("d"))
+        act.close()
+        assert [step.text for step in bot.steps.asked] == [*"abcd"]
+    assert act.forgotten == ""
