@@ -235,6 +235,7 @@ def _compose(run: _Run, opened: _Opened) -> BotRuntime:
             **{source.name: source.run for source in sources},
         },
         on_changed=lambda: _take_over_changes(run, running),
+        proven=opened.x.proven,
         pace=run.pace,
     )
     running = BotRuntime(
@@ -315,6 +316,7 @@ def _hearing(run: _Run, opened: _Opened, dispatcher: Dispatcher) -> _Hearing:
         clock=run.clock,
         taker=dispatcher,
         fence=opened.lease.fence,
+        proven=opened.x.proven,
     )
     return _Hearing(inbox=inbox, listening=listening, scheduler=scheduler)
 

@@ -34,6 +34,7 @@ from botkit.storage.vault.key_files import key_path
 from botkit.storage.vault.key_places import find_key, find_previous_key
 from botkit.storage.vault.vault import open_vault
 from botkit.system import SystemClock, SystemEntropy
+from botkit.waiting.proven_time import ProvenTime
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -73,6 +74,7 @@ class X(msgspec.Struct, frozen=True, kw_only=True):
     sender: XApi
     reader: CachedReader
     budget: Budget
+    proven: ProvenTime
     post_rules: PostRules = PostRules()
 
     @property
@@ -116,6 +118,7 @@ async def open_x(
         name = await asyncio.to_thread(this_process, chance) if owner is None else owner
         terms = tenure or Tenure()
         budget = Budget(store, time, limits_of(settings))
+        proven = ProvenTime(time)
         rules = PostRules(bare_links=settings.bot.links == "allow")
         async with TokenKeeper(
             store,
@@ -142,11 +145,16 @@ async def open_x(
         ) as keeper:
             await keeper.bearers.read()
             limiter = Limiter(clock=time, entropy=chance)
-            sender = XApi(keeper, limiter=limiter, on_spend=budget.note)
+            sender = XApi(keeper, limiter=limiter, on_spend=budget.note, on_date=proven.note)
             reader = CachedReader(sender, store, clock=time, entropy=chance, allow=budget.check)
             try:
                 yield X(
-                    keeper=keeper, sender=sender, reader=reader, budget=budget, post_rules=rules
+                    keeper=keeper,
+                    sender=sender,
+                    reader=reader,
+                    budget=budget,
+                    proven=proven,
+                    post_rules=rules,
                 )
             finally:
                 await budget.flush()

@@ -119,6 +119,7 @@ def handler_parts(
         steps=outbox,
         store=x.store,
         clock=x.clock,
+        proven=x.proven,
         fence=fence,
         signals=plan.wiring.signals,
         policy=policy,

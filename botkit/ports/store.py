@@ -472,6 +472,8 @@ class Store(Protocol):
         CONFIRMED, REJECTED or EXPIRED, of events that cannot run any more; invitations; cached
         users (an opt-out stays); gaps that are not open; hours of the ledger. Run as several short
         transactions, so that others can write between them; it may end after any of them.
+        One call deletes a tenth of the events and of the writes on record at most (10,000 at
+        least); the count `bounded` is above 0 if that left some for the next call.
         """
         ...
 

@@ -135,6 +135,7 @@ class _Parts:
         from botkit.runtime.writes.opt_outs import OptOuts
         from botkit.sources.stream import ActivityStream
         from botkit.system import SystemEntropy
+        from botkit.waiting.proven_time import ProvenTime
         from tests.bench.payloads import ACCOUNT_ID
 
         nobody: Any = None
@@ -146,6 +147,7 @@ class _Parts:
             steps=nobody,
             store=store,
             clock=clock,
+            proven=ProvenTime(clock),
             fence=self.lease.fence,
             signals=wiring.signals,
         )

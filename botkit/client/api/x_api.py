@@ -32,11 +32,13 @@ from botkit.errors import (
 from botkit.model.tokens import CredentialKind
 from botkit.ports.io import HttpRequest, HttpResponse
 from botkit.protocol.api import requests
+from botkit.protocol.api.rate_limits import read_date
 from botkit.protocol.api.responses import Response, read_error, read_level, read_response
 from botkit.protocol.rules import access, pricing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
+    from datetime import datetime
     from decimal import Decimal
 
     from botkit.client.api.credential_choice import ChosenCredential
@@ -77,6 +79,7 @@ class XApi:
         app: The app whose bearer token is used if no account is given.
         on_spend: Called for each call that X bills, or may bill: account id ("" for the app),
             call with the number of resources in the answer, price.
+        on_date: Called with X's time for each answer that tells it.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class XApi:
         limiter: Limiter,
         app: str = "default",
         on_spend: Callable[[str, Request, Decimal], None] | None = None,
+        on_date: Callable[[datetime], None] | None = None,
     ) -> None:
         self._keeper = keeper
         self._context = keeper.context
@@ -93,6 +97,7 @@ class XApi:
         self._limiter = limiter
         self._callers = CredentialChooser(keeper, app=app)
         self._on_spend = on_spend
+        self._on_date = on_date
         self._respelled = False
 
     async def send(self, request: Request, *, account_id: str = "") -> Response:
@@ -179,6 +184,9 @@ class XApi:
         self, request: Request, answer: HttpResponse, account_id: str
     ) -> Response | ResponseError:
         now = self._context.clock.now()
+        date = read_date(answer.headers)
+        if date is not None and self._on_date is not None:
+            self._on_date(date)
         try:
             response = read_response(
                 request.name, answer.status, answer.headers, answer.body, now=now

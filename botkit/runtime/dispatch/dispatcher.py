@@ -102,6 +102,7 @@ class Dispatcher:
             take=self._take,
             capacity=capacity,
             crowd=slots * _HELD_SLOTS,
+            proven=services.proven,
         )
         self.done_batch: DoneBatch = self._make_done_batch()
         self.enrichment: Enrichment = self._make_enrichment(services, lookup, entropy)

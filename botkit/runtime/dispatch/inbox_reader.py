@@ -7,6 +7,7 @@ there too until it has been read, so that the order within a lane stays.
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from botkit.model.records import InboxItem
     from botkit.ports import Clock, Store
+    from botkit.waiting.proven_time import ProvenTime
 
 __all__ = ["InboxReader"]
 
@@ -30,6 +32,7 @@ _log = structlog.get_logger(__name__)
 _PAGE = 500
 _LONGEST_WAIT_S = 60.0
 """However long nothing is due: the wall clock may jump, so it is looked at again."""
+_UNPROVEN_S = 1.0
 _FEW = 64
 _MOMENT_S = 0.05
 
@@ -41,6 +44,7 @@ class InboxReader:
         take: Called with each job that is held from now on, in order of `seq`.
         capacity: How many events are held at most.
         crowd: From how many held events on a source has to wait a moment.
+        proven: The time by which a signal is due that was emitted for later.
     """
 
     def __init__(
@@ -51,7 +55,9 @@ class InboxReader:
         take: Callable[[Job], None],
         capacity: int = 2000,
         crowd: int = 1500,
+        proven: ProvenTime,
     ) -> None:
+        self._proven = proven
         self._events = store.events
         self._clock = clock
         self._take = take
@@ -196,6 +202,8 @@ class InboxReader:
         for item in items:
             if item.seq in self._held or item.seq in released:
                 continue  # what was released meanwhile is not what this reading shows any more
+            if self._is_early(item):
+                continue
             if len(self._held) >= self._capacity:
                 self._leave_unread(item.seq - 1)
                 self._overflowed = True
@@ -204,3 +212,14 @@ class InboxReader:
             self._take(Job.from_item(item))
         if len(items) == _PAGE:
             self._leave_unread(items[-1].seq)
+
+    def _is_early(self, item: InboxItem) -> bool:
+        """Return True, and look again soon, for a signal whose time only the wall clock shows."""
+        when = item.not_before
+        if when is None or item.source != "emit" or item.attempts or item.waiting_for:
+            return False
+        if self._proven.has_come(when):
+            return False
+        wait_s = _LONGEST_WAIT_S if self._proven.is_seen.is_set() else _UNPROVEN_S
+        self._wake_at(self._clock.now() + timedelta(seconds=wait_s))
+        return True

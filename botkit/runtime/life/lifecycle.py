@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from botkit.runtime.intake.inbox import Inbox
     from botkit.runtime.life.status import Reports
     from botkit.runtime.life.ticks import Scheduler
+    from botkit.waiting.proven_time import ProvenTime
 
 __all__ = ["Runtime", "RuntimePace", "Tasks"]
 
@@ -152,6 +153,7 @@ class Runtime:
         parts: What runs beside the dispatcher (sources, keepers), by name; started again when it
             fails.
         on_changed: Awaited when another process has changed the store.
+        proven: The time by which old rows are deleted; nothing is, before X's time was seen.
     """
 
     def __init__(
@@ -169,6 +171,7 @@ class Runtime:
         recover: Callable[[], Awaitable[int]],
         parts: Mapping[str, Callable[[], Awaitable[None]]],
         on_changed: Callable[[], Awaitable[None]] | None = None,
+        proven: ProvenTime,
         pace: RuntimePace | None = None,
     ) -> None:
         self._store = store
@@ -183,6 +186,7 @@ class Runtime:
         self._recover = recover
         self._parts = parts
         self._on_changed = on_changed
+        self._proven = proven
         self._pace = pace or RuntimePace()
         self._sources: list[asyncio.Task[None]] = []
         self._crashed = False
@@ -305,9 +309,9 @@ class Runtime:
                 if now >= look_at:
                     look_at = now + _LOOK_AGAIN_S
                     await self._try_causes()
-                if now >= prune_at:
+                if now >= prune_at and self._proven.is_seen.is_set():
                     prune_at = now + _PRUNE_EVERY_S
-                    await self._store.prune(_KEEP_FOR, now=self._clock.now())
+                    await self._prune()
                 await self._reports.flush()
             except LeaseLost:
                 raise
@@ -316,6 +320,14 @@ class Runtime:
                 continue
             outage.end()
             await self._clock.sleep(self._pace.poll_s)
+
+    async def _prune(self) -> None:
+        """Delete what has been over for long, by a time that X supports."""
+        now = self._proven.now()
+        if now is not None:
+            counts = await self._store.prune(_KEEP_FOR, now=now)
+            if counts["bounded"]:
+                _log.warning("prune.bounded", events=counts["events"], writes=counts["writes"])
 
     async def _look_around(self) -> None:
         if await self._store.changed() and self._on_changed is not None:

@@ -15,7 +15,7 @@ import structlog
 from botkit.errors import StoreUnavailable
 from botkit.model.records import ScheduleRow
 from botkit.runtime.intake.inbox import job_of, row_of
-from botkit.waiting.events import event_or_timeout, seconds_until
+from botkit.waiting.events import event_or_timeout
 from botkit.waiting.store_outage import EVERY_SECOND, StoreOutage
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from botkit.ports import Clock, Store
     from botkit.routing.schedules import Schedule
     from botkit.runtime.intake.inbox import Taker
+    from botkit.waiting.proven_time import ProvenTime
 
 __all__ = ["Scheduler"]
 
@@ -35,10 +36,16 @@ _SOURCE = "schedule"
 _LONGEST_WAIT_S = 60.0
 """However far the next time is: the wall clock may jump, so it is looked at again."""
 _SLACK = timedelta(seconds=1)
+_UNPROVEN_S = 1.0
+"""How soon a tick that was missed before the start is looked at again, until X tells its time."""
 
 
 class Scheduler:
-    """Fires the schedules of all accounts."""
+    """Fires the schedules of all accounts.
+
+    Args:
+        proven: The time by which what is due before the start is fired.
+    """
 
     def __init__(
         self,
@@ -49,7 +56,9 @@ class Scheduler:
         clock: Clock,
         taker: Taker,
         fence: Callable[[], Fence],
+        proven: ProvenTime,
     ) -> None:
+        self._proven = proven
         self._schedules = schedules
         self._accounts = list(accounts)
         self._progress = store.progress
@@ -104,11 +113,19 @@ class Scheduler:
                 continue
             self._outage.end()
             soonest = min(self._next.values(), default=None)
-            wait_s = seconds_until(soonest, clock=self._clock, most_s=_LONGEST_WAIT_S)
-            await event_or_timeout(self._added, wait_s, clock=self._clock)
+            await event_or_timeout(self._added, self._wait_s(soonest), clock=self._clock)
+
+    def _now(self) -> datetime:
+        return self._proven.now() or self._clock.now()
+
+    def _wait_s(self, soonest: datetime | None) -> float:
+        if soonest is None:
+            return _LONGEST_WAIT_S
+        left_s = (soonest - self._now()) / timedelta(seconds=1)
+        return min(left_s, _LONGEST_WAIT_S) if left_s > 0 else _UNPROVEN_S
 
     async def _look_at(self, schedule: Schedule, account_id: str) -> None:
-        now = self._clock.now()
+        now = self._now()
         planned = self._next[account_id, schedule.name]
         if planned > now:
             # The wall clock went back: go by what it says now. A time that was fired already
@@ -116,6 +133,8 @@ class Scheduler:
             soonest = schedule.first_after(now)
             if planned > soonest + _SLACK:
                 self._next[account_id, schedule.name] = soonest
+            return
+        if not self._proven.has_come(planned):
             return
         while planned <= now:
             due = schedule.due(planned, now=now)

@@ -36,6 +36,7 @@ from botkit.protocol.events.activity import encode_event
 from botkit.protocol.rules import policy
 from botkit.runtime.writes.causes import causes_of
 from botkit.runtime.writes.steps import Step
+from botkit.waiting.proven_time import ProvenTime
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -71,6 +72,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     steps: Steps
     store: Store
     clock: Clock
+    proven: ProvenTime
     fence: Callable[[], Fence]
     signals: Mapping[str, type[Signal]]
     policy: WritePolicy = WritePolicy.RECONCILE

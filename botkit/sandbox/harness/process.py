@@ -61,6 +61,8 @@ class Home:
         self.app: App = server.world.grants.add_app(username)
         self.starts = 0
         self.heard_from: str | None = None
+        self.clock: VirtualClock = server.world.clock  # type: ignore[assignment]  # the harness made it
+        """The clock of the machine that the bot runs on; X has its own."""
         self.signs = False
         """True if the settings hold the app's key and secret, for OAuth 1.0a."""
         self._key = server.world.entropy.token_bytes(32)
@@ -204,7 +206,7 @@ async def run_bot(
     home: Home, bot: Bot, *, scopes: Sequence[str] | None = None, oauth1: bool = False
 ) -> AsyncGenerator[Process]:
     """Run a bot until the block ends; see `Sandbox.running`."""
-    clock: VirtualClock = home.server.world.clock  # type: ignore[assignment]  # the harness made it
+    clock = home.clock
     life = ProcessLife(clock)
     transport = GatedTransport(SandboxTransport(home.server, clock), life)
     async with AsyncExitStack() as stack:

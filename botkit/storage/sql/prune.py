@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from botkit.storage.sql.ledger import hour_of
 from botkit.storage.sql.values import to_us
@@ -14,12 +15,19 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from botkit.model.records import KeepFor
-    from botkit.storage.sql.transaction import SqlEngine, Transaction
+    from botkit.storage.sql.transaction import SqlEngine, SqlReader, Transaction
 
 __all__ = ["AT_ONCE", "prune"]
 
 AT_ONCE: Final = 1000
 """So many events or writes go in one transaction, so that others can write in between."""
+_SHARE: Final = 10
+_FEWEST: Final = 10_000
+"""One call forgets a tenth of the events and of the writes, or so many if that is more."""
+_COUNTS: Final = {
+    "events": "SELECT count(*) FROM event",
+    "writes": "SELECT count(*) FROM write",
+}
 _OLD_EVENTS = """
 SELECT e.seq, e.key, e.account_id, d.state FROM event e JOIN ended d ON d.seq = e.seq
 WHERE e.recorded_at < ?1 AND d.state IN ('done', 'dropped')
@@ -45,13 +53,10 @@ _DELETED: Final = {
 
 async def prune(engine: SqlEngine, keep_for: KeepFor, *, now: datetime) -> Mapping[str, int]:
     """Forget what has been over for so long, as `botkit.ports.store.Store.prune` says."""
-    old_us, oldest_us = to_us(now - keep_for.events), to_us(now - keep_for.deliverable)
-    counts = {
-        "events": await _repeat(engine, lambda each: _forget_events(each, old_us, oldest_us)),
-        "writes": await _repeat(
-            engine, lambda each: _forget_writes(each, to_us(now - keep_for.writes))
-        ),
-    }
+    old = to_us(now - keep_for.events), to_us(now - keep_for.deliverable)
+    events = await _repeat(engine, "events", lambda *each: _forget_events(*each, *old))
+    old_us = to_us(now - keep_for.writes)
+    writes = await _repeat(engine, "writes", lambda *each: _forget_writes(*each, old_us))
     before = {
         "invitations": to_us(now - keep_for.invitations),
         "users": to_us(now - keep_for.users),
@@ -65,21 +70,49 @@ async def prune(engine: SqlEngine, keep_for: KeepFor, *, now: datetime) -> Mappi
             for name, statement in _DELETED.items()
         }
 
-    return counts | await engine.write(job)
+    return {
+        "events": events.count,
+        "writes": writes.count,
+        **await engine.write(job),
+        "bounded": events.is_bounded + writes.is_bounded,
+    }
 
 
-async def _repeat(engine: SqlEngine, forget: Callable[[Transaction], int]) -> int:
+class _Forgotten(NamedTuple):
+    count: int
+    is_bounded: bool
+
+
+async def _repeat(
+    engine: SqlEngine, what: str, forget: Callable[[Transaction, int], int]
+) -> _Forgotten:
+    """Call `forget` with the number of rows for one transaction, up to the bound of one call."""
+    left = await engine.read(lambda reader: _most(reader, what))
     count = 0
-    while True:
-        forgotten = await engine.write(forget)
+    while left:
+        limit = min(AT_ONCE, left)
+        forgotten = await engine.write(partial(_forget, forget, limit))
         count += forgotten
-        if forgotten < AT_ONCE:
-            return count
+        left -= forgotten
+        if forgotten < limit:
+            return _Forgotten(count, is_bounded=False)
+    return _Forgotten(count, is_bounded=True)
 
 
-def _forget_events(transaction: Transaction, old_us: int, oldest_us: int) -> int:
+def _forget(
+    forget: Callable[[Transaction, int], int], limit: int, transaction: Transaction
+) -> int:
     transaction.lock("prune")
-    rows = transaction.execute(_OLD_EVENTS, (old_us, oldest_us, AT_ONCE)).fetchall()
+    return forget(transaction, limit)
+
+
+def _most(reader: SqlReader, what: str) -> int:
+    (rows,) = reader.execute(_COUNTS[what], ()).fetchone()
+    return max(int(rows) // _SHARE, _FEWEST)
+
+
+def _forget_events(transaction: Transaction, limit: int, old_us: int, oldest_us: int) -> int:
+    rows = transaction.execute(_OLD_EVENTS, (old_us, oldest_us, limit)).fetchall()
     seqs = [row[:1] for row in rows]
     transaction.executemany("DELETE FROM event WHERE seq = ?1", seqs)
     transaction.executemany("DELETE FROM ended WHERE seq = ?1", seqs)
@@ -91,9 +124,8 @@ def _forget_events(transaction: Transaction, old_us: int, oldest_us: int) -> int
     return len(rows)
 
 
-def _forget_writes(transaction: Transaction, before_us: int) -> int:
-    transaction.lock("prune")
-    ids = transaction.execute(_OLD_WRITES, (before_us, AT_ONCE)).fetchall()
+def _forget_writes(transaction: Transaction, limit: int, old_us: int) -> int:
+    ids = transaction.execute(_OLD_WRITES, (old_us, limit)).fetchall()
     transaction.executemany("DELETE FROM attempt WHERE write_id = ?1", ids)
     transaction.executemany("DELETE FROM write WHERE id = ?1", ids)
     return len(ids)

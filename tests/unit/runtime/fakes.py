@@ -26,13 +26,14 @@ from botkit.runtime.writes.opt_outs import OptOuts
 from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
 from botkit.sandbox.harness.pauses import threads_counted
 from botkit.storage import open_store
+from botkit.waiting.proven_time import ProvenTime
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from botkit.model.events import Signal
-    from botkit.ports import Scope, Store
+    from botkit.ports import Clock, Scope, Store
     from botkit.runtime.dispatch.runs import Ended
     from botkit.runtime.writes.steps import Step
 
@@ -147,6 +148,17 @@ class FakeLookup:
         return self.posts[post_id]
 
 
+class XAgrees(ProvenTime):
+    """X's clock shows what the wall clock shows, and was seen from the start."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.is_seen.set()
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+
 class Bench:
     """The runtime's core on a real store, in virtual time."""
 
@@ -157,8 +169,10 @@ class Bench:
         wiring: FakeWiring,
         *,
         lease: Lease | None = None,
+        proven: ProvenTime | None = None,
         **options: Any,
     ) -> None:
+        self.proven = proven or XAgrees(clock)
         self.store = store
         self.clock = clock
         self.wiring = wiring
@@ -171,6 +185,7 @@ class Bench:
             steps=self.steps,
             store=store,
             clock=clock,
+            proven=self.proven,
             fence=self.lease.fence,
             signals=wiring.signals,
         )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from botkit.ports import Scope
+    from botkit.waiting.proven_time import ProvenTime
 
 
 @dataclass
@@ -50,6 +51,7 @@ async def running(
     schedules: Any = (),
     hears_changes: bool = True,
     pace: RuntimePace | None = None,
+    proven: ProvenTime | None = None,
 ) -> AsyncIterator[Alive]:
     clock = clock or VirtualClock()
     async with opened(folder, clock) as store:
@@ -62,7 +64,7 @@ async def running(
             ttl_s=pace.lease_ttl_s,
             renew_s=pace.lease_renew_s,
         )
-        bench = Bench(store, clock, wiring, lease=lease)
+        bench = Bench(store, clock, wiring, lease=lease, proven=proven)
         await lease.acquire()
         recovered: list[int] = []
         changes: list[int] = []
@@ -92,11 +94,13 @@ async def running(
                     clock=clock,
                     taker=bench.dispatcher,
                     fence=lease.fence,
+                    proven=bench.proven,
                 ),
                 reports=reports,
                 recover=recover,
                 parts=parts or {},
                 on_changed=on_changed if hears_changes else None,
+                proven=bench.proven,
                 pace=pace,
             )
             await runtime.start()

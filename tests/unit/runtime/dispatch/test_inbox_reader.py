@@ -7,11 +7,14 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from botkit.model.records import Fence, InboxItem, InboxPage
 from botkit.runtime.dispatch.inbox_reader import InboxReader
 from botkit.runtime.intake.lanes import Job
 from botkit.sandbox.harness.clock import VirtualClock
-from tests.unit.runtime.fakes import turns
+from botkit.waiting.proven_time import ProvenTime
+from tests.unit.runtime.fakes import XAgrees, turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,6 +30,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self.rows: dict[int, datetime | None] = {}
+        self.items: list[InboxItem] = []
         self.asked: list[int] = []
         self.open = asyncio.Event()
         self.open.set()
@@ -37,7 +41,7 @@ class Shelf:
             item(seq)
             for seq, at in sorted(self.rows.items())
             if seq > after_seq and (at is None or at <= now)
-        ]
+        ] + self.items
         later = [at for at in self.rows.values() if at is not None and at > now]
         await self.open.wait()
         return InboxPage(items=found[:limit], next_at=min(later, default=None))
@@ -54,8 +58,9 @@ def job(seq: int) -> Job:
 
 
 class Setting:
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, *, is_proven: bool = True) -> None:
         self.clock = VirtualClock()
+        self.proven = XAgrees(self.clock) if is_proven else ProvenTime(self.clock)
         self.shelf = Shelf()
         self.taken: list[int] = []
         store: Any = type("Store", (), {"events": self.shelf})
@@ -64,12 +69,13 @@ class Setting:
             clock=self.clock,
             take=lambda one: self.taken.append(one.seq),
             capacity=capacity,
+            proven=self.proven,
         )
 
 
 @asynccontextmanager
-async def fed(capacity: int = 10, *rows: int) -> AsyncIterator[Setting]:
-    setting = Setting(capacity)
+async def fed(capacity: int = 10, *rows: int, is_proven: bool = True) -> AsyncIterator[Setting]:
+    setting = Setting(capacity, is_proven=is_proven)
     setting.shelf.rows = dict.fromkeys(rows)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(setting.inbox_reader.run())
@@ -269,3 +275,23 @@ async def test_idle_is_told_to_all_who_wait(monkeypatch: pytest.MonkeyPatch) -> 
             on.shelf.rows.clear()
             on.inbox_reader.release(job(2))
         assert on.inbox_reader.idle
+
+
+async def test_a_signal_for_later_waits_until_x_supports_its_time() -> None:
+    async with fed(is_proven=False) as on:
+        began = on.clock.now()
+        on.shelf.items = [
+            replace(item(1), source="emit", not_before=began - timedelta(days=1)),
+            replace(item(2), source="emit", not_before=began, attempts=1),
+            replace(item(3), source="emit", not_before=began, waiting_for="rate"),
+            replace(item(4), not_before=began),
+        ]
+        on.inbox_reader.rescan()
+        await turns()
+        assert on.taken == [2, 3, 4]  # what waits by botkit's own plan does not wait for X
+        on.proven.note(began - timedelta(days=30))  # the clock is a month ahead
+        await on.clock.advance(70)
+        assert on.taken == [2, 3, 4]
+        on.proven.note(began)
+        await on.clock.advance(70)
+    assert on.taken == [2, 3, 4, 1]

@@ -7,11 +7,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from botkit.model.hearing import GapRow
 from botkit.model.records import StoredUser, WriteMove, WriteState
 from botkit.runtime.life.lifecycle import _KEEP_FOR, RuntimePace
 from botkit.sandbox.harness.clock import VirtualClock
+from botkit.storage.sql import prune
+from botkit.waiting.proven_time import ProvenTime
 from tests.storage.conformance.bench import lease, write
 from tests.unit.runtime.fakes import BOT, Gate, mention, wired
 from tests.unit.runtime.living import greeting, running
@@ -90,3 +93,49 @@ async def test_while_much_is_held_the_inbox_is_not_read_again(
         looks.clear()
         await alive.runtime._look_around()
     assert looks == []
+
+
+async def test_nothing_is_forgotten_before_x_has_told_its_time(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    right = clock.now()
+    clock.set(right + timedelta(days=100))
+    wiring, _ = greeting()
+    calm = RuntimePace(poll_s=60, lease_ttl_s=300, lease_renew_s=100)
+    proven = ProvenTime(clock)
+    async with running(tmp_path, wiring, clock=clock, pace=calm, proven=proven) as alive:
+        events = alive.bench.store.events
+        clock.set(right)
+        await alive.bench.handle(mention())
+        clock.set(right + timedelta(days=100))
+        await clock.advance(2 * 3600)
+        assert len(await events.listing()) == 1
+        proven.note(right)
+        await clock.advance(2 * 3600)
+        await alive.bench.handle(mention("101"))  # the newest event of all stays in any case
+        assert len(await events.listing()) == 2
+        proven.note(right + timedelta(days=8))
+        await clock.advance(2 * 3600)
+        assert [one.key for one in await events.listing()] == ["post/101/0"]
+
+
+async def test_a_run_that_left_some_to_the_next_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prune, "_FEWEST", 2)
+    wiring, _ = greeting()
+    clock = VirtualClock()
+    calm = RuntimePace(poll_s=60, lease_ttl_s=300, lease_renew_s=100)
+    with capture_logs() as lines:
+        async with running(tmp_path, wiring, clock=clock, pace=calm) as alive:
+            events = alive.bench.store.events
+            await alive.bench.handle(*(mention(str(n)) for n in range(1, 6)))
+            clock.set(clock.now() + timedelta(days=8))
+            await clock.advance(3660)
+            left = [len(await events.listing())]
+            await clock.advance(3660)
+            left.append(len(await events.listing()))
+            await clock.advance(3660)
+            left.append(len(await events.listing()))
+    assert left == [3, 1, 1]
+    bounded = [line for line in lines if line["event"] == "prune.bounded"]
+    assert [(line["events"], line["writes"]) for line in bounded] == [(2, 0), (2, 0)]

@@ -14,6 +14,7 @@ from botkit.model.events import Tick
 from botkit.routing.schedules import cron_schedule, interval_schedule
 from botkit.runtime.life.ticks import Scheduler
 from botkit.sandbox.harness.clock import VirtualClock
+from botkit.waiting.proven_time import ProvenTime
 from tests.unit.runtime.fakes import BOT, FakeWiring, bench
 
 if TYPE_CHECKING:
@@ -33,13 +34,14 @@ async def ticking(
     clock: VirtualClock | None = None,
     accounts: Sequence[str] = (BOT,),
     seen: list[Tick],
+    proven: ProvenTime | None = None,
 ) -> AsyncIterator[tuple[Bench, Scheduler]]:
     async def on_tick(event: Tick, scope: Scope) -> None:
         seen.append(event)
 
     wiring = FakeWiring()
     wiring.on(Tick, on_tick)
-    async with bench(folder, wiring, clock=clock) as bot:
+    async with bench(folder, wiring, clock=clock, proven=proven) as bot:
         scheduler = Scheduler(
             schedules,
             accounts,
@@ -47,6 +49,7 @@ async def ticking(
             clock=bot.clock,
             taker=bot.dispatcher,
             fence=bot.lease.fence,
+            proven=bot.proven,
         )
         await scheduler.load()
         bot.tasks.start(scheduler.run(), "schedules")
@@ -205,3 +208,48 @@ async def test_the_first_tick_of_an_account_that_is_added_comes_on_time(tmp_path
         await scheduler.add("2")
         await bot.later(6)
     assert [tick.account_id for tick in seen] == ["2"]
+
+
+async def test_a_missed_time_waits_until_x_tells_its_own(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    seen: list[Tick] = []
+    schedule = interval_schedule("bot.hourly", 3600, catch_up="latest")
+    async with ticking(tmp_path, schedule, clock=clock, seen=seen):
+        pass
+    clock.set(clock.now() + timedelta(hours=5, minutes=30))
+    proven = ProvenTime(clock)
+    async with ticking(tmp_path, schedule, clock=clock, seen=seen, proven=proven) as (bot, _):
+        await bot.later(600)
+        assert seen == []
+        proven.note(clock.now())
+        await bot.later(2)
+    assert len(seen) == 1
+
+
+async def test_a_clock_months_ahead_at_a_start_fires_nothing_early(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    seen: list[Tick] = []
+    schedule = interval_schedule("bot.hourly", 3600, catch_up="all")
+    async with ticking(tmp_path, schedule, clock=clock, seen=seen) as (bot, _):
+        await bot.later(1800)
+    right = clock.now()
+    clock.set(right + timedelta(days=100))
+    proven = ProvenTime(clock)
+    async with ticking(tmp_path, schedule, clock=clock, seen=seen, proven=proven) as (bot, _):
+        proven.note(right)
+        await bot.later(1700)
+        assert seen == []
+        await bot.later(3700)
+    assert [tick.at - right for tick in seen] == [
+        timedelta(minutes=30),
+        timedelta(minutes=90),
+    ]
+
+
+async def test_until_x_tells_its_time_a_time_that_comes_in_this_run_fires(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    seen: list[Tick] = []
+    proven = ProvenTime(clock)
+    async with ticking(tmp_path, HOURLY, clock=clock, seen=seen, proven=proven) as (bot, _):
+        await bot.later(3601)
+    assert len(seen) == 1

@@ -1,0 +1,72 @@
+"""Tell the time that more than one clock supports, for what cannot be undone.
+
+A wall clock may be wrong by months at a start. Pruning, missed ticks and signals emitted for later
+therefore ask the `Date` of X's answers, moved on by the clock that never goes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+
+if TYPE_CHECKING:
+    from botkit.ports import Clock
+
+__all__ = ["ProvenTime"]
+
+_log = structlog.get_logger(__name__)
+
+_UNEVEN = timedelta(minutes=1)
+"""The wall clock may be that far ahead of X's before it counts as wrong."""
+
+
+class ProvenTime:
+    """Compare the wall clock with X's, of which it learns by `note`.
+
+    Attributes:
+        is_seen: Set once X's time was seen in this run.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._started = clock.now()
+        self._started_s = clock.monotonic()
+        self._seen: tuple[datetime, float] | None = None
+        self._is_wrong = False
+        self.is_seen: asyncio.Event = asyncio.Event()
+
+    def note(self, date: datetime) -> None:
+        """Take the time of X's clock from an answer that has just come."""
+        self._seen = (date, self._clock.monotonic())
+        self.is_seen.set()
+        ahead = self._clock.now() - date
+        is_wrong = abs(ahead) > _UNEVEN
+        if is_wrong and not self._is_wrong:
+            _log.warning("clock.wrong", ahead_s=round(ahead.total_seconds()), x_time=str(date))
+        self._is_wrong = is_wrong
+
+    def now(self) -> datetime | None:
+        """Return the earlier of the wall clock and X's time; None if X's was not seen yet.
+
+        They count as equal while the wall clock is less than a minute ahead.
+        """
+        if self._seen is None:
+            return None
+        date, seen_s = self._seen
+        x_time = date + timedelta(seconds=self._clock.monotonic() - seen_s)
+        wall = self._clock.now()
+        return wall if wall <= x_time + _UNEVEN else x_time
+
+    def has_come(self, due: datetime) -> bool:
+        """Return True if it is surely `due` or later.
+
+        Until X's time is seen, only the time that has passed since the start is sure.
+        """
+        now = self.now()
+        if now is not None:
+            return due <= now
+        passed = timedelta(seconds=self._clock.monotonic() - self._started_s)
+        return self._started < due <= min(self._clock.now(), self._started + passed + _UNEVEN)
