@@ -19,6 +19,7 @@ from botkit.bot.handler_names import take_over_handlers, warn_of_unreachable
 from botkit.bot.handler_parts import HandlerValues, handler_parts
 from botkit.bot.listening import Listening
 from botkit.bot.plan import Plan
+from botkit.bot.stored_states import compare_states
 from botkit.client.refresh.refresh_lock import Tenure
 from botkit.config import Settings
 from botkit.leases.lease import Lease
@@ -116,7 +117,8 @@ async def open_runtime(
     Raises:
         AccessDenied: An account's credentials do not allow what the bot may do.
         ConfigError: No account is authorized, or not the one that the settings name; the logins
-            came from another X; or there is no vault key.
+            came from another X; there is no vault key; or the store has state of a newer version
+            of the bot.
         LeaseLost: Another process runs a bot on this store.
         VaultKeyError: The vault key is the wrong one.
     """
@@ -256,6 +258,7 @@ async def _recover(run: _Run, opened: _Opened, parts: HandlerParts) -> int:
 
     Return the number of those writes.
     """
+    await compare_states(run.plan.wiring, run.store)
     await take_over_handlers(run.plan.wiring, run.store, fence=opened.lease.fence())
     return await parts.outbox.recover()
 
@@ -276,6 +279,7 @@ def _acting(run: _Run, opened: _Opened) -> tuple[HandlerParts, Dispatcher]:
         on_settled=look_again,
         on_wrote=run.options.on_wrote,
         dry_run=run.options.dry_run,
+        state_kib=run.settings.run.state_kib,
     )
     redactor = run.options.redactor or Redactor()
     dispatcher = Dispatcher(

@@ -118,7 +118,6 @@ async def open_x(
         name = await asyncio.to_thread(this_process, chance) if owner is None else owner
         terms = tenure or Tenure()
         budget = Budget(store, time, limits_of(settings))
-        proven = ProvenTime(time)
         rules = PostRules(bare_links=settings.bot.links == "allow")
         async with TokenKeeper(
             store,
@@ -144,20 +143,25 @@ async def open_x(
             on_spend=budget.note,
         ) as keeper:
             await keeper.bearers.read()
-            limiter = Limiter(clock=time, entropy=chance)
-            sender = XApi(keeper, limiter=limiter, on_spend=budget.note, on_date=proven.note)
-            reader = CachedReader(sender, store, clock=time, entropy=chance, allow=budget.check)
             try:
-                yield X(
-                    keeper=keeper,
-                    sender=sender,
-                    reader=reader,
-                    budget=budget,
-                    proven=proven,
-                    post_rules=rules,
-                )
+                yield _x_of(keeper, budget, ProvenTime(time), rules)
             finally:
                 await budget.flush()
+
+
+def _x_of(keeper: TokenKeeper, budget: Budget, proven: ProvenTime, rules: PostRules) -> X:
+    store, time, chance = keeper.context.store, keeper.context.clock, keeper.context.entropy
+    limiter = Limiter(clock=time, entropy=chance)
+    sender = XApi(keeper, limiter=limiter, on_spend=budget.note, on_date=proven.note)
+    reader = CachedReader(sender, store, clock=time, entropy=chance, allow=budget.check)
+    return X(
+        keeper=keeper,
+        sender=sender,
+        reader=reader,
+        budget=budget,
+        proven=proven,
+        post_rules=rules,
+    )
 
 
 def _role_of(

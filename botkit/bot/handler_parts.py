@@ -84,8 +84,12 @@ def handler_parts(
     on_settled: Callable[[], None] | None = None,
     on_wrote: Callable[[Wrote], None] | None = None,
     dry_run: bool = False,
+    state_kib: int = 256,
 ) -> HandlerParts:
-    """Make the parts, start nothing. The arguments are those of `Outbox` and `Reconciler`."""
+    """Make the parts, start nothing. The arguments are those of `Outbox` and `Reconciler`.
+
+    `state_kib` is the most that a value may take that a handler stores.
+    """
     reconciler = Reconciler(
         store=x.store,
         sender=x.sender,
@@ -94,19 +98,10 @@ def handler_parts(
         on_settled=on_settled,
         report=report,
     )
-    guard = Guard(
-        may=plan.may,
-        store=x.store,
-        sender=x.sender,
-        clock=x.clock,
-        budget=x.budget,
-        rules=Rules(post=x.post_rules),
-        health=AccountHealth(x.clock, report=report),
-    )
     outbox = Outbox(
         store=x.store,
         sender=x.sender,
-        guard=guard,
+        guard=_guard_of(plan, x, report),
         reconciler=reconciler,
         clock=x.clock,
         entropy=x.entropy,
@@ -123,6 +118,19 @@ def handler_parts(
         fence=fence,
         signals=plan.wiring.signals,
         policy=policy,
+        state_kib=state_kib,
     )
     opt_outs = OptOuts(services, rules=plan.opt_out, tells=plan.handles(OptOut), may=plan.may)
     return HandlerParts(reconciler=reconciler, outbox=outbox, services=services, opt_outs=opt_outs)
+
+
+def _guard_of(plan: Plan, x: X, report: Callable[[str, str, str], None] | None) -> Guard:
+    return Guard(
+        may=plan.may,
+        store=x.store,
+        sender=x.sender,
+        clock=x.clock,
+        budget=x.budget,
+        rules=Rules(post=x.post_rules),
+        health=AccountHealth(x.clock, report=report),
+    )

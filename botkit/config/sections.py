@@ -193,6 +193,8 @@ class RunSettings(_Section):
     """How many handlers run at the same time at most."""
     write_policy: Literal["reconcile", "hold", "resend"] = "reconcile"
     """How a write is settled whose answer was lost: see the explanation of delivery."""
+    state_kib: int = Field(default=256, ge=1, le=65_536)
+    """The most that one piece of state, a signal or a result of `act.once` may take, in KiB."""
     fallback: bool = True
     """Whether an account's OAuth 1.0a token stands in when its OAuth 2.0 login has ended."""
     debuggable: bool = False

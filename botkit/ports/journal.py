@@ -144,6 +144,14 @@ class States(Protocol):
         """Return one piece of state with its revision, None if there is none."""
         ...
 
+    async def scopes(self) -> list[str]:
+        """Return the scopes that have any state, sorted."""
+        ...
+
+    async def sample(self, scope: str, *, limit: int) -> list[bytes]:
+        """Return values of this scope, up to `limit` of them."""
+        ...
+
     async def memo(self, key: MemoKey) -> bytes | None:
         """Return the stored result of an `act.once` call, None if there is none."""
         ...

@@ -4,7 +4,8 @@ A handler gets one by type, and reads and sets `.value`. The runtime loads the s
 handler runs and commits a change together with the event. `T` is a frozen `msgspec.Struct` whose
 fields all have defaults: the value before the first change has these defaults. The value is stored
 as JSON under the name of the class or, when the class has one, under its `state_name:
-ClassVar[str]`: keep the old name there when you rename a class. New fields need a default.
+ClassVar[str]`: keep the old name there when you rename a class. New fields need a default;
+stored fields that the class does not have are kept (`botkit.routing.stored_state`).
 
 Handlers that hold the same piece of state run one after the other. One that only looks asks for
 `BotState.Reading[T]`: it waits for nobody, and nobody waits for it.
@@ -27,6 +28,7 @@ from botkit.model.events import (
     Signal,
 )
 from botkit.model.records import StateChange, StateRow
+from botkit.routing.stored_state import NewerState, check_version, read_value, write_value
 
 __all__ = [
     "BotState",
@@ -50,7 +52,7 @@ class StateReading(Generic[T]):
     """
 
     kind: ClassVar[str]
-    __slots__ = ("_loaded", "_param", "_rev", "_row_key", "_value")
+    __slots__ = ("_loaded", "_param", "_rev", "_row_key", "_stored", "_value")
 
     def __init__(self, param: StateParam, row_key: str, row: StateRow | None = None) -> None:
         self._param = param
@@ -67,6 +69,11 @@ class StateReading(Generic[T]):
         """The revision that was loaded, 0 if nothing was stored."""
         return self._rev
 
+    @property
+    def shown(self) -> str:
+        """The handle with its class and key, for an error: `UserState[Greeted] of 42/7`."""
+        return f"{type(self).__name__}[{self._param.struct.__qualname__}] of {self._row_key}"
+
     def load(self, row: StateRow | None) -> None:
         """Take the stored row, None if there is none; discards a value that was set.
 
@@ -74,13 +81,22 @@ class StateReading(Generic[T]):
             Corrupt: The stored value does not fit this class; it stays stored as it is.
         """
         struct = self._param.struct
+        self._stored: bytes | None = None
         try:
-            value = struct() if row is None else msgspec.json.decode(row.value, type=struct)
+            if row is None:
+                value = struct()
+            else:
+                value, self._stored = read_value(struct, row.value)
         except msgspec.DecodeError as error:
             raise Corrupt(
                 f"The stored {self._param.scope} of {self._row_key} is no {struct.__qualname__}: "
                 f"{error}."
             ) from error
+        except NewerState as newer:
+            raise Corrupt(
+                f"The stored {self._param.scope} of {self._row_key} cannot be read: {newer}.",
+                hint="Run the version of the bot that stored it, or a newer one.",
+            ) from newer
         self._value = self._loaded = cast("T", value)
         self._rev = 0 if row is None else row.rev
 
@@ -126,7 +142,7 @@ class StateHandle(StateReading[T]):
         return StateChange(
             scope=self._param.scope,
             key=self._row_key,
-            value=msgspec.json.encode(self._value),
+            value=write_value(self._value, loaded=self._loaded, stored=self._stored),
             expected_rev=self._rev,
         )
 
@@ -261,6 +277,7 @@ def _check(struct: type[Struct]) -> None:
         msgspec.json.Decoder(struct)
     except (TypeError, NameError) as error:
         raise WiringError(f"{struct.__qualname__} cannot be kept as state: {error}") from error
+    check_version(struct)
     if required:
         raise WiringError(
             f"{struct.__qualname__} is kept as state, so every field needs a default: "

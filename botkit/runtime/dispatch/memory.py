@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from botkit.routing.stored_state import check_size
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -27,10 +29,19 @@ class Memory:
     def __init__(self, values: Mapping[Any, StateReading[Any]]) -> None:
         self.values: Mapping[Any, StateReading[Any]] = values
 
-    def changes(self) -> tuple[StateChange, ...]:
-        """Return the changes that the handler made."""
-        changes = (handle.change() for handle in self.values.values())
-        return tuple(change for change in changes if change is not None)
+    def changes(self, *, most_kib: int) -> tuple[StateChange, ...]:
+        """Return the changes that the handler made.
+
+        Raises:
+            StateError: A value takes more than `most_kib`.
+        """
+        changes: list[StateChange] = []
+        for handle in self.values.values():
+            change = handle.change()
+            if change is not None:
+                check_size(handle.shown, change.value or b"", most_kib)
+                changes.append(change)
+        return tuple(changes)
 
 
 NOTHING: Final = Memory({})

@@ -269,7 +269,7 @@ class Runs:
             job,
             slot.handler,
             handler=slot.handler,
-            changes=memory.changes(),
+            changes=memory.changes(most_kib=self._services.state_kib),
             emitted=tuple(actions.emitted) if actions is not None else (),
             returned=returned,
         )

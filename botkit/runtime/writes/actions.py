@@ -34,6 +34,7 @@ from botkit.ports import Clock, Store
 from botkit.protocol.api import requests
 from botkit.protocol.events.activity import encode_event
 from botkit.protocol.rules import policy
+from botkit.routing.stored_state import check_size
 from botkit.runtime.writes.causes import causes_of
 from botkit.runtime.writes.steps import Step
 from botkit.waiting.proven_time import ProvenTime
@@ -76,6 +77,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     fence: Callable[[], Fence]
     signals: Mapping[str, type[Signal]]
     policy: WritePolicy = WritePolicy.RECONCILE
+    state_kib: int = 256
 
 
 class _Call(NamedTuple):
@@ -227,6 +229,7 @@ class EventActions:
             now=self._on.clock.now(),
             at=at,
         )
+        check_size(f"The signal {signal.signal_name}", row.body, self._on.state_kib)
         self.emitted.append(row)
 
     @_to_be_awaited
@@ -239,7 +242,8 @@ class EventActions:
         a Struct, a dataclass or plain JSON values.
 
         Raises:
-            StateError: The handler asked for a result of this name before, in this run.
+            StateError: The handler asked for a result of this name before, in this run; or the
+                result takes more than `[run] state_kib`.
             TypeError: `call` is not async, or its result cannot be kept as JSON, or does not come
                 back as it was.
         """
@@ -263,6 +267,7 @@ class EventActions:
         kept = await self._on.store.states.memo(key)
         if kept is None:
             kept = _as_json(name, await _called(name, call, *args, **kwargs), kind)
+            check_size(f"The result of act.once({name!r}, ...)", kept, self._on.state_kib)
             self._check_open()
             await self._on.store.states.keep(key, kept, fence=self._on.fence())
         result: T = msgspec.json.decode(kept, type=kind)

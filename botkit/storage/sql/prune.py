@@ -54,9 +54,9 @@ _DELETED: Final = {
 async def prune(engine: SqlEngine, keep_for: KeepFor, *, now: datetime) -> Mapping[str, int]:
     """Forget what has been over for so long, as `botkit.ports.store.Store.prune` says."""
     old = to_us(now - keep_for.events), to_us(now - keep_for.deliverable)
-    events = await _repeat(engine, "events", lambda *each: _forget_events(*each, *old))
+    events = await _repeat(engine, "events", partial(_forget_events, old=old))
     old_us = to_us(now - keep_for.writes)
-    writes = await _repeat(engine, "writes", lambda *each: _forget_writes(*each, old_us))
+    writes = await _repeat(engine, "writes", partial(_forget_writes, old_us=old_us))
     before = {
         "invitations": to_us(now - keep_for.invitations),
         "users": to_us(now - keep_for.users),
@@ -71,15 +71,15 @@ async def prune(engine: SqlEngine, keep_for: KeepFor, *, now: datetime) -> Mappi
         }
 
     return {
-        "events": events.count,
-        "writes": writes.count,
+        "events": events.rows,
+        "writes": writes.rows,
         **await engine.write(job),
         "bounded": events.is_bounded + writes.is_bounded,
     }
 
 
 class _Forgotten(NamedTuple):
-    count: int
+    rows: int
     is_bounded: bool
 
 
@@ -111,8 +111,8 @@ def _most(reader: SqlReader, what: str) -> int:
     return max(int(rows) // _SHARE, _FEWEST)
 
 
-def _forget_events(transaction: Transaction, limit: int, old_us: int, oldest_us: int) -> int:
-    rows = transaction.execute(_OLD_EVENTS, (old_us, oldest_us, limit)).fetchall()
+def _forget_events(transaction: Transaction, limit: int, *, old: tuple[int, int]) -> int:
+    rows = transaction.execute(_OLD_EVENTS, (*old, limit)).fetchall()
     seqs = [row[:1] for row in rows]
     transaction.executemany("DELETE FROM event WHERE seq = ?1", seqs)
     transaction.executemany("DELETE FROM ended WHERE seq = ?1", seqs)
@@ -124,7 +124,7 @@ def _forget_events(transaction: Transaction, limit: int, old_us: int, oldest_us:
     return len(rows)
 
 
-def _forget_writes(transaction: Transaction, limit: int, old_us: int) -> int:
+def _forget_writes(transaction: Transaction, limit: int, *, old_us: int) -> int:
     ids = transaction.execute(_OLD_WRITES, (old_us, limit)).fetchall()
     transaction.executemany("DELETE FROM attempt WHERE write_id = ?1", ids)
     transaction.executemany("DELETE FROM write WHERE id = ?1", ids)

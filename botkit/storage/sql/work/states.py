@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SqlStates"]
 
+_NEXT_SCOPE = "SELECT scope FROM state WHERE scope > ?1 ORDER BY scope LIMIT 1"
+
 
 class SqlStates:
     """See `botkit.ports.store.States`."""
@@ -25,6 +27,24 @@ class SqlStates:
                 "SELECT value, rev FROM state WHERE scope = ?1 AND key = ?2", (scope, key)
             ).fetchone()
             return StateRow(value=row[0], rev=row[1]) if row else None
+
+        return await self._engine.read(job)
+
+    async def scopes(self) -> list[str]:
+        def job(reader: SqlReader) -> list[str]:
+            found: list[str] = []
+            while row := reader.execute(_NEXT_SCOPE, (found[-1] if found else "",)).fetchone():
+                found.append(row[0])
+            return found
+
+        return await self._engine.read(job)
+
+    async def sample(self, scope: str, *, limit: int) -> list[bytes]:
+        def job(reader: SqlReader) -> list[bytes]:
+            rows = reader.execute(
+                "SELECT value FROM state WHERE scope = ?1 LIMIT ?2", (scope, limit)
+            )
+            return [row[0] for row in rows.fetchall()]
 
         return await self._engine.read(job)
 

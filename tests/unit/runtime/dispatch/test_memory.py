@@ -294,3 +294,25 @@ def test_what_is_held_is_taken_in_one_order() -> None:
         ("user/Case", f"{BOT}/{ADA.id}"),
         ("bot/Case", BOT),
     ]
+
+
+class Pile(Struct, frozen=True):
+    text: str = ""
+
+
+async def test_a_value_that_is_too_large_fails_the_event_in_the_authors_words(
+    tmp_path: Path,
+) -> None:
+    async def hoard(event: Mention, scope: Scope) -> None:
+        scope.resolve(UserState[Pile]).value = Pile(text="x" * 300_000)
+
+    wiring = FakeWiring()
+    wiring.on(Mention, hoard, states=params(UserState[Pile]))
+    async with bench(tmp_path, wiring) as bot:
+        await bot.handle(mention())
+        await bot.later(60)
+        (letter,) = await bot.store.events.dead()
+        kept = await bot.store.states.read("user/Pile", f"{BOT}/{ADA.id}")
+    assert "UserState[Pile] of 42/7 takes 293 KiB; it may take 256 KiB" in letter.error
+    assert "[run] state_kib" in letter.error
+    assert kept is None

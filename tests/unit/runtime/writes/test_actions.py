@@ -524,3 +524,17 @@ async def test_actions_that_run_side_by_side_are_awaited(tmp_path: Path) -> None
         act.close()
         assert [step.text for step in bot.steps.asked] == [*"abcd"]
     assert act.forgotten == ""
+
+
+async def test_a_result_or_a_signal_that_is_too_large_is_not_stored(tmp_path: Path) -> None:
+    asked = mention()
+
+    async def hoard() -> str:
+        return "x" * 300_000
+
+    async with acting(tmp_path, asked) as (act, _):
+        with pytest.raises(StateError, match=r"result of act.once\('m', ...\) takes 293 KiB"):
+            await act.once("m", hoard)
+        with pytest.raises(StateError, match="The signal Remind takes 294 KiB"):
+            await act.emit(Remind(asked=asked, what="x" * 300_000))
+        assert act.emitted == []
