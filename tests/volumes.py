@@ -14,7 +14,10 @@ __all__ = ["fill", "remount", "small_volume"]
 
 @contextmanager
 def small_volume(place: Path) -> Iterator[Path]:
-    """Three megabytes, mounted there; skips the test where nobody may mount."""
+    """Three megabytes, mounted there; skips the test where nobody may mount.
+
+    It is unmounted whatever still has a file of it open: a test that fails leaves no mount.
+    """
     place.mkdir(mode=0o700)
     try:
         _run("mount", "-t", "tmpfs", "-o", "size=3m,mode=0700", "tmpfs", str(place))
@@ -23,7 +26,7 @@ def small_volume(place: Path) -> Iterator[Path]:
     try:
         yield place
     finally:
-        _run("umount", str(place))
+        _run("umount", "--lazy", str(place))
 
 
 def remount(volume: Path, how: str) -> None:

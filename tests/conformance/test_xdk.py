@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+from oauthlib.oauth2.rfc6749.errors import InvalidClientIdError
 from xdk import Client
 from xdk.activity.models import CreateSubscriptionRequest
 from xdk.posts.models import CreateRequest
@@ -171,7 +172,7 @@ def test_xdk_refreshes_and_an_old_refresh_token_is_dead(
     restarted.session.close()
 
     stale = opened(sandbox_x, bot, token=dict(first))
-    with pytest.raises(Exception, match="Value passed for the token was invalid"):
+    with pytest.raises(InvalidClientIdError, match="Value passed for the token was invalid"):
         stale.refresh_token()
     stale.session.close()
 

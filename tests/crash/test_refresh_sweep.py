@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from botkit.errors import InvalidGrant
 from botkit.model.tokens import LoginState
 from tests.crash.peer import Peer
 from tests.crash.refreshing import DUE, OVER, Refreshers, log_in, settled, traced
@@ -93,7 +94,7 @@ def test_the_next_process_goes_on_at_once_when_the_holder_is_killed_over_the_ans
         # The old access token works: it is served, nothing is sent, and it is said at once.
         assert (state, token, len(peer.sent)) == (LoginState.UNCERTAIN, "at-2", 1)
     else:
-        with pytest.raises(Exception, match="dead"):
+        with pytest.raises(InvalidGrant, match="dead"):
             asyncio.run(settled(refreshers))
         assert len(peer.sent) == 2
     assert time.monotonic() - begun < 5.0  # noqa: TID251

@@ -35,6 +35,7 @@ async def test_different_keys_do_not_wait_for_each_other() -> None:
             await both.wait()
 
     await asyncio.gather(visit("a"), visit("b"))
+    assert len(turns) == 0
 
 
 async def test_keys_in_any_order_do_not_block_for_ever() -> None:

@@ -320,6 +320,7 @@ async def test_a_bearer_that_the_store_cannot_keep_is_used_all_the_same(world: W
     world.broken.add("credentials.replace")
     world.peer.plan["GET /2/usage/tweets"] = [json_answer(200, {"data": {}})]
     await Api(world).x.send(requests.get_usage())
+    assert len(world.peer.named("GET /2/usage/tweets")) == 1
 
 
 async def test_a_dead_bearer_is_fetched_once_more(world: World) -> None:

@@ -12,7 +12,14 @@ from botkit.client.api.limiter import Limiter
 from botkit.client.api.x_api import XApi
 from botkit.client.logins.oauth1_fallback import StandIn, stand_in_of
 from botkit.client.logins.oauth2_login import HANDED_OVER
-from botkit.errors import MissingScope, OutcomeUnknown, Parked, TransportError, Unauthorized
+from botkit.errors import (
+    Forbidden,
+    MissingScope,
+    OutcomeUnknown,
+    Parked,
+    TransportError,
+    Unauthorized,
+)
 from botkit.model.tokens import CredentialKind, LoginState
 from botkit.protocol.api import requests
 from tests.unit.client.fakes import GREETER, World, invalid, json_answer
@@ -291,7 +298,7 @@ async def test_xs_refusal_for_the_level_names_the_time_of_the_grant_and_the_comm
         )
     ]
     both = Both(world)
-    with pytest.raises(Exception, match="whatever X's console says now") as refused:
+    with pytest.raises(Forbidden, match="whatever X's console says now") as refused:
         await both.post()
     assert "botkit setup --oauth1 --account greeter" in str(refused.value)
     assert (await both.x.kinds(GREETER.id))[OAUTH1] == ("read",)

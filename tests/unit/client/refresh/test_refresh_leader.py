@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from botkit.client.refresh.refresh_leader import NeverLeader
-from botkit.errors import LeaseLost, Parked
+from botkit.errors import InvalidGrant, LeaseLost, Parked
 from botkit.model.tokens import LoginState, Secret
 from tests.unit.client.fakes import GREETER, MemoryRescue, World
 from tests.unit.client.hosts import Host
@@ -225,7 +225,7 @@ async def test_what_becomes_of_a_login_meanwhile_is_heard_of(
         else:
             await credentials.remove(row.account_id, row.app, row.kind)
         await world.clock.advance(2.0)
-        with pytest.raises(Exception, match="dead"):
+        with pytest.raises(InvalidGrant, match="dead"):
             await asking
 
 

@@ -94,8 +94,10 @@ def test_the_date_is_xs_clock(value: str, expected: datetime | None) -> None:
 
 @given(st.text())
 def test_no_date_makes_the_reader_raise(value: str) -> None:
-    read_date({"date": value})
-    read_retry_after({"retry-after": value}, now=NOW)
+    date = read_date({"date": value})
+    assert date is None or date.tzinfo is not None
+    span = read_retry_after({"retry-after": value}, now=NOW)
+    assert span is None or span >= timedelta(0)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from botkit.errors import StoreUnavailable
+from botkit.errors import LeaseLost, StoreUnavailable
 from botkit.leases.lease import Lease
 from botkit.model.events import GrantRevoked, Mention, Signal
 from botkit.model.hearing import Checkpoint
@@ -134,7 +134,7 @@ async def test_nothing_is_recorded_without_the_lease(parts: Any) -> None:
     heap, store, lease = parts
     inbox = inbox_of(parts)
     await store.leases.acquire("runner", "another", ttl=_MINUTE, ended="test")
-    with pytest.raises(Exception, match="not held any more"):
+    with pytest.raises(LeaseLost, match="not held any more"):
         await inbox.record([mention()], account_id=BOT, source="stream")
     assert heap.jobs == []
     assert lease.fence().owner == "test"

@@ -74,5 +74,7 @@ def test_a_clock_that_was_set_back_does_not_stop_an_account_for_longer() -> None
     clock = SkippingClock()
     health = AccountHealth(clock)
     health.stop(ME, "code 64")
+    with pytest.raises(Parked):
+        health.check(ME)
     clock.move(-86_400)
     health.check(ME)

@@ -76,6 +76,7 @@ async def test_without_limits_and_without_price_nothing_is_refused(office: Offic
     budget = limited(office, day_usd=None)
     budget.charge(ME, usd("1000"))
     await budget.check(ME, usd("1000"))
+    assert await budget.spent(ME) == (usd("1000"), usd("1000"))
     await limited(office, day_usd=Decimal(0)).check(ME, Decimal(0))
 
 
@@ -83,6 +84,8 @@ async def test_accounts_have_a_budget_each(office: Office) -> None:
     budget = limited(office, day_usd=PRICE)
     budget.charge("42", PRICE)
     await budget.check(ME, PRICE)
+    with pytest.raises(Parked):
+        await budget.check("42", PRICE)
 
 
 async def test_what_is_spent_is_known_after_a_restart(office: Office) -> None:

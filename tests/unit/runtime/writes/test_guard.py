@@ -254,6 +254,8 @@ async def test_a_step_does_not_stand_in_its_own_way(office: Office) -> None:
     await office.guard.check(step)
     async with office.guard.without_rivals(step):
         pass
+    with pytest.raises(AlreadyReplied):
+        await office.guard.check(reply_step(n=1))
 
 
 async def test_messages_and_what_has_no_text_are_never_duplicates(office: Office) -> None:
@@ -276,4 +278,6 @@ async def test_a_guard_without_more_has_the_usual_rules(office: Office) -> None:
         budget=office.budget,
     )
     await guard.check(post_step("See https://example.org"))
-    guard.health.check(ME)
+    assert guard.health.stops_of(ME) == 0
+    with pytest.raises(NotDeclared):
+        await guard.check(delete_step())

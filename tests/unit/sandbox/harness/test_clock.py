@@ -143,6 +143,8 @@ async def test_rest_waits_for_what_is_under_way_in_a_thread(clock):
 async def test_two_that_wait_for_rest_do_not_wait_for_each_other(clock):
     await asyncio.gather(clock.at_rest(), clock.at_rest())
 
+    assert clock.monotonic() == 0
+
 
 async def test_the_wall_clock_can_jump_and_the_other_does_not(clock):
     await clock.advance(5)
