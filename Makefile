@@ -61,10 +61,12 @@ browser: ## Chromium for tests/browser, where apt can; without it those tests ar
 	  { apt-get update && apt-get install -y --no-install-recommends chromium; } >/dev/null 2>&1 && exit; \
 	fi; echo "browser: none here, and apt cannot install chromium"
 
-clients: ## programs of others from npm into .cache/clients, at the exact versions of tests/clients/package.json
+clients: $(V)/.ok ## programs of others into .cache/clients, at the exact versions of tests/clients/package.json
 	@command -v npm >/dev/null || { echo "clients: npm is not here" >&2; exit 1; }
 	@mkdir -p .cache/clients && cp tests/clients/package.json .cache/clients/
 	@npm install --prefix .cache/clients --no-audit --no-fund --no-package-lock --silent
+	@$(BIN)/python -c 'import json; print(*(f"{n}=={v}" for n, v in json.load(open("tests/clients/package.json"))["python"].items()))' \
+	  | xargs $(BIN)/uv pip install -q --python $(BIN)/python --target .cache/clients/python --no-deps
 
 check: lint types surface rooms repository news spelling requirements ## everything that is judged without running the product
 

@@ -103,7 +103,7 @@ def _revoke(request: RequestContext) -> Answer:
 
 def _bearer(request: RequestContext) -> Answer:
     app = _app_by_basic(request)
-    if request.call.fields().get("grant_type") != "client_credentials":
+    if _fields(request).get("grant_type") != "client_credentials":
         _needed({}, "grant_type")
     return Answer.json(200, {"token_type": "bearer", "access_token": app.bearer})
 
@@ -115,7 +115,7 @@ def _invalidate_bearer(request: RequestContext) -> Answer:
     """
     pair = signing_pair(request)
     app = _app_by_basic(request) if pair is None else pair.app
-    token = request.call.fields().get("access_token") or request.call.param("access_token") or ""
+    token = _fields(request).get("access_token", "")
     if not _same(app.bearer, token) or (pair is not None and pair.user_id != app.owner_id):
         raise problems.v1_error(401, 89, "Invalid or expired token")
     request.world.grants.renew_bearer(app)
