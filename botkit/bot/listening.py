@@ -16,6 +16,7 @@ from botkit.sources.gaps import Gaps
 from botkit.sources.mentions import MentionsPoll
 from botkit.sources.messages import MessagesPoll
 from botkit.sources.reporting import StatusReporter
+from botkit.sources.search import RecentSearch
 from botkit.sources.stream import ActivityStream
 from botkit.sources.subscriptions import MESSAGE_KINDS, Subscriptions
 
@@ -162,8 +163,17 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
             "why": why,
         }
         interval = _BESIDE_STREAM if streams else _ALONE
+        search = RecentSearch(
+            account,
+            sender=self.x.sender,
+            intake=self.intake,
+            gaps=self.gaps,
+            clock=self.x.clock,
+            late=self._late,
+            allow=self.x.budget.check,
+        )
         polls: list[MentionsPoll | MessagesPoll] = [
-            MentionsPoll(account, interval=interval, **ports)
+            MentionsPoll(account, interval=interval, search=search, **ports)
         ]
         if set(MESSAGE_KINDS) & set(self.plan.stream_kinds):
             slowly = _BESIDE_STREAM if streams else _MESSAGES_ALONE

@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     from botkit.protocol.api.responses import Response
     from botkit.sources.gaps import Gaps
     from botkit.sources.reporting import StatusReporter
+    from botkit.sources.search import RecentSearch
 
 __all__ = ["Poll", "PollPace"]
 
 
+_SOON_S = 5.0
 _STORE_EVERY = timedelta(seconds=60)
 _FURTHER = Ladder(steps_s=(0.5, 2.0), jitter=JITTER)
 
@@ -63,6 +65,7 @@ class Poll(abc.ABC):
     Args:
         interval: Between two polls; jitter is added.
         late: How long after its making X may show an id.
+        search: Reads after each poll what no poll can read any more.
         why: Why it polls at this pace, for the status report.
     """
 
@@ -84,6 +87,7 @@ class Poll(abc.ABC):
         late: timedelta,
         report: StatusReporter,
         gaps: Gaps,
+        search: RecentSearch | None = None,
         why: str = "",
     ) -> None:
         self._account = account
@@ -96,6 +100,7 @@ class Poll(abc.ABC):
         self._late = late
         self._report = report
         self._gaps = gaps
+        self._search = search
         self._why = why
         self._poked = asyncio.Event()
         self._read_to: datetime | None = None
@@ -124,6 +129,7 @@ class Poll(abc.ABC):
             try:
                 await self._open_gap_since_the_last_run()
                 new = await self.poll()
+                more = self._search is not None and await self._search.fill()
                 await self._gaps.tell(self._account)
             except (BotkitError, Parked) as problem:
                 wait_s = self._after_failure(problem, failures)
@@ -131,7 +137,7 @@ class Poll(abc.ABC):
                 await self._gaps.tell_after_failure(self._account)
             else:
                 failures = 0
-                wait_s = self._interval.total_seconds()
+                wait_s = _SOON_S if more else self._interval.total_seconds()
                 self._report(self.name, "live", self._why, {"new": str(new)})
             await self._rest(wait_s * self._entropy.uniform(*self.pace.jitter), started_s)
 

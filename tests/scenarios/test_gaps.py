@@ -11,6 +11,7 @@ from botkit import Bot, Mention
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     from botkit.model.hearing import GapRow
     from botkit.sandbox import Process, Sandbox
@@ -91,3 +92,57 @@ async def test_a_process_that_was_killed_says_from_when_on_it_heard_nothing(
         sandbox.faults.clear()
         await sandbox.advance(timedelta(minutes=10))
         assert await open_gaps(process) == []
+
+
+async def test_what_the_timeline_does_not_show_any_more_is_read_by_recent_search(
+    sandbox: Sandbox, hearer: Bot, seen: list[str]
+) -> None:
+    async with sandbox.running(hearer) as process:
+        await process.crash()
+    made = burst(sandbox, 2000, apart=timedelta(seconds=2))
+    async with sandbox.running(hearer) as process:
+        await sandbox.settle()
+        await sandbox.advance(timedelta(minutes=10))
+        await sandbox.settle()
+        (hole,) = [gap for gap in await process.store.progress.gaps() if gap.cause == "reach"]
+
+    assert len(seen) == 2000
+    assert set(seen) == set(made)
+    assert (hole.state, hole.reason) == ("closed", "read by recent search")
+
+
+async def test_what_is_older_than_recent_search_shows_stays_in_the_gap(
+    sandbox: Sandbox, hearer: Bot, seen: list[str]
+) -> None:
+    async with sandbox.running(hearer) as process:
+        await process.crash()
+    made = burst(sandbox, 1200, apart=timedelta(minutes=15))  # twelve days
+    async with sandbox.running(hearer) as process:
+        await sandbox.settle()
+        await sandbox.advance(timedelta(minutes=10))
+        (gap,) = await open_gaps(process)
+
+    missed = {post_id: at for post_id, at in made.items() if post_id not in seen}
+    assert len(missed) == 400
+    assert all(within([gap], at) for at in missed.values())
+    assert gap.tried == "mentions, search"
+    assert gap.reason.endswith("; X's recent search reaches back 7 days")
+
+
+async def test_the_search_stops_where_the_budget_does_and_goes_on_when_there_is_more(
+    sandbox: Sandbox, hearer: Bot, seen: list[str], tmp_path: Path
+) -> None:
+    async with sandbox.running(hearer) as process:
+        await process.crash()
+    (tmp_path / "sandbox" / "greeter" / "botkit.toml").write_text("[budget]\nday_usd = 7\n")
+    burst(sandbox, 2000, apart=timedelta(seconds=2))
+    async with sandbox.running(hearer) as process:
+        await sandbox.settle()
+        await sandbox.advance(timedelta(minutes=10))
+        (gap,) = await open_gaps(process)
+        heard = len(seen)
+        assert 800 < heard < 2000
+        assert gap.reason == "the search waits for budget until 2025-12-12 00:00 UTC"
+        await sandbox.advance(timedelta(hours=14))
+        assert await open_gaps(process) == []
+    assert len(seen) == 2000

@@ -42,6 +42,7 @@ __all__ = [
     "get_users_by",
     "list_subscriptions",
     "respelled",
+    "search_recent",
     "send_message",
     "stripped",
 ]
@@ -232,6 +233,30 @@ def get_mentions(
             until_id=until_id,
             start_time=_time(start_time),
             pagination_token=pagination_token,
+        ),
+        resources=max_results,
+    )
+
+
+def search_recent(
+    query: str,
+    *,
+    since_id: str | None = None,
+    until_id: str | None = None,
+    next_token: str | None = None,
+    max_results: int = 100,
+) -> Request:
+    """Search the posts of the last 7 days; a page has 10 to 100, newest first.
+
+    Both ids are exclusive. Source: X API docs, "Search Posts"; X's OpenAPI document.
+    """
+    return Request(
+        operation="searchPostsRecent",
+        method="GET",
+        path="/2/tweets/search/recent",
+        query=(
+            ("query", query),
+            *_page(max_results, since_id=since_id, until_id=until_id, next_token=next_token),
         ),
         resources=max_results,
     )

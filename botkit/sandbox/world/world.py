@@ -288,6 +288,15 @@ class World:
         """Return how many there are, of a post (`replies`, `quotes`) or of a user."""
         return self._counts[kind, of]
 
+    def shown_posts(self) -> list[PostRecord]:
+        """Return all posts that a search shows, oldest first."""
+        return self._shown(self.posts.values())
+
+    def time_of(self, an_id: str) -> datetime:
+        """Return the time at which an id of that number was made."""
+        elapsed_ms = (int(an_id) >> 22) + _SNOWFLAKE_EPOCH_MS
+        return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=elapsed_ms)
+
     def messages_of(
         self, user_id: str, *, conversation_id: str | None = None
     ) -> list[MessageRecord]:

@@ -23,7 +23,7 @@ from botkit.sandbox.x.objects import post_spelling
 from botkit.sandbox.x.parameters import check_parameters
 from botkit.sandbox.x.pricing import charge
 from botkit.sandbox.x.route_table import RouteTable
-from botkit.sandbox.x.routes import activity, admin, messages, oauth, posts, usage, users
+from botkit.sandbox.x.routes import activity, admin, messages, oauth, posts, search, usage, users
 from botkit.sandbox.x.routes.oauth1 import signing_pair
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["XServer", "played_operations", "played_routes"]
 
-_AREAS = (oauth, users, posts, messages, activity, usage, admin)
+_AREAS = (oauth, users, posts, search, messages, activity, usage, admin)
 _LEVELS = ("read", "read-write", "read-write-directmessages")
 _MESSAGES = re.compile(
     r"^/2/(dm_\w+|chat/conversations|account_activity)(/|$)|/(dm|public_keys)(/|$)"
