@@ -56,6 +56,12 @@ def _this_process_may_dump() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def _secrets_of_this_test_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`load_settings` remembers the secrets that it took out of the environment."""
+    monkeypatch.setattr("botkit.config._taken", {})
+
+
+@pytest.fixture(autouse=True)
 def _logging_as_it_was() -> Iterator[None]:
     """A test that sets logging up leaves the next one what it found."""
     handlers, levels = logging.root.handlers[:], _levels()

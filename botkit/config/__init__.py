@@ -29,7 +29,13 @@ from botkit.config.sections import (
     StoreSettings,
     XSettings,
 )
-from botkit.config.sources import Findings, TomlFile, assignments, environment
+from botkit.config.sources import (
+    Findings,
+    TomlFile,
+    assignments,
+    environment,
+    secret_variables,
+)
 from botkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -58,6 +64,8 @@ _QUIET = {"PYDANTIC_DISABLE_PLUGINS": "__all__", "PYDANTIC_SETTINGS_DEBUG": ""}
 _SECRET_VARIABLE = re.compile(
     r"(?i)(SECRET|TOKEN|PASSWORD|PASSPHRASE|CREDENTIALS?|API_?KEY|PRIVATE_?KEY|STORE__KEY)$"
 )
+_taken: dict[str, str] = {}
+"""The secrets that were read from the environment and taken out of it, for a second reading."""
 _SHORTEST_SECRET = 12
 """Shorter values of other programs' variables may be ordinary words, like `GIT_TOKEN=none`."""
 
@@ -96,7 +104,7 @@ def secrets_in_environment() -> list[str]:
     """
     return [
         value
-        for name, value in os.environ.items()
+        for name, value in (_taken | os.environ).items()
         if _SECRET_VARIABLE.search(name) and len(value) >= _SHORTEST_SECRET
     ]
 
@@ -110,6 +118,9 @@ def load_settings(
 ) -> Settings:
     """Read all settings, once.
 
+    Secrets among botkit's own variables are taken out of the process's environment, so that
+    programs that a handler starts do not inherit them.
+
     Args:
         config_file: A botkit.toml; by default `BOTKIT_CONFIG`, else botkit.toml in `folder`.
         overrides: Texts `section.name=value`, from `--set`; they win over all other sources.
@@ -119,7 +130,7 @@ def load_settings(
     Raises:
         ConfigError: A setting is wrong. `problems` lists every fault, never a secret's value.
     """
-    names = os.environ if environ is None else environ
+    names = {**_taken, **os.environ} if environ is None else environ
     chosen = config_file or (Path(names["BOTKIT_CONFIG"]) if names.get("BOTKIT_CONFIG") else None)
     try:
         where = (folder or Path.cwd()) if chosen is None else chosen.parent.absolute()
@@ -131,6 +142,9 @@ def load_settings(
     toml = [TomlFile(file, findings)] if chosen or _may_exist(file) else []
     sources = [*toml, *environment(names, findings), *assignments(overrides, findings)]
     sources.append(InitSettingsSource(Settings, init_kwargs={"folder": where}))
+    if environ is None:
+        for name in secret_variables(os.environ):
+            _taken[name] = os.environ.pop(name)
     return _settings(sources, findings)
 
 

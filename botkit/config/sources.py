@@ -8,8 +8,10 @@ faults. The sources are made from the weakest to the strongest, and the faults c
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tomllib
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,19 +27,28 @@ from botkit.config.sections import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pydantic_settings.sources import ConfigFileSourceType
 
     from botkit.config.sections import SettingPath
 
-__all__ = ["Findings", "TomlFile", "Variables", "assignments", "environment"]
+__all__ = [
+    "Findings",
+    "TomlFile",
+    "Variables",
+    "assignments",
+    "environment",
+    "secret_variables",
+]
 
 _FILE = "_FILE"
 _SECRETS_DIR = "BOTKIT_SECRETS_DIR"
 _RESERVED = frozenset({"BOTKIT_CONFIG", _SECRETS_DIR})
 """Variables that name places to read from, and are no settings themselves."""
 _SECRETS = frozenset({"client_secret", "api_secret", "bearer_token", "key", "previous_key"})
+_OTHERS = 0o077
+_VISIBLE = re.compile(r"[\x21-\x7e]+", re.ASCII)
 _KIB = 1024
 _MAX_TOML_BYTES = 1024 * _KIB
 _MAX_VALUE_BYTES = 64 * _KIB
@@ -56,7 +67,8 @@ class Findings:
         """Return the value under its path, or {} if there is no such setting.
 
         A BOM, white space and line ends around a text are removed. It is a fault if the text is
-        empty, is in quotes, or contains a line end. A fault of the name is reported under
+        empty, is in quotes, or contains a line end or another control character, and for a secret
+        also if it contains anything that no key is made of. A fault of the name is reported under
         `unknown` if that is given, every other one under `origin`.
         """
         if not is_setting(path):
@@ -70,8 +82,10 @@ class Findings:
             self.problems.append(f"{origin}: is empty; set it or remove it.")
         elif len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
             self.problems.append(f"{origin}: stands in quotes; write it without them.")
-        elif any(ord(c) < ord(" ") for c in text):
+        elif any(unicodedata.category(c) == "Cc" for c in text):
             self.problems.append(f"{origin}: holds a line end or a control character.")
+        elif path[-1] in _SECRETS and not _VISIBLE.fullmatch(text):
+            self.problems.append(f"{origin}: holds a blank or another character that no key has.")
         return {path: text}
 
     def take_file(self, path: SettingPath, file: Path, origin: str) -> dict[SettingPath, Any]:
@@ -115,11 +129,23 @@ class TomlFile(TomlConfigSettingsSource):
                 place = f"[{'.'.join(path[:-1])}] {path[-1]}"
                 origin, unknown = f"{file.name} {place}", f"{file.name}: {place}"
                 values |= self._findings.take(path, value, origin, unknown=unknown)
+                if path in values and path[-1] in _SECRETS:
+                    self._refuse_shown(file, path, origin)
         except _UnusableFileError as fault:
             self._findings.problems.append(f"{file}: {fault}.")
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             self._findings.problems.append(f"{file}: is not valid TOML: {error}.")
         return _nested(values)
+
+    def _refuse_shown(self, file: Path, path: SettingPath, origin: str) -> None:
+        """Note a fault if other users may read a secret in the file."""
+        mode = stat.S_IMODE(file.stat().st_mode)
+        if os.name != "nt" and mode & _OTHERS:
+            self._findings.problems.append(
+                f"{origin}: is a secret, and other users may read {file} (mode {mode:04o}): chmod"
+                f" 600 {file}, or better keep it in a file of its own, named by"
+                f" {_variable_of(path)}{_FILE}."
+            )
 
 
 class Variables(EnvSettingsSource):
@@ -156,6 +182,13 @@ def environment(names: Mapping[str, str], findings: Findings) -> tuple[Variables
     if names.get(_SECRETS_DIR):
         files |= _secrets_folder(Path(names[_SECRETS_DIR]), apps, findings)
     return Variables(values), Variables(files)
+
+
+def secret_variables(names: Iterable[str]) -> list[str]:
+    """Return the names of those variables that hold a secret themselves."""
+    own = [name for name in names if name.startswith(ENV_PREFIX)]
+    paths = {name: _path_of(name, {}) for name in own}
+    return [name for name, path in paths.items() if is_setting(path) and path[-1] in _SECRETS]
 
 
 def assignments(texts: Sequence[str], findings: Findings) -> list[InitSettingsSource]:

@@ -47,6 +47,7 @@ def prepare(
         for line in (f"[{section}]", *(f'{name} = "{value}"' for name, value in values.items()))
     ]
     (folder / "botkit.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "botkit.toml").chmod(0o600)
     (folder / "bench_bot.py").write_text(_BOT, encoding="utf-8")
     from botkit.config import load_settings
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from botkit.config import BotSettings, Settings, load_settings, surroundings
+from botkit.config import BotSettings, Settings, load_settings, secrets_of, surroundings
 from botkit.config.sections import setting_names
 from botkit.errors import ConfigError
 from botkit.storage.files import file_of
@@ -173,9 +173,74 @@ def test_an_unknown_assignment_is_refused_with_the_nearest(tmp_path: Path) -> No
 
 def test_a_wrong_secret_value_is_not_in_the_message(tmp_path: Path) -> None:
     (tmp_path / "botkit.toml").write_text("[app]\nclient_secret = 12345678\n")
+    (tmp_path / "botkit.toml").chmod(0o600)
     (found,) = problems_of(tmp_path, {})
     assert found.startswith("botkit.toml [app] client_secret: ")
     assert "12345678" not in found
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o600])
+def test_a_secret_in_a_file_that_others_may_read_is_refused_with_the_cure(
+    tmp_path: Path, mode: int
+) -> None:
+    file = tmp_path / "botkit.toml"
+    file.write_text('[apps.shop]\nclient_id = "c"\napi_secret = "hidden"\n')
+    file.chmod(mode)
+    if mode == 0o600:
+        assert load_settings(environ={}, folder=tmp_path).apps["shop"].api_secret
+        return
+    (found,) = problems_of(tmp_path, {})
+    assert found == (
+        f"botkit.toml [apps.shop] api_secret: is a secret, and other users may read {file}"
+        f" (mode {mode:04o}): chmod 600 {file}, or better keep it in a file of its own, named by"
+        " BOTKIT_APPS__SHOP__API_SECRET_FILE."
+    )
+
+
+@pytest.mark.parametrize("odd", ["se\x7fcret", "se\x9bcret", "se\u200bcret", "se cret", "sécret"])
+def test_a_secret_is_made_of_visible_ascii_only(tmp_path: Path, odd: str) -> None:
+    (found,) = problems_of(tmp_path, {"BOTKIT_APP__API_SECRET": odd})
+    assert found.startswith("BOTKIT_APP__API_SECRET: holds a ")
+    assert "cret" not in found
+    (tmp_path / "key").write_text(odd + "\n", encoding="utf-8")
+    file = {"BOTKIT_STORE__KEY_FILE": str(tmp_path / "key")}
+    assert problems_of(tmp_path, file)[0].startswith("BOTKIT_STORE__KEY_FILE: holds a ")
+
+
+def test_no_value_holds_a_delete_character(tmp_path: Path) -> None:
+    (found,) = problems_of(tmp_path, {"BOTKIT_BOT__TARGET": "bot\x7f:bot"})
+    assert found == "BOTKIT_BOT__TARGET: holds a line end or a control character."
+
+
+def test_secrets_are_not_inherited_by_what_a_bot_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {
+        "BOTKIT_APP__CLIENT_SECRET": "cs-hidden",
+        "BOTKIT_APPS__SHOP__BEARER_TOKEN": "b-hidden",
+        "BOTKIT_STORE__KEY": "k-hidden",
+        "BOTKIT_BOT__TARGET": "shop:bot",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    for _ in range(2):  # a program may read its settings twice
+        settings = load_settings(folder=tmp_path)
+        assert settings.apps["shop"].bearer_token is not None
+        assert settings.store.key is not None
+        child = subprocess.run(
+            [sys.executable, "-c", "import os; print(*os.environ.items())"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "hidden" not in child.stdout
+        assert "shop:bot" in child.stdout
+    assert "hidden" not in str(surroundings())
+    assert set(secrets_of(settings)) >= {"cs-hidden", "b-hidden", "k-hidden"}
+    monkeypatch.setenv("BOTKIT_STORE__KEY", "another")
+    again = load_settings(folder=tmp_path).store.key
+    assert again is not None
+    assert again.get_secret_value() == "another"
 
 
 def test_broken_toml_names_file_and_place(tmp_path: Path) -> None:

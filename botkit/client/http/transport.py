@@ -146,7 +146,7 @@ class AiohttpTransport:
                     headers=request.headers,
                     timeout=self._timeout(None),
                     allow_redirects=False,
-                    **self._special(request, url),
+                    **self._special(url),
                 )
         except _FAILURES as error:
             failure = error
@@ -172,19 +172,17 @@ class AiohttpTransport:
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=self._headers,
+            middlewares=(_only_once,),
             trust_env=False,
             read_bufsize=buffer_bytes,
         )
 
-    def _special(self, request: HttpRequest, url: URL) -> dict[str, Any]:
-        """Return the extra aiohttp arguments of a request: a proxy, or a block on resending."""
-        special: dict[str, Any] = {}
-        if self._use_proxy:
-            special["proxy"], special["proxy_headers"] = proxy_for(url)
-        if request.writes and request.method != "POST":
-            # aiohttp resends a PUT or DELETE by itself if a kept connection breaks, but no POST.
-            special["middlewares"] = (_only_once,)
-        return special
+    def _special(self, url: URL) -> dict[str, Any]:
+        """Return the extra aiohttp arguments of a request: its proxy, if there is one."""
+        if not self._use_proxy:
+            return {}
+        proxy, headers = proxy_for(url)
+        return {"proxy": proxy, "proxy_headers": headers}
 
     async def _exchange_late(self, request: HttpRequest) -> HttpResponse:
         """Exchange as `_exchange` does; still read an answer that is there at the time limit.
@@ -215,7 +213,7 @@ class AiohttpTransport:
                 headers=request.headers,
                 timeout=self._timeout(total_s),
                 allow_redirects=False,
-                **self._special(request, url),
+                **self._special(url),
             )
             try:
                 if response.status not in _REDIRECTS:
@@ -303,7 +301,11 @@ class _OpenStream:
 
 
 class _BrokenOnce(aiohttp.ClientError):
-    """Raised when a kept connection broke during a write; unlike aiohttp's error, not retried."""
+    """Raised when the connection broke; unlike aiohttp's own error it makes aiohttp retry nothing.
+
+    aiohttp sends a GET, PUT or DELETE again at once. The callers here have retries of their own,
+    with pauses, and a write must not be sent again at all.
+    """
 
 
 async def _only_once(

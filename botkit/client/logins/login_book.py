@@ -115,6 +115,7 @@ class LoginBook:
             grant.unsaved = entry
             row = self._rows.as_of_here(entry.row)
             self.renew(grant, row, self._access_of(row))
+            grant.next_try_s = 0.0  # to store it, not to refresh it
 
     def drop(self, grant: OAuth2Login) -> None:
         """Forget a login that was removed from the store, and report that."""

@@ -45,6 +45,17 @@ def life_s(row: CredentialRow, now: datetime) -> float:
     return max(left, timedelta(0)).total_seconds()
 
 
+def _rest_s(row: CredentialRow, now: datetime) -> float:
+    """Return the seconds for which the login is left alone after it was renewed, by any process.
+
+    Whatever life X names, and whatever the wall clock says, two refreshes are that far apart.
+    """
+    if row.last_success is None:
+        return 0.0
+    age_s = (now - row.last_success).total_seconds()
+    return min(max(_GAP_S - age_s, 0.0), _GAP_S)
+
+
 class Outcome(Struct, frozen=True, kw_only=True):
     """Hold how one attempt to refresh ended.
 
@@ -149,7 +160,7 @@ class OAuth2Login:
         self.fresh_until_s = self._fresh_until_s()
         self.tries = 0
         self.waited = False
-        self.next_try_s = 0.0
+        self.next_try_s = clock.monotonic() + _rest_s(row, clock.now())
         self.error = None
 
     def keep(self, row: CredentialRow) -> None:

@@ -54,6 +54,11 @@ _TIMEOUT_S = 60.0
 _SALVAGE_BYTES = 16 * 1024
 _MAINTENANCE = 503
 _SUCCESSES = range(200, 300)
+_LIKELY = (
+    "likely the access was taken back on X, or this store was restored or copied, and the token is"
+    " spent by a second copy"
+)
+"""X does not say why it refuses a refresh token for good."""
 
 
 class _Spending(Struct, frozen=True, kw_only=True):
@@ -339,7 +344,8 @@ class Refresher:
         if row.status is LoginState.UNCERTAIN:
             reason = "the answer to a refresh was lost, and X took the token"
             return await self._mark(row, LoginState.DEAD, reason, fence)
-        return await self._mark(row, LoginState.DEAD, error.message, fence)
+        reason = f"{error.message.rstrip('.')}; {_LIKELY}"
+        return await self._mark(row, LoginState.DEAD, reason, fence)
 
     async def _mark(
         self, row: CredentialRow, status: LoginState, reason: str, fence: Fence | None

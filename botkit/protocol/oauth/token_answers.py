@@ -4,6 +4,7 @@ The error's class tells what to do: `InvalidGrant` means that a person must log 
 `InvalidClient` that the client id and secret in the settings are wrong, and any `ResponseError`
 that the tokens must be kept. X's texts can be localised, so status and `error` decide. The wording
 decides only if one `error` has several meanings; an unknown text never condemns a token.
+In a success, a side field with an odd value never costs the tokens beside it.
 
 Source: RFC 6749 sections 5 and 6; RFC 7009; bodies of X seen on the wire, as X documents none.
 """
@@ -11,7 +12,7 @@ Source: RFC 6749 sections 5 and 6; RFC 7009; bodies of X seen on the wire, as X 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from botkit.errors import (
     InvalidClient,
@@ -41,6 +42,8 @@ _OTHER_SUCCESS = range(201, 300)
 _ASSUMED_LIFE_S = 7200.0
 """The life assumed if X names none. Source: X API docs, "OAuth 2.0": tokens live two hours."""
 _LONGEST_LIFE_S = 365 * 24 * 3600.0
+_SHORTEST_LIFE_S = 120.0
+"""A shorter life than this is taken for an odd value: refreshes are at least a minute apart."""
 _NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,6})?", re.ASCII)
 _TOKEN = re.compile(r"[\x21-\x7e]+", re.ASCII)
 """Characters that can stand in a header. Source: RFC 6749 appendix A.12 and A.17."""
@@ -67,8 +70,9 @@ def read_token_answer(
 ) -> TokenSet:
     """Return the tokens that X granted, for a code or for a refresh token.
 
-    `asked` are the scopes to assume if the answer names none. The access token's life is at most a
-    year, and two hours if the answer names none.
+    `asked` are the scopes to assume if the answer names none. The access token's life is two hours
+    if the answer names none, or none that can be: longer than a year, zero, no number. It is two
+    minutes at least. An empty refresh token counts as none.
 
     Raises:
         InvalidGrant: The code or the refresh token is dead: authorize again.
@@ -80,17 +84,11 @@ def read_token_answer(
         ResponseError: Any other refusal, for instance a 401 that names no error.
     """
     granted = _granted(answer, request_name, now)
-    scope = granted.get("scope")
-    if scope is not None and not isinstance(scope, str):
-        malformed(request_name, "scope")
-    refresh_token = granted.get("refresh_token")
     return TokenSet(
         access_token=_token(granted, "access_token", request_name),
-        refresh_token=None
-        if refresh_token is None
-        else _token(granted, "refresh_token", request_name),
-        scopes=tuple(dict.fromkeys(asked if scope is None else scope.split())),
-        expires_in_s=_life(granted.get("expires_in"), request_name),
+        refresh_token=_refresh_token(granted.get("refresh_token"), request_name),
+        scopes=tuple(dict.fromkeys(_scopes(granted.get("scope")) or asked)),
+        expires_in_s=_life(granted.get("expires_in")),
     )
 
 
@@ -160,14 +158,32 @@ def _token(granted: Mapping[str, Any], name: str, request_name: str) -> Secret:
     return Secret(value)
 
 
-def _life(value: object, request_name: str) -> float:
-    if value is None:
-        return _ASSUMED_LIFE_S
+def _refresh_token(value: object, request_name: str) -> Secret | None:
+    """Return the new refresh token, None if there is none; it is sent in a form, never a header.
+
+    Another type than a text is malformed, so that the whole answer is kept: it may hold the token.
+    """
+    if value is not None and not isinstance(value, str):
+        malformed(request_name, "refresh_token")
+    token = (value or "").strip()
+    return Secret(token) if token else None
+
+
+def _scopes(value: object) -> list[str]:
+    """Return the scopes that are named, as the text that they should be or as a list."""
+    if isinstance(value, list):
+        return [name for name in cast("list[object]", value) if isinstance(name, str)]
+    return value.split() if isinstance(value, str) else []
+
+
+def _life(value: object) -> float:
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         value = float(value)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
-        malformed(request_name, "expires_in")
-    return float(min(value, _LONGEST_LIFE_S))
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return _ASSUMED_LIFE_S
+    if not 0 < value <= _LONGEST_LIFE_S:
+        return _ASSUMED_LIFE_S
+    return max(float(value), _SHORTEST_LIFE_S)
 
 
 def _refusal(

@@ -111,6 +111,7 @@ class Desk:
         for name in [name for name, value in changes.items() if value is None]:
             self.environ.pop(name, None)
         self._monkeypatch.chdir(folder)
+        self._monkeypatch.setattr("botkit.config._taken", {})
         for name in [name for name in os.environ if name.startswith("BOTKIT_")]:  # noqa: TID251
             self._monkeypatch.delenv(name)
         for name, value in {**self.environ, "XDG_CONFIG_HOME": str(folder / "config")}.items():

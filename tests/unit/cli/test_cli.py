@@ -181,8 +181,10 @@ def test_a_secret_in_the_error_of_a_bots_module_is_not_printed(
     monkeypatch.setenv("SOME_MODEL_API_KEY", "of-the-model-1234")
     (tmp_path / "bad.py").write_text(
         "import os\n"
-        "raise ValueError([os.environ[n] for n in ('BOTKIT_APP__CLIENT_SECRET',"
-        " 'SOME_MODEL_API_KEY')], 'a\\nb')\n"
+        "from botkit.config import load_settings\n"
+        "app = load_settings().app_named()\n"
+        "held = [app.client_secret.get_secret_value(), os.environ['SOME_MODEL_API_KEY']]\n"
+        "raise ValueError(held, 'a\\nb')\n"
     )
     assert main(["run", "bad.py:bot"]) == 2
     (line,) = capsys.readouterr().err.splitlines()

@@ -340,7 +340,7 @@ def test_two_rotations_at_a_time_do_not_drop_each_others_key(desk: Desk) -> None
 
 def test_a_key_of_the_settings_is_rotated_by_giving_both(desk: Desk) -> None:
     desk.log_in()
-    old = os.environ["BOTKIT_STORE__KEY"]  # noqa: TID251 - what the desk has set
+    old = desk.environ["BOTKIT_STORE__KEY"]
     assert desk.do("rekey") == 2
     assert "BOTKIT_STORE__PREVIOUS_KEY" in desk.err
     desk.move_to(desk.folder, BOTKIT_STORE__KEY=NEW_KEY, BOTKIT_STORE__PREVIOUS_KEY=old)

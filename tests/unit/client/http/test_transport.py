@@ -203,7 +203,7 @@ async def test_an_answer_that_is_lost_is_unknown_for_a_write_and_a_failure_for_a
     assert type(caught.value) is (OutcomeUnknown if writes else TransportError)
     assert caught.value.kind in {"reset", "closed"}
     assert caught.value.request == request.name
-    assert len([h for h in server.heard if h.method == "POST"]) == writes
+    assert len(server.heard) == 1  # also a read: who asked for it knows when to ask again
 
 
 @pytest.mark.parametrize("writes", [True, False])

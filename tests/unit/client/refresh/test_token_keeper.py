@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from botkit.errors import InvalidGrant, Parked
+from botkit.model.records import CredentialRow
 from botkit.model.tokens import LoginState, Secret
 from tests.unit.client.fakes import GREETER, World, json_answer
 from tests.unit.client.keeping import (
@@ -204,12 +205,73 @@ async def test_after_two_days_asleep_there_is_one_refresh(world: World) -> None:
 
 async def test_a_short_life_is_refreshed_ahead_by_the_same_share(world: World) -> None:
     await world.log_in(left=EXPIRED)
-    world.peer.expires_in = "60"
+    world.peer.expires_in = "180"
     async with running(world) as kept:
-        await world.clock.advance(600.0)
+        await world.clock.advance(1800.0)
         assert 11 <= len(world.refreshes) <= 15
         assert await kept.access() in world.peer.access_tokens
     assert world.peer.reused == 0
+
+
+@pytest.mark.parametrize("odd", [5, 1, 0.5, 61, True, 0, -7, "abc", 10**12, []])
+async def test_refreshes_are_a_minute_apart_whatever_life_x_names(
+    world: World, odd: object
+) -> None:
+    await world.log_in(left=EXPIRED)
+    world.peer.expires_in = odd
+    async with running(world) as kept:
+        for _ in range(60):
+            await kept.access()
+            await world.clock.advance(5.0)
+        assert len(world.refreshes) <= 5
+        assert set(kept.states[1:]) == {LoginState.OK}
+        assert await kept.access() in world.peer.access_tokens
+    assert world.peer.reused == 0
+
+
+async def test_the_minute_counts_across_processes_and_however_short_the_stored_life(
+    world: World,
+) -> None:
+    row = await world.log_in(last_success=world.clock.now())
+    short = msgspec.structs.replace(row, access_until=world.clock.now() + timedelta(seconds=5))
+    await world.real_store.credentials.replace(world.rows.sealed(_next(short), TOKENS))
+    async with running(world) as kept:
+        await world.clock.advance(50.0)
+        assert world.refreshes == []
+        with pytest.raises(Parked):
+            await kept.access()
+        await world.clock.advance(20.0)
+        assert world.refreshes == ["rt-1"]
+        assert await kept.access() == "at-2"
+
+
+def _next(row: CredentialRow) -> CredentialRow:
+    return msgspec.structs.replace(row, gen=row.gen + 1)
+
+
+TOKENS = {"access_token": Secret("at-1"), "refresh_token": Secret("rt-1")}
+
+
+async def test_an_empty_refresh_token_keeps_the_one_before(world: World) -> None:
+    await world.log_in(left=EXPIRED)
+    answer = {"token_type": "bearer", "access_token": "at-1", "refresh_token": ""}
+    world.peer.plan[TOKEN] = [json_answer(200, answer)]
+    async with keeper_in(world).keeper as keeper:
+        assert (await keeper.access_token(GREETER.id)).reveal() == "at-1"
+    assert (await world.row()).status is LoginState.OK
+    assert (await world.tokens())["refresh_token"] == "rt-1"
+
+
+async def test_a_login_that_x_refuses_for_good_names_the_likely_causes(world: World) -> None:
+    await world.log_in(left=EXPIRED)
+    world.peer.refresh_token = "rt-2"  # another copy of the store has refreshed it
+    kept = keeper_in(world)
+    async with kept.keeper:
+        with pytest.raises(InvalidGrant, match=r"restored or copied.*spent by a second copy"):
+            await kept.access()
+    reason = (await world.row()).reason
+    assert reason.startswith("X refused the code or token for good (400 invalid_request: ")
+    assert "the access was taken back on X" in reason
 
 
 # ---- 401 -------------------------------------------------------------------------------------
