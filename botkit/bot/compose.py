@@ -303,6 +303,7 @@ def _hearing(run: _Run, opened: _Opened, dispatcher: Dispatcher) -> _Hearing:
         store=run.store,
         taker=dispatcher,
         fence=opened.lease.fence,
+        budget=opened.x.budget,
         on_revoked=lambda event: opened.x.keeper.revoked(event.user_id, "revoked on X"),
     )
     listening = Listening(

@@ -153,7 +153,14 @@ def _x_of(keeper: TokenKeeper, budget: Budget, proven: ProvenTime, rules: PostRu
     store, time, chance = keeper.context.store, keeper.context.clock, keeper.context.entropy
     limiter = Limiter(clock=time, entropy=chance)
     sender = XApi(keeper, limiter=limiter, on_spend=budget.note, on_date=proven.note)
-    reader = CachedReader(sender, store, clock=time, entropy=chance, allow=budget.check)
+    reader = CachedReader(
+        sender,
+        store,
+        clock=time,
+        entropy=chance,
+        allow=budget.check,
+        booked=budget.flush,
+    )
     return X(
         keeper=keeper,
         sender=sender,

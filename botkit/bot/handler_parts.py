@@ -94,6 +94,7 @@ def handler_parts(
         store=x.store,
         sender=x.sender,
         clock=x.clock,
+        budget=x.budget,
         fence=fence,
         on_settled=on_settled,
         report=report,

@@ -194,7 +194,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
             gaps=self.gaps,
             late=self._late,
             on_connected=lambda: _poke(self.beside[app]),
-            on_events=self.x.budget.note_events,
+            on_spend=self.x.budget.note,
         )
 
 

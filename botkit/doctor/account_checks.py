@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from botkit.doctor import abilities, logins
 from botkit.doctor.findings import Check, about_account
-from botkit.protocol.api import requests
 from botkit.protocol.rules import pricing
 
 if TYPE_CHECKING:
@@ -76,13 +75,13 @@ class AccountChecks:
         await report.ask(Check("label", about), self._label)
 
     async def _ask_x(self, report: Report, probes: Probes, x: X) -> list[Finding]:
-        account, ask = self._account, requests.get_me()
-        price = pricing.price_usd(ask)
+        account = self._account
+        charge = pricing.charge_of_owner_check(account.id)
 
         def note() -> None:
-            self._budget.note(account.id, ask, price)
+            self._budget.note(account.id, charge, app=account.app)
             report.times_asked += 1
-            report.cost_usd += price
+            report.cost_usd += charge.each_usd
 
         found, self._profile = await logins.ask_logins(
             x.keeper, account, probes, next_step=self._next_step, on_asked=note

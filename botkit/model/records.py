@@ -15,7 +15,6 @@ from botkit.model.tokens import CredentialKind, LoginState
 
 __all__ = [
     "Attempt",
-    "BudgetEntry",
     "CredentialRow",
     "DeadLetter",
     "EventState",
@@ -397,16 +396,6 @@ class Mark(Struct, frozen=True, kw_only=True, gc=False):
     account_id: str
     step: str
     at: datetime
-
-
-class BudgetEntry(Struct, frozen=True, kw_only=True, gc=False):
-    """Money spent by one account in one hour. `hour` is the hour's start, UTC."""
-
-    account_id: str
-    hour: datetime
-    reads_usd: Decimal
-    writes_usd: Decimal
-    calls: int
 
 
 class ScheduleRow(Struct, frozen=True, kw_only=True, gc=False):

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from botkit.ports.io import HttpStream
     from botkit.protocol.api.requests import Request
     from botkit.protocol.api.responses import Response
+    from botkit.protocol.rules.pricing import Charge
 
 __all__ = [
     "Actions",
     "Filter",
     "Intake",
     "MessageThread",
+    "OnSpend",
     "Reader",
     "Scope",
     "Sender",
@@ -34,6 +36,14 @@ __all__ = [
 
 T = TypeVar("T")
 E_contra = TypeVar("E_contra", bound=Event, contravariant=True)
+
+
+class OnSpend(Protocol):
+    """Takes what X charged for a read or a delivery."""
+
+    def __call__(self, account_id: str, charge: Charge, /, *, app: str) -> None:
+        """Book it for the account ("" for the app itself), whose app pays for it."""
+        ...
 
 
 class Sender(Protocol):

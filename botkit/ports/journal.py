@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from botkit.model.bookings import Booking
     from botkit.model.hearing import Checkpoint
     from botkit.model.records import (
         DeadLetter,
@@ -47,9 +48,10 @@ class Events(Protocol):
         *,
         checkpoint: Checkpoint | None = None,
         ends: Sequence[RunEnd] = (),
+        bookings: Sequence[Booking] = (),
         fence: Fence | None = None,
     ) -> list[int | None]:
-        """Record events, move the checkpoint and settle ended runs, all or nothing.
+        """Record events, move the checkpoint, settle ended runs and book money, all or nothing.
 
         Return for each event, in order, its number, or None if an event with its key is on
         record for the account already. A repeated call therefore returns None for each event.
@@ -193,9 +195,10 @@ class Writes(Protocol):
         move: WriteMove | MissedRead,
         *,
         now: datetime,
+        bookings: Sequence[Booking] = (),
         fence: Fence | None = None,
     ) -> None:
-        """Change a write's state, or count a timeline reading that did not show it.
+        """Change a write's state, or count a timeline reading that did not show it; book money.
 
         `botkit.model.write_moves` says which moves are allowed. A move to the state that the row
         has already changes nothing: the step goes on returning the first result. A move ends the

@@ -24,12 +24,11 @@ from botkit.ports.journal import Events, States, Writes
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime, timedelta
-    from decimal import Decimal
 
+    from botkit.model.bookings import Booking, BudgetEntry
     from botkit.model.hearing import Checkpoint, GapRow
     from botkit.model.invitations import Invitation
     from botkit.model.records import (
-        BudgetEntry,
         CredentialRow,
         Fence,
         GoneHandler,
@@ -411,12 +410,14 @@ class Progress(Protocol):
 
 
 class Ledger(Protocol):
-    """The money spent and the calls made, by account and hour."""
+    """The money spent, by account and hour, and the resources that X has charged for."""
 
-    async def spend(
-        self, account_id: str, *, now: datetime, reads_usd: Decimal, writes_usd: Decimal
-    ) -> None:
-        """Add money and one call to the hour's entry. A repeated call adds again."""
+    async def book(self, bookings: Sequence[Booking]) -> None:
+        """Add each booking to its account's hour, all or nothing.
+
+        Leave out a resource that was booked for its app on the same UTC day before. A repeated
+        call adds again what names no resource.
+        """
         ...
 
     async def spent(self, account_id: str, *, since: datetime) -> list[BudgetEntry]:
@@ -470,7 +471,8 @@ class Store(Protocol):
         source of the account may deliver again, which no `Checkpoint.read_to` has passed: they
         are kept up to `keep_for.deliverable`. Delete writes that are
         CONFIRMED, REJECTED or EXPIRED, of events that cannot run any more; invitations; cached
-        users (an opt-out stays); gaps that are not open; hours of the ledger. Run as several short
+        users (an opt-out stays); gaps that are not open; hours of the ledger; the names of
+        resources that were charged on days before yesterday. Run as several short
         transactions, so that others can write between them; it may end after any of them.
         One call deletes a tenth of the events and of the writes on record at most (10,000 at
         least); the count `bounded` is above 0 if that left some for the next call.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from datetime import timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,12 +26,11 @@ from botkit.errors import (
     StreamClosed,
     TransportError,
 )
-from botkit.model.events import DirectMessage, PostEvent, UnknownEvent
 from botkit.model.hearing import GapRow
 from botkit.protocol.api import requests
 from botkit.protocol.events import activity
 from botkit.protocol.events.stream_lines import LineSplitter, StreamBackoff, Trouble
-from botkit.protocol.rules.pricing import event_price_usd
+from botkit.protocol.rules.pricing import charge_of_event
 from botkit.waiting.events import event_or_timeout, seconds_until
 from botkit.waiting.store_outage import EVERY_SECOND, StoreOutage
 
@@ -42,7 +40,7 @@ if TYPE_CHECKING:
 
     from botkit.model.events import XEvent
     from botkit.model.users import Account
-    from botkit.ports import Clock, Entropy, HttpStream, Intake, Sender
+    from botkit.ports import Clock, Entropy, HttpStream, Intake, OnSpend, Sender
     from botkit.sources.gaps import Gaps
     from botkit.sources.reporting import StatusReporter
     from botkit.sources.subscriptions import Subscriptions
@@ -70,7 +68,7 @@ class ActivityStream:
         kinds: What to subscribe to, for each account id.
         late: How long after an event X may deliver it.
         on_connected: Called at each (re)connect: the polls read what was missed.
-        on_events: Called with an account's id and the USD that X charges for its new events.
+        on_spend: Called with each charge for a delivered event.
     """
 
     def __init__(
@@ -88,7 +86,7 @@ class ActivityStream:
         gaps: Gaps,
         late: timedelta,
         on_connected: Callable[[], None],
-        on_events: Callable[[str, Decimal], None] | None = None,
+        on_spend: OnSpend | None = None,
     ) -> None:
         self._app = app
         self._accounts = {account.id: account for account in accounts}
@@ -102,7 +100,7 @@ class ActivityStream:
         self._gaps = gaps
         self._late = late
         self._on_connected = on_connected
-        self._on_events = on_events
+        self._on_spend = on_spend
         self._hearing = activity.Hearing(usernames={a.id: a.username for a in accounts})
         self._unprepared: dict[str, float] = {}
         """Accounts without subscriptions, and when to try again (on the clock that runs on)."""
@@ -277,19 +275,18 @@ class ActivityStream:
 
     async def _record(self, account_id: str, events: Sequence[XEvent]) -> None:
         """Try until the store takes it: what was read from the socket must not be lost."""
+        if self._on_spend is not None:
+            for event in events:
+                self._on_spend(account_id, charge_of_event(event), app=self._app)
         while True:
             try:
-                new = await self._intake.record(events, account_id=account_id, source="activity")
+                await self._intake.record(events, account_id=account_id, source="activity")
             except StoreUnavailable as error:
                 self._report(self.name, "waiting", str(error))
                 await self._outage.wait(error, count=len(events))
             else:
                 self._outage.end()
                 self._heard_to = max(event.at for event in events)
-                if new and self._on_events is not None:
-                    # X bills a thing once a day, however often it delivers it.
-                    billed = sorted((_price_usd(event) for event in events), reverse=True)[:new]
-                    self._on_events(account_id, sum(billed, Decimal(0)))
                 return
 
     def _closed(self, reason: str) -> StreamClosed:
@@ -338,16 +335,3 @@ class ActivityStream:
                 )
         except BotkitError as error:
             _log.warning("gap.not_recorded", why=str(error))
-
-
-def _price_usd(event: XEvent) -> Decimal:
-    """Return what X charges for the delivery; nothing for kinds without a price."""
-    if isinstance(event, PostEvent):
-        kind = "post.mention.create"
-    elif isinstance(event, DirectMessage):
-        kind = "dm.sent" if event.sent_by_me else "dm.received"
-    elif isinstance(event, UnknownEvent):
-        kind = event.kind
-    else:
-        return Decimal(0)
-    return event_price_usd(kind) or Decimal(0)

@@ -132,6 +132,7 @@ class _Parts:
         from botkit.runtime.intake.inbox import Inbox
         from botkit.runtime.life.lifecycle import Tasks
         from botkit.runtime.writes.actions import Services
+        from botkit.runtime.writes.budget import Budget, BudgetLimits
         from botkit.runtime.writes.opt_outs import OptOuts
         from botkit.sources.stream import ActivityStream
         from botkit.system import SystemEntropy
@@ -167,7 +168,12 @@ class _Parts:
             kinds={ACCOUNT_ID: ()},
             subscriptions=sender,
             sender=sender,
-            intake=Inbox(store=store, taker=self.dispatcher, fence=self.lease.fence),
+            intake=Inbox(
+                store=store,
+                taker=self.dispatcher,
+                fence=self.lease.fence,
+                budget=Budget(store, clock, BudgetLimits()),
+            ),
             store=store,
             clock=clock,
             entropy=SystemEntropy(),

@@ -62,19 +62,17 @@ async def _check_all(
     settings: Settings, wanted: str | None
 ) -> list[tuple[Account, list[Checked]]]:
     from botkit.client.upkeep.check import check_logins
-    from botkit.protocol.api import requests
     from botkit.protocol.rules import pricing
 
     async with open_the_store(settings) as store:
         chosen = await _chosen(store, wanted, settings)
         async with open_x_of(settings, store) as x:
-            ask = requests.get_me()
-            price = pricing.price_usd(ask)
             found: list[tuple[Account, list[Checked]]] = []
             for account in chosen:
 
-                def note(who: str = account.id) -> None:
-                    x.budget.note(who, ask, price)
+                def note(who: Account = account) -> None:
+                    charge = pricing.charge_of_owner_check(who.id)
+                    x.budget.note(who.id, charge, app=who.app)
 
                 checked = await check_logins(x.keeper, account, on_asked=note)
                 found.append((await _renamed(store, account, checked), checked))

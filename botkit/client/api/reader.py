@@ -41,6 +41,8 @@ class CachedReader:
     Args:
         allow: Awaited before each call, with the account id and the price of one resource; raises
             `Parked` if no more may be spent now.
+        booked: Awaited before users are cached: they are not read again, so what they cost is
+            stored first.
     """
 
     def __init__(
@@ -51,12 +53,14 @@ class CachedReader:
         clock: Clock,
         entropy: Entropy,
         allow: Callable[[str, Decimal], Awaitable[None]],
+        booked: Callable[[], Awaitable[None]],
     ) -> None:
         self._sender = sender
         self._users = store.accounts
         self._clock = clock
         self._entropy = entropy
         self._allow = allow
+        self._booked = booked
 
     def for_account(self, account_id: str) -> AccountReader:
         """Return a `ports.Reader` that reads as that account."""
@@ -125,6 +129,7 @@ class CachedReader:
             return ()
         users = objects.read_users(response)
         with suppress(StateError):  # the fetched users are paid for: use them even if not cached
+            await self._booked()
             await self.learn(users)
         return users
 

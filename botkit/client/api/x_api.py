@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,13 +20,10 @@ from botkit.client.logins.login_states import setup_command
 from botkit.errors import (
     BadRequest,
     Forbidden,
-    MalformedAnswer,
-    OutcomeUnknown,
     Parked,
     PaymentRequired,
     RateLimited,
     ResponseError,
-    ServerError,
     Unauthorized,
 )
 from botkit.model.tokens import CredentialKind
@@ -39,12 +36,12 @@ from botkit.protocol.rules import access, pricing
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
     from datetime import datetime
-    from decimal import Decimal
 
     from botkit.client.api.credential_choice import ChosenCredential
     from botkit.client.api.limiter import Limiter
     from botkit.client.refresh.token_keeper import TokenKeeper
     from botkit.model.tokens import Secret
+    from botkit.ports import OnSpend
     from botkit.ports.io import HttpStream
     from botkit.protocol.api.requests import Request
 
@@ -77,8 +74,8 @@ class XApi:
 
     Args:
         app: The app whose bearer token is used if no account is given.
-        on_spend: Called for each call that X bills, or may bill: account id ("" for the app),
-            call with the number of resources in the answer, price.
+        on_spend: Called for each read that X charges for: account id ("" for the app), charge,
+            name of the app. Writes are charged by who sends them.
         on_date: Called with X's time for each answer that tells it.
     """
 
@@ -88,7 +85,7 @@ class XApi:
         *,
         limiter: Limiter,
         app: str = "default",
-        on_spend: Callable[[str, Request, Decimal], None] | None = None,
+        on_spend: OnSpend | None = None,
         on_date: Callable[[datetime], None] | None = None,
     ) -> None:
         self._keeper = keeper
@@ -120,12 +117,10 @@ class XApi:
                     answer = await self._transport.send(http, before_bytes=stop)
                 else:
                     answer = await self._transport.send(http)
-                outcome = self._read(request, answer, account_id)
+                outcome = self._read(request, answer)
                 if isinstance(outcome, Response):
                     limiter.note(key, outcome)
-            except OutcomeUnknown:
-                self._spend(request, account_id)
-                raise
+                    self._spend(request, outcome, account_id, caller.app)
             except _Moved:
                 caller = await callers.choose(request, account_id)
                 continue
@@ -180,25 +175,15 @@ class XApi:
         """See `ports.Sender.kinds`."""
         return await self._keeper.holdings(account_id)
 
-    def _read(
-        self, request: Request, answer: HttpResponse, account_id: str
-    ) -> Response | ResponseError:
+    def _read(self, request: Request, answer: HttpResponse) -> Response | ResponseError:
         now = self._context.clock.now()
         date = read_date(answer.headers)
         if date is not None and self._on_date is not None:
             self._on_date(date)
         try:
-            response = read_response(
-                request.name, answer.status, answer.headers, answer.body, now=now
-            )
+            return read_response(request.name, answer.status, answer.headers, answer.body, now=now)
         except ResponseError as error:
-            if request.method != "GET" and isinstance(error, ServerError | MalformedAnswer):
-                self._spend(request, account_id)  # X may have carried it out
             return error
-        if request.method == "GET":
-            request = msgspec.structs.replace(request, resources=_count(response.data))
-        self._spend(request, account_id)
-        return response
 
     async def _look_again(
         self, request: Request, account_id: str, caller: ChosenCredential, version: int
@@ -301,9 +286,9 @@ class XApi:
         url = self._context.endpoints.url_of(request)
         return _http_of(request, url, await self._callers.signature(caller, request, url))
 
-    def _spend(self, request: Request, account_id: str) -> None:
-        if self._on_spend is not None:
-            self._on_spend(account_id, request, pricing.price_usd(request))
+    def _spend(self, request: Request, answer: Response, account_id: str, app: str) -> None:
+        if self._on_spend is not None and request.method == "GET":
+            self._on_spend(account_id, pricing.charge_of_answer(request, answer.data), app=app)
 
     def _error(self, request: Request, answer: HttpResponse) -> ResponseError:
         return read_error(
@@ -328,13 +313,6 @@ def _http_of(request: Request, url: str, authorization: str) -> HttpRequest:
         writes=not reads,
         follow_same_origin=reads,
     )
-
-
-def _count(data: object) -> int:
-    """Return the number of resources in an answer, by which X bills a read."""
-    if isinstance(data, list):
-        return len(cast("list[object]", data))
-    return int(data is not None)
 
 
 def _may_be_spelling(request: Request, answer: HttpResponse) -> bool:

@@ -34,12 +34,10 @@ from botkit.errors import (
     TransportError,
 )
 from botkit.model.tokens import CredentialKind, LoginState, Secret, TokenPair
-from botkit.protocol.api import requests
 from botkit.protocol.rules import pricing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
-    from decimal import Decimal
 
     from botkit.client.logins.endpoints import AppKeys
     from botkit.client.logins.oauth1_fallback import StandIn
@@ -51,8 +49,7 @@ if TYPE_CHECKING:
     from botkit.client.refresh.refresh_lock import RefreshLock
     from botkit.leases.owner import Lives
     from botkit.model.records import CredentialRow
-    from botkit.ports import Clock, Entropy, Store, Transport, VaultPort
-    from botkit.protocol.api.requests import Request
+    from botkit.ports import Clock, Entropy, OnSpend, Store, Transport, VaultPort
 
 __all__ = ["TokenKeeper"]
 
@@ -84,7 +81,7 @@ class TokenKeeper:
         rollback_guard: Keeps each login's newest generation outside the store.
         renew_key: Gives the vault the key that the store uses now.
         on_change: Called with each login when it is loaded, and on each change of its state.
-        on_spend: Called with each call that costs money: account id, call, price.
+        on_spend: Called with each charge for asking X whose a login is.
         on_fallback: Called when an OAuth 1.0a token begins to stand in for an OAuth 2.0 login, and
             when that ends.
         fallback: Allow an OAuth 1.0a token to stand in.
@@ -112,7 +109,7 @@ class TokenKeeper:
         rollback_guard: RollbackGuard | None = None,
         renew_key: Callable[[], Awaitable[None]] = same_key,
         on_change: Callable[[LoginStatus], None] | None = None,
-        on_spend: Callable[[str, Request, Decimal], None] | None = None,
+        on_spend: OnSpend | None = None,
         on_fallback: Callable[[StandIn], None] | None = None,
         fallback: bool = True,
         check_owner: bool = True,
@@ -422,7 +419,7 @@ class TokenKeeper:
             self._on_change(status)
 
     def _asked(self, account_id: str) -> None:
-        """Report the price of an owner check, which is a call of `users/me`."""
+        """Report the charge for an owner check, which is a call of `users/me`."""
         if self._on_spend is not None:
-            ask = requests.get_me()
-            self._on_spend(account_id, ask, pricing.price_usd(ask))
+            app = self._book.app_of(account_id) or "default"
+            self._on_spend(account_id, pricing.charge_of_owner_check(account_id), app=app)

@@ -19,13 +19,16 @@ from botkit.errors import (
     Conflict,
     LoginExpired,
     OutcomeUnknown,
+    StateError,
     StateMismatch,
     StoreUnavailable,
     TransportError,
 )
+from botkit.model.bookings import Booking
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, Secret
 from botkit.model.users import Account
+from botkit.protocol.rules.pricing import charge_of_owner_check
 from botkit.waiting.backoff import Ladder
 from botkit.waiting.retry import retry
 
@@ -220,6 +223,7 @@ async def store_login(
         return await context.rows.add(draft, tokens, keep=stored)
 
     row = await persist(context.clock, store, Conflict, StoreUnavailable)
+    await _book_look_up(context, account)
     _log.info(
         "login.authorized",
         account=account.id,
@@ -232,3 +236,22 @@ async def store_login(
     asked = wish.scopes if kind is CredentialKind.OAUTH2 else ()
     missing = tuple(scope for scope in asked if scope not in scopes)
     return Login(account=account, row=row, scopes=scopes, missing=missing)
+
+
+async def _book_look_up(context: LoginContext, account: Account) -> None:
+    """Book what X charges for telling whose the login is. The login is kept in any case."""
+    charge = charge_of_owner_check(account.id)
+    bookings = [
+        Booking(
+            account_id=account.id,
+            at=context.clock.now(),
+            app=account.app,
+            resource=name,
+            reads_usd=charge.each_usd,
+        )
+        for name in charge.resources
+    ]
+    try:
+        await context.store.ledger.book(bookings)
+    except StateError as error:
+        _log.warning("store.unavailable", waiting="spending", why=str(error))

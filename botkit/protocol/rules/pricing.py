@@ -1,8 +1,8 @@
-"""The prices of calls and events, before they are made. All in USD, read on 2026-08-22.
+"""The prices of calls and events: before they are made, and of what came. All in USD.
 
 The prices of operations stand in the operations table; this module has the variants that a table
-row cannot hold, and the prices of activity events. Prices change: X's console is the authority, on
-them and on the sum that was spent.
+row cannot hold, and the prices of activity events, read on 2026-08-22. Prices change: X's console
+is the authority, on them and on the sum that was spent.
 
 Source: X API docs, "Pricing"; X API changelog of 2026-04-16.
 """
@@ -11,13 +11,18 @@ from __future__ import annotations
 
 from decimal import Decimal
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from msgspec import Struct
+
+from botkit.model.events import DirectMessage, PostEvent, UnknownEvent
+from botkit.protocol.api import requests
 from botkit.protocol.api.operations import operation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from botkit.model.events import XEvent
     from botkit.protocol.api.requests import Request
 
 __all__ = [
@@ -25,6 +30,10 @@ __all__ = [
     "LINK_POST_USD",
     "PRICES_READ_ON",
     "SUMMONED_REPLY_USD",
+    "Charge",
+    "charge_of_answer",
+    "charge_of_event",
+    "charge_of_owner_check",
     "event_price_usd",
     "price_usd",
 ]
@@ -38,6 +47,8 @@ LINK_POST_USD = Decimal("0.200")
 """A post with a link. The changelog can be read so that a summoned reply with a link costs less;
 a budget assumes that it does not."""
 
+_POSTS = "Posts: Read"
+_MESSAGES = "DM Event: Read"
 _FREE = Decimal(0)
 _POST = Decimal("0.005")
 _USER = Decimal("0.010")
@@ -72,6 +83,19 @@ EVENT_PRICES_USD: Mapping[str, Decimal] = MappingProxyType(
 """For each delivered event, by its kind or by the group that the kind belongs to."""
 
 
+class Charge(Struct, frozen=True, kw_only=True, gc=False):
+    """What X charges for an answer or a delivery.
+
+    Attributes:
+        each_usd: The price of each of the resources.
+        resources: A resource's name, `Posts: Read/123`, by which X charges it once for each app
+            and UTC day; "" for what X charges each time.
+    """
+
+    each_usd: Decimal = _FREE
+    resources: tuple[str, ...] = ()
+
+
 def price_usd(request: Request, *, owned: bool = False) -> Decimal:
     """Return the most that a call can cost; 0 if X names no price for it.
 
@@ -96,6 +120,53 @@ def price_usd(request: Request, *, owned: bool = False) -> Decimal:
     return price * request.resources if called.price_per == "resource" else price
 
 
+def charge_of_answer(request: Request, data: object) -> Charge:
+    """Return what X charges for the successful answer to a call; `data` is the answer's `data`.
+
+    A resource that the account has read before on the same UTC day, or that was delivered, is
+    named again: the caller knows what was charged. X does not say for whom it counts that day,
+    nor whether a post that was delivered counts as read; the app and yes are assumed.
+
+    Raises:
+        KeyError: The request's operation is not in the table.
+    """
+    called = operation(request.operation)
+    if called.price_per != "resource":
+        return Charge(each_usd=price_usd(request), resources=("",))
+    items = cast("list[object]", data) if isinstance(data, list) else [data]
+    return Charge(
+        each_usd=called.price_usd or _FREE,
+        resources=tuple(
+            _resource(called.price_class, _id_of(item)) for item in items if item is not None
+        ),
+    )
+
+
+def charge_of_owner_check(user_id: str) -> Charge:
+    """Return what X charges for saying, by `users/me`, that a token belongs to this user."""
+    return charge_of_answer(requests.get_me(), {"id": user_id})
+
+
+def charge_of_event(event: XEvent) -> Charge:
+    """Return what X charges for the delivery of an activity event; nothing if X lists no price.
+
+    A post or message is the same resource as one that is read: assumed, because X says that
+    deliveries are deduplicated as other resources are. Anything else is named by its key.
+    """
+    match event:
+        case PostEvent():
+            return Charge(each_usd=_POST, resources=(_resource(_POSTS, event.post.id),))
+        case DirectMessage():
+            price = event_price_usd("dm.sent" if event.sent_by_me else "dm.received")
+            return _charge(price, _resource(_MESSAGES, event.message.id))
+        case UnknownEvent():
+            is_post = event.kind.startswith("post.")
+            resource = _resource(_POSTS, event.subject_id) if is_post else event.key
+            return _charge(event_price_usd(event.kind), resource)
+        case _:
+            return Charge()
+
+
 def event_price_usd(kind: str) -> Decimal | None:
     """Return the price of one delivered activity event; None if X lists none for the kind.
 
@@ -106,3 +177,17 @@ def event_price_usd(kind: str) -> Decimal | None:
             return EVENT_PRICES_USD[kind]
         kind = kind.rpartition(".")[0]
     return None
+
+
+def _charge(price_usd: Decimal | None, resource: str) -> Charge:
+    return Charge(each_usd=price_usd, resources=(resource,)) if price_usd else Charge()
+
+
+def _resource(price_class: str, resource_id: str) -> str:
+    return f"{price_class}/{resource_id}" if resource_id else ""
+
+
+def _id_of(item: object) -> str:
+    """Return the id of an object in an answer, "" if it shows none."""
+    value = cast("dict[str, object]", item).get("id") if isinstance(item, dict) else None
+    return value if isinstance(value, str) else ""

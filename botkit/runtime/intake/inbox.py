@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from botkit.model.records import Fence
     from botkit.ports import Store
     from botkit.runtime.dispatch.done_batch import DoneBatch
+    from botkit.runtime.writes.budget import Budget
 
 __all__ = ["Inbox", "Taker", "job_of", "row_of"]
 
@@ -63,6 +64,7 @@ class Inbox:
     """`ports.Intake` over the store.
 
     Args:
+        budget: Knows the money that the events cost: it is booked in the same transaction.
         on_revoked: Awaited for each new `GrantRevoked` after it is durable.
         limit: How many events may wait in the store before the inbox is full.
     """
@@ -73,12 +75,14 @@ class Inbox:
         store: Store,
         taker: Taker,
         fence: Callable[[], Fence],
+        budget: Budget,
         on_revoked: Callable[[GrantRevoked], Awaitable[None]] | None = None,
         limit: int = 100_000,
     ) -> None:
         self._events = store.events
         self._taker = taker
         self._fence = fence
+        self._budget = budget
         self._on_revoked = on_revoked
         self._limit = limit
         self._closed = False
@@ -123,9 +127,12 @@ class Inbox:
         # One delivery is recorded in the order in which its events happened.
         ordered = sorted(map(_from_outside, events), key=_when)
         rows = self._rows(ordered, account_id, source)
-        with self._taker.done_batch.join_commit() as ends:
+        with (
+            self._taker.done_batch.join_commit() as ends,
+            self._budget.join_commit() as bookings,
+        ):
             seqs = await self._events.append(
-                rows, checkpoint=checkpoint, ends=ends, fence=self._fence()
+                rows, checkpoint=checkpoint, ends=ends, bookings=bookings, fence=self._fence()
             )
         jobs = [
             job_of(row, event, seq)

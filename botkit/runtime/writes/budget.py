@@ -1,35 +1,45 @@
 """Limits what each account spends by hour and by day, also across restarts.
 
 A step reserves its price before it is journaled, so that steps which run side by side cannot
-spend the same money twice. What was spent is booked in memory at once and in the store soon after.
+spend the same money twice. What was spent is booked in memory at once, and in the store together
+with what it paid for: events and cursor, or the outcome of a write. So a process that dies in
+between has neither, and X charges no second time for what is read again on that day.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+import contextlib
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from botkit.errors import Parked, StoreUnavailable
-from botkit.protocol.api import operations
+from botkit.model.bookings import Booking
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 
+    from botkit.model.bookings import BudgetEntry
     from botkit.ports import Clock, Store
-    from botkit.protocol.api.requests import Request
+    from botkit.protocol.rules.pricing import Charge
 
 __all__ = ["Budget", "BudgetLimits"]
 
 _log = structlog.get_logger(__name__)
 
 _NOTHING = Decimal(0)
-_FLUSH_S = 1.0
+_FLUSH_S = 0.05
+"""How long a booking waits for another commit that it can join."""
+_MOST_CHARGED = 50_000
+"""So many resources of today are known without asking the store."""
+
+_Charged = tuple[date, str, str]
+_Key = tuple[str, datetime] | _Charged
 
 
 class BudgetLimits(Struct, frozen=True, kw_only=True):
@@ -42,7 +52,8 @@ class BudgetLimits(Struct, frozen=True, kw_only=True):
 class Budget:
     """Counts what each account spent and refuses what would be too much.
 
-    A refusal is one for now: the event waits for the next hour or day (UTC), or for a new limit.
+    A resource that X has charged an app for is not counted again on that UTC day. A refusal is
+    one for now: the event waits for the next hour or day (UTC), or for a new limit.
     """
 
     def __init__(self, store: Store, clock: Clock, limits: BudgetLimits) -> None:
@@ -50,10 +61,16 @@ class Budget:
         self._clock = clock
         self.limits = limits
         self._reserved: dict[str, Decimal] = {}
-        self._unstored: dict[tuple[str, datetime], tuple[Decimal, Decimal]] = {}
-        # Between reading the ledger and acting on what it said nothing may be booked or reserved.
-        self._books = asyncio.Lock()
+        self._unstored: dict[_Key, Booking] = {}
+        self._storing: list[dict[_Key, Booking]] = []
+        self._stored = 0
+        """How many commits have stored bookings."""
+        self._charged: set[_Charged] = set()
+        self._charged_on: date | None = None
+        # Between summing up and acting on the sum, nothing else may be reserved.
+        self._checking = asyncio.Lock()
         self._noted = asyncio.Event()
+        self._settled = asyncio.Event()
 
     async def check(self, account_id: str, cost_usd: Decimal) -> None:
         """Return if that much more may be spent now.
@@ -61,17 +78,17 @@ class Budget:
         Raises:
             Parked: `budget`, until the hour or the day is over.
         """
-        async with self._books:
+        async with self._checking:
             await self._refuse_too_much(account_id, cost_usd)
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def reserved(self, account_id: str, cost_usd: Decimal) -> AsyncGenerator[None]:
         """Hold that much back inside the block, which calls `charge` for what it spends.
 
         Raises:
             Parked: `budget`, until the hour or the day is over; the block is not entered.
         """
-        async with self._books:
+        async with self._checking:
             await self._refuse_too_much(account_id, cost_usd)
             self._reserved[account_id] = self._reserved.get(account_id, _NOTHING) + cost_usd
         try:
@@ -85,40 +102,66 @@ class Budget:
 
     def charge(self, account_id: str, cost_usd: Decimal) -> None:
         """Book the price of a write that was carried out, or may have been."""
-        self._book(account_id, reads_usd=_NOTHING, writes_usd=cost_usd)
+        self._keep([Booking(account_id=account_id, at=self._clock.now(), writes_usd=cost_usd)])
 
-    def note(self, account_id: str, request: Request, cost_usd: Decimal) -> None:
-        """Book the price of a call, but not of a write: the outbox charges those."""
-        if not operations.operation(request.operation).writes:
-            self._book(account_id, reads_usd=cost_usd, writes_usd=_NOTHING)
-
-    def note_events(self, account_id: str, cost_usd: Decimal) -> None:
-        """Book the price of events that X delivered."""
-        if cost_usd:
-            self._book(account_id, reads_usd=cost_usd, writes_usd=_NOTHING)
+    def note(self, account_id: str, charge: Charge, *, app: str) -> None:
+        """Book the price of what was read from X, or delivered by it."""
+        if not charge.each_usd:
+            return
+        now = self._clock.now()
+        self._keep(
+            Booking(
+                account_id=account_id, at=now, app=app, resource=name, reads_usd=charge.each_usd
+            )
+            for name in charge.resources
+        )
 
     async def spent(self, account_id: str) -> tuple[Decimal, Decimal]:
         """Return the USD spent in this hour and on this day, UTC."""
-        async with self._books:
-            return await self._sums(account_id)
+        await self._settle()
+        return await self._sums(account_id)
+
+    @contextlib.contextmanager
+    def join_commit(self, *own: Booking) -> Generator[Sequence[Booking]]:
+        """Yield the bookings that wait, so that the commit inside the block stores them as well.
+
+        If the block fails they are kept for the next commit; its `own` are not.
+        """
+        if not self._unstored:
+            yield own
+            self._stored += bool(own)
+            return
+        taken, self._unstored = self._unstored, {}
+        self._storing.append(taken)
+        try:
+            yield (*own, *taken.values())
+        except Exception:
+            self._keep(taken.values())
+            raise
+        except BaseException:
+            # The store finishes a commit whose caller is cancelled; a resource is booked once.
+            self._keep(each for each in taken.values() if each.resource)
+            raise
+        else:
+            self._stored += 1
+            self._learn(taken.values())
+        finally:
+            self._storing.remove(taken)
+            if not self._storing:
+                self._settled.set()
 
     async def flush(self) -> None:
         """Store what was booked; keep for the next call what the store does not take now."""
-        async with self._books:
-            for (account_id, hour), (reads_usd, writes_usd) in list(self._unstored.items()):
-                try:
-                    await self._store.ledger.spend(
-                        account_id, now=hour, reads_usd=reads_usd, writes_usd=writes_usd
-                    )
-                except StoreUnavailable as error:
-                    _log.error(
-                        "store.unavailable", waiting="spending", account=account_id, why=str(error)
-                    )
-                    return
-                self._settle(account_id, hour, reads_usd, writes_usd)
+        if not self._unstored:
+            return
+        try:
+            with self.join_commit() as bookings:
+                await self._store.ledger.book(bookings)
+        except StoreUnavailable as error:
+            _log.error("store.unavailable", waiting="spending", why=str(error))
 
     async def run(self) -> None:
-        """Store what is booked, a second later, until cancelled."""
+        """Store what is booked and found no other commit, until cancelled."""
         while True:
             await self._noted.wait()
             self._noted.clear()
@@ -128,41 +171,82 @@ class Budget:
     async def _refuse_too_much(self, account_id: str, cost_usd: Decimal) -> None:
         if not cost_usd or (self.limits.hour_usd is None and self.limits.day_usd is None):
             return
+        if await self._wait_until(account_id, cost_usd) is not None:
+            # What is not stored yet may be resources that were charged before.
+            await self._settle()
+            until = await self._wait_until(account_id, cost_usd)
+            if until is not None:
+                raise Parked("budget", until=until)
+
+    async def _wait_until(self, account_id: str, cost_usd: Decimal) -> datetime | None:
+        """Return the end of the hour or day that has no room for that much, None if all have."""
         hour = _hour(self._clock.now())
         by_hour, by_day = await self._sums(account_id)
         wanted = self._reserved.get(account_id, _NOTHING) + cost_usd
         if _over(self.limits.day_usd, by_day + wanted):
-            raise Parked("budget", until=hour.replace(hour=0) + timedelta(days=1))
+            return hour.replace(hour=0) + timedelta(days=1)
         if _over(self.limits.hour_usd, by_hour + wanted):
-            raise Parked("budget", until=hour + timedelta(hours=1))
+            return hour + timedelta(hours=1)
+        return None
+
+    async def _settle(self) -> None:
+        """Store what was booked, and wait for the commits that store other bookings."""
+        await self.flush()
+        while self._storing:
+            self._settled.clear()
+            await self._settled.wait()
 
     async def _sums(self, account_id: str) -> tuple[Decimal, Decimal]:
         hour = _hour(self._clock.now())
         day = hour.replace(hour=0)
-        by_hour = by_day = _NOTHING
-        for entry in await self._store.ledger.spent(account_id, since=day):
-            by_day += entry.reads_usd + entry.writes_usd
-            by_hour += entry.reads_usd + entry.writes_usd if entry.hour >= hour else _NOTHING
-        # Read after the ledger: what is booked while it was read is counted, too.
-        for (whose, when), (reads_usd, writes_usd) in self._unstored.items():
-            if whose == account_id and when >= day:
-                by_day += reads_usd + writes_usd
-                by_hour += reads_usd + writes_usd if when >= hour else _NOTHING
-        return by_hour, by_day
+        stored = -1
+        entries: Iterable[BudgetEntry] = ()
+        while stored != self._stored:  # a booking is counted in the store or here, not in neither
+            stored = self._stored
+            entries = await self._store.ledger.spent(account_id, since=day)
+        sums = [(entry.hour, entry.reads_usd + entry.writes_usd) for entry in entries]
+        for waiting in (self._unstored, *self._storing):
+            sums += [
+                (each.at, each.reads_usd + each.writes_usd)
+                for each in waiting.values()
+                if each.account_id == account_id
+            ]
+        by_day = sum((usd for at, usd in sums if at >= day), _NOTHING)
+        return sum((usd for at, usd in sums if at >= hour), _NOTHING), by_day
 
-    def _book(self, account_id: str, *, reads_usd: Decimal, writes_usd: Decimal) -> None:
-        key = account_id, _hour(self._clock.now())
-        reads, writes = self._unstored.get(key, (_NOTHING, _NOTHING))
-        self._unstored[key] = reads + reads_usd, writes + writes_usd
-        self._noted.set()
+    def _keep(self, bookings: Iterable[Booking]) -> None:
+        """Hold bookings for the next commit, each resource once, other money added up."""
+        for booking in bookings:
+            if booking.resource:
+                charged = _charged(booking)
+                if charged not in self._charged:
+                    self._unstored.setdefault(charged, booking)
+                continue
+            key = booking.account_id, _hour(booking.at)
+            known = self._unstored.get(key)
+            self._unstored[key] = booking if known is None else _added(known, booking)
+        if self._unstored:
+            self._noted.set()
 
-    def _settle(
-        self, account_id: str, hour: datetime, reads_usd: Decimal, writes_usd: Decimal
-    ) -> None:
-        """Subtract what the store has now; more may have been booked meanwhile."""
-        reads, writes = self._unstored.pop((account_id, hour))
-        if reads != reads_usd or writes != writes_usd:
-            self._unstored[account_id, hour] = reads - reads_usd, writes - writes_usd
+    def _learn(self, stored: Iterable[Booking]) -> None:
+        """Remember the resources that are booked, so that the store is not asked again."""
+        today = self._clock.now().date()
+        if self._charged_on != today or len(self._charged) > _MOST_CHARGED:
+            self._charged.clear()
+            self._charged_on = today
+        self._charged.update(_charged(booking) for booking in stored if booking.resource)
+
+
+def _charged(booking: Booking) -> _Charged:
+    return booking.at.date(), booking.app, booking.resource
+
+
+def _added(one: Booking, other: Booking) -> Booking:
+    return replace(
+        one,
+        reads_usd=one.reads_usd + other.reads_usd,
+        writes_usd=one.writes_usd + other.writes_usd,
+    )
 
 
 def _hour(now: datetime) -> datetime:

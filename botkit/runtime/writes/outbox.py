@@ -27,6 +27,7 @@ from botkit.errors import (
     StateError,
     Unauthorized,
 )
+from botkit.model.bookings import Booking
 from botkit.model.messages import Message
 from botkit.model.posts import Post
 from botkit.model.records import StoredWrite, WriteMove, WritePolicy, WriteState
@@ -214,6 +215,8 @@ class Outbox:
             answer = await self._ask(step, write, verdict)
             if not isinstance(answer, BaseException) or _may_cost(answer):
                 budget.charge(step.account_id, verdict.cost_usd)
+        if isinstance(answer, NotFound) and step.operation == "deletePosts":
+            answer = Post(id=step.target, text="")
         if isinstance(answer, BaseException):
             await self._not_confirmed(step, write, answer)
         return await self._confirmed(step, write, answer, verdict, started)
@@ -240,15 +243,18 @@ class Outbox:
             self._guard.health.check_again(step.account_id, stops=verdict.stops)
             response = await self._sender.send(step.request, account_id=step.account_id)
             return made_by(step, response)
-        except NotFound as gone:
-            return Post(id=step.target, text="") if step.operation == "deletePosts" else gone
         except (BotkitError, Parked) as no:
             return no
         except BaseException:
             # Cut off, or a fault of our own: the bytes may have left. What cannot be written
             # down now is found at the next start, or when the step is asked for again.
             with contextlib.suppress(StateError):
-                await self._doubt(write, "cut off while it was being sent")
+                cost = Booking(
+                    account_id=step.account_id,
+                    at=self._clock.now(),
+                    writes_usd=verdict.cost_usd,
+                )
+                await self._doubt(write, "cut off while it was being sent", cost)
             raise
 
     async def _confirmed(
@@ -256,9 +262,7 @@ class Outbox:
     ) -> StoredWrite:
         result = msgspec.json.encode(made)
         done = WriteMove(to=WriteState.CONFIRMED, result_id=made.id, result=result)
-        await self._outage.outlast(
-            lambda: self._store.writes.move(write.id, done, now=self._clock.now())
-        )
+        await self._outage.outlast(lambda: self._move(write, done, fenced=False))
         took_s = self._clock.monotonic() - started
         _log.info(
             "write.confirmed",
@@ -268,7 +272,6 @@ class Outbox:
             cost_usd=str(verdict.cost_usd),
             took_ms=round(took_s * 1000),
         )
-        await self._guard.budget.flush()
         if self._guard.health.works(step.account_id):
             await self._reconciler.unpark("account", account_id=step.account_id)
         if self._on_wrote is not None:
@@ -288,7 +291,6 @@ class Outbox:
         if meaning is Meaning.UNKNOWN and _may_repeat(step):
             meaning = Meaning.NOT_SENT
         _log.warning("write.not_confirmed", write=write.id, meaning=meaning.value, why=str(no))
-        await self._guard.budget.flush()
         why = f"{type(no).__name__}: {no}"
         match meaning:
             case Meaning.REFUSED:
@@ -324,19 +326,29 @@ class Outbox:
         refused = WriteMove(to=WriteState.REJECTED, reason=write_refusal(no))
         await self._outage.outlast(lambda: self._move(write, refused))
 
-    async def _doubt(self, write: StoredWrite, reason: str) -> None:
+    async def _doubt(self, write: StoredWrite, reason: str, *own: Booking) -> None:
         now = self._clock.now()
         next_read_at = now + timedelta(seconds=_FIRST_READ_S)
         doubt = WriteMove(to=WriteState.UNCERTAIN, reason=reason, next_read_at=next_read_at)
-        await self._move(write, doubt)
+        await self._move(write, doubt, *own)
         self._reconciler.wake()
 
     async def _again(self, write: StoredWrite, reason: str) -> None:
         again = WriteMove(to=WriteState.QUEUED, reason=reason)
         await self._outage.outlast(lambda: self._move(write, again))
 
-    async def _move(self, write: StoredWrite, move: WriteMove) -> None:
-        await self._store.writes.move(write.id, move, now=self._clock.now(), fence=self._fence())
+    async def _move(
+        self, write: StoredWrite, move: WriteMove, *own: Booking, fenced: bool = True
+    ) -> None:
+        """Store the move, and what was spent, in one transaction."""
+        with self._guard.budget.join_commit(*own) as bookings:
+            await self._store.writes.move(
+                write.id,
+                move,
+                now=self._clock.now(),
+                bookings=bookings,
+                fence=self._fence() if fenced else None,
+            )
 
     async def _pretend(self, step: Step) -> StoredWrite:
         """Do everything but the request, for a dry run."""

@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
 
 from botkit.errors import StateError
+from botkit.model.bookings import Booking
 from botkit.model.messages import Message
-from botkit.model.records import MissedRead, StoredWrite, WriteMove, WritePolicy, WriteState
+from botkit.model.records import (
+    MissedRead,
+    StoredWrite,
+    WriteMove,
+    WritePolicy,
+    WriteState,
+)
 from botkit.protocol.rules import policy
 from botkit.runtime.writes.write_lookup import TimelineReading, WriteLookup
 from botkit.runtime.writes.write_outcomes import (
@@ -35,11 +43,13 @@ if TYPE_CHECKING:
     from botkit.model.posts import Post
     from botkit.model.records import Fence
     from botkit.ports import Clock, Sender, Store
+    from botkit.runtime.writes.budget import Budget
 
 __all__ = ["Reconciler"]
 
 _log = structlog.get_logger(__name__)
 
+_NOTHING = Decimal(0)
 _READS_AFTER_S = (5.0, 15.0, 60.0, 180.0)
 _SOONEST_S = 5.0
 _FAILING = Ladder(steps_s=(180.0, 360.0, 720.0, 900.0))
@@ -62,6 +72,7 @@ class Reconciler:
     """Reads until each UNCERTAIN write is CONFIRMED, REJECTED, QUEUED again or UNRESOLVED.
 
     Args:
+        budget: Where the price of a write is booked that turns out not to be on X.
         fence: Returns the fence of the runner's lease at the time of the call.
         on_settled: Called when an event may run again that waited for a write.
         report: Called with part, state and detail, for `botkit status` and `/readyz`.
@@ -73,6 +84,7 @@ class Reconciler:
         store: Store,
         sender: Sender,
         clock: Clock,
+        budget: Budget,
         fence: Callable[[], Fence],
         on_settled: Callable[[], None] | None = None,
         report: Callable[[str, str, str], None] | None = None,
@@ -80,6 +92,7 @@ class Reconciler:
         self._store = store
         self._timeline = WriteLookup(sender)
         self._clock = clock
+        self._budget = budget
         self._fence = fence
         self._on_settled = on_settled
         self._report = report
@@ -235,19 +248,29 @@ class Reconciler:
         elif row.policy is WritePolicy.HOLD:
             await self._unresolved(row, "not on the timeline")
         else:
-            await self._send_again(row, "absent: two clean reads did not show it")
+            await self._send_again(
+                row, "absent: two clean reads did not show it", back_usd=row.cost_usd
+            )
 
     async def _unresolved(self, row: StoredWrite, reason: str) -> None:
         _log.error("write.unresolved", next_step="botkit writes settle", write=row.id, why=reason)
         await self._move(row, WriteMove(to=WriteState.UNRESOLVED, reason=reason))
 
-    async def _send_again(self, row: StoredWrite, reason: str) -> None:
+    async def _send_again(
+        self, row: StoredWrite, reason: str, *, back_usd: Decimal = _NOTHING
+    ) -> None:
+        """Queue a write again; take `back_usd` off what was booked when it was sent."""
         _log.info("write.requeued", write=row.id, why=reason)
-        await self._move(row, WriteMove(to=WriteState.QUEUED, reason=reason))
+        back = Booking(account_id=row.account_id, at=_sent_last(row), writes_usd=-back_usd)
+        again = WriteMove(to=WriteState.QUEUED, reason=reason)
+        await self._move(row, again, *([back] if back_usd else ()))
         await self._release(row)
 
-    async def _move(self, row: StoredWrite, move: WriteMove) -> None:
-        await self._store.writes.move(row.id, move, now=self._clock.now(), fence=self._fence())
+    async def _move(self, row: StoredWrite, move: WriteMove, *own: Booking) -> None:
+        with self._budget.join_commit(*own) as bookings:
+            await self._store.writes.move(
+                row.id, move, now=self._clock.now(), bookings=bookings, fence=self._fence()
+            )
 
     async def _release(self, row: StoredWrite) -> None:
         await self.unpark(f"write/{row.id}", account_id=row.account_id)

@@ -54,7 +54,7 @@ class App:
     spend_capped: bool = False
     usage_capped: bool = False
     spent_usd: Decimal = Decimal(0)
-    billed: set[str] = field(default_factory=set[str])
+    billed: set[tuple[str, str, str]] = field(default_factory=set[tuple[str, str, str]])
 
 
 @dataclass(slots=True, eq=False)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from botkit.sandbox.wire.exchange import encode
 from botkit.sandbox.x.envelopes import envelopes_of
+from botkit.sandbox.x.pricing import StreamLine, charge_delivery
 
 if TYPE_CHECKING:
     from botkit.sandbox.world.grants import App
@@ -26,12 +27,12 @@ _BUFFER_LINES = 10_000
 class Connection:
     """An open stream: an async iterator over its lines; `aclose` frees its place."""
 
-    def __init__(self, activity: Activity, app_id: str) -> None:
+    def __init__(self, activity: Activity, app: App) -> None:
         self._activity = activity
-        self.app_id = app_id
-        self.lines: asyncio.Queue[bytes | None] = asyncio.Queue(_BUFFER_LINES)
+        self.app = app
+        self.lines: asyncio.Queue[StreamLine | None] = asyncio.Queue(_BUFFER_LINES)
 
-    def push(self, line: bytes | None) -> None:
+    def push(self, line: StreamLine | None) -> None:
         """Put a line into the buffer; None ends the stream."""
         # X drops the connection of a reader that is too slow, without notice.
         if self.lines.full():
@@ -71,11 +72,11 @@ class Activity:
 
     def open_streams(self, app_id: str) -> int:
         """Return the number of the app's open streams."""
-        return sum(connection.app_id == app_id for connection in self._connections)
+        return sum(connection.app.id == app_id for connection in self._connections)
 
     def connect(self, app: App) -> Connection:
         """Return a new stream; it takes its place at once."""
-        connection = Connection(self, app.id)
+        connection = Connection(self, app)
         self._connections.append(connection)
         return connection
 
@@ -94,17 +95,24 @@ class Activity:
         while True:
             try:
                 async with self._world.clock.timeout(self._world.rules.keep_alive_s):
-                    return await connection.lines.get()
+                    line = await connection.lines.get()
             except TimeoutError:
                 if not self._faults.stream.silent:
                     return b"\r\n"
+                continue
+            if line is None:
+                return None
+            charge_delivery(self._world, connection.app, line)
+            return line.content
 
     def _on_happening(self, happening: Happening) -> None:
         for subscription in tuple(self.subscriptions.values()):
             for envelope in envelopes_of(self._world, happening, subscription):
-                self._deliver(subscription.app_id, encode(envelope) + b"\r\n")
+                content = encode(envelope) + b"\r\n"
+                line = StreamLine.of(content, subscription.event_type, happening)
+                self._deliver(subscription.app_id, line)
 
-    def _deliver(self, app_id: str, line: bytes) -> None:
+    def _deliver(self, app_id: str, line: StreamLine) -> None:
         plan = self._faults.stream
         if plan.silent:
             return
@@ -122,6 +130,6 @@ class Activity:
             plan.duplicate -= 1
             lines = [each for each in lines for _ in range(2)]
         for connection in self._connections:
-            if connection.app_id == app_id:
+            if connection.app.id == app_id:
                 for each in lines:
                     connection.push(each)

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from botkit.sandbox.wire.exchange import Answer, Call, Delivery, encode
+from botkit.sandbox.x.pricing import StreamLine
 
 if TYPE_CHECKING:
     from botkit.sandbox.world.world import World
@@ -56,7 +57,7 @@ class _StreamPlan:
     duplicate: int = 0
     drop: int = 0
     reorder: int = 0
-    held: list[bytes] = field(default_factory=list[bytes])
+    held: list[StreamLine] = field(default_factory=list[StreamLine])
     silent: bool = False
 
 

@@ -1,13 +1,16 @@
-"""Charges an app for its calls, by X's price list.
+"""Charges an app for its calls and for the events that are delivered to it, by X's price list.
 
-A resource that is read again on the same UTC day is free, and so are failed calls.
-Source: X API docs, "Pricing" and "Post cap"; the prices come from the operations table.
+A resource that is read or delivered again on the same UTC day is free, and so are failed calls. X
+does not say for whom it counts the day, nor whether a delivery counts as a read: the app and yes
+are assumed, here and in the product, each in code of its own.
+Source: X API docs, "Pricing", "Post cap" and "X Activity API"; the prices of calls come from the
+operations table.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from botkit.sandbox.wire.exchange import as_object
 
@@ -16,13 +19,54 @@ if TYPE_CHECKING:
     from botkit.sandbox.wire.exchange import Answer, Call
     from botkit.sandbox.world.grants import App
     from botkit.sandbox.world.limits import ApiCaller
-    from botkit.sandbox.world.world import World
+    from botkit.sandbox.world.world import Happening, World
 
-__all__ = ["charge", "pay"]
+__all__ = ["StreamLine", "charge", "charge_delivery", "pay", "posts_read"]
 
 _SUCCESS = range(200, 300)
+_POSTS = "Posts: Read"
+_MESSAGES = "DM Event: Read"
+_PER_EVENT_USD = {
+    "post.create": Decimal("0.005"),
+    "post.mention.create": Decimal("0.005"),
+    "post.reply.create": Decimal("0.005"),
+    "post.quote.create": Decimal("0.005"),
+    "follow.follow": Decimal("0.010"),
+    "follow.unfollow": Decimal("0.010"),
+    "dm.received": Decimal("0.010"),
+}
+"""The kinds of events that happen here and that X lists a price for."""
 _LINK_USD = Decimal("0.200")
 _SUMMONED_USD = Decimal("0.010")
+
+
+class StreamLine(NamedTuple):
+    """A line of a stream, and what X charges for it: class and id of the resource, price."""
+
+    content: bytes
+    resource: tuple[str, str] = ("", "")
+    usd: Decimal = Decimal(0)
+
+    @classmethod
+    def of(cls, content: bytes, event_type: str, happening: Happening) -> StreamLine:
+        """Return the line that delivers an action's event."""
+        price = _PER_EVENT_USD.get(event_type, Decimal(0))
+        if happening.post is not None:
+            return cls(content, (_POSTS, happening.post.id), price)
+        if happening.message is not None:
+            return cls(content, (_MESSAGES, happening.message.id), price)
+        return cls(content, (event_type, f"{happening.actor_id} {happening.target_id}"), price)
+
+
+def charge_delivery(world: World, app: App, line: StreamLine) -> None:
+    """Charge the app for an event that leaves X."""
+    if line.usd and _is_new(world, app, *line.resource):
+        pay(app, line.usd)
+
+
+def posts_read(app: App) -> int:
+    """Return how many posts the app was charged for; a post of two days counts twice."""
+    return sum(price_class == _POSTS for _, price_class, _ in app.billed)
 
 
 def charge(world: World, operation: Operation, who: ApiCaller, call: Call, answer: Answer) -> None:
@@ -34,7 +78,13 @@ def charge(world: World, operation: Operation, who: ApiCaller, call: Call, answe
         pay(who.app, _post_price(world, items[0]["id"], operation.price_usd))
     elif operation.price_per == "resource":
         each = _read_price(operation, who, call)
-        pay(who.app, each * sum(_is_new(world, who.app, operation, one) for one in items))
+        pay(
+            who.app,
+            each
+            * sum(
+                _is_new(world, who.app, operation.price_class, str(one.get("id"))) for one in items
+            ),
+        )
     else:
         pay(who.app, operation.price_usd)
 
@@ -69,9 +119,8 @@ def _items(answer: Answer) -> list[dict[str, Any]]:
     return cast("list[dict[str, Any]]", data if isinstance(data, list) else [data])
 
 
-def _is_new(world: World, app: App, operation: Operation, item: dict[str, Any]) -> bool:
-    day = world.clock.now().date().isoformat()
-    mark = f"{day} {operation.price_class} {item.get('id')}"
+def _is_new(world: World, app: App, price_class: str, resource_id: str) -> bool:
+    mark = (world.time_on_x().date().isoformat(), price_class, resource_id)
     if mark in app.billed:
         return False
     app.billed.add(mark)

@@ -1,21 +1,35 @@
-"""Money and calls, by account and hour."""
+"""Money and calls, by account and hour, and what X has charged for today."""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
 
-from botkit.model.records import BudgetEntry
+from botkit.model.bookings import BudgetEntry
 from botkit.storage.sql.values import from_us, to_us
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
+    from botkit.model.bookings import Booking
     from botkit.storage.sql.transaction import SqlEngine, SqlReader, Transaction
 
-__all__ = ["SqlLedger", "hour_of"]
+__all__ = ["SqlLedger", "book", "day_of", "hour_of", "lock_accounts"]
 
 _HOUR_US = 3_600_000_000
+_DAY_US = 24 * _HOUR_US
+_NOTHING = Decimal(0)
+_CHARGE: Final = "INSERT INTO billed VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"
+_READ: Final = """
+SELECT reads_usd, writes_usd, calls FROM budget WHERE account_id = ?1 AND hour = ?2
+"""
+_STORE: Final = """
+INSERT INTO budget VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (account_id, hour)
+DO UPDATE SET reads_usd = excluded.reads_usd, writes_usd = excluded.writes_usd,
+  calls = excluded.calls
+"""
 
 
 class SqlLedger:
@@ -24,31 +38,10 @@ class SqlLedger:
     def __init__(self, engine: SqlEngine) -> None:
         self._engine = engine
 
-    async def spend(
-        self, account_id: str, *, now: datetime, reads_usd: Decimal, writes_usd: Decimal
-    ) -> None:
-        hour = hour_of(now)
-
+    async def book(self, bookings: Sequence[Booking]) -> None:
         def job(transaction: Transaction) -> None:
-            transaction.lock(f"budget/{account_id}")
-            row = transaction.execute(
-                "SELECT reads_usd, writes_usd, calls FROM budget "
-                "WHERE account_id = ?1 AND hour = ?2",
-                (account_id, hour),
-            ).fetchone()
-            reads, writes, calls = row or ("0", "0", 0)
-            transaction.execute(
-                "INSERT INTO budget VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (account_id, hour) "
-                "DO UPDATE SET reads_usd = excluded.reads_usd, writes_usd = excluded.writes_usd, "
-                "calls = excluded.calls",
-                (
-                    account_id,
-                    hour,
-                    str(Decimal(reads) + reads_usd),
-                    str(Decimal(writes) + writes_usd),
-                    calls + 1,
-                ),
-            )
+            lock_accounts(transaction, bookings)
+            book(transaction, bookings)
 
         await self._engine.write(job)
 
@@ -75,7 +68,36 @@ class SqlLedger:
         return await self._engine.read(job)
 
 
+def lock_accounts(transaction: Transaction, bookings: Iterable[Booking]) -> None:
+    """Keep others from booking for these accounts; call it at the start of a job that books."""
+    for account_id in sorted({booking.account_id for booking in bookings}):
+        transaction.lock(f"budget/{account_id}")
+
+
+def book(transaction: Transaction, bookings: Iterable[Booking]) -> None:
+    """Add the bookings to their hours, but no resource that was charged on its day before."""
+    sums: dict[tuple[str, int], tuple[Decimal, Decimal, int]] = {}
+    # In one order everywhere: two transactions that charge the same resources never deadlock.
+    for booking in sorted(bookings, key=attrgetter("app", "resource")):
+        if booking.resource:
+            row = day_of(booking.at), booking.app, booking.resource
+            if transaction.execute(_CHARGE, row).rowcount == 0:
+                continue
+        hour = booking.account_id, hour_of(booking.at)
+        reads, writes, calls = sums.get(hour, (_NOTHING, _NOTHING, 0))
+        sums[hour] = reads + booking.reads_usd, writes + booking.writes_usd, calls + 1
+    for hour, (reads, writes, calls) in sorted(sums.items()):
+        known = transaction.execute(_READ, hour).fetchone() or ("0", "0", 0)
+        total = (str(Decimal(known[0]) + reads), str(Decimal(known[1]) + writes))
+        transaction.execute(_STORE, (*hour, *total, known[2] + calls))
+
+
 def hour_of(at: datetime) -> int:
     """Return the start of the hour, as the ledger has it."""
     us = to_us(at)
     return us - us % _HOUR_US
+
+
+def day_of(at: datetime) -> int:
+    """Return the number of the UTC day, counted from 1970."""
+    return to_us(at) // _DAY_US

@@ -6,7 +6,7 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from botkit.storage.sql.ledger import hour_of
+from botkit.storage.sql.ledger import day_of, hour_of
 from botkit.storage.sql.values import to_us
 from botkit.storage.sql.work.events import tally
 
@@ -43,6 +43,10 @@ SELECT id FROM write w WHERE state IN ('CONFIRMED', 'REJECTED', 'EXPIRED') AND c
       AND coalesce(d.state, 'dead') = 'dead')
 ORDER BY created_at LIMIT ?2
 """
+_OLD_CHARGES = """
+DELETE FROM billed WHERE (day, app, resource) IN (
+  SELECT day, app, resource FROM billed WHERE day < ?1 ORDER BY day, app, resource LIMIT ?2)
+"""
 _DELETED: Final = {
     "invitations": "DELETE FROM invitation WHERE coalesce(used_at, revoked_at, expires_at) < ?1",
     "users": 'DELETE FROM "user" WHERE fetched_at < ?1',
@@ -57,6 +61,7 @@ async def prune(engine: SqlEngine, keep_for: KeepFor, *, now: datetime) -> Mappi
     events = await _repeat(engine, "events", partial(_forget_events, old=old))
     old_us = to_us(now - keep_for.writes)
     writes = await _repeat(engine, "writes", partial(_forget_writes, old_us=old_us))
+    charges = await _forget_charges(engine, day_of(now) - 1)
     before = {
         "invitations": to_us(now - keep_for.invitations),
         "users": to_us(now - keep_for.users),
@@ -73,6 +78,7 @@ async def prune(engine: SqlEngine, keep_for: KeepFor, *, now: datetime) -> Mappi
     return {
         "events": events.rows,
         "writes": writes.rows,
+        "charges": charges,
         **await engine.write(job),
         "bounded": events.is_bounded + writes.is_bounded,
     }
@@ -129,3 +135,15 @@ def _forget_writes(transaction: Transaction, limit: int, *, old_us: int) -> int:
     transaction.executemany("DELETE FROM attempt WHERE write_id = ?1", ids)
     transaction.executemany("DELETE FROM write WHERE id = ?1", ids)
     return len(ids)
+
+
+async def _forget_charges(engine: SqlEngine, before_day: int) -> int:
+    """Forget what was charged on days before that one: X charges for it again."""
+    count = 0
+    while True:
+        forgotten = await engine.write(
+            lambda transaction: transaction.execute(_OLD_CHARGES, (before_day, AT_ONCE)).rowcount
+        )
+        count += forgotten
+        if forgotten < AT_ONCE:
+            return count

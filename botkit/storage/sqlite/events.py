@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from botkit.model.records import InboxPage
 from botkit.storage.sql.event_rows import event_rows, insert_checkpoint
+from botkit.storage.sql.ledger import book
 from botkit.storage.sql.values import from_us_or_none, to_us
 from botkit.storage.sql.work.events import ITEM, SqlEvents, inbox_items
 from botkit.storage.sqlite.settle import listed, prepare_settlement, settle
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from botkit.model.bookings import Booking
     from botkit.model.hearing import Checkpoint
     from botkit.model.records import Fence, NewEvent, RunEnd
     from botkit.ports import Clock
@@ -23,7 +25,13 @@ if TYPE_CHECKING:
     from botkit.storage.sqlite.engine import Engine
     from botkit.storage.sqlite.settle import Settlement
 
-    _Delivery = tuple[Sequence[EventRow], Checkpoint | None, Settlement | None, Fence | None]
+    _Delivery = tuple[
+        Sequence[EventRow],
+        Checkpoint | None,
+        Settlement | None,
+        Sequence[Booking],
+        Fence | None,
+    ]
 
 __all__ = ["SqliteEvents"]
 
@@ -67,11 +75,12 @@ class SqliteEvents(SqlEvents):
         *,
         checkpoint: Checkpoint | None = None,
         ends: Sequence[RunEnd] = (),
+        bookings: Sequence[Booking] = (),
         fence: Fence | None = None,
     ) -> list[int | None]:
         now_us = to_us(self._clock.now())
         settlement = prepare_settlement(ends, now_us) if ends else None
-        delivery = (event_rows(events, now_us), checkpoint, settlement, fence)
+        delivery = (event_rows(events, now_us), checkpoint, settlement, bookings, fence)
         return await self._hot.write(_append, delivery)
 
     async def due(self, now: datetime, *, after_seq: int = 0, limit: int = 500) -> InboxPage:
@@ -106,8 +115,10 @@ class SqliteEvents(SqlEvents):
 
 def _append(transaction: Transaction, deliveries: Sequence[_Delivery]) -> list[list[int | None]]:
     """Record what several callers bring at the same time; return the numbers for each of them."""
-    for _, checkpoint, settlement, fence in deliveries:
+    for _, checkpoint, settlement, bookings, fence in deliveries:
         transaction.check(fence)
+        if bookings:
+            book(transaction, bookings)
         if checkpoint is not None:
             insert_checkpoint(transaction, checkpoint)
         if settlement is not None:

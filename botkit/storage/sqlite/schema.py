@@ -348,6 +348,16 @@ UPDATE gap SET state = 'closed', until = coalesce(until, since)
 """
 """A gap says why it came about, and by which means it was read in vain."""
 
+_BILLED = """
+CREATE TABLE billed (
+  day INTEGER NOT NULL,
+  app TEXT NOT NULL,
+  resource TEXT NOT NULL,
+  PRIMARY KEY (day, app, resource)
+) WITHOUT ROWID
+"""
+"""What X charged an app for on a UTC day, counted from 1970: it charges for it once a day."""
+
 MIGRATIONS: tuple[str, ...] = (
     _FIRST,
     _ALIASES,
@@ -358,6 +368,7 @@ MIGRATIONS: tuple[str, ...] = (
     _OPT_OUTS,
     _ORIGINS,
     _GAPS,
+    _BILLED,
 )
 """Migration n (from 1) makes version n of the schema out of version n - 1."""
 

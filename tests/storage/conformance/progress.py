@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from botkit.errors import LeaseLost
+from botkit.model.bookings import Booking, BudgetEntry
 from botkit.model.hearing import Checkpoint, GapRow
-from botkit.model.records import BudgetEntry, Fence, ScheduleRow, StatusReport
-from tests.storage.conformance.bench import ME, T0, Suite, event, forget, lease, raised
+from botkit.model.records import (
+    Fence,
+    KeepFor,
+    ScheduleRow,
+    StatusReport,
+    WriteMove,
+    WriteState,
+)
+from tests.storage.conformance.bench import ME, T0, Suite, event, forget, lease, raised, write
 
 if TYPE_CHECKING:
     from botkit.ports import Store
@@ -156,11 +164,15 @@ class ProgressConformance(Suite):
 
     async def test_money_adds_up_exactly_by_the_hour(self, store: Store) -> None:
         for minute in range(10):
-            await store.ledger.spend(
-                ME,
-                now=T0 + timedelta(minutes=10 * minute),
-                reads_usd=Decimal("0.001"),
-                writes_usd=Decimal("0.1"),
+            await store.ledger.book(
+                [
+                    Booking(
+                        account_id=ME,
+                        at=T0 + timedelta(minutes=10 * minute),
+                        reads_usd=Decimal("0.001"),
+                        writes_usd=Decimal("0.1"),
+                    )
+                ]
             )
         first = BudgetEntry(
             account_id=ME,
@@ -183,3 +195,51 @@ class ProgressConformance(Suite):
         before = T0 + HOUR + timedelta(minutes=5)
         assert (await forget(store, ledger=before))["ledger"] == 1
         assert await spent(ME, since=T0) == [second]
+
+    async def test_a_resource_is_booked_once_for_each_app_and_utc_day(self, store: Store) -> None:
+        midnight = T0.replace(hour=0) + timedelta(days=1)
+        post = Booking(
+            account_id=ME, at=midnight - S, app="a", resource="post/1", reads_usd=Decimal("0.005")
+        )
+        change = msgspec.structs.replace
+        await store.ledger.book([post, change(post, at=midnight - HOUR), change(post, app="b")])
+        await store.ledger.book([change(post, account_id="2"), change(post, resource="post/2")])
+        await store.ledger.book([change(post, at=midnight)])
+
+        spent = await store.ledger.spent(ME, since=T0)
+        assert [(entry.reads_usd, entry.calls) for entry in spent] == [
+            (Decimal("0.015"), 3),
+            (Decimal("0.005"), 1),
+        ]
+        assert await store.ledger.spent("2", since=T0) == []
+
+    async def test_money_is_booked_with_the_events_and_the_outcome_that_it_paid_for(
+        self, store: Store
+    ) -> None:
+        fence = await lease(store)
+        read = Booking(
+            account_id=ME, at=T0, app="a", resource="post/1", reads_usd=Decimal("0.005")
+        )
+        paid = Booking(account_id=ME, at=T0, writes_usd=Decimal("0.015"))
+        await raised(LeaseLost, store.events.append([event("1")], bookings=[read], fence=LOST))
+        assert await store.ledger.spent(ME, since=T0) == []
+        await store.events.append([event("1")], bookings=[read], fence=fence)
+        await store.events.append([event("2")], bookings=[read], fence=fence)
+        await store.writes.begin(write("step/1"), now=T0, fence=fence)
+        sure = WriteMove(to=WriteState.CONFIRMED, result_id="1", result=b"{}")
+        await raised(
+            LeaseLost, store.writes.move("step/1", sure, now=T0, bookings=[paid], fence=LOST)
+        )
+        await store.writes.move("step/1", sure, now=T0, bookings=[paid], fence=fence)
+        (entry,) = await store.ledger.spent(ME, since=T0)
+        assert (entry.reads_usd, entry.writes_usd) == (Decimal("0.005"), Decimal("0.015"))
+
+    async def test_what_was_charged_before_yesterday_is_forgotten(self, store: Store) -> None:
+        post = Booking(
+            account_id=ME, at=T0, app="a", resource="post/1", reads_usd=Decimal("0.005")
+        )
+        await store.ledger.book([post])
+        for days, forgotten in ((1, 0), (2, 1)):
+            never = dict.fromkeys(KeepFor.__struct_fields__, timedelta(days=36500))
+            counts = await store.prune(KeepFor(**never), now=T0 + timedelta(days=days))
+            assert counts["charges"] == forgotten

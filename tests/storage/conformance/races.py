@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from botkit.errors import Conflict, LeaseLost
+from botkit.model.bookings import Booking
 from botkit.model.hearing import Checkpoint
 from botkit.model.records import RunDead, StateChange, WriteMove, WriteState
 from botkit.model.tokens import CredentialKind
@@ -128,7 +129,10 @@ class RacesConformance(Suite):
         async with _rivals(open_rival) as rivals:
             cent = Decimal("0.01")
             await asyncio.gather(
-                *(r.ledger.spend(ME, now=T0, reads_usd=cent, writes_usd=cent) for r in rivals)
+                *(
+                    r.ledger.book([Booking(account_id=ME, at=T0, reads_usd=cent, writes_usd=cent)])
+                    for r in rivals
+                )
             )
             (entry,) = await rivals[0].ledger.spent(ME, since=T0)
             assert (entry.reads_usd, entry.calls) == (Decimal("0.16"), 16)

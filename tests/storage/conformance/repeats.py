@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from botkit.errors import Conflict, InvitationRefused
+from botkit.model.bookings import Booking
 from botkit.model.hearing import Checkpoint, GapRow
 from botkit.model.invitations import Invitation
 from botkit.model.records import (
@@ -215,7 +216,7 @@ class RepeatsConformance(Suite):
 
     async def test_money_is_added_each_time(self, store: Store) -> None:
         for _ in range(2):
-            await store.ledger.spend(ME, now=T0, reads_usd=Decimal("0.1"), writes_usd=Decimal(0))
+            await store.ledger.book([Booking(account_id=ME, at=T0, reads_usd=Decimal("0.1"))])
         (entry,) = await store.ledger.spent(ME, since=T0)
         assert (entry.reads_usd, entry.calls) == (Decimal("0.2"), 2)
 

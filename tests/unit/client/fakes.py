@@ -235,6 +235,7 @@ class World:
         self.credentials = _Watched(store.credentials, "credentials", self)
         self.accounts = _Watched(store.accounts, "accounts", self)
         self.leases = _Watched(store.leases, "leases", self)
+        self.ledger = _Watched(store.ledger, "ledger", self)
 
     async def log_in(
         self,

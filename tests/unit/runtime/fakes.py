@@ -22,6 +22,7 @@ from botkit.runtime.dispatch.dispatcher import Dispatcher
 from botkit.runtime.intake.inbox import Inbox
 from botkit.runtime.life.lifecycle import Tasks
 from botkit.runtime.writes.actions import Services
+from botkit.runtime.writes.budget import Budget, BudgetLimits
 from botkit.runtime.writes.opt_outs import OptOuts
 from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
 from botkit.sandbox.harness.pauses import threads_counted
@@ -200,7 +201,12 @@ class Bench:
             redact=lambda text: text.replace("hunter2", "[redacted]"),
             **({"on_ended": self.ended.append} | options),
         )
-        self.inbox = Inbox(store=store, taker=self.dispatcher, fence=self.lease.fence)
+        self.inbox = Inbox(
+            store=store,
+            taker=self.dispatcher,
+            fence=self.lease.fence,
+            budget=Budget(store, clock, BudgetLimits()),
+        )
 
     async def record(self, *events: Event) -> int:
         return await self.inbox.record(events, account_id=BOT, source="test")

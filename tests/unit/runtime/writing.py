@@ -232,6 +232,7 @@ class Office:
             store=self.store,
             sender=self.x,
             clock=self.clock,
+            budget=self.budget,
             fence=lambda: self.lease,
             on_settled=self.count_settled,
             report=self.report,

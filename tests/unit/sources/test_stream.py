@@ -15,6 +15,7 @@ from botkit.model.events import Mention
 from botkit.model.users import Account
 from botkit.protocol.api.ids import snowflake_at
 from botkit.protocol.api.responses import Response
+from botkit.protocol.rules.pricing import Charge
 from botkit.sandbox.harness.clock import START
 from botkit.sources.stream import ActivityStream
 from botkit.sources.subscriptions import POST_KINDS, Subscriptions
@@ -270,7 +271,7 @@ async def test_a_line_over_the_limit_is_skipped_and_the_next_is_heard(
     assert len(intake.events) == 1
 
 
-async def test_what_x_takes_for_new_events_is_told_once(
+async def test_what_x_charges_for_each_delivery_is_told_by_its_resource(
     account: Account,
     sender: FakeSender,
     intake: FakeIntake,
@@ -279,7 +280,11 @@ async def test_what_x_takes_for_new_events_is_told_once(
     reports: Reports,
     gaps: Gaps,
 ) -> None:
-    told: list[Decimal] = []
+    told: list[tuple[str, Charge, str]] = []
+
+    def note(account_id: str, charge: Charge, /, *, app: str) -> None:
+        told.append((account_id, charge, app))
+
     stream = ActivityStream(
         "default",
         [account],
@@ -293,7 +298,7 @@ async def test_what_x_takes_for_new_events_is_told_once(
         gaps=gaps,
         late=timedelta(minutes=5),
         on_connected=lambda: None,
-        on_events=lambda _, usd: told.append(usd),
+        on_spend=note,
     )
     sender.answers = [subscribed(*POST_KINDS)]
     sender.streams = [FakeStream(line(11) + line(12), line(12))]
@@ -301,7 +306,11 @@ async def test_what_x_takes_for_new_events_is_told_once(
         task = group.create_task(stream.run())
         await clock.advance(1)
         task.cancel()
-    assert told == [Decimal("0.010")]
+    charges = [
+        Charge(each_usd=Decimal("0.005"), resources=(f"Posts: Read/{post_id}",))
+        for post_id in ("11", "12", "12")
+    ]
+    assert told == [("1", charge, "default") for charge in charges]
 
 
 async def test_an_event_that_names_no_account_is_of_the_only_one(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from botkit.sandbox.wire.exchange import Answer
 from botkit.sandbox.x.context import ApiRoute, RequestContext
+from botkit.sandbox.x.pricing import posts_read
 
 __all__ = ["ROUTES"]
 
@@ -17,7 +18,7 @@ def _usage(request: RequestContext) -> Answer:
         "cap_reset_day": 1,
         "project_cap": str(_CAP),
         "project_id": app.id,
-        "project_usage": str(len(app.billed)),
+        "project_usage": str(posts_read(app)),
     }
     return Answer.json(200, {"data": usage})
 

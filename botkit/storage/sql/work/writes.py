@@ -17,12 +17,14 @@ from botkit.model.records import (
     WriteState,
 )
 from botkit.model.write_moves import ALLOWED_MOVES, MAY_HAVE_HAPPENED, stays
+from botkit.storage.sql.ledger import book, lock_accounts
 from botkit.storage.sql.values import from_us, from_us_or_none, marks, to_us, to_us_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from botkit.model.bookings import Booking
     from botkit.model.records import Fence, NewWrite, WriteMove
     from botkit.storage.sql.transaction import SqlEngine, SqlReader, Transaction
 
@@ -139,13 +141,16 @@ class SqlWrites:
         move: WriteMove | MissedRead,
         *,
         now: datetime,
+        bookings: Sequence[Booking] = (),
         fence: Fence | None = None,
     ) -> None:
         now_us = to_us(now)
 
         def job(transaction: Transaction) -> None:
             transaction.lock(f"write/{write_id}")
+            lock_accounts(transaction, bookings)
             transaction.check(fence)
+            book(transaction, bookings)
             row = transaction.execute(
                 "SELECT state FROM write WHERE id = ?1", (write_id,)
             ).fetchone()

@@ -31,6 +31,10 @@ class Sender:
         self.sent: list[Request] = []
         self.faults: list[Exception] = []
         self.post: Any = {"id": "1", "text": "hi"}
+        self.booked: list[int] = []
+
+    async def book(self) -> None:
+        self.booked.append(len(self.sent))
 
     async def send(self, request: Request, *, account_id: str = "") -> Response:
         assert account_id == "1999"
@@ -67,6 +71,7 @@ def reader_in(
         clock=world.clock,
         entropy=world.entropy,
         allow=allow,
+        booked=sender.book,
     )
     return reader, sender
 
@@ -120,6 +125,15 @@ async def test_users_that_came_along_are_kept(world: World) -> None:
     await reader.learn([])
     assert (await reader.for_account("1999").user("7")).automated
     assert sender.sent == []
+
+
+async def test_what_fetched_users_cost_is_stored_before_they_are_cached(world: World) -> None:
+    reader, sender = reader_in(world)
+    world.broken.add("accounts.cache_users")
+    await reader.for_account("1999").user("7")
+    assert sender.booked == [1]
+    await reader.for_account("1999").post("1")
+    assert sender.booked == [1]
 
 
 async def test_a_cache_that_cannot_be_written_does_not_lose_the_answer(world: World) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import urllib.parse
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import pytest
@@ -29,11 +29,9 @@ from botkit.errors import (
 )
 from botkit.model.tokens import CredentialKind, LoginState, Secret
 from botkit.protocol.api import requests
+from botkit.protocol.rules.pricing import Charge
 from tests.unit.client.fakes import APPS, GREETER, World, json_answer
 from tests.unit.client.keeping import TOKEN, WRONG_SECRET, keeper_in
-
-if TYPE_CHECKING:
-    from botkit.protocol.api.requests import Request
 
 CREATE = "POST /2/tweets"
 ME = "GET /2/users/me"
@@ -44,13 +42,13 @@ UNAUTHORIZED = json_answer(401, {"title": "Unauthorized", "status": 401, "type":
 
 class Api:
     def __init__(self, world: World, **more: Any) -> None:
-        self.spent: list[tuple[str, str, int, Decimal]] = []
+        self.spent: list[tuple[str, Charge, str]] = []
         self.kept = keeper_in(world, **more)
         self.limiter = Limiter(clock=world.clock, entropy=world.entropy)
         self.x = XApi(self.kept.keeper, limiter=self.limiter, on_spend=self._spend)
 
-    def _spend(self, account_id: str, request: Request, usd: Decimal) -> None:
-        self.spent.append((account_id, request.name, request.resources, usd))
+    def _spend(self, account_id: str, charge: Charge, /, *, app: str) -> None:
+        self.spent.append((account_id, charge, app))
 
     async def post(self, text: str = "hi") -> Any:
         return await self.x.send(requests.create_post(text), account_id=GREETER.id)
@@ -72,7 +70,7 @@ async def test_a_post_goes_out_with_the_accounts_token_and_its_answer_is_read(
     }
     assert (call.writes, call.follow_same_origin) == (True, False)
     assert msgspec.json.decode(call.body or b"") == {"text": "hi"}
-    assert api.spent == [(GREETER.id, CREATE, 1, Decimal("0.015"))]
+    assert api.spent == []  # the outbox charges writes
 
 
 async def test_a_read_may_follow_its_origin_and_costs_what_came(world: World) -> None:
@@ -85,7 +83,8 @@ async def test_a_read_may_follow_its_origin_and_costs_what_came(world: World) ->
     [call] = world.peer.calls
     assert (call.writes, call.follow_same_origin) == (False, True)
     assert "ids=7%2C8%2C9" in call.url
-    assert api.spent == [(GREETER.id, "GET /2/users", 1, Decimal("0.010"))]
+    charge = Charge(each_usd=Decimal("0.010"), resources=("User: Read/7",))
+    assert api.spent == [(GREETER.id, charge, "default")]
 
 
 async def test_what_x_refuses_costs_nothing(world: World) -> None:
@@ -105,7 +104,7 @@ async def test_what_x_refuses_costs_nothing(world: World) -> None:
         (json_answer(201, []), MalformedAnswer),
     ],
 )
-async def test_a_write_that_may_have_happened_is_counted_and_never_sent_again(
+async def test_a_write_that_may_have_happened_is_never_sent_again(
     world: World, fault: Any, error: type[Exception]
 ) -> None:
     await world.log_in()
@@ -114,7 +113,6 @@ async def test_a_write_that_may_have_happened_is_counted_and_never_sent_again(
     with pytest.raises(error):
         await api.post()
     assert len(world.peer.named(CREATE)) == 1
-    assert [usd for *_, usd in api.spent] == [Decimal("0.015")]
 
 
 async def test_a_connect_that_fails_is_no_outcome_to_settle(world: World) -> None:

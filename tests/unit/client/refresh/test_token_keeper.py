@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from decimal import Decimal
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from botkit.errors import InvalidGrant, Parked
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import LoginState, Secret
+from botkit.protocol.rules.pricing import Charge
 from tests.unit.client.fakes import GREETER, World, json_answer
 from tests.unit.client.keeping import (
     EXPIRED,
@@ -143,15 +145,18 @@ async def test_all_waiters_leaving_does_not_cut_a_refresh_between_bytes_and_answ
 async def test_a_new_token_of_another_user_stops_the_account(world: World) -> None:
     await world.log_in(left=LAST_MINUTE)
     world.peer.user = {**world.peer.user, "id": "666"}
-    spent: list[str] = []
-    kept = keeper_in(
-        world, check_owner=True, on_spend=lambda *spending: spent.append(spending[1].name)
-    )
+    spent: list[tuple[str, Charge, str]] = []
+
+    def note(account_id: str, charge: Charge, /, *, app: str) -> None:
+        spent.append((account_id, charge, app))
+
+    kept = keeper_in(world, check_owner=True, on_spend=note)
     async with kept.keeper:
         await kept.access()
     assert kept.states[-1] is LoginState.DEAD
     assert "another user" in kept.changes[-1].reason
-    assert spent == ["GET /2/users/me"]
+    charge = Charge(each_usd=Decimal("0.010"), resources=(f"User: Read/{GREETER.id}",))
+    assert spent == [(GREETER.id, charge, "default")]
 
 
 @pytest.mark.parametrize("fault", [None, "lost", json_answer(401, {"title": "Unauthorized"})])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -48,6 +49,7 @@ class _Groups:
     def __init__(self, world: World) -> None:
         self.credentials = world.credentials
         self.accounts = world.accounts
+        self.ledger = world.ledger
 
 
 def context(
@@ -499,3 +501,15 @@ async def test_no_secret_of_a_login_is_logged(
     for secret in ("at-2", "rt-2", "code-1", state):
         assert secret not in out
     assert (await world.row()).kind is CredentialKind.OAUTH2
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_telling_whose_the_login_is_is_booked_and_a_full_disk_costs_no_login(
+    world: World, *, broken: bool
+) -> None:
+    if broken:
+        world.broken.add("ledger.book")
+    attempt = attempt_in(world)
+    assert (await attempt.finish(redirect(attempt))).account.id == GREETER.id
+    entries = await world.real_store.ledger.spent(GREETER.id, since=world.clock.now())
+    assert [entry.reads_usd for entry in entries] == ([] if broken else [Decimal("0.010")])

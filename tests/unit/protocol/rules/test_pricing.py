@@ -1,13 +1,25 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
+from botkit.model.events import DirectMessage, GrantRevoked, Mention, UnknownEvent, XEvent
+from botkit.model.messages import Message
+from botkit.model.posts import Post
+from botkit.model.users import User
 from botkit.protocol.api import requests
 from botkit.protocol.api.operations import all_operations
 from botkit.protocol.api.requests import Request
-from botkit.protocol.rules.pricing import event_price_usd, price_usd
+from botkit.protocol.rules.pricing import (
+    Charge,
+    charge_of_answer,
+    charge_of_event,
+    charge_of_owner_check,
+    event_price_usd,
+    price_usd,
+)
 
 
 @pytest.mark.parametrize(
@@ -90,3 +102,84 @@ def test_a_call_that_the_table_does_not_have_is_a_key_error() -> None:
 )
 def test_an_event_costs_what_xs_page_says(kind: str, usd: str | None) -> None:
     assert event_price_usd(kind) == (None if usd is None else Decimal(usd))
+
+
+@pytest.mark.parametrize(
+    ("request_", "data", "usd", "resources"),
+    [
+        (requests.get_mentions("1"), [{"id": "7"}, {"id": "8"}], "0.005", ("7", "8")),
+        (requests.get_post("7"), {"id": "7"}, "0.005", ("7",)),
+        (requests.get_mentions("1"), None, "0.005", ()),
+        (requests.get_mentions("1"), [], "0.005", ()),
+    ],
+)
+def test_a_read_is_charged_by_the_posts_that_came(
+    request_: Request, data: object, usd: str, resources: tuple[str, ...]
+) -> None:
+    assert charge_of_answer(request_, data) == Charge(
+        each_usd=Decimal(usd), resources=tuple(f"Posts: Read/{one}" for one in resources)
+    )
+
+
+@pytest.mark.parametrize("item", ["7", {}, {"id": 7}])
+def test_an_object_without_an_id_is_charged_each_time(item: object) -> None:
+    charge = charge_of_answer(requests.get_users(["7"]), [item])
+    assert charge == Charge(each_usd=Decimal("0.010"), resources=("",))
+
+
+def test_a_call_that_is_charged_as_a_whole_is_charged_each_time() -> None:
+    assert charge_of_answer(requests.delete_post("1"), {"deleted": True}) == Charge(
+        each_usd=Decimal("0.005"), resources=("",)
+    )
+    assert charge_of_answer(requests.get_usage(), {"project_id": "1"}) == Charge(
+        each_usd=Decimal(0), resources=("",)
+    )
+
+
+def test_whose_a_token_is_costs_one_user() -> None:
+    charge = Charge(each_usd=Decimal("0.010"), resources=("User: Read/7",))
+    assert charge_of_owner_check("7") == charge
+
+
+AT = datetime(2026, 11, 30, tzinfo=UTC)
+POST = Mention(
+    account_id="1",
+    at=AT,
+    post=Post(id="7", text="hi"),
+    author=User(id="2", username="ada", name="Ada"),
+)
+
+
+def message(sender: str) -> DirectMessage:
+    sent = Message(id="9", conversation_id="1-2", text="hi", sender_id=sender)
+    return DirectMessage(
+        account_id="1", at=AT, message=sent, sender=User(id=sender, username="u", name="U")
+    )
+
+
+def unknown(kind: str, subject_id: str = "7") -> UnknownEvent:
+    return UnknownEvent(account_id="1", at=AT, kind=kind, subject_id=subject_id, actor_id="2")
+
+
+@pytest.mark.parametrize(
+    ("event", "charge"),
+    [
+        # X's activity events page bills a mention, reply or quote "as a Post".
+        (POST, ("0.005", "Posts: Read/7")),
+        (message("2"), ("0.010", "DM Event: Read/9")),
+        (message("1"), None),
+        (unknown("post.repost.create"), ("0.005", "Posts: Read/7")),
+        (unknown("post.repost.create", ""), ("0.005", "")),
+        (unknown("follow.follow"), ("0.010", "follow.follow/7/2")),
+        (unknown("post.delete"), None),
+        (unknown("like.create"), None),
+        (GrantRevoked(account_id="1", at=AT, user_id="1"), None),
+    ],
+)
+def test_a_delivery_is_charged_as_its_post_or_message_is(
+    event: XEvent, charge: tuple[str, str] | None
+) -> None:
+    expected = Charge()
+    if charge is not None:
+        expected = Charge(each_usd=Decimal(charge[0]), resources=(charge[1],))
+    assert charge_of_event(event) == expected

@@ -13,6 +13,7 @@ from botkit.model.events import GrantRevoked, Mention, Signal
 from botkit.model.hearing import Checkpoint
 from botkit.runtime.dispatch.done_batch import DoneBatch
 from botkit.runtime.intake.inbox import Inbox
+from botkit.runtime.writes.budget import Budget, BudgetLimits
 from botkit.sandbox.harness.clock import VirtualClock
 from botkit.storage import open_store
 from tests.unit.runtime.fakes import BOT, mention
@@ -68,6 +69,7 @@ async def parts(tmp_path: Path) -> AsyncIterator[Any]:
 
 def inbox_of(parts: Any, **options: Any) -> Inbox:
     heap, store, lease = parts
+    options = {"budget": Budget(store, VirtualClock(), BudgetLimits())} | options
     return Inbox(store=store, taker=heap, fence=lease.fence, **options)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
+from botkit.model.bookings import Booking
 from botkit.model.hearing import GapRow
 from botkit.model.records import StoredUser, WriteMove, WriteState
 from botkit.runtime.life.lifecycle import _KEEP_FOR, RuntimePace
@@ -66,7 +67,7 @@ async def test_users_gaps_and_spending_are_kept_as_long_as_somebody_asks(tmp_pat
             await store.accounts.cache_users([user])
             gap = GapRow(source="s", account_id=BOT, since=at, until=at, state="closed")
             await store.progress.open_gap(gap)
-            await store.ledger.spend(BOT, now=at, reads_usd=Decimal(1), writes_usd=Decimal(0))
+            await store.ledger.book([Booking(account_id=BOT, at=at, reads_usd=Decimal(1))])
         await store.prune(_KEEP_FOR, now=now)
         long_ago = now - 365 * days
         users = await store.accounts.cached_users(["1", "3", "100"], since=long_ago)

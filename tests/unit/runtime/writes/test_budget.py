@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,10 +13,9 @@ from typing import Any
 import pytest
 
 from botkit.errors import Parked, StoreUnavailable
-from botkit.protocol.api import requests
+from botkit.model.bookings import Booking
+from botkit.protocol.rules.pricing import Charge
 from botkit.runtime.writes.budget import Budget, BudgetLimits
-from botkit.sandbox.harness.clock import VirtualClock
-from botkit.storage import open_store
 from tests.unit.runtime.writing import (
     LOST,
     ME,
@@ -134,61 +134,171 @@ async def test_what_was_not_carried_out_for_sure_costs_nothing(office: Office) -
     assert await office.budget.spent(ME) == (PRICE, PRICE)
 
 
-async def test_calls_that_read_are_noted_and_writes_are_the_outbox_own(office: Office) -> None:
-    office.budget.note(ME, requests.get_me(), usd("0.010"))
-    office.budget.note(ME, requests.create_post("hi"), PRICE)
-    assert await office.budget.spent(ME) == (usd("0.010"), usd("0.010"))
-    await office.budget.flush()
+def post(*ids: str) -> Charge:
+    return Charge(each_usd=usd("0.005"), resources=tuple(f"Posts: Read/{one}" for one in ids))
+
+
+def note(office: Office, *ids: str, account_id: str = ME, app: str = "default") -> None:
+    office.budget.note(account_id, post(*ids), app=app)
+
+
+async def test_what_is_read_is_booked_apart_from_what_is_written(office: Office) -> None:
+    note(office, "1", "2")
+    office.budget.charge(ME, PRICE)
+    assert await office.budget.spent(ME) == (PRICE + usd("0.010"), PRICE + usd("0.010"))
     (entry,) = await office.store.ledger.spent(ME, since=office.clock.now())
-    assert (entry.reads_usd, entry.writes_usd) == (usd("0.010"), Decimal(0))
+    assert (entry.reads_usd, entry.writes_usd) == (usd("0.010"), PRICE)
+
+
+async def test_what_is_free_is_not_booked(office: Office) -> None:
+    office.budget.note(ME, Charge(), app="default")
+    await office.budget.flush()
+    assert await office.store.ledger.spent(ME, since=office.clock.now()) == []
+
+
+async def test_a_resource_is_booked_once_a_day_of_utc_and_app(office: Office) -> None:
+    for _ in range(3):
+        note(office, "1")
+        await office.budget.flush()
+    office.start()  # it is not only known in memory
+    note(office, "1", "1")
+    assert await office.budget.spent(ME) == (usd("0.005"), usd("0.005"))
+    note(office, "1", app="other")
+    assert await office.budget.spent(ME) == (usd("0.010"), usd("0.010"))
+    note(office, "1", account_id="42")
+    assert await office.budget.spent("42") == (0, 0)
+    office.clock.move(timedelta(hours=12).total_seconds())  # past 00:00 UTC
+    note(office, "1")
+    assert await office.budget.spent(ME) == (usd("0.005"), usd("0.005"))
+
+
+async def test_what_names_no_resource_is_booked_each_time(office: Office) -> None:
+    for _ in range(2):
+        office.budget.note(ME, Charge(each_usd=usd("0.005"), resources=("",)), app="default")
+        await office.budget.flush()
+    assert await office.budget.spent(ME) == (usd("0.010"), usd("0.010"))
+
+
+async def test_what_was_paid_before_never_stops_a_write(office: Office) -> None:
+    budget = limited(office, day_usd=usd("0.020"))
+    note(office, "1")
+    await budget.flush()
+    office.start()
+    note(office, "1")  # not stored yet: the limit looks reached
+    async with office.budget.reserved(ME, PRICE):
+        with pytest.raises(Parked):
+            await office.budget.check(ME, usd("0.001"))
+
+
+async def test_only_so_many_resources_are_known_in_memory(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("botkit.runtime.writes.budget._MOST_CHARGED", 2)
+    for ids in (("1", "2", "3"), ("4",), ("1",)):
+        note(office, *ids)
+        await office.budget.flush()
+    assert len(office.budget._charged) == 2
+    assert await office.budget.spent(ME) == (usd("0.020"), usd("0.020"))
 
 
 async def test_it_stores_by_itself_what_was_noted(office: Office) -> None:
     running = office.spawn(office.budget.run())
-    for _ in range(2):
-        office.budget.note(ME, requests.get_me(), usd("0.010"))
-        while office.budget._unstored:
+    for one in ("1", "2"):
+        note(office, one)
+        while office.budget._unstored or office.budget._storing:
             await turn()
     assert not running.done()
     (entry,) = await office.store.ledger.spent(ME, since=office.clock.now())
-    assert entry.reads_usd == usd("0.020")
+    assert entry.reads_usd == usd("0.010")
 
 
 async def test_what_the_store_does_not_take_is_kept_and_counted(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = office.store.ledger.spend
-
     async def full(*args: Any, **more: Any) -> None:
         raise StoreUnavailable("disk full")
 
-    office.budget.charge(ME, PRICE)
-    monkeypatch.setattr(office.store.ledger, "spend", full)
-    await office.budget.flush()
-    assert await office.budget.spent(ME) == (PRICE, PRICE)
-    monkeypatch.setattr(office.store.ledger, "spend", real)
-    await office.budget.flush()
+    with monkeypatch.context() as patched:
+        patched.setattr(office.store.ledger, "book", full)
+        office.budget.charge(ME, PRICE)
+        note(office, "1")
+        assert await office.budget.spent(ME) == (usd("0.020"), usd("0.020"))
+    assert await office.budget.spent(ME) == (usd("0.020"), usd("0.020"))
     assert office.budget._unstored == {}
-    assert await office.budget.spent(ME) == (PRICE, PRICE)
+    assert await office.budget.spent(ME) == (usd("0.020"), usd("0.020"))
 
 
 async def test_what_is_booked_while_it_is_stored_is_not_forgotten(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = office.store.ledger.spend
+    real = office.store.ledger.book
 
-    async def spend(*args: Any, **more: Any) -> None:
-        if not office.budget._unstored[ME, office.clock.now().replace(minute=0)][0]:
-            office.budget.note(ME, requests.get_me(), usd("0.010"))
-        await real(*args, **more)
+    async def book(bookings: Any) -> None:
+        monkeypatch.setattr(office.store.ledger, "book", real)
+        note(office, "1")
+        await real(bookings)
 
-    monkeypatch.setattr(office.store.ledger, "spend", spend)
+    monkeypatch.setattr(office.store.ledger, "book", book)
     office.budget.charge(ME, PRICE)
     await office.budget.flush()
-    assert await office.budget.spent(ME) == (PRICE + usd("0.010"), PRICE + usd("0.010"))
-    await office.budget.flush()
+    assert await office.budget.spent(ME) == (usd("0.020"), usd("0.020"))
     assert office.budget._unstored == {}
-    assert await office.budget.spent(ME) == (PRICE + usd("0.010"), PRICE + usd("0.010"))
+
+
+async def test_a_booking_that_is_stored_while_the_sum_is_read_is_counted_once(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget = limited(office, day_usd=usd("0.030"))
+    real = office.store.ledger.spent
+
+    async def spent(*args: Any, **more: Any) -> Any:
+        entries = await real(*args, **more)
+        await budget.flush()
+        return entries
+
+    budget.charge(ME, PRICE)
+    monkeypatch.setattr(office.store.ledger, "spent", spent)
+    with pytest.raises(Parked):
+        await budget.check(ME, usd("0.016"))
+    await budget.check(ME, PRICE)
+
+
+async def test_a_sum_waits_for_the_commit_that_is_under_way(office: Office) -> None:
+    budget = limited(office, day_usd=PRICE)
+    budget.charge(ME, PRICE)
+    with budget.join_commit() as bookings:
+        asked: asyncio.Task[Any] = office.spawn(budget.spent(ME))
+        await turn()
+        assert not asked.done()
+        await office.store.ledger.book(bookings)
+    assert await asked == (PRICE, PRICE)
+
+
+async def test_a_commit_that_fails_leaves_the_bookings_to_the_next_but_not_its_own(
+    office: Office,
+) -> None:
+    own = Booking(account_id=ME, at=office.clock.now(), writes_usd=usd("1"))
+    note(office, "1")
+    for given, resources in (((own,), ["", "Posts: Read/1"]), ((), ["Posts: Read/1"])):
+        with contextlib.suppress(StoreUnavailable), office.budget.join_commit(*given) as bookings:
+            assert [each.resource for each in bookings] == resources
+            raise StoreUnavailable("disk full")
+    assert await office.budget.spent(ME) == (usd("0.005"), usd("0.005"))
+    with office.budget.join_commit(own) as bookings:
+        assert bookings == (own,)
+
+
+async def test_a_commit_whose_caller_is_cancelled_is_finished_by_the_store(
+    office: Office,
+) -> None:
+    office.budget.charge(ME, PRICE)
+    note(office, "1")
+    flushing = office.spawn(office.budget.flush())
+    await turn()
+    flushing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await flushing
+    assert await office.budget.spent(ME) == (usd("0.020"), usd("0.020"))
 
 
 async def test_yesterdays_unstored_sums_are_not_todays(office: Office) -> None:
@@ -197,16 +307,3 @@ async def test_yesterdays_unstored_sums_are_not_todays(office: Office) -> None:
     assert await office.budget.spent(ME) == (Decimal(0), PRICE)
     office.clock.move(timedelta(hours=12).total_seconds())
     assert await office.budget.spent(ME) == (Decimal(0), Decimal(0))
-
-
-async def test_what_x_takes_for_events_is_booked_and_nothing_for_free_ones(
-    tmp_path: Path,
-) -> None:
-    clock = VirtualClock()
-    async with open_store(f"sqlite:///{tmp_path}/bot.db", clock=clock) as store:
-        budget = Budget(store, clock, BudgetLimits())
-        budget.note_events("1", Decimal("0.010"))
-        budget.note_events("1", Decimal(0))
-        await budget.flush()
-        assert await budget.spent("1") == (Decimal("0.010"), Decimal("0.010"))
-        assert len(await store.ledger.spent("1", since=clock.now() - timedelta(hours=1))) == 1

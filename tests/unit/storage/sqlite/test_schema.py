@@ -105,6 +105,7 @@ def third_version(tmp_path: Path) -> Path:
             "opt_out",
             "credential",
             "gap",
+            "billed",
         ):
             connection.execute(f"DROP TABLE {name}")
         old = ("event", "body", "inbox", "dead", "checkpoint", "opt_out", "credential", "gap")
@@ -175,7 +176,7 @@ async def test_the_tables_are_those_of_the_plan(path: Path) -> None:
         assert {name for (name,) in rows} == {
             *("account", "credential", "inbox", "event", "ended", "checkpoint", "gap", "dead"),
             *("state", "write", "attempt", "memo", "lease", "budget", "schedule", "mark"),
-            *("user", "opt_out", "report", "meta", "invitation", "tally"),
+            *("user", "opt_out", "report", "meta", "invitation", "tally", "billed"),
         }
 
 

@@ -1,0 +1,159 @@
+"""What the store has booked is what X charged, to the cent, whatever happened on that day.
+
+The sandbox charges by a table and code of its own. That X counts a day for each app, and a
+delivered post as one that was read, is assumed in both: docs/explanation/cost.md says so.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from botkit import Actions, Bot, DirectMessage, Mention, Quote, Reply
+from botkit.model.records import EventState
+from botkit.runtime.writes.budget import BudgetLimits
+from botkit.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from botkit.sandbox.harness.process import Process
+
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def answering() -> Bot:
+    """Return a bot that hears all there is to hear, and answers what it may."""
+    bot = Bot("greeter", may={"post", "reply", "message"})
+
+    @bot.on(Mention)
+    async def greet(mention: Mention, act: Actions) -> None:
+        await act.reply(mention, f"Hello {mention.post.id}")
+
+    @bot.on(Reply)
+    async def hear(reply: Reply) -> None:
+        """Only hear it."""
+
+    @bot.on(Quote)
+    async def note(quote: Quote) -> None:
+        """Only hear it."""
+
+    @bot.on(DirectMessage)
+    async def serve(message: DirectMessage, act: Actions) -> None:
+        if not message.sent_by_me:
+            await act.message(message, f"Got {message.id}")
+
+    return bot
+
+
+async def booked(process: Process) -> Decimal:
+    entries = await process.store.ledger.spent(process.account_id, since=LONG_AGO)
+    return sum((entry.reads_usd + entry.writes_usd for entry in entries), Decimal(0))
+
+
+async def test_ten_idle_restarts_cost_nothing(sandbox: Sandbox) -> None:
+    bot = answering()
+    ada = sandbox.user("ada")
+    async with sandbox.running(bot) as process:
+        for n in range(30):
+            await ada.posts(f"@greeter number {n}")
+        await sandbox.settle()
+    before = sandbox.spent_usd
+    for _ in range(10):
+        async with sandbox.running(bot) as process:
+            await sandbox.advance(timedelta(minutes=1))
+            assert sandbox.spent_usd == before
+            assert await booked(process) == before
+
+
+async def test_twenty_five_cuts_of_the_stream_are_booked_as_they_are_charged(
+    sandbox: Sandbox,
+) -> None:
+    bot = answering()
+    ada, bob = sandbox.user("ada"), sandbox.user("bob")
+    async with sandbox.running(bot) as process:
+        for n in range(25):
+            sandbox.faults.cut_streams()
+            await ada.posts(f"@greeter number {n}")
+            await bob.messages("greeter", f"number {n}")
+            await sandbox.advance(timedelta(minutes=10))
+        await sandbox.settle()
+        assert await booked(process) == sandbox.spent_usd
+
+
+@pytest.mark.parametrize("end", ["crash", "stop"])
+async def test_a_day_of_cuts_restarts_bursts_and_overlap_is_booked_to_the_cent(
+    sandbox: Sandbox, end: str
+) -> None:
+    bot = answering()
+    ada, bob = sandbox.user("ada"), sandbox.user("bob")
+    for hour in range(0, 27, 3):  # past 00:00 UTC: what is read again then is charged again
+        async with sandbox.running(bot) as process:
+            sandbox.faults.duplicate_events(3)
+            for n in range(4):
+                await ada.posts(f"@greeter hour {hour} number {n}")
+            await bob.messages("greeter", f"hour {hour}")
+            *_, answer = sandbox.world.posts_by(process.account_id)
+            await bob.quotes(answer, f"see this {hour}")
+            await bob.replies(answer, f"no, that {hour}")
+            sandbox.faults.cut_streams()
+            await bob.posts(f"@greeter and this {hour}")
+            await sandbox.advance(timedelta(minutes=50))
+            assert await booked(process) == sandbox.spent_usd, hour
+            await ada.posts(f"@greeter at the end {hour}")
+            if end == "crash":
+                await process.crash()
+        await ada.posts(f"@greeter unheard {hour}")
+        await sandbox.clock.advance(timedelta(minutes=130))
+    async with sandbox.running(bot) as process:
+        await sandbox.settle()
+        assert await booked(process) == sandbox.spent_usd
+
+
+async def test_what_x_took_without_an_answer_is_booked_once_and_what_it_did_not_take_never(
+    sandbox: Sandbox,
+) -> None:
+    bot = answering()
+    ada = sandbox.user("ada")
+    async with sandbox.running(bot) as process:
+        sandbox.faults.lose_answer("POST /2/tweets")
+        await ada.posts("@greeter one")
+        await sandbox.settle()
+        sandbox.faults.unavailable("POST /2/tweets")
+        await ada.posts("@greeter two")
+        await sandbox.settle()
+        sandbox.faults.rate_limit("POST /2/tweets")
+        await ada.posts("@greeter three")
+        await sandbox.settle()
+        assert len(sandbox.replies_to(ada)) == 3
+        assert await booked(process) == sandbox.spent_usd
+
+
+async def test_an_answer_to_a_mention_costs_what_the_page_says(sandbox: Sandbox) -> None:
+    ada = sandbox.user("ada")
+    async with sandbox.running(answering()) as process:
+        before = sandbox.spent_usd, await booked(process)
+        await ada.posts("@greeter hello")
+        await sandbox.settle()
+        after = sandbox.spent_usd, await booked(process)
+    assert [now - then for now, then in zip(after, before, strict=True)] == [Decimal("0.015")] * 2
+
+
+async def test_a_stop_by_the_budget_says_why_and_until_when(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "botkit.bot.compose_client.limits_of", lambda _: BudgetLimits(hour_usd=Decimal("0.040"))
+    )
+    ada = sandbox.user("ada")
+    async with sandbox.running(answering()) as process:
+        for n in range(3):
+            await ada.posts(f"@greeter number {n}")
+        assert len(sandbox.replies_to(ada)) == 2  # 0.010 for the login, 0.015 for each mention
+        (waiting,) = await process.store.events.listing(state=EventState.WAITING)
+        hour = sandbox.clock.now().replace(minute=0, second=0, microsecond=0)
+        assert waiting.waiting_for == "budget"
+        assert waiting.not_before == hour + timedelta(hours=1)
+        await sandbox.settle()
+        assert len(sandbox.replies_to(ada)) == 3
