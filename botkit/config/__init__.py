@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from pydantic_settings import InitSettingsSource
 
 from botkit.config.file_faults import as_config_error
+from botkit.config.proxies import proxy_problems
 from botkit.config.sections import (
     AppSettings,
     BotSettings,
@@ -145,7 +146,7 @@ def load_settings(
     if environ is None:
         for name in secret_variables(os.environ):
             _taken[name] = os.environ.pop(name)
-    return _settings(sources, findings)
+    return _settings(sources, findings, names)
 
 
 def _may_exist(file: Path) -> bool:
@@ -159,7 +160,9 @@ def _may_exist(file: Path) -> bool:
     return True
 
 
-def _settings(sources: Sequence[PydanticBaseSettingsSource], findings: Findings) -> Settings:
+def _settings(
+    sources: Sequence[PydanticBaseSettingsSource], findings: Findings, names: Mapping[str, str]
+) -> Settings:
     """Return the settings of all sources, the strongest of which comes last.
 
     Raises:
@@ -175,6 +178,8 @@ def _settings(sources: Sequence[PydanticBaseSettingsSource], findings: Findings)
             settings = Settings(**given)
     except ValidationError as error:
         problems.extend(_faults(error, findings))
+    if settings is not None and settings.x.use_proxy:
+        problems.extend(proxy_problems(names))
     if settings is not None and settings.connect.on and settings.connect.public_url is None:
         problems.append("[connect] on: needs public_url, like https://bot.example.")
     if problems or settings is None:

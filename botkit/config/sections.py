@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, TypeAlias
@@ -10,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -50,6 +53,10 @@ ENV_DELIMITER = "__"
 
 _DEFAULT_REDIRECT = "http://127.0.0.1:8765/callback"
 _LOOPBACK_V6 = "::1"
+_HEADER_NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+_OWN_HEADERS = frozenset(
+    {"authorization", "host", "content-length", "content-type", "transfer-encoding", "connection"}
+)
 
 
 def _checked_url(url: str) -> str:
@@ -84,6 +91,36 @@ def _checked_origin(url: str) -> str:
     return url
 
 
+def _headers_in(given: object) -> object:
+    """Return the headers of a text, as environment and command line give it; others as they are.
+
+    The text is `NAME: VALUE`, or a JSON object for several.
+    """
+    if not isinstance(given, str):
+        return given
+    if given.startswith("{"):
+        try:
+            return json.loads(given)
+        except json.JSONDecodeError:
+            raise ValueError("begins like a JSON object and is none") from None
+    name, colon, value = given.partition(":")
+    if not colon:
+        raise ValueError('is neither "NAME: VALUE" nor a JSON object')
+    return {name.strip(): value.strip()}
+
+
+def _checked_headers(headers: dict[str, str]) -> dict[str, str]:
+    """Check names and values. Source: RFC 9110, sections 5.1 and 5.5."""
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError("holds a name that no header can have")
+        if name.lower() in _OWN_HEADERS:
+            raise ValueError(f"cannot set {name}: botkit sets it itself")
+        if not value.isprintable() or not value.isascii():
+            raise ValueError(f"{name} has a value that no header can have")
+    return headers
+
+
 Url = Annotated[str, AfterValidator(_checked_url)]
 Issuer = Annotated[str, AfterValidator(_checked_issuer)]
 
@@ -112,9 +149,13 @@ class XSettings(_Section):
     issuer: Issuer | None = None
     """The issuer (`iss`) of a server that is not X; each redirect must carry it then."""
     ca_file: Path | None = None
-    extra_headers: dict[str, str] = Field(default_factory=dict)
+    extra_headers: Annotated[
+        dict[str, str], BeforeValidator(_headers_in), AfterValidator(_checked_headers)
+    ] = Field(default_factory=dict)
+    """Headers that every request carries, for instance through a gateway: a table, or in one text
+    `NAME: VALUE`, or a JSON object of several."""
     use_proxy: bool = False
-    """Whether HTTPS_PROXY and its kin are honoured; never for loopback."""
+    """Whether HTTPS_PROXY, ALL_PROXY and NO_PROXY are honoured; never for loopback."""
 
 
 class AppSettings(_Section):

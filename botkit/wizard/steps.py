@@ -7,8 +7,10 @@ address pasted by hand go through the same attempt, so the same checks apply.
 from __future__ import annotations
 
 import asyncio
+import threading
 import webbrowser
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
@@ -170,7 +172,7 @@ async def log_in(
             on_listening()
         try:
             async with context.clock.timeout(ways.timeout_s):
-                await ways.show(begun[0].url)  # a browser in the terminal keeps it until the end
+                await ways.show(begun[0].url)
                 await server.wait()
         except TimeoutError:
             if not server.is_finishing:
@@ -249,6 +251,25 @@ def _parts_of(pasted: str) -> tuple[str, Secret] | None:
     return (place, Secret(query)) if ":" in place and query else None
 
 
-async def open_browser(url: str) -> bool:
-    """Open the address in a browser; return False if there is none."""
-    return await asyncio.to_thread(webbrowser.open, url)
+async def open_browser(url: str, *, patience_s: float = 3.0) -> bool:
+    """Open the address in a browser; return False if there is none.
+
+    A command in BROWSER may keep running until its window is closed. The login does not wait for
+    that: after `patience_s` the browser counts as open, and its thread ends with the process.
+    """
+    loop = asyncio.get_running_loop()
+    opened: asyncio.Future[bool] = loop.create_future()
+
+    def answer(is_open: bool) -> None:  # noqa: FBT001 - called by the loop
+        if not opened.done():
+            opened.set_result(is_open)
+
+    def open_it() -> None:
+        is_open = webbrowser.open(url)
+        with suppress(RuntimeError):  # the loop has ended before the browser
+            loop.call_soon_threadsafe(answer, is_open)
+
+    threading.Thread(target=open_it, name="browser", daemon=True).start()
+    with suppress(TimeoutError):
+        return await asyncio.wait_for(opened, patience_s)
+    return True

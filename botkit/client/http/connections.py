@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from yarl import URL
 
+from botkit.config.proxies import proxy_address
 from botkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -128,14 +129,20 @@ def check_address(url: URL) -> None:
 def proxy_for(url: URL) -> tuple[URL | None, dict[str, str] | None]:
     """Return the environment's proxy for an address, and the headers to send to the proxy.
 
-    Return (None, None) for a loopback literal, and for a host that the environment exempts.
+    It is that of HTTPS_PROXY, else that of ALL_PROXY. Return (None, None) for a loopback literal,
+    and for a host that the environment exempts.
+
+    Raises:
+        ConfigError: The address of the proxy cannot be used; the variable is named.
     """
     if is_loopback(url):
         return None, None
-    found = urllib.request.getproxies().get(url.scheme)
+    known = urllib.request.getproxies()
+    name = url.scheme if known.get(url.scheme) else "all"
+    found = known.get(name)
     if not found or urllib.request.proxy_bypass(url.host or ""):
         return None, None
-    proxy = URL(found)
+    proxy = URL(proxy_address(found, origin=f"{name.upper()}_PROXY"))
     if proxy.user is None:
         return proxy, None
     credentials = aiohttp.encode_basic_auth(proxy.user, proxy.password or "")

@@ -8,6 +8,7 @@ Source: X API docs, "Callback URLs" and "Apps"; RFC 6749 section 3.1.2; RFC 8252
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,11 @@ _ANSWER_PARAMETERS = frozenset({"code", "state", "error", "error_description", "
 _EXAMPLE = "http://127.0.0.1:8765/callback"
 _HIGHEST_PORT = 65535
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_HOST_AND_PORT = re.compile(r"[^/?#:]+:\d+(?:[/?#]|$)")
+_REWRITTEN = re.compile(r'["<>^`{}]')
+"""Characters of a path that browsers percent-encode; some leave `^`.
+Source: WHATWG URL, "path percent-encode set" (read 2026-11-30)."""
+_DOT = re.compile(r"(?i)\.|%2e")
 
 
 class Problem(Struct, frozen=True, kw_only=True, gc=False):
@@ -64,8 +70,9 @@ def check_redirect_uri(uri: str) -> list[Problem]:
     """Return the problems of one callback URL, the fatal ones first.
 
     The rules, by name: `plain-ascii`, `absolute`, `scheme-refused`, `no-fragment`, `no-user`,
-    `port`, `loopback-literal`, `https-in-production`, `no-answer-parameters`; not fatal are
-    `exact-match`, `own-scheme` and `local-https`. An empty list means that it is fine.
+    `port`, `loopback-literal`, `https-in-production`, `no-answer-parameters`, `browser-rewrites`;
+    not fatal are `exact-match`, `own-scheme` and `local-https`. An empty list means that it is
+    fine.
     """
     if not uri or not uri.isascii() or not uri.isprintable() or " " in uri:
         return [
@@ -75,6 +82,8 @@ def check_redirect_uri(uri: str) -> list[Problem]:
                 cure="Percent-encode what is not, and drop white space at its ends.",
             )
         ]
+    if _HOST_AND_PORT.match(uri):
+        return [_no_scheme(uri)]
     try:
         parts = urllib.parse.urlsplit(uri)
         host, port = parts.hostname or "", parts.port
@@ -84,7 +93,7 @@ def check_redirect_uri(uri: str) -> list[Problem]:
         return [_not_absolute()]
     found = [
         *_scheme(parts.scheme, host),
-        *_shape(parts),
+        *_shape(parts, uri),
         *([_bad_port()] if port == 0 else []),
         *_exactness(parts, uri),
     ]
@@ -198,8 +207,8 @@ def _http_elsewhere(host: str) -> Problem:
     )
 
 
-def _shape(parts: urllib.parse.SplitResult) -> Iterator[Problem]:
-    if parts.fragment:
+def _shape(parts: urllib.parse.SplitResult, uri: str) -> Iterator[Problem]:
+    if "#" in uri:
         yield Problem(
             rule="no-fragment",
             text="A callback URL has no fragment: the browser would not send it.",
@@ -218,6 +227,35 @@ def _shape(parts: urllib.parse.SplitResult) -> Iterator[Problem]:
             text=f"X adds {', '.join(doubled)} itself; a parameter that comes twice is refused.",
             cure="Drop it from the query.",
         )
+    sent = _as_browsers_send(parts.path)
+    if parts.scheme in _DEFAULT_PORTS and sent != parts.path:
+        yield Problem(
+            rule="browser-rewrites",
+            text=f"A browser asks for {sent} instead, so that the answer would never come here.",
+            cure=f"Write {parts._replace(path=sent).geturl()}, here and in X's console.",
+        )
+
+
+def _as_browsers_send(path: str) -> str:
+    """Return the path that a browser asks for at an http(s) address with this one.
+
+    Source: WHATWG URL, "path state" (read 2026-11-30).
+    """
+    kept: list[str] = []
+    segments = path.replace("\\", "/").split("/")
+    for at, segment in enumerate(segments, start=1):
+        dots = 0 if _DOT.sub("", segment) else len(_DOT.findall(segment))
+        if dots == 2:  # noqa: PLR2004 - `..`
+            kept = kept[: max(1, len(kept) - 1)]
+        if dots not in {1, 2}:
+            kept.append(segment)
+        elif at == len(segments):
+            kept.append("")
+    return _REWRITTEN.sub(_percent, "/".join(kept))
+
+
+def _percent(found: re.Match[str]) -> str:
+    return f"%{ord(found[0]):02X}"
 
 
 def _exactness(parts: urllib.parse.SplitResult, uri: str) -> Iterator[Problem]:
@@ -234,6 +272,8 @@ def _exactness(parts: urllib.parse.SplitResult, uri: str) -> Iterator[Problem]:
         reasons.append("its scheme or host has capitals, and browsers lower them")
     if parts.netloc.endswith(f":{_DEFAULT_PORTS.get(parts.scheme)}"):
         reasons.append("it names the default port, and browsers drop that")
+    elif re.search(r":(?:0\d+)?$", parts.netloc):
+        reasons.append("its port is empty or begins with a zero, and browsers drop that")
     if parts.query:
         reasons.append("it has a query, which counts")
     for reason in reasons:
@@ -250,6 +290,16 @@ def _not_absolute() -> Problem:
         rule="absolute",
         text="A callback URL is absolute: scheme, host, path.",
         cure=f"Use {_EXAMPLE}.",
+    )
+
+
+def _no_scheme(uri: str) -> Problem:
+    host = uri.partition(":")[0]
+    scheme = "http" if host in {*_LOOPBACK, "localhost"} else "https"
+    return Problem(
+        rule="absolute",
+        text="A callback URL is absolute, and http:// or https:// is missing before the host.",
+        cure=f"Write {scheme}://{uri}, here and in X's console.",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import urllib.request
 import webbrowser
 from urllib.parse import urlsplit
@@ -284,6 +285,15 @@ async def test_a_browser_is_opened_if_there_is_one(monkeypatch, there):
 
     assert await open_browser("https://x.com/i/oauth2/authorize") is there
     assert opened == ["https://x.com/i/oauth2/authorize"]
+
+
+async def test_a_login_does_not_wait_for_a_browser_that_keeps_running(monkeypatch):
+    closed = threading.Event()
+    monkeypatch.setattr(webbrowser, "open", lambda _: closed.wait(30))
+    try:
+        assert await open_browser("https://x.com/i/oauth2/authorize", patience_s=0.01)
+    finally:
+        closed.set()
 
 
 def _code_of(url: str) -> int:

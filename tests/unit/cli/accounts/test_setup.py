@@ -6,6 +6,9 @@ import asyncio
 import io
 import os
 import signal
+import socket
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -85,6 +88,51 @@ def test_who_ends_the_question_for_a_bearer_token_goes_on_without(
 
     assert "the activity stream needs the same app's bearer token" in desk.err
     assert "The input ended" in desk.err
+
+
+BROWSER = """
+import sys, threading, urllib.parse, urllib.request
+form = urllib.parse.urlencode({"as": "greeter", "decision": "authorize"}).encode()
+page = urllib.request.Request(sys.argv[1], form, {"accept": "text/html"})
+urllib.request.urlopen(page, timeout=20).read()  # it follows to the callback
+threading.Event().wait(120)  # the window stays open
+"""
+
+
+def test_a_browser_that_keeps_running_does_not_keep_the_setup(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    redirect_uri = f"http://127.0.0.1:{port}/callback"
+    app = desk.world.grants.add_app("window", redirect_uris=[redirect_uri])
+    desk.move_to(
+        desk.folder,
+        BOTKIT_APP__CLIENT_ID=app.client_id,
+        BOTKIT_APP__CLIENT_SECRET=app.client_secret,
+        BOTKIT_APP__API_KEY=None,
+        BOTKIT_APP__API_SECRET=None,
+        BOTKIT_APP__REDIRECT_URI=redirect_uri,
+        BOTKIT_X__CONSENT_URL=f"{desk.environ['BOTKIT_X__API_URL']}/i/oauth2/authorize",
+    )
+    script = desk.folder / "browser.py"
+    script.write_text(BROWSER)
+    monkeypatch.setenv("BROWSER", f"{sys.executable} {script} %s")
+    setup = subprocess.Popen(
+        [sys.executable, "-m", "botkit", "setup"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        code = setup.wait(20)
+    finally:
+        os.killpg(setup.pid, signal.SIGKILL)  # the window too
+        told, _ = setup.communicate()
+    assert code == 0, told
+    assert "@greeter (id" in told
 
 
 def move_to_second(desk: Desk) -> None:

@@ -194,6 +194,34 @@ def test_exempt_hosts_go_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> Non
     assert proxy_for(URL("https://x.com/")) == (URL("http://127.0.0.1:3128"), None)
 
 
+@pytest.mark.parametrize(
+    ("value", "proxy"),
+    [
+        ("http://proxy.corp:3128", "http://proxy.corp:3128"),
+        ("proxy.corp:3128", "http://proxy.corp:3128"),
+        ("https://proxy.corp", "https://proxy.corp"),
+    ],
+)
+def test_all_proxy_stands_in_and_a_scheme_may_be_missing(
+    monkeypatch: pytest.MonkeyPatch, value: str, proxy: str
+) -> None:
+    for name in ("https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("all_proxy", value)
+    assert proxy_for(URL("https://x.com/")) == (URL(proxy), None)
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:3128")
+    assert proxy_for(URL("https://x.com/")) == (URL("http://127.0.0.1:3128"), None)
+
+
+def test_a_proxy_that_cannot_be_used_is_named_by_its_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:1080")
+    with pytest.raises(ConfigError, match="HTTPS_PROXY: SOCKS is not supported"):
+        proxy_for(URL("https://x.com/"))
+
+
 async def test_a_name_that_fails_and_then_resolves_is_reached_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

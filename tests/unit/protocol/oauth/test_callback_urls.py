@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +16,8 @@ from botkit.protocol.oauth.callback_urls import (
     loopback_address,
 )
 
+WIRE = Path(__file__).parents[3] / "wire/operators"
+CASES: list[dict[str, str]] = json.loads((WIRE / "callback_urls.json").read_bytes())["cases"]
 FINE = "http://127.0.0.1:8765/callback"
 
 
@@ -49,6 +54,9 @@ def test_what_x_takes_and_a_browser_leaves_alone_has_no_problem(uri: str) -> Non
         ("http://127.1:8765/callback", "https-in-production"),
         ("http://bot.example/callback", "https-in-production"),
         ("http://127.0.0.1:8765/callback#top", "no-fragment"),
+        ("http://127.0.0.1:8765/callback#", "no-fragment"),
+        ("localhost:8765/callback", "absolute"),
+        ("bot.example:8443", "absolute"),
         ("https://me:pw@bot.example/callback", "no-user"),
         ("http://127.0.0.1:8765/callback?state=1", "no-answer-parameters"),
         ("http://127.0.0.1:8765/callback?code", "no-answer-parameters"),
@@ -66,6 +74,58 @@ def test_what_cannot_work_is_named_by_its_rule(uri: str, rule: str) -> None:
     assert rules(uri, fatal=True) == [rule]
 
 
+def told(case: dict[str, str]) -> tuple[str, str]:
+    """The rule of the only fatal problem of a case, and its text and cure."""
+    problems = check_redirect_uri(case["uri"].replace("PORT", "8765"))
+    (problem,) = (problem for problem in problems if problem.fatal)
+    return problem.rule, f"{problem.text} {problem.cure}"
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["uri"])
+def test_what_a_browser_rewrites_can_never_be_answered_and_is_refused(
+    case: dict[str, str],
+) -> None:
+    rule, said = told(case)
+    asked = case.get("browser_asks_for", "")
+    if case["uri"].endswith("#"):
+        assert rule == "no-fragment"
+    elif asked:
+        assert rule == "browser-rewrites"
+        assert f"asks for {asked} instead" in said
+        assert f"Write http://127.0.0.1:8765{asked}," in said
+    else:
+        assert rule == "absolute"
+        assert (
+            f"http:// or https:// is missing before the host. Write https://{case['uri']}," in said
+        )
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/a/..", "/"),
+        ("/../c", "/c"),
+        ("/a/.", "/a/"),
+        ("/a/b/../../c/", "/c/"),
+        ("/%2e/c", "/c"),
+        ("/a/.%2E/c", "/c"),
+        ('/a"<>^{b}', "/a%22%3C%3E%5E%7Bb%7D"),
+        ("/a\\..\\b", "/b"),
+    ],
+)
+def test_paths_are_rewritten_as_browsers_do(path: str, asked: str) -> None:
+    _, said = told({"uri": f"http://127.0.0.1:PORT{path}"})
+    assert f"asks for {asked} instead" in said
+
+
+@pytest.mark.parametrize(
+    "path", ["/a..b", "/...", "/%2e%2e%2e", "/a//b", "/a;b", "/~a%20|[]", "/"]
+)
+def test_paths_that_browsers_leave_alone_have_no_fatal_problem(path: str) -> None:
+    assert rules(f"http://127.0.0.1:8765{path}", fatal=True) == []
+    assert rules(f"https://bot.example{path}", fatal=True) == []
+
+
 def test_every_scheme_that_x_refuses_is_refused() -> None:
     assert len(REFUSED_SCHEMES) == 34
     for scheme in REFUSED_SCHEMES:
@@ -81,6 +141,9 @@ def test_every_scheme_that_x_refuses_is_refused() -> None:
         ("HTTPS://bot.example/callback", "exact-match"),
         ("https://bot.example:443/callback", "exact-match"),
         ("http://127.0.0.1:80/callback", "exact-match"),
+        ("http://127.0.0.1:08765/callback", "exact-match"),
+        ("http://127.0.0.1:/callback", "exact-match"),
+        ("http://127.0.0.1:8765/callback?a='b'", "exact-match"),
         ("https://bot.example/callback?bot=1", "exact-match"),
         ("https://127.0.0.1:8765/callback", "local-https"),
         ("https://localhost:8765/callback", "local-https"),
