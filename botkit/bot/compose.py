@@ -24,7 +24,7 @@ from botkit.client.refresh.refresh_lock import Tenure
 from botkit.config import Settings
 from botkit.leases.lease import Lease
 from botkit.leases.owner import lives, this_process
-from botkit.model.events import AccountState
+from botkit.model.events import AccountState, Gap
 from botkit.model.records import WritePolicy
 from botkit.model.users import Account
 from botkit.ports import Clock, Entropy, Store
@@ -312,7 +312,12 @@ def _hearing(run: _Run, opened: _Opened, dispatcher: Dispatcher) -> _Hearing:
         x=opened.x,
         intake=inbox,
         report=opened.reports,
-        gaps=Gaps(run.store, clock=run.clock, report=opened.reports),
+        gaps=Gaps(
+            run.store,
+            clock=run.clock,
+            report=opened.reports,
+            intake=inbox if run.plan.handles(Gap) else None,
+        ),
     )
     scheduler = Scheduler(
         run.plan.wiring.schedules,

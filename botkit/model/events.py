@@ -20,6 +20,7 @@ __all__ = [
     "Authorized",
     "DirectMessage",
     "Event",
+    "Gap",
     "GrantRevoked",
     "Mention",
     "OptOut",
@@ -313,6 +314,42 @@ class OptOut(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, ta
     def lane(self) -> str:
         """The user."""
         return f"opt_out/{self.user_id}"
+
+
+class Gap(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="gap"):
+    """Something may not have been heard, or a gap that was told is over.
+
+    There is one event when a gap could not be read at once, and one when it is over.
+
+    Attributes:
+        number: The gap's number, for `botkit events gaps`.
+        missed_by: What could not be heard: `mentions`, `messages`, or `activity` (the stream).
+        since: What may be missing was made after this time, by X's clock,
+        until: and up to this time.
+        cause: `stopped` (no bot ran), `disconnected`, or `reach` (X does not show that much).
+        state: `open`; `closed` if it was read since; `given up` if a person closed it.
+        reason: Why it could not be read, or how it was read.
+        next_step: What a person can do; "" if there is nothing to do.
+    """
+
+    number: int
+    missed_by: str
+    since: datetime
+    until: datetime
+    cause: str
+    state: str
+    reason: str = ""
+    next_step: str = ""
+
+    @property
+    def key(self) -> str:
+        """`gap/<number>/<state>`."""
+        return f"gap/{self.number}/{self.state}"
+
+    @property
+    def lane(self) -> str:
+        """The gap."""
+        return f"gap/{self.number}"
 
 
 class Tick(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="tick"):

@@ -6,7 +6,12 @@ from datetime import datetime
 
 from msgspec import Struct
 
-__all__ = ["Checkpoint", "GapRow"]
+__all__ = ["BY_HAND", "GIVEN_UP", "Checkpoint", "GapRow"]
+
+GIVEN_UP = "given up"
+"""The state of a gap that a person closed."""
+BY_HAND = "closed by hand"
+"""The reason of such a gap."""
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True, gc=False):

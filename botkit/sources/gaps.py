@@ -12,6 +12,8 @@ import structlog
 from msgspec.structs import replace
 
 from botkit.errors import BotkitError
+from botkit.model.events import Gap
+from botkit.model.hearing import BY_HAND, GIVEN_UP
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from botkit.model.hearing import GapRow
     from botkit.model.users import Account
-    from botkit.ports import Clock, Store
+    from botkit.ports import Clock, Intake, Store
     from botkit.sources.reporting import StatusReporter
 
 __all__ = ["REACH", "Gaps"]
@@ -32,9 +34,21 @@ _MOST = 10_000
 
 
 class Gaps:
-    """Hold the open gaps of a bot's accounts."""
+    """Hold the open gaps of a bot's accounts.
 
-    def __init__(self, store: Store, *, clock: Clock, report: StatusReporter) -> None:
+    Args:
+        intake: Takes `Gap` events; None if the bot does not handle them.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Clock,
+        report: StatusReporter,
+        intake: Intake | None = None,
+    ) -> None:
+        self._intake = intake
         self._progress = store.progress
         self._clock = clock
         self._report = report
@@ -85,6 +99,8 @@ class Gaps:
             held[gap.id] = gap
         else:
             held.pop(gap.id, None)
+            if gap.id in self._told:
+                self._told[gap.id] = gap
         return gap
 
     async def tell(self, account: Account) -> None:
@@ -93,6 +109,7 @@ class Gaps:
         for gap in left:
             before = self._told.get(gap.id)
             if before is None or before.reason != gap.reason:
+                await self._announce(account, gap)
                 _log.warning("gap.open", **_in_words(account, gap))
             self._told[gap.id] = gap
         numbers = {gap.id for gap in left}
@@ -102,6 +119,7 @@ class Gaps:
             if gap.account_id == account.id and gap.id not in numbers
         ]
         for gap in over:
+            await self._announce(account, gap)
             _log.info("gap.closed", **_in_words(account, gap))
             del self._told[gap.id]
         if left:
@@ -123,8 +141,30 @@ class Gaps:
         still = {row.id for row in await self._progress.gaps(state="open", limit=_MOST)}
         for number in self._open.keys() - still:
             del self._open[number]
+            if number in self._told:
+                told = self._told[number]
+                self._told[number] = replace(told, state=GIVEN_UP, reason=BY_HAND)
         for account in accounts:
             await self.tell(account)
+
+    async def _announce(self, account: Account, gap: GapRow) -> None:
+        """Tell the bot; what was told by an earlier process is a duplicate to the inbox."""
+        if self._intake is None:
+            return
+        event = Gap(
+            account_id=account.id,
+            at=self._clock.now(),
+            source="gaps",
+            number=gap.id,
+            missed_by=gap.source,
+            since=gap.since,
+            until=gap.until or gap.since,
+            cause=gap.cause,
+            state=gap.state,
+            reason=gap.reason,
+            next_step=f"botkit events gaps --close {gap.id}" if gap.state == "open" else "",
+        )
+        await self._intake.record([event], account_id=account.id, source="gaps")
 
     async def _held(self) -> dict[int, GapRow]:
         """Return the open gaps by number; those that an earlier process left grow no more."""

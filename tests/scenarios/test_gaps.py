@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from botkit import Bot, Mention
+from botkit import Bot, Gap, Mention
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -146,3 +146,29 @@ async def test_the_search_stops_where_the_budget_does_and_goes_on_when_there_is_
         await sandbox.advance(timedelta(hours=14))
         assert await open_gaps(process) == []
     assert len(seen) == 2000
+
+
+async def test_the_bot_is_told_once_of_a_gap_that_stays_and_once_when_it_is_over(
+    sandbox: Sandbox, hearer: Bot
+) -> None:
+    told: list[tuple[str, str, str]] = []
+
+    @hearer.on(Gap)
+    async def note(gap: Gap) -> None:
+        told.append((gap.state, gap.cause, gap.reason))
+
+    refused = sandbox.faults.answer("GET /2/tweets/search/recent", status=403, times=None)
+    for _ in range(2):  # the second start finds nothing new
+        async with sandbox.running(hearer) as process:
+            await process.crash()
+    burst(sandbox, 900, apart=timedelta(seconds=2))
+    async with sandbox.running(hearer) as process:
+        await sandbox.advance(timedelta(minutes=30))
+        await process.crash()
+    async with sandbox.running(hearer):
+        await sandbox.advance(timedelta(minutes=30))
+        assert [(state, cause) for state, cause, _ in told] == [("open", "reach")]
+        assert told[0][2].startswith("X refuses the search")
+        refused.times = 0
+        await sandbox.advance(timedelta(hours=2))
+    assert told[1:] == [("closed", "reach", "read by recent search")]

@@ -12,6 +12,7 @@ from botkit.cli.output import echo, echo_json
 from botkit.cli.rows import print_rows
 from botkit.cli.store_access import run_on_store
 from botkit.errors import ConfigError
+from botkit.model.hearing import BY_HAND, GIVEN_UP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -92,7 +93,7 @@ async def _close(store: Store, number: int) -> None:
     for gap in await store.progress.gaps(state="open", limit=_MOST):
         if gap.id == number:
             until = gap.until or gap.since
-            given_up = replace(gap, state="given up", until=until, reason="closed by hand")
+            given_up = replace(gap, state=GIVEN_UP, until=until, reason=BY_HAND)
             await store.progress.change_gap(given_up)
             return
     raise ConfigError(

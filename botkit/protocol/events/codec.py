@@ -15,6 +15,7 @@ from botkit.model.events import (
     Authorized,
     DirectMessage,
     Event,
+    Gap,
     GrantRevoked,
     Mention,
     OptOut,
@@ -48,6 +49,7 @@ _Stored = (
     | UnknownEvent
     | Authorized
     | AccountState
+    | Gap
     | OptOut
     | Tick
 )

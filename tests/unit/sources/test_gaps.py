@@ -219,7 +219,7 @@ async def test_an_open_gap_is_one_line_in_the_log_until_its_reason_changes(
         ("gap.open", "down"),
         ("gap.open", "800"),
         ("gap.open", "out of credit"),
-        ("gap.closed", "out of credit"),
+        ("gap.closed", "read"),
     ]
     assert "and 1 more" in reports.said[0][2]
     assert "more" not in reports.said[-1][2]
