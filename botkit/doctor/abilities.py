@@ -13,6 +13,7 @@ from botkit.errors import AccessDenied, Parked
 from botkit.model.tokens import CredentialKind
 from botkit.protocol.api.operations import operation
 from botkit.protocol.rules import access, label
+from botkit.telemetry.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -135,7 +136,7 @@ async def check_budget(account: Account, budget: Budget) -> list[Finding]:
     try:
         await budget.check(account.id, price)
     except Parked as parked:
-        until = "" if parked.until is None else f" until {parked.until:%H:%M} UTC"
+        until = "" if parked.until is None else f" until {rfc3339(parked.until)}"
         spent = f"USD {hour} in this hour, USD {day} today"
         return [
             check.wrong(

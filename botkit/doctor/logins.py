@@ -16,6 +16,7 @@ from botkit.doctor.probes import Evidence
 from botkit.model.tokens import CredentialKind, LoginState
 from botkit.model.users import Account
 from botkit.protocol.refusals.table import Topic
+from botkit.telemetry.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +78,7 @@ def stored_logins(
     """Return findings on the logins' stored states, without asking X."""
     found = [
         _by_state(account, row, next_step)
-        or _check(account, row).fine(f"as stored: good since {row.since:%Y-%m-%d %H:%M} UTC")
+        or _check(account, row).fine(f"as stored: good since {rfc3339(row.since)}")
         for row in rows
     ]
     return found or [_no_login(account)]

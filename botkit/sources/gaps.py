@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from botkit.errors import BotkitError
 from botkit.model.events import Gap
 from botkit.model.hearing import BY_HAND, GIVEN_UP
+from botkit.telemetry.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -187,8 +188,8 @@ def _in_words(account: Account, gap: GapRow) -> dict[str, str | int | None]:
         "gap": gap.id,
         "account": account.username,
         "source": gap.source,
-        "since": gap.since.isoformat(),
-        "until": gap.until.isoformat() if gap.until is not None else None,
+        "since": rfc3339(gap.since),
+        "until": rfc3339(gap.until) if gap.until is not None else None,
         "cause": gap.cause,
         "why": gap.reason,
     }
@@ -199,6 +200,6 @@ def _detail(gaps: list[GapRow]) -> str:
     more = f", and {count - 1} more" if count > 1 else ""
     until = first.until or first.since
     return (
-        f"what was made from {first.since:%Y-%m-%d %H:%M:%S} to {until:%Y-%m-%d %H:%M:%S} UTC may"
+        f"what was made from {rfc3339(first.since)} to {rfc3339(until)} may"
         f" be missing{more}: `botkit events gaps` shows why"
     )

@@ -26,6 +26,7 @@ from botkit.protocol.api.ids import snowflake_at
 from botkit.protocol.events import activity
 from botkit.protocol.rules.pricing import price_usd
 from botkit.sources.gaps import REACH
+from botkit.telemetry.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -105,7 +106,7 @@ class RecentSearch:
             self._not_before = problem.until
             why = f"the search waits for {problem.waiting_for}"
             if problem.until is not None:
-                why += f" until {problem.until:%Y-%m-%d %H:%M} UTC"
+                why += f" until {rfc3339(problem.until)}"
         except _PASSING as problem:
             _log.info("gap.not_read", account=self._account.username, why=str(problem))
         except BotkitError as problem:

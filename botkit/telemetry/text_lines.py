@@ -1,4 +1,4 @@
-"""Renders log lines for people: time, topic, event, then each field as `name value`."""
+"""Renders log lines for people: time, topic, event, then each field in words."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Iterator, MutableMapping
 
 __all__ = ["TextLines"]
 
 _NAME = re.compile(r"(?P<topic>[a-z][a-z0-9_]*)\.(?P<happened>[a-z][a-z0-9_]*)")
+_SENTENCES = {
+    "part.state_changed": "{part} {state}",
+    "write.confirmed": "confirmed · {operation} → {result}",
+}
+"""Events of which a busy bot logs many, in the words of `botkit demo`."""
+_BARE = frozenset({"detail", "why", "reason"})
+"""Fields whose value is a sentence of its own."""
+_UNITS = {"_s": "s", "_ms": "ms", "_usd": "USD"}
 _TOPIC_WIDTH = 8
 _SECONDS = len("2026-11-30T12:00:00")
 _OWN = "botkit."
-_LAST = "next_step"
 _LABELS = {"warning": "warning: ", "error": "error: ", "critical": "error: "}
 _COLORS = {"warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
 _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
@@ -26,7 +33,7 @@ class TextLines:
     """Serve as the last structlog processor; expects values that `Redactor` has made plain.
 
     An event `login.state_changed` becomes `login    state changed · status OK`; a line of another
-    library has the name of its logger as the topic.
+    library has the name of its logger as the topic. Empty fields are left out.
     """
 
     def __init__(self, *, in_color: bool) -> None:
@@ -37,11 +44,9 @@ class TextLines:
         fields = dict(event)
         time = f"{fields.pop('timestamp', '')[:_SECONDS]}Z"
         level, logger = str(fields.pop("level", "")), str(fields.pop("logger", ""))
-        said = str(fields.pop("event", ""))
         traces = [fields.pop(name, None) for name in ("exception", "stack")]
-        step = fields.pop(_LAST, None)
-        parts = [_headline(said, logger, level)]
-        parts += [f"{_words(name)} {_value(held)}" for name, held in fields.items()]
+        step = fields.pop("next_step", None)
+        parts = [_headline(fields, logger, level), *_in_words(fields)]
         if step:
             parts.append(f"next: {_value(step)}")
         line = _BETWEEN.join(parts)
@@ -51,11 +56,34 @@ class TextLines:
         return "\n".join([f"{time} {line}", *(str(trace) for trace in traces if trace)])
 
 
-def _headline(said: str, logger: str, level: str) -> str:
-    name = _NAME.fullmatch(said) if logger.startswith(_OWN) else None
-    topic, text = (_words(name["topic"]), _words(name["happened"])) if name else (logger, said)
+def _headline(fields: dict[str, Any], logger: str, level: str) -> str:
+    """Return topic and event; take the fields that are part of the event's sentence."""
+    said = str(fields.pop("event", ""))
+    topic, text = logger, said
+    if logger.startswith(_OWN) and (name := _NAME.fullmatch(said)):
+        topic, text = _words(name["topic"]), _words(name["happened"])
+        sentence = _SENTENCES.get(said, "")
+        used = re.findall(r"{(\w+)}", sentence)
+        if used and fields.keys() >= set(used):
+            text = sentence.format_map({key: _value(fields.pop(key)) for key in used})
     label = _LABELS.get(level, "")
     return f"{label}{topic} {text}" if label else f"{topic:<{_TOPIC_WIDTH}} {text}"
+
+
+def _in_words(fields: dict[str, Any]) -> Iterator[str]:
+    for name, held in fields.items():
+        if held is None or held in ("", [], {}):
+            continue
+        text = _value(held)
+        unit = next((unit for end, unit in _UNITS.items() if name.endswith(end)), "")
+        if name in _BARE:
+            yield text
+        elif name == "account" and not text.isdigit():
+            yield f"@{text}"
+        elif unit:
+            yield f"{_words(name.rpartition('_')[0])} {text} {unit}"
+        else:
+            yield f"{_words(name)} {text}"
 
 
 def _words(name: str) -> str:
@@ -66,14 +94,14 @@ def _value(value: object) -> str:
     """Return the value as a person writes it; a text that could be taken for fields is quoted."""
     match value:
         case str():
-            return json.dumps(value, ensure_ascii=False) if not value or "·" in value else value
+            return json.dumps(value, ensure_ascii=False) if _BETWEEN in value else value
         case bool():
             return "yes" if value else "no"
-        case None:
-            return "none"
+        case float():
+            return f"{value:g}"
         case list():
-            return ", ".join(_value(item) for item in value) or "none"
+            return ", ".join(_value(item) for item in value)
         case dict():
-            return ", ".join(f"{name}: {_value(held)}" for name, held in value.items()) or "none"
+            return ", ".join(f"{name}: {_value(held)}" for name, held in value.items())
         case _:
             return str(value)

@@ -13,6 +13,7 @@ import structlog
 from botkit.errors import AccessDenied, Parked
 from botkit.model.records import StatusReport
 from botkit.protocol.rules import access
+from botkit.telemetry.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +40,7 @@ def words_for(denials: Iterable[AccessDenied]) -> str:
     cures: dict[str, None] = {}
     for denied in denials:
         at = denied.granted_at
-        since = "" if at is None else f", authorized on {at:%Y-%m-%d %H:%M} UTC,"
+        since = "" if at is None else f", authorized on {rfc3339(at)},"
         has = " ".join(denied.have) or "nothing"
         lack = f"needs {' '.join(denied.need)}; the login{since} has {has}."
         lacks.setdefault(lack, []).append(denied.operation)

@@ -32,7 +32,7 @@ async def remind_of_label(accounts: Iterable[Account], sender: Sender, store: St
             continue
         label = judge(await _profile(sender, account), confirmed)
         if not label.complete:
-            _log.warning(
+            _log.info(
                 "label.incomplete",
                 next_step="botkit checklist",
                 account=account.username,

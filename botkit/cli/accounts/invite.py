@@ -21,6 +21,7 @@ from botkit.cli.output import echo, echo_json
 from botkit.cli.store_access import open_store_with_key, open_the_store
 from botkit.errors import ConfigError
 from botkit.system import SystemClock
+from botkit.telemetry.times import rfc3339
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -133,7 +134,7 @@ async def _invite(
         return 0
     who = f"@{asked.account}" if asked.account else "any account"
     _say(f"invitation {made.invitation.id}: {who}, app {asked.app}, for one login")
-    _say(f"until {made.invitation.expires_at:%Y-%m-%d %H:%M} UTC; whoever has the link can use it")
+    _say(f"until {rfc3339(made.invitation.expires_at)}; whoever has the link can use it")
     _say(f"the callback URL to register in X's console: {made.callback_url}")
     echo(made.link)
     return 0
@@ -172,7 +173,7 @@ async def _list(settings: Settings, *, as_json: bool) -> int:
         by = f" by @{one['used_by']}" if one["used_by"] else ""
         echo(
             f"{one['id']}  {one['state']}{by}  {who}  app {one['app']}"
-            f"  until {one['expires_at']:%Y-%m-%d %H:%M} UTC"
+            f"  until {rfc3339(one['expires_at'])}"
         )
     return 0
 

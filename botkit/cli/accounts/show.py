@@ -26,6 +26,7 @@ from botkit.cli.output import echo, echo_json
 from botkit.cli.store_access import run_on_store, the_account
 from botkit.model.tokens import LoginState
 from botkit.system import SystemClock
+from botkit.telemetry.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,7 +158,7 @@ def _kind(account: dict[str, Any], login: dict[str, Any]) -> str:
 def _print(shown: dict[str, Any]) -> None:
     echo(_heading(shown))
     for login in shown["logins"]:
-        kind, since = _kind(shown, login), f"{login['since']:%Y-%m-%d %H:%M} UTC"
+        kind, since = _kind(shown, login), rfc3339(login["since"])
         echo(f"  {kind}  {login['status']} since {since}")
         if login["reason"]:
             echo(f"    reason       {login['reason']}")
@@ -165,7 +166,7 @@ def _print(shown: dict[str, Any]) -> None:
             echo(f"    scopes       {' '.join(login['scopes'])}")
         if login["access_level"]:
             echo(f"    access level {login['access_level']}")
-        echo(f"    authorized   {login['granted_at']:%Y-%m-%d %H:%M} UTC")
+        echo(f"    authorized   {rfc3339(login['granted_at'])}")
         if login["access_token_left_s"] is not None:
             echo(f"    access token {login['access_token_left_s'] // 60} min left")
         if login["origin"]:

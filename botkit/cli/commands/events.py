@@ -24,6 +24,7 @@ from botkit.cli.store_access import open_the_store, run_on_store
 from botkit.errors import ConfigError
 from botkit.model.records import EventState
 from botkit.telemetry.escaping import escape_json
+from botkit.telemetry.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -81,7 +82,7 @@ def list_events(
         ("when", "event", "state", "about"),
         (
             (
-                f"{row['at']:%Y-%m-%d %H:%M:%S}",
+                rfc3339(row["at"]),
                 row["key"],
                 row["state"]
                 + (f" (waits for {row['waiting_for']})" if row.get("waiting_for") else ""),
@@ -89,6 +90,7 @@ def list_events(
             )
             for row in rows
         ),
+        key="event",
     )
 
 

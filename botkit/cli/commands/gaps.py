@@ -13,6 +13,7 @@ from botkit.cli.rows import print_rows
 from botkit.cli.store_access import run_on_store
 from botkit.errors import ConfigError
 from botkit.model.hearing import BY_HAND, GIVEN_UP
+from botkit.telemetry.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -64,6 +65,7 @@ def gaps(*, everything: bool, number: int | None, given: GivenSettings, as_json:
             )
             for row in rows
         ),
+        key="gap",
     )
 
 
@@ -85,8 +87,8 @@ def gap_object(gap: GapRow, accounts: Iterable[Account]) -> dict[str, Any]:
 
 def between(row: Mapping[str, Any]) -> str:
     """Return in words when what may be missing was made."""
-    until = f"{row['until']:%Y-%m-%d %H:%M:%S} UTC" if row["until"] else "now"
-    return f"from {row['since']:%Y-%m-%d %H:%M:%S} to {until}"
+    until = rfc3339(row["until"]) if row["until"] else "now"
+    return f"from {rfc3339(row['since'])} to {until}"
 
 
 async def _close(store: Store, number: int) -> None:

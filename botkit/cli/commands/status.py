@@ -21,6 +21,7 @@ from botkit.leases.owner import in_words
 from botkit.model.records import EventState, WriteState
 from botkit.model.tokens import LoginState
 from botkit.system import SystemClock
+from botkit.telemetry.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,7 +157,7 @@ def _print(state: dict[str, Any]) -> None:
     counts = "  ".join(f"{name} {count}" for name, count in state["events"].items())
     echo(f"events   {counts}")
     for cause in state["waiting"]:
-        until = f" until {cause['until']:%Y-%m-%d %H:%M:%S} UTC" if cause["until"] else ""
+        until = f" until {rfc3339(cause['until'])}" if cause["until"] else ""
         echo(f"waits    {cause['events']} for {cause['for']}{until}")
     _print_writes(state)
     _print_gaps(state["gaps"])

@@ -66,6 +66,7 @@ def list_users(*, account: str | None, limit: int, given: GivenSettings, as_json
             )
             for row in rows
         ),
+        key="id",
     )
 
 

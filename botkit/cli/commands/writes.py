@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,6 +24,7 @@ from botkit.model.posts import Post
 from botkit.model.records import WriteMove, WriteState
 from botkit.runtime.writes.write_outcomes import MESSAGE_OPERATIONS
 from botkit.system import SystemClock
+from botkit.telemetry.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +80,7 @@ def list_writes(
         ("when", "state", "operation", "made", "write"),
         (
             (
-                f"{row['created_at']:%Y-%m-%d %H:%M:%S}",
+                rfc3339(row["created_at"]),
                 row["state"],
                 row["operation"],
                 row["result_id"],
@@ -86,6 +88,7 @@ def list_writes(
             )
             for row in rows
         ),
+        key="write",
     )
 
 
@@ -99,7 +102,9 @@ def show_write(*, write_id: str, given: GivenSettings, as_json: bool) -> None:
 
     async def gather(store: Store) -> dict[str, Any]:
         write = await _one(store, write_id)
-        attempts = [msgspec.to_builtins(attempt) for attempt in write.attempts]
+        attempts = [
+            msgspec.to_builtins(attempt, builtin_types=(datetime,)) for attempt in write.attempts
+        ]
         return {**_as_dict(write), "text": write.text, "attempts": attempts}
 
     shown = run_on_store(settings, gather)

@@ -16,6 +16,7 @@ import structlog
 
 from botkit.errors import Parked
 from botkit.protocol.api import rate_limits
+from botkit.telemetry.times import rfc3339
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -197,7 +198,7 @@ class Limiter:
         span_s = min(_NO_CREDIT_S * 2**times, _NO_CREDIT_MOST_S)
         self._broke[owner] = (self._clock.monotonic() + span_s, min(times + 1, 8))
         until = self._at(span_s)
-        _log.error("credit.exhausted", owner=owner, next_try=until.isoformat())
+        _log.error("credit.exhausted", owner=owner, next_try=rfc3339(until))
         return until
 
     def _wait_s(self, key: WindowKey) -> float:

@@ -25,6 +25,7 @@ from botkit.errors import (
 from botkit.model.tokens import CredentialKind, LoginState
 from botkit.model.users import User
 from botkit.protocol.oauth.oauth1_flow import Blame
+from botkit.telemetry.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +95,7 @@ async def _check_grant(
             owner = await _ask(keeper, account.id)
             on_asked()
         except Parked as parked:
-            until = f" until {parked.until:%H:%M:%S} UTC" if parked.until else ""
+            until = f" until {rfc3339(parked.until)}" if parked.until else ""
             error = BotkitError(f"the access token is over and cannot be renewed{until}")
         except BotkitError as trouble:
             error = trouble

@@ -21,6 +21,7 @@ from botkit.errors import ConfigError, Conflict, Corrupt, VaultKeyError
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, LoginState, Secret
 from botkit.model.users import Account
+from botkit.telemetry.times import rfc3339
 
 if TYPE_CHECKING:
     from botkit.client.logins.login_rows import LoginRows
@@ -128,7 +129,7 @@ async def hand_over(
                 continue
             _refuse_dead(row, again=again)
             if row.kind is CredentialKind.OAUTH2:
-                reason = f"{HANDED_OVER} on {keeper.context.clock.now():%Y-%m-%d %H:%M} UTC"
+                reason = f"{HANDED_OVER} on {rfc3339(keeper.context.clock.now())}"
                 await rows.set_state(row, LoginState.DEAD, reason, fence=held.fence)
                 _log.info("login.handed_over", account=row.account_id, gen=row.gen)
             leaving.append(row)

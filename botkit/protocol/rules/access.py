@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from botkit.errors import LevelTooLow, MissingScope, WrongCredential
 from botkit.model.tokens import CredentialKind
 from botkit.protocol.api.operations import operation
+from botkit.telemetry.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
@@ -206,7 +207,7 @@ def kind_of(denied: AccessDenied) -> CredentialKind | None:
 def dated(denied: AccessDenied, *, granted_at: datetime, command: str) -> AccessDenied:
     """Return the refusal with the time of the grant and the command that renews it."""
     told = type(denied)(
-        f"{denied.message} It was authorized on {granted_at:%Y-%m-%d %H:%M} UTC.",
+        f"{denied.message} It was authorized on {rfc3339(granted_at)}.",
         operation=denied.operation,
         have=denied.have,
         need=denied.need,
@@ -246,7 +247,7 @@ def is_known_level(level: str) -> bool:
 def level_hint(granted_at: datetime, command: str) -> str:
     """Return the cure for such a refusal: a token keeps the level that it was made with."""
     return (
-        f"The token was authorized on {granted_at:%Y-%m-%d %H:%M} UTC and keeps the permissions"
+        f"The token was authorized on {rfc3339(granted_at)} and keeps the permissions"
         " that the app had then, whatever X's console says now. Raise them there if that is not"
         f" done, then authorize again: `{command}`."
     )

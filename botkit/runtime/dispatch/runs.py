@@ -58,6 +58,7 @@ from botkit.runtime.intake.lanes import Job
 from botkit.runtime.writes.actions import EventActions
 from botkit.runtime.writes.causes import origin_of
 from botkit.runtime.writes.guard import ANSWERS_OPT_OUTS
+from botkit.telemetry.times import rfc3339
 from botkit.waiting.backoff import JITTER, Ladder
 from botkit.waiting.store_outage import StoreOutage
 
@@ -362,7 +363,7 @@ class Runs:
             key=job.key,
             handler=slot.handler,
             waiting_for=parked.waiting_for,
-            until=until.isoformat() if until is not None else None,
+            until=rfc3339(until) if until is not None else None,
         )
         if until is not None:
             self._later(until)
@@ -394,7 +395,7 @@ class Runs:
             key=job.key,
             handler=slot.handler,
             tried=tried,
-            again_at=not_before.isoformat(),
+            again_at=rfc3339(not_before),
             error=why,
             **({"exception": self._redact(_trace(error))} if first else {}),
         )

@@ -20,6 +20,7 @@ from botkit.model.events import DirectMessage, PostEvent, PostSeen, Quote
 from botkit.model.records import DeadLetter, RunDead, RunParked
 from botkit.protocol.api.ids import is_id
 from botkit.protocol.events.activity import encode_event
+from botkit.telemetry.times import rfc3339
 from botkit.waiting.backoff import JITTER, Backoff, Ladder
 from botkit.waiting.store_outage import EVERY_SECOND, StoreOutage
 
@@ -184,7 +185,7 @@ class Enrichment:
             events=[job.key for job in batch[:3]],
             count=len(batch),
             why=str(problem),
-            until=until.isoformat(),
+            until=rfc3339(until),
         )
         while batch:
             parked = RunParked(seq=batch[0].seq, waiting_for=_AUTHOR, until=until)

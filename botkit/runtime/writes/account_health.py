@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from botkit.errors import Parked
+from botkit.telemetry.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +83,7 @@ class AccountHealth:
             "account.stopped",
             account=account_id,
             why=reason,
-            next_try=until.isoformat(),
+            next_try=rfc3339(until),
         )
         if self._report is not None:
             self._report(f"account/{account_id}", "stopped", reason)

@@ -20,6 +20,7 @@ from botkit.protocol.rules import policy, pricing
 from botkit.protocol.rules.policy import PostRules
 from botkit.runtime.writes.account_health import AccountHealth
 from botkit.runtime.writes.steps import GuardPass, Step
+from botkit.telemetry.times import rfc3339
 from botkit.waiting.keyed_lock import KeyedLock
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ class Guard:
             where = f"in answer to post {step.target}" if step.target else "as a post"
             sent = rivals.same_text[0].created_at
             raise DuplicateText(
-                f"The same text was sent {where} on {sent:%Y-%m-%d %H:%M} UTC.",
+                f"The same text was sent {where} on {rfc3339(sent)}.",
                 hint="X refuses duplicate content: change the text, or wait a day.",
             )
 

@@ -27,6 +27,7 @@ from botkit.errors import BotkitError, InvitationRefused, StateMismatch
 from botkit.model.invitations import Invitation, InvitationState
 from botkit.model.tokens import Secret
 from botkit.protocol.oauth import invitations as links
+from botkit.telemetry.times import rfc3339
 from botkit.web.abuse_log import AbuseLog
 from botkit.web.connect.attempts import Attempts, Pending
 from botkit.web.page_texts import CONNECT_PAGES, INVITATION_PAGES, outcome_of
@@ -138,7 +139,7 @@ class Connect:
         if known is not None and await self._context.store.credentials.listing(known.id):
             replaced = f"@{known.username} has a login here already:"
         name = _called(known.username if known else wanted)
-        until = f"{invitation.expires_at:%Y-%m-%d %H:%M} UTC"
+        until = rfc3339(invitation.expires_at)
         return replace(
             CONNECT_PAGES["onward"],
             title=f"Authorize an account for the bot {self._bot.name}",

@@ -72,7 +72,7 @@ async def test_a_start_opens_a_gap_from_what_was_read_last_and_the_first_poll_cl
     said = [detail for part, state, detail in reports.said if (part, state) == (GREETERS, "open")]
     (detail,) = said
     assert detail.startswith(
-        "what was made from 2025-12-11 10:30:00 to 2025-12-11 12:00:00 UTC may be missing: "
+        "what was made from 2025-12-11T10:30:00Z to 2025-12-11T12:00:00Z may be missing: "
     )
     await clock.advance(20)
     (gap,) = await store.progress.gaps()

@@ -154,7 +154,7 @@ async def test_a_page_that_the_budget_does_not_allow_is_not_asked_for(
     await gaps.open(HOLE)
     await search.fill()
     (left,) = await gaps.of("1")
-    assert left.reason == "the search waits for budget until 2025-12-11 13:00 UTC"
+    assert left.reason == "the search waits for budget until 2025-12-11T13:00:00Z"
     assert sender.calls == []
     purse.empty = False
     clock.set(START + HOUR)

@@ -26,16 +26,22 @@ def line(event: str, *, level: str = "info", in_color: bool = False, **fields: A
     ("fields", "shown"),
     [
         ({"event": "bot.hears", "sources": ["stream", "mentions"]}, "bot      hears · sources stream, mentions"),
-        ({"event": "login.state_changed", "status": "OK", "took_s": 1.5}, "login    state changed · status OK · took s 1.5"),
-        ({"event": "bot.stopped", "still_running": []}, "bot      stopped · still running none"),
-        ({"event": "account.joined", "sources": {"stream": "a"}}, "account  joined · sources stream: a"),
-        ({"event": "rate_limit.reached", "announced": True, "until": None}, "rate limit reached · announced yes · until none"),
+        ({"event": "login.state_changed", "status": "OK", "account": "12"}, "login    state changed · status OK · account 12"),
+        ({"event": "bot.stopped", "still_running": [], "why": "", "until": None}, "bot      stopped"),
+        ({"event": "account.joined", "account": "ada", "sources": {"stream": "a"}}, "account  joined · @ada · sources stream: a"),
+        ({"event": "rate_limit.reached", "announced": True, "wait_s": 60.0, "left": 0}, "rate limit reached · announced yes · wait 60 s · left 0"),
         (
             {"event": "label.incomplete", "level": "warning", "next_step": "botkit checklist", "done": 0},
             "warning: label incomplete · done 0 · next: botkit checklist",
         ),
-        ({"event": "write.refused", "why": "a · status OK"}, 'write    refused · why "a · status OK"'),
-        ({"event": "a sentence", "why": ""}, 'botkit.x a sentence · why ""'),
+        ({"event": "write.refused", "why": "a · status OK"}, 'write    refused · "a · status OK"'),
+        ({"event": "part.state_changed", "part": "http", "state": "live", "detail": "port 80"}, "part     http live · port 80"),
+        ({"event": "part.state_changed", "part": "http"}, "part     state changed · part http"),
+        (
+            {"event": "write.confirmed", "write": "1/a", "operation": "createPosts", "result": "7", "cost_usd": "0.010", "took_ms": 57},
+            "write    confirmed · createPosts → 7 · write 1/a · cost 0.010 USD · took 57 ms",
+        ),
+        ({"event": "a sentence", "detail": "and more"}, "botkit.x a sentence · and more"),
     ],
 )  # fmt: skip
 def test_a_line_has_a_topic_what_happened_and_its_fields(

@@ -45,7 +45,7 @@ def test_an_open_gap_is_listed_with_its_bounds_and_why_it_is_open(
     (number,) = asyncio.run(_opened())
     assert main(["events", "gaps"]) == 0
     assert capsys.readouterr().out == (
-        f"{number}  99  mentions  from 2026-11-30 09:00:00 to 2026-11-30 09:05:00 UTC  open"
+        f"{number}  99  mentions  from 2026-11-30T09:00:00Z to 2026-11-30T09:05:00Z  open"
         "  X's mentions timeline reaches back 800 posts (tried: mentions)\n"
     )
     main(["events", "gaps", "--json"])
@@ -74,5 +74,5 @@ def test_status_names_the_oldest_gaps_and_counts_the_others(
     main(["status"])
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("gap ")]
     assert len(lines) == 6
-    assert "99 from 2026-11-30 09:00:00 to" in lines[0]
+    assert "99 from 2026-11-30T09:00:00Z to" in lines[0]
     assert lines[-1] == "gap      and 2 more: `botkit events gaps`"

@@ -157,7 +157,7 @@ def test_a_dated_refusal_names_the_time_of_the_grant_and_the_command() -> None:
         choose_credential("createPosts", {OAUTH2: ("tweet.read",)})
     told = dated(error.value, granted_at=GRANTED, command="botkit setup --account greeter")
     assert isinstance(told, MissingScope)
-    assert told.message.endswith("It was authorized on 2026-11-20 08:30 UTC.")
+    assert told.message.endswith("It was authorized on 2026-11-20T08:30:00Z.")
     assert "`botkit setup --account greeter`" in told.cure
     assert (told.operation, told.have, told.need) == (
         error.value.operation,
@@ -192,7 +192,7 @@ def test_xs_refusal_for_the_level_is_told_by_its_type_or_its_code(
 
 def test_the_hint_for_a_level_says_that_the_console_does_not_reach_old_tokens() -> None:
     hint = level_hint(GRANTED, "botkit setup --oauth1 --account greeter")
-    assert "authorized on 2026-11-20 08:30 UTC" in hint
+    assert "authorized on 2026-11-20T08:30:00Z" in hint
     assert "whatever X's console says now" in hint
     assert hint.endswith("`botkit setup --oauth1 --account greeter`.")
 
