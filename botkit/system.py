@@ -7,7 +7,7 @@ import random
 import secrets
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,14 +30,19 @@ def _steady_clock() -> Callable[[], float]:
 
 
 class SystemClock:
-    """Time as the machine has it; waiting is the event loop's."""
+    """Time as the machine has it; waiting is the event loop's.
 
-    def __init__(self) -> None:
+    Attributes:
+        ahead: How far `now` is before the machine's time: `botkit dev` moves it.
+    """
+
+    def __init__(self, ahead: timedelta = timedelta(0)) -> None:
+        self.ahead = ahead
         self._steady = _steady_clock()
 
     def now(self) -> datetime:
         """The wall clock, aware, in UTC."""
-        return datetime.now(UTC)
+        return datetime.now(UTC) + self.ahead
 
     def monotonic(self) -> float:
         """Seconds since some start; goes on while the machine sleeps, where it can tell."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -56,6 +57,7 @@ class RunOptions(Struct, frozen=True, kw_only=True):
         force: Start even if an account's logins do not allow what the bot may do.
         on_ended: Called for each run of a handler that ended.
         on_wrote: Called for each write that X confirmed.
+        ahead: How far the bot's time is before the machine's; `botkit dev` moves time.
         redactor: Removes secrets from tracebacks before they are stored.
     """
 
@@ -63,6 +65,7 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     force: bool = False
     on_ended: Callable[[Ended], None] | None = None
     on_wrote: Callable[[Wrote], None] | None = None
+    ahead: timedelta = timedelta(0)
     redactor: Redactor | None = None
 
 
@@ -77,6 +80,7 @@ class _Run(Struct, frozen=True, kw_only=True):
     clock: Clock
     entropy: Entropy
     pace: RuntimePace
+    provided: Mapping[Any, Any]
 
 
 class _Opened(Struct, frozen=True, kw_only=True):
@@ -109,10 +113,12 @@ async def open_runtime(
     clock: Clock | None = None,
     entropy: Entropy | None = None,
     pace: RuntimePace | None = None,
+    provided: Mapping[Any, Any] | None = None,
 ) -> AsyncGenerator[BotRuntime]:
     """Run a bot on an open store until the block ends, then stop it in order.
 
-    A port that is not given is the system's.
+    A port that is not given is the system's. `provided` are values that handlers get instead of
+    what the bot's providers would make.
 
     Raises:
         AccessDenied: An account's credentials do not allow what the bot may do.
@@ -135,6 +141,7 @@ async def open_runtime(
         clock=clock or SystemClock(),
         entropy=entropy or SystemEntropy(),
         pace=pace or RuntimePace(drain_s=settings.run.drain_s),
+        provided=provided or {},
     )
     async with AsyncExitStack() as stack:
         stack.enter_context(plan.router.while_running())
@@ -185,7 +192,10 @@ async def _open(run: _Run, transport: Transport | None, stack: AsyncExitStack) -
     await _check_access(run, x, run.accounts.values())
     values = HandlerValues(x, run.accounts.values())
     for wanted, provider in run.plan.wiring.providers.items():
-        await values.provide(wanted, provider, stack)
+        if wanted in run.provided:
+            values.put(wanted, run.provided[wanted])
+        else:
+            await values.provide(wanted, provider, stack)
     tasks = await stack.enter_async_context(Tasks())
     return _Opened(lease=lease, reports=reports, logins=logins, x=x, values=values, tasks=tasks)
 

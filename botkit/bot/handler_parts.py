@@ -45,6 +45,10 @@ class HandlerValues:
         """Open the value of one of the author's providers, until the stack is closed."""
         self._provided[wanted] = await stack.enter_async_context(provider.open())
 
+    def put(self, wanted: Any, value: object) -> None:
+        """Pass this value instead of what a provider would make."""
+        self._provided[wanted] = value
+
     def know(self, account: Account) -> None:
         """Pass this newer `Account` to the account's handlers from now on."""
         self._accounts[account.id] = account

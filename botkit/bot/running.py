@@ -86,9 +86,10 @@ async def open_bot(
     warning = await asyncio.to_thread(warning_of_key, settings)
     if warning:
         _log.warning("vault_key.beside_store", why=warning)
+    clock = SystemClock(options.ahead)
     async with (
-        open_store(settings.store_url, clock=SystemClock(), create=False) as store,
-        open_runtime(plan, settings, store=store, options=options) as running,
+        open_store(settings.store_url, clock=clock, create=False) as store,
+        open_runtime(plan, settings, store=store, options=options, clock=clock) as running,
     ):
         reminding = remind_of_label(running.accounts, running.x.sender, store)
         running.tasks.start(reminding, "label")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from botkit.sandbox.harness.clock import VirtualClock
-    from botkit.sandbox.harness.process import Process
+    from botkit.sandbox.harness.process import HandlerFailed, Process, Stuck
     from botkit.sandbox.harness.sandbox import Sandbox
     from botkit.sandbox.world.actors import Actor
     from botkit.sandbox.world.world import World
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Actor",
     "Faults",
+    "HandlerFailed",
     "Process",
     "Sandbox",
     "SandboxTransport",
+    "Stuck",
     "VirtualClock",
     "World",
     "open_server",
@@ -33,9 +35,11 @@ __all__ = [
 _HOMES = {
     "Actor": "botkit.sandbox.world.actors",
     "Faults": "botkit.sandbox.x.faults",
+    "HandlerFailed": "botkit.sandbox.harness.process",
     "Process": "botkit.sandbox.harness.process",
     "Sandbox": "botkit.sandbox.harness.sandbox",
     "SandboxTransport": "botkit.sandbox.x.transport",
+    "Stuck": "botkit.sandbox.harness.process",
     "VirtualClock": "botkit.sandbox.harness.clock",
     "World": "botkit.sandbox.world.world",
     "open_server": "botkit.sandbox.x.listener",

@@ -18,26 +18,28 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from botkit.cli.commands.dev_lines import HELP, DevLines, moved
 from botkit.cli.commands.dev_prompt import open_prompt
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import json_option, run_async
 from botkit.cli.output import hide
 from botkit.config import secrets_in_environment, surroundings
-from botkit.errors import BotkitError, ConfigError
+from botkit.errors import BotkitError, ConfigError, StateError
 from botkit.model.records import Mark
 from botkit.protocol.rules.label import STEPS
-from botkit.system import SystemClock
+from botkit.system import SystemClock, SystemEntropy
 from botkit.telemetry.escaping import escape_json, escape_lines
+from botkit.telemetry.times import rfc3339
 
 if TYPE_CHECKING:
     from botkit.cli.commands.dev_prompt import Prompt
-    from botkit.sandbox.world.world import PostRecord, UserRecord
     from botkit.sandbox.x.listener import OpenServer
 
 __all__ = ["command"]
 
-_WHO = "ada"
 _LOOK_S = 0.1
+_SHOWN = 100
+"""So many of the newest events are looked at: a person types no more in a moment."""
 _SOURCES = ("activity/", "mentions/")
 _STOP_S = 10.0
 _CALM_S = 2.0
@@ -45,14 +47,6 @@ _ENDING = ("SIGTERM", "SIGHUP")
 _BY_SIGNAL = 128
 _TOYS = {"BOTKIT_LOG__LEVEL": "warning", "BOTKIT_RUN__DEBUGGABLE": "true"}
 """The bot's secrets are the sandbox's: a debugger may look at them."""
-_HELP = """\
-  TEXT              ada posts it; start with @{bot} to mention the bot
-  /as NAME [TEXT]   be somebody else from now on
-  /reply ID TEXT    answer a post
-  /quote ID TEXT    quote a post
-  /dm TEXT          send the bot a direct message
-  /quit             end; so does Ctrl-D"""
-
 _NOT_STARTED = """\
 the bot did not start, see above; it is tried again at the next change
 (what it may do is authorized when botkit dev starts: if that has changed, start that again)"""
@@ -81,31 +75,31 @@ class _Dev:
     """One session: sandbox, bot process, prompt."""
 
     _prompt: Prompt
+    _lines: DevLines
 
     def __init__(self, target: str, *, reload: bool, as_json: bool) -> None:
         self._target = target
         self._as_json = as_json
         self._reload = reload
-        self._who = _WHO
-        self._shown = 0
         self._process: asyncio.subprocess.Process | None = None
         self._environment: dict[str, str] = {}
         self._clock = SystemClock()
+        self._starting = asyncio.Lock()
 
     async def run(self) -> int:
         """Play until /quit, the end of the input or a signal; return the exit code."""
-        from botkit.sandbox import open_server
+        from botkit.sandbox import World, open_server
 
         told = _end_at_signals()
         folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="botkit-dev-"))
         try:
             async with (
-                open_prompt(lambda: self._who, plain=self._as_json) as self._prompt,
-                open_server() as opened,
+                open_prompt(lambda: self._lines.who, plain=self._as_json) as self._prompt,
+                open_server(world=World(self._clock, SystemEntropy())) as opened,
             ):
                 try:
-                    username = await self._prepare(folder, opened)
-                    await self._play(opened, username, folder)
+                    await self._prepare(folder, opened)
+                    await self._play(opened, folder)
                 finally:
                     await self._stop_bot()
         except asyncio.CancelledError:
@@ -116,8 +110,8 @@ class _Dev:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         return 0
 
-    async def _prepare(self, folder: Path, opened: OpenServer) -> str:
-        """Make the account and authorize it; return its username."""
+    async def _prepare(self, folder: Path, opened: OpenServer) -> None:
+        """Make the account and authorize it."""
         from botkit.cli.commands.sandbox_setup import authorize, environment_of
         from botkit.cli.loading import load_bot
         from botkit.storage import open_store
@@ -125,8 +119,7 @@ class _Dev:
         bot = load_bot(self._target)
         bot.plan  # noqa: B018 - a fault in it is said before anything starts
         username = "".join(c for c in bot.name if c.isalnum() or c == "_")[:15] or "bot"
-        opened.world.add_user(username)
-        opened.world.add_user(self._who)
+        self._lines = DevLines(opened.world, username, self._say)
         self._environment = environment_of(opened, folder / "dev.db")
         (folder / "botkit.toml").write_text("# settings come from the environment\n")
         async with open_store(
@@ -138,84 +131,62 @@ class _Dev:
             for step in STEPS:  # there is no label in the sandbox to be reminded of
                 mark = Mark(account_id=account.id, step=step.id, at=self._clock.now())
                 await store.accounts.set_mark(mark)
-        self._say(f"sandbox X at {opened.url} · @{username} is the bot, you are @{self._who}")
-        self._say(_HELP.format(bot=username))
-        return username
+        self._say(
+            f"sandbox X at {opened.url} · @{username} is the bot, you are @{self._lines.who}"
+        )
+        self._say(HELP.format(bot=username))
 
-    async def _play(self, opened: OpenServer, username: str, folder: Path) -> None:
+    async def _play(self, opened: OpenServer, folder: Path) -> None:
         await self._start_bot(folder)
         async with asyncio.TaskGroup() as group:
-            side = [group.create_task(self._show(opened, username))]
+            side = [group.create_task(self._show())]
             if self._reload:
                 side.append(group.create_task(self._watch(folder)))
             try:
                 async for line in self._prompt.lines():
                     if line.strip() == "/quit":
                         break
-                    await self._act(opened, username, line.strip())
+                    await self._act(line.strip(), folder)
                 else:
                     await self._calm_down(opened)
             finally:
                 for task in side:
                     task.cancel()
 
-    async def _act(self, opened: OpenServer, username: str, line: str) -> None:
+    async def _act(self, line: str, folder: Path) -> None:
         """Do what one typed line says."""
-        world = opened.world
-        words = line.split(" ", 2)
+        match line.split():
+            case ["/time"]:
+                self._say(f"it is {rfc3339(self._clock.now())}")
+            case ["/time", when]:
+                await self._move_time(when, folder)
+            case _:
+                self._lines.act(line)
+
+    async def _move_time(self, when: str, folder: Path) -> None:
+        """Move the time of X and of the bot, which starts again: its timers are the machine's."""
+        now = self._clock.now()
         try:
-            match words:
-                case [""]:
-                    return
-                case ["/as", name, *text]:
-                    self._who = name.removeprefix("@")
-                    world.add_user(self._who)
-                    if text:
-                        world.add_post(self._me(opened).id, text[0])
-                case ["/reply", post_id, text]:
-                    world.add_post(self._me(opened).id, text, reply_to=post_id)
-                case ["/quote", post_id, text]:
-                    world.add_post(self._me(opened).id, text, quoting=post_id)
-                case ["/dm", *_]:
-                    text = line.removeprefix("/dm").strip()
-                    world.add_message(self._me(opened).id, world.user(username).id, text)
-                case [word, *_] if word.startswith("/"):
-                    self._say(_HELP.format(bot=username))
-                case _:
-                    world.add_post(self._me(opened).id, line)
-        except (LookupError, ValueError) as wrong:
+            self._clock.ahead += moved(now, when) - now
+        except (ValueError, OverflowError) as wrong:
             self._say(f"that did not work: {wrong}")
+            return
+        self._say(f"it is {rfc3339(self._clock.now())}; the bot starts again")
+        await self._start_again(folder)
 
-    def _me(self, opened: OpenServer) -> UserRecord:
-        return opened.world.user(self._who)
+    async def _show(self) -> None:
+        """Show what happens in the simulated X, and which events ran no handler."""
+        from botkit.storage import open_store
 
-    async def _show(self, opened: OpenServer, username: str) -> None:
-        """Show every post, and the bot's messages."""
-        world = opened.world
-        messages = 0
-        while True:
-            posts = list(world.posts.values())
-            for post in posts[self._shown :]:
-                self._show_post(post, world.users[post.author_id].username)
-            self._shown = len(posts)
-            bot_id = world.user(username).id
-            own = [m for m in world.messages.values() if m.sender_id == bot_id]
-            for message in own[messages:]:
-                self._say(f"  @{username} (message): {message.text}", by=username, id=message.id)
-            messages = len(own)
-            await self._clock.sleep(_LOOK_S)
+        url = self._environment["BOTKIT_STORE__URL"]
+        async with open_store(url, clock=self._clock, check=False) as store:
+            while True:
+                self._lines.show()
+                with contextlib.suppress(StateError):
+                    self._lines.show_unheard(await store.events.listing(limit=_SHOWN))
+                await self._clock.sleep(_LOOK_S)
 
-    def _show_post(self, post: PostRecord, username: str) -> None:
-        about = f" (to {post.reply_to_id})" if post.reply_to_id else ""
-        self._say(
-            f"  {post.id}  @{username}{about}: {post.text}",
-            by=username,
-            id=post.id,
-            reply_to=post.reply_to_id,
-            text=post.text,
-        )
-
-    def _say(self, line: str, /, **facts: str | None) -> None:
+    def _say(self, line: str, /, **facts: str | int | None) -> None:
         """A line for the person, or a JSON object for a program (only what happened has facts)."""
         if not self._as_json:
             self._prompt.show(escape_lines(line))
@@ -234,6 +205,10 @@ class _Dev:
         async for changes in _watcher()(Path.cwd(), watch_filter=_is_python):
             names = sorted({Path(path).name for _, path in changes})
             self._say(f"changed: {', '.join(names)}; the bot starts again")
+            await self._start_again(folder)
+
+    async def _start_again(self, folder: Path) -> None:
+        async with self._starting:
             await self._stop_bot()
             try:
                 await self._start_bot(folder)
@@ -243,6 +218,7 @@ class _Dev:
     async def _start_bot(self, folder: Path) -> None:
         kept = {k: v for k, v in surroundings().items() if not k.startswith("BOTKIT_")}
         arguments = ["-m", "botkit", "run", self._target, "--config", str(folder / "botkit.toml")]
+        arguments.append(f"--ahead={self._clock.ahead.total_seconds()}")
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             *arguments,

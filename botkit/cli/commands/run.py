@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import click
 
 from botkit.cli.help import HelpCommand
@@ -20,12 +22,14 @@ __all__ = ["command"]
 @click.argument("target", required=False, metavar="[MODULE:BOT]")
 @click.option("--dry-run", is_flag=True, help="Send nothing: record what would have been sent.")
 @click.option("--force", is_flag=True, help="Start although the account may not do all it needs.")
+@click.option("--ahead", type=float, default=0.0, hidden=True)  # `botkit dev` moves time
 @settings_options
 def command(
     *,
     target: str | None,
     dry_run: bool,
     force: bool,
+    ahead: float,
     given: GivenSettings,
 ) -> int:
     """Run the bot that `target` or botkit.toml names; return the exit code."""
@@ -46,7 +50,12 @@ def command(
         serve(
             bot.plan,
             settings,
-            RunOptions(dry_run=dry_run, force=force, redactor=redactor),
+            RunOptions(
+                dry_run=dry_run,
+                force=force,
+                ahead=timedelta(seconds=ahead),
+                redactor=redactor,
+            ),
             on_running=started,
         )
     )

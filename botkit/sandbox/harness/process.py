@@ -19,6 +19,7 @@ from botkit.client.signin.attempt import LoginWish
 from botkit.client.signin.oauth1_attempt import OAuth1Attempt
 from botkit.client.signin.oauth2_attempt import OAuth2Attempt
 from botkit.config import Settings, load_settings
+from botkit.errors import WiringError
 from botkit.runtime.life.lifecycle import RuntimePace
 from botkit.sandbox.harness.clock import SeededEntropy
 from botkit.sandbox.harness.pauses import GatedTransport, ProcessLife, gated_store, threads_counted
@@ -27,17 +28,19 @@ from botkit.sandbox.x.transport import SandboxTransport
 from botkit.storage import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from botkit.bot.definition import Bot
+    from botkit.model.records import DeadLetter
     from botkit.ports.store import Store
     from botkit.sandbox.harness.clock import VirtualClock
     from botkit.sandbox.world.grants import App
     from botkit.sandbox.world.world import UserRecord
     from botkit.sandbox.x.server import XServer
 
-__all__ = ["Home", "Process", "Stuck", "run_bot"]
+__all__ = ["HandlerFailed", "Home", "Process", "Stuck", "run_bot"]
 
 _PACE = RuntimePace(
     poll_s=60.0, lease_ttl_s=60.0, lease_renew_s=20.0, keeper_ttl_s=180.0, keeper_renew_s=60.0
@@ -49,6 +52,23 @@ _TRIES = 5000
 
 class Stuck(AssertionError):
     """Report that what a test waits for never happens, however far time moves."""
+
+
+class HandlerFailed(AssertionError):
+    """Report events that became dead letters, with the trace of each.
+
+    Attributes:
+        letters: The dead letters.
+    """
+
+    def __init__(self, letters: Sequence[DeadLetter]) -> None:
+        self.letters = tuple(letters)
+        said = "".join(
+            f"\n{letter.handler or 'no handler'} failed for {letter.key} ({letter.reason}): "
+            f"{letter.error}\n{letter.trace}"
+            for letter in letters
+        )
+        super().__init__(f"{said}\nIf that is wanted: sandbox.settle(may_fail=True).")
 
 
 class Home:
@@ -65,6 +85,8 @@ class Home:
         """The clock of the machine that the bot runs on; X has its own."""
         self.signs = False
         """True if the settings hold the app's key and secret, for OAuth 1.0a."""
+        self.told: set[tuple[str, str, datetime]] = set()
+        """The dead letters that a test knows of."""
         self._key = server.world.entropy.token_bytes(32)
 
     @property
@@ -116,9 +138,12 @@ class Home:
 class Process:
     """Run a bot in the sandbox as a simulated process, from its start to its stop or crash."""
 
-    def __init__(self, home: Home, life: ProcessLife, store: Store) -> None:
+    def __init__(
+        self, home: Home, life: ProcessLife, store: Store, provided: Mapping[Any, Any]
+    ) -> None:
         self.home = home
         self.store = store
+        self._provided = provided
         self._life = life
         self._stop = asyncio.Event()
         self._started = asyncio.Event()
@@ -144,6 +169,14 @@ class Process:
         if self._task is not None:
             self._task.cancel()
             await self._drive(self._task)
+
+    async def new_dead_letters(self) -> list[DeadLetter]:
+        """Return the dead letters that this did not return before."""
+        told = self.home.told
+        letters = await self.store.events.dead(limit=10_000)
+        new = [each for each in letters if (each.account_id, each.key, each.at) not in told]
+        told.update((each.account_id, each.key, each.at) for each in new)
+        return new
 
     async def start(self, bot: Bot, settings: Settings, transport: GatedTransport) -> None:
         """Start the bot; return once it takes events. Raises the error that its start raised."""
@@ -184,6 +217,7 @@ class Process:
             clock=clock,
             entropy=entropy,
             pace=_PACE,
+            provided=self._provided,
         ) as self._runtime:
             self._started.set()
             await self._stop.wait()
@@ -203,9 +237,15 @@ class Process:
 
 @asynccontextmanager
 async def run_bot(
-    home: Home, bot: Bot, *, scopes: Sequence[str] | None = None, oauth1: bool = False
+    home: Home,
+    bot: Bot,
+    *,
+    scopes: Sequence[str] | None = None,
+    oauth1: bool = False,
+    provide: Mapping[Any, Any] | None = None,
 ) -> AsyncGenerator[Process]:
     """Run a bot until the block ends; see `Sandbox.running`."""
+    provided = _checked(bot, provide or {})
     clock = home.clock
     life = ProcessLife(clock)
     transport = GatedTransport(SandboxTransport(home.server, clock), life)
@@ -215,7 +255,7 @@ async def run_bot(
         settings = await asyncio.to_thread(home.settings)
         inner = await stack.enter_async_context(open_store(home.store_url, clock=clock))
         store = gated_store(inner, life)
-        process = Process(home, life, store)
+        process = Process(home, life, store, provided)
         home.starts += 1
         wanted = bot.plan.scopes if scopes is None else scopes
         if home.heard_from is None:
@@ -230,6 +270,19 @@ async def run_bot(
         if process.is_running:
             await process.stop()
         process.check()
+
+
+def _checked(bot: Bot, provide: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """Return the stand-ins. Raise `WiringError` if the bot has no provider for one of them."""
+    providers = bot.wiring.providers
+    unknown = [kind.__name__ for kind in provide if kind not in providers]
+    if unknown:
+        known = ", ".join(kind.__name__ for kind in providers) or "nothing"
+        raise WiringError(
+            f"{bot!r} provides no {', '.join(unknown)}; it provides: {known}.",
+            hint="provide={...} replaces what the bot's own `provide` makes, by exact type.",
+        )
+    return provide
 
 
 async def _authorize(

@@ -16,17 +16,17 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
-from botkit.sandbox.harness.process import Home, Process, Stuck, run_bot
+from botkit.sandbox.harness.process import HandlerFailed, Home, Process, Stuck, run_bot
 from botkit.sandbox.harness.settling import unsettled
 from botkit.sandbox.world.actors import Actor
 from botkit.sandbox.world.world import World
 from botkit.sandbox.x.server import XServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
     from pathlib import Path
 
     from botkit.bot.definition import Bot
@@ -74,12 +74,14 @@ class Sandbox:
         account: str = "",
         scopes: Sequence[str] | None = None,
         oauth1: bool = False,
+        provide: Mapping[Any, Any] | None = None,
     ) -> AsyncGenerator[Process]:
         """Run a bot until the block ends, as `account` or as the account of the bot's name.
 
         The first run authorizes the account for `scopes`, by default those that setup would ask
         for; an empty sequence skips this. With `oauth1` it is authorized by OAuth 1.0a, too. Later
         runs find store and logins as they were left.
+        With `provide={Model: fake}` handlers get `fake` instead of what the bot's provider makes.
         A start may move time: after a crash, the dead process's lease has to run out.
         """
         username = account or bot.name
@@ -87,7 +89,7 @@ class Sandbox:
         if home is None:
             home = Home(self.server, self._folder / username, username=username)
             self._homes[username] = home
-        async with run_bot(home, bot, scopes=scopes, oauth1=oauth1) as process:
+        async with run_bot(home, bot, scopes=scopes, oauth1=oauth1, provide=provide) as process:
             self._processes.append(process)
             try:
                 await self.clock.at_rest()
@@ -95,13 +97,16 @@ class Sandbox:
             finally:
                 self._processes.remove(process)
 
-    async def settle(self, *, within: timedelta = _DAY) -> None:
+    async def settle(self, *, within: timedelta = _DAY, may_fail: bool = False) -> None:
         """Move time until no event is due and every write is final.
 
         An event emitted for a future time (`emit(at=...)`) is not due; `advance` reaches it.
+        With `may_fail`, handlers may fail: the test looks at what became of their events.
 
         Raises:
             Stuck: Work is left after that much virtual time; names it.
+            HandlerFailed: An event became a dead letter since the last call; names the handler,
+                the error and the line.
         """
         end = self.clock.now() + within
         tries = _TRIES
@@ -109,12 +114,20 @@ class Sandbox:
             await self.clock.at_rest()
             todo = await self._todo()
             if not todo:
-                return
+                break
             if self.clock.now() > end:
                 raise Stuck(f"not settled after {within}: {'; '.join(todo)}")
             if not await self.clock.move(tries=tries):
                 raise Stuck(f"nothing moves any more: {'; '.join(todo)}")
             tries -= self.clock.next_timer() is None
+        letters = [
+            letter
+            for process in self._processes
+            if process.is_running
+            for letter in await process.new_dead_letters()
+        ]
+        if letters and not may_fail:
+            raise HandlerFailed(letters)
 
     async def advance(self, span: timedelta | float) -> None:
         """Move time on by `span`; a number is in seconds."""
@@ -124,12 +137,20 @@ class Sandbox:
 
     def replies_to(self, who: Actor | PostRecord) -> list[str]:
         """Return the texts of others' replies to a user or post, as written, oldest first."""
-        posts = [post for post in self.world.posts.values() if not post.deleted]
-        if isinstance(who, Actor):
-            found = [post for post in posts if post.reply_to_user_id == who.id != post.author_id]
-        else:
-            found = [post for post in posts if post.reply_to_id == who.id]
-        return [post.written for post in found]
+        return [post.written for post in self._replies(who)]
+
+    def last_reply_to(self, who: Actor | PostRecord) -> PostRecord:
+        """Return others' last reply to a user or post, to act on: `ada.replies(reply, "...")`.
+
+        Raises:
+            LookupError: There is none.
+        """
+        found = self._replies(who)
+        if not found:
+            raise LookupError(
+                "Nobody has replied yet; did the test call `await sandbox.settle()`?"
+            )
+        return found[-1]
 
     def posts_by(self, username: str) -> list[str]:
         """Return the texts of a user's posts, replies included, as written, oldest first."""
@@ -148,6 +169,12 @@ class Sandbox:
         """Return the money that all apps have spent, in US dollars."""
         apps = self.world.grants.apps.values()
         return sum((app.spent_usd for app in apps), start=Decimal(0))
+
+    def _replies(self, who: Actor | PostRecord) -> list[PostRecord]:
+        posts = [post for post in self.world.posts.values() if not post.deleted]
+        if isinstance(who, Actor):
+            return [post for post in posts if post.reply_to_user_id == who.id != post.author_id]
+        return [post for post in posts if post.reply_to_id == who.id]
 
     async def _todo(self) -> list[str]:
         todo: list[str] = []

@@ -45,6 +45,17 @@ class Actor:
         """Reply to a post and return the reply."""
         return await self._done(self._world.add_post(self.id, text, reply_to=_id(to)))
 
+    async def answers(self, text: str) -> PostRecord:
+        """Reply to the last reply that the user got from somebody else: go on with the thread.
+
+        Raises:
+            LookupError: The user has got none.
+        """
+        for post in reversed(self._world.posts.values()):
+            if post.reply_to_user_id == self.id != post.author_id and not post.deleted:
+                return await self.replies(post, text)
+        raise LookupError(f"Nobody has replied to @{self.username} yet.")
+
     async def quotes(self, post: PostRecord | str, text: str) -> PostRecord:
         """Quote a post and return the quote."""
         return await self._done(self._world.add_post(self.id, text, quoting=_id(post)))

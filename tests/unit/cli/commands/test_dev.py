@@ -37,9 +37,11 @@ PATIENCE_S = 40.0
 class Session:
     """A person at the prompt."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, bot: str = "") -> None:
         self.folder = folder
         self.write("Hello")
+        if bot:
+            self.tears(bot)
         kept = {k: v for k, v in os.environ.items() if not k.startswith("BOTKIT_")}  # noqa: TID251
         self._process = subprocess.Popen(
             [sys.executable, "-m", "botkit", "dev", "bot.py:bot", *options],
@@ -174,3 +176,48 @@ def test_a_signal_ends_the_bots_process_and_leaves_nothing(
     assert session.is_told(number) == code
     session.sees_the_end()
     assert list((session.folder / "tmp").iterdir()) == []
+
+
+PATIENT = """
+from datetime import timedelta
+
+from botkit import Actions, Bot, Mention, Signal
+from botkit.filters import contains
+
+bot = Bot("greeter")
+
+
+class Later(Signal, frozen=True, kw_only=True):
+    asked: Mention
+
+
+@bot.on(Mention, contains("tomorrow"))
+async def promise(mention: Mention, act: Actions) -> None:
+    await act.emit(Later(asked=mention), at=mention.at + timedelta(days=1))
+
+
+@bot.on(Later)
+async def keep(later: Later, act: Actions) -> None:
+    await act.reply(later.asked, "As promised.")
+"""
+
+
+def test_time_is_moved_and_what_runs_no_handler_is_said(tmp_path: Path) -> None:
+    session = Session(tmp_path, "--no-reload", bot=PATIENT)
+    try:
+        session.sees("/quit")
+        session.says("@greeter is anybody there?")
+        session.sees("(#1 ran no handler: no handler)")
+        session.says("@greeter tomorrow, please")
+        session.sees("#2  @ada: @greeter tomorrow, please")
+        session.says("/time yesterday")
+        session.sees("'yesterday' is no time")
+        session.says("/time +1d")
+        session.sees("the bot starts again")
+        session.sees("@greeter (to #2): ")
+        session.says("/time")
+        session.sees("it is ")
+        session.says("/quit")
+        assert session.ends() == 0
+    finally:
+        session.close()

@@ -12,8 +12,7 @@ from botkit import Actions, Bot, DirectMessage, Drop, Mention, Reply, Signal, Ti
 from botkit.errors import ConfigError, MissingScope, WiringError
 from botkit.filters import contains
 from botkit.model.records import WriteState
-from botkit.sandbox import Sandbox
-from botkit.sandbox.harness.process import Stuck
+from botkit.sandbox import HandlerFailed, Sandbox, Stuck
 
 
 class Later(Signal, frozen=True, kw_only=True):
@@ -168,7 +167,7 @@ async def test_a_handler_that_always_fails_ends_in_a_dead_letter(sandbox, bot):
 
     async with sandbox.running(bot) as process:
         await ada.posts("@greeter break")
-        await sandbox.settle()
+        await sandbox.settle(may_fail=True)
         (letter,) = await process.store.events.dead()
 
     assert "broken" in letter.error
@@ -333,3 +332,82 @@ async def test_authors_schedules_tick_in_virtual_time(sandbox):
         await sandbox.advance(timedelta(hours=25))
 
     assert len(sandbox.posts_by("daily")) == 4
+
+
+async def test_a_handler_that_fails_fails_the_test_once_with_its_trace(sandbox, bot):
+    ada = sandbox.user("ada")
+    async with sandbox.running(bot):
+        await ada.posts("@greeter break")
+        with pytest.raises(HandlerFailed) as caught:
+            await sandbox.settle()
+        await sandbox.settle()
+    (letter,) = caught.value.letters
+    assert letter.reason == "failed"
+    assert "fail failed for post/" in str(caught.value)
+    assert "ValueError: broken" in str(caught.value)
+    assert "test_sandbox.py" in str(caught.value)
+    assert "settle(may_fail=True)" in str(caught.value)
+
+
+async def test_a_dead_letter_that_a_test_allowed_is_not_told_after_a_restart(sandbox, bot):
+    ada = sandbox.user("ada")
+    async with sandbox.running(bot):
+        await ada.posts("@greeter break")
+        await sandbox.settle(may_fail=True)
+    async with sandbox.running(bot):
+        await sandbox.settle()
+
+
+class Model:
+    def answer(self) -> str:
+        return "for real money"
+
+
+class FakeModel(Model):
+    def answer(self) -> str:
+        return "made up"
+
+
+def modelled():
+    modelled = Bot("modelled")
+
+    @modelled.provide
+    def model() -> Model:
+        pytest.fail("the real model was made")
+
+    @modelled.on(Mention)
+    async def ask(mention: Mention, act: Actions, model: Model) -> None:
+        await act.reply(mention, model.answer())
+
+    return modelled
+
+
+async def test_a_test_gives_handlers_a_fake_instead_of_what_the_bot_provides(sandbox):
+    ada = sandbox.user("ada")
+    async with sandbox.running(modelled(), provide={Model: FakeModel()}):
+        await ada.posts("@modelled hello")
+        await sandbox.settle()
+    assert sandbox.replies_to(ada) == ["made up"]
+
+
+async def test_a_fake_of_what_the_bot_does_not_provide_is_refused(sandbox):
+    with pytest.raises(WiringError, match="provides no int; it provides: Model"):
+        async with sandbox.running(modelled(), provide={int: 3}):
+            pytest.fail("it started")
+
+
+async def test_a_user_goes_on_with_a_thread_without_ids(sandbox, bot):
+    ada, bob = sandbox.user("ada"), sandbox.user("bob")
+    with pytest.raises(LookupError, match="Nobody has replied yet"):
+        sandbox.last_reply_to(ada)
+    with pytest.raises(LookupError, match="Nobody has replied to @ada yet"):
+        await ada.answers("hm")
+    async with sandbox.running(bot):
+        post = await ada.posts("@greeter hello")
+        await sandbox.settle()
+        answer = sandbox.last_reply_to(post)
+        more = await ada.answers("@greeter hello again")
+        await sandbox.settle()
+        await bob.quotes(sandbox.last_reply_to(ada), "look")
+    assert more.reply_to_id == answer.id
+    assert sandbox.last_reply_to(more).author_id == answer.author_id
