@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from botkit.cli.commands.first_steps import SETUP_FIRST, is_before_setup
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
     GivenSettings,
@@ -13,7 +14,7 @@ from botkit.cli.options import (
     json_option,
     settings_options,
 )
-from botkit.cli.output import echo, echo_json
+from botkit.cli.output import echo, echo_json, report_line
 from botkit.cli.store_access import open_x_of, run_on_store, the_account
 from botkit.errors import BotkitError, Parked
 from botkit.protocol.rules.label import STEPS, Label, StepState, judge
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _NOT_DONE = 1
+_PERSON = 2
 _SIGNS = {StepState.VERIFIED: "✓ verified", StepState.CONFIRMED: "✓ confirmed"}
 _IDS = click.Choice([step.id for step in STEPS])
 
@@ -53,22 +55,41 @@ def command(
     given: GivenSettings,
     as_json: bool,
 ) -> int:
-    """Print the nine steps; return 0 only if none is open."""
+    """Print the nine steps; return 0 only if none is open, 2 if no account is authorized yet."""
     settings = given.read()
+    if is_before_setup(settings):
+        return _before_setup(as_json=as_json, confirms=bool(done or undo))
 
-    async def work(store: Store) -> tuple[Account, Label, str]:
+    async def work(store: Store) -> tuple[Account, Label, str] | None:
+        if not await store.accounts.listing():
+            return None
         found = await the_account(store, account, settings)
         await _mark(store, found, done, undo)
         profile, why = (None, "not asked") if offline else await _ask_x(settings, store, found)
         confirmed = {mark.step for mark in await store.accounts.marks(found.id)}
         return found, judge(profile, confirmed), why
 
-    found, label, why = run_on_store(settings, work)
+    told = run_on_store(settings, work)
+    if told is None:
+        return _before_setup(as_json=as_json, confirms=bool(done or undo))
+    found, label, why = told
     if as_json:
         echo_json(_as_dict(found, label, why))
     else:
         _print(found, label, why)
     return 0 if label.complete else _NOT_DONE
+
+
+def _before_setup(*, as_json: bool, confirms: bool) -> int:
+    """Print the steps, all open, without an account whose confirmations could be kept."""
+    label = judge(None, ())
+    kept = "A confirmation cannot be kept yet. " if confirms else ""
+    if as_json:
+        echo_json(_as_dict(None, label, kept + SETUP_FIRST))
+    else:
+        _print(None, label, "")
+    report_line(f"botkit: {kept}{SETUP_FIRST}")
+    return _PERSON
 
 
 async def _mark(store: Store, account: Account, done: Sequence[str], undo: Sequence[str]) -> None:
@@ -94,8 +115,9 @@ async def _ask_x(settings: Settings, store: Store, account: Account) -> tuple[Us
     return (users[0] if users else None), ""
 
 
-def _print(account: Account, label: Label, why: str) -> None:
-    echo(f"@{account.username}: automated label, {label.done} of {len(STEPS)} steps")
+def _print(account: Account | None, label: Label, why: str) -> None:
+    who = "no account yet" if account is None else f"@{account.username}"
+    echo(f"{who}: automated label, {label.done} of {len(STEPS)} steps")
     if why:
         echo(f"({why}; only your confirmations count)")
     for number, step in enumerate(STEPS, start=1):
@@ -103,15 +125,17 @@ def _print(account: Account, label: Label, why: str) -> None:
         echo(f"  {number}. {sign:<12} {step.id:<18} {step.do}")
         if step.why and label.states[step.id] is StepState.OPEN:
             echo(f"{'':<37}{step.why}")
-    if label.next_step is not None:
+    if account is None:
+        echo("What you have done can be confirmed here once the account is authorized.")
+    elif label.next_step is not None:
         echo(f"When a step is done: botkit checklist --done {label.next_step.id}")
     else:
         echo("All done.")
 
 
-def _as_dict(account: Account, label: Label, why: str) -> dict[str, Any]:
+def _as_dict(account: Account | None, label: Label, why: str) -> dict[str, Any]:
     return {
-        "account": {"id": account.id, "username": account.username},
+        "account": account and {"id": account.id, "username": account.username},
         "complete": label.complete,
         "done": label.done,
         "steps": [

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from botkit.cli.commands.first_steps import is_before_setup, status_before_setup
 from botkit.cli.commands.gaps import between, gap_object
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
@@ -49,6 +50,8 @@ _FEW_GAPS = 5
 def command(*, given: GivenSettings, as_json: bool) -> int:
     """Print the state of the bot; return 0 if it runs and nothing is wrong, else 1 or 2."""
     settings = given.read()
+    if is_before_setup(settings):
+        return status_before_setup(settings, as_json=as_json)
 
     state = run_on_store(settings, lambda store: _state_of(store, settings))
     if as_json:

@@ -156,7 +156,7 @@ def test_without_a_store_the_cure_is_named(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([command]) == 2
-    assert "botkit setup" in capsys.readouterr().err
+    assert "botkit setup" in "".join(capsys.readouterr())
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from botkit.cli import main
 from botkit.protocol.rules.label import STEPS
+from botkit.storage import open_store
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.unit.cli.conftest import Desk
 
 IDS = [step.id for step in STEPS]
@@ -81,3 +83,31 @@ def test_a_step_that_is_none_is_refused(desk: Desk, capsys: pytest.CaptureFixtur
     code, _, err = ask(capsys, "--done", "nonsense")
     assert code == 2
     assert IDS[0] in err
+
+
+@pytest.mark.parametrize("has_store", [False, True])
+def test_before_the_setup_all_steps_are_shown_open(
+    desk: Desk, capsys: pytest.CaptureFixture[str], *, has_store: bool
+) -> None:
+    if has_store:
+        asyncio.run(make_store(desk))
+    code, out, err = ask(capsys)
+    assert code == 2
+    assert f"no account yet: automated label, 0 of {len(STEPS)} steps" in out
+    assert all(f"open       {step.id}" in out for step in STEPS)
+    assert "can be confirmed here once the account is authorized" in out
+    assert err == "botkit: No account is authorized yet. Run `botkit setup` first.\n"
+    assert (desk.folder / "botkit.db").exists() is has_store
+
+    code, out, err = ask(capsys, "--done", IDS[0], "--json")
+    told = json.loads(out)
+    assert code == 2
+    assert told["account"] is None
+    assert told["complete"] is False
+    assert {step["state"] for step in told["steps"]} == {"open"}
+    assert err.startswith("botkit: A confirmation cannot be kept yet. No account is authorized")
+
+
+async def make_store(desk: Desk) -> None:
+    async with open_store(f"sqlite:///{desk.folder}/botkit.db"):
+        pass
