@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from botkit.model.events import Event
 
@@ -136,8 +136,13 @@ class MessageThread(Protocol):
 class Actions(Protocol):
     """The actions of a handler. Each write is a durable step: it is done when `await` returns."""
 
-    async def reply(self, to: PostEvent | Post, text: str) -> Post:
+    async def reply(
+        self, to: PostEvent | Post, text: str, *, links: Literal["allow", "refuse"] | None = None
+    ) -> Post:
         """Reply to a post and return the reply.
+
+        X makes a link of a bare domain such as `README.md`, and a post with a link costs 0.200
+        USD. `links` says for this text what `bot.links` says for all: send it, or refuse it.
 
         Raises:
             PolicyError: A rule forbids the reply; nothing was sent.
@@ -146,8 +151,8 @@ class Actions(Protocol):
         """
         ...
 
-    async def post(self, text: str) -> Post:
-        """Publish a post and return it. Raises the same errors as `reply`."""
+    async def post(self, text: str, *, links: Literal["allow", "refuse"] | None = None) -> Post:
+        """Publish a post and return it. `links` and the errors are those of `reply`."""
         ...
 
     async def message(self, to: DirectMessage | User | MessageThread, text: str) -> Message:

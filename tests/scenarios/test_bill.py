@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from botkit import Actions, Bot, DirectMessage, Mention, Quote, Reply
-from botkit.model.records import EventState
+from botkit.errors import LinkNotAllowed
+from botkit.model.records import EventState, WriteState
 from botkit.runtime.writes.budget import BudgetLimits
 from botkit.sandbox import Sandbox
+from botkit.text import keep_from_linking
 
 if TYPE_CHECKING:
     from botkit.sandbox.harness.process import Process
@@ -157,3 +159,41 @@ async def test_a_stop_by_the_budget_says_why_and_until_when(
         assert waiting.not_before == hour + timedelta(hours=1)
         await sandbox.settle()
         assert len(sandbox.replies_to(ada)) == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Use asyncio.run and see e.g. node.js",
+        "read README.md",
+        "https://example.org/a and example.com",
+        "berlin.berlin is a city",
+        "no link in e.g. this",
+        "dots...everywhere and v1.2.3",
+        keep_from_linking("Use asyncio.run and see e.g. node.js"),
+    ],
+)
+async def test_a_text_costs_what_was_said_and_what_is_refused_would_have_cost_that(
+    sandbox: Sandbox, text: str
+) -> None:
+    told: list[str] = []
+    bot = Bot("greeter")
+
+    @bot.on(Mention)
+    async def greet(mention: Mention, act: Actions) -> None:
+        try:
+            await act.reply(mention, text, links="refuse")
+        except LinkNotAllowed as refused:
+            told.append(str(refused))
+        await act.post(f"{text} again", links="allow")
+
+    async with sandbox.running(bot) as process:
+        before = sandbox.spent_usd + Decimal("0.005")
+        await sandbox.user("ada").posts("@greeter hello")
+        await sandbox.settle()
+        writes = await process.store.writes.listing(states=[WriteState.CONFIRMED])
+        assert await booked(process) == sandbox.spent_usd
+    assert sum(write.cost_usd for write in writes) == sandbox.spent_usd - before
+    (post,) = [write for write in writes if not write.target]
+    assert len(writes) + len(told) == 2
+    assert all(f"{post.cost_usd} USD" in why for why in told)

@@ -216,7 +216,8 @@ def _check_links(text: str, rules: PostRules) -> None:
         raise LinkNotAllowed(
             f"X would make a link of {bare[0]}, and a post with a link costs {LINK_POST_USD} USD.",
             hint="Keep it from linking with botkit.text.keep_from_linking(text), write https://"
-            ' before it if a link is meant, or set bot.links = "allow".',
+            ' before it if a link is meant, or pay for it: links="allow" here, or bot.links ='
+            ' "allow" for all.',
         )
 
 

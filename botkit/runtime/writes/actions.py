@@ -15,6 +15,7 @@ from typing import (
     TYPE_CHECKING,
     Any,
     Concatenate,
+    Literal,
     NamedTuple,
     ParamSpec,
     Protocol,
@@ -155,11 +156,14 @@ class EventActions:
         self._calls.append(_Call(coroutine, action, _place_of_caller()))
 
     @_to_be_awaited
-    async def reply(self, to: PostEvent | Post, text: str) -> Post:
+    async def reply(
+        self, to: PostEvent | Post, text: str, *, links: Literal["allow", "refuse"] | None = None
+    ) -> Post:
         """Answer a post; return the post that X made. See `ports.Actions`."""
         self._check_open()
         _check_answered(to)
         _check_text("reply", text, self._handler)
+        bare_links = _bare_links("reply", links)
         post = to.post if isinstance(to, PostEvent) else to
         n = self._count("createPosts", post.id)
         answers = await self._summons(to)
@@ -180,16 +184,24 @@ class EventActions:
             interaction="" if mine else post.original_id,
             user_id="" if mine else _author_of(to),
             answers=answers,
+            bare_links=bare_links,
         )
         return await self._perform(step, Post)
 
     @_to_be_awaited
-    async def post(self, text: str) -> Post:
+    async def post(self, text: str, *, links: Literal["allow", "refuse"] | None = None) -> Post:
         """Publish a post; return the post that X made. See `ports.Actions`."""
         self._check_open()
         _check_text("post", text, self._handler)
+        bare_links = _bare_links("post", links)
         request = requests.create_post(text, has_link=bool(policy.links_in(text)))
-        step = self._step(request, capability="post", n=self._count("createPosts", ""), text=text)
+        step = self._step(
+            request,
+            capability="post",
+            n=self._count("createPosts", ""),
+            text=text,
+            bare_links=bare_links,
+        )
         return await self._perform(step, Post)
 
     @_to_be_awaited
@@ -391,6 +403,15 @@ def _check_text(action: str, text: object, handler: str) -> None:
             f"{handler} called act.{action}(...) with an empty text.",
             hint="X refuses it. If a model wrote it, look at its answer before you send it.",
         )
+
+
+def _bare_links(action: str, links: object) -> bool | None:
+    """Return whether the text may hold bare domains, None for what the settings say."""
+    if links not in (None, "allow", "refuse"):
+        raise TypeError(
+            f'act.{action}(..., links=...) takes "allow" or "refuse", not {_a(links)}.'
+        )
+    return None if links is None else links == "allow"
 
 
 def _a(value: object) -> str:

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from botkit.errors import AlreadyReplied, DuplicateText, NotDeclared, OptedOut, Parked
 from botkit.model.events import PostEvent
@@ -162,12 +163,15 @@ class Guard:
         await self._not_opted_out(step)
         if step.operation not in _TEXT_OPERATIONS:
             return ""
+        rules = self._rules.post
+        if step.bare_links is not None:
+            rules = replace(rules, bare_links=step.bare_links)
         return policy.check_post(
             step.text,
             account_id=step.account_id,
             answers=_post_of(step),
             event=step.answers if isinstance(step.answers, PostEvent) else None,
-            rules=self._rules.post,
+            rules=rules,
         )
 
     async def _not_opted_out(self, step: Step) -> None:

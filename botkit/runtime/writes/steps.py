@@ -28,6 +28,7 @@ class Step(Struct, frozen=True, kw_only=True, dict=True):
             answers nobody else's post. One reply for one interaction.
         user_id: Whom it is aimed at, "" for nobody; an opt-out of that user refuses it.
         answers: The event or post that a reply answers: the guard looks for the summons there.
+        bare_links: Whether the text may hold bare domains; None for what the settings say.
     """
 
     account_id: str
@@ -43,6 +44,7 @@ class Step(Struct, frozen=True, kw_only=True, dict=True):
     interaction: str = ""
     user_id: str = ""
     answers: PostEvent | Post | None = None
+    bare_links: bool | None = None
     policy: WritePolicy = WritePolicy.RECONCILE
 
     @cached_property

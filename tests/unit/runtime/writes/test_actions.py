@@ -471,6 +471,10 @@ def add(a: int, b: int) -> int:
             lambda act: act.reply(mention(), 5),
             r"act\.reply\(\.\.\., text\) takes a text, not int 5",
         ),
+        (
+            lambda act: act.post("Hi", links="yes"),
+            r"act\.post\(\.\.\., links=\.\.\.\) takes \"allow\" or \"refuse\", not str 'yes'",
+        ),
         (lambda act: act.post(None), r"act\.post\(\.\.\., text\) takes a text, not NoneType None"),
         (lambda act: act.post(["x" * 99]), r"takes a text, not list\.$"),
         (lambda act: act.message("ada", "Hi"), r"not str 'ada'; reader\.user\(name\)"),

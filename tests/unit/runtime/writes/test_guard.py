@@ -196,6 +196,20 @@ async def test_the_operators_rules_count(office: Office) -> None:
     await office.guard.check(post_step("Thanks @bob " + "x" * 400))
 
 
+async def test_a_text_may_have_links_that_the_settings_do_not_allow_and_the_other_way(
+    office: Office,
+) -> None:
+    for allowed in (True, False):
+        office.start(rules=Rules(post=PostRules(bare_links=not allowed)))
+        for own, passes in ((None, not allowed), (allowed, allowed)):
+            step = post_step("see README.md", bare_links=own)
+            if passes:
+                await office.guard.check(step)
+            else:
+                with pytest.raises(LinkNotAllowed):
+                    await office.guard.check(step)
+
+
 async def test_an_opt_out_is_for_one_account_and_stops_messages_too(office: Office) -> None:
     await office.store.accounts.opt_out(StoredOptOut(account_id=ME, user_id=ADA, at=T0))
     for step in (reply_step(), message_step()):
