@@ -358,13 +358,13 @@ def _must_be_events(wanted: object) -> None:
         raise WiringError("on(Tick): a tick goes to the handler of its own every or cron.")
 
 
-def _must_be_a_filter(given: Any) -> None:
+def _must_be_a_filter(given: object) -> None:
     if isinstance(given, type) and issubclass(given, Event):
         raise WiringError(
             f"on(..., {given.__name__}): several classes of events go into a tuple, as in "
             f"on((Mention, {given.__name__ if given is not Event else 'Reply'}), ...)."
         )
-    if not callable(given) or isinstance(given, type) or iscoroutinefunction(given):
+    if isinstance(given, type) or not callable(given) or iscoroutinefunction(given):
         raise WiringError(
             f"on(..., {given!r}): a filter is a function that is not async, or made by "
             "botkit.filters, such as contains('hello')."

@@ -55,7 +55,7 @@ class MentionsPoll(Poll):
     """Reads one account's mentions from a durable, contiguous cursor."""
 
     source = "mentions"
-    covers = ("mentions", "activity")
+    covers: ClassVar[tuple[str, ...]] = ("mentions", "activity")
     pace: ClassVar[PollPace] = PollPace(
         failures=Ladder.doubling(5.0, cap_s=320.0), jitter=(0.9, 1.1)
     )

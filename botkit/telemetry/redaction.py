@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 from urllib.parse import quote
 
 from botkit.telemetry.escaping import escape, escape_lines
@@ -100,9 +100,9 @@ class Redactor:
             case bool() | int() | float() | None:
                 return value
             case Mapping() if depth < _DEEPEST:
-                return self._mapping(value, depth + 1)
+                return self._mapping(cast("Mapping[object, object]", value), depth + 1)
             case tuple() | list() | AbstractSet() if depth < _DEEPEST:
-                return self._items(value, depth + 1)
+                return self._items(cast("Iterable[object]", value), depth + 1)
             case _:
                 return self.line(_shown(value))
 

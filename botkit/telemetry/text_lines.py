@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
@@ -100,8 +100,9 @@ def _value(value: object) -> str:
         case float():
             return f"{value:g}"
         case list():
-            return ", ".join(_value(item) for item in value)
+            return ", ".join(map(_value, cast("list[object]", value)))
         case dict():
-            return ", ".join(f"{name}: {_value(held)}" for name, held in value.items())
+            fields = cast("dict[object, object]", value).items()
+            return ", ".join(f"{name}: {_value(held)}" for name, held in fields)
         case _:
             return str(value)

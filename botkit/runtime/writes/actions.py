@@ -133,7 +133,7 @@ class EventActions:
         self._counts: dict[tuple[str, ...], int] = {}
         self._calls: deque[_Call] = deque()
         self._closed = False
-        self.forgotten = ""
+        self.forgotten: str = ""
         self.emitted: list[NewEvent] = []
         self.parked: Parked | None = None
 
