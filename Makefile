@@ -25,7 +25,7 @@ TYPED := $(wildcard botkit examples tests/typing)
 COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run test canary browser clients check lint types surface rooms repository news spelling requirements docs bench image lock clean
+.PHONY: help run test canary browser clients check lint types surface rooms repository news spelling requirements docs bench dist image lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
@@ -105,6 +105,11 @@ docs: $(V)/.ok ## the documentation, warnings are errors
 
 bench: $(V)/.ok ## each path as a ratio to a plain loop and to a peer
 	@$(BIN)/python -m tests.bench
+
+dist: $(V)/.ok ## wheel and sdist into dist/
+	@rm -rf dist
+	@$(BIN)/hatchling build -d dist >/dev/null 2>&1
+	@ls dist/*
 
 image: ## the container image, with docker or podman
 	@test -n "$(ENGINE)" || { echo "neither docker nor podman is here" >&2; exit 1; }

@@ -1,4 +1,4 @@
-"""`botkit new NAME`: write a bot project whose test passes at once."""
+"""`botkit new NAME`: write a bot project whose test passes at once, with a lock for its image."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from botkit import __version__
+from botkit.cli.commands.new_lock import LOCK, lock_text
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import json_option
 from botkit.cli.output import echo, echo_json
@@ -33,15 +34,20 @@ _FILES: tuple[tuple[str, str], ...] = (
     ("dockerignore.txt", ".dockerignore"),
     ("Dockerfile.txt", "Dockerfile"),
     ("README.md.txt", "README.md"),
+    ("wheels.md.txt", "wheels/README.md"),
 )
 
 
 @click.command(cls=HelpCommand, name="new", help="Write a new bot project into the folder NAME.")
 @click.argument("name")
+@click.option("--lock", is_flag=True, help="Only write NAME/requirements.lock anew.")
 @json_option
-def command(*, name: str, as_json: bool) -> None:
+def command(*, name: str, lock: bool, as_json: bool) -> None:
     """Write the project into a folder that is new or empty."""
     folder = Path(name)
+    if lock:
+        _lock_again(folder)
+        return
     package = folder.name.replace("-", "_").lower()
     if not _NAME.fullmatch(package) or keyword.iskeyword(package):
         raise ConfigError(
@@ -62,7 +68,7 @@ def command(*, name: str, as_json: bool) -> None:
             f"{folder} cannot be written: {error.strerror or error}.",
             hint="Choose a folder that you may write to, with room on its disk.",
         ) from error
-    files = [target.format(name=package) for _, target in _FILES]
+    files = [*(target.format(name=package) for _, target in _FILES), LOCK]
     if as_json:
         echo_json({"folder": str(folder), "target": f"{package}.bot:bot", "files": files})
         return
@@ -90,6 +96,17 @@ def _write(folder: Path, package: str) -> None:
         written.parent.mkdir(parents=True, exist_ok=True)
         filled = text.replace("{{ name }}", package).replace("{{ version }}", __version__)
         written.write_text(filled, encoding="utf-8")
+    (folder / LOCK).write_text(lock_text(), encoding="utf-8")
+
+
+def _lock_again(folder: Path) -> None:
+    if not (folder / "pyproject.toml").is_file():
+        raise ConfigError(
+            f"{folder} holds no project: it has no pyproject.toml.",
+            hint="Name the folder that `botkit new` made.",
+        )
+    (folder / LOCK).write_text(lock_text(), encoding="utf-8")
+    echo(f"{folder / LOCK} names the versions that are installed here.")
 
 
 def _called() -> tuple[str, str]:
