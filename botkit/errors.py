@@ -164,7 +164,18 @@ class InvalidClient(AuthError):
 
 
 class WrongAccount(AuthError):
-    """The login belongs to another account than the one that was wanted. Nothing was stored."""
+    """The login belongs to another account than the one that was wanted.
+
+    Nothing was stored, unless the account is known here: X has ended its old login then, and its
+    new one is kept for it.
+
+    Attributes:
+        kept: The username of the known account whose new login was kept; "" if none was.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", kept: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.kept = kept
 
 
 class InvitationRefused(AuthError):

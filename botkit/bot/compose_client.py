@@ -17,6 +17,7 @@ import structlog
 from botkit.client.api.limiter import Limiter
 from botkit.client.api.reader import CachedReader
 from botkit.client.api.x_api import XApi
+from botkit.client.http.connections import check_ca_file
 from botkit.client.http.transport import AiohttpTransport
 from botkit.client.logins.endpoints import AppKeys, Endpoints
 from botkit.client.logins.rescue_file import RescueFile
@@ -304,6 +305,8 @@ async def open_transport(
     if given is not None:
         yield given
         return
+    if settings.x.ca_file is not None:
+        await asyncio.to_thread(check_ca_file, settings.x.ca_file)
     async with AiohttpTransport(
         ca_file=settings.x.ca_file,
         extra_headers=settings.x.extra_headers,

@@ -18,6 +18,7 @@ import structlog
 from botkit.errors import (
     AuthError,
     BotkitError,
+    Forbidden,
     MalformedAnswer,
     Parked,
     RateLimited,
@@ -25,12 +26,14 @@ from botkit.errors import (
     StoreUnavailable,
     StreamClosed,
     TransportError,
+    Unauthorized,
 )
 from botkit.model.hearing import GapRow
 from botkit.protocol.api import requests
 from botkit.protocol.events import activity
 from botkit.protocol.events.stream_lines import LineSplitter, StreamBackoff, Trouble
 from botkit.protocol.rules.pricing import charge_of_event
+from botkit.waiting.backoff import JITTER, Backoff, Ladder
 from botkit.waiting.events import event_or_timeout, seconds_until
 from botkit.waiting.store_outage import EVERY_SECOND, StoreOutage
 
@@ -57,6 +60,8 @@ _FRESH_S = 1.0
 """What was waited for so long was not in a buffer before: X sent it just now."""
 _PASSING = (StreamClosed, RateLimited, ServerError, MalformedAnswer, TransportError)
 """What ends by itself, and is waited for as X asks, whoever pokes."""
+_REFUSED = Ladder.doubling(5.0, cap_s=60.0, jitter=JITTER)
+"""X has refused good credentials for a while: it is asked again soon, which costs nothing."""
 _CONFIG_RETRY_S = 300.0
 """What only a person can mend is looked at again now and then, without a loop."""
 
@@ -105,6 +110,7 @@ class ActivityStream:
         self._unprepared: dict[str, float] = {}
         """Accounts without subscriptions, and when to try again (on the clock that runs on)."""
         self._backoff = StreamBackoff()
+        self._refused = Backoff(_REFUSED, entropy)
         self._poked = asyncio.Event()
         self._outage = StoreOutage(_log, "events of the stream", clock=clock, ladder=EVERY_SECOND)
         self._heard_to: datetime | None = None
@@ -203,6 +209,7 @@ class ActivityStream:
             await self._gaps.heard_again(self._accounts, source="activity", now=self._clock.now())
             self._heard_to = self._clock.now()
             _log.info("stream.connected", app=self._app)
+            self._refused.reset()
             self._report(self.name, "live", "; ".join(refused))
             self._on_connected()
             try:
@@ -312,6 +319,8 @@ class ActivityStream:
                 return self._backoff.wait_s(Trouble.HTTP, jitter=jitter)
             case TransportError():
                 return self._backoff.wait_s(Trouble.NETWORK, jitter=jitter)
+            case Unauthorized() | Forbidden():
+                return self._refused.next_s()
             case _:
                 return _CONFIG_RETRY_S * (0.9 + 0.2 * jitter)
 

@@ -42,6 +42,6 @@ def outcome_of(error: Exception) -> str:
         case LoginExpired():
             return "expired"
         case WrongAccount():
-            return "wrong_account"
+            return "other_kept" if error.kept else "wrong_account"
         case _:
             return "failed"

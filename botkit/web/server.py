@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from botkit.errors import BotkitError, ConfigError
 from botkit.web.connections import Connection, Connections, Limits
 from botkit.web.pages import Page
+from botkit.web.port_holder import holder_of
 from botkit.web.requests import BodyLimit, HostGuard, WebRequest
 from botkit.web.responses import Sent, WebResponse, page_response, to_wire
 
@@ -123,7 +124,7 @@ class WebServer:
                 backlog=self._site.limits.backlog,
             )
         except OSError as error:
-            raise self._cannot_listen(error) from error
+            raise await self._cannot_listen(error) from error
         self.port = self._listener.sockets[0].getsockname()[1]
         return self
 
@@ -146,10 +147,11 @@ class WebServer:
             await manager.shutdown(seconds)
         self._connections.close()
 
-    def _cannot_listen(self, error: OSError) -> ConfigError:
+    async def _cannot_listen(self, error: OSError) -> ConfigError:
         if error.errno == errno.EADDRINUSE:
+            holder = await asyncio.to_thread(holder_of, self.port)
             return ConfigError(
-                f"Port {self.port} on {self._host} is taken by another program.",
+                f"Port {self.port} on {self._host} is taken by {holder}.",
                 hint=self._site.taken_hint,
             )
         return ConfigError(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 from msgspec.structs import replace
 
-from botkit.errors import StateMismatch
+from botkit.errors import StateMismatch, WrongAccount
 from botkit.model.tokens import Secret
 from botkit.protocol.oauth.callback_urls import loopback_address
 from botkit.web.connections import Limits
@@ -131,7 +131,10 @@ class CallbackServer:
             _log.warning("callback.refused", reason=mismatch.message, refused=self._refused)
             return CALLBACK_PAGES["unknown"], self._too_many()
         except Exception as error:  # noqa: BLE001 - it is raised where the login is awaited
-            return CALLBACK_PAGES[outcome_of(error)], error
+            page = CALLBACK_PAGES[outcome_of(error)]
+            if isinstance(error, WrongAccount) and error.kept:
+                page = replace(page, facts=(("Kept for", f"@{error.kept}"),))
+            return page, error
         return replace(CALLBACK_PAGES["success"], facts=facts), None
 
     def _too_many(self) -> StateMismatch | None:

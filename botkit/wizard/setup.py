@@ -21,6 +21,7 @@ from botkit.errors import StateError
 from botkit.model.events import Authorized
 from botkit.model.records import WritePolicy
 from botkit.model.tokens import CredentialKind, Secret
+from botkit.model.users import User
 from botkit.protocol.oauth.oauth1_flow import PIN_CALLBACK
 from botkit.system import SystemClock
 from botkit.wizard.oauth1_steps import begin_oauth1, check_signing_app, log_in_by_pin
@@ -47,6 +48,8 @@ class SetupOptions:
         app: The app's name in the settings.
         account: The account that must consent, by name or id; "" for any.
         confirmed: True if another account than the stored one may log in.
+        adds: True if an account may be added to those that the store has.
+        may_add: Asks the person whether it may, if `adds` is False.
         timeout_s: The time that the person has, in seconds.
         paste: Asks the person for the redirect address; None to listen on the loopback address.
         ask_bearer: Asks the person for the app's bearer token and returns "" to go on without
@@ -58,6 +61,8 @@ class SetupOptions:
     app: str = "default"
     account: str = ""
     confirmed: bool = False
+    adds: bool = True
+    may_add: Callable[[User], Awaitable[bool]] | None = None
     timeout_s: float = 300.0
     paste: Callable[[str], Awaitable[str]] | None = None
     ask_bearer: Callable[[str], Awaitable[str]] | None = None
@@ -131,6 +136,8 @@ async def set_up(
         app=asked.app,
         account=asked.account,
         confirmed=asked.confirmed,
+        adds=asked.adds,
+        may_add=asked.may_add,
     )
     given = False
     await _check_origin(store, rows, wish)
@@ -173,6 +180,8 @@ async def set_up_from_pair(
         app=asked.app,
         account=asked.account,
         confirmed=asked.confirmed,
+        adds=asked.adds,
+        may_add=asked.may_add,
     )
     async with open_x(settings, store, vault, transport=transport) as x:
         setup = _Flow(settings, (bot or Bot("botkit")).plan, x, tell)

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from botkit.model.tokens import CredentialKind
@@ -63,6 +64,21 @@ async def test_only_the_present_generation_is_in_any_file(
         for gen in range(1, 4):
             assert await asyncio.to_thread(_found, tmp_path, gen) == []
         assert await asyncio.to_thread(_found, tmp_path, 4)
+
+
+async def test_a_login_that_was_replaced_or_sealed_anew_leaves_no_old_bytes(
+    tmp_path: Path, rest: threading.Event
+) -> None:
+    async with open_store(f"sqlite:///{tmp_path}/bot.db", clock=SuiteClock()) as store:
+        await store.credentials.replace(credential(1, sealed=_mark(1)))
+        row = await store.credentials.replace(credential(2, sealed=_mark(2)))
+        await _cleaned(store, rest)
+        assert await asyncio.to_thread(_found, tmp_path, 1) == []
+        fresh = msgspec.structs.replace(row, sealed=_mark(3))
+        assert await store.credentials.reseal(row, fresh)
+        await _cleaned(store, rest)
+        assert await asyncio.to_thread(_found, tmp_path, 2) == []
+        assert await asyncio.to_thread(_found, tmp_path, 3)
 
 
 async def test_a_removed_login_is_in_no_file(tmp_path: Path, rest: threading.Event) -> None:

@@ -166,7 +166,7 @@ def next_step(
 ) -> str:
     """Return the next command to run, in full; "" if there is nothing to do."""
     from botkit.client.logins.login_rows import OTHER_CLIENT, OTHER_X
-    from botkit.client.logins.oauth2_login import HANDED_OVER
+    from botkit.client.logins.oauth2_login import HANDED_OVER, NOT_GRANTED
     from botkit.client.upkeep.check import REFUSED_FRESH
 
     if status is LoginState.OK:
@@ -187,7 +187,7 @@ def next_step(
             f"X has had hours in which good tokens were refused: ask again in some minutes"
             f" ({_CHECK} {account.username}); if it stays so, authorize again: {again}"
         )
-    if status is LoginState.UNCERTAIN and way:
+    if status is LoginState.UNCERTAIN and (way or reason.startswith(NOT_GRANTED)):
         return f"A running bot looks again by itself; ask again: {_CHECK} {account.username}"
     if status is LoginState.UNCERTAIN:
         return f"Works until the access token ends; to be safe authorize again: {again}"

@@ -104,7 +104,7 @@ def import_command(
 
     async def run() -> SetUp:
         named = await app_for(settings, app, wanted)
-        asked = SetupOptions(app=named, account=wanted, confirmed=switch_account)
+        asked = SetupOptions(app=named, account=wanted, confirmed=switch_account, adds=False)
         async with open_store_with_key(settings, wish, tell=_say) as store:
             return await set_up_from_pair(settings, store, bot, asked, pair, tell=_say)
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from botkit.bot.definition import Bot
     from botkit.bot.keys.key_making import KeyWish
     from botkit.config import Settings
+    from botkit.model.users import User
     from botkit.wizard.setup import SetUp, SetupOptions
 
 __all__ = ["command", "say_proofs"]
@@ -57,6 +58,7 @@ _CONTAINER_SIGNS = ("/.dockerenv", "/run/.containerenv")
 @click.option("--app-only", is_flag=True, help="Only the app's own bearer token, no account.")
 @app_option
 @switch_account_option
+@click.option("--add", "adds", is_flag=True, help="Add an account to those that the store has.")
 @click.option(
     "--timeout",
     "timeout_s",
@@ -78,6 +80,7 @@ def command(
     app_only: bool,
     app: str | None,
     switch_account: bool,
+    adds: bool,
     timeout_s: float,
     make_key: bool,
     key_beside_store: bool,
@@ -99,6 +102,8 @@ def command(
     asked = SetupOptions(
         account=account or settings.bot.account or "",
         confirmed=switch_account,
+        adds=adds,
+        may_add=_may_add if sys.stdin.isatty() else None,
         timeout_s=timeout_s,
         paste=_ask if headless else None,
         ask_bearer=_ask_hidden if sys.stdin.isatty() and not no_browser else None,
@@ -169,6 +174,13 @@ def _warn_of_container() -> None:
     if any(Path(sign).exists() for sign in _CONTAINER_SIGNS):
         _say("careful: this is a container; keep the key outside of it and give it to the bot as")
         _say("         BOTKIT_STORE__KEY_FILE, or the login is lost with the container")
+
+
+async def _may_add(user: User) -> bool:
+    """Ask whether the bot shall act for this account too, beside those of the store."""
+    _say(f"@{user.username} (id {user.id}) consented, and is no account of this store yet")
+    click.echo("Add it, so that the bot acts for it too? [y/N] ", err=True, nl=False)
+    return _typed(sys.stdin.readline).strip().casefold() in {"y", "yes"}
 
 
 async def _ask_hidden(prompt: str) -> str:

@@ -28,6 +28,7 @@ __all__ = [
     "Departure",
     "StoppableConnector",
     "check_address",
+    "check_ca_file",
     "departing",
     "is_loopback",
     "proxy_for",
@@ -80,6 +81,19 @@ class StoppableConnector(aiohttp.TCPConnector):
                     raise
             departure.connected = True
         return connection
+
+
+def check_ca_file(ca_file: Path) -> None:
+    """Check that the file can be read to its end: a pipe or a device would hang the start.
+
+    Raises:
+        ConfigError: It is there, and is no regular file.
+    """
+    if ca_file.exists() and not ca_file.is_file():
+        raise ConfigError(
+            f"The CA file {ca_file} is not a regular file.",
+            hint="Set x.ca_file to a readable file with PEM certificates.",
+        )
 
 
 def tls_context(ca_file: Path | str) -> ssl.SSLContext:

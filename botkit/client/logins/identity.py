@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from botkit.ports.io import HttpResponse
     from botkit.protocol.api.requests import Request
 
-__all__ = ["check_owner", "owner_of_pair", "who_am_i"]
+__all__ = ["NOTHING_STORED_END", "check_owner", "owner_of_pair", "who_am_i"]
 
 _log = structlog.get_logger(__name__)
 
+NOTHING_STORED_END = "; nothing was stored."
 _TIMEOUT_S = 20.0
 
 
@@ -115,6 +116,6 @@ async def check_owner(store: Store, user: User, *, wanted: str) -> None:
     if user.id == wanted_id or (stored is None and user.username.casefold() == wish.casefold()):
         return
     raise WrongAccount(
-        f"@{user.username} (id {user.id}) consented, @{wish} was wanted; nothing was stored.",
+        f"@{user.username} (id {user.id}) consented, @{wish} was wanted{NOTHING_STORED_END}",
         hint=f"Log in to X as @{wish} in that browser, then start again.",
     )

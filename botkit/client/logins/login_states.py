@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from botkit.client.logins.login_rows import OTHER_CLIENT, OTHER_X
-from botkit.client.logins.oauth2_login import HANDED_OVER
+from botkit.client.logins.oauth2_login import HANDED_OVER, is_asked_again
 from botkit.model.tokens import CredentialKind, LoginState
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def next_step(row: CredentialRow) -> str:
     match row.status:
         case LoginState.OK:
             return ""
+        case LoginState.UNCERTAIN if is_asked_again(row):
+            return f"botkit accounts check {row.username or row.account_id}"
         case LoginState.UNCERTAIN if row.kind is CredentialKind.OAUTH2:
             return f"{again} (the bot goes on with the old access token until then)"
         case LoginState.UNCERTAIN:

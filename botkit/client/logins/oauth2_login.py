@@ -20,10 +20,20 @@ if TYPE_CHECKING:
 
     from botkit.ports.io import Clock, Entropy
 
-__all__ = ["HANDED_OVER", "LoginStatus", "OAuth2Login", "Outcome", "life_s"]
+__all__ = [
+    "HANDED_OVER",
+    "NOT_GRANTED",
+    "LoginStatus",
+    "OAuth2Login",
+    "Outcome",
+    "is_asked_again",
+    "life_s",
+]
 
 HANDED_OVER = "handed over"
 """The first words of the `reason` of a login that was moved to another machine."""
+NOT_GRANTED = "the refresh was not granted"
+"""The first words of the `reason` of a login whose refresh X refused, its token not spent."""
 _FULL_LIFE_S = 7200.0
 _MARGIN = (1 / 6, 1 / 3)
 """The share of a token's life left when its refresh is due: 20 to 40 minutes of two hours."""
@@ -54,6 +64,14 @@ def _rest_s(row: CredentialRow, now: datetime) -> float:
         return 0.0
     age_s = (now - row.last_success).total_seconds()
     return min(max(_GAP_S - age_s, 0.0), _GAP_S)
+
+
+def is_asked_again(row: CredentialRow) -> bool:
+    """Return True if an UNCERTAIN login may be refreshed before its access token ends.
+
+    X refused its last refresh and gave no known reason, so the refresh token is not spent.
+    """
+    return row.status is LoginState.UNCERTAIN and row.reason.startswith(NOT_GRANTED)
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -190,7 +208,7 @@ class OAuth2Login:
         if status is LoginState.OK:
             due_s = self.until_s - self.margin_s
         elif status is LoginState.UNCERTAIN:
-            due_s = self.until_s - self.late_s
+            due_s = 0.0 if is_asked_again(self.row) else self.until_s - self.late_s
         else:
             return None
         next_s = self.next_try_s

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from botkit.client.logins.identity import who_am_i
-from botkit.client.logins.oauth2_login import Outcome
+from botkit.client.logins.oauth2_login import Outcome, is_asked_again
 from botkit.client.refresh.timer_heap import TimerHeap
 from botkit.errors import RateLimited, ServerError, StateError, XError
 from botkit.model.tokens import LoginState
@@ -43,6 +43,7 @@ _APART_S = 0.1
 _SOON_S = 1.0
 _NETWORK = Ladder.doubling(1.0, cap_s=60.0, jitter=JITTER)
 _STORE = Ladder.doubling(2.0, cap_s=60.0, jitter=JITTER)
+_REFUSED = Ladder.doubling(60.0, cap_s=300.0, jitter=JITTER)
 _DOUBT = Ladder.doubling(60.0, cap_s=900.0, jitter=JITTER)
 _FOLLOW_S = 30.0
 """The seconds a process without the leader's role waits for a token if it has none that lives."""
@@ -131,7 +132,7 @@ class RefreshTasks:
         if now_s < grant.next_try_s and not rejected:
             return None
         late = rejected or grant.left_s(self._clock) <= grant.late_s
-        if grant.row.status is LoginState.UNCERTAIN and not late:
+        if grant.row.status is LoginState.UNCERTAIN and not late and not is_asked_again(grant.row):
             return None
         grant.last_refresh_s = now_s
         grant.refresh_task = self._spawn(self._refresh_once(grant, late=late, rejected=rejected))
@@ -215,16 +216,22 @@ class RefreshTasks:
             case "gone":
                 self._book.drop(grant)
             case _:
-                if outcome.unsaved is not None:
-                    await self._restorer.keep(outcome.unsaved)
-                if outcome.wait_s is not None:
-                    grant.next_try_s = self._clock.monotonic() + outcome.wait_s
-                    if not late:  # nothing was sent: the next 401 may start a refresh at once
-                        grant.last_refresh_s = float("-inf")
-                elif late and outcome.row.status is LoginState.UNCERTAIN:
-                    self._back_off(grant, _DOUBT)
-                if outcome.row is not grant.row:
-                    self._book.change(grant, outcome.row)
+                await self._keep(grant, outcome, late=late)
+
+    async def _keep(self, grant: OAuth2Login, outcome: Outcome, *, late: bool) -> None:
+        """Keep the token, in the state that the refresh has left the login in."""
+        if outcome.unsaved is not None:
+            await self._restorer.keep(outcome.unsaved)
+        if outcome.wait_s is not None:
+            grant.next_try_s = self._clock.monotonic() + outcome.wait_s
+            if not late:  # nothing was sent: the next 401 may start a refresh at once
+                grant.last_refresh_s = float("-inf")
+        elif is_asked_again(outcome.row):
+            self._back_off(grant, _REFUSED)
+        elif late and outcome.row.status is LoginState.UNCERTAIN:
+            self._back_off(grant, _DOUBT)
+        if outcome.row is not grant.row:
+            self._book.change(grant, outcome.row)
 
     async def _take(self, grant: OAuth2Login, outcome: Outcome) -> None:
         assert outcome.access is not None

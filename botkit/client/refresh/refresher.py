@@ -17,7 +17,7 @@ import structlog
 from msgspec import Struct
 
 from botkit.client.logins.login_rows import OpenRow, fingerprint
-from botkit.client.logins.oauth2_login import Outcome
+from botkit.client.logins.oauth2_login import NOT_GRANTED, Outcome, is_asked_again
 from botkit.client.logins.rescue_file import Rescued
 from botkit.client.refresh.refresh_lock import Held
 from botkit.errors import (
@@ -54,6 +54,8 @@ _TIMEOUT_S = 60.0
 _SALVAGE_BYTES = 16 * 1024
 _MAINTENANCE = 503
 _SUCCESSES = range(200, 300)
+_REFUSALS = frozenset(range(400, 500)) - {408, 425}
+"""The statuses of an answer that refuses: X did not carry the refresh out."""
 _LIKELY = (
     "likely the access was taken back on X, or this store was restored or copied, and the token is"
     " spent by a second copy"
@@ -121,7 +123,7 @@ class Refresher:
             row = await self._look(opened, held.fence)
             if row.status in {LoginState.DEAD, LoginState.CONFIG}:
                 return Outcome(kind=row.status.value.lower(), row=row, reason=row.reason)
-            if row.status is LoginState.UNCERTAIN and not late:
+            if row.status is LoginState.UNCERTAIN and not late and not is_asked_again(row):
                 return Outcome(kind="kept", row=row, reason=row.reason)
             if wait_s := await self._others_for_s(row):
                 return Outcome(kind="kept", row=row, reason=row.reason, wait_s=wait_s)
@@ -304,8 +306,12 @@ class Refresher:
                 outcome = await self._mark(row, LoginState.UNCERTAIN, error.message, fence)
                 salvage = self._salvage(outcome.row, spending.intent, answer)
                 return msgspec.structs.replace(outcome, unsaved=salvage)
+            case _ if answer.status in _REFUSALS:
+                await self._rows.clear_intent(row, spending.intent)
+                reason = f"{NOT_GRANTED}: {error.message}"
+                return await self._mark(row, LoginState.UNCERTAIN, reason, fence)
             case _:
-                reason = f"the refresh was not granted: {error.message}"
+                reason = f"nobody knows whether the refresh was granted: {error.message}"
                 return await self._mark(row, LoginState.UNCERTAIN, reason, fence)
 
     async def _store_new(
@@ -341,7 +347,7 @@ class Refresher:
         if fresh is not None and fresh.gen > row.gen:
             return self._adopted(fresh)
         await self._rows.clear_intent(row, spending.intent)
-        if row.status is LoginState.UNCERTAIN:
+        if row.status is LoginState.UNCERTAIN and not is_asked_again(row):
             reason = "the answer to a refresh was lost, and X took the token"
             return await self._mark(row, LoginState.DEAD, reason, fence)
         reason = f"{error.message.rstrip('.')}; {_LIKELY}"

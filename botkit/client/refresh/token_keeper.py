@@ -21,6 +21,7 @@ from botkit.client.logins.endpoints import Endpoints
 from botkit.client.logins.login_book import LoginBook, status_of
 from botkit.client.logins.login_rows import same_key
 from botkit.client.logins.oauth1_fallback import Fallback
+from botkit.client.logins.oauth2_login import is_asked_again
 from botkit.client.logins.rescue_file import RescueRestorer
 from botkit.client.refresh.refresh_leader import Alone
 from botkit.client.refresh.refresh_lock import in_process
@@ -200,7 +201,8 @@ class TokenKeeper:
             InvalidGrant: There is no OAuth 2.0 login.
         """
         grant = await self._grant(account_id)
-        if grant.left_s(self._clock) < max(grant.margin_s, grant.urgent_s):
+        is_due = grant.left_s(self._clock) < max(grant.margin_s, grant.urgent_s)
+        if is_due or is_asked_again(grant.row):
             refresh_task = self._refresh_tasks.start(grant)
             if refresh_task is not None:
                 await asyncio.shield(refresh_task)

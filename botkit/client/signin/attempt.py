@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 import structlog
 from msgspec import Struct
 
+from botkit.client.logins.identity import NOTHING_STORED_END, check_owner
+from botkit.client.logins.oauth2_login import HANDED_OVER
 from botkit.errors import (
     AuthError,
     AuthorizationDenied,
@@ -23,22 +25,23 @@ from botkit.errors import (
     StateMismatch,
     StoreUnavailable,
     TransportError,
+    WrongAccount,
 )
 from botkit.model.bookings import Booking
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, Secret
-from botkit.model.users import Account
+from botkit.model.users import Account, User
 from botkit.protocol.rules.pricing import charge_of_owner_check
 from botkit.waiting.backoff import Ladder
 from botkit.waiting.retry import retry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Unpack
 
     from botkit.client.logins.context import LoginContext
     from botkit.client.logins.login_rows import LoginRows
-    from botkit.model.users import User
-    from botkit.ports import Clock
+    from botkit.ports import Clock, Store
     from botkit.ports.io import HttpResponse
 
 __all__ = [
@@ -50,7 +53,7 @@ __all__ = [
     "exchange",
     "keep_in",
     "persist",
-    "store_login",
+    "take_login",
 ]
 
 T = TypeVar("T")
@@ -80,7 +83,9 @@ class LoginWish(Struct, frozen=True, kw_only=True):
     """Describe the login that is wanted.
 
     `account` is the id or the username of the account that must consent, "" for any. `confirmed`
-    is True if a person has agreed that any account may consent, whatever `account` says.
+    is True if a person has agreed that any account may consent, whatever `account` says. With
+    `adds` False, an account that the store does not know, beside others that it knows, is taken
+    only if `may_add` says so.
     """
 
     redirect_uri: str
@@ -88,6 +93,8 @@ class LoginWish(Struct, frozen=True, kw_only=True):
     app: str = "default"
     account: str = ""
     confirmed: bool = False
+    adds: bool = True
+    may_add: Callable[[User], Awaitable[bool]] | None = None
 
 
 class Login(Struct, frozen=True, kw_only=True):
@@ -97,6 +104,14 @@ class Login(Struct, frozen=True, kw_only=True):
     row: CredentialRow
     scopes: tuple[str, ...]
     missing: tuple[str, ...]
+
+
+class _Granted(TypedDict, total=False):
+    """What X granted with the tokens; `life` is missing for a token that does not expire."""
+
+    scopes: tuple[str, ...]
+    level: str
+    life: timedelta | None
 
 
 class SingleUse:
@@ -181,7 +196,78 @@ async def exchange(
     return await persist(clock, attempt, TransportError)
 
 
-async def store_login(
+async def take_login(
+    context: LoginContext,
+    wish: LoginWish,
+    user: User,
+    kind: CredentialKind,
+    tokens: Mapping[str, Secret],
+    *,
+    keep: Keep | None,
+    **more: Unpack[_Granted],
+) -> Login:
+    """Store the login of the user who consented, if it is an account that was wished for.
+
+    Raises:
+        WrongAccount: It is another one. If its old login is stored here, the new one was stored
+            for it; nothing was stored otherwise.
+        StateError: The login could not be stored.
+    """
+    try:
+        if not wish.confirmed:
+            await check_owner(context.store, user, wanted=wish.account)
+            await _check_addition(context.store, user, wish)
+    except WrongAccount as wrong:
+        known = await context.rows.get(user.id, wish.app, kind)
+        if known is None or kind is not CredentialKind.OAUTH2:  # X ends no OAuth 1.0a token
+            raise
+        if known.reason.startswith(HANDED_OVER):
+            wrong.hint += f" X ended the login of @{user.username} that was moved from here, too."
+            raise
+        await _store_login(context, wish, user, kind, tokens, keep=_keep_alone(context), **more)
+        consented = wrong.message.removesuffix(NOTHING_STORED_END)
+        raise WrongAccount(
+            f"{consented}; the new login of @{user.username} was kept for it, because X had ended"
+            " its old one.",
+            hint=wrong.hint,
+            kept=user.username,
+        ) from None
+    return await _store_login(context, wish, user, kind, tokens, keep=keep, **more)
+
+
+def _keep_alone(context: LoginContext) -> Keep:
+    """Return a `Keep` that stores a login for an account as it is: its app does not change."""
+
+    async def keep(account: Account, row: CredentialRow) -> CredentialRow:
+        del account
+        return await context.rows.put(row)
+
+    return keep
+
+
+async def _check_addition(store: Store, user: User, wish: LoginWish) -> None:
+    """Check that a further account may be added to the store's.
+
+    Raises:
+        WrongAccount: Nobody has said so; nothing was stored.
+    """
+    if wish.account or wish.adds:
+        return
+    known = await store.accounts.listing()
+    if not known or any(account.id == user.id for account in known):
+        return
+    if wish.may_add is not None and await wish.may_add(user):
+        return
+    names = ", ".join(f"@{account.username}" for account in known)
+    raise WrongAccount(
+        f"@{user.username} (id {user.id}) consented, and this store acts for {names}"
+        f"{NOTHING_STORED_END}",
+        hint=f"To act for @{user.username} too, start again with --account {user.username};"
+        f" else log in to X as {names} in that browser, then start again.",
+    )
+
+
+async def _store_login(
     context: LoginContext,
     wish: LoginWish,
     user: User,

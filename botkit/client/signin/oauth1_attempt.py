@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Self
 import structlog
 
 from botkit.client.http.signed_calls import SignedCalls
-from botkit.client.logins.identity import check_owner, owner_of_pair
+from botkit.client.logins.identity import owner_of_pair
 from botkit.client.signin.attempt import (
     NOTHING_STORED,
     SingleUse,
     exchange,
     persist,
-    store_login,
+    take_login,
 )
 from botkit.errors import (
     InvalidGrant,
@@ -124,7 +124,7 @@ class OAuth1Attempt:
                 still come unless `is_over`.
             AuthorizationDenied: The person declined.
             LoginExpired: The redirect came too late; nothing was sent.
-            WrongAccount: Another account than the wished one consented; nothing was stored.
+            WrongAccount: Another account than the wished one consented; see `take_login`.
             AuthError: X refused the verifier or the keys, or the answer was lost: start again.
             XError: X could not be asked, or its answer could not be read: start again.
             StateError: The login could not be stored.
@@ -188,7 +188,8 @@ async def adopt_pair(
     try:
         return await _prove_and_store(context, wish, calls, pair, keep=keep)
     except WrongAccount as error:
-        error.hint = f"Give the access token and secret of @{wish.account.removeprefix('@')}."
+        if wish.account:
+            error.hint = f"Give the access token and secret of @{wish.account.removeprefix('@')}."
         raise
     except Unauthorized as error:
         raise InvalidGrant(
@@ -218,13 +219,11 @@ async def _prove_and_store(
             f" (id {user.id}); nothing was stored.",
             hint="Start again.",
         )
-    if not wish.confirmed:
-        await check_owner(context.store, user, wanted=wish.account)
     tokens = {
         "token": Secret(pair.token.reveal().strip()),
         "token_secret": Secret(pair.token_secret.reveal().strip()),
     }
-    return await store_login(
+    return await take_login(
         context, wish, user, CredentialKind.OAUTH1, tokens, keep=keep, level=level
     )
 

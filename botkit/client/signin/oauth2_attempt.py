@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from botkit.client.logins.identity import check_owner, who_am_i
+from botkit.client.logins.identity import who_am_i
 from botkit.client.signin.attempt import (
     NOTHING_STORED,
     SingleUse,
     exchange,
     persist,
-    store_login,
+    take_login,
 )
 from botkit.errors import (
     ConfigError,
@@ -29,7 +29,6 @@ from botkit.errors import (
     StoreUnavailable,
     TransportError,
     Unauthorized,
-    WrongAccount,
     XError,
 )
 from botkit.model.tokens import CredentialKind, Secret, TokenSet
@@ -103,7 +102,7 @@ class OAuth2Attempt:
                 still come unless `is_over`.
             AuthorizationDenied: The person declined.
             LoginExpired: The redirect came too late; nothing was sent.
-            WrongAccount: Another account than the wished one consented; nothing was stored.
+            WrongAccount: Another account than the wished one consented; see `take_login`.
             AuthError: X refused the code or the client, or the answer was lost: start again.
             XError: X could not be asked, or its answer could not be read: start again.
             StateError: The login could not be stored.
@@ -121,11 +120,10 @@ class OAuth2Attempt:
             error.hint = error.hint or NOTHING_STORED
             raise
         user = await self._who(granted)
-        await self._check_wish(user)
         tokens = {"access_token": granted.access_token}
         if granted.refresh_token is not None:
             tokens["refresh_token"] = granted.refresh_token
-        return await store_login(
+        return await take_login(
             self._context,
             self._wish,
             user,
@@ -173,21 +171,6 @@ class OAuth2Attempt:
             )
         except XError as error:
             error.hint = f"{error.hint} {_NOT_KEPT}".strip()
-            raise
-
-    async def _check_wish(self, user: User) -> None:
-        if self._wish.confirmed:
-            return
-        store = self._context.store
-        try:
-            await check_owner(store, user, wanted=self._wish.account)
-        except WrongAccount as error:
-            known = await self._context.rows.get(user.id, self._wish.app, CredentialKind.OAUTH2)
-            if known is not None:
-                error.hint += (
-                    f" X ended the login of @{user.username} that is stored here: authorize it"
-                    " again, too."
-                )
             raise
 
 

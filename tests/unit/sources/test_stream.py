@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from botkit.errors import Forbidden, Parked, TransportError
+from botkit.errors import Forbidden, Parked, TransportError, Unauthorized
 from botkit.model.events import Mention
 from botkit.model.users import Account
 from botkit.protocol.api.ids import snowflake_at
@@ -231,9 +231,23 @@ async def test_connections_that_never_work_back_off(
     assert 10 <= len(connected) <= 25
 
 
-@pytest.mark.parametrize(
-    "problem", [Forbidden("no", status=403, detail="not enrolled"), Parked("login")]
-)
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_refusal_is_looked_at_again_soon_and_never_hammered(
+    status: int, listen: Callable[[], list[float]], sender: FakeSender, clock: VirtualClock
+) -> None:
+    kind = Unauthorized if status == 401 else Forbidden
+    sender.answers = [subscribed(*POST_KINDS)] * 40
+    sender.streams = [kind("no", status=status, detail="no")] * 40
+    connected = listen()
+    await clock.advance(600)
+    assert connected == []
+    assert 9 <= 40 - len(sender.streams) <= 18
+    sender.streams = [FakeStream()]  # the cure
+    await clock.advance(76)
+    assert len(connected) == 1
+
+
+@pytest.mark.parametrize("problem", [Parked("login")])
 async def test_what_a_person_must_mend_is_not_hammered(
     problem: BaseException,
     listen: Callable[[], list[float]],

@@ -196,6 +196,33 @@ async def test_somebody_else_than_the_wished_account_is_refused_and_nothing_is_s
     assert await desk.store.credentials.listing() == []
 
 
+async def test_the_login_of_another_known_account_is_kept_and_the_page_says_so(desk, bot):
+    first = await authorize(desk, bot)
+    desk.world.add_user("ada")
+
+    with pytest.raises(WrongAccount, match="@ada was wanted; the new login of @greeter was kept"):
+        await authorize(desk, bot, account="ada")
+    await asyncio.gather(*desk.visits)
+
+    assert "its new one was kept for it" in desk.pages[-1]
+    assert "@greeter" in desk.pages[-1]
+    assert "Nothing was stored" not in desk.pages[-1]
+    (row,) = await desk.store.credentials.listing()
+    assert (row.account_id, row.gen) == (first.login.account.id, 2)
+
+
+async def test_a_browser_that_is_somebody_else_adds_no_account_unasked(desk, bot):
+    await authorize(desk, bot)
+    desk.world.add_user("ada")
+    desk.who = "ada"
+
+    with pytest.raises(WrongAccount, match=r"@ada .* this store acts for @greeter; nothing"):
+        await authorize(desk, bot, adds=False)
+    assert len(await desk.store.accounts.listing()) == 1
+    await authorize(desk, bot, adds=True)
+    assert len(await desk.store.accounts.listing()) == 2
+
+
 @pytest.mark.parametrize("name", ["Greeter", "@greeter", "shop"])
 async def test_a_second_setup_says_what_it_ends_and_gives_the_next_generation(desk, bot, name):
     first = await authorize(desk, bot)
@@ -318,7 +345,7 @@ async def test_a_port_that_is_taken_is_said_before_an_address_is_shown(desk, bot
     with socket.socket() as taken:
         taken.bind((place.hostname, place.port))
         taken.listen()
-        with pytest.raises(ConfigError, match="is taken by another program"):
+        with pytest.raises(ConfigError, match=r"is taken by .* \(process \d+\)"):
             await authorize(desk, bot)
     assert not any("listening" in line for line in desk.told)
 

@@ -141,7 +141,7 @@ def test_what_does_not_open_changes_nothing(
                 + ("A" if text[middle] != "A" else "B")
                 + text[middle + 1 :],
                 "cut": text[:middle],
-                "title": text.replace("botkit-login-1", "botkit-login-9"),
+                "title": text.replace("botkit-login-2", "botkit-login-9"),
                 "not a parcel": "",
             }[wrong]
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from botkit.config import surroundings
 from botkit.model.tokens import LoginState
 from tests.unit.cli.doctoring import API, CLIENT
 
@@ -386,6 +387,7 @@ def test_beside_a_running_bot_a_refresh_that_is_due_happens_once(doctor: Doctor)
     running = subprocess.Popen(
         [sys.executable, "-m", "botkit", "run", "mine.py:bot"],
         cwd=desk.folder,
+        env=surroundings() | desk.environ,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

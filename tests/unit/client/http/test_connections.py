@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import ssl
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import trustme
 from yarl import URL
 
-from botkit.client.http.connections import proxy_for, tls_context
+from botkit.client.http.connections import check_ca_file, proxy_for, tls_context
 from botkit.client.http.transport import AiohttpTransport
 from botkit.errors import ConfigError, TransportError
 from botkit.ports.io import HttpRequest
@@ -20,7 +22,6 @@ from tests.unit.client.raw_server import Heard, answer, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
 CANARY = "canary-9d1f-secret"
 
@@ -137,6 +138,17 @@ async def test_without_a_ca_file_only_the_system_s_authorities_are_trusted() -> 
             await transport.send(post(server.url + "/"))
     assert caught.value.kind == "tls"
     assert server.heard == []
+
+
+@pytest.mark.parametrize("special", ["pipe", "/dev/zero", "folder"])
+def test_a_ca_file_that_would_never_end_is_refused(tmp_path: Path, special: str) -> None:
+    path = tmp_path / special if special != "/dev/zero" else Path(special)
+    if special == "pipe":
+        os.mkfifo(path)
+    elif special == "folder":
+        path.mkdir()
+    with pytest.raises(ConfigError, match="is not a regular file"):
+        check_ca_file(path)
 
 
 def test_a_ca_file_that_is_none_is_named(tmp_path: Path) -> None:

@@ -167,9 +167,17 @@ async def test_a_late_retry_that_is_lost_too_is_tried_again_with_growing_pauses(
         json_answer(200, {"token_type": "bearer"}),
         json_answer(200, {"token_type": "mac", "access_token": "x"}),
         json_answer(201, {"token_type": "bearer", "access_token": "x"}),
-        HttpResponse(status=403, headers={}, body=b"<html>blocked</html>"),
-        json_answer(401, {"title": "Unauthorized"}),
-        json_answer(400, {"error": "invalid_request", "error_description": "Valeur refusee"}),
+        json_answer(408, {"title": "Request Timeout"}),
+        *(
+            _REFUSED := [
+                HttpResponse(status=403, headers={}, body=b"<html>blocked</html>"),
+                json_answer(401, {"title": "Unauthorized"}),
+                json_answer(404, {"title": "Not Found"}),
+                json_answer(
+                    400, {"error": "invalid_request", "error_description": "Valeur refusee"}
+                ),
+            ]
+        ),
     ],
 )
 async def test_what_cannot_be_told_is_uncertain_and_overwrites_nothing(
@@ -189,6 +197,54 @@ async def test_what_cannot_be_told_is_uncertain_and_overwrites_nothing(
         row = salvaged[0].row
         opened = world.vault.open(row.sealed, **sealed_for(row))
         assert opened["raw"].reveal().encode() == answer.body
+
+
+@pytest.mark.parametrize("answer", _REFUSED)
+async def test_a_refusal_without_a_known_reason_is_looked_at_again_soon_and_good_is_said_at_once(
+    world: World, answer: HttpResponse
+) -> None:
+    await world.log_in(left=timedelta(minutes=40))
+    world.peer.plan[TOKEN] = [answer, answer]
+    async with running(world) as kept:
+        await world.clock.advance(timedelta(minutes=25))
+        assert kept.states[-1] is LoginState.OK
+        assert set(kept.states) == {LoginState.OK, LoginState.UNCERTAIN}
+        told = next(change for change in kept.changes if change.status is LoginState.UNCERTAIN)
+        assert told.reason.startswith("the refresh was not granted: ")
+        assert told.next_step == "botkit accounts check greeter"
+        assert await kept.access() == "at-2"
+    assert world.refreshes == ["rt-1"] * 3
+    row = await world.row()
+    assert (row.status, row.intent) == (LoginState.OK, None)
+
+
+async def test_a_refusal_that_lasts_is_asked_about_less_often_and_then_costs_no_more(
+    world: World,
+) -> None:
+    await world.log_in(left=timedelta(minutes=10))
+    world.peer.plan[TOKEN] = [json_answer(401, {"title": "Unauthorized"})] * 100
+    async with running(world):
+        await world.clock.advance(timedelta(hours=1))
+        assert 11 <= len(world.refreshes) <= 18
+
+
+async def test_a_check_looks_at_a_refused_login_at_once(world: World) -> None:
+    reason = "the refresh was not granted: POST /2/oauth2/token: 401 Unauthorized."
+    await world.log_in(status=LoginState.UNCERTAIN, reason=reason)
+    async with keeper_in(world).keeper as keeper:
+        assert (await keeper.settled(GREETER.id)).status is LoginState.OK
+    assert world.refreshes == ["rt-1"]
+
+
+async def test_a_token_that_is_dead_after_a_refusal_is_not_called_lost(world: World) -> None:
+    reason = "the refresh was not granted: POST /2/oauth2/token: 401 Unauthorized."
+    await world.log_in(status=LoginState.UNCERTAIN, reason=reason, left=EXPIRED)
+    world.peer.refresh_token = "rt-2"
+    async with keeper_in(world).keeper as keeper:
+        await keeper.settled(GREETER.id)
+    row = await world.row()
+    assert row.status is LoginState.DEAD
+    assert "answer to a refresh was lost" not in row.reason
 
 
 async def test_a_refusal_that_quotes_the_token_does_not_show_it(world: World) -> None:

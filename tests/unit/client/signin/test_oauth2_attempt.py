@@ -69,9 +69,9 @@ def context(
     )
 
 
-def attempt_in(world: World, **wish: Any) -> OAuth2Attempt:
+def attempt_in(world: World, *, keep: Any = None, **wish: Any) -> OAuth2Attempt:
     wish.setdefault("scopes", SCOPES)
-    return OAuth2Attempt(context(world), LoginWish(redirect_uri=REDIRECT, **wish))
+    return OAuth2Attempt(context(world), LoginWish(redirect_uri=REDIRECT, **wish), keep=keep)
 
 
 def asked(attempt: OAuth2Attempt) -> dict[str, str]:
@@ -372,13 +372,82 @@ async def test_another_account_than_the_wished_one_is_refused_unless_confirmed(
     assert (await attempt.finish(redirect(attempt))).account == GREETER
 
 
-async def test_who_consented_by_mistake_and_has_a_login_here_is_said_to_have_lost_it(
+async def test_the_login_of_a_known_account_that_consented_by_mistake_is_kept_for_it(
     world: World,
 ) -> None:
-    await world.log_in()
-    attempt = attempt_in(world, account="ada")
-    with pytest.raises(WrongAccount, match=r"ended the login of @greeter that is stored here"):
+    row = await world.log_in()
+    await world.real_store.accounts.rename(GREETER.id, "shop")
+    kept: list[object] = []
+
+    async def keep(account: object, row: object) -> Any:
+        kept.append(row)
+        raise AssertionError("an invitation would be used up by another account's login")
+
+    attempt = attempt_in(world, keep=keep, account="ada")
+    with pytest.raises(
+        WrongAccount, match=r"@greeter \(id 1999\) .*@ada was wanted; the new"
+    ) as no:
         await attempt.finish(redirect(attempt))
+    assert (no.value.kept, "nothing was stored" in no.value.message) == ("greeter", False)
+    found = await world.row()
+    assert (found.gen, found.status) == (row.gen + 1, LoginState.OK)
+    assert (await world.tokens())["refresh_token"] == "rt-2"
+    account = await world.real_store.accounts.get(GREETER.id)
+    assert account is not None
+    assert account.alias == "shop"
+    assert kept == []
+
+
+async def test_a_login_that_was_moved_to_another_machine_is_not_taken_back_by_mistake(
+    world: World,
+) -> None:
+    row = await world.log_in(status=LoginState.DEAD, reason="handed over on 2026-11-30")
+    attempt = attempt_in(world, account="ada")
+    with pytest.raises(WrongAccount, match=r"X ended the login of @greeter that was moved"):
+        await attempt.finish(redirect(attempt))
+    assert await world.row() == row
+
+
+@pytest.mark.parametrize("says", [None, False, True])
+async def test_a_further_account_is_added_only_when_a_person_said_so(
+    world: World, *, says: bool | None
+) -> None:
+    await world.real_store.accounts.put(msgspec.structs.replace(GREETER, id="7", username="ada"))
+    asked_about: list[str] = []
+
+    async def may_add(user: Any) -> bool:
+        asked_about.append(user.username)
+        return bool(says)
+
+    wish: dict[str, Any] = {"adds": False, "may_add": None if says is None else may_add}
+    attempt = attempt_in(world, **wish)
+    if says:
+        assert (await attempt.finish(redirect(attempt))).account == GREETER
+    else:
+        with pytest.raises(WrongAccount, match=r"this store acts for @ada; nothing") as refused:
+            await attempt.finish(redirect(attempt))
+        assert "--account greeter" in refused.value.hint
+        assert await world.real_store.credentials.listing() == []
+    assert asked_about == ([] if says is None else ["greeter"])
+
+
+@pytest.mark.parametrize("wish", [{"account": "greeter"}, {"confirmed": True}, {"adds": True}])
+async def test_an_account_that_was_named_or_is_to_be_added_is_taken(
+    world: World, wish: dict[str, Any]
+) -> None:
+    await world.real_store.accounts.put(msgspec.structs.replace(GREETER, id="7", username="ada"))
+    attempt = attempt_in(world, **{"adds": False, **wish})
+    assert (await attempt.finish(redirect(attempt))).account == GREETER
+
+
+@pytest.mark.parametrize("known", [[], [GREETER.id]])
+async def test_the_first_account_and_a_known_one_need_no_word(
+    world: World, known: list[str]
+) -> None:
+    for account_id in known:
+        await world.real_store.accounts.put(msgspec.structs.replace(GREETER, id=account_id))
+    attempt = attempt_in(world, adds=False)
+    assert (await attempt.finish(redirect(attempt))).account == GREETER
 
 
 async def test_the_stored_user_id_counts_more_than_a_name_that_went_to_somebody_else(

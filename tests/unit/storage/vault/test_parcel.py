@@ -45,6 +45,15 @@ def test_what_is_something_else_is_refused() -> None:
         open_parcel("-----BEGIN KEY-----\nAAAA", WORDS)
 
 
-def test_a_short_passphrase_seals_nothing() -> None:
+@pytest.mark.parametrize("short", ["nine-char", "", " " * 10, "  abcdef  ", "\t" * 40])
+def test_a_short_passphrase_seals_nothing(short: str) -> None:
     with pytest.raises(ConfigError, match="too short"):
-        seal_parcel(b"content", "ninechars")
+        seal_parcel(b"content", short)
+
+
+@pytest.mark.parametrize(
+    "simple", ["aaaaaaaaaaaa", "abababababab", "1111 1111 1111", "a b a b a b"]
+)
+def test_a_passphrase_of_few_characters_repeated_seals_nothing(simple: str) -> None:
+    with pytest.raises(ConfigError, match="too simple"):
+        seal_parcel(b"content", simple)
