@@ -61,8 +61,11 @@ def echo(text: str = "", *, err: bool = False) -> None:
 
 
 def echo_lines(text: str) -> None:
-    """Print a text that has lines of its own, for instance a trace."""
-    click.echo(escape_lines(_redactor().known(text)))
+    """Print a text that has lines of its own, for instance a trace; those behind it indented.
+
+    So none of them can be taken for a line of ours.
+    """
+    click.echo(escape_lines(_redactor().known(text)).replace("\n", "\n  "))
 
 
 def echo_fields(fields: Mapping[str, object], *, width: int) -> None:

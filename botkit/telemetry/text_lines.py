@@ -53,7 +53,9 @@ class TextLines:
         if self._in_color:
             time = f"{_DIM}{time}{_PLAIN}"
             line = f"{_COLORS[level]}{line}{_PLAIN}" if level in _COLORS else line
-        return "\n".join([f"{time} {line}", *(str(trace) for trace in traces if trace)])
+        # A text in a trace may look like a line of the log: those do not begin with blanks.
+        behind = [f"  {each}" for trace in traces if trace for each in str(trace).splitlines()]
+        return "\n".join([f"{time} {line}", *behind])
 
 
 def _headline(fields: dict[str, Any], logger: str, level: str) -> str:

@@ -148,8 +148,8 @@ class LoginRows:
         if row.client_id and here and row.client_id != here:
             named = _PUBLIC_KEYS.get(row.kind, "API key")
             return (
-                f"{OTHER_CLIENT} the {named} {row.client_id}, and that of app {row.app!r} here is"
-                f" {here}"
+                f"{OTHER_CLIENT} the {named} {row.client_id}, and that of app {row.app!r} here"
+                f" begins with {here[:6]}"  # a secret may stand in its place
             )
         return ""
 

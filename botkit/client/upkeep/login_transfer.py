@@ -194,6 +194,11 @@ def _refuse_other_x(here: Endpoints, parcel: Parcel) -> None:
         )
 
 
+def _beginning(key: str) -> str:
+    """Return words for a key of the settings, in whose place a secret may stand."""
+    return f"begins with {key[:6]}" if key else "is not set"
+
+
 def _refuse_other_app(keys: AppKeys, parcel: Parcel, app: str) -> None:
     kinds = {login.kind for login in parcel.logins}
     named = {CredentialKind.OAUTH2: "client_id", CredentialKind.OAUTH1: "api_key"}
@@ -203,7 +208,7 @@ def _refuse_other_app(keys: AppKeys, parcel: Parcel, app: str) -> None:
         if ours[kind] != theirs[kind]:
             raise ConfigError(
                 f"The login is of another app: its {named[kind]} is {theirs[kind] or 'not set'}, "
-                f"that of app {app!r} here is {ours[kind] or 'not set'}.",
+                f"that of app {app!r} here {_beginning(ours[kind])}.",
                 hint="Set the same app here, or name it by --app.",
             )
 

@@ -49,7 +49,7 @@ def test_hidden_secrets_are_in_nothing_that_is_printed(
     out, err = capsys.readouterr()
     assert "sup3r" not in out + err
     assert err == "ValueError: [redacted] access_token=[redacted]\n"
-    assert out.startswith("a [redacted] b\na\n[redacted]\n")
+    assert out.startswith("a [redacted] b\na\n  [redacted]\n")
     echo("sup3r/secret")
     assert capsys.readouterr().out == "sup3r/secret\n"
 

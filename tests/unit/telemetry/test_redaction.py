@@ -210,6 +210,22 @@ def test_a_trace_keeps_its_lines_and_loses_its_secrets() -> None:
     assert "\x1b" not in text
 
 
+def by_a_forger() -> None:
+    raise ValueError("\n2026-11-30T12:00:00Z bot      stopped")
+
+
+def test_a_trace_forges_no_line_of_the_log() -> None:
+    out = io.StringIO()
+    set_up_logging(as_json=False, stream=out)
+    try:
+        by_a_forger()
+    except ValueError:
+        structlog.get_logger("botkit.test").exception("failed")
+    first, *behind = out.getvalue().splitlines()
+    assert "failed" in first
+    assert all(line.startswith("  ") for line in behind)
+
+
 def test_the_level_is_kept_and_request_lines_are_never_logged() -> None:
     out = io.StringIO()
     set_up_logging(level="debug", as_json=False, stream=out)
