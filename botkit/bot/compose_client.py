@@ -230,7 +230,9 @@ async def _renew_key(settings: Settings, store: Store, vault: VaultPort) -> None
 def limits_of(settings: Settings) -> BudgetLimits:
     """Return the budget limits of the settings, where 0 stands for no limit."""
     return BudgetLimits(
-        hour_usd=settings.budget.hour_usd or None, day_usd=settings.budget.day_usd or None
+        hour_usd=settings.budget.hour_usd or None,
+        day_usd=settings.budget.day_usd or None,
+        hearing_day_usd=settings.budget.hearing_day_usd or None,
     )
 
 

@@ -160,6 +160,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
             "report": self.report,
             "gaps": self.gaps,
             "late": self._late,
+            "may_hear": self.x.budget.check_hearing,
             "why": why,
         }
         interval = _BESIDE_STREAM if streams else _ALONE
@@ -195,6 +196,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
             late=self._late,
             on_connected=lambda: _poke(self.beside[app]),
             on_spend=self.x.budget.note,
+            may_hear=self.x.budget.check_hearing,
         )
 
 

@@ -224,6 +224,8 @@ class BudgetSettings(_Section):
 
     hour_usd: Decimal = Field(default=Decimal(0), ge=0)
     day_usd: Decimal = Field(default=Decimal(50), ge=0)
+    hearing_day_usd: Decimal = Field(default=Decimal(0), ge=0)
+    """What reads, events included, may cost in a day (UTC); then the account hears nothing."""
 
 
 class RunSettings(_Section):

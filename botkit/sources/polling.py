@@ -10,11 +10,14 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
+import structlog
 from msgspec import Struct
 
 from botkit.errors import BotkitError, MalformedAnswer, Parked, ServerError, TransportError
 from botkit.model.hearing import Checkpoint, GapRow
 from botkit.protocol.api.ids import snowflake_at
+from botkit.sources.hearing_limit import without_limit
+from botkit.telemetry.times import rfc3339
 from botkit.waiting.backoff import JITTER, Ladder
 from botkit.waiting.events import event_or_timeout, seconds_until
 from botkit.waiting.retry import retry
@@ -29,11 +32,14 @@ if TYPE_CHECKING:
     from botkit.protocol.api.requests import Request
     from botkit.protocol.api.responses import Response
     from botkit.sources.gaps import Gaps
+    from botkit.sources.hearing_limit import MayHear
     from botkit.sources.reporting import StatusReporter
     from botkit.sources.search import RecentSearch
 
 __all__ = ["Poll", "PollPace"]
 
+
+_log = structlog.get_logger(__name__)
 
 _SOON_S = 5.0
 _STORE_EVERY = timedelta(seconds=60)
@@ -66,6 +72,7 @@ class Poll(abc.ABC):
         interval: Between two polls; jitter is added.
         late: How long after its making X may show an id.
         search: Reads after each poll what no poll can read any more.
+        may_hear: Awaited before each poll; raises `Parked` while the account may not hear more.
         why: Why it polls at this pace, for the status report.
     """
 
@@ -88,6 +95,7 @@ class Poll(abc.ABC):
         report: StatusReporter,
         gaps: Gaps,
         search: RecentSearch | None = None,
+        may_hear: MayHear = without_limit,
         why: str = "",
     ) -> None:
         self._account = account
@@ -101,11 +109,13 @@ class Poll(abc.ABC):
         self._report = report
         self._gaps = gaps
         self._search = search
+        self._may_hear = may_hear
         self._why = why
         self._poked = asyncio.Event()
         self._read_to: datetime | None = None
         self._began = clock.now()
         self._started = False
+        self._silent = False
 
     @abc.abstractmethod
     async def poll(self) -> int:
@@ -128,6 +138,7 @@ class Poll(abc.ABC):
             started_s = self._clock.monotonic()
             try:
                 await self._open_gap_since_the_last_run()
+                await self._check_budget()
                 new = await self.poll()
                 more = self._search is not None and await self._search.fill()
                 await self._gaps.tell(self._account)
@@ -162,6 +173,30 @@ class Poll(abc.ABC):
                 )
             )
         self._started = True
+
+    async def _check_budget(self) -> None:
+        """Raise `Parked` while the account may not hear more; a gap grows until it may."""
+        try:
+            await self._may_hear(self._account.id)
+        except Parked as spent:
+            if not self._silent:
+                until = rfc3339(spent.until or self._clock.now())
+                _log.warning("hearing.stopped", source=self.name, until=until)
+                await self._gaps.open(
+                    GapRow(
+                        source=self.source,
+                        account_id=self._account.id,
+                        since=self._read_to or self._clock.now() - self._late,
+                        cause="budget",
+                        reason="the budget for hearing was spent",
+                    )
+                )
+            self._silent = True
+            raise
+        if self._silent:
+            self._silent = False
+            now = self._clock.now()
+            await self._gaps.heard_again([self._account.id], source=self.source, now=now)
 
     def _since(self, newest: int, last: Checkpoint) -> int:
         """Return the id after which a poll reads, if `newest` is the newest that was read."""
@@ -236,6 +271,8 @@ class Poll(abc.ABC):
         if isinstance(problem, Parked):
             detail = f"waits for {problem.waiting_for}"
             if problem.until is not None:
+                if self._silent:
+                    detail = f"the budget for hearing is spent until {rfc3339(problem.until)}"
                 wait_s = seconds_until(problem.until, clock=self._clock, least_s=1.0)
         self._report(self.name, "waiting", detail)
         return wait_s

@@ -33,6 +33,7 @@ from botkit.protocol.api import requests
 from botkit.protocol.events import activity
 from botkit.protocol.events.stream_lines import LineSplitter, StreamBackoff, Trouble
 from botkit.protocol.rules.pricing import charge_of_event
+from botkit.sources.hearing_limit import without_limit
 from botkit.waiting.backoff import JITTER, Backoff, Ladder
 from botkit.waiting.events import event_or_timeout, seconds_until
 from botkit.waiting.store_outage import EVERY_SECOND, StoreOutage
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from botkit.model.users import Account
     from botkit.ports import Clock, Entropy, HttpStream, Intake, OnSpend, Sender
     from botkit.sources.gaps import Gaps
+    from botkit.sources.hearing_limit import MayHear
     from botkit.sources.reporting import StatusReporter
     from botkit.sources.subscriptions import Subscriptions
 
@@ -74,6 +76,7 @@ class ActivityStream:
         late: How long after an event X may deliver it.
         on_connected: Called at each (re)connect: the polls read what was missed.
         on_spend: Called with each charge for a delivered event.
+        may_hear: Awaited after events; raises `Parked` while an account may not hear more.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class ActivityStream:
         late: timedelta,
         on_connected: Callable[[], None],
         on_spend: OnSpend | None = None,
+        may_hear: MayHear = without_limit,
     ) -> None:
         self._app = app
         self._accounts = {account.id: account for account in accounts}
@@ -106,6 +110,7 @@ class ActivityStream:
         self._late = late
         self._on_connected = on_connected
         self._on_spend = on_spend
+        self._may_hear = may_hear
         self._hearing = activity.Hearing(usernames={a.id: a.username for a in accounts})
         self._unprepared: dict[str, float] = {}
         """Accounts without subscriptions, and when to try again (on the clock that runs on)."""
@@ -181,12 +186,26 @@ class ActivityStream:
         return refused + [str(problem) for problem in problems]
 
     async def _subscribe(self, account: Account) -> list[str]:
+        """Subscribe for an account; return in words what was refused.
+
+        Raises:
+            Parked: It may not hear more; its subscriptions are removed, because X delivers and
+                charges for what is subscribed to.
+        """
+        try:
+            await self._may_hear(account.id)
+        except Parked:
+            await self._subscriptions.prepare(account, ())
+            raise
         prepared = await self._subscriptions.prepare(account, self._kinds[account.id])
         return [why for _, why in prepared.refused]
 
     def _put_off(self, account: Account, problem: BotkitError | Parked) -> None:
         _log.warning("account.not_subscribed", account=account.id, why=str(problem))
-        self._unprepared[account.id] = self._clock.monotonic() + _CONFIG_RETRY_S
+        wait_s = _CONFIG_RETRY_S
+        if isinstance(problem, Parked) and problem.waiting_for == "budget" and problem.until:
+            wait_s = seconds_until(problem.until, clock=self._clock, least_s=1.0)
+        self._unprepared[account.id] = self._clock.monotonic() + wait_s
 
     async def _take_in(self) -> None:
         """Subscribe for accounts that came while the stream is open."""
@@ -201,6 +220,7 @@ class ActivityStream:
                 self._put_off(account, problem)
             else:
                 self._report(self.name, "live", "; ".join(refused))
+                self._on_connected()
 
     async def _read(self, refused: Iterable[str]) -> None:
         first = next(iter(self._accounts))
@@ -269,7 +289,21 @@ class ActivityStream:
             del by_account[account_id]
         for account_id, events in by_account.items():
             await self._record(account_id, events)
+            await self._check_budget(account_id)
         return closed
+
+    async def _check_budget(self, account_id: str) -> None:
+        """Let X deliver no more of an account that may not hear more."""
+        account = self._accounts.get(account_id)
+        if account is None or account_id in self._unprepared:
+            return
+        try:
+            await self._may_hear(account_id)
+        except Parked:
+            self._unprepared[account_id] = self._clock.monotonic()
+            await self._take_in()
+            self._report(self.name, "live", f"@{account.username} may not hear more today")
+            self._on_connected()  # the polls record the gap, and close it when they may read
 
     def _events(self, line: bytes) -> list[XEvent]:
         """Return the events of a line; if there is one account only, nameless events are its."""

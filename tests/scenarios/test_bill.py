@@ -197,3 +197,33 @@ async def test_a_text_costs_what_was_said_and_what_is_refused_would_have_cost_th
     (post,) = [write for write in writes if not write.target]
     assert len(writes) + len(told) == 2
     assert all(f"{post.cost_usd} USD" in why for why in told)
+
+
+async def test_hearing_stops_at_its_ceiling_says_so_and_goes_on_the_next_day(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = BudgetLimits(hearing_day_usd=Decimal("0.050"))
+    monkeypatch.setattr("botkit.bot.compose_client.limits_of", lambda _: limits)
+    bot, ada = answering(), sandbox.user("ada")
+    async with sandbox.running(bot) as process:
+        for n in range(20):
+            await ada.posts(f"@greeter number {n}")
+        await sandbox.advance(timedelta(hours=1))
+        assert len(sandbox.replies_to(ada)) == 8  # 0.010 went for the login
+        entries = await process.store.ledger.spent(process.account_id, since=LONG_AGO)
+        assert sum(entry.reads_usd for entry in entries) == Decimal("0.050")
+        (gap,) = [g for g in await process.store.progress.gaps() if g.source == "mentions"]
+        assert (gap.state, gap.cause, gap.until) == ("open", "budget", None)
+        reports = {report.part: report for report in await process.store.progress.reports()}
+        midnight = sandbox.clock.now().replace(hour=0, minute=0, second=0) + timedelta(days=1)
+        until = f"{midnight:%Y-%m-%dT%H:%M:%SZ}"
+        assert reports["mentions/greeter"].detail.endswith(f"is spent until {until}")
+    async with sandbox.running(bot) as process:  # a new process knows it, too
+        await sandbox.advance(timedelta(hours=1))
+        assert len(sandbox.replies_to(ada)) == 8
+        await sandbox.clock.advance(midnight - sandbox.clock.now() + timedelta(minutes=10))
+        await sandbox.settle()
+        assert len(sandbox.replies_to(ada)) == 20  # one poll reads to its end
+        gaps = [g for g in await process.store.progress.gaps() if g.cause == "budget"]
+        assert {gap.state for gap in gaps if gap.until} == {"closed"}
+        assert await booked(process) == sandbox.spent_usd

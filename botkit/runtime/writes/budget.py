@@ -47,6 +47,7 @@ class BudgetLimits(Struct, frozen=True, kw_only=True):
 
     hour_usd: Decimal | None = None
     day_usd: Decimal | None = Decimal(50)
+    hearing_day_usd: Decimal | None = None
 
 
 class Budget:
@@ -80,6 +81,20 @@ class Budget:
         """
         async with self._checking:
             await self._refuse_too_much(account_id, cost_usd)
+
+    async def check_hearing(self, account_id: str) -> None:
+        """Return if the account may hear more on this day.
+
+        Raises:
+            Parked: `budget`, until the day is over.
+        """
+        limit = self.limits.hearing_day_usd
+        if limit is None or await self._read_today(account_id) < limit:
+            return
+        await self._settle()
+        if await self._read_today(account_id) >= limit:
+            tomorrow = _hour(self._clock.now()).replace(hour=0) + timedelta(days=1)
+            raise Parked("budget", until=tomorrow)
 
     @contextlib.asynccontextmanager
     async def reserved(self, account_id: str, cost_usd: Decimal) -> AsyncGenerator[None]:
@@ -198,21 +213,30 @@ class Budget:
 
     async def _sums(self, account_id: str) -> tuple[Decimal, Decimal]:
         hour = _hour(self._clock.now())
-        day = hour.replace(hour=0)
+        sums = [(at, reads + writes) for at, reads, writes in await self._today(account_id)]
+        by_hour = sum((usd for at, usd in sums if at >= hour), _NOTHING)
+        return by_hour, sum((usd for _, usd in sums), _NOTHING)
+
+    async def _read_today(self, account_id: str) -> Decimal:
+        return sum((reads for _, reads, _ in await self._today(account_id)), _NOTHING)
+
+    async def _today(self, account_id: str) -> list[tuple[datetime, Decimal, Decimal]]:
+        """Return when what was spent on this day: on reads, and on writes."""
+        day = _hour(self._clock.now()).replace(hour=0)
         stored = -1
         entries: Iterable[BudgetEntry] = ()
         while stored != self._stored:  # a booking is counted in the store or here, not in neither
             stored = self._stored
             entries = await self._store.ledger.spent(account_id, since=day)
-        sums = [(entry.hour, entry.reads_usd + entry.writes_usd) for entry in entries]
-        for waiting in (self._unstored, *self._storing):
-            sums += [
-                (each.at, each.reads_usd + each.writes_usd)
-                for each in waiting.values()
-                if each.account_id == account_id
-            ]
-        by_day = sum((usd for at, usd in sums if at >= day), _NOTHING)
-        return sum((usd for at, usd in sums if at >= hour), _NOTHING), by_day
+        waiting = [
+            each
+            for bookings in (self._unstored, *self._storing)
+            for each in bookings.values()
+            if each.account_id == account_id and each.at >= day
+        ]
+        return [(entry.hour, entry.reads_usd, entry.writes_usd) for entry in entries] + [
+            (each.at, each.reads_usd, each.writes_usd) for each in waiting
+        ]
 
     def _keep(self, bookings: Iterable[Booking]) -> None:
         """Hold bookings for the next commit, each resource once, other money added up."""

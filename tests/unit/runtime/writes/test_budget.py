@@ -307,3 +307,32 @@ async def test_yesterdays_unstored_sums_are_not_todays(office: Office) -> None:
     assert await office.budget.spent(ME) == (Decimal(0), PRICE)
     office.clock.move(timedelta(hours=12).total_seconds())
     assert await office.budget.spent(ME) == (Decimal(0), Decimal(0))
+
+
+async def test_hearing_has_a_ceiling_of_its_own_until_the_day_is_over(office: Office) -> None:
+    budget = limited(office, hearing_day_usd=usd("0.010"))
+    budget.charge(ME, usd("5"))
+    note(office, "1")
+    await budget.check_hearing(ME)
+    note(office, "2")
+    with pytest.raises(Parked) as parked:
+        await budget.check_hearing(ME)
+    assert parked.value.waiting_for == "budget"
+    assert parked.value.until == datetime(2026, 11, 24, tzinfo=UTC)
+    await budget.check_hearing("42")
+    office.clock.move(timedelta(hours=12).total_seconds())
+    await budget.check_hearing(ME)
+
+
+async def test_what_was_paid_before_never_ends_the_hearing(office: Office) -> None:
+    note(office, "1")
+    await office.budget.flush()
+    budget = limited(office, hearing_day_usd=usd("0.010"))
+    note(office, "1")  # not stored yet: the ceiling looks reached
+    await budget.check_hearing(ME)
+
+
+async def test_hearing_without_a_ceiling_never_ends(office: Office) -> None:
+    budget = limited(office)
+    office.budget.note(ME, Charge(each_usd=usd("1000"), resources=("",)), app="default")
+    await budget.check_hearing(ME)
