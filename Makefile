@@ -11,6 +11,7 @@ IMAGE ?= botkit:dev
 ENGINE ?= $(firstword $(notdir $(shell command -v docker podman 2>/dev/null)))
 BASE ?= origin/main
 TESTS ?=
+MUTANTS ?=
 
 # Branch coverage that must be there, in percent: of everything, and of the rooms that decide things.
 FLOOR ?= 90
@@ -25,7 +26,7 @@ TYPED := $(wildcard botkit examples tests/typing)
 COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run test canary browser clients check lint types surface rooms repository news spelling requirements docs bench dist image lock clean
+.PHONY: help run test canary browser clients mutants check lint types surface rooms repository news spelling requirements docs bench dist image lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
@@ -67,6 +68,9 @@ clients: $(V)/.ok ## programs of others into .cache/clients, at the exact versio
 	@npm install --prefix .cache/clients --no-audit --no-fund --no-package-lock --silent
 	@$(BIN)/python -c 'import json; print(*(f"{n}=={v}" for n, v in json.load(open("tests/clients/package.json"))["python"].items()))' \
 	  | xargs $(BIN)/uv pip install -q --python $(BIN)/python --target .cache/clients/python --no-deps
+
+mutants: $(V)/.ok ## small changes on purpose, one at a time: who notices (MUTANTS='--sample 40 --only guard')
+	@$(BIN)/python -m tests.mutation $(MUTANTS)
 
 check: lint types surface rooms repository news spelling requirements ## everything that is judged without running the product
 

@@ -128,6 +128,17 @@ class VirtualClock:
             await self.at_rest()
         self._elapsed = max(self._elapsed, end)
 
+    async def stand_still(self, span: timedelta | float) -> None:
+        """Let time pass as on a machine that sleeps: all timers due fire late, when it wakes.
+
+        A number is in seconds.
+        """
+        await self.at_rest()
+        self._elapsed += span.total_seconds() if isinstance(span, timedelta) else span
+        while (wait := self.next_timer()) is not None and wait <= 0:
+            self.jump()
+            await self.at_rest()
+
     def set(self, now: datetime) -> None:
         """Set the wall clock, as on a machine whose clock jumps; no timer fires."""
         self._start = now - timedelta(seconds=self._elapsed)

@@ -134,16 +134,18 @@ class FakeLookup:
         self.posts: dict[str, Post] = {}
         self.faults: list[BaseException] = []
         self.calls: list[list[str]] = []
+        self.asked: list[tuple[str, list[str]]] = []
+        """Who asked, and for whom."""
 
     async def users(self, ids: Sequence[str], *, account_id: str) -> Mapping[str, User]:
-        assert account_id == BOT
         self.calls.append(list(ids))
+        self.asked.append((account_id, list(ids)))
         if self.faults:
             raise self.faults.pop(0)
         return {one: self.known[one] for one in ids if one in self.known}
 
     async def post(self, post_id: str, *, account_id: str) -> Post:
-        assert account_id == BOT
+        self.asked.append((account_id, [post_id]))
         if post_id not in self.posts:
             raise NotFound("gone", status=404)
         return self.posts[post_id]

@@ -166,6 +166,7 @@ async def test_success_is_said_only_after_the_login_was_stored(place: Place) -> 
 )
 async def test_a_forged_callback_is_refused_and_the_login_waits(place: Place, query: str) -> None:
     assert await place.get(f"/callback{query}") == 400
+    assert not place.server.is_finishing
     await ends_well(place)
 
 

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from aioresponses import aioresponses
 
+from botkit.client.http import transport as transports
 from botkit.client.http.transport import ANSWER_LIMIT_BYTES, AiohttpTransport
 from botkit.errors import OutcomeUnknown, StoreUnavailable, TransportError
 from botkit.ports.io import HttpRequest
@@ -426,6 +427,26 @@ async def test_a_stream_that_breaks_raises_and_its_error_body_can_be_read(
             assert await anext(chunks) == b"one"
             with pytest.raises(TransportError):
                 await anext(chunks)
+
+
+async def test_an_error_body_that_stalls_is_given_up(
+    transport: AiohttpTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transports, "_ERROR_BODY_S", 0.1)
+
+    async def script(
+        heard: Heard, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        writer.write(answer(429, b"{", (("Content-Length", "9"),)))
+        await reader.read(1)
+
+    async with (
+        serving(script) as server,
+        transport.stream(get(server.url + "/", timeout_s=5)) as stream,
+        asyncio.timeout(5),
+    ):
+        with pytest.raises(TransportError):
+            await stream.read()
 
 
 async def test_a_stream_whose_headers_do_not_come_in_time_is_given_up(

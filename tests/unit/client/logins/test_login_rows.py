@@ -11,7 +11,7 @@ import pytest
 
 import botkit
 from botkit.client.logins.login_rows import LoginRows, OpenRow, keys_fingerprint
-from botkit.errors import Conflict, StoreUnavailable
+from botkit.errors import Conflict, StoreUnavailable, VaultKeyError
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, LoginState, Secret
 from tests.unit.client.fakes import APPS, GREETER, World
@@ -127,3 +127,24 @@ async def test_a_row_in_hand_is_unsealed_once(
     assert opened.tokens["refresh_token"] == Secret("rt-1")
     monkeypatch.setattr(world.rows, "open", None)
     assert opened.tokens["access_token"] == Secret("at-1")
+
+
+@pytest.mark.parametrize("step", ["make_ready", "add"])
+async def test_the_key_is_looked_at_before_a_login_is_made_room_for_or_stored(
+    world: World, step: str
+) -> None:
+    # Another process may have changed the vault's key since this one started.
+    row = await world.log_in()
+    asked: list[str] = []
+
+    async def refuses() -> None:
+        asked.append(step)
+        raise VaultKeyError("changed")
+
+    rows = LoginRows(world.real_store, world.vault, world.clock, apps=APPS, renew_key=refuses)
+    tokens = {"access_token": Secret("at-9"), "refresh_token": Secret("rt-9")}
+    attempt = rows.make_ready() if step == "make_ready" else rows.add(row, tokens)
+    with pytest.raises(VaultKeyError):
+        await attempt
+    assert asked == [step]
+    assert await world.row() == row

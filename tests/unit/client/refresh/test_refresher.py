@@ -325,6 +325,17 @@ async def test_a_429_spends_nothing_and_waits_longer_each_time(world: World) -> 
     assert set(kept.states) == {LoginState.OK}
 
 
+async def test_a_429_ahead_of_time_leaves_no_intent_behind(world: World) -> None:
+    # An intent that stays would be taken for a token that another process may have spent.
+    await world.log_in(left=timedelta(minutes=10))
+    world.peer.plan[TOKEN] = [json_answer(429, {})]
+    async with running(world) as kept:
+        while not world.refreshes:
+            await world.clock.advance(30.0)
+        assert (await world.row()).intent is None
+        assert await kept.access() == "at-1"
+
+
 # ---- F7: the store does not take the result --------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from botkit.errors import (
+    Drop,
     LeaseLost,
     Parked,
     Retry,
@@ -237,6 +238,27 @@ async def test_suspects_do_not_take_the_slots_of_others_while_they_wait(tmp_path
         assert gate.inside == [*"0123", "8"]
         gate.open(*"0123456789")
         await bot.idle()
+
+
+async def test_more_poison_than_slots_leaves_every_slot_free(tmp_path: Path) -> None:
+    poison = {str(n) for n in range(12)}
+    inside: list[str] = []
+    together = asyncio.Barrier(3)
+
+    async def eats(event: Mention, scope: Scope) -> None:
+        if event.id in poison:
+            raise Drop("poison")
+        inside.append(event.id)
+        await together.wait()
+
+    async with bench(tmp_path, wired(eats), slots=3) as bot:
+        await bot.record(*(mention(one, second=int(one)) for one in sorted(poison)))
+        await bot.idle()
+        # As many run side by side as ever, of other lanes and of those that were poisoned.
+        good = (mention(str(n), second=n - 80) for n in (100, 101, 102))
+        await bot.record(*good)
+        await bot.idle()
+    assert sorted(inside) == ["100", "101", "102"]
 
 
 async def test_an_event_that_took_the_process_down_twice_does_not_run_a_third_time(

@@ -148,6 +148,8 @@ async def test_a_handler_that_raises_is_tried_three_times_and_then_its_event_is_
         assert bot.outcomes == ["retry", "retry"]
         traces = [line["exception"] for line in logs if line["event"] == "handler.failed"]
         assert all("in broken" in trace and "hunter2" not in trace for trace in traces)
+        assert await bot.note(mention()) == "ValueError: [redacted] is wrong"
+        assert {one.note for one in bot.ended} == {"ValueError: [redacted] is wrong"}
         assert len(traces) == 2
         with capture_logs() as logs:
             await bot.later(3)
@@ -310,6 +312,10 @@ async def test_a_wait_beats_the_error_that_the_handler_made_of_it(tmp_path: Path
         ([Retry(after=timedelta(days=1)), ValueError("x")], "retry"),
         ([ValueError("x")], "retry"),
         ([ExceptionGroup("inner", [Drop("spam")])], "dropped"),
+        ([Drop("spam"), Parked("rate")], "parked"),
+        ([NotSummoned("x"), Drop("spam")], "dropped"),
+        ([Retry(after=timedelta(days=1)), NotSummoned("x")], "dead"),
+        ([TransportError("x"), NotSummoned("x")], "dead"),
     ],
 )
 async def test_a_group_of_errors_means_its_weightiest_one(

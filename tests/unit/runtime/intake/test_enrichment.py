@@ -76,6 +76,25 @@ async def test_more_authors_than_a_call_takes_are_looked_up_in_several(tmp_path:
     assert len(seen) == 150
 
 
+async def test_what_two_accounts_wait_for_is_looked_up_by_each_for_itself(tmp_path: Path) -> None:
+    # A protected author is shown to those who follow it, and what is read is booked by account.
+    wiring, seen = watching()
+    eve = User(id="8", username="eve", name="Eve")
+    theirs = msgspec.structs.replace(
+        lacking("2", User(id="8", username="", name="")), account_id="43"
+    )
+    async with bench(tmp_path, wiring) as bot:
+        bot.lookup.known[eve.id] = eve
+        await bot.record(lacking("1"))
+        await bot.inbox.record([theirs], account_id="43", source="test")
+        await bot.idle()
+    assert sorted(bot.lookup.asked) == sorted([(BOT, ["7"]), ("43", ["8"])])
+    assert {(event.account_id, event.author.name) for event in seen} == {
+        (BOT, "Ada"),
+        ("43", "Eve"),
+    }
+
+
 async def test_a_senders_name_is_looked_up_too(tmp_path: Path) -> None:
     wiring, seen = watching()
     heard = DirectMessage(

@@ -253,3 +253,30 @@ async def test_until_x_tells_its_time_a_time_that_comes_in_this_run_fires(tmp_pa
     async with ticking(tmp_path, HOURLY, clock=clock, seen=seen, proven=proven) as (bot, _):
         await bot.later(3601)
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize(("catch_up", "fired"), [("skip", 0), ("latest", 1), ("all", 5)])
+async def test_times_that_passed_while_the_machine_slept_are_caught_up_by_the_rule(
+    tmp_path: Path, catch_up: Any, fired: int
+) -> None:
+    seen: list[Tick] = []
+    schedule = interval_schedule("bot.hourly", 3600, catch_up=catch_up)
+    async with ticking(tmp_path, schedule, seen=seen) as (bot, _):
+        await bot.clock.stand_still(timedelta(hours=5, minutes=30))
+        await bot.later(10)
+        assert len(seen) == fired
+        await bot.later(1800)
+    # The next one comes on its time again, once.
+    assert len(seen) == fired + 1
+
+
+async def test_a_schedule_that_was_changed_is_planned_by_what_it_says_now(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    seen: list[Tick] = []
+    noon = cron_schedule("bot.daily", "0 15 * * *", tz="UTC")
+    async with ticking(tmp_path, noon, clock=clock, seen=seen):
+        pass
+    evening = cron_schedule("bot.daily", "0 18 * * *", tz="UTC")
+    async with ticking(tmp_path, evening, clock=clock, seen=seen) as (bot, _):
+        await bot.later(24 * 3600)
+    assert [tick.at.hour for tick in seen] == [18]

@@ -163,3 +163,19 @@ def test_chance_is_the_same_each_time_and_differs_by_seed():
     assert len(set(drawn)) == 3
     assert other.token_bytes(16) not in drawn
     assert all(3 <= one.uniform(3, 5) < 5 for _ in range(100))
+
+
+async def test_a_machine_that_slept_wakes_its_timers_late(clock):
+    woken: list[float] = []
+
+    async def wakes(after: float) -> None:
+        await clock.sleep(after)
+        woken.append(clock.monotonic())
+
+    async with asyncio.TaskGroup() as group:
+        for after in (1, 30, 100):
+            group.create_task(wakes(after))
+        await clock.stand_still(timedelta(seconds=60))
+        assert woken == [60, 60]
+        await clock.advance(40)
+    assert woken == [60, 60, 100]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from botkit.errors import Conflict, Corrupt, StoreUnavailable
+from botkit.model.records import Fence
 from botkit.storage.opening import open_store
 from botkit.storage.sql.transaction import Transaction
 from botkit.storage.sqlite import connection as connecting
@@ -394,3 +395,16 @@ async def test_a_name_that_is_missing_from_the_tables_is_damage(
 ) -> None:
     error = await raised(Corrupt, engine.read(lambda reader: reader.execute(query)))
     assert "tables of the store are damaged" in str(error)
+
+
+async def test_a_fence_that_holds_says_nothing_of_an_older_epoch(engine: Engine) -> None:
+    # What a batch has looked up once is kept for the batch, by name, owner and epoch.
+    def job(transaction: Transaction) -> list[bool]:
+        transaction.execute(
+            "INSERT INTO lease (name, owner, epoch, until, ttl, lock) VALUES (?, ?, ?, 0, 0, 0)",
+            ("runner", "me", 2),
+        )
+        fences = [Fence("runner", "me", 2), Fence("runner", "me", 1), Fence("runner", "you", 2)]
+        return [transaction.holds(fence) for fence in (*fences, *fences)]
+
+    assert await engine.write(job) == [True, False, False] * 2
