@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from botkit.model.tokens import CredentialKind
 from botkit.ports import Store
@@ -87,6 +88,40 @@ async def test_a_removed_login_is_in_no_file(tmp_path: Path, rest: threading.Eve
         await _cleaned(store, rest)
         assert await asyncio.to_thread(_found, tmp_path, 1)
         await store.credentials.remove(ME, "default", CredentialKind.OAUTH2)
+        await _cleaned(store, rest)
+        assert await asyncio.to_thread(_found, tmp_path, 1) == []
+
+
+async def test_the_login_of_a_removed_account_is_in_no_file(
+    tmp_path: Path, rest: threading.Event
+) -> None:
+    async with open_store(f"sqlite:///{tmp_path}/bot.db", clock=SuiteClock()) as store:
+        await store.credentials.replace(credential(1, sealed=_mark(1)))
+        await _cleaned(store, rest)
+        await store.accounts.remove(ME)
+        await _cleaned(store, rest)
+        assert await asyncio.to_thread(_found, tmp_path, 1) == []
+
+
+async def test_what_was_sealed_with_the_old_key_is_in_no_file(
+    tmp_path: Path, rest: threading.Event
+) -> None:
+    async with open_store(f"sqlite:///{tmp_path}/bot.db", clock=SuiteClock()) as store:
+        row = await store.credentials.replace(credential(1, sealed=_mark(1)))
+        await _cleaned(store, rest)
+        assert await store.credentials.reseal(row, replace(row, sealed=_mark(2)))
+        await _cleaned(store, rest)
+        assert await asyncio.to_thread(_found, tmp_path, 1) == []
+        assert await asyncio.to_thread(_found, tmp_path, 2)
+
+
+async def test_a_login_that_another_replaced_is_in_no_file(
+    tmp_path: Path, rest: threading.Event
+) -> None:
+    async with open_store(f"sqlite:///{tmp_path}/bot.db", clock=SuiteClock()) as store:
+        await store.credentials.replace(credential(1, sealed=_mark(1)))
+        await _cleaned(store, rest)
+        await store.credentials.replace(credential(2, sealed=_mark(2)))
         await _cleaned(store, rest)
         assert await asyncio.to_thread(_found, tmp_path, 1) == []
 

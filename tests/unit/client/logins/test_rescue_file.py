@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import pytest
 from botkit.client.logins.rescue_file import Rescued, RescueFile, RescueRestorer
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind
+from tests.syncs import recorded_syncs
 from tests.unit.client.fakes import MemoryRescue, World
 
 if TYPE_CHECKING:
@@ -41,6 +43,15 @@ async def test_what_is_kept_is_there_again(tmp_path: Path) -> None:
     assert await RescueFile(path).load() == [entry(1), entry(2, account="7")]
     await RescueFile(path).keep([])
     assert await RescueFile(path).load() == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of open files are Linux's")
+async def test_what_is_kept_is_on_the_disk(tmp_path: Path) -> None:
+    rescue = RescueFile(tmp_path / "bot.db.rescue")
+    await rescue.load()
+    with recorded_syncs() as steps:
+        await rescue.keep([entry(1)])
+    assert steps == [("sync", str(tmp_path / "bot.db.rescue"))]
 
 
 async def test_the_room_is_taken_at_the_start_and_only_the_owner_reads_it(tmp_path: Path) -> None:

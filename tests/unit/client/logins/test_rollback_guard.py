@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import stat
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ from botkit.client.signin.oauth2_attempt import OAuth2Attempt
 from botkit.errors import InvalidGrant
 from botkit.model.tokens import LoginState
 from botkit.sandbox.harness.pauses import threads_counted
+from tests.syncs import recorded_syncs
 from tests.unit.client.fakes import APPS, SCOPES, World
 from tests.unit.client.keeping import EXPIRED, LAST_MINUTE, keeper_in
 
@@ -155,3 +157,15 @@ async def test_what_is_cut_or_forgotten_is_as_if_it_were_not_there(
     assert await witness.recall(row) is None
     shutil.rmtree(tmp_path / "witness")
     assert await witness.recall(row) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of open files are Linux's")
+async def test_what_it_notes_is_on_the_disk(world: World, tmp_path: Path) -> None:
+    row = await world.log_in()
+    guard = FileRollbackGuard(tmp_path / "witness")
+    with threads_counted(world.clock):
+        await guard.note(row, Seen(gen=1, hash="a"))
+        with recorded_syncs() as steps:
+            await guard.note(row, Seen(gen=2, hash="b"))
+    (path,) = (tmp_path / "witness").iterdir()
+    assert steps == [("sync", "~"), ("rename", str(path)), ("sync", str(path.parent))]

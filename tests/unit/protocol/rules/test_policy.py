@@ -111,6 +111,9 @@ def test_naming_a_stranger_is_refused() -> None:
     assert (
         check_post("hi @Bob", account_id=ME, rules=PostRules(may_mention=frozenset({"bob"}))) == ""
     )
+    assert (
+        check_post("hi @bob", account_id=ME, rules=PostRules(may_mention=frozenset({"Bob"}))) == ""
+    )
 
 
 def test_a_bare_post_hides_its_authors_name_so_that_one_name_is_let_pass() -> None:

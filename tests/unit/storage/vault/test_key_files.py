@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from botkit.storage.vault.key_files import (
     retire_previous,
     rotate_key,
 )
+from tests.syncs import recorded_syncs
 
 KEY = bytes(range(224, 256))
 STORE = "0123456789abcdef0123456789abcdef"
@@ -74,6 +76,21 @@ def test_a_rotation_puts_the_new_key_first_and_happens_once_until_the_old_one_go
     assert read_keys(path) == [new]
     assert path.stat().st_mode & 0o777 == 0o600
     assert rotate_key(path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of open files are Linux's")
+def test_a_key_is_on_the_disk_before_anything_is_sealed_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    with recorded_syncs() as steps:
+        make_key(path)
+    assert steps == [("sync", str(path)), ("sync", str(tmp_path))]
+    with recorded_syncs() as steps:
+        assert rotate_key(path)
+    rotated = [("sync", "~"), ("rename", str(path)), ("sync", str(tmp_path))]
+    assert steps == rotated
+    with recorded_syncs() as steps:
+        retire_previous(path)
+    assert steps == rotated
 
 
 def test_there_must_be_a_key_to_rotate(tmp_path: Path) -> None:

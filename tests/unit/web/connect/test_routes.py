@@ -208,6 +208,26 @@ async def test_the_page_says_who_may_log_in_and_what_it_ends(place: Place) -> No
     assert "@greeter has a login here already" in page.text
 
 
+@pytest.mark.parametrize("invited", ["", "8"])
+async def test_a_bot_of_one_account_takes_no_other_whatever_an_invitation_says(
+    store: Store, invited: str
+) -> None:
+    place = Place(store)
+    place.account = "7"
+    fence = await store.leases.acquire("runner", "me", ttl=timedelta(hours=1))
+    assert fence is not None
+    place.fence = fence
+    server = await place.listen()
+    token = await place.invite(invited)
+    page = await place.get(f"/connect?invitation={token}")
+    assert "id 7" in page.text
+    place.x.user = ("8", "other")
+    done = await place.get(f"/connect/callback?code=c&state={await place.begin(token)}")
+    assert (done.status, title(done)) == (409, "That is another account")
+    assert await store.credentials.listing("8") == []
+    await server.stop(0)
+
+
 @pytest.mark.parametrize(
     ("more", "status"),
     [
