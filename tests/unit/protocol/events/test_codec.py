@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
@@ -26,6 +29,7 @@ from botkit.model.events import (
 from botkit.model.messages import Message
 from botkit.model.posts import MentionEntity, Post
 from botkit.model.users import User
+from botkit.protocol.events import codec
 from botkit.protocol.events.codec import decode_event, describe, encode_event, kind_of
 
 NOW = datetime(2026, 7, 24, 21, 23, 23, tzinfo=UTC)
@@ -215,3 +219,24 @@ def test_a_signal_is_described_by_its_fields() -> None:
 
     assert (told["type"], told["what"]) == ("Remind", "tea")
     assert msgspec.json.encode(told)
+
+
+VECTORS = json.loads(Path(__file__).with_name("vectors.json").read_text())["events"]
+
+
+@pytest.mark.parametrize("kept", VECTORS, ids=lambda kept: kept["kind"])
+def test_an_event_of_an_earlier_version_is_read_with_the_key_and_the_lane_it_had(
+    kept: dict[str, str],
+) -> None:
+    event = decode_event(kept["kind"], kept["body"].encode(), {"Remind": Remind})
+    assert kind_of(type(event)) == kept["kind"]
+    assert getattr(event, "key", "") == kept["key"]
+    assert getattr(event, "lane", "") == kept["lane"]
+    again = json.loads(encode_event(event)[1])
+    assert again | json.loads(kept["body"]) == again
+
+
+def test_there_is_a_vector_of_every_kind_that_is_stored() -> None:
+    assert {kept["kind"] for kept in VECTORS} == {
+        kind_of(one) for one in get_args(codec._Stored)
+    } | {"signal/Remind"}

@@ -127,6 +127,22 @@ async def test_a_failed_look_up_makes_the_event_wait_and_is_no_failure_of_its_ha
     assert len(bot.lookup.calls) == 3
 
 
+async def test_after_a_look_up_that_worked_the_next_failure_waits_as_short_as_the_first(
+    tmp_path: Path,
+) -> None:
+    wiring, seen = watching()
+    fault = ServerError("busy", status=503)
+    async with bench(tmp_path, wiring) as bot:
+        bot.lookup.faults += [fault, fault, fault]
+        await bot.handle(lacking())
+        await bot.later(120)
+        assert (len(bot.lookup.calls), len(seen)) == (4, 1)
+        bot.lookup.faults.append(fault)
+        await bot.handle(lacking("101"))
+        await bot.later(7)
+    assert len(seen) == 2
+
+
 async def test_a_look_up_waits_as_long_as_x_says(tmp_path: Path) -> None:
     wiring, seen = watching()
     async with bench(tmp_path, wiring) as bot:

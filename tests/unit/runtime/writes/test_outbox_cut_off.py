@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -170,6 +171,22 @@ async def test_another_process_that_has_the_lease_keeps_this_one_from_sending(
     with pytest.raises(LeaseLost):
         await office.outbox.perform(reply_step())
     assert office.x.sent == []
+
+
+async def test_an_answer_is_stored_though_the_lease_was_lost_while_it_was_on_its_way(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = office.x.send
+
+    async def slow(*args: Any, **options: Any) -> Any:
+        answer = await real(*args, **options)
+        office.lease = Fence("runner", "tester", 99)
+        return answer
+
+    monkeypatch.setattr(office.x, "send", slow)
+    await office.outbox.perform(post_step())
+    # X has the post: what is known of it stays known, for whoever holds the lease now.
+    assert await office.state(post_step()) is WriteState.CONFIRMED
 
 
 async def test_an_answer_is_stored_when_the_store_can_be_used_again(
