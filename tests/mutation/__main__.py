@@ -36,7 +36,7 @@ GROUPS = {
     "rules": Group(("botkit/protocol/rules/*.py",), ("tests/unit/protocol/rules",)),
     "guard": Group(
         ("botkit/runtime/writes/guard.py", "botkit/runtime/writes/budget.py"),
-        ("tests/unit/runtime/writes/test_guard.py", "tests/unit/runtime/writes/test_budget.py"),
+        ("tests/unit/runtime/writes",),
     ),
     "outbox": Group(
         ("botkit/runtime/writes/outbox.py", "botkit/runtime/writes/reconcile.py"),

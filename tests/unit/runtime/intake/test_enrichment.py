@@ -83,10 +83,11 @@ async def test_what_two_accounts_wait_for_is_looked_up_by_each_for_itself(tmp_pa
     theirs = msgspec.structs.replace(
         lacking("2", User(id="8", username="", name="")), account_id="43"
     )
-    async with bench(tmp_path, wiring) as bot:
+    async with bench(tmp_path, wiring, started=False) as bot:
         bot.lookup.known[eve.id] = eve
         await bot.record(lacking("1"))
         await bot.inbox.record([theirs], account_id="43", source="test")
+        start(bot)
         await bot.idle()
     assert sorted(bot.lookup.asked) == sorted([(BOT, ["7"]), ("43", ["8"])])
     assert {(event.account_id, event.author.name) for event in seen} == {
