@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import sys
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +18,7 @@ from botkit.storage.opening import open_store
 from botkit.storage.sqlite import wal
 from botkit.storage.sqlite.wal import WriteAheadLog
 from tests.storage.conformance.bench import T0, SuiteClock, event
+from tests.syncs import recorded_syncs
 
 AHEAD = 4_096_000
 
@@ -48,6 +50,18 @@ async def test_a_log_in_use_is_lengthened_once_and_not_for_each_commit(tmp_path:
         assert len(lengths) == 1
         assert AHEAD < lengths.pop() < 2 * AHEAD
         assert len((await store.events.due(T0)).items) == 140
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of open files are Linux's")
+async def test_the_added_length_is_on_the_disk_before_a_commit_counts_on_it(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "bot.db"
+    async with open_store(f"sqlite:///{path}", clock=SuiteClock()) as store:
+        with recorded_syncs() as steps:
+            await _commits(store, 40)
+        assert await _length(path) > AHEAD
+    assert ("sync", f"{path}-wal") in steps
 
 
 async def test_large_commits_lengthen_the_log_themselves(tmp_path: Path) -> None:
