@@ -35,7 +35,7 @@ from botkit.errors import (
     TransportError,
 )
 from botkit.model.records import CredentialRow, Intent
-from botkit.model.tokens import LoginState, Secret
+from botkit.model.tokens import CredentialKind, LoginState, Secret
 from botkit.ports.io import HttpRequest
 from botkit.protocol.oauth import oauth2, token_answers
 
@@ -96,6 +96,7 @@ class Refresher:
         self._lock = lock
         self._lives = lives
         self._grace_s = grace_s
+        self._seen: dict[tuple[str, str, CredentialKind], tuple[str, float]] = {}
 
     async def refresh(self, seen: CredentialRow, *, late: bool, waited: bool = False) -> Outcome:
         """Try once to get the next generation of a login; return the outcome.
@@ -196,8 +197,19 @@ class Refresher:
             return 0.0
         if await self._lives(intent.owner) is False:
             return 0.0
-        age_s = (self._context.clock.now() - intent.started).total_seconds()
-        return min(max(self._grace_s - age_s, 0.0), self._grace_s)
+        # By the wall clock alone, a process whose clock was ahead would keep the token for days.
+        clock = self._context.clock
+        known_s = clock.monotonic() - self._first_seen_s(row, intent)
+        age_s = max((clock.now() - intent.started).total_seconds(), known_s)
+        return max(self._grace_s - age_s, 0.0)
+
+    def _first_seen_s(self, row: CredentialRow, intent: Intent) -> float:
+        """Return the monotonic time at which this process first saw the sent intent."""
+        place = (row.account_id, row.app, row.kind)
+        seen = self._seen.get(place)
+        if seen is None or seen[0] != intent.id:
+            seen = self._seen[place] = (intent.id, self._context.clock.monotonic())
+        return seen[1]
 
     async def _spend(
         self, row: CredentialRow, opened: OpenRow, held: Held, *, waited: bool

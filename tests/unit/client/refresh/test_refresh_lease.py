@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from botkit.client.refresh.refresh_lock import Tenure
@@ -350,3 +352,31 @@ async def test_what_this_process_sent_itself_is_retried_without_grace(
     await world.real_store.credentials.mark_sent(row, mine.id)
     assert await a.keeper(owner=mine.owner).access() == "at-2"
     assert (await world.row()).account_id == GREETER.id
+
+
+@pytest.mark.parametrize(
+    ("started", "at_least_s", "at_most_s"),
+    [
+        pytest.param(timedelta(days=-1), 0, 0, id="long ago"),
+        pytest.param(timedelta(seconds=-100), 15, 25, id="a while ago"),
+        pytest.param(timedelta(days=1), 115, 125, id="by a clock that is ahead"),
+    ],
+)
+async def test_a_token_that_another_process_sent_is_left_to_it_for_the_grace_at_most(
+    world: World, a: Host, started: timedelta, at_least_s: float, at_most_s: float
+) -> None:
+    row = await world.log_in(left=EXPIRED)
+    theirs = msgspec.structs.replace(sent_intent(row), started=world.clock.now() + started)
+    await world.real_store.credentials.intend(row, theirs, reserve_bytes=10)
+    await world.real_store.credentials.mark_sent(row, theirs.id)
+    begun = world.clock.monotonic()
+    kept = a.keeper()
+    with contextlib.suppress(Parked):
+        await kept.access()
+    while not world.refreshes:
+        assert world.clock.monotonic() - begun <= at_most_s
+        await world.clock.advance(1.0)
+        with contextlib.suppress(Parked):
+            await kept.access()
+    assert world.clock.monotonic() - begun >= at_least_s
+    assert await kept.access() == "at-2"
