@@ -312,6 +312,7 @@ def _hearing(run: _Run, opened: _Opened, dispatcher: Dispatcher) -> _Hearing:
     inbox = Inbox(
         store=run.store,
         taker=dispatcher,
+        clock=run.clock,
         fence=opened.lease.fence,
         budget=opened.x.budget,
         on_revoked=lambda event: opened.x.keeper.revoked(event.user_id, "revoked on X"),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from botkit.bot.plan import Plan, make_plan, registrations
 from botkit.errors import WiringError
 from botkit.protocol.rules import access
 from botkit.protocol.rules.opt_outs import OptOutRules
-from botkit.routing.router import Router
+from botkit.routing.router import Router, must_be_a_span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["IMPORTED", "Bot"]
 
 _USUAL_OPT_OUT = OptOutRules()
+_USUAL_ANSWER_WITHIN = timedelta(hours=24)
 
 IMPORTED: ContextVar[bool] = ContextVar("IMPORTED", default=False)
 """True while a command imports the bot's module."""
@@ -38,6 +40,9 @@ class Bot(Router):
             Setup asks for the scopes that follow from this and from the handlers.
         opt_out: The words by which users opt out and in again, and the answers to them. None: the
             handlers get such texts, and have to honour them as X asks.
+        answer_within: How late a post or message may be heard that the handlers still get; `on`
+            may say otherwise for one handler. What is older than seven days, they never get by
+            themselves: the store may have forgotten that it was answered.
 
     Raises:
         WiringError: `may` has a word that botkit does not know, or has no action for yet.
@@ -49,8 +54,11 @@ class Bot(Router):
         *,
         may: Collection[str] = (),
         opt_out: OptOutRules | None = _USUAL_OPT_OUT,
+        answer_within: timedelta = _USUAL_ANSWER_WITHIN,
     ) -> None:
         super().__init__(name)
+        must_be_a_span(answer_within)
+        self.answer_within: timedelta = answer_within
         _check_words(self, may)
         self.may: frozenset[str] = frozenset({*access.DEFAULT_MAY, *may})
         self.opt_out: OptOutRules | None = opt_out
@@ -65,8 +73,11 @@ class Bot(Router):
         """
         count = registrations(self)
         if self._plan is None or self._plan[:2] != (self.may, count):
-            self._plan = self.may, count, make_plan(self, self.may, opt_out=self.opt_out)
+            self._plan = self.may, count, self._make_plan()
         return self._plan[2]
+
+    def _make_plan(self) -> Plan:
+        return make_plan(self, self.may, opt_out=self.opt_out, answer_within=self.answer_within)
 
     @property
     def wiring(self) -> Wiring:

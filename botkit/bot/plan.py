@@ -16,6 +16,8 @@ from botkit.routing.wiring import Wiring, wire
 from botkit.sources.subscriptions import MESSAGE_KINDS, POST_KINDS
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from botkit.model.events import Event
 
 __all__ = ["Plan", "Planned", "make_plan", "registrations"]
@@ -60,13 +62,15 @@ class Planned(Protocol):
         ...
 
 
-def make_plan(router: Router, may: frozenset[str], *, opt_out: OptOutRules | None) -> Plan:
+def make_plan(
+    router: Router, may: frozenset[str], *, opt_out: OptOutRules | None, answer_within: timedelta
+) -> Plan:
     """Wire the router's handlers, and derive what follows from them and from `may`.
 
     Raises:
         WiringError: Handlers cannot be wired; names every fault.
     """
-    wiring = wire(router, built_in=_BUILT_IN)
+    wiring = wire(router, built_in=_BUILT_IN, answer_within=answer_within)
     hears_messages = "message" in may or any(
         issubclass(kind, DirectMessage) for kind in wiring.event_types
     )

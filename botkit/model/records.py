@@ -54,6 +54,8 @@ class EventState(enum.StrEnum):
     DONE = "done"
     DEAD = "dead"
     DROPPED = "dropped"
+    LATE = "late"
+    """Heard too late to be answered: it runs when a person says so."""
 
 
 class WriteState(enum.StrEnum):
@@ -111,7 +113,7 @@ class InboxItem(Struct, frozen=True, kw_only=True, gc=False):
 
     `seq` grows with arrival. `attempts` counts failed tries, `unclean` counts crashes of the
     process while the event ran, `run` counts deliberate replays. `waiting_for` is the cause for
-    which the event is parked, "" if it is not parked.
+    which the event is parked, "" if it is not parked. `asked` says that a person put it back.
     """
 
     seq: int
@@ -128,6 +130,8 @@ class InboxItem(Struct, frozen=True, kw_only=True, gc=False):
     run: int = 0
     not_before: datetime | None = None
     waiting_for: str = ""
+    recorded_at: datetime | None = None
+    asked: bool = False
 
 
 class InboxPage(Struct, frozen=True, kw_only=True, gc=False):

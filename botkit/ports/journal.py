@@ -122,7 +122,7 @@ class Events(Protocol):
         ...
 
     async def revive(self, account_id: str, key: str, *, new_run: bool = False) -> bool:
-        """Put a dead event back into the inbox; with `new_run`, any event that has ended.
+        """Put a dead or late event back into the inbox; with `new_run`, any that has ended.
 
         Without `new_run`, the run's writes that X refused are sent again, and its other steps
         keep their results. With it, the run gets the next number, so that all its steps happen
@@ -131,11 +131,11 @@ class Events(Protocol):
         ...
 
     async def drop(self, account_id: str, key: str, note: str) -> bool:
-        """End a waiting or dead event as dropped; return False if there is none."""
+        """End a waiting, dead or late event as dropped; return False if there is none."""
         ...
 
     async def counts(self) -> Mapping[str, int]:
-        """Return how many events are `waiting`, `parked`, `dead`, `done` and `dropped`."""
+        """Return how many events are `waiting`, `parked`, `dead`, `done`, `dropped` and `late`."""
         ...
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -38,6 +39,7 @@ class Route(Struct, frozen=True, kw_only=True):
             results and schedules are stored under it.
         place: File and line.
         event_types: The classes it was registered for.
+        answer_within: How late an event may be heard that it still gets.
         states: The pieces of state that are loaded before it runs.
         schedule: Its schedule, if it was registered by `every` or `cron`.
     """
@@ -46,6 +48,7 @@ class Route(Struct, frozen=True, kw_only=True):
     place: str
     event_types: tuple[type[Event], ...]
     timeout_s: float
+    answer_within: timedelta = timedelta.max
     states: tuple[StateParam, ...] = ()
     schedule: Schedule | None = None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from contextlib import contextmanager
+from datetime import timedelta
 from inspect import iscoroutinefunction
 from typing import (
     TYPE_CHECKING,
@@ -30,12 +31,11 @@ from botkit.routing.signatures import is_async, name_of, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from datetime import timedelta
 
     from botkit.ports import Filter
     from botkit.routing.middleware import CallNext
 
-__all__ = ["Registers", "Registration", "Router"]
+__all__ = ["Registers", "Registration", "Router", "must_be_a_span"]
 
 E = TypeVar("E", bound=Event)
 E1 = TypeVar("E1", bound=Event)
@@ -73,6 +73,7 @@ class Registration(Struct, frozen=True, kw_only=True):
     events: tuple[type[Event], ...]
     filters: tuple[Any, ...] = ()
     timeout_s: float
+    answer_within: timedelta | None = None
     name: str
     was: tuple[str, ...] = ()
     function: str
@@ -126,6 +127,7 @@ class Router:
         /,
         *filters: Filter[E],
         timeout_s: float = _TIMEOUT_S,
+        answer_within: timedelta | None = None,
         name: str = "",
         was: str | tuple[str, ...] = (),
     ) -> Registers[E]: ...
@@ -137,6 +139,7 @@ class Router:
         /,
         *filters: Filter[E1 | E2],
         timeout_s: float = _TIMEOUT_S,
+        answer_within: timedelta | None = None,
         name: str = "",
         was: str | tuple[str, ...] = (),
     ) -> Registers[E1 | E2]: ...
@@ -148,6 +151,7 @@ class Router:
         /,
         *filters: Filter[E1 | E2 | E3],
         timeout_s: float = _TIMEOUT_S,
+        answer_within: timedelta | None = None,
         name: str = "",
         was: str | tuple[str, ...] = (),
     ) -> Registers[E1 | E2 | E3]: ...
@@ -158,12 +162,15 @@ class Router:
         /,
         *filters: Callable[[Any], object],
         timeout_s: float = _TIMEOUT_S,
+        answer_within: timedelta | None = None,
         name: str = "",
         was: str | tuple[str, ...] = (),
     ) -> Any:
         """Register a handler for an event class (with its subclasses) or a tuple of them.
 
-        All filters must pass. `timeout_s` limits one run of the handler.
+        All filters must pass. `timeout_s` limits one run of the handler. A post or message that is
+        heard later than `answer_within` after it was made (by default the bot's) does not run: it
+        is recorded as late until a person says `botkit events retry --late`.
 
         What a handler wrote and kept stands in the store under its `name`, by default the
         function's: give it one before you rename the function, or say with `was` what it was
@@ -178,7 +185,15 @@ class Router:
             _must_be_events(wanted)
         for given in filters:
             _must_be_a_filter(given)
-        return self._registers(events, timeout_s, _Names.of(name, was), filters=filters)
+        if answer_within is not None:
+            must_be_a_span(answer_within)
+        return self._registers(
+            events,
+            timeout_s,
+            _Names.of(name, was),
+            filters=filters,
+            answer_within=answer_within,
+        )
 
     def every(
         self,
@@ -292,6 +307,7 @@ class Router:
         *,
         filters: tuple[Callable[[Any], object], ...] = (),
         schedule: Callable[[str], Schedule] | None = None,
+        answer_within: timedelta | None = None,
     ) -> Any:
         if not timeout_s > 0:
             raise WiringError(f"timeout_s={timeout_s!r}: a handler needs some seconds.")
@@ -309,6 +325,7 @@ class Router:
                     events=events,
                     filters=filters,
                     timeout_s=float(timeout_s),
+                    answer_within=answer_within,
                     name=name,
                     was=names.was,
                     function=function,
@@ -349,6 +366,15 @@ class _Names(NamedTuple):
 
 def _is_a_name(name: str) -> bool:
     return bool(name) and name.isprintable() and name == name.strip() and "/" not in name
+
+
+def must_be_a_span(answer_within: object) -> None:
+    """Raise `WiringError` unless an event can be heard within that time."""
+    if not isinstance(answer_within, timedelta) or answer_within <= timedelta(0):
+        raise WiringError(
+            f"answer_within={answer_within!r}: say how late an event may be heard, such as"
+            " timedelta(hours=24)."
+        )
 
 
 def _must_be_events(wanted: object) -> None:

@@ -7,6 +7,7 @@ and the available alternatives.
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -38,16 +39,18 @@ def wire(
     *,
     provided: Mapping[Any, Any] | None = None,
     built_in: Collection[Any] = (),
+    answer_within: timedelta = timedelta.max,
 ) -> Wiring:
     """Check a bot, join its parts and return the result.
 
     `built_in` are the types that the runtime's scope resolves, `provided` those registered
-    elsewhere; the types that the routers `provide` are added.
+    elsewhere; the types that the routers `provide` are added. `answer_within` is for handlers
+    that have none of their own.
 
     Raises:
         WiringError: There are faults; `problems` has all of them.
     """
-    work = _Work(router)
+    work = _Work(router, answer_within)
     available = {*built_in, *(provided or {}), *work.open_providers(built_in)}
     entries = work.entries(available)
     signals = work.signals(entries)
@@ -91,8 +94,9 @@ class _Placed(NamedTuple):
 class _Work:
     """A wiring under way: the providers and faults found so far."""
 
-    def __init__(self, root: Router) -> None:
+    def __init__(self, root: Router, answer_within: timedelta) -> None:
         self.root = root
+        self.answer_within = answer_within
         self.faults: list[str] = []
         self.unreachable: list[str] = []
         self.providers: dict[Any, Provider] = {}
@@ -222,6 +226,7 @@ class _Work:
                 place=registration.place,
                 event_types=registration.events,
                 timeout_s=registration.timeout_s,
+                answer_within=registration.answer_within or self.answer_within,
                 states=tuple(states),
                 schedule=schedule,
             ),

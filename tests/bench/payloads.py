@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ LEAST_BYTES, MOST_BYTES = 1_700, 4_600
 _SAMPLES = Path(__file__).parent.parent / "wire" / "activity"
 _KINDS = ("post.mention.create", "post.mention.create", "post.reply.create", "post.create")
 _WORDS = ("there", "is", "a", "word", "for", "what", "the", "sea", "says", "to", "stones", "at")
+_NOW = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}.000Z"
+"""What was made long ago would only be recorded as late."""
 _FIRST_ID = 2_080_765_813_578_191_303
 _PLACE = "__post_id__"
 
@@ -43,7 +46,7 @@ def _template(number: int) -> bytes:
     data = _sample(kind)["data"]
     payload = data["payload"]
     author_id = str(2_222_222_222_222_000_000 + number)
-    payload["author_id"] = author_id
+    payload |= {"author_id": author_id, "created_at": _NOW}
     if "in_reply_to_tweet_id" in payload:  # each in a thread of its own
         root_id = str(2_080_000_000_000_000_000 + number)
         payload |= {"conversation_id": root_id, "in_reply_to_tweet_id": root_id}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from tests.bench.measure import Meter, Order, Sample
@@ -134,6 +135,7 @@ class _Parts:
         from botkit.runtime.writes.actions import Services
         from botkit.runtime.writes.budget import Budget, BudgetLimits
         from botkit.runtime.writes.opt_outs import OptOuts
+        from botkit.sources.gaps import Gaps
         from botkit.sources.stream import ActivityStream
         from botkit.system import SystemEntropy
         from botkit.waiting.proven_time import ProvenTime
@@ -171,13 +173,15 @@ class _Parts:
             intake=Inbox(
                 store=store,
                 taker=self.dispatcher,
+                clock=clock,
                 fence=self.lease.fence,
                 budget=Budget(store, clock, BudgetLimits()),
             ),
-            store=store,
             clock=clock,
             entropy=SystemEntropy(),
             report=lambda *_: None,
+            gaps=Gaps(store, clock=clock, report=lambda *_: None),
+            late=timedelta(minutes=5),
             on_connected=lambda: None,
         )
 

@@ -91,7 +91,12 @@ async def call_it_directly(mention: Mention, act: Actions) -> None:
     assert_type(await answered(mention, act, 5), str)
 
 
-@bot.on(PostEvent, contains("a") & ~lang("de") | is_reply_to_me, timeout_s=5)
+@bot.on(
+    PostEvent,
+    contains("a") & ~lang("de") | is_reply_to_me,
+    timeout_s=5,
+    answer_within=timedelta(hours=1),
+)
 async def answered(event: PostEvent, act: Actions, limit: int = 3) -> str:
     return event.text[:limit] + str(act)
 

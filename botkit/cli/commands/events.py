@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _TEXT_WIDTH = 60
+_AT_ONCE = 1000
 
 
 @click.group(
@@ -120,20 +121,24 @@ def show_event(
         echo_fields(event, width=12)
 
 
-@command.command(name="retry", help="Put dead letters back into the inbox of the bot.")
+@command.command(name="retry", help="Put dead letters or late events back into the inbox.")
 @click.argument("keys", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All dead letters.")
+@click.option("--late", is_flag=True, help="All events that were heard too late to be answered.")
 @account_option
 @settings_options
 def retry_events(
     *,
     keys: Sequence[str],
     everything: bool,
+    late: bool,
     account: str | None,
     given: GivenSettings,
 ) -> int:
     """Put dead letters back into the inbox; writes that happened before are not sent again."""
     settings = given.read()
+    if late:
+        return run_async(_retry_late(settings, account))
     return run_async(
         _each(
             settings,
@@ -220,6 +225,19 @@ async def _each(
         acted = [await act(store, owner, key) for owner, key in pairs]
     echo(f"{sum(acted)} of {len(acted)} {done}.")
     return 0 if all(acted) else 1
+
+
+async def _retry_late(settings: Settings, account: str | None) -> int:
+    count = 0
+    async with open_the_store(settings) as store:
+        owner = await _owner(store, account)
+        while late := await store.events.listing(
+            state=EventState.LATE, account_id=owner, limit=_AT_ONCE
+        ):
+            for event in reversed(late):
+                count += await store.events.revive(event.account_id, event.key)
+    echo(f"{count} back in the inbox.")
+    return 0
 
 
 async def _find(store: Store, key: str, account: str | None) -> list[StoredEvent]:

@@ -162,6 +162,8 @@ def _print(state: dict[str, Any]) -> None:
     for cause in state["waiting"]:
         until = f" until {rfc3339(cause['until'])}" if cause["until"] else ""
         echo(f"waits    {cause['events']} for {cause['for']}{until}")
+    if late := state["events"]["late"]:
+        echo(f"late     {late} heard too late to be answered: `botkit events retry --late`")
     _print_writes(state)
     _print_gaps(state["gaps"])
 

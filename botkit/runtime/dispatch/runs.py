@@ -51,6 +51,7 @@ from botkit.ports import Actions
 from botkit.protocol.events.activity import decode_event
 from botkit.routing.middleware import HeldBy
 from botkit.runtime.dispatch.exception_groups import leaves_of
+from botkit.runtime.dispatch.lateness import is_too_late
 from botkit.runtime.dispatch.memory import NOTHING, Memory, held_places, recall
 from botkit.runtime.dispatch.turns import Turns
 from botkit.runtime.dispatch.workers import Slot
@@ -147,6 +148,7 @@ class Runs:
         self._on_ended = on_ended
         self._turns = Turns()
         self.outage: StoreOutage = StoreOutage(_log, "event", clock=self._clock)
+        self._said_late = False
         self.stopping = False
         """Set when cancellations are the runtime's, not a handler's own."""
 
@@ -227,10 +229,20 @@ class Runs:
         if early is not None:
             return await self._end(job, early.note, emitted=early.emitted)
         for candidate in self._wiring.candidates(event):
+            if is_too_late(job, event, candidate.route.answer_within):
+                return self._late(job, candidate.route.name)
             batched = await self._give(job, event, candidate, slot)
             if batched is not None:
                 return batched
         return self._finished(job, "no handler")
+
+    def _late(self, job: Job, handler: str) -> bool:
+        self._store_soon(job, RunDone(seq=job.seq, state=EventState.LATE, note=handler))
+        if not self._said_late:
+            _log.warning("event.late", key=job.key, handler=handler)
+        self._said_late = True
+        self._tell(job, "late", handler=handler, note=handler)
+        return True
 
     async def _give(self, job: Job, event: Event, candidate: Candidate, slot: Slot) -> bool | None:
         """Call a handler. Return None if it passed the event on, else what `run` returns."""

@@ -21,11 +21,12 @@ from botkit.runtime.intake.lanes import Job
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from datetime import datetime
 
     from botkit.model.events import Event
     from botkit.model.hearing import Checkpoint
     from botkit.model.records import Fence
-    from botkit.ports import Store
+    from botkit.ports import Clock, Store
     from botkit.runtime.dispatch.done_batch import DoneBatch
     from botkit.runtime.writes.budget import Budget
 
@@ -74,6 +75,7 @@ class Inbox:
         *,
         store: Store,
         taker: Taker,
+        clock: Clock,
         fence: Callable[[], Fence],
         budget: Budget,
         on_revoked: Callable[[GrantRevoked], Awaitable[None]] | None = None,
@@ -81,6 +83,7 @@ class Inbox:
     ) -> None:
         self._events = store.events
         self._taker = taker
+        self._clock = clock
         self._fence = fence
         self._budget = budget
         self._on_revoked = on_revoked
@@ -127,6 +130,7 @@ class Inbox:
         # One delivery is recorded in the order in which its events happened.
         ordered = sorted(map(_from_outside, events), key=_when)
         rows = self._rows(ordered, account_id, source)
+        now = self._clock.now()
         with (
             self._taker.done_batch.join_commit() as ends,
             self._budget.join_commit() as bookings,
@@ -135,7 +139,7 @@ class Inbox:
                 rows, checkpoint=checkpoint, ends=ends, bookings=bookings, fence=self._fence()
             )
         jobs = [
-            job_of(row, event, seq)
+            job_of(row, event, seq, now)
             for row, event, seq in zip(rows, ordered, seqs, strict=True)
             if seq is not None
         ]
@@ -181,7 +185,7 @@ def row_of(event: XEvent, account_id: str, source: str, *, running: bool = False
     )
 
 
-def job_of(row: NewEvent, event: Event, seq: int) -> Job:
+def job_of(row: NewEvent, event: Event, seq: int, recorded_at: datetime | None = None) -> Job:
     """Return the job of an event that was just recorded; it needs no decoding."""
     return Job(
         seq=seq,
@@ -192,4 +196,5 @@ def job_of(row: NewEvent, event: Event, seq: int) -> Job:
         event=event,
         source=row.source,
         marked=row.running,
+        recorded_at=recorded_at,
     )

@@ -12,6 +12,7 @@ process ends once more. Source: docs/explanation/requirements.md, "Intake", *Poi
 from __future__ import annotations
 
 from collections import deque
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -45,6 +46,9 @@ class Job(Struct, kw_only=True, gc=False, eq=False):
     attempts: int = 0
     unclean: int = 0
     run: int = 0
+    recorded_at: datetime | None = None
+    asked: bool = False
+    """Whether a person put it back into the inbox."""
     blocked: bool = False
     marked: bool = False
     """Whether the store knows already that it is about to run."""
@@ -66,6 +70,8 @@ class Job(Struct, kw_only=True, gc=False, eq=False):
             attempts=item.attempts,
             unclean=item.unclean,
             run=item.run,
+            recorded_at=item.recorded_at,
+            asked=item.asked,
         )
 
 

@@ -30,7 +30,7 @@ _COUNTS: Final = {
 }
 _OLD_EVENTS = """
 SELECT e.seq, e.key, e.account_id, d.state FROM event e JOIN ended d ON d.seq = e.seq
-WHERE e.recorded_at < ?1 AND d.state IN ('done', 'dropped')
+WHERE e.recorded_at < ?1 AND d.state IN ('done', 'dropped', 'late')
   AND (e.recorded_at < ?2 OR NOT EXISTS (SELECT 1 FROM checkpoint c
     WHERE c.account_id = e.account_id AND c.read_to <= e.at))
   AND e.seq != (SELECT max(seq) FROM event) ORDER BY e.recorded_at LIMIT ?3

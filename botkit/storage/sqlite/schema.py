@@ -358,6 +358,21 @@ CREATE TABLE billed (
 """
 """What X charged an app for on a UTC day, counted from 1970: it charges for it once a day."""
 
+_LATE = """
+CREATE TABLE finished (
+  seq INTEGER PRIMARY KEY,
+  state TEXT NOT NULL CHECK (state IN ('done', 'dead', 'dropped', 'late')),
+  note TEXT NOT NULL,
+  attempts INTEGER NOT NULL
+);
+INSERT INTO finished SELECT seq, state, note, attempts FROM ended ORDER BY seq;
+DROP TABLE ended;
+ALTER TABLE finished RENAME TO ended;
+INSERT INTO tally VALUES ('late', 0);
+ALTER TABLE inbox ADD COLUMN asked INTEGER NOT NULL DEFAULT 0
+"""
+"""An event that was heard too late waits for a person, who puts it back into the inbox."""
+
 MIGRATIONS: tuple[str, ...] = (
     _FIRST,
     _ALIASES,
@@ -369,6 +384,7 @@ MIGRATIONS: tuple[str, ...] = (
     _ORIGINS,
     _GAPS,
     _BILLED,
+    _LATE,
 )
 """Migration n (from 1) makes version n of the schema out of version n - 1."""
 

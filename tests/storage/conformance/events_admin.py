@@ -72,6 +72,7 @@ class EventsAdminConformance(Suite):
             "dead": 1,
             "done": 1,
             "dropped": 1,
+            "late": 0,
         }
 
     async def test_an_event_is_found_by_its_key_for_each_account(self, store: Store) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from botkit import Bot
 from botkit.errors import WiringError
 from botkit.filters import contains, matches
 from botkit.model.events import DirectMessage, Event, Mention, Tick
@@ -79,6 +80,29 @@ def test_what_is_no_filter_is_refused(given: Any) -> None:
 def test_a_handler_needs_time(timeout_s: float) -> None:
     with pytest.raises(WiringError, match="needs some seconds"):
         Router("greeter").on(Mention, timeout_s=timeout_s)
+
+
+@pytest.mark.parametrize("within", [timedelta(0), timedelta(hours=-1), 3600, "1h"])
+def test_how_late_an_event_may_be_is_a_span_of_time(within: Any) -> None:
+    with pytest.raises(WiringError, match=r"answer_within=.*: say how late an event may be heard"):
+        Router("greeter").on(Mention, answer_within=within)
+    with pytest.raises(WiringError, match="answer_within="):
+        Bot("greeter", answer_within=within)
+
+
+def test_a_handler_answers_as_late_as_it_says_or_else_as_the_bot_says() -> None:
+    bot = Bot("greeter", answer_within=timedelta(hours=3))
+
+    @bot.on(Mention, answer_within=timedelta(hours=1))
+    async def first(mention: Mention) -> None: ...
+
+    @bot.on(DirectMessage)
+    async def second(message: DirectMessage) -> None: ...
+
+    assert [route.answer_within for route in bot.wiring.routes] == [
+        timedelta(hours=1),
+        timedelta(hours=3),
+    ]
 
 
 def test_a_handler_without_async_is_refused_with_its_place() -> None:

@@ -58,11 +58,13 @@ class FakeWiring:
         *,
         name: str = "",
         timeout_s: float | None = 60.0,
+        answer_within: timedelta = timedelta.max,
         states: Sequence[Any] = (),
     ) -> None:
         route = SimpleNamespace(
             name=name or handler.__name__,
             timeout_s=timeout_s,
+            answer_within=answer_within,
             states=tuple(states),
             event_type=event_type,
         )
@@ -206,6 +208,7 @@ class Bench:
         self.inbox = Inbox(
             store=store,
             taker=self.dispatcher,
+            clock=clock,
             fence=self.lease.fence,
             budget=Budget(store, clock, BudgetLimits()),
         )

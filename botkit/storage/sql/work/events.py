@@ -25,7 +25,7 @@ __all__ = ["ITEM", "SqlEvents", "inbox_items", "tally"]
 
 ITEM: Final = """
 SELECT e.seq, e.account_id, e.key, e.kind, e.lane, e.body, e.at, e.source, e.cause,
-  i.attempts, i.unclean, e.run, i.not_before, i.waiting_for
+  i.attempts, i.unclean, e.run, i.not_before, i.waiting_for, e.recorded_at, i.asked
 FROM inbox i JOIN event e ON e.seq = i.seq
 """
 """The columns of what `inbox_items` makes."""
@@ -53,6 +53,7 @@ _LISTINGS: Final = {
     EventState.DEAD: f"{_ENDED} WHERE d.seq IN (SELECT seq FROM dead)",
     EventState.DONE: f"{_ENDED} WHERE d.state = 'done'",
     EventState.DROPPED: f"{_ENDED} WHERE d.state = 'dropped'",
+    EventState.LATE: f"{_ENDED} WHERE d.state = 'late'",
 }
 _BY_KEY = f"{_EVENT} WHERE e.key = ?2 AND {_OF_ACCOUNT} ORDER BY e.account_id"
 _DROP = """
@@ -77,7 +78,8 @@ WHERE waiting_for = ?1 AND waiting_for != ''
 _COUNT_INBOX = """
 SELECT (SELECT count(*) FROM inbox), (SELECT count(*) FROM inbox WHERE waiting_for != '')
 """
-_ENDS: Final = (EventState.DEAD, EventState.DONE, EventState.DROPPED)
+_ENDS: Final = (EventState.DEAD, EventState.DONE, EventState.DROPPED, EventState.LATE)
+_REVIVABLE: Final = (EventState.DEAD.value, EventState.LATE.value)
 _DEAD = """
 SELECT account_id, key, kind, reason, error, trace, handler, attempts, at FROM dead
 WHERE (?1 IS NULL OR account_id = ?1) ORDER BY at DESC, seq DESC LIMIT ?2
@@ -148,13 +150,13 @@ class SqlEvents:
                 "WHERE e.key = ?1 AND e.account_id = ?2",
                 (key, account_id),
             ).fetchone()
-            if row is None or (row[1] != "dead" and not new_run):
+            if row is None or (row[1] not in _REVIVABLE and not new_run):
                 return False
             seq = row[:1]
             transaction.execute("DELETE FROM ended WHERE seq = ?1", seq)
             transaction.execute("DELETE FROM dead WHERE seq = ?1", seq)
             tally(transaction, row[1], -1)
-            transaction.execute("INSERT INTO inbox (queue, seq) VALUES (0, ?1)", seq)
+            transaction.execute("INSERT INTO inbox (queue, seq, asked) VALUES (0, ?1, 1)", seq)
             if new_run:
                 transaction.execute("UPDATE event SET run = run + 1 WHERE seq = ?1", seq)
             else:
@@ -168,7 +170,8 @@ class SqlEvents:
             transaction.lock(f"event/{account_id}/{key}")
             row = transaction.execute(
                 "SELECT e.seq, d.state FROM event e LEFT JOIN ended d ON d.seq = e.seq "
-                "WHERE e.key = ?1 AND e.account_id = ?2 AND coalesce(d.state, 'dead') = 'dead'",
+                "WHERE e.key = ?1 AND e.account_id = ?2 "
+                "AND coalesce(d.state, 'dead') IN ('dead', 'late')",
                 (key, account_id),
             ).fetchone()
             if row is None:
@@ -206,6 +209,8 @@ def inbox_items(rows: Iterable[tuple[Any, ...]]) -> list[InboxItem]:
             run=row[11],
             not_before=from_us_or_none(row[12]),
             waiting_for=row[13],
+            recorded_at=from_us(row[14]),
+            asked=bool(row[15]),
         )
         for row in rows
     ]

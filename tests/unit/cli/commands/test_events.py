@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from botkit.cli import main
-from botkit.model.records import EventState, RunDead, RunParked
+from botkit.model.records import EventState, RunDead, RunDone, RunParked
 from botkit.model.users import Account
 from botkit.storage import open_store
 from botkit.system import SystemClock
@@ -137,6 +137,26 @@ def test_dead_letters_go_back_to_the_inbox_by_name_or_all_at_once(counter: Count
     assert counter.states()["dead too"] == EventState.WAITING.value
     assert counter.do("list", "--dead") == 0
     assert counter.out == "No dead letters.\n"
+
+
+def test_what_was_heard_too_late_comes_back_when_a_person_says_so(counter: Counter) -> None:
+    async def fill() -> None:
+        async with open_store(counter.url, clock=SystemClock()) as store:
+            fence = await lease(store)
+            for key in ("late", "later"):
+                (seq,) = await store.events.append([event(key)])
+                assert seq is not None
+                await store.events.settle([RunDone(seq=seq, state=EventState.LATE)], fence=fence)
+
+    asyncio.run(fill())
+    assert counter.do("list", "--state", "late") == 0
+    assert counter.out.count("  late\n") == 2
+    assert counter.do("retry", "--late", "--account", "2") == 0
+    assert counter.out == "0 back in the inbox.\n"
+    assert counter.do("retry", "--late") == 0
+    assert counter.out == "2 back in the inbox.\n"
+    assert counter.states()["late"] == EventState.WAITING.value
+    assert counter.do("drop", "later") == 0
 
 
 def test_what_cannot_come_back_is_counted_and_told_by_the_exit_code(counter: Counter) -> None:

@@ -101,6 +101,7 @@ async def test_what_a_handler_emitted_before_it_skipped_is_not_sent(tmp_path: Pa
             "dead": 0,
             "done": 1,
             "dropped": 0,
+            "late": 0,
         }
 
 

@@ -70,7 +70,7 @@ async def parts(tmp_path: Path) -> AsyncIterator[Any]:
 def inbox_of(parts: Any, **options: Any) -> Inbox:
     heap, store, lease = parts
     options = {"budget": Budget(store, VirtualClock(), BudgetLimits())} | options
-    return Inbox(store=store, taker=heap, fence=lease.fence, **options)
+    return Inbox(store=store, taker=heap, clock=VirtualClock(), fence=lease.fence, **options)
 
 
 async def test_new_events_go_on_as_they_were_decoded_and_duplicates_do_not(parts: Any) -> None:

@@ -133,7 +133,7 @@ async def test_events_of_a_store_that_kept_their_end_in_their_row_come_along(
         assert [found[key].attempts for key in "abcd"] == [1, 2, 3, 0]
         assert [found[key].run for key in "abcd"] == [0, 0, 0, 4]
         counts = await store.events.counts()
-        assert counts == {"waiting": 1, "parked": 0, "dead": 1, "done": 1, "dropped": 1}
+        assert counts == {"waiting": 1, "parked": 0, "dead": 1, "done": 1, "dropped": 1, "late": 0}
         assert [item.seq for item in (await store.events.due(T0)).items] == [2]
         assert await store.events.append([event("a"), event("e")]) == [None, 6]
         (gap,) = await store.progress.gaps()

@@ -1,0 +1,32 @@
+"""Which events were heard too late to be answered without a person's word.
+
+After an outage old posts are heard: an answer to a question of last week helps nobody, and what
+the store has forgotten may have been answered already.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from botkit.model.events import DirectMessage, PostEvent
+
+if TYPE_CHECKING:
+    from botkit.model.events import Event
+    from botkit.runtime.intake.lanes import Job
+
+__all__ = ["REMEMBERED", "is_too_late"]
+
+REMEMBERED: Final = timedelta(days=7)
+"""So long the store remembers every event: an older one may have been handled and forgotten."""
+
+
+def is_too_late(job: Job, event: Event, within: timedelta) -> bool:
+    """Return True if so much time passed between the event and its recording that it only waits.
+
+    What happened inside botkit (ticks, signals, states) is never late, nor is what a person has
+    asked to be run again.
+    """
+    if job.recorded_at is None or job.asked or not isinstance(event, (PostEvent, DirectMessage)):
+        return False
+    return job.recorded_at - event.at > min(within, REMEMBERED)
