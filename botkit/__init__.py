@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         Tick,
         UnknownEvent,
     )
+    from botkit.model.failures import Failure
     from botkit.model.messages import Message
     from botkit.model.posts import Post
     from botkit.model.records import StatusReport
@@ -70,6 +71,7 @@ __all__ = [
     "DirectMessage",
     "Drop",
     "Event",
+    "Failure",
     "Gap",
     "GrantRevoked",
     "Match",
@@ -121,6 +123,7 @@ _WHERE = {
     "DirectMessage": _EVENTS,
     "Drop": _ERRORS,
     "Event": _EVENTS,
+    "Failure": "botkit.model.failures",
     "Gap": _EVENTS,
     "GrantRevoked": _EVENTS,
     "Match": "botkit.filters",

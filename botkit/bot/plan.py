@@ -89,5 +89,5 @@ def make_plan(
 def registrations(router: Router) -> int:
     """Return the number of registrations in a router and in those that it includes."""
     included = (part for part in router.parts if isinstance(part, Router))
-    own = len(router.parts) + len(router.layers) + len(router.providers)
+    own = len(router.parts) + len(router.layers) + len(router.providers) + len(router.error_hooks)
     return own + sum(registrations(part) for part in included)

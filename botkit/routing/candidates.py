@@ -106,6 +106,7 @@ class Wiring:
         unreachable: A sentence for each handler that never runs, because an earlier one takes all.
         renamed: The names that handlers had before, each with the name of today.
         schedules: The schedules of `every` and `cron`, in order.
+        error_hooks: Calls that tell the author's functions of a `Failure`.
         providers: The factories by the type that they make, in order.
         event_types: The classes for which handlers were registered.
     """
@@ -116,6 +117,7 @@ class Wiring:
         *,
         signals: Mapping[str, type[Signal]],
         unreachable: Sequence[str] = (),
+        error_hooks: Sequence[Ring] = (),
         renamed: Mapping[str, str],
         providers: Mapping[Any, Provider],
     ) -> None:
@@ -127,6 +129,7 @@ class Wiring:
             route.schedule for route in self.routes if route.schedule
         )
         self.unreachable: tuple[str, ...] = tuple(unreachable)
+        self.error_hooks: tuple[Ring, ...] = tuple(error_hooks)
         self.renamed: MappingProxyType[str, str] = MappingProxyType(dict(renamed))
         self.providers: MappingProxyType[Any, Provider] = MappingProxyType(dict(providers))
         self.event_types: frozenset[type[Event]] = frozenset(

@@ -32,6 +32,7 @@ from botkit.routing.signatures import is_async, name_of, place_of
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from botkit.model.failures import Failure
     from botkit.ports import Filter
     from botkit.routing.middleware import CallNext
 
@@ -100,6 +101,8 @@ class Router:
         """Handlers and included routers, in order."""
         self.layers: list[Callable[..., Coroutine[Any, Any, Any]]] = []
         """Middleware, outermost first."""
+        self.error_hooks: list[Callable[..., Coroutine[Any, Any, Any]]] = []
+        """The functions that are told of failures."""
         self.providers: list[Provider] = []
         self._runs = 0
 
@@ -290,6 +293,23 @@ class Router:
         self._must_not_run("middleware")
         _must_be_async(function)
         self.layers.append(function)
+        return function
+
+    def on_error(
+        self, function: Callable[Concatenate[Failure, P], Coroutine[Any, Any, R]], /
+    ) -> Callable[Concatenate[Failure, P], Coroutine[Any, Any, R]]:
+        """Have `async def report(failure)` told of each run of a handler that failed.
+
+        It is told of all handlers of the bot, whichever router it belongs to, after the failure
+        was recorded: it changes nothing of what becomes of the event. Further parameters are
+        injected by type, like those of middleware. What it raises is logged.
+
+        Raises:
+            WiringError: The function is not async.
+        """
+        self._must_not_run("on_error")
+        _must_be_async(function)
+        self.error_hooks.append(function)
         return function
 
     def _scheduled(

@@ -14,6 +14,7 @@ import msgspec
 
 from botkit.errors import Skip, WiringError
 from botkit.model.events import Event, Signal, Tick
+from botkit.ports.api import Actions
 from botkit.ports.matching import Pin, Selective
 from botkit.routing.candidates import Candidate, Entry, Route, Wiring, check_of
 from botkit.routing.middleware import Ring, Values, call, surround
@@ -53,6 +54,7 @@ def wire(
     work = _Work(router, answer_within)
     available = {*built_in, *(provided or {}), *work.open_providers(built_in)}
     entries = work.entries(available)
+    error_hooks = [work.error_hook(each, available) for each in _all_error_hooks(router)]
     signals = work.signals(entries)
     work.compare_states(entries)
     work.compare_names()
@@ -62,6 +64,7 @@ def wire(
         entries,
         signals=signals,
         unreachable=work.unreachable,
+        error_hooks=error_hooks,
         renamed=work.old_names(entries),
         providers=work.providers,
     )
@@ -133,6 +136,18 @@ class _Work:
         placed = list(self._placed(self.root, (), available))
         self.unreachable = list(_unreachable(placed))
         return [self._entry(each, position, available) for position, each in enumerate(placed)]
+
+    def error_hook(self, function: Callable[..., Any], available: Collection[Any]) -> Ring:
+        """Return the call that tells a function of a failure."""
+        asked = asked_of(function)
+        values, _, faults = values_of(asked[1:], available=available)
+        if not asked or not asked[0].positional or asked[0].gathers:
+            faults.append("takes no failure: its first parameter is the Failure")
+        if any(each.wanted is Actions for each in asked):
+            faults.append("may not act: the run of the handler has ended")
+        for fault in faults:
+            self._fault(name_of(function), place_of(function), fault)
+        return call(function, values)
 
     def signals(self, entries: Iterable[Entry]) -> dict[str, type[Signal]]:
         """Return the signals that have handlers, and their subclasses, by stored name."""
@@ -301,6 +316,11 @@ def _all_routers(router: Router) -> Iterator[Router]:
     for part in router.parts:
         if isinstance(part, Router):
             yield from _all_routers(part)
+
+
+def _all_error_hooks(router: Router) -> Iterator[Callable[..., Any]]:
+    for each in _all_routers(router):
+        yield from each.error_hooks
 
 
 def _derived(kind: type[Event]) -> Iterator[type[Event]]:

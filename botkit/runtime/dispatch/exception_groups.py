@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-__all__ = ["leaves_of"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["deciding", "leaves_of"]
 
 
 def leaves_of(error: BaseException) -> list[BaseException]:
@@ -13,3 +16,15 @@ def leaves_of(error: BaseException) -> list[BaseException]:
         return [error]
     group = cast("BaseExceptionGroup[BaseException]", error)
     return [leaf for part in group.exceptions for leaf in leaves_of(part)]
+
+
+def deciding(
+    error: BaseException, kinds: Iterable[tuple[type[BaseException], ...]]
+) -> BaseException:
+    """Return the member of a group that is of the first of these kinds, else the group itself."""
+    leaves = leaves_of(error)
+    for wanted in kinds:
+        for leaf in leaves:
+            if isinstance(leaf, wanted):
+                return leaf
+    return error

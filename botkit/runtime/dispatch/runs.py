@@ -50,7 +50,8 @@ from botkit.model.records import (
 from botkit.ports import Actions
 from botkit.protocol.events.activity import decode_event
 from botkit.routing.middleware import HeldBy
-from botkit.runtime.dispatch.exception_groups import leaves_of
+from botkit.runtime.dispatch.exception_groups import deciding
+from botkit.runtime.dispatch.failure_hooks import FailureHooks
 from botkit.runtime.dispatch.lateness import is_too_late
 from botkit.runtime.dispatch.memory import NOTHING, Memory, held_places, recall
 from botkit.runtime.dispatch.turns import Turns
@@ -89,6 +90,7 @@ _RATE_S = 60.0
 _MAX_TRACE = 16_000
 _FINAL = (PolicyError, AccessDenied, BadRequest, Forbidden, NotFound)
 """Uncaught in a handler these are a no for good: trying again would change nothing."""
+_DECIDING = ((Parked,), (Drop,), _FINAL, (RateLimited, TransportError), (Retry,))
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,6 +148,7 @@ class Runs:
         self._later = later
         self._redact = redact
         self._on_ended = on_ended
+        self._failures = FailureHooks(wiring.error_hooks, given, self._clock, redact)
         self._turns = Turns()
         self.outage: StoreOutage = StoreOutage(_log, "event", clock=self._clock)
         self._said_late = False
@@ -207,6 +210,7 @@ class Runs:
             "event.dead_lettered", key=job.key, handler=handler, reason=reason, error=letter.error
         )
         self._tell(job, "dead", handler=handler, note=reason, error=error)
+        await self._failures.tell(job, handler, error, reason=reason)
 
     async def time_out(self, job: Job, slot: Slot, at: BaseException | None = None) -> None:
         """Record that the handler ran over its time; `at` shows where it was then."""
@@ -337,7 +341,7 @@ class Runs:
         timed_out = slot.settle()
         if isinstance(error, asyncio.CancelledError) and self.stopping:
             raise error
-        error = self._as_wait(_essence(error))
+        error = self._as_wait(deciding(error, _DECIDING))
         if slot.parked is not None:
             error = slot.parked
         if isinstance(error, Parked):
@@ -413,6 +417,7 @@ class Runs:
         )
         self._later(not_before)
         self._tell(job, "retry", handler=slot.handler, note=why, error=error)
+        await self._failures.tell(job, slot.handler, error, again_at=not_before)
 
     def decode(self, job: Job) -> Event:
         """Decode and return the job's event.
@@ -473,16 +478,6 @@ def _is_own(event: Event) -> bool:
     if isinstance(event, (Mention, Reply, Quote)):
         return event.author.id == event.account_id
     return isinstance(event, DirectMessage) and event.sent_by_me
-
-
-def _essence(error: BaseException) -> BaseException:
-    """Return the member of a group that decides what is done, else the group itself."""
-    leaves = leaves_of(error)
-    for kinds in ((Parked,), (Drop,), _FINAL, (RateLimited, TransportError), (Retry,)):
-        for leaf in leaves:
-            if isinstance(leaf, kinds):
-                return leaf
-    return error
 
 
 def _forget_own_cancel(slot: Slot, error: BaseException) -> None:

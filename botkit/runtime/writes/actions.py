@@ -20,12 +20,11 @@ from typing import (
     ParamSpec,
     Protocol,
     TypeVar,
-    get_type_hints,
 )
 
 import msgspec
 
-from botkit.errors import EmptyText, Parked, StateError
+from botkit.errors import Parked, StateError
 from botkit.model.events import DirectMessage, PostEvent, Signal
 from botkit.model.messages import Message
 from botkit.model.posts import Post
@@ -36,7 +35,9 @@ from botkit.protocol.api import requests
 from botkit.protocol.events.activity import encode_event
 from botkit.protocol.rules import policy
 from botkit.routing.stored_state import check_size
+from botkit.runtime.writes.action_arguments import allows_bare, check_answered, check_text, named
 from botkit.runtime.writes.causes import causes_of
+from botkit.runtime.writes.once_results import as_json, called, result_type
 from botkit.runtime.writes.steps import Step
 from botkit.waiting.proven_time import ProvenTime
 
@@ -56,7 +57,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-_SHORT = 60
 _NO_THREAD: Any = object()
 
 
@@ -161,9 +161,9 @@ class EventActions:
     ) -> Post:
         """Answer a post; return the post that X made. See `ports.Actions`."""
         self._check_open()
-        _check_answered(to)
-        _check_text("reply", text, self._handler)
-        bare_links = _bare_links("reply", links)
+        check_answered(to)
+        check_text("reply", text, self._handler)
+        bare_links = allows_bare("reply", links)
         post = to.post if isinstance(to, PostEvent) else to
         n = self._count("createPosts", post.id)
         answers = await self._summons(to)
@@ -192,8 +192,8 @@ class EventActions:
     async def post(self, text: str, *, links: Literal["allow", "refuse"] | None = None) -> Post:
         """Publish a post; return the post that X made. See `ports.Actions`."""
         self._check_open()
-        _check_text("post", text, self._handler)
-        bare_links = _bare_links("post", links)
+        check_text("post", text, self._handler)
+        bare_links = allows_bare("post", links)
         request = requests.create_post(text, has_link=bool(policy.links_in(text)))
         step = self._step(
             request,
@@ -208,7 +208,7 @@ class EventActions:
     async def message(self, to: DirectMessage | User | MessageThread, text: str) -> Message:
         """Send a direct message; return the message that X made. See `ports.Actions`."""
         self._check_open()
-        _check_text("message", text, self._handler)
+        check_text("message", text, self._handler)
         if isinstance(to, User):
             target = user_id = to.id
             request = requests.send_message(participant_id=target, text=text)
@@ -275,10 +275,10 @@ class EventActions:
             name=name,
             n=0,
         )
-        kind = _result_type(call)
+        kind = result_type(call)
         kept = await self._on.store.states.memo(key)
         if kept is None:
-            kept = _as_json(name, await _called(name, call, *args, **kwargs), kind)
+            kept = as_json(name, await called(name, call, *args, **kwargs), kind)
             check_size(f"The result of act.once({name!r}, ...)", kept, self._on.state_kib)
             self._check_open()
             await self._on.store.states.keep(key, kept, fence=self._on.fence())
@@ -300,7 +300,7 @@ class EventActions:
     def _check_signal(self, signal: object) -> None:
         if not isinstance(signal, Signal):
             raise TypeError(
-                f"act.emit(signal) takes a value of a class of signals, not {_a(signal)}: "
+                f"act.emit(signal) takes a value of a class of signals, not {named(signal)}: "
                 "class Remind(Signal, frozen=True), then act.emit(Remind())."
             )
         if signal.signal_name not in self._on.signals:
@@ -387,53 +387,6 @@ def _place_of_caller() -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "?"
 
 
-def _check_answered(to: object) -> None:
-    if not isinstance(to, (PostEvent, Post)):
-        raise TypeError(
-            f"act.reply(to, ...) answers an event such as a Mention, or a Post, not {_a(to)}; "
-            "reader.post(id) looks a post up."
-        )
-
-
-def _check_text(action: str, text: object, handler: str) -> None:
-    if not isinstance(text, str):
-        raise TypeError(f"act.{action}(..., text) takes a text, not {_a(text)}.")
-    if not text.strip():
-        raise EmptyText(
-            f"{handler} called act.{action}(...) with an empty text.",
-            hint="X refuses it. If a model wrote it, look at its answer before you send it.",
-        )
-
-
-def _bare_links(action: str, links: object) -> bool | None:
-    """Return whether the text may hold bare domains, None for what the settings say."""
-    if links not in (None, "allow", "refuse"):
-        raise TypeError(
-            f'act.{action}(..., links=...) takes "allow" or "refuse", not {_a(links)}.'
-        )
-    return None if links is None else links == "allow"
-
-
-def _a(value: object) -> str:
-    """Return a value as an error names it: its class and, if short, itself."""
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
-    shown = repr(value)
-    return f"{type(value).__name__} {shown}" if len(shown) <= _SHORT else type(value).__name__
-
-
-async def _called(name: str, call: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
-    result: object = call(*args, **kwargs)
-    if not inspect.isawaitable(result):
-        called = getattr(call, "__name__", None) or repr(call)
-        raise TypeError(
-            f"act.once({name!r}, {called}) needs an async function, and {called} is none: write "
-            f"`async def {called}`, or run it in a thread with asyncio.to_thread."
-        )
-    made: T = await result
-    return made
-
-
 def _author_of(to: PostEvent | Post) -> str:
     return to.author.id if isinstance(to, PostEvent) else to.author_id or ""
 
@@ -446,42 +399,9 @@ def _thread_of(to: DirectMessage | MessageThread, account_id: str) -> tuple[str,
     if thread is _NO_THREAD:
         raise TypeError(
             "act.message(to, ...) writes to a DirectMessage, a User or a Conversation, not "
-            f"{_a(to)}; reader.user(name) looks a user up."
+            f"{named(to)}; reader.user(name) looks a user up."
         )
     if thread is None:
         raise TypeError("act.message(...): a conversation of posts takes no direct message.")
     others = [user_id for user_id in thread.split("-") if user_id != account_id]
     return thread, others[0] if "-" in thread and len(others) == 1 else ""
-
-
-def _result_type(call: Callable[..., Awaitable[Any]]) -> Any:
-    """Return the annotated return type of a coroutine function, `Any` without one."""
-    target = inspect.unwrap(call)
-    while hasattr(target, "func"):
-        target = target.func
-    if not inspect.isroutine(target):
-        target = type(target).__call__
-    try:
-        kind = get_type_hints(target).get("return", Any)
-    except (NameError, TypeError):
-        return Any
-    return Any if isinstance(kind, TypeVar) else kind
-
-
-def _as_json(name: str, result: object, kind: Any) -> bytes:
-    try:
-        kept = msgspec.json.encode(result)
-        same = msgspec.json.decode(kept, type=kind) == result
-    except (TypeError, ValueError, msgspec.MsgspecError) as error:
-        raise _not_json(name, result) from error
-    if not same:
-        raise _not_json(name, result)
-    return kept
-
-
-def _not_json(name: str, result: object) -> TypeError:
-    return TypeError(
-        f"act.once({name!r}, ...) got a {type(result).__name__}, which cannot be kept as JSON and "
-        "come back the same: return plain JSON values, or annotate what the coroutine function "
-        "returns (a msgspec Struct, a dataclass)."
-    )

@@ -19,6 +19,7 @@ from botkit.model.events import (
     Signal,
     Tick,
 )
+from botkit.model.failures import Failure
 from botkit.model.posts import Post
 from botkit.ports import Actions, Clock
 from botkit.routing.middleware import CallNext
@@ -539,3 +540,46 @@ def test_ticks_and_what_a_middleware_skips_are_reachable() -> None:
 
     bot.on(Mention)(skips)
     assert wire(bot).unreachable == ()
+
+
+async def test_functions_that_are_told_of_failures_get_what_they_ask_for() -> None:
+    bot, part = Router("greeter"), Router("part")
+    bot.include(part)
+    told: list[Any] = []
+
+    @bot.on_error
+    async def report(failure: Failure, clock: Clock) -> None:
+        told.append((failure, clock))
+
+    @part.on_error
+    async def also(failure: Failure) -> None:
+        told.append(failure)
+
+    failure = Failure(event=None, key="k", account_id="1", handler="", error=None, attempt=1)
+    for hook in wire(bot, built_in=BUILT_IN).error_hooks:
+        await hook({Clock: "clock"}.__getitem__, failure)
+    assert told == [(failure, "clock"), failure]
+    assert not failure.will_retry
+
+
+def test_a_function_that_cannot_be_told_is_refused() -> None:
+    bot = Router("greeter")
+
+    @bot.on_error
+    async def nothing() -> None: ...  # type: ignore[arg-type]  # the fault
+
+    @bot.on_error
+    async def acts(failure: Failure, act: Actions) -> None: ...
+
+    @bot.on_error
+    async def needy(failure: Failure, number: int) -> None: ...
+
+    with pytest.raises(WiringError) as caught:
+        wire(bot, built_in=BUILT_IN)
+    assert [fault.partition("): ")[2].partition(".")[0] for fault in caught.value.problems] == [
+        "takes no failure: its first parameter is the Failure",
+        "may not act: the run of the handler has ended",
+        "parameter 'number': nobody provides int",
+    ]
+    with pytest.raises(WiringError, match="is not async"):
+        bot.on_error(len)  # type: ignore[arg-type]  # the fault

@@ -49,6 +49,7 @@ class FakeWiring:
 
     def __init__(self, *signals: type[Signal]) -> None:
         self.signals: Mapping[str, type[Signal]] = {one.signal_name: one for one in signals}
+        self.error_hooks: tuple[Any, ...] = ()
         self._routes: list[SimpleNamespace] = []
 
     def on(

@@ -24,6 +24,7 @@ from botkit.errors import (
     TransportError,
 )
 from botkit.model.events import DirectMessage, Mention, PostSeen, Signal
+from botkit.model.failures import Failure
 from botkit.model.messages import Message
 from botkit.model.records import EventState, RunDone
 from botkit.model.users import User
@@ -433,4 +434,60 @@ async def test_an_event_that_a_middleware_kept_says_so(tmp_path: Path) -> None:
         assert await bot.note(mention()) == "held back by limit"
     assert [(line["handler"], line["middleware"]) for line in logs if "middleware" in line] == [
         ("kept", "limit")
+    ]
+
+
+async def test_authors_are_told_of_each_failed_try_and_whether_there_is_another(
+    tmp_path: Path,
+) -> None:
+    told: list[Failure] = []
+
+    async def fails(event: Mention, scope: Scope) -> None:
+        raise ValueError("broken")
+
+    async def report(resolve: Any, failure: Failure) -> None:
+        assert resolve(str) == BOT
+        told.append(failure)
+
+    wiring = wired(fails)
+    wiring.error_hooks = (report,)
+    async with bench(tmp_path, wiring) as bot:
+        await bot.record(mention())
+        await bot.later(60)
+    assert [(each.attempt, each.will_retry, each.reason) for each in told] == [
+        (1, True, ""),
+        (2, True, ""),
+        (3, False, "failed"),
+    ]
+    assert {(each.key, each.account_id, each.handler) for each in told} == {(KEY, BOT, "fails")}
+    assert isinstance(told[0].error, ValueError)
+    assert told[0].event == mention()
+
+
+async def test_a_function_that_is_told_changes_nothing_whatever_it_does(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    async def fails(event: Mention, scope: Scope) -> None:
+        raise NotSummoned("no")
+
+    async def raises(resolve: Any, failure: Failure) -> None:
+        raise ZeroDivisionError("hunter2")
+
+    async def hangs(resolve: Any, failure: Failure) -> None:
+        await asyncio.Event().wait()
+
+    async def hears(resolve: Any, failure: Failure) -> None:
+        told.append(failure.reason)
+
+    wiring = wired(fails)
+    wiring.error_hooks = (raises, hangs, hears)
+    with capture_logs() as logs:
+        async with bench(tmp_path, wiring) as bot:
+            await bot.record(mention())
+            await bot.later(30)
+            assert [one.reason for one in await bot.store.events.dead()] == ["refused"]
+    assert told == ["refused"]
+    assert [line["why"] for line in logs if line["event"] == "error_hook.failed"] == [
+        "ZeroDivisionError: [redacted]",
+        "TimeoutError: ",
     ]

@@ -1,0 +1,62 @@
+"""Tells the author's `on_error` functions of failures, after these were recorded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from botkit.model.failures import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from botkit.ports import Clock
+    from botkit.routing.middleware import Ring
+    from botkit.runtime.intake.lanes import Job
+
+__all__ = ["FailureHooks"]
+
+_log = structlog.get_logger(__name__)
+
+_LONGEST_S = 10.0
+"""How long one of the functions may take."""
+
+
+class FailureHooks:
+    """Calls the functions one after the other; they change nothing of what was recorded.
+
+    Args:
+        given: Returns, for an account, the values that they may ask for by exact type.
+    """
+
+    def __init__(
+        self,
+        hooks: Sequence[Ring],
+        given: Callable[[str], Mapping[Any, Any]],
+        clock: Clock,
+        redact: Callable[[str], str],
+    ) -> None:
+        self._hooks = hooks
+        self._given = given
+        self._clock = clock
+        self._redact = redact
+
+    async def tell(self, job: Job, handler: str, error: BaseException | None, **more: Any) -> None:
+        """Tell all functions of a failed run; log what they raise."""
+        failure = Failure(
+            event=job.event,
+            key=job.key,
+            account_id=job.account_id,
+            handler=handler,
+            error=error,
+            attempt=job.attempts + 1,
+            **more,
+        )
+        for hook in self._hooks:
+            try:
+                async with self._clock.timeout(_LONGEST_S):
+                    await hook(self._given(job.account_id).__getitem__, failure)
+            except Exception as fault:  # noqa: BLE001 - author's code; the failure is recorded
+                why = self._redact(f"{type(fault).__name__}: {fault}")
+                _log.error("error_hook.failed", key=job.key, why=why)

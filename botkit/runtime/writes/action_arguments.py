@@ -1,0 +1,48 @@
+"""Checks of what a handler passes to its actions; errors name it in the author's words."""
+
+from __future__ import annotations
+
+from botkit.errors import EmptyText
+from botkit.model.events import PostEvent
+from botkit.model.posts import Post
+
+__all__ = ["allows_bare", "check_answered", "check_text", "named"]
+
+_SHORT = 60
+
+
+def check_answered(to: object) -> None:
+    """Raise `TypeError` for what is no post that can be answered."""
+    if not isinstance(to, (PostEvent, Post)):
+        raise TypeError(
+            f"act.reply(to, ...) answers an event such as a Mention, or a Post, not {named(to)}; "
+            "reader.post(id) looks a post up."
+        )
+
+
+def check_text(action: str, text: object, handler: str) -> None:
+    """Raise `TypeError` for what is no text, `EmptyText` for one that shows nothing."""
+    if not isinstance(text, str):
+        raise TypeError(f"act.{action}(..., text) takes a text, not {named(text)}.")
+    if not text.strip():
+        raise EmptyText(
+            f"{handler} called act.{action}(...) with an empty text.",
+            hint="X refuses it. If a model wrote it, look at its answer before you send it.",
+        )
+
+
+def allows_bare(action: str, links: object) -> bool | None:
+    """Return whether the text may hold bare domains, None for what the settings say."""
+    if links not in (None, "allow", "refuse"):
+        raise TypeError(
+            f'act.{action}(..., links=...) takes "allow" or "refuse", not {named(links)}.'
+        )
+    return None if links is None else links == "allow"
+
+
+def named(value: object) -> str:
+    """Return a value as an error names it: its class and, if short, itself."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    shown = repr(value)
+    return f"{type(value).__name__} {shown}" if len(shown) <= _SHORT else type(value).__name__
