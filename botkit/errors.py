@@ -24,8 +24,8 @@
                                      UndecodableEvent
       PolicyError                    refused before sending: NotDeclared, NotSummoned,
                                      AlreadyReplied, OptedOut, DuplicateText, EmptyText,
-                                     TextTooLong, TooManyCashtags, UnsolicitedMention,
-                                     LinkNotAllowed
+                                     TextTooLong, TooManyAnswers, TooManyCashtags,
+                                     UnsolicitedMention, LinkNotAllowed
 
 `Skip`, `Retry` and `Drop` are how a handler steers, and `Parked` is how the runtime unwinds a
 handler that has to wait; they are not errors and do not descend from the root.
@@ -80,6 +80,7 @@ __all__ = [
     "StoreUnavailable",
     "StreamClosed",
     "TextTooLong",
+    "TooManyAnswers",
     "TooManyCashtags",
     "TransportError",
     "Unauthorized",
@@ -438,6 +439,10 @@ class EmptyText(PolicyError):
 
 class TextTooLong(PolicyError):
     """The text weighs more than X takes."""
+
+
+class TooManyAnswers(PolicyError):
+    """The author has got enough answers in this conversation for a day."""
 
 
 class TooManyCashtags(PolicyError):

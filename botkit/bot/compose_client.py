@@ -60,6 +60,7 @@ __all__ = [
     "open_x",
     "renew_the_vault",
     "rescue_of",
+    "rules_of",
 ]
 
 _log = structlog.get_logger(__name__)
@@ -119,7 +120,7 @@ async def open_x(
         name = await asyncio.to_thread(this_process, chance) if owner is None else owner
         terms = tenure or Tenure()
         budget = Budget(store, time, limits_of(settings))
-        rules = PostRules(bare_links=settings.bot.links == "allow")
+        rules = rules_of(settings)
         async with TokenKeeper(
             store,
             vault,
@@ -233,6 +234,15 @@ def limits_of(settings: Settings) -> BudgetLimits:
         hour_usd=settings.budget.hour_usd or None,
         day_usd=settings.budget.day_usd or None,
         hearing_day_usd=settings.budget.hearing_day_usd or None,
+    )
+
+
+def rules_of(settings: Settings) -> PostRules:
+    """Return the rules for posts of the settings."""
+    return PostRules(
+        bare_links=settings.bot.links == "allow",
+        answers_per_author=settings.bot.answers_per_author,
+        answers_to_automated=settings.bot.answers_to_automated,
     )
 
 

@@ -179,6 +179,10 @@ class BotSettings(_Section):
     """`auto`: activity stream and slow poll if the app has a bearer token, else the poll."""
     links: Literal["refuse", "allow"] = "refuse"
     """What becomes of a bare domain in a post, which X makes a link of: it costs 0.200 USD."""
+    answers_per_author: int = Field(default=30, ge=0)
+    """How many replies an author gets in one conversation within a day; 0: any number."""
+    answers_to_automated: int = Field(default=3, ge=0)
+    """The same for an author with the label of automated accounts: two bots would never end."""
     late_ids_s: float = Field(default=300, ge=0, le=3600)
     """How long after it was made X may show a post: polls read that far back again."""
 

@@ -73,13 +73,17 @@ class PostRules(Struct, frozen=True, kw_only=True, gc=False):
 
     `limit` is the weighted length that X takes: 280, or more with Premium. `links` allows the bot
     to send links (each costs), `bare_links` those that X makes of a bare domain. `may_mention` are
-    usernames that agreed to be named.
+    usernames that agreed to be named. `answers_per_author` is how many replies an author gets in
+    one conversation within a day, `answers_to_automated` how many one with the label of automated
+    accounts; 0 for any number.
     """
 
     limit: int = 280
     links: bool = True
     bare_links: bool = True
     may_mention: frozenset[str] = frozenset()
+    answers_per_author: int = 0
+    answers_to_automated: int = 0
 
 
 _USUAL = PostRules()

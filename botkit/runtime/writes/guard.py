@@ -20,6 +20,7 @@ from botkit.protocol.api import operations
 from botkit.protocol.rules import policy, pricing
 from botkit.protocol.rules.policy import PostRules
 from botkit.runtime.writes.account_health import AccountHealth
+from botkit.runtime.writes.answer_limit import AnswerLimit
 from botkit.runtime.writes.steps import GuardPass, Step
 from botkit.telemetry.times import rfc3339
 from botkit.waiting.keyed_lock import KeyedLock
@@ -56,6 +57,7 @@ class Guard:
     Attributes:
         budget: Where a step's price is reserved while it is under way.
         health: Which accounts X has stopped.
+        answer_limit: How many answers each author got.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Guard:
         self._lock = KeyedLock()
         self.budget = budget
         self.health: AccountHealth = health or AccountHealth(clock)
+        self.answer_limit: AnswerLimit = AnswerLimit(clock, self._rules.post)
 
     async def check(self, step: Step) -> GuardPass:
         """Return the step's pass, or raise why it may not be sent.
@@ -90,6 +93,8 @@ class Guard:
         self._declared(step)
         credential = await self._sender.credential(step.operation, account_id=step.account_id)
         summons = await self._rules_of_x(step)
+        if step.handler != ANSWERS_OPT_OUTS:
+            self.answer_limit.check(step)
         await self._no_rivals(step)
         stops = self.health.stops_of(step.account_id)
         cost_usd = pricing.price_usd(step.request)

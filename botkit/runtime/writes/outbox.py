@@ -212,6 +212,7 @@ class Outbox:
             write = await self._begin(step, verdict)
             if not write.fresh:
                 return await self._known(write)
+            self._guard.answer_limit.note(step)
             answer = await self._ask(step, write, verdict)
             if not isinstance(answer, BaseException) or _may_cost(answer):
                 budget.charge(step.account_id, verdict.cost_usd)

@@ -20,6 +20,7 @@ from botkit.errors import (
     OptedOut,
     Parked,
     TextTooLong,
+    TooManyAnswers,
     TooManyCashtags,
     UnsolicitedMention,
     WrongCredential,
@@ -32,7 +33,7 @@ from botkit.model.users import User
 from botkit.protocol.api import requests
 from botkit.protocol.rules.policy import PostRules
 from botkit.runtime.writes.budget import BudgetLimits
-from botkit.runtime.writes.guard import Guard, Rules
+from botkit.runtime.writes.guard import ANSWERS_OPT_OUTS, Guard, Rules
 from tests.unit.runtime.writing import (
     ADA,
     BOB,
@@ -208,6 +209,16 @@ async def test_a_text_may_have_links_that_the_settings_do_not_allow_and_the_othe
             else:
                 with pytest.raises(LinkNotAllowed):
                     await office.guard.check(step)
+
+
+async def test_an_author_that_got_enough_answers_still_gets_the_answer_to_an_opt_out(
+    office: Office,
+) -> None:
+    office.start(rules=Rules(post=PostRules(answers_per_author=1)))
+    office.guard.answer_limit.note(reply_step())
+    with pytest.raises(TooManyAnswers):
+        await office.guard.check(reply_step())
+    await office.guard.check(reply_step(handler=ANSWERS_OPT_OUTS))
 
 
 async def test_an_opt_out_is_for_one_account_and_stops_messages_too(office: Office) -> None:

@@ -1,0 +1,79 @@
+"""Limits the answers to one author in one conversation: two bots stop answering each other.
+
+The counts are of this process: a start begins anew, and the budget limits what that can cost.
+Source: X API docs, "Event payloads" (the automated label); docs/explanation/policy.md.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING
+
+from botkit.errors import TooManyAnswers
+from botkit.model.events import PostEvent
+
+if TYPE_CHECKING:
+    from botkit.ports import Clock
+    from botkit.protocol.rules.policy import PostRules
+    from botkit.runtime.writes.steps import Step
+
+__all__ = ["AnswerLimit"]
+
+_DAY_S = 86_400.0
+_MOST_THREADS = 10_000
+"""So many threads are counted; the one that was answered longest ago is forgotten first."""
+
+_Thread = tuple[str, str, str]
+
+
+class AnswerLimit:
+    """Counts the replies to each author in each conversation within a day."""
+
+    def __init__(self, clock: Clock, rules: PostRules) -> None:
+        self._clock = clock
+        self._rules = rules
+        self._sent: OrderedDict[_Thread, deque[float]] = OrderedDict()
+
+    def check(self, step: Step) -> None:
+        """Return if the step is no reply to another author, or one that the author may get.
+
+        Raises:
+            TooManyAnswers: The author has got that many within a day.
+        """
+        thread = _thread_of(step)
+        if thread is None:
+            return
+        author = step.answers.author if isinstance(step.answers, PostEvent) else None
+        is_bot = author is not None and author.automated is True
+        most = self._rules.answers_to_automated if is_bot else self._rules.answers_per_author
+        sent = self._sent.get(thread, ())
+        since = self._clock.monotonic() - _DAY_S
+        if most and sum(at_s > since for at_s in sent) >= most:
+            whom = f"@{author.username}" if author and author.username else f"user {step.user_id}"
+            what = ", an automated account," if is_bot else ""
+            setting = "answers_to_automated" if is_bot else "answers_per_author"
+            raise TooManyAnswers(
+                f"{whom}{what} got {most} answers in this conversation within a day.",
+                hint="Two bots that answer each other never end. If this is none, raise"
+                f" bot.{setting}; 0 is no limit.",
+            )
+
+    def note(self, step: Step) -> None:
+        """Count a reply that is about to be sent."""
+        thread = _thread_of(step)
+        if thread is None:
+            return
+        most = max(self._rules.answers_per_author, self._rules.answers_to_automated)
+        sent = self._sent.setdefault(thread, deque(maxlen=most))
+        sent.append(self._clock.monotonic())
+        self._sent.move_to_end(thread)
+        if len(self._sent) > _MOST_THREADS:
+            self._sent.popitem(last=False)
+
+
+def _thread_of(step: Step) -> _Thread | None:
+    """Return account, conversation and author of a reply; None for anything else."""
+    if not step.interaction or step.answers is None:
+        return None
+    post = step.answers.post if isinstance(step.answers, PostEvent) else step.answers
+    return step.account_id, post.conversation_id or post.id, step.user_id
