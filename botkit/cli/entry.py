@@ -39,15 +39,20 @@ _NOT_DONE = EXIT_CODES["not done"]
 def invoke(arguments: Sequence[str], commands: Sequence[CommandEntry]) -> int:
     """Run `botkit` with these arguments, and return the exit code."""
     group = _Group(commands)
-    for stream in (sys.stdout, sys.stderr):  # a terminal that has no ✓ gets \u2713
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    _tolerate_other_encodings()
     with redacting():
         try:
             result = group.main(list(arguments), prog_name="botkit", standalone_mode=False)
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every error of a command ends here
             return _ended_by(_alone(error))
     return result if isinstance(result, int) else 0
+
+
+def _tolerate_other_encodings() -> None:
+    """Print escapes for what a terminal cannot show, and read bytes that are no text as U+FFFD."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace" if stream is sys.stdin else "backslashreplace")
 
 
 def _alone(error: BaseException) -> BaseException:

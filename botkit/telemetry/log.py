@@ -71,6 +71,7 @@ def set_up_logging(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    logging.captureWarnings(capture=True)  # Python would write them to stderr in its own form
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -46,6 +46,10 @@ _SECRET_HEADERS = re.compile(
     r"|(?P<start>\b(?:set-)?cookie:\s*)[^\r\n]+"
 )
 """Headers as a `repr` or JSON shows them, whose values have blanks, and cookies on the wire."""
+_PASSWORD_IN_ADDRESS = re.compile(
+    r"(?i)(?P<name>\b[a-z][a-z0-9+.-]*://[^\s/:@\"']*:)[^\s/@\"']+(?=@)"
+)
+"""As in the address of a proxy or of a database."""
 _SHORTEST = 6
 _DEEPEST = 8
 _PAIR = 2
@@ -83,7 +87,9 @@ class Redactor:
     def text(self, text: str) -> str:
         """Return the text without secrets, found by value or by form."""
         text = _SECRET_HEADERS.sub(_without_value, self.known(text))
-        return _SECRET_VALUES.sub(lambda found: found["name"] + REDACTED, text)
+        for pattern in (_SECRET_VALUES, _PASSWORD_IN_ADDRESS):
+            text = pattern.sub(lambda found: found["name"] + REDACTED, text)
+        return text
 
     def line(self, text: str) -> str:
         """Return the text without secrets and on one line, its control characters escaped."""

@@ -191,6 +191,22 @@ def test_a_secret_in_the_error_of_a_bots_module_is_not_printed(
     assert "ValueError: (['[redacted]', '[redacted]'], 'a" in line
 
 
+@pytest.mark.parametrize("arguments", [("checklist",), ("accounts", "import")])
+def test_a_terminal_with_another_encoding_ends_nothing(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "botkit", *arguments],
+        cwd=tmp_path,
+        input=b"\xff\xfe\n",
+        env={"HOME": str(tmp_path), "PYTHONIOENCODING": "ascii:strict"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert b"Traceback" not in done.stderr
+
+
 def test_run_without_a_bot_says_how_to_name_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run"]) == 2
     assert "MODULE:BOT" in capsys.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -31,6 +32,8 @@ from botkit.telemetry.redaction import Redactor
         "<CIMultiDict('Cookie': 'a=1; b=AAAAcanary')>",
         '{"access_token": "AAAAcanary"}',
         "Set-Cookie: a=1; b=AAAAcanary",
+        "connect to http://me:AAAAcanary@proxy.example:3128 failed",
+        "postgresql+async://:AAAAcanary@db/x",
     ],
 )
 def test_a_secret_is_not_in_the_text(text: str) -> None:
@@ -57,6 +60,7 @@ def test_values_are_hidden_by_name_and_exceptions_by_text() -> None:
     [
         "The stream needs the app's bearer token and Basic authentication.",
         "A cookie and an authorization are words, too.",
+        "http://127.0.0.1:8765/a@b and https://x.com/@ada:8 stay",
     ],
 )
 def test_words_about_secrets_stay(text: str) -> None:
@@ -157,6 +161,19 @@ def test_a_wrong_log_call_is_reported_by_its_place() -> None:
     assert said["event"] == "log_line.not_written"
     assert said["why"] == "TypeError"
     assert said["where"].startswith(__file__)
+
+
+def test_a_warning_of_python_is_a_line_of_the_log() -> None:
+    out = io.StringIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(capture=False)  # an earlier test's, which pytest has undone since
+        set_up_logging(as_json=True, secrets=["hush-hush-1"], stream=out)
+        warnings.warn("careful\nhush-hush-1", stacklevel=1)
+    (line,) = out.getvalue().splitlines()
+    said = json.loads(line)
+    assert said["logger"] == "py.warnings"
+    assert r"UserWarning: careful\x0a[redacted]" in said["event"]
 
 
 def test_a_log_that_cannot_be_written_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
