@@ -217,6 +217,8 @@ def served(folder: Path, *options: str) -> Iterator[World]:
                 break
         opened = json.loads(text)
         settings = opened["environment"] | {"BOTKIT_APP__REDIRECT_URI": callback}
+        for name in ("BOTKIT_STORE__URL", "BOTKIT_STORE__KEY"):
+            del settings[name]  # a machine has a store of its own
         yield World(opened["url"], settings)
     finally:
         process.kill()

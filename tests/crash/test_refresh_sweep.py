@@ -108,7 +108,10 @@ def test_real_commands_beside_a_running_bot_refresh_it_once(
     machine.run()
     until(machine.starts)
     with sqlite3.connect(machine.folder / "botkit.db") as connection:
-        connection.execute("UPDATE credential SET access_until = since, granted_at = since - 1")
+        connection.execute(
+            "UPDATE credential SET access_until = since, granted_at = since - 3600000000, "
+            "last_success = since - 3600000000"
+        )
     connection.close()
     checks = [
         machine.start(

@@ -24,7 +24,10 @@ def test_a_running_bot_goes_on_with_the_new_key_and_refreshes(
     assert done.returncode == 0, done.stderr
     until(lambda: "vault_key.renewed" in machine.said(), why=machine.said)
     with closing(sqlite3.connect(machine.folder / "botkit.db")) as connection, connection:
-        connection.execute("UPDATE credential SET access_until = since, granted_at = since - 1")
+        connection.execute(
+            "UPDATE credential SET access_until = since, granted_at = since - 3600000000, "
+            "last_success = since - 3600000000"
+        )
     check = machine.do("accounts", "check", "--json")
     assert check.returncode == 0, check.stderr
     assert json.loads(check.stdout)[0]["logins"][0]["generation"] == 2

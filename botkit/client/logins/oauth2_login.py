@@ -189,6 +189,7 @@ class OAuth2Login:
     def shorten(self, left_s: float, clock: Clock) -> None:
         """End the access token in at most `left_s` seconds: X refuses it before its time."""
         self.until_s = min(self.until_s, clock.monotonic() + left_s)
+        self.next_try_s = 0.0  # the process that X has refused keeps the minute between refreshes
         self.fresh_until_s = self._fresh_until_s()
 
     def _fresh_until_s(self) -> float:

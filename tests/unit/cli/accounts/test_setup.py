@@ -9,7 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import urllib.error
+import urllib.parse
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
@@ -88,6 +92,76 @@ def test_who_ends_the_question_for_a_bearer_token_goes_on_without(
 
     assert "the activity stream needs the same app's bearer token" in desk.err
     assert "The input ended" in desk.err
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *args: Any) -> None:
+        """Follow nothing: the person copies the address."""
+
+
+class Person(io.StringIO):
+    """A person at a terminal, whose browser is signed in as `who` and who then answers."""
+
+    def __init__(self, who: str, capsys: pytest.CaptureFixture[str], *answers: str) -> None:
+        super().__init__()
+        self._who = who
+        self._capsys = capsys
+        self._answers = [*answers]
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self, size: int | None = -1, /) -> str:
+        out, _ = self._capsys.readouterr()
+        if "http" not in out:
+            return self._answers.pop(0)
+        with ThreadPoolExecutor() as pool:  # the browser is another program
+            return pool.submit(_consent, out.split()[-1], self._who).result() + "\n"
+
+
+def _consent(url: str, who: str) -> str:
+    """Consent on X's page; return the address that the browser ends at."""
+    form = urllib.parse.urlencode({"as": who, "decision": "authorize"}).encode()
+    with pytest.raises(urllib.error.HTTPError) as moved:
+        urllib.request.build_opener(_NoRedirect).open(url, form, timeout=20)
+    with moved.value as answer:
+        return str(answer.headers["location"])
+
+
+@pytest.mark.parametrize(
+    ("options", "answers", "code"),
+    [
+        ([], ["n\n"], 2),
+        ([], ["\n"], 2),
+        ([], ["y\n"], 0),
+        (["--add"], [], 0),
+        (["--account", "ada"], [], 0),
+    ],
+)
+def test_a_second_account_is_added_only_when_a_person_says_so(
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    answers: list[str],
+    code: int,
+) -> None:
+    desk.log_in()
+    desk.world.find_user("ada") or desk.world.add_user("ada")
+    callback = "http://127.0.0.1:8765/callback"
+    app = desk.world.grants.add_app("paste", redirect_uris=[callback])
+    desk.move_to(
+        desk.folder,
+        BOTKIT_APP__CLIENT_ID=app.client_id,
+        BOTKIT_APP__CLIENT_SECRET=app.client_secret,
+        BOTKIT_APP__API_KEY=app.api_key,
+        BOTKIT_APP__API_SECRET=app.api_secret,
+        BOTKIT_X__CONSENT_URL=f"{desk.environ['BOTKIT_X__API_URL']}/i/oauth2/authorize",
+    )
+    monkeypatch.setattr("sys.stdin", Person("ada", capsys, *answers))
+    assert desk.top("setup", "--headless", *options) == code
+    known = {each["username"] for each in desk.json("list")}
+    assert known == ({"greeter", "ada"} if code == 0 else {"greeter"})
 
 
 BROWSER = """
