@@ -55,6 +55,7 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     Attributes:
         dry_run: Send nothing; record what would have been sent.
         force: Start even if an account's logins do not allow what the bot may do.
+        from_now: Drop what happened before the start, and what was due before it.
         on_ended: Called for each run of a handler that ended.
         on_wrote: Called for each write that X confirmed.
         ahead: How far the bot's time is before the machine's; `botkit dev` moves time.
@@ -63,6 +64,7 @@ class RunOptions(Struct, frozen=True, kw_only=True):
 
     dry_run: bool = False
     force: bool = False
+    from_now: bool = False
     on_ended: Callable[[Ended], None] | None = None
     on_wrote: Callable[[Wrote], None] | None = None
     ahead: timedelta = timedelta(0)
@@ -244,6 +246,7 @@ def _compose(run: _Run, opened: _Opened) -> BotRuntime:
         parts={
             **_login_parts(opened, dispatcher, hearing),
             "reconciler": parts.reconciler.run,
+            "own posts": lambda: parts.outbox.own_posts.run([*run.accounts]),
             **{source.name: source.run for source in sources},
         },
         on_changed=lambda: _take_over_changes(run, running),
@@ -290,6 +293,7 @@ def _acting(run: _Run, opened: _Opened) -> tuple[HandlerParts, Dispatcher]:
         on_wrote=run.options.on_wrote,
         dry_run=run.options.dry_run,
         state_kib=run.settings.run.state_kib,
+        from_now=run.options.from_now,
     )
     redactor = run.options.redactor or Redactor()
     dispatcher = Dispatcher(

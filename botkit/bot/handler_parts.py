@@ -17,6 +17,7 @@ from botkit.runtime.writes.actions import Services
 from botkit.runtime.writes.guard import Guard, Rules
 from botkit.runtime.writes.opt_outs import OptOuts
 from botkit.runtime.writes.outbox import Outbox
+from botkit.runtime.writes.own_posts import OwnPosts
 from botkit.runtime.writes.reconcile import Reconciler
 
 if TYPE_CHECKING:
@@ -89,10 +90,12 @@ def handler_parts(
     on_wrote: Callable[[Wrote], None] | None = None,
     dry_run: bool = False,
     state_kib: int = 256,
+    from_now: bool = False,
 ) -> HandlerParts:
     """Make the parts, start nothing. The arguments are those of `Outbox` and `Reconciler`.
 
-    `state_kib` is the most that a value may take that a handler stores.
+    `state_kib` is the most that a value may take that a handler stores; with `from_now` what
+    happened before the start is dropped.
     """
     reconciler = Reconciler(
         store=x.store,
@@ -103,11 +106,13 @@ def handler_parts(
         on_settled=on_settled,
         report=report,
     )
+    own_posts = OwnPosts(store=x.store, sender=x.sender, clock=x.clock, fence=fence, report=report)
     outbox = Outbox(
         store=x.store,
         sender=x.sender,
         guard=_guard_of(plan, x, report),
         reconciler=reconciler,
+        own_posts=own_posts,
         clock=x.clock,
         entropy=x.entropy,
         fence=fence,
@@ -124,9 +129,14 @@ def handler_parts(
         signals=plan.wiring.signals,
         policy=policy,
         state_kib=state_kib,
+        from_now=from_now,
     )
-    opt_outs = OptOuts(services, rules=plan.opt_out, tells=plan.handles(OptOut), may=plan.may)
-    return HandlerParts(reconciler=reconciler, outbox=outbox, services=services, opt_outs=opt_outs)
+    return HandlerParts(
+        reconciler=reconciler,
+        outbox=outbox,
+        services=services,
+        opt_outs=OptOuts(services, rules=plan.opt_out, tells=plan.handles(OptOut), may=plan.may),
+    )
 
 
 def _guard_of(plan: Plan, x: X, report: Callable[[str, str, str], None] | None) -> Guard:

@@ -28,6 +28,7 @@ __all__ = [
     "MissedRead",
     "NewEvent",
     "NewWrite",
+    "OwnPost",
     "RunDead",
     "RunDone",
     "RunEnd",
@@ -274,6 +275,20 @@ class NewWrite(Struct, frozen=True, kw_only=True, gc=False):
     policy: WritePolicy = WritePolicy.RECONCILE
     cost_usd: Decimal = Decimal(0)
     expires_at: datetime | None = None
+
+
+class OwnPost(Struct, frozen=True, kw_only=True, gc=False):
+    """A post of the account that X shows and that no write on record made.
+
+    `target` is the id of the post that it answers, "" if it answers none. `body` is the JSON of
+    `Post`.
+    """
+
+    account_id: str
+    post_id: str
+    target: str
+    body: bytes
+    at: datetime
 
 
 class Attempt(Struct, frozen=True, kw_only=True, gc=False):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         MissedRead,
         NewEvent,
         NewWrite,
+        OwnPost,
         Rivals,
         RunEnd,
         StateRow,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
         WriteState,
     )
 
-__all__ = ["Events", "States", "Writes"]
+__all__ = ["Events", "OwnPosts", "States", "Writes"]
 
 
 class Events(Protocol):
@@ -248,5 +249,41 @@ class Writes(Protocol):
         """Return the account's other writes that may forbid this one, as of one moment.
 
         Only writes that happened or may have happened count.
+        """
+        ...
+
+
+class OwnPosts(Protocol):
+    """The posts of an account that X shows and that no write on record made.
+
+    A store that was restored from a backup lacks what its bot wrote after the backup.
+    """
+
+    async def newest(self, account_id: str) -> str:
+        """Return the newest id of a post of the account that is known here, "" if none is."""
+        ...
+
+    async def keep(self, posts: Sequence[OwnPost], *, fence: Fence) -> None:
+        """Record posts; one that is on record already stays as it is."""
+        ...
+
+    async def count(self, account_id: str) -> int:
+        """Return how many are on record."""
+        ...
+
+    async def to(self, account_id: str, target: str) -> list[OwnPost]:
+        """Return those that answer the post `target` ("" for none), oldest first."""
+        ...
+
+    async def answers(self, account_id: str, target: str) -> list[str]:
+        """Return the ids of the posts by which confirmed writes answered `target`."""
+        ...
+
+    async def adopt(
+        self, write: NewWrite, post: OwnPost, *, now: datetime, fence: Fence
+    ) -> StoredWrite:
+        """Record the write as CONFIRMED by that post, and forget the post; return the write.
+
+        A write that was sent stays as it is.
         """
         ...

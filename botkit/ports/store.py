@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from botkit.ports.journal import Events, States, Writes
+from botkit.ports.journal import Events, OwnPosts, States, Writes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -51,6 +51,7 @@ __all__ = [
     "Invitations",
     "Leases",
     "Ledger",
+    "OwnPosts",
     "Progress",
     "States",
     "Store",
@@ -433,6 +434,7 @@ class Store(Protocol):
     events: Events
     states: States
     writes: Writes
+    own_posts: OwnPosts
     credentials: Credentials
     accounts: Accounts
     invitations: Invitations

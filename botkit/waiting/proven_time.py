@@ -38,6 +38,14 @@ class ProvenTime:
         self._is_wrong = False
         self.is_seen: asyncio.Event = asyncio.Event()
 
+    @property
+    def started(self) -> datetime:
+        """When this run began: by X's clock, or by the wall clock until X's time is seen."""
+        if self._seen is None:
+            return self._started
+        date, seen_s = self._seen
+        return date - timedelta(seconds=seen_s - self._started_s)
+
     def note(self, date: datetime) -> None:
         """Take the time of X's clock from an answer that has just come."""
         self._seen = (date, self._clock.monotonic())

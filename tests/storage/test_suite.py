@@ -43,7 +43,7 @@ def test_the_suite_runs_every_method_of_a_group(group: str) -> None:
 
 
 def test_the_suite_runs_every_method_of_the_store() -> None:
-    assert len(_GROUPS) == 9
+    assert len(_GROUPS) == 10
     assert {
         name for name in methods_of(ports.Store) if ("store", name) not in asked_for()
     } == set()

@@ -23,6 +23,11 @@ __all__ = ["command"]
 @click.option("--dry-run", is_flag=True, help="Send nothing: record what would have been sent.")
 @click.option("--force", is_flag=True, help="Start although the account may not do all it needs.")
 @click.option("--ahead", type=float, default=0.0, hidden=True)  # `botkit dev` moves time
+@click.option(
+    "--from-now",
+    is_flag=True,
+    help="Skip what happened before now; it is recorded as dropped.",
+)
 @settings_options
 def command(
     *,
@@ -30,6 +35,7 @@ def command(
     dry_run: bool,
     force: bool,
     ahead: float,
+    from_now: bool,
     given: GivenSettings,
 ) -> int:
     """Run the bot that `target` or botkit.toml names; return the exit code."""
@@ -53,6 +59,7 @@ def command(
             RunOptions(
                 dry_run=dry_run,
                 force=force,
+                from_now=from_now,
                 ahead=timedelta(seconds=ahead),
                 redactor=redactor,
             ),

@@ -34,7 +34,7 @@ from botkit.protocol.api.responses import Response, read_error, read_level, read
 from botkit.protocol.rules import access, pricing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Mapping
     from datetime import datetime
 
     from botkit.client.api.credential_choice import ChosenCredential
@@ -160,6 +160,7 @@ class XApi:
             http = self._http(as_app, token)
             assert http is not None  # `token` returns None only for OAuth 1.0a, not for an app
             async with self._transport.stream(http) as stream:
+                self._note_date(stream.headers)
                 if stream.status == _OK:
                     await self._keeper.bearers.works(caller.app)
                     yield stream
@@ -177,13 +178,16 @@ class XApi:
 
     def _read(self, request: Request, answer: HttpResponse) -> Response | ResponseError:
         now = self._context.clock.now()
-        date = read_date(answer.headers)
-        if date is not None and self._on_date is not None:
-            self._on_date(date)
+        self._note_date(answer.headers)
         try:
             return read_response(request.name, answer.status, answer.headers, answer.body, now=now)
         except ResponseError as error:
             return error
+
+    def _note_date(self, headers: Mapping[str, str]) -> None:
+        date = read_date(headers)
+        if date is not None and self._on_date is not None:
+            self._on_date(date)
 
     async def _look_again(
         self, request: Request, account_id: str, caller: ChosenCredential, version: int

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from botkit.model.events import PostEvent
     from botkit.model.posts import Post
-    from botkit.model.records import StoredWrite
+    from botkit.model.records import NewWrite, StoredWrite
 
 __all__ = [
     "PostRules",
@@ -144,7 +144,7 @@ def summons_of(post: Post, *, account_id: str, event: PostEvent | None = None) -
     return "assumed" if post.in_reply_to_user_id == account_id else ""
 
 
-def shows_write(write: StoredWrite, post: Post) -> bool:
+def shows_write(write: NewWrite | StoredWrite, post: Post) -> bool:
     """Return True if a post of the account's timeline is the one that the write made.
 
     The reply target decides first, the text second. X rewrites text, so it is compared normalised,

@@ -9,13 +9,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from botkit.model.events import DirectMessage, PostEvent
+from botkit.model.events import DirectMessage, PostEvent, XEvent
 
 if TYPE_CHECKING:
     from botkit.model.events import Event
     from botkit.runtime.intake.lanes import Job
+    from botkit.runtime.writes.actions import Services
 
-__all__ = ["REMEMBERED", "is_too_late"]
+__all__ = ["REMEMBERED", "is_too_late", "why_skipped"]
 
 REMEMBERED: Final = timedelta(days=7)
 """So long the store remembers every event: an older one may have been handled and forgotten."""
@@ -30,3 +31,12 @@ def is_too_late(job: Job, event: Event, within: timedelta) -> bool:
     if job.recorded_at is None or job.asked or not isinstance(event, (PostEvent, DirectMessage)):
         return False
     return job.recorded_at - event.at > min(within, REMEMBERED)
+
+
+def why_skipped(job: Job, event: Event, services: Services) -> str:
+    """Return why a run from now on skips the event: it happened, or was due, before; else ""."""
+    if not services.from_now or job.asked:
+        return ""
+    started = services.proven.started
+    at = event.at if isinstance(event, XEvent) else job.due
+    return "before run --from-now" if at is not None and at < started else ""

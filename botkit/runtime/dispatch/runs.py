@@ -52,7 +52,7 @@ from botkit.protocol.events.activity import decode_event
 from botkit.routing.middleware import HeldBy
 from botkit.runtime.dispatch.exception_groups import deciding
 from botkit.runtime.dispatch.failure_hooks import FailureHooks
-from botkit.runtime.dispatch.lateness import is_too_late
+from botkit.runtime.dispatch.lateness import is_too_late, why_skipped
 from botkit.runtime.dispatch.memory import NOTHING, Memory, held_places, recall
 from botkit.runtime.dispatch.turns import Turns
 from botkit.runtime.dispatch.workers import Slot
@@ -232,6 +232,8 @@ class Runs:
         early = await self._opt_outs.end_of(job, event)
         if early is not None:
             return await self._end(job, early.note, emitted=early.emitted)
+        if why := why_skipped(job, event, self._services):
+            return self._put_aside(job, EventState.DROPPED, why)
         for candidate in self._wiring.candidates(event):
             if is_too_late(job, event, candidate.route.answer_within):
                 return self._late(job, candidate.route.name)
@@ -241,11 +243,14 @@ class Runs:
         return self._finished(job, "no handler")
 
     def _late(self, job: Job, handler: str) -> bool:
-        self._store_soon(job, RunDone(seq=job.seq, state=EventState.LATE, note=handler))
         if not self._said_late:
             _log.warning("event.late", key=job.key, handler=handler)
         self._said_late = True
-        self._tell(job, "late", handler=handler, note=handler)
+        return self._put_aside(job, EventState.LATE, handler, handler)
+
+    def _put_aside(self, job: Job, state: EventState, note: str, handler: str = "") -> bool:
+        self._store_soon(job, RunDone(seq=job.seq, state=state, note=note))
+        self._tell(job, state.value, handler=handler, note=note)
         return True
 
     async def _give(self, job: Job, event: Event, candidate: Candidate, slot: Slot) -> bool | None:

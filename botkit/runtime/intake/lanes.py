@@ -54,6 +54,8 @@ class Job(Struct, kw_only=True, gc=False, eq=False):
     """Whether the store knows already that it is about to run."""
     leads: bool = False
     """Whether it is the first of its lane."""
+    due: datetime | None = None
+    """When an event that was read from the store was due, or else was recorded."""
 
     @classmethod
     def from_item(cls, item: InboxItem) -> Job:
@@ -72,6 +74,7 @@ class Job(Struct, kw_only=True, gc=False, eq=False):
             run=item.run,
             recorded_at=item.recorded_at,
             asked=item.asked,
+            due=item.not_before or item.at,
         )
 
 

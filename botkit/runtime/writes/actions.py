@@ -79,6 +79,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     signals: Mapping[str, type[Signal]]
     policy: WritePolicy = WritePolicy.RECONCILE
     state_kib: int = 256
+    from_now: bool = False
 
 
 class _Call(NamedTuple):

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from botkit.model.records import Fence
     from botkit.ports import Clock, Entropy, Sender, Store
     from botkit.runtime.writes.guard import Guard
+    from botkit.runtime.writes.own_posts import OwnPosts
     from botkit.runtime.writes.reconcile import Reconciler
 
 __all__ = ["Outbox"]
@@ -87,6 +88,7 @@ class Outbox:
         sender: Sender,
         guard: Guard,
         reconciler: Reconciler,
+        own_posts: OwnPosts,
         clock: Clock,
         entropy: Entropy,
         fence: Callable[[], Fence],
@@ -98,6 +100,7 @@ class Outbox:
         self._sender = sender
         self._guard = guard
         self._reconciler = reconciler
+        self.own_posts = own_posts
         self._clock = clock
         self._entropy = entropy
         self._fence = fence
@@ -117,7 +120,8 @@ class Outbox:
             PolicyError: A rule forbids it, now or in an earlier run; nothing was sent.
             AccessDenied: The credentials do not allow it; nothing was sent.
             ResponseError: X refused it for good, now or in an earlier run.
-            Parked: It has to wait; `write/ID` while its outcome is being settled.
+            Parked: It has to wait; `write/ID` while its outcome is being settled, `timeline`
+                until X has shown what the account wrote without this store.
         """
         if self._dry_run:
             return await self._pretend(step)
@@ -127,6 +131,11 @@ class Outbox:
                 await self._again(known, known.reason)
             elif known is not None and known.state is not WriteState.QUEUED:
                 return await self._known(known)
+            elif step.operation == "createPosts":
+                await self.own_posts.ready(step.account_id)
+                found = await self.own_posts.found(step)
+                if found is not None:
+                    return await self._known(found)
             verdict = await self._allowed(step)
             if step.id not in self._sends:
                 self._start_send(step, verdict)
@@ -273,6 +282,8 @@ class Outbox:
             cost_usd=str(verdict.cost_usd),
             took_ms=round(took_s * 1000),
         )
+        if step.operation == "createPosts":
+            self.own_posts.wrote(step.account_id, step.target, made.id)
         if self._guard.health.works(step.account_id):
             await self._reconciler.unpark("account", account_id=step.account_id)
         if self._on_wrote is not None:

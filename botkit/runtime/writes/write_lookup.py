@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from botkit.ports import Sender
     from botkit.protocol.api.requests import Request
 
-__all__ = ["TimelineReading", "WriteLookup"]
+__all__ = ["TimelineReading", "WriteLookup", "read_own_posts"]
 
 _UNEVEN = timedelta(seconds=30)
 """A clock may be that far ahead of X's before it matters: more is looked back for."""
@@ -87,23 +87,7 @@ class WriteLookup:
         self, write: StoredWrite, since: datetime, posts: list[Post]
     ) -> tuple[bool, datetime | None]:
         """Read into `posts`; return True if none is missing, and the time by X's clock."""
-
-        def page(token: str | None) -> Request:
-            return requests.get_user_posts(
-                write.account_id, start_time=since, pagination_token=token
-            )
-
-        clean = True
-        trail = PageTrail(page(None).name)
-        token: str | None = None
-        while True:
-            response = await self._sender.send(page(token), account_id=write.account_id)
-            found = objects.read_posts(response)
-            posts.extend(found.posts)
-            clean = clean and not response.errors and not found.skipped
-            token = trail.next_token(response)
-            if token is None:
-                return clean, response.date
+        return await read_own_posts(self._sender, write.account_id, posts, start_time=since)
 
     async def _messages(
         self, write: StoredWrite, since: datetime, posts: list[Post]
@@ -143,6 +127,35 @@ class WriteLookup:
             token = trail.next_token(response)
             if token is None:
                 return clean, response.date
+
+
+async def read_own_posts(
+    sender: Sender,
+    account_id: str,
+    posts: list[Post],
+    *,
+    start_time: datetime | None = None,
+    since_id: str | None = None,
+    is_one_page: bool = False,
+) -> tuple[bool, datetime | None]:
+    """Read an account's posts into `posts`; return True if none is missing, and X's time."""
+
+    def page(token: str | None) -> Request:
+        return requests.get_user_posts(
+            account_id, start_time=start_time, since_id=since_id, pagination_token=token
+        )
+
+    clean = True
+    trail = PageTrail(page(None).name)
+    token: str | None = None
+    while True:
+        response = await sender.send(page(token), account_id=account_id)
+        found = objects.read_posts(response)
+        posts.extend(found.posts)
+        clean = clean and not response.errors and not found.skipped
+        token = trail.next_token(response)
+        if token is None or is_one_page:
+            return clean, response.date
 
 
 def _until(problem: BotkitError | Parked) -> datetime | None:

@@ -27,6 +27,7 @@ _GROUPS = frozenset(
         "events",
         "states",
         "writes",
+        "own_posts",
         "credentials",
         "accounts",
         "invitations",

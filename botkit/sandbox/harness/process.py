@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from botkit.bot.compose import open_runtime
+from botkit.bot.compose import RunOptions, open_runtime
 from botkit.bot.compose_client import apps_of, endpoints_of, open_the_vault
 from botkit.client.logins.context import LoginContext
 from botkit.client.signin.attempt import LoginWish
@@ -139,9 +139,15 @@ class Process:
     """Run a bot in the sandbox as a simulated process, from its start to its stop or crash."""
 
     def __init__(
-        self, home: Home, life: ProcessLife, store: Store, provided: Mapping[Any, Any]
+        self,
+        home: Home,
+        life: ProcessLife,
+        store: Store,
+        provided: Mapping[Any, Any],
+        options: RunOptions,
     ) -> None:
         self.home = home
+        self._options = options
         self.store = store
         self._provided = provided
         self._life = life
@@ -213,6 +219,7 @@ class Process:
             bot.plan,
             settings,
             store=self.store,
+            options=self._options,
             transport=transport,
             clock=clock,
             entropy=entropy,
@@ -243,6 +250,7 @@ async def run_bot(
     scopes: Sequence[str] | None = None,
     oauth1: bool = False,
     provide: Mapping[Any, Any] | None = None,
+    from_now: bool = False,
 ) -> AsyncGenerator[Process]:
     """Run a bot until the block ends; see `Sandbox.running`."""
     provided = _checked(bot, provide or {})
@@ -255,7 +263,7 @@ async def run_bot(
         settings = await asyncio.to_thread(home.settings)
         inner = await stack.enter_async_context(open_store(home.store_url, clock=clock))
         store = gated_store(inner, life)
-        process = Process(home, life, store, provided)
+        process = Process(home, life, store, provided, RunOptions(from_now=from_now))
         home.starts += 1
         wanted = bot.plan.scopes if scopes is None else scopes
         if home.heard_from is None:

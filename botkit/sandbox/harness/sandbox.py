@@ -75,6 +75,7 @@ class Sandbox:
         scopes: Sequence[str] | None = None,
         oauth1: bool = False,
         provide: Mapping[Any, Any] | None = None,
+        from_now: bool = False,
     ) -> AsyncGenerator[Process]:
         """Run a bot until the block ends, as `account` or as the account of the bot's name.
 
@@ -82,6 +83,7 @@ class Sandbox:
         for; an empty sequence skips this. With `oauth1` it is authorized by OAuth 1.0a, too. Later
         runs find store and logins as they were left.
         With `provide={Model: fake}` handlers get `fake` instead of what the bot's provider makes.
+        With `from_now` what happened before the start is skipped.
         A start may move time: after a crash, the dead process's lease has to run out.
         """
         username = account or bot.name
@@ -89,7 +91,9 @@ class Sandbox:
         if home is None:
             home = Home(self.server, self._folder / username, username=username)
             self._homes[username] = home
-        async with run_bot(home, bot, scopes=scopes, oauth1=oauth1, provide=provide) as process:
+        async with run_bot(
+            home, bot, scopes=scopes, oauth1=oauth1, provide=provide, from_now=from_now
+        ) as process:
             self._processes.append(process)
             try:
                 await self.clock.at_rest()

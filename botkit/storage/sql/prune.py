@@ -51,6 +51,7 @@ _DELETED: Final = {
     "invitations": "DELETE FROM invitation WHERE coalesce(used_at, revoked_at, expires_at) < ?1",
     "users": 'DELETE FROM "user" WHERE fetched_at < ?1',
     "gaps": "DELETE FROM gap WHERE until < ?1 AND state != 'open'",
+    "own_posts": "DELETE FROM own_post WHERE at < ?1",
     "ledger": "DELETE FROM budget WHERE hour < ?1",
 }
 
@@ -66,6 +67,7 @@ async def prune(engine: SqlEngine, keep_for: KeepFor, *, now: datetime) -> Mappi
         "invitations": to_us(now - keep_for.invitations),
         "users": to_us(now - keep_for.users),
         "gaps": to_us(now - keep_for.gaps),
+        "own_posts": old_us,
         "ledger": hour_of(now - keep_for.ledger),
     }
 

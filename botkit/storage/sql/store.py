@@ -12,6 +12,7 @@ from botkit.storage.sql.logins.invitations import SqlInvitations
 from botkit.storage.sql.progress import SqlProgress
 from botkit.storage.sql.prune import prune
 from botkit.storage.sql.work.handler_names import take_over_handlers
+from botkit.storage.sql.work.own_posts import SqlOwnPosts
 from botkit.storage.sql.work.states import SqlStates
 from botkit.storage.sql.work.writes import SqlWrites
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         Invitations,
         Leases,
         Ledger,
+        OwnPosts,
         Progress,
         States,
         Writes,
@@ -53,6 +55,7 @@ class SqlStore:
         self.store_id = store_id
         self.states: States = SqlStates(engine)
         self.writes: Writes = SqlWrites(engine)
+        self.own_posts: OwnPosts = SqlOwnPosts(engine)
         self.credentials: Credentials = SqlCredentials(engine, clock)
         self.accounts: Accounts = SqlAccounts(engine)
         self.invitations: Invitations = SqlInvitations(engine, clock)

@@ -373,6 +373,18 @@ ALTER TABLE inbox ADD COLUMN asked INTEGER NOT NULL DEFAULT 0
 """
 """An event that was heard too late waits for a person, who puts it back into the inbox."""
 
+_OWN_POSTS = """
+CREATE TABLE own_post (
+  account_id TEXT NOT NULL,
+  post_id TEXT NOT NULL,
+  target TEXT NOT NULL,
+  body BLOB NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (account_id, target, post_id)
+) WITHOUT ROWID
+"""
+"""What X shows of an account and no write here made, so that it is not answered twice."""
+
 MIGRATIONS: tuple[str, ...] = (
     _FIRST,
     _ALIASES,
@@ -385,6 +397,7 @@ MIGRATIONS: tuple[str, ...] = (
     _GAPS,
     _BILLED,
     _LATE,
+    _OWN_POSTS,
 )
 """Migration n (from 1) makes version n of the schema out of version n - 1."""
 

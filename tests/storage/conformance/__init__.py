@@ -20,6 +20,7 @@ from tests.storage.conformance.credentials import CredentialsConformance
 from tests.storage.conformance.events import EventsConformance
 from tests.storage.conformance.events_admin import EventsAdminConformance
 from tests.storage.conformance.invitations import InvitationsConformance
+from tests.storage.conformance.own_posts import OwnPostsConformance
 from tests.storage.conformance.progress import ProgressConformance
 from tests.storage.conformance.races import RacesConformance
 from tests.storage.conformance.repeats import RepeatsConformance
@@ -32,6 +33,7 @@ class StoreConformance(
     EventsConformance,
     EventsAdminConformance,
     WritesConformance,
+    OwnPostsConformance,
     CredentialsConformance,
     AccountsConformance,
     InvitationsConformance,

@@ -28,6 +28,7 @@ from botkit.runtime.writes.account_health import AccountHealth
 from botkit.runtime.writes.budget import Budget, BudgetLimits
 from botkit.runtime.writes.guard import Guard, Rules
 from botkit.runtime.writes.outbox import Outbox
+from botkit.runtime.writes.own_posts import OwnPosts
 from botkit.runtime.writes.reconcile import Reconciler
 from botkit.runtime.writes.steps import Step, Wrote
 from botkit.sandbox.harness.clock import SeededEntropy
@@ -185,11 +186,13 @@ class FakeX:
             place = unquote(request.path.removesuffix("/dm_events").rsplit("/", 1)[-1])
             shown = [post for post in self.posts if post.get("place") == place]
         else:
-            since = query.get("start_time", "")
+            since, since_id = query.get("start_time", ""), int(query.get("since_id", "0"))
             shown = [
                 post
                 for post in self.posts
-                if post.get("author_id") == account_id and post["created_at"] >= since
+                if post.get("author_id") == account_id
+                and post["created_at"] >= since
+                and int(post["id"]) > since_id
             ]
         start = int(query.get("pagination_token", "0"))
         page = shown[::-1][start : start + self.page_size]
@@ -237,11 +240,19 @@ class Office:
             on_settled=self.count_settled,
             report=self.report,
         )
+        self.own_posts = OwnPosts(
+            store=self.store,
+            sender=self.x,
+            clock=self.clock,
+            fence=lambda: self.lease,
+            report=self.report,
+        )
         self.outbox = Outbox(
             store=self.store,
             sender=self.x,
             guard=self.guard,
             reconciler=self.reconciler,
+            own_posts=self.own_posts,
             clock=self.clock,
             entropy=SeededEntropy(),
             fence=lambda: self.lease,

@@ -72,3 +72,14 @@ async def test_by_the_time_of_x_what_was_due_long_ago_is_due() -> None:
     proven.note(clock.now())
     assert proven.has_come(clock.now() - 100 * DAY)
     assert not proven.has_come(clock.now() + SECOND)
+
+
+async def test_the_start_is_told_by_x_once_its_time_is_seen() -> None:
+    clock = VirtualClock()
+    right = clock.now()
+    clock.set(right + 100 * DAY)
+    proven = ProvenTime(clock)
+    assert proven.started == right + 100 * DAY
+    await clock.advance(60)
+    proven.note(right + timedelta(minutes=1))
+    assert proven.started == right

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from botkit.model.bookings import Booking
-    from botkit.model.records import Fence, NewWrite, WriteMove
+    from botkit.model.records import Fence, NewWrite, OwnPost, WriteMove
     from botkit.storage.sql.transaction import SqlEngine, SqlReader, Transaction
 
-__all__ = ["SqlWrites"]
+__all__ = ["SqlWrites", "confirm_as_found"]
 
 _CONTENT = (
     "account_id, operation, target, body, event_key, run, handler, text, text_hash, interaction, "
@@ -52,6 +52,13 @@ _PUT_ASIDE = f"""
 INSERT INTO write (id, {_CONTENT}, state, created_at, reason)
 VALUES (?1, {marks(2, 14)}, ?15, ?16, ?17)
 ON CONFLICT (id) DO UPDATE SET state = excluded.state, reason = excluded.reason
+WHERE write.state = 'QUEUED'
+"""
+_FOUND = f"""
+INSERT INTO write (id, {_CONTENT}, state, created_at, result_id, result)
+VALUES (?1, {marks(2, 14)}, 'CONFIRMED', ?15, ?16, ?17)
+ON CONFLICT (id) DO UPDATE SET state = excluded.state, result_id = excluded.result_id,
+  result = excluded.result, reason = ''
 WHERE write.state = 'QUEUED'
 """
 _REOPEN = f"""
@@ -222,6 +229,16 @@ class SqlWrites:
     async def rivals(self, write: NewWrite, *, since: datetime) -> Rivals:
         since_us = to_us(since)
         return await self._engine.read(lambda reader: _rivals(reader, write, since_us))
+
+
+def confirm_as_found(
+    transaction: Transaction, write: NewWrite, post: OwnPost, now_us: int
+) -> StoredWrite:
+    """Record a write as CONFIRMED by a post that X shows; a row that was sent stays as it is."""
+    values = (write.id, *_content(write), now_us, post.post_id, post.body)
+    transaction.execute(_FOUND, values)
+    (stored,) = _select(transaction, "id = ?1", (write.id,))
+    return stored
 
 
 def _move(

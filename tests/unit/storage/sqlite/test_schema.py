@@ -106,6 +106,7 @@ def third_version(tmp_path: Path) -> Path:
             "credential",
             "gap",
             "billed",
+            "own_post",
         ):
             connection.execute(f"DROP TABLE {name}")
         old = ("event", "body", "inbox", "dead", "checkpoint", "opt_out", "credential", "gap")
@@ -176,7 +177,7 @@ async def test_the_tables_are_those_of_the_plan(path: Path) -> None:
         assert {name for (name,) in rows} == {
             *("account", "credential", "inbox", "event", "ended", "checkpoint", "gap", "dead"),
             *("state", "write", "attempt", "memo", "lease", "budget", "schedule", "mark"),
-            *("user", "opt_out", "report", "meta", "invitation", "tally", "billed"),
+            *("user", "opt_out", "report", "meta", "invitation", "tally", "billed", "own_post"),
         }
 
 
