@@ -126,8 +126,9 @@ class Events(Protocol):
         """Put a dead or late event back into the inbox; with `new_run`, any that has ended.
 
         Without `new_run`, the run's writes that X refused are sent again, and its other steps
-        keep their results. With it, the run gets the next number, so that all its steps happen
-        anew. Return False if there is no such event.
+        keep their results; an event that a handler began which the last start did not have is
+        held as `Store.take_over_handlers` does. With `new_run`, the run gets the next number, so
+        that all its steps happen anew. Return False if there is no such event.
         """
         ...
 

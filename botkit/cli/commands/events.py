@@ -37,6 +37,7 @@ __all__ = ["command"]
 
 _TEXT_WIDTH = 60
 _AT_ONCE = 1000
+_GONE = "handler/"
 
 
 @click.group(
@@ -223,7 +224,19 @@ async def _each(
     async with open_the_store(settings) as store:
         pairs = await _chosen(store, keys, everything=everything, account=account)
         acted = [await act(store, owner, key) for owner, key in pairs]
+        held = [
+            event
+            for owner, key in pairs
+            for event in await store.events.get(key, account_id=owner)
+            if event.waiting_for.startswith(_GONE)
+        ]
     echo(f"{sum(acted)} of {len(acted)} {done}.")
+    for event in held:
+        name = event.waiting_for.removeprefix(_GONE)
+        echo(
+            f"{event.key} is held: the handler {name}, which began it, is not there any more. "
+            f'Say was="{name}" beside the one that took its place, or botkit events drop.'
+        )
     return 0 if all(acted) else 1
 
 

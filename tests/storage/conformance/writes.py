@@ -241,6 +241,55 @@ class WritesConformance(Suite):
         assert due == ["kept", "sent", "queued", "other"]
         assert await store.states.memo(_memo("kept", "hello")) == b"paid"
 
+    async def test_a_dead_letter_of_a_handler_that_is_gone_is_held_when_it_is_revived(
+        self, store: Store
+    ) -> None:
+        fence = await lease(store)
+        keys = ("kept", "sent", "refused", "plain")
+        seqs = await store.events.append([event(key) for key in keys])
+        await store.states.keep(_memo("kept", "greet"), b"paid", fence=fence)
+        for key, state in (("sent", WriteState.UNCERTAIN), ("refused", WriteState.REJECTED)):
+            write_id = f"{ME}/{key}#0/greet/createPosts//0"
+            new = write(write_id, event_key=key, handler="greet")
+            await store.writes.begin(new, now=T0, fence=fence)
+            await store.writes.move(write_id, WriteMove(to=state), now=T0, fence=fence)
+        letters = [
+            DeadLetter(
+                account_id=ME,
+                key=key,
+                kind="mention",
+                reason="failed",
+                error="",
+                trace="",
+                handler="greet",
+                attempts=3,
+                at=T0,
+            )
+            for key in keys
+        ]
+        dead = [
+            RunDead(seq=seq or 0, letter=letter) for seq, letter in zip(seqs, letters, strict=True)
+        ]
+        await store.events.settle(dead, fence=fence)
+
+        async def revived() -> list[str]:
+            for key in keys:
+                assert await store.events.revive(ME, key)
+            due = [item.key for item in (await store.events.due(T0)).items]
+            await store.events.settle(dead, fence=fence)
+            return due
+
+        assert await revived() == [*keys]  # no start has said yet which handlers there are
+        await store.take_over_handlers(["greet"], {}, fence=fence)
+        assert await revived() == [*keys]
+        await store.take_over_handlers(["hello"], {}, fence=fence)
+        assert await revived() == ["refused", "plain"]
+        assert await store.events.revive(ME, "kept")
+        (held,) = await store.events.get("kept")
+        assert held.waiting_for == "handler/greet"
+        assert await store.events.revive(ME, "sent", new_run=True)
+        assert [item.key for item in (await store.events.due(T0)).items] == ["sent"]
+
     async def test_reading_counts_stand_in_the_row(self, store: Store) -> None:
         fence = await lease(store)
         await store.writes.begin(write(), now=T0, fence=fence)

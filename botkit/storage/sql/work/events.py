@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from botkit.model.records import DeadLetter, EventState, InboxItem, StoredEvent
 from botkit.storage.sql.values import from_us, from_us_or_none
+from botkit.storage.sql.work.handler_names import hold_if_gone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -161,6 +162,7 @@ class SqlEvents:
                 transaction.execute("UPDATE event SET run = run + 1 WHERE seq = ?1", seq)
             else:
                 transaction.execute(_ASK_AGAIN, (account_id, key, row[2]))
+                hold_if_gone(transaction, row[0])
             return True
 
         return await self._engine.write(job)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from botkit.model.records import GoneHandler
 from botkit.model.write_moves import MAY_HAVE_HAPPENED
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from botkit.model.records import Fence
     from botkit.storage.sql.transaction import Transaction
 
-__all__ = ["take_over_handlers"]
+__all__ = ["hold_if_gone", "take_over_handlers"]
 
 _OPEN: Final = """
 FROM (SELECT seq FROM inbox UNION ALL SELECT seq FROM dead) open
@@ -50,6 +52,12 @@ _RENAMES: Final = (
     "UPDATE attempt SET write_id = ?2 WHERE write_id = ?1",
     "UPDATE inbox SET waiting_for = 'write/' || ?2 WHERE waiting_for = 'write/' || ?1",
 )
+_ONE: Final = " WHERE e.seq = ?1"
+_NAMES: Final = "handlers"
+_REMEMBER = """
+INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+WHERE value != excluded.value
+"""
 _MAYBE: Final = {state.value for state in MAY_HAVE_HAPPENED}
 
 
@@ -65,6 +73,7 @@ def take_over_handlers(
     """
     transaction.lock("handlers")
     transaction.check(fence)
+    transaction.execute(_REMEMBER, (_NAMES, msgspec.json.encode(sorted(names))))
     for held in transaction.execute(_HELD, ()).fetchall():
         transaction.execute(_FREE, held)
     left: dict[str, dict[int, str]] = {}
@@ -85,6 +94,20 @@ def take_over_handlers(
     return [
         GoneHandler(name=handler, keys=tuple(left[handler].values())) for handler in sorted(left)
     ]
+
+
+def hold_if_gone(transaction: Transaction, seq: int) -> None:
+    """Hold an event of the inbox that a handler began which the last start did not have."""
+    row = transaction.execute("SELECT value FROM meta WHERE name = ?1", (_NAMES,)).fetchone()
+    if row is None:
+        return  # no start has said yet which handlers there are
+    names = msgspec.json.decode(row[0], type=set[str])
+    kept = transaction.execute(_KEPT + _ONE, (seq,)).fetchall()
+    written = transaction.execute(_WRITTEN + _ONE, (seq,)).fetchall()
+    began = {row[4] for row in kept} | {row[2] for row in written if row[4] in _MAYBE}
+    gone = sorted(began - names)
+    if gone:
+        transaction.execute(_HOLD, (seq, f"handler/{gone[0]}"))
 
 
 def _keep_as(transaction: Transaction, row: tuple[Any, ...], new: str) -> None:

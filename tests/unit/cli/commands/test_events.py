@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from botkit.cli import main
-from botkit.model.records import EventState, RunDead, RunDone, RunParked
+from botkit.model.records import EventState, MemoKey, RunDead, RunDone, RunParked
 from botkit.model.users import Account
 from botkit.storage import open_store
 from botkit.system import SystemClock
@@ -127,6 +127,25 @@ def test_text_of_a_post_forges_no_line_and_moves_no_cursor(counter: Counter) -> 
     (shown,) = counter.json("show", "evil")
     assert shown["body"]["post"]["text"] == evil
     assert not {"\x1b", "\u202e"} & set(counter.out)
+
+
+def test_a_retry_says_which_events_are_held_because_their_handler_is_gone(
+    counter: Counter,
+) -> None:
+    async def begin() -> None:
+        async with open_store(counter.url, clock=SystemClock()) as store:
+            fence = await lease(store)
+            memo = MemoKey(account_id=ME, event_key="dead", run=0, handler="greet", name="m")
+            await store.states.keep(memo, b"1", fence=fence)
+            await store.take_over_handlers(["hello"], {}, fence=fence)
+
+    asyncio.run(begin())
+    assert counter.do("retry", "--all") == 0
+    assert counter.out == (
+        "2 of 2 back in the inbox.\n"
+        "dead is held: the handler greet, which began it, is not there any more. "
+        'Say was="greet" beside the one that took its place, or botkit events drop.\n'
+    )
 
 
 def test_dead_letters_go_back_to_the_inbox_by_name_or_all_at_once(counter: Counter) -> None:
