@@ -20,8 +20,9 @@
           BadRequest, Unauthorized, PaymentRequired, Forbidden, NotFound,
           RateLimited (.retry_at), ServerError, MalformedAnswer
         StreamClosed                 .reason .reconnect_after
-      StateError                     StoreUnavailable, Conflict, LeaseLost, Corrupt, VaultKeyError,
+      StateError                     StoreUnavailable, Conflict, LeaseLost, VaultKeyError,
                                      UndecodableEvent
+        Corrupt                      StoreGone
       PolicyError                    refused before sending: NotDeclared, NotSummoned,
                                      AlreadyReplied, OptedOut, DuplicateText, EmptyText,
                                      TextTooLong, TooManyAnswers, TooManyCashtags,
@@ -77,6 +78,7 @@ __all__ = [
     "Skip",
     "StateError",
     "StateMismatch",
+    "StoreGone",
     "StoreUnavailable",
     "StreamClosed",
     "TextTooLong",
@@ -396,6 +398,10 @@ class LeaseLost(StateError):
 
 class Corrupt(StateError):
     """The store is not botkit's, has a newer version, or is damaged. It was not changed."""
+
+
+class StoreGone(Corrupt):
+    """The store's file was removed or replaced while it was in use. A running bot ends."""
 
 
 class VaultKeyError(StateError):

@@ -88,6 +88,7 @@ class BotRuntime(msgspec.Struct, kw_only=True):
         if sources:
             await self.reports.wait_live(sources)
             _log.info("bot.hears", sources=sources)
+        self.runtime.hears()
 
     async def wait_idle(self) -> None:
         """Wait until no event is due."""

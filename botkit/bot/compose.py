@@ -165,7 +165,7 @@ async def _open(run: _Run, transport: Transport | None, stack: AsyncExitStack) -
     vault = await open_the_vault(run.settings, run.store)
     owner = await asyncio.to_thread(this_process, run.entropy)
     lease = await _take_lease(run, owner, stack)
-    reports = Reports(run.store, run.clock)
+    reports = Reports(run.store, run.clock, lease)
     logins = LoginWatch(
         accounts=run.accounts,
         may=run.plan.may,

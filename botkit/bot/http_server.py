@@ -18,7 +18,7 @@ from botkit.protocol.oauth.invitations import callback_url
 from botkit.runtime.intake.inbox import row_of
 from botkit.web.bot_site import BOT_SITE
 from botkit.web.connect.routes import Connect, Connecting
-from botkit.web.health import Health
+from botkit.web.health import Health, LoginHealth
 from botkit.web.server import WebRoute, WebServer
 
 if TYPE_CHECKING:
@@ -110,14 +110,15 @@ async def open_http(plan: Plan, settings: Settings, running: BotRuntime) -> Asyn
         yield Http(server=server, health=health)
 
 
-def _logins(running: BotRuntime) -> list[LoginState]:
-    """Return the states of all logins, OAuth 1.0a included."""
+def _logins(running: BotRuntime) -> list[LoginHealth]:
+    """Return the health of all logins, OAuth 1.0a included."""
     signing = [
-        LoginState(said.state)
+        LoginHealth(LoginState(said.state), said.state == LoginState.OK.value)
         for name, said in running.reports.current.items()
         if name.startswith("login/") and name.endswith("/oauth1")
     ]
-    return [login.status for login in running.x.keeper.statuses()] + signing
+    statuses = running.x.keeper.statuses()
+    return [LoginHealth(login.status, login.works) for login in statuses] + signing
 
 
 async def _connect_routes(

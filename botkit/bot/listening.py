@@ -195,6 +195,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
             gaps=self.gaps,
             late=self._late,
             on_connected=lambda: _poke(self.beside[app]),
+            on_lost=lambda: _poke(self.beside[app]),
             on_spend=self.x.budget.note,
             may_hear=self.x.budget.check_hearing,
         )

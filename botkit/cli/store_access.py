@@ -32,12 +32,15 @@ T = TypeVar("T")
 
 
 @contextlib.asynccontextmanager
-async def open_the_store(settings: Settings, *, create: bool = False) -> AsyncGenerator[Store]:
+async def open_the_store(
+    settings: Settings, *, create: bool = False, check: bool = True
+) -> AsyncGenerator[Store]:
     """Open the store of the settings, and close it after the block.
 
     Args:
         settings: They name the store.
         create: Make the store if there is none yet.
+        check: Read the whole file once to find damage.
 
     Raises:
         StateError: The store cannot be opened.
@@ -50,7 +53,7 @@ async def open_the_store(settings: Settings, *, create: bool = False) -> AsyncGe
     if not create:
         await asyncio.to_thread(_must_exist, url)
     await asyncio.to_thread(_warn_of_key, settings)
-    async with open_store(url, clock=SystemClock(), create=create) as store:
+    async with open_store(url, clock=SystemClock(), create=create, check=check) as store:
         yield store
 
 
@@ -93,11 +96,13 @@ async def open_x_of(settings: Settings, store: Store) -> AsyncGenerator[X]:
         yield x
 
 
-def run_on_store(settings: Settings, work: Callable[[Store], Awaitable[T]]) -> T:
+def run_on_store(
+    settings: Settings, work: Callable[[Store], Awaitable[T]], *, check: bool = True
+) -> T:
     """Open the store in an event loop of its own, run `work` on it, and return the result."""
 
     async def run() -> T:
-        async with open_the_store(settings) as store:
+        async with open_the_store(settings, check=check) as store:
             return await work(store)
 
     return run_async(run())

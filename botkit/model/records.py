@@ -42,6 +42,7 @@ __all__ = [
     "StoredOptOut",
     "StoredUser",
     "StoredWrite",
+    "Wait",
     "WriteMove",
     "WritePolicy",
     "WriteState",
@@ -140,6 +141,14 @@ class InboxPage(Struct, frozen=True, kw_only=True, gc=False):
 
     items: list[InboxItem]
     next_at: datetime | None
+
+
+class Wait(Struct, frozen=True, kw_only=True, gc=False):
+    """A cause that events wait for: how many, and until when at the latest if that is known."""
+
+    waiting_for: str
+    events: int
+    until: datetime | None
 
 
 class StoredEvent(Struct, frozen=True, kw_only=True, gc=False):

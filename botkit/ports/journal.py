@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         StateRow,
         StoredEvent,
         StoredWrite,
+        Wait,
         WriteMove,
         WriteState,
     )
@@ -104,8 +105,32 @@ class Events(Protocol):
         """Make all events due that wait for this cause; return their number."""
         ...
 
-    async def dead(self, *, account_id: str | None = None, limit: int = 100) -> list[DeadLetter]:
-        """Return dead letters, newest first."""
+    async def waits(self) -> list[Wait]:
+        """Return the causes that events wait for, in alphabetical order."""
+        ...
+
+    async def dead(
+        self, *, account_id: str | None = None, key: str | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
+        """Return dead letters, newest first; with `key`, those of the events with that key."""
+        ...
+
+    async def revive_dead(
+        self, *, account_id: str | None = None, before: datetime, limit: int = 1000
+    ) -> int:
+        """Do as `revive` with the oldest dead letters of before a time; return their number.
+
+        Call it again until it returns less than `limit`.
+        """
+        ...
+
+    async def drop_dead(
+        self, note: str, *, account_id: str | None = None, before: datetime, limit: int = 1000
+    ) -> int:
+        """Do as `drop` with the oldest dead letters of before a time; return their number.
+
+        Call it again until it returns less than `limit`.
+        """
         ...
 
     async def listing(
@@ -237,9 +262,17 @@ class Writes(Protocol):
         *,
         states: Sequence[WriteState] = (),
         account_id: str | None = None,
+        event_key: str | None = None,
         limit: int = 100,
     ) -> list[StoredWrite]:
-        """Return writes with their attempts, newest first; without `states`, in any state."""
+        """Return writes with their attempts, newest first; without `states`, in any state.
+
+        With `event_key`, return those of the events with that key only.
+        """
+        ...
+
+    async def unfinished(self) -> Mapping[WriteState, int]:
+        """Return how many writes are in each state that is not final."""
         ...
 
     async def owner_of(self, account_id: str, result_id: str) -> str | None:

@@ -7,7 +7,8 @@ Every method keeps these promises, unless its own docstring says otherwise:
 - A method that takes a `Fence` raises `LeaseLost`, and changes nothing, if the lease has another
   epoch by then. With None it checks no lease.
 - It raises `StoreUnavailable` if the store cannot be used now (disk full, read-only, locked for
-  too long) and `Corrupt` if it is damaged.
+  too long) and `Corrupt` if it is damaged; `StoreGone`, a kind of it, if its file was removed or
+  replaced.
 - Cancelling the caller does not take a write back.
 - It may be called again with the same arguments; the repeated call changes nothing more.
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime, timedelta
 
+    from botkit.errors import StateError
     from botkit.model.bookings import Booking, BudgetEntry
     from botkit.model.hearing import Checkpoint, GapRow
     from botkit.model.invitations import Invitation
@@ -394,7 +396,7 @@ class Progress(Protocol):
         """
         ...
 
-    async def report(self, reports: Sequence[StatusReport]) -> None:
+    async def report(self, reports: Sequence[StatusReport], *, fence: Fence | None = None) -> None:
         """Replace the status reports of these parts."""
         ...
 
@@ -402,7 +404,7 @@ class Progress(Protocol):
         """Return the last status report of each part, in order of the parts' names."""
         ...
 
-    async def clear_reports(self) -> None:
+    async def clear_reports(self, *, fence: Fence | None = None) -> None:
         """Remove all status reports.
 
         Call this at the start and the clean end of the only process that reports.
@@ -442,6 +444,11 @@ class Store(Protocol):
     progress: Progress
     ledger: Ledger
 
+    @property
+    def fault(self) -> StateError | None:
+        """Why nothing can be written now, None if it can: as of the last write or `changed`."""
+        ...
+
     async def vault_check(self) -> bytes | None:
         """Return the value that proves the vault key, None while no key was used yet."""
         ...
@@ -463,7 +470,11 @@ class Store(Protocol):
         ...
 
     async def changed(self) -> bool:
-        """Return True if another process changed the store since the last call. It is cheap."""
+        """Return True if another process changed the store since the last call. It is cheap.
+
+        Raises:
+            StoreGone: The store is not there any more, or another one is in its place.
+        """
         ...
 
     async def prune(self, keep_for: KeepFor, *, now: datetime) -> Mapping[str, int]:

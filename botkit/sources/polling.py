@@ -21,6 +21,7 @@ from botkit.telemetry.times import rfc3339
 from botkit.waiting.backoff import JITTER, Ladder
 from botkit.waiting.events import event_or_timeout, seconds_until
 from botkit.waiting.retry import retry
+from botkit.waiting.status_codes import code_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +45,8 @@ _log = structlog.get_logger(__name__)
 _SOON_S = 5.0
 _STORE_EVERY = timedelta(seconds=60)
 _FURTHER = Ladder(steps_s=(0.5, 2.0), jitter=JITTER)
+_LATE_S = 30.0
+"""How long after its time a poll may be under way before it counts as not heard."""
 
 
 class PollPace(Struct, frozen=True, kw_only=True):
@@ -149,7 +152,10 @@ class Poll(abc.ABC):
             else:
                 failures = 0
                 wait_s = _SOON_S if more else self._interval.total_seconds()
-                self._report(self.name, "live", self._why, {"new": str(new)})
+                good_for_s = wait_s * self.pace.jitter[1] + _LATE_S
+                self._report(
+                    self.name, "live", self._why, {"new": str(new)}, good_for_s=good_for_s
+                )
             await self._rest(wait_s * self._entropy.uniform(*self.pace.jitter), started_s)
 
     async def _begin(self) -> Checkpoint | None:
@@ -264,7 +270,7 @@ class Poll(abc.ABC):
         if too_early_s > 0:
             await self._clock.sleep(too_early_s)
 
-    def _after_failure(self, problem: BaseException, failures: int) -> float:
+    def _after_failure(self, problem: BotkitError | Parked, failures: int) -> float:
         """Report what is wrong; return the seconds to wait."""
         wait_s = self.pace.failures.step_s(failures)
         detail = str(problem)
@@ -274,5 +280,5 @@ class Poll(abc.ABC):
                 if self._silent:
                     detail = f"the budget for hearing is spent until {rfc3339(problem.until)}"
                 wait_s = seconds_until(problem.until, clock=self._clock, least_s=1.0)
-        self._report(self.name, "waiting", detail)
+        self._report(self.name, "waiting", detail, {"code": str(code_of(problem))})
         return wait_s

@@ -1,20 +1,53 @@
-"""How a source reports its state, for `botkit status`."""
+"""How a source reports its state, for `botkit status`, in a line that stays short."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-__all__ = ["StatusReporter"]
+    from botkit.model.users import Account
+
+__all__ = ["StatusReporter", "by_cause"]
+
+_MOST_CAUSES = 3
 
 
 class StatusReporter(Protocol):
     """Takes a source's state; logs and stores it if it has changed."""
 
     def __call__(
-        self, part: str, state: str, detail: str = "", data: Mapping[str, str] | None = None
+        self,
+        part: str,
+        state: str,
+        detail: str = "",
+        data: Mapping[str, str] | None = None,
+        *,
+        good_for_s: float | None = None,
     ) -> None:
-        """Report `state`, one word: `starting`, `live`, `waiting`, `off` or `wrong`."""
+        """Report `state`, one word: `starting`, `live`, `partly`, `waiting`, `off` or `wrong`.
+
+        `data["code"]` is the exit code of `botkit status` for a state that is not good. With
+        `good_for_s`, the source counts as `waiting` once it has not reported for that long.
+        """
         ...
+
+
+def by_cause(problems: Iterable[tuple[Account, str]], *, of: int) -> str:
+    """Return the problems of some of `of` accounts as one text, with each cause once.
+
+    Problems that differ only by the account's name and id have the same cause.
+    """
+    causes: dict[str, list[tuple[Account, str]]] = {}
+    for account, why in problems:
+        cause = why.replace(account.username, "").replace(account.id, "")
+        causes.setdefault(cause, []).append((account, why))
+    said: list[str] = []
+    for same in sorted(causes.values(), key=len, reverse=True)[:_MOST_CAUSES]:
+        account, why = same[0]
+        others = f" and {len(same) - 1} more" if len(same) > 1 else ""
+        said.append(why if of == 1 else f"@{account.username}{others}: {why}")
+    if len(causes) > _MOST_CAUSES:
+        said.append(f"and {len(causes) - _MOST_CAUSES} other causes")
+    return "; ".join(said)

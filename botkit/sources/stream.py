@@ -34,12 +34,15 @@ from botkit.protocol.events import activity
 from botkit.protocol.events.stream_lines import LineSplitter, StreamBackoff, Trouble
 from botkit.protocol.rules.pricing import charge_of_event
 from botkit.sources.hearing_limit import without_limit
+from botkit.sources.reporting import by_cause
+from botkit.waiting import status_codes
 from botkit.waiting.backoff import JITTER, Backoff, Ladder
 from botkit.waiting.events import event_or_timeout, seconds_until
+from botkit.waiting.status_codes import code_of
 from botkit.waiting.store_outage import EVERY_SECOND, StoreOutage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from botkit.model.events import XEvent
@@ -75,6 +78,7 @@ class ActivityStream:
         kinds: What to subscribe to, for each account id.
         late: How long after an event X may deliver it.
         on_connected: Called at each (re)connect: the polls read what was missed.
+        on_lost: Called when X does not answer any more: the polls try whether it answers them.
         on_spend: Called with each charge for a delivered event.
         may_hear: Awaited after events; raises `Parked` while an account may not hear more.
     """
@@ -94,6 +98,7 @@ class ActivityStream:
         gaps: Gaps,
         late: timedelta,
         on_connected: Callable[[], None],
+        on_lost: Callable[[], None] | None = None,
         on_spend: OnSpend | None = None,
         may_hear: MayHear = without_limit,
     ) -> None:
@@ -109,11 +114,17 @@ class ActivityStream:
         self._gaps = gaps
         self._late = late
         self._on_connected = on_connected
+        self._on_lost = on_lost
+        self._is_lost = False
         self._on_spend = on_spend
         self._may_hear = may_hear
         self._hearing = activity.Hearing(usernames={a.id: a.username for a in accounts})
         self._unprepared: dict[str, float] = {}
         """Accounts without subscriptions, and when to try again (on the clock that runs on)."""
+        self._lacks: dict[str, str] = {}
+        """What is not heard of an account, and why, by the account's id."""
+        self._deaf: set[str] = set()
+        """The accounts of which nothing is heard; each has a status line of its own."""
         self._backoff = StreamBackoff()
         self._refused = Backoff(_REFUSED, entropy)
         self._poked = asyncio.Event()
@@ -139,6 +150,7 @@ class ActivityStream:
 
     def remove(self, account_id: str) -> bool:
         """Stop hearing an account; return True if there are others to hear."""
+        self._note(self._accounts[account_id], "", is_deaf=False)
         for held in (self._accounts, self._kinds, self._unprepared):
             held.pop(account_id, None)
         return bool(self._accounts)
@@ -154,39 +166,38 @@ class ActivityStream:
         while True:
             self._poked.clear()
             try:
-                refused = await self._prepare()
-                await self._read(refused)
+                await self._prepare()
+                await self._read()
             except (BotkitError, Parked) as problem:
                 wait_s = self._wait_after(problem)
                 _log.warning("stream.disconnected", app=self._app, why=str(problem), wait_s=wait_s)
-                self._report(self.name, "waiting", str(problem))
+                self._report(self.name, "waiting", str(problem), {"code": str(code_of(problem))})
+                self._note_loss(problem)
                 if isinstance(problem, _PASSING):
                     await self._clock.sleep(wait_s)
                 else:
                     await event_or_timeout(self._poked, wait_s, clock=self._clock)
 
-    async def _prepare(self) -> list[str]:
-        """Subscribe for all accounts; return in words what was refused.
+    async def _prepare(self) -> None:
+        """Subscribe for all accounts, and note what was refused.
 
         One account's dead login does not keep the others from being heard.
         """
-        refused: list[str] = []
         problems: list[AuthError | Parked] = []
         self._unprepared.clear()
         for account in tuple(self._accounts.values()):
             if not self.hears(account.id):
                 continue  # it left meanwhile
             try:
-                refused += await self._subscribe(account)
+                await self._subscribe(account)
             except (AuthError, Parked) as problem:
                 problems.append(problem)
                 self._put_off(account, problem)
         if len(problems) == len(self._accounts):
             raise problems[-1]
-        return refused + [str(problem) for problem in problems]
 
-    async def _subscribe(self, account: Account) -> list[str]:
-        """Subscribe for an account; return in words what was refused.
+    async def _subscribe(self, account: Account) -> None:
+        """Subscribe for an account, and note what was refused.
 
         Raises:
             Parked: It may not hear more; its subscriptions are removed, because X delivers and
@@ -198,7 +209,8 @@ class ActivityStream:
             await self._subscriptions.prepare(account, ())
             raise
         prepared = await self._subscriptions.prepare(account, self._kinds[account.id])
-        return [why for _, why in prepared.refused]
+        refused = "; ".join(why for _, why in prepared.refused)
+        self._note(account, refused, is_deaf=bool(refused and not prepared.live))
 
     def _put_off(self, account: Account, problem: BotkitError | Parked) -> None:
         _log.warning("account.not_subscribed", account=account.id, why=str(problem))
@@ -206,6 +218,40 @@ class ActivityStream:
         if isinstance(problem, Parked) and problem.waiting_for == "budget" and problem.until:
             wait_s = seconds_until(problem.until, clock=self._clock, least_s=1.0)
         self._unprepared[account.id] = self._clock.monotonic() + wait_s
+        self._note(account, str(problem), is_deaf=True, code=code_of(problem))
+
+    def _note(
+        self, account: Account, lack: str, *, is_deaf: bool, code: int = status_codes.PERSON
+    ) -> None:
+        """Note what is not heard of an account; report it if that is everything."""
+        self._lacks.pop(account.id, None)
+        if lack:
+            self._lacks[account.id] = lack
+        part = f"subscription/{account.username}"
+        if is_deaf:
+            self._deaf.add(account.id)
+            self._report(part, "missing", lack, {"code": str(code)})
+        elif account.id in self._deaf:
+            self._deaf.remove(account.id)
+            self._report(part, "live")
+
+    def _say_open(self) -> None:
+        """Report the open stream: `live` if something is heard of each account, else `partly`."""
+        problems = [(self._accounts[key], why) for key, why in self._lacks.items()]
+        detail = by_cause(problems, of=len(self._accounts))
+        if not self._deaf:
+            self._report(self.name, "live", detail)
+            return
+        heard = len(self._accounts) - len(self._deaf)
+        detail = f"hears {heard} of {len(self._accounts)} accounts, polls the others: {detail}"
+        self._report(self.name, "partly", detail, {"code": str(status_codes.PASSES)})
+
+    def _note_loss(self, problem: BotkitError | Parked) -> None:
+        """Have the polls look, once, when X does not answer any more."""
+        if isinstance(problem, TransportError | ServerError) and not self._is_lost:
+            self._is_lost = True
+            if self._on_lost is not None:
+                self._on_lost()
 
     async def _take_in(self) -> None:
         """Subscribe for accounts that came while the stream is open."""
@@ -215,14 +261,14 @@ class ActivityStream:
                 continue  # it left meanwhile
             account = self._accounts[account_id]
             try:
-                refused = await self._subscribe(account)
+                await self._subscribe(account)
             except (BotkitError, Parked) as problem:
                 self._put_off(account, problem)
             else:
-                self._report(self.name, "live", "; ".join(refused))
                 self._on_connected()
+            self._say_open()
 
-    async def _read(self, refused: Iterable[str]) -> None:
+    async def _read(self) -> None:
         first = next(iter(self._accounts))
         splitter = LineSplitter()
         async with self._sender.stream(requests.activity_stream(), account_id=first) as stream:
@@ -230,7 +276,8 @@ class ActivityStream:
             self._heard_to = self._clock.now()
             _log.info("stream.connected", app=self._app)
             self._refused.reset()
-            self._report(self.name, "live", "; ".join(refused))
+            self._is_lost = False
+            self._say_open()
             self._on_connected()
             try:
                 await self._lines(stream, splitter)
@@ -319,15 +366,19 @@ class ActivityStream:
         if self._on_spend is not None:
             for event in events:
                 self._on_spend(account_id, charge_of_event(event), app=self._app)
+        is_full = False
         while True:
             try:
                 await self._intake.record(events, account_id=account_id, source="activity")
             except StoreUnavailable as error:
-                self._report(self.name, "waiting", str(error))
+                is_full = True
+                self._report(self.name, "waiting", str(error), {"code": str(error.exit_code)})
                 await self._outage.wait(error, count=len(events))
             else:
                 self._outage.end()
                 self._heard_to = max(event.at for event in events)
+                if is_full:
+                    self._say_open()
                 return
 
     def _closed(self, reason: str) -> StreamClosed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
@@ -19,11 +19,20 @@ from botkit.web.server import WebRoute
 if TYPE_CHECKING:
     from botkit.web.requests import WebRequest
 
-__all__ = ["Health", "Readiness", "judge"]
+__all__ = ["Health", "LoginHealth", "Readiness", "judge"]
 
 _READS = ("GET", "HEAD")
 _LIVE = "live"
+_PARTLY = "partly"
 _STARTING = "starting"
+_STOPS = {
+    ("store", "unavailable"): "the store cannot be used",
+    ("handlers", "saturated"): "all handlers hang",
+}
+_DEGRADES = {
+    ("account", "stopped"): "an account is stopped",
+    ("gaps", "open"): "something may not have been heard",
+}
 
 
 class Readiness(Struct, frozen=True, kw_only=True):
@@ -33,7 +42,8 @@ class Readiness(Struct, frozen=True, kw_only=True):
         status: `ready`, `degraded` (it serves, and a person should look) or `not ready`.
         why: A few words for each fault.
         logins: The number of logins in each state.
-        sources: The number of event sources in each state: live, waiting, starting, wrong.
+        sources: The number of event sources in each state: live, partly (some accounts are not
+            heard through it), waiting, starting, wrong.
     """
 
     status: str
@@ -42,38 +52,43 @@ class Readiness(Struct, frozen=True, kw_only=True):
     sources: Mapping[str, int]
 
 
+class LoginHealth(NamedTuple):
+    """A login's state, and whether calls can use it now: an UNCERTAIN one may well work."""
+
+    state: LoginState
+    works: bool
+
+
 def judge(
     phase: str,
-    logins: Iterable[LoginState],
+    logins: Iterable[LoginHealth],
     sources: Iterable[str],
     *,
-    stopped: int = 0,
-    gaps: int = 0,
+    parts: Mapping[str, str],
 ) -> Readiness:
     """Judge whether a bot can serve.
 
-    `stopped` is the number of accounts that are stopped, `gaps` of those that may have missed
-    something.
+    `sources` are the states of the event sources, `parts` those of all parts by name.
     """
-    states = Counter(state.value for state in logins)
+    known = list(logins)
     heard = Counter(sources)
-    good = states[LoginState.OK.value]
-    why: list[str] = []
-    if phase != "running":
-        why.append(phase)
-    if states and not good:
+    why = [phase] if phase != "running" else []
+    why += [words for (part, state), words in _STOPS.items() if parts.get(part) == state]
+    working = sum(login.works for login in known)
+    if known and not working:
         why.append("no login works")
-    if heard and not heard[_LIVE]:
+    if heard and not (heard[_LIVE] or heard[_PARTLY]):
         why.append("nothing is heard")
     ready = not why
-    if good and good < states.total():
+    if working and any(login.state is not LoginState.OK for login in known):
         why.append("a login needs attention")
-    if heard[_LIVE] and heard[_LIVE] < heard.total():
+    if ready and heard[_LIVE] < heard.total():
         why.append("a source is not live")
-    if stopped:
-        why.append("an account is stopped")
-    if gaps:
-        why.append("something may not have been heard")
+    found = {(name.partition("/")[0], state) for name, state in parts.items() if "/" in name}
+    why += [words for each, words in _DEGRADES.items() if each in found]
+    if "wrong" in parts.values():
+        why.append("a part of botkit fails")
+    states = Counter(login.state.value for login in known)
     status = "not ready" if not ready else "degraded" if why else "ready"
     return Readiness(status=status, why=tuple(why), logins=dict(states), sources=dict(heard))
 
@@ -83,13 +98,13 @@ class Health:
     """The health of a running bot, and the routes that tell it.
 
     Attributes:
-        logins: Returns the states of all loaded logins.
+        logins: Returns the health of all loaded logins.
         parts: Returns the state of each part of the runtime, by the part's name.
         sources: Returns the names of the parts that are event sources.
         phase: `starting`, `running` or `stopping`.
     """
 
-    logins: Callable[[], Iterable[LoginState]]
+    logins: Callable[[], Iterable[LoginHealth]]
     parts: Callable[[], Mapping[str, str]]
     sources: Callable[[], Collection[str]]
     phase: str = _STARTING
@@ -107,11 +122,7 @@ class Health:
         """The bot's readiness now."""
         parts = self.parts()
         heard = [parts.get(name, _STARTING) for name in self.sources()]
-        stopped = sum(
-            state == "stopped" for name, state in parts.items() if name.startswith("account/")
-        )
-        gaps = sum(state == "open" for name, state in parts.items() if name.startswith("gaps/"))
-        return judge(self.phase, self.logins(), heard, stopped=stopped, gaps=gaps)
+        return judge(self.phase, self.logins(), heard, parts=parts)
 
     async def _alive(self, request: WebRequest) -> WebResponse:
         del request

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from botkit.cli.commands.first_steps import is_before_setup, status_before_setup
 from botkit.cli.commands.gaps import between, gap_object
+from botkit.cli.commands.status_problems import exit_code, live_problem, problems_of
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
     GivenSettings,
@@ -18,9 +20,9 @@ from botkit.cli.options import (
 )
 from botkit.cli.output import echo, echo_json
 from botkit.cli.store_access import run_on_store
+from botkit.errors import ConfigError, StateError
 from botkit.leases.owner import in_words
-from botkit.model.records import EventState, WriteState
-from botkit.model.tokens import LoginState
+from botkit.model.records import WriteState
 from botkit.system import SystemClock
 from botkit.telemetry.times import rfc3339
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from botkit.cli.commands.status_problems import Problem
     from botkit.config import Settings
     from botkit.model.records import CredentialRow
     from botkit.model.users import Account
@@ -36,8 +39,9 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _UNSETTLED = (WriteState.SENDING, WriteState.UNCERTAIN, WriteState.UNRESOLVED)
-_MOST_QUEUED = 10_000
 _FEW_GAPS = 5
+_MOST_SHOWN = 20
+"""So many parts of one kind, accounts or writes have a line each; more have one together."""
 
 
 @click.command(
@@ -45,36 +49,92 @@ _FEW_GAPS = 5
     name="status",
     help="Say what is alive, what waits and why, and what was spent.",
 )
+@click.option(
+    "--live",
+    is_flag=True,
+    help="Say only whether a restart would help: exit code 1 if so, else 0. For a health check.",
+)
 @settings_options
 @json_option
-def command(*, given: GivenSettings, as_json: bool) -> int:
-    """Print the state of the bot; return 0 if it runs and nothing is wrong, else 1 or 2."""
+def command(*, live: bool, given: GivenSettings, as_json: bool) -> int:
+    """Print the state of the bot; return 0 if nothing is wrong, else who must act."""
+    if live:
+        return _live(given, as_json=as_json)
     settings = given.read()
     if is_before_setup(settings):
         return status_before_setup(settings, as_json=as_json)
-
-    state = run_on_store(settings, lambda store: _state_of(store, settings))
+    state, problems = run_on_store(settings, lambda store: _state_of(store, settings))
+    code = exit_code(problems)
     if as_json:
-        echo_json(state)
+        echo_json(state | {"exit_code": code})
     else:
         _print(state)
-    return _exit_code(state)
+    return code
 
 
-async def _state_of(store: Store, settings: Settings) -> dict[str, Any]:
+def _live(given: GivenSettings, *, as_json: bool) -> int:
+    """Say whether a restart of the bot would help; what a person must change, it would not."""
+    try:
+        problem, said = run_on_store(given.read(), _look_for_life, check=False)
+    except (ConfigError, StateError) as error:
+        problem, said = None, f"a restart cures nothing: {error}"
+    if as_json:
+        echo_json({"live": problem is None, "why": said})
+    else:
+        echo(said)
+    return 0 if problem is None else 1
+
+
+async def _look_for_life(store: Store) -> tuple[Problem | None, str]:
+    runner = await store.leases.holder("runner")
+    problem = live_problem(runner, await store.progress.reports())
+    if problem is None:
+        return None, f"live: {in_words(runner or '')} runs the bot"
+    if not runner:
+        # A bot whose store takes nothing cannot keep its lease, and ends by itself or goes on.
+        await store.credentials.make_room()
+    return problem, f"{problem.what}. Next: {problem.next_step}"
+
+
+async def _state_of(store: Store, settings: Settings) -> tuple[dict[str, Any], list[Problem]]:
     everyone = await store.accounts.listing()
     logins = await store.credentials.listing()
     unsettled = await store.writes.listing(states=_UNSETTLED, limit=1000)
     runner = await store.leases.holder("runner")
-    return {
+    reports = await store.progress.reports()
+    if reports and not runner:
+        await store.credentials.make_room()  # it ended uncleanly: by a store that takes nothing?
+    accounts = [await _account(store, each, logins, settings) for each in everyone]
+    waits = await store.events.waits()
+    events = dict(await store.events.counts())
+    unfinished = await store.writes.unfinished()
+    gaps = await store.progress.gaps(state="open")
+    problems = problems_of(
+        {
+            "accounts": everyone,
+            "rows": logins,
+            "runner": runner,
+            "reports": reports,
+            "waits": waits,
+            "events": events,
+            "writes": {state.value: count for state, count in unfinished.items()},
+            "gaps": gaps,
+            "exhausted": _exhausted(accounts, settings),
+        }
+    )
+    state = {
         "store": store.url,
         "runner": runner,
         "keeper": await store.leases.holder("keeper"),
+        "problems": [
+            {"code": each.code, "what": each.what, "next_step": each.next_step}
+            for each in problems
+        ],
         "parts": [
             {"part": r.part, "state": r.state, "detail": r.detail, "at": r.at, **r.data}
-            for r in await store.progress.reports()
+            for r in reports
         ],
-        "accounts": [await _account(store, a, logins, settings) for a in everyone],
+        "accounts": accounts,
         "logins": [
             {
                 "account_id": row.account_id,
@@ -85,14 +145,32 @@ async def _state_of(store: Store, settings: Settings) -> dict[str, Any]:
             }
             for row in logins
         ],
-        "events": dict(await store.events.counts()),
-        "waiting": await _waiting(store),
-        "queued_writes": len(
-            await store.writes.listing(states=[WriteState.QUEUED], limit=_MOST_QUEUED)
-        ),
+        "events": events,
+        "waiting": [
+            {"for": wait.waiting_for, "events": wait.events, "until": wait.until} for wait in waits
+        ],
+        "queued_writes": unfinished.get(WriteState.QUEUED, 0),
         "unsettled_writes": [{"id": w.id, "state": w.state.value} for w in unsettled],
-        "gaps": [gap_object(g, everyone) for g in await store.progress.gaps(state="open")],
+        "gaps": [gap_object(gap, everyone) for gap in gaps],
     }
+    return state, problems
+
+
+def _exhausted(
+    accounts: Sequence[dict[str, Any]], settings: Settings
+) -> list[tuple[str, Decimal, str, datetime]]:
+    """Return each account that has spent all it may: its limit, what it spent, until when."""
+    hour = SystemClock().now().replace(minute=0, second=0, microsecond=0)
+    spans = (
+        ("day", settings.budget.day_usd, hour.replace(hour=0) + timedelta(days=1)),
+        ("hour", settings.budget.hour_usd, hour + timedelta(hours=1)),
+    )
+    return [
+        (account["username"], limit, account["spent_usd"][span], until)
+        for account in accounts
+        for span, limit, until in spans
+        if limit and Decimal(account["spent_usd"][span]) >= limit
+    ]
 
 
 async def _account(
@@ -111,18 +189,6 @@ async def _account(
     }
 
 
-async def _waiting(store: Store) -> list[dict[str, Any]]:
-    """Return each cause that events wait for, how many wait, and until when at the latest."""
-    causes: dict[str, list[datetime | None]] = {}
-    for event in await store.events.listing(state=EventState.WAITING, limit=1000):
-        if event.waiting_for:
-            causes.setdefault(event.waiting_for, []).append(event.not_before)
-    return [
-        {"for": cause, "events": len(times), "until": max((t for t in times if t), default=None)}
-        for cause, times in sorted(causes.items())
-    ]
-
-
 async def _spent(store: Store, account_id: str) -> dict[str, str]:
     """Return the sums that the account spent in this hour and today (UTC), in USD."""
     hour = SystemClock().now().replace(minute=0, second=0, microsecond=0)
@@ -139,20 +205,11 @@ def _print(state: dict[str, Any]) -> None:
     echo(f"store    {state['store']}")
     echo(f"runner   {_named(state['runner'])}")
     _print_keeper(state)
-    for part in state["parts"]:
-        said = part["state"] if state["runner"] else f"was {part['state']}"
-        echo(f"{part['part']:<24} {said:<9} {part['detail']}")
-    for account in state["accounts"]:
-        place = (account["id"], account["app"])
-        logins = [row for row in state["logins"] if (row["account_id"], row["app"]) == place]
-        shown = ", ".join(f"{r['kind']} {r['status']}" for r in logins) or "no login"
-        spent = account["spent_usd"]
-        echo(
-            f"account  @{account['username']}: {shown};"
-            f" spent {spent['day']} USD today, {spent['hour']} this hour"
-        )
-        if account["fallback"]:
-            echo(f"fallback @{account['username']}: {account['fallback']}")
+    for problem in state["problems"]:
+        step = f" Next: {problem['next_step']}" if problem["next_step"] else ""
+        echo(f"problem  {problem['what']}.{step}")
+    _print_parts(state)
+    _print_accounts(state)
     for row in state["logins"]:
         if not row["account_id"]:
             why = f": {row['reason']}" if row["reason"] else ""
@@ -176,12 +233,50 @@ def _print_gaps(gaps: Sequence[dict[str, Any]]) -> None:
         echo(f"gap      and {len(gaps) - _FEW_GAPS} more: `botkit events gaps`")
 
 
+def _print_parts(state: dict[str, Any]) -> None:
+    """Print a line for each part; one for all of a kind in the same state if they are many."""
+    for _, given in groupby(state["parts"], key=lambda part: part["part"].partition("/")[0]):
+        same_kind = list(given)
+        shown = same_kind
+        if len(same_kind) > _MOST_SHOWN:
+            shown = []
+            ordered = sorted(same_kind, key=lambda part: part["state"])
+            for _, alike in groupby(ordered, key=lambda part: part["state"]):
+                first, *others = alike
+                name = f"{first['part']} and {len(others)} more" if others else first["part"]
+                shown.append(first | {"part": name})
+        for part in shown:
+            said = part["state"] if state["runner"] else f"was {part['state']}"
+            echo(f"{part['part']:<24} {said:<9} {part['detail']}")
+
+
+def _print_accounts(state: dict[str, Any]) -> None:
+    for account in state["accounts"][:_MOST_SHOWN]:
+        place = (account["id"], account["app"])
+        logins = [row for row in state["logins"] if (row["account_id"], row["app"]) == place]
+        shown = ", ".join(f"{r['kind']} {r['status']}" for r in logins) or "no login"
+        spent = account["spent_usd"]
+        echo(
+            f"account  @{account['username']}: {shown};"
+            f" spent {spent['day']} USD today, {spent['hour']} this hour"
+        )
+        if account["fallback"]:
+            echo(f"fallback @{account['username']}: {account['fallback']}")
+    others = state["accounts"][_MOST_SHOWN:]
+    if others:
+        day = sum((Decimal(each["spent_usd"]["day"]) for each in others), Decimal(0))
+        echo(f"accounts {len(others)} more; spent {day} USD today; --json has them all")
+
+
 def _print_writes(state: dict[str, Any]) -> None:
     """Those that wait for their event, and those whose outcome is not known."""
     if state["queued_writes"]:
         echo(f"writes   {state['queued_writes']} to be sent when their events run again")
-    for write in state["unsettled_writes"]:
+    for write in state["unsettled_writes"][:_MOST_SHOWN]:
         echo(f"write    {write['state']} {write['id']}")
+    left = len(state["unsettled_writes"]) - _MOST_SHOWN
+    if left > 0:
+        echo(f"writes   {left} more whose outcome is not known: botkit writes list")
 
 
 def _print_keeper(state: dict[str, Any]) -> None:
@@ -195,17 +290,3 @@ def _named(runner: str | None) -> str:
     if not runner:
         return "no bot is running on this store"
     return in_words(runner)
-
-
-def _exit_code(state: dict[str, Any]) -> int:
-    used = {(account["id"], account["app"]) for account in state["accounts"]}
-    statuses = {
-        row["status"]
-        for row in state["logins"]
-        if not row["account_id"] or (row["account_id"], row["app"]) in used
-    }
-    if not state["accounts"] or statuses & {LoginState.DEAD.value, LoginState.CONFIG.value}:
-        return 2
-    if not state["runner"] or LoginState.UNCERTAIN.value in statuses:
-        return 1
-    return 0

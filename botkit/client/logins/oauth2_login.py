@@ -117,6 +117,13 @@ class LoginStatus(Struct, frozen=True, kw_only=True):
     is_gone: bool = False
     """True if the login was removed from the store: `status` is DEAD then."""
 
+    @property
+    def works(self) -> bool:
+        """True if calls can use it: UNCERTAIN and CONFIG stop refreshes, not the access token."""
+        return self.status is LoginState.OK or (
+            self.status is not LoginState.DEAD and bool(self.left_s)
+        )
+
 
 class OAuth2Login:
     """Hold one login in memory, small enough that ten thousand fit into one process."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
+import math
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -48,6 +49,8 @@ _HELD_SLOTS = 3
 """So many times the slots are held before a source waits: more only fill the processor's cache."""
 _TURNS = 2
 """After so many turns of the loop the handlers that were about to start have started."""
+_HUNG_S = 20.0
+"""For how long no handler may end while all slots are taken before they count as hung."""
 _GRACE_S = 1.0
 """How long a cancelled handler may take to end."""
 
@@ -84,6 +87,7 @@ class Dispatcher:
         self._fence = services.fence
         self._spawn = spawn
         self._free = slots
+        self._full_since_s = math.inf
         self._lanes = Lanes(_SUSPECTS)
         self._marking: list[Job] = []
         self._marked: deque[Job] = deque()
@@ -144,6 +148,15 @@ class Dispatcher:
     def running(self) -> list[Slot]:
         """Return the slots in which a handler runs now."""
         return [slot for slot in self._slots if slot.job is not None]
+
+    def hung(self) -> Mapping[str, int]:
+        """Return how many slots each handler holds if all have been taken for long, else none.
+
+        Only while no handler ends: a bot that has much to do is not meant.
+        """
+        if self._clock.monotonic() - self._full_since_s < _HUNG_S:
+            return {}
+        return Counter(slot.handler for slot in self.running)
 
     @property
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
@@ -245,6 +258,8 @@ class Dispatcher:
                 await self._ready.wait()
                 continue
             self._free -= len(jobs)
+            if not self._free:
+                self._full_since_s = self._clock.monotonic()
             if any(job.unclean >= _UNCLEAN_ENDS for job in jobs):
                 jobs = [job for job in jobs if not await self._is_poison(job)]
             self._marking = jobs
@@ -266,7 +281,7 @@ class Dispatcher:
         if job.unclean < _UNCLEAN_ENDS:
             return False
         await self._runs.bury(job, reason="crashed")
-        self._free += 1
+        self._free_one()
         self._gone(job)
         return True
 
@@ -318,8 +333,12 @@ class Dispatcher:
         self._slots.append(slot := Slot())
         slot.task = self._spawn(self._work(slot))
 
-    def _leave(self, job: Job, *, batched: bool) -> None:
+    def _free_one(self) -> None:
         self._free += 1
+        self._full_since_s = math.inf
+
+    def _leave(self, job: Job, *, batched: bool) -> None:
+        self._free_one()
         self._lanes.leave(job)
         if not batched:
             self.inbox_reader.release(job)

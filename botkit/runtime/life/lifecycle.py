@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import traceback
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import msgspec
 import structlog
 
-from botkit.errors import LeaseLost, StateError
+from botkit.errors import LeaseLost, StateError, StoreGone
 from botkit.model.records import KeepFor
 from botkit.runtime.dispatch.exception_groups import leaves_of
 from botkit.waiting.backoff import JITTER, Backoff, Ladder
@@ -54,6 +55,10 @@ _PRUNE_EVERY_S = 3600.0
 _COUNT_EVERY_S = 10.0
 _CLOSING_S = 1.0
 _LOOK_AGAIN_S = 900.0
+_STEADY_S = 5.0
+"""For how long a part that failed must run before it counts as working again."""
+_SATURATED = "every place for a handler is taken, and none has ended for 20 s"
+_UNHANG = "See what these handlers wait for; give them a timeout_s, or the bot more [run] slots."
 _CAUSES = ("login", "credits", "account", "budget")
 """What an event may wait for without a time: looked at again at the start and now and then."""
 
@@ -72,6 +77,7 @@ class Tasks:
         self.sends: set[asyncio.Task[Any]] = set()
         """The sends that are under way."""
         self._ending = False
+        self._failed = False
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
@@ -89,13 +95,15 @@ class Tasks:
             await self._group.__aexit__(kind, error, trace)
         except BaseExceptionGroup as group:
             leaves = leaves_of(group)
-            raise (leaves[0] if len(leaves) == 1 else group) from None
+            # Several parts may find out at once that the store or its lease is gone.
+            alike = all(isinstance(one, StateError) for one in leaves)
+            raise (leaves[0] if alike or len(leaves) == 1 else group) from None
 
     def spawn(self, work: Coroutine[Any, Any, T], name: str = "") -> asyncio.Task[T]:
         """Start a task of botkit's own."""
         task = self._group.create_task(work, name=name or None)
         self._own.add(task)
-        task.add_done_callback(self._own.discard)
+        task.add_done_callback(self._own_ended)
         return task
 
     def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -123,6 +131,14 @@ class Tasks:
         """Cancel all tasks. Leaving `async with` then waits for botkit's own, not for handlers."""
         for task in [*self._crew, *self._own]:
             task.cancel()
+
+    def _own_ended(self, task: asyncio.Task[Any]) -> None:
+        self._own.discard(task)
+        if self._ending or task.cancelled() or (error := task.exception()) is None:
+            return
+        if not self._failed:  # the others find out the same, or are cancelled
+            self._failed = True
+            _log.critical("bot.failed", part=task.get_name(), why=str(error) or repr(error))
 
     def _crew_ended(self, task: asyncio.Task[None]) -> None:
         self._crew.discard(task)
@@ -189,6 +205,10 @@ class Runtime:
         self._proven = proven
         self._pace = pace or RuntimePace()
         self._sources: list[asyncio.Task[None]] = []
+        self._wrong: dict[str, float] = {}
+        """The parts that failed, and from when on each counts as working again."""
+        self._hung = False
+        self._housekeeping: asyncio.Task[None] | None = None
         self._crashed = False
         self._stubborn: list[str] | None = None
 
@@ -225,9 +245,13 @@ class Runtime:
             tasks.spawn(self._supervise(name, run), name) for name, run in self._parts.items()
         ]
         self._sources.append(tasks.spawn(self._scheduler.run(), "schedules"))
-        tasks.start(self._keep_house(), "housekeeping")
-        self._reports("runner", "running")
+        self._housekeeping = tasks.spawn(self._keep_house(), "housekeeping")
+        self._reports("runner", "starting")
         _log.info("bot.started", parts=list(self._parts), uncertain_writes=uncertain)
+
+    def hears(self) -> None:
+        """Report that the bot runs: all its sources have been live."""
+        self._reports("runner", "running")
 
     async def stop(self, drain_s: float | None = None) -> list[str]:
         """Stop in order; return the names of handlers that do not end when they are cancelled."""
@@ -244,6 +268,8 @@ class Runtime:
         stubborn = await self._dispatcher.stop(max(drain_s - _CLOSING_S, 0.0))
         await self._finish_sends(max(deadline - self._clock.monotonic(), _CLOSING_S / 2))
         self._dispatcher.abandon()
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()  # it would store reports after the lease is given back
         with contextlib.suppress(StateError):
             await self._reports.clear()
             await self._lease.release()
@@ -274,14 +300,17 @@ class Runtime:
         backoff = Backoff(_RESTART, self._entropy)
         while True:
             started = self._clock.monotonic()
+            if name in self._wrong:
+                self._wrong[name] = started + _STEADY_S
             try:
                 await run()
-            except LeaseLost:
+            except (LeaseLost, StoreGone):
                 raise
             except Exception as error:  # noqa: BLE001 - a part's fault must not end the others
                 trace = "".join(traceback.format_exception(error))
                 _log.error("part.crashed", part=name, exception=trace)
-                self._reports(name, "wrong", "failed, starts again")
+                self._reports(name, "wrong", "failed, starts again", {"code": "1"})
+                self._wrong[name] = math.inf
             else:
                 return
             if self._clock.monotonic() - started > _RESTART.cap_s:
@@ -300,6 +329,7 @@ class Runtime:
         )
         while True:
             now = self._clock.monotonic()
+            self._look_at_parts()
             try:
                 await self._look_around()
                 if now >= count_at or self._dispatcher.inbox_reader.overflowed:
@@ -313,12 +343,14 @@ class Runtime:
                     prune_at = now + _PRUNE_EVERY_S
                     await self._prune()
                 await self._reports.flush()
-            except LeaseLost:
+            except (LeaseLost, StoreGone):
                 raise
             except StateError as error:
+                self._say_store(error)
                 await outage.wait(error)
                 continue
             outage.end()
+            self._say_store(self._store.fault)
             await self._clock.sleep(self._pace.poll_s)
 
     async def _prune(self) -> None:
@@ -328,6 +360,30 @@ class Runtime:
             counts = await self._store.prune(_KEEP_FOR, now=now)
             if counts["bounded"]:
                 _log.warning("prune.bounded", events=counts["events"], writes=counts["writes"])
+
+    def _look_at_parts(self) -> None:
+        """Report what a part cannot say itself: that it hangs, is silent, or runs again."""
+        self._reports.expire()
+        hung = self._dispatcher.hung()
+        if hung and not self._hung:
+            taken = ", ".join(f"{handler} {count}" for handler, count in hung.items())
+            why = f"{_SATURATED} ({taken}). {_UNHANG}"
+            self._reports("handlers", "saturated", why, {"code": "1"})
+            _log.error("handlers.saturated", handlers=hung, next_step=_UNHANG)
+        elif self._hung and not hung:
+            self._reports("handlers", "working")
+        self._hung = bool(hung)
+        for name, good_at_s in [*self._wrong.items()]:
+            if self._clock.monotonic() >= good_at_s:
+                del self._wrong[name]
+                if self._reports.current[name].state == "wrong":
+                    self._reports(name, "working", "after it failed and was started again")
+
+    def _say_store(self, fault: StateError | None) -> None:
+        if fault is not None:
+            self._reports("store", "unavailable", str(fault), {"code": str(fault.exit_code)})
+        elif "store" in self._reports.current:
+            self._reports("store", "working")
 
     async def _look_around(self) -> None:
         if await self._store.changed() and self._on_changed is not None:
@@ -343,9 +399,8 @@ class Runtime:
     async def _count(self) -> None:
         counts = await self._store.events.counts()
         self._inbox.note_waiting(counts.get("waiting", 0) + counts.get("parked", 0))
-        self._reports(
-            "runner", "running", data={state: str(count) for state, count in counts.items()}
-        )
+        state = self._reports.current["runner"].state
+        self._reports("runner", state, data={name: str(count) for name, count in counts.items()})
 
     async def _expire_moot_writes(self) -> None:
         for write_id in await self._store.writes.expire_moot():

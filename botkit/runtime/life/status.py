@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from botkit.model.records import StatusReport
+from botkit.waiting import status_codes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
+    from botkit.leases.lease import Lease
+    from botkit.model.records import Fence
     from botkit.ports import Clock, Store
 
 __all__ = ["Reports"]
@@ -20,19 +24,38 @@ _log = structlog.get_logger(__name__)
 
 
 class Reports:
-    """Keeps each part's last report; `flush` stores those that have changed."""
+    """Keeps each part's last report; `flush` stores those that have changed.
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    Only the holder of `lease`, the runner's, changes stored reports: a process that lost it must
+    not change those of the next one.
+    """
+
+    def __init__(self, store: Store, clock: Clock, lease: Lease) -> None:
         self._progress = store.progress
         self._clock = clock
+        self._lease = lease
         self._last: dict[str, StatusReport] = {}
         self._unstored: dict[str, StatusReport] = {}
+        self._silent_at: dict[str, tuple[float, datetime]] = {}
+        """When a part's report is too old to be true, and when it was made."""
         self._changed = asyncio.Event()
 
     def __call__(
-        self, part: str, state: str, detail: str = "", data: Mapping[str, str] | None = None
+        self,
+        part: str,
+        state: str,
+        detail: str = "",
+        data: Mapping[str, str] | None = None,
+        *,
+        good_for_s: float | None = None,
     ) -> None:
-        """Take a part's report, and log it if state or detail have changed."""
+        """Take a part's report, and log it if state or detail have changed.
+
+        With `good_for_s`, the part is `waiting` for X once it has not reported for that long.
+        """
+        self._silent_at.pop(part, None)
+        if good_for_s is not None:
+            self._silent_at[part] = self._clock.monotonic() + good_for_s, self._clock.now()
         before = self._last.get(part)
         values = dict(data or {})
         if before is not None and (before.state, before.detail) == (state, detail):
@@ -51,6 +74,14 @@ class Reports:
         """Return the last report of each part."""
         return self._last
 
+    def expire(self) -> None:
+        """Report as `waiting` the parts whose last report is too old to be true."""
+        now_s = self._clock.monotonic()
+        for part, (at_s, said_at) in [*self._silent_at.items()]:
+            if now_s >= at_s:
+                why = f"X has not answered since {said_at:%H:%M:%S} UTC"
+                self(part, "waiting", why, {"code": str(status_codes.X)})
+
     async def wait_live(self, parts: Iterable[str]) -> None:
         """Wait until each of these parts has been live."""
         left = set(parts)
@@ -65,23 +96,29 @@ class Reports:
         """Store the reports that have changed.
 
         Raises:
+            LeaseLost: Another process runs the bot now.
             StoreUnavailable: The reports are kept for the next call.
         """
         if self._unstored:
             reports = self._unstored
             self._unstored = {}
             try:
-                await self._progress.report(list(reports.values()))
+                await self._progress.report(list(reports.values()), fence=self._fence())
             except BaseException:
                 self._unstored = reports | self._unstored
                 raise
 
     async def begin(self) -> None:
         """Delete the reports of an earlier process; keep those of this one."""
-        await self._progress.clear_reports()
+        await self._progress.clear_reports(fence=self._fence())
         self._unstored = dict(self._last)
 
     async def clear(self) -> None:
         """Delete all reports: after a clean end no part runs."""
         self._unstored = {}
-        await self._progress.clear_reports()
+        await self._progress.clear_reports(fence=self._fence())
+
+    def _fence(self) -> Fence:
+        """Return the proof of the lease, even if it may have run out: the store decides."""
+        fence = self._lease.last_fence
+        return self._lease.fence() if fence is None else fence

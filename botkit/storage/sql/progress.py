@@ -131,7 +131,7 @@ class SqlProgress:
 
         return await self._engine.write(job)
 
-    async def report(self, reports: Sequence[StatusReport]) -> None:
+    async def report(self, reports: Sequence[StatusReport], *, fence: Fence | None = None) -> None:
         rows = [
             (
                 report.part,
@@ -144,6 +144,7 @@ class SqlProgress:
         ]
 
         def job(transaction: Transaction) -> None:
+            transaction.check(fence)
             transaction.executemany(
                 "INSERT INTO report VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (part) DO UPDATE SET "
                 "state = excluded.state, detail = excluded.detail, at = excluded.at, "
@@ -169,8 +170,9 @@ class SqlProgress:
 
         return await self._engine.read(job)
 
-    async def clear_reports(self) -> None:
+    async def clear_reports(self, *, fence: Fence | None = None) -> None:
         def job(transaction: Transaction) -> None:
+            transaction.check(fence)
             transaction.execute("DELETE FROM report")
 
         await self._engine.write(job)

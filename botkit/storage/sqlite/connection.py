@@ -6,7 +6,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from botkit.storage.sqlite.faults import damaged
+from botkit.storage.sqlite.faults import gone
 from botkit.storage.sqlite.wal import KEPT_BYTES
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def connect(path: Path, *, store_id: str, query_only: bool = False) -> sqlite3.C
     """Return a connection to the store with that id.
 
     Raises:
-        Corrupt: Another store lies there now.
+        StoreGone: Another store lies there now.
         sqlite3.Error: It cannot be opened.
     """
     connection = plain_connect(path)
@@ -45,7 +45,7 @@ def connect(path: Path, *, store_id: str, query_only: bool = False) -> sqlite3.C
         raise
     if row is None or row[0] != store_id:
         connection.close()
-        raise damaged(path, "was replaced by another one while it was in use")
+        raise gone(path, "was replaced by another one")
     return connection
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import queue
 import sqlite3
 import threading
@@ -21,14 +22,20 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from botkit.errors import StateError, StoreUnavailable
 from botkit.storage.sqlite.connection import connect, prepare_writer
-from botkit.storage.sqlite.faults import explain, explain_os, is_store_fault, of_row
+from botkit.storage.sqlite.faults import (
+    explain,
+    explain_os,
+    gone,
+    is_store_fault,
+    of_row,
+    short_of_room,
+)
 from botkit.storage.sqlite.transaction import SqliteTransaction
 from botkit.storage.sqlite.wal import WriteAheadLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from pathlib import Path
-
 
 __all__ = ["Engine"]
 
@@ -108,6 +115,11 @@ class Engine:
         """Return True if another process committed since the last call."""
         changed: bool = await self._writer.call(None)
         return changed
+
+    @property
+    def fault(self) -> StateError | None:
+        """See `botkit.ports.store.Store.fault`."""
+        return self._writer.fault or self._writer.no_room
 
     async def close(self) -> None:
         """Finish what is queued, then end both threads and close the file."""
@@ -194,8 +206,10 @@ class _Worker:
             self._connection = self._open()
         return self._connection
 
-    def _fail(self, batch: Iterable[_Job[Any]], fault: Exception) -> None:
+    def _fail(self, batch: Iterable[_Job[Any]], fault: Exception) -> StateError:
         """Fail all jobs, because the store is at fault; the next batch opens the file anew.
+
+        Return the error that the callers get.
 
         Source: PostgreSQL's note on fsync, 2018: after a failed sync the kernel may have dropped
         the data, and a second sync on the same handle would succeed without having written it.
@@ -205,10 +219,11 @@ class _Worker:
         for call in batch:
             if call.error is None:
                 call.error = error
+        return error
 
-    def _explained(self, fault: Exception) -> Exception:
+    def _explained(self, fault: Exception) -> StateError:
         if isinstance(fault, sqlite3.Error):
-            error: Exception = explain(fault, self._path)
+            error: StateError = explain(fault, self._path)
         elif isinstance(fault, OSError):
             error = explain_os(fault, self._path)
         elif isinstance(fault, StateError):
@@ -258,6 +273,12 @@ class _Writer(_Worker):
         self._foreign_change = False
         self._committing = False
         self._doubtful = False
+        self._inodes: dict[str, int] = {}
+        self._gone = ""
+        self.fault: StateError | None = None
+        """Why the last commit failed, None if it did not."""
+        self.no_room: StateError | None = None
+        """Why the next commit may fail, None if the volume has room."""
 
     def _open(self) -> sqlite3.Connection:
         connection = connect(self._path, store_id=self._store_id)
@@ -268,6 +289,7 @@ class _Writer(_Worker):
                 self._doubtful = False
             version = _data_version(connection)
             guard = connect(self._path, store_id=self._store_id)
+            self._inodes = {**_inodes(self._path), **self._inodes}
         except BaseException:
             connection.close()
             raise
@@ -280,18 +302,19 @@ class _Writer(_Worker):
         self._version = version
         return connection
 
-    def _fail(self, batch: Iterable[_Job[Any]], fault: Exception) -> None:
+    def _fail(self, batch: Iterable[_Job[Any]], fault: Exception) -> StateError:
         """Fail all jobs, and overwrite what a failed commit left in the log.
 
         When the sync fails, the transaction may stand whole in the log, though it was not done
         and its callers were told so. As long as one connection is open (the guard is), no process
         takes it for committed; the next transaction stands in its place, so one is made now.
         """
-        super()._fail(batch, fault)
+        self.fault = super()._fail(batch, fault)
         if self._committing:
             self._committing, self._doubtful = False, True
             with contextlib.suppress(sqlite3.Error, OSError, StateError):
                 self._opened()
+        return self.fault
 
     def _close_all(self) -> None:
         super()._close_all()
@@ -302,6 +325,7 @@ class _Writer(_Worker):
         asks = [call for call in batch if call.job is None]
         jobs = [call for call in batch if call.job is not None]
         try:
+            self._check_files()
             connection = self._opened()
             for call in asks:
                 call.result = self._look(connection)
@@ -321,12 +345,34 @@ class _Writer(_Worker):
         self._committing = True
         connection.execute("COMMIT")
         self._committing = False
+        self.fault = None
         self._log.committed(scrub=transaction.scrub)
+
+    def _check_files(self) -> None:
+        """Check that the open files still have their names.
+
+        A commit to a file without a name would succeed, and be lost with the process.
+
+        Raises:
+            StoreGone: They have not; every later call raises it too.
+        """
+        if not self._gone:
+            there = _inodes(self._path, self._inodes)
+            for name, inode in self._inodes.items():
+                if there.get(name) != inode:
+                    what = "was removed" if name not in there else "was replaced by another one"
+                    if name.endswith("-wal"):
+                        what = f"lost its log: {name} {what}"
+                    self._gone = what
+                    break
+        if self._gone:
+            raise gone(self._path, self._gone)
 
     def _look(self, connection: sqlite3.Connection) -> bool:
         version = _data_version(connection)
         changed = version != self._version or self._foreign_change
         self._version, self._foreign_change = version, False
+        self.no_room = short_of_room(self._path)
         return changed
 
     def _patience(self) -> float | None:
@@ -342,6 +388,18 @@ class _Writer(_Worker):
     def _tend(self, *, idle: bool) -> None:
         if self._connection is not None and self._guard is not None:
             self._log.tend(self._connection, self._guard, idle=idle)
+
+
+def _inodes(path: Path, wanted: Collection[str] = ()) -> dict[str, int]:
+    """Return the inode of the store's file and of its log, by name; nothing for one not there.
+
+    With `wanted`, look at these names only.
+    """
+    found: dict[str, int] = {}
+    for name in wanted or (str(path), f"{path}-wal"):
+        with contextlib.suppress(FileNotFoundError):
+            found[name] = os.stat(name).st_ino  # noqa: PTH116 - before every commit
+    return found
 
 
 def _end(connection: sqlite3.Connection | None) -> None:

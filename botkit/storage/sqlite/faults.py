@@ -8,12 +8,21 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from botkit.errors import Corrupt, StateError, StoreUnavailable
+from botkit.errors import Corrupt, StateError, StoreGone, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["damaged", "explain", "explain_os", "is_store_fault", "lock_holders", "of_row"]
+__all__ = [
+    "damaged",
+    "explain",
+    "explain_os",
+    "gone",
+    "is_store_fault",
+    "lock_holders",
+    "of_row",
+    "short_of_room",
+]
 
 _RESTORE = (
     "Nothing was changed. Restore the file from a backup, or move it away (keep it) and run "
@@ -49,6 +58,23 @@ _CURES = {
 def damaged(path: Path, what: str, *, hint: str = _RESTORE) -> Corrupt:
     """Return the refusal of a store that cannot be used, with the ways out."""
     return Corrupt(f"The store {path} {what}.", hint=hint)
+
+
+def gone(path: Path, what: str) -> StoreGone:
+    """Return the refusal of a store whose file is not the opened one any more."""
+    return StoreGone(
+        f"The store {path} {what} while it was in use.",
+        hint="Put the file back, with the -wal file beside it if there is one, or restore a "
+        "backup; then start botkit again.",
+    )
+
+
+def short_of_room(path: Path) -> StoreUnavailable | None:
+    """Return the error for a volume that is full; None if it has room, or does not say."""
+    if not _is_full(path):
+        return None
+    what, cure = _CURES[sqlite3.SQLITE_FULL]
+    return StoreUnavailable(f"The store {path} cannot be used now: {what}.", hint=cure)
 
 
 def is_store_fault(fault: BaseException) -> bool:

@@ -385,6 +385,11 @@ CREATE TABLE own_post (
 """
 """What X shows of an account and no write here made, so that it is not answered twice."""
 
+_WRITES_OF_EVENT = """
+CREATE INDEX IF NOT EXISTS write_event ON write (event_key, account_id) WHERE event_key != ''
+"""
+"""`events show` and `events retry` look for the writes of an event, among those of 90 days."""
+
 MIGRATIONS: tuple[str, ...] = (
     _FIRST,
     _ALIASES,
@@ -398,6 +403,7 @@ MIGRATIONS: tuple[str, ...] = (
     _BILLED,
     _LATE,
     _OWN_POSTS,
+    _WRITES_OF_EVENT,
 )
 """Migration n (from 1) makes version n of the schema out of version n - 1."""
 

@@ -12,6 +12,7 @@ from botkit.storage.sqlite.process_locks import ProcessLocks
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from botkit.errors import StateError
     from botkit.ports import Clock
     from botkit.ports.store import Events
 
@@ -27,6 +28,10 @@ class SqliteStore(SqlStore):
         super().__init__(self._file, store_id=store_id, clock=clock, locks=self._locks)
         self.url: str = f"sqlite:///{path}"
         self.events: Events = SqliteEvents(self._file, clock)
+
+    @property
+    def fault(self) -> StateError | None:
+        return self._file.fault
 
     async def changed(self) -> bool:
         return await self._file.changed()

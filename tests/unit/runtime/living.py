@@ -52,6 +52,7 @@ async def running(
     hears_changes: bool = True,
     pace: RuntimePace | None = None,
     proven: ProvenTime | None = None,
+    slots: int = 128,
 ) -> AsyncIterator[Alive]:
     clock = clock or VirtualClock()
     async with opened(folder, clock) as store:
@@ -64,7 +65,7 @@ async def running(
             ttl_s=pace.lease_ttl_s,
             renew_s=pace.lease_renew_s,
         )
-        bench = Bench(store, clock, wiring, lease=lease, proven=proven)
+        bench = Bench(store, clock, wiring, lease=lease, proven=proven, slots=slots)
         await lease.acquire()
         recovered: list[int] = []
         changes: list[int] = []
@@ -77,7 +78,7 @@ async def running(
             changes.append(1)
             bench.dispatcher.inbox_reader.rescan()
 
-        reports = Reports(store, clock)
+        reports = Reports(store, clock, lease)
         async with bench.tasks as tasks:
             runtime = Runtime(
                 store=store,

@@ -141,13 +141,22 @@ class Reports:
 
     def __init__(self) -> None:
         self.said: list[tuple[str, str, str]] = []
+        self.codes: dict[str, str] = {}
+        self.good_for_s: dict[str, float | None] = {}
 
     def __call__(
-        self, part: str, state: str, detail: str = "", data: Mapping[str, str] | None = None
+        self,
+        part: str,
+        state: str,
+        detail: str = "",
+        data: Mapping[str, str] | None = None,
+        *,
+        good_for_s: float | None = None,
     ) -> None:
         """Remember it."""
-        del data
         self.said.append((part, state, detail))
+        self.codes[part] = (data or {}).get("code", "")
+        self.good_for_s[part] = good_for_s
 
 
 class Calm:

@@ -273,12 +273,15 @@ async def test_failures_back_off_and_say_why(
     start(poll)
     await clock.advance(0.1)
     assert reports.said == [("mentions/greeter", "waiting", "down")]
+    assert reports.codes["mentions/greeter"] == "4"
     await clock.advance(6)
     assert len(sender.calls) == 2
     await clock.advance(5)
     assert len(sender.calls) == 2
     await clock.advance(7)
     assert reports.said[-1][1] == "live"
+    assert reports.codes["mentions/greeter"] == ""
+    assert reports.good_for_s["mentions/greeter"] == pytest.approx(60 * 1.1 + 30)
 
 
 async def test_a_login_that_waits_is_waited_for(

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from botkit.errors import InvalidGrant, RateLimited, TransportError
+from botkit.errors import Forbidden, InvalidGrant, RateLimited, TransportError
 from botkit.model.users import Account
 from botkit.protocol.api.responses import Response
+from botkit.sources.reporting import by_cause
 from botkit.sources.stream import ActivityStream
 from botkit.sources.subscriptions import POST_KINDS, Subscriptions
 from tests.unit.sources.fakes import FakeSender, FakeStream
@@ -138,7 +139,73 @@ async def test_a_dead_login_keeps_nobody_else_from_being_heard(
     place.sender.answers = [InvalidGrant("dead"), subscribed("2")]
     place.sender.streams = [Alive(place.clock)]
     async with place.open():
-        assert ("activity/default", "live", "dead") in reports.said
+        assert reports.said[-1] == (
+            "activity/default",
+            "partly",
+            "hears 1 of 2 accounts, polls the others: @greeter: dead",
+        )
+        assert ("subscription/greeter", "missing", "dead") in reports.said
+        assert reports.codes["subscription/greeter"] == "2"
+        place.sender.answers = [subscribed("1")]
+        await place.keep_alive(400)
+        assert reports.said[-2:] == [
+            ("subscription/greeter", "live", ""),
+            ("activity/default", "live", ""),
+        ]
+
+
+async def test_an_account_whose_every_subscription_x_refuses_is_not_heard(
+    place: Place, reports: Reports
+) -> None:
+    place.stream.add(SECOND, POST_KINDS[:1])
+    refused = Forbidden("no", status=403, detail="not for this account")
+    place.sender.answers = [subscribed("1"), Response(status=200, data=None), refused]
+    place.sender.answers += [Response(status=201)]  # oauth.revoke
+    place.sender.streams = [Alive(place.clock)]
+    async with place.open():
+        assert reports.said[-1][:2] == ("activity/default", "partly")
+        place.stream.remove(SECOND.id)
+        assert reports.said[-1] == ("subscription/helper", "live", "")
+
+
+async def test_the_line_of_a_stream_stays_short_however_many_accounts_it_lacks() -> None:
+    accounts = [Account(id=str(1000 + n), username=f"bot{n}") for n in range(1000)]
+    problems = [(each, f"The login of @{each.username} is dead.") for each in accounts[:900]]
+    problems += [(each, f"cause {each.id[-1] * 3}") for each in accounts[900:]]
+    said = by_cause(problems, of=1000)
+    assert said.startswith("@bot0 and 899 more: The login of @bot0 is dead.; @bot900 and 9 more: ")
+    assert said.endswith("; and 8 other causes")
+    assert len(said) < 200
+
+
+async def test_the_polls_look_once_when_x_does_not_answer_the_stream(place: Place) -> None:
+    lost: list[float] = []
+    place.stream._on_lost = lambda: lost.append(place.clock.monotonic())
+    away = TransportError("away", request="GET /2/activity/stream")
+    place.sender.answers = [subscribed("1")] * 4
+    place.sender.streams = [away, away, Alive(place.clock)]
+    async with place.open():
+        await place.clock.advance(2)
+        assert len(lost) == 1
+
+
+async def test_a_store_that_takes_events_again_makes_the_stream_live_again(
+    place: Place, intake: FakeIntake, reports: Reports
+) -> None:
+    alive = Alive(place.clock)
+    place.sender.answers = [subscribed("1")]
+    place.sender.streams = [alive]
+    async with place.open():
+        intake.failures = 2
+        alive.lines.append(line(11, account="1"))
+        await place.keep_alive(40)
+    assert [said[1:] for said in reports.said] == [
+        ("live", ""),
+        ("waiting", "full"),
+        ("waiting", "full"),
+        ("live", ""),
+    ]
+    assert [event.account_id for event in intake.events] == ["1"]
 
 
 async def test_when_every_login_is_dead_the_stream_waits(place: Place, reports: Reports) -> None:

@@ -5,34 +5,51 @@ from __future__ import annotations
 import pytest
 
 from botkit.model.tokens import LoginState
-from botkit.web.health import Health, judge
+from botkit.web.health import Health, LoginHealth, judge
 
-OK, DEAD, UNCERTAIN = LoginState.OK, LoginState.DEAD, LoginState.UNCERTAIN
+OK = LoginHealth(LoginState.OK, works=True)
+DEAD = LoginHealth(LoginState.DEAD, works=False)
+UNCERTAIN = LoginHealth(LoginState.UNCERTAIN, works=True)
+ENDED = LoginHealth(LoginState.UNCERTAIN, works=False)
+STOPPED = {"account/7": "stopped", "account/8": "working", "login/7": "stopped"}
 
 
 @pytest.mark.parametrize(
-    ("phase", "logins", "sources", "stopped", "status", "why"),
+    ("phase", "logins", "sources", "parts", "status", "why"),
     [
-        ("running", [], [], 0, "ready", []),
-        ("running", [OK], ["live", "live"], 0, "ready", []),
-        ("starting", [OK], ["live"], 0, "not ready", ["starting"]),
-        ("stopping", [], [], 0, "not ready", ["stopping"]),
-        ("running", [DEAD], ["live"], 0, "not ready", ["no login works"]),
-        ("running", [OK], ["waiting"], 0, "not ready", ["nothing is heard"]),
-        ("running", [OK, UNCERTAIN], ["live"], 0, "degraded", ["a login needs attention"]),
-        ("running", [OK], ["live", "waiting"], 0, "degraded", ["a source is not live"]),
-        ("running", [OK], ["live"], 1, "degraded", ["an account is stopped"]),
+        ("running", [], [], {}, "ready", []),
+        ("running", [OK], ["live", "live"], {}, "ready", []),
+        ("starting", [OK], ["live"], {}, "not ready", ["starting"]),
+        ("stopping", [], [], {}, "not ready", ["stopping"]),
+        ("running", [DEAD], ["live"], {}, "not ready", ["no login works"]),
+        ("running", [ENDED], ["live"], {}, "not ready", ["no login works"]),
+        ("running", [UNCERTAIN], ["live"], {}, "degraded", ["a login needs attention"]),
+        ("running", [OK], ["waiting"], {}, "not ready", ["nothing is heard"]),
+        ("running", [OK], ["partly"], {}, "degraded", ["a source is not live"]),
+        ("running", [OK, DEAD], ["live"], {}, "degraded", ["a login needs attention"]),
+        ("running", [OK], ["live", "waiting"], {}, "degraded", ["a source is not live"]),
+        ("running", [OK], ["live"], STOPPED, "degraded", ["an account is stopped"]),
+        ("running", [OK], ["live"], {"x": "wrong"}, "degraded", ["a part of botkit fails"]),
+        ("running", [OK], ["live"], {"store": "working", "handlers": "working"}, "ready", []),
+        (
+            "running",
+            [OK],
+            ["live"],
+            {"store": "unavailable", "handlers": "saturated"},
+            "not ready",
+            ["the store cannot be used", "all handlers hang"],
+        ),
     ],
 )
 def test_it_is_judged_by_phase_logins_and_sources(
     phase: str,
-    logins: list[LoginState],
+    logins: list[LoginHealth],
     sources: list[str],
-    stopped: int,
+    parts: dict[str, str],
     status: str,
     why: list[str],
 ) -> None:
-    found = judge(phase, logins, sources, stopped=stopped)
+    found = judge(phase, logins, sources, parts=parts)
     assert (found.status, list(found.why)) == (status, why)
 
 

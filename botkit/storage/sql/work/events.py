@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from botkit.model.records import DeadLetter, EventState, InboxItem, StoredEvent
-from botkit.storage.sql.values import from_us, from_us_or_none
+from botkit.model.records import DeadLetter, EventState, InboxItem, StoredEvent, Wait
+from botkit.storage.sql.values import from_us, from_us_or_none, to_us
 from botkit.storage.sql.work.handler_names import hold_if_gone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from botkit.model.records import Fence
     from botkit.storage.sql.transaction import SqlEngine, SqlReader, Transaction
@@ -63,7 +64,8 @@ ON CONFLICT (seq) DO UPDATE SET state = excluded.state, note = excluded.note
 """
 _ASK_AGAIN = """
 UPDATE write SET state = 'QUEUED', reason = ''
-WHERE account_id = ?1 AND event_key = ?2 AND run = ?3 AND state = 'REJECTED' AND reason LIKE '{%'
+WHERE account_id = ?1 AND event_key = ?2 AND event_key != '' AND run = ?3
+  AND state = 'REJECTED' AND reason LIKE '{%'
 """
 """Refusals are kept as JSON; in words stands what a person cancelled, and that stays."""
 _AMEND = """
@@ -84,6 +86,19 @@ _REVIVABLE: Final = (EventState.DEAD.value, EventState.LATE.value)
 _DEAD = """
 SELECT account_id, key, kind, reason, error, trace, handler, attempts, at FROM dead
 WHERE (?1 IS NULL OR account_id = ?1) ORDER BY at DESC, seq DESC LIMIT ?2
+"""
+_DEAD_BY_KEY = """
+SELECT account_id, key, kind, reason, error, trace, handler, attempts, at FROM dead
+WHERE seq IN (SELECT seq FROM event WHERE key = ?3)
+  AND (?1 IS NULL OR account_id = ?1) ORDER BY at DESC, seq DESC LIMIT ?2
+"""
+_OLDEST_DEAD = """
+SELECT d.seq, d.account_id, d.key, e.run FROM dead d JOIN event e ON e.seq = d.seq
+WHERE d.at < ?2 AND (?1 IS NULL OR d.account_id = ?1) ORDER BY d.at, d.seq LIMIT ?3
+"""
+_WAITS = """
+SELECT waiting_for, count(*), max(not_before) FROM inbox WHERE waiting_for != ''
+GROUP BY waiting_for ORDER BY waiting_for
 """
 
 
@@ -121,10 +136,49 @@ class SqlEvents:
 
         return await self._engine.write(job)
 
-    async def dead(self, *, account_id: str | None = None, limit: int = 100) -> list[DeadLetter]:
+    async def waits(self) -> list[Wait]:
         return await self._engine.read(
-            lambda reader: [_letter(row) for row in reader.execute(_DEAD, (account_id, limit))]
+            lambda reader: [
+                Wait(waiting_for=row[0], events=row[1], until=from_us_or_none(row[2]))
+                for row in reader.execute(_WAITS, ())
+            ]
         )
+
+    async def dead(
+        self, *, account_id: str | None = None, key: str | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
+        query, values = _DEAD, tuple[object, ...]((account_id, limit))
+        if key is not None:
+            query, values = _DEAD_BY_KEY, (account_id, limit, key)
+        return await self._engine.read(
+            lambda reader: [_letter(row) for row in reader.execute(query, values)]
+        )
+
+    async def revive_dead(
+        self, *, account_id: str | None = None, before: datetime, limit: int = 1000
+    ) -> int:
+        def job(transaction: Transaction) -> int:
+            transaction.lock("dead")
+            found = _oldest_dead(transaction, account_id, before, limit)
+            for seq, owner, key, run in found:
+                _revive(transaction, seq, "dead")
+                transaction.execute(_ASK_AGAIN, (owner, key, run))
+                hold_if_gone(transaction, seq)
+            return len(found)
+
+        return await self._engine.write(job)
+
+    async def drop_dead(
+        self, note: str, *, account_id: str | None = None, before: datetime, limit: int = 1000
+    ) -> int:
+        def job(transaction: Transaction) -> int:
+            transaction.lock("dead")
+            found = _oldest_dead(transaction, account_id, before, limit)
+            for seq, *_ in found:
+                _drop(transaction, seq, "dead", note)
+            return len(found)
+
+        return await self._engine.write(job)
 
     async def listing(
         self,
@@ -153,13 +207,9 @@ class SqlEvents:
             ).fetchone()
             if row is None or (row[1] not in _REVIVABLE and not new_run):
                 return False
-            seq = row[:1]
-            transaction.execute("DELETE FROM ended WHERE seq = ?1", seq)
-            transaction.execute("DELETE FROM dead WHERE seq = ?1", seq)
-            tally(transaction, row[1], -1)
-            transaction.execute("INSERT INTO inbox (queue, seq, asked) VALUES (0, ?1, 1)", seq)
+            _revive(transaction, row[0], row[1])
             if new_run:
-                transaction.execute("UPDATE event SET run = run + 1 WHERE seq = ?1", seq)
+                transaction.execute("UPDATE event SET run = run + 1 WHERE seq = ?1", row[:1])
             else:
                 transaction.execute(_ASK_AGAIN, (account_id, key, row[2]))
                 hold_if_gone(transaction, row[0])
@@ -178,13 +228,7 @@ class SqlEvents:
             ).fetchone()
             if row is None:
                 return False
-            seq = row[:1]
-            transaction.execute(_DROP, (*seq, note))
-            transaction.execute("DELETE FROM dead WHERE seq = ?1", seq)
-            transaction.execute("DELETE FROM inbox WHERE queue IN (0, 1) AND seq = ?1", seq)
-            tally(transaction, EventState.DROPPED.value, 1)
-            if row[1] is not None:
-                tally(transaction, row[1], -1)
+            _drop(transaction, row[0], row[1], note)
             return True
 
         return await self._engine.write(job)
@@ -216,6 +260,28 @@ def inbox_items(rows: Iterable[tuple[Any, ...]]) -> list[InboxItem]:
         )
         for row in rows
     ]
+
+
+def _oldest_dead(
+    transaction: Transaction, account_id: str | None, before: datetime, limit: int
+) -> list[tuple[int, str, str, int]]:
+    return transaction.execute(_OLDEST_DEAD, (account_id, to_us(before), limit)).fetchall()
+
+
+def _revive(transaction: Transaction, seq: int, ended: str) -> None:
+    transaction.execute("DELETE FROM ended WHERE seq = ?1", (seq,))
+    transaction.execute("DELETE FROM dead WHERE seq = ?1", (seq,))
+    tally(transaction, ended, -1)
+    transaction.execute("INSERT INTO inbox (queue, seq, asked) VALUES (0, ?1, 1)", (seq,))
+
+
+def _drop(transaction: Transaction, seq: int, ended: str | None, note: str) -> None:
+    transaction.execute(_DROP, (seq, note))
+    transaction.execute("DELETE FROM dead WHERE seq = ?1", (seq,))
+    transaction.execute("DELETE FROM inbox WHERE queue IN (0, 1) AND seq = ?1", (seq,))
+    tally(transaction, EventState.DROPPED.value, 1)
+    if ended is not None:
+        tally(transaction, ended, -1)
 
 
 def tally(transaction: Transaction, state: str, change: int) -> None:

@@ -21,7 +21,7 @@ from botkit.storage.sql.ledger import book, lock_accounts
 from botkit.storage.sql.values import from_us, from_us_or_none, marks, to_us, to_us_or_none
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from botkit.model.bookings import Booking
@@ -98,6 +98,10 @@ SELECT id FROM write w WHERE state = 'QUEUED' AND event_key != '' AND NOT EXISTS
   SELECT 1 FROM event e LEFT JOIN ended d ON d.seq = e.seq
   WHERE e.key = w.event_key AND e.account_id = w.account_id AND e.run = w.run
     AND coalesce(d.state, 'dead') = 'dead')
+"""
+_UNFINISHED = """
+SELECT state, count(*) FROM write
+WHERE state IN ('QUEUED', 'SENDING', 'UNCERTAIN', 'ABSENT', 'UNRESOLVED') GROUP BY state
 """
 _MAYBE = f"state IN ({', '.join(repr(state.value) for state in MAY_HAVE_HAPPENED)})"
 
@@ -200,6 +204,7 @@ class SqlWrites:
         *,
         states: Sequence[WriteState] = (),
         account_id: str | None = None,
+        event_key: str | None = None,
         limit: int = 100,
     ) -> list[StoredWrite]:
         where, values = "true", list[object]()
@@ -209,10 +214,20 @@ class SqlWrites:
         if account_id is not None:
             values.append(account_id)
             where += f" AND account_id = ?{len(values)}"
+        if event_key is not None:
+            values.append(event_key)
+            where += f" AND event_key = ?{len(values)} AND event_key != ''"
         values.append(limit)
         where += f" ORDER BY no DESC LIMIT ?{len(values)}"
         return await self._engine.read(
             lambda reader: _select(reader, where, values, order="no DESC")
+        )
+
+    async def unfinished(self) -> Mapping[WriteState, int]:
+        return await self._engine.read(
+            lambda reader: {
+                WriteState(state): count for state, count in reader.execute(_UNFINISHED, ())
+            }
         )
 
     async def owner_of(self, account_id: str, result_id: str) -> str | None:

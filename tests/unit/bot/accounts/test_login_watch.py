@@ -13,6 +13,7 @@ from botkit.bot.accounts.login_watch import LoginWatch
 from botkit.client.logins.oauth1_fallback import StandIn
 from botkit.client.logins.oauth2_login import LoginStatus
 from botkit.errors import MissingScope, StoreUnavailable
+from botkit.leases.lease import Lease
 from botkit.model.events import AccountState
 from botkit.model.tokens import CredentialKind, LoginState
 from botkit.model.users import Account
@@ -47,7 +48,7 @@ class FakeStore:
     """Checkpoints, and how many events wait for a login."""
 
     def __init__(self) -> None:
-        self.progress = self.events = self
+        self.progress = self.events = self.leases = self
         self.cursors: dict[tuple[str, str], Checkpoint] = {}
         self.parked = {"1": 2}
 
@@ -65,7 +66,7 @@ class Desk:
     def __init__(self, store: FakeStore | None = None, *, tells: bool = True) -> None:
         self.clock = VirtualClock()
         self.store: Any = store or FakeStore()
-        self.reports = Reports(self.store, self.clock)
+        self.reports = Reports(self.store, self.clock, Lease(self.store, self.clock, owner="test"))
         self.watch = LoginWatch(
             accounts={"1": ME, "2": OTHER},
             may=frozenset({"post"}),

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from botkit.cli import main
 from botkit.config import load_settings
+from botkit.errors import StoreUnavailable
+from botkit.model.bookings import Booking
+from botkit.model.records import RunDead, RunParked, StatusReport
+from botkit.model.tokens import LoginState
 from botkit.storage import open_store
 from botkit.system import SystemClock
+from tests.storage.conformance.bench import event, letter
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from botkit.ports import Store
     from tests.unit.cli.conftest import Desk
 
+OK, DEAD, UNCERTAIN = LoginState.OK, LoginState.DEAD, LoginState.UNCERTAIN
 COMMAND, BOT = "box/boot/4711/1/cafe", "box/boot/42/1/beef"
 
 
@@ -47,3 +57,203 @@ def test_a_runner_that_refreshes_its_logins_is_no_news(
     said = capsys.readouterr().out
     assert "runner   process 42 on box" in said
     assert "keeper" not in said
+
+
+AT = datetime(2026, 11, 30, tzinfo=UTC)
+
+
+def report(part: str, state: str, detail: str = "", code: str = "") -> StatusReport:
+    return StatusReport(
+        part=part, state=state, detail=detail, at=AT, data={"code": code} if code else {}
+    )
+
+
+async def _after(
+    prepare: Callable[[Store], Awaitable[Any]], *words: str, runs: bool = True
+) -> int:
+    """The command's exit code once the store holds what `prepare` puts there."""
+    settings = await asyncio.to_thread(load_settings)
+    async with open_store(settings.store_url, clock=SystemClock(), create=False) as store:
+        if runs:
+            await store.leases.acquire("runner", BOT, ttl=timedelta(minutes=1))
+        await prepare(store)
+        return await asyncio.to_thread(main, ["status", *words])
+
+
+def reporting(*reports: StatusReport) -> Callable[[Store], Awaitable[Any]]:
+    return lambda store: store.progress.report(reports)
+
+
+async def _nothing(store: Store) -> None:
+    del store
+
+
+async def _dead_letter(store: Store) -> None:
+    fence = await store.leases.acquire("other", "x", ttl=timedelta(minutes=1))
+    assert fence is not None
+    await store.events.append([event("post/1/0")])
+    (item,) = (await store.events.due(SystemClock().now())).items
+    await store.events.settle([RunDead(seq=item.seq, letter=letter(item))], fence=fence)
+
+
+def _waiting(cause: str) -> Callable[[Store], Awaitable[Any]]:
+    async def wait(store: Store) -> None:
+        fence = await store.leases.acquire("other", "x", ttl=timedelta(minutes=1))
+        assert fence is not None
+        (seq,) = await store.events.append([event("post/1/0")])
+        assert seq is not None
+        parked = RunParked(seq=seq, waiting_for=cause, until=None)
+        await store.events.settle([parked], fence=fence)
+
+    return wait
+
+
+def _login(status: LoginState) -> Callable[[Store], Awaitable[Any]]:
+    async def change(store: Store) -> None:
+        (row,) = await store.credentials.listing()
+        await store.credentials.set_status(row, status, reason="for a test", now=AT)
+
+    return change
+
+
+async def _spent(store: Store) -> None:
+    (account,) = await store.accounts.listing()
+    spent = Booking(account_id=account.id, at=SystemClock().now(), reads_usd=Decimal(50))
+    await store.ledger.book([spent])
+
+
+@pytest.mark.parametrize(
+    ("prepare", "code", "said"),
+    [
+        (_nothing, 0, ""),
+        (reporting(report("activity/default", "live"), report("runner", "running")), 0, ""),
+        (_dead_letter, 1, "1 dead letters. Next: botkit events list --dead"),
+        (_waiting("rate"), 1, "1 events wait for rate"),
+        (_login(UNCERTAIN), 1, "login UNCERTAIN: for a test. Next: botkit setup"),
+        (reporting(report("handlers", "saturated", "all 128", "1")), 1, "handlers saturated"),
+        (_login(DEAD), 2, "login DEAD: for a test. Next: botkit setup"),
+        (_waiting("account"), 2, "for account. Next: log in on x.com"),
+        (_waiting("handler/greet"), 2, "for handler/greet. Next: start the bot with that handler"),
+        (reporting(report("account/7", "stopped", "suspended")), 2, "account/7 stopped"),
+        (_waiting("budget"), 3, "for budget. Next: wait, or raise [budget]"),
+        (_waiting("credits"), 3, "for credits. Next: top up"),
+        (_spent, 3, "has spent 50 of 50 USD, until"),
+        (reporting(report("mentions/greeter", "waiting", "no such name", "4")), 4, "no such name"),
+        (reporting(report("store", "unavailable", "The disk is full.", "5")), 5, "disk is full"),
+    ],
+)
+def test_the_exit_code_says_who_must_act_and_a_line_says_why(
+    desk: Desk,
+    capsys: pytest.CaptureFixture[str],
+    prepare: Callable[[Store], Awaitable[Any]],
+    code: int,
+    said: str,
+) -> None:
+    desk.log_in()
+    assert asyncio.run(_after(prepare)) == code
+    out = capsys.readouterr().out
+    problems = [line for line in out.splitlines() if line.startswith("problem ")]
+    assert len(problems) == bool(code)
+    assert said in "".join(problems)
+
+
+def test_the_problem_to_be_seen_to_first_gives_the_exit_code(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.log_in()
+
+    async def prepare(store: Store) -> None:
+        await _dead_letter(store)
+        await _spent(store)
+        await store.progress.report([report("mentions/greeter", "waiting", "away", "4")])
+
+    assert asyncio.run(_after(prepare, "--json")) == 4
+    state = json.loads(capsys.readouterr().out)
+    assert state["exit_code"] == 4
+    assert [problem["code"] for problem in state["problems"]] == [4, 3, 1]
+
+
+def test_a_bot_that_does_not_run_is_not_fine_and_its_old_reports_are_no_problems(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.log_in()
+    old = reporting(report("mentions/greeter", "waiting", "away", "4"))
+    assert asyncio.run(_after(old, runs=False)) == 1
+    out = capsys.readouterr().out
+    assert "problem  no bot is running on this store. Next: start it" in out
+    assert "mentions/greeter         was waiting away" in out
+
+
+@pytest.mark.parametrize("words", [(), ("--live",)])
+def test_a_store_that_takes_nothing_is_why_no_bot_holds_it(
+    desk: Desk,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+) -> None:
+    desk.log_in()
+
+    async def full(store: object) -> None:
+        raise StoreUnavailable("The disk is full.")
+
+    monkeypatch.setattr("botkit.storage.sql.logins.credentials.SqlCredentials.make_room", full)
+    old = reporting(report("mentions/greeter", "live"))
+    assert asyncio.run(_after(old, *words, runs=False)) == (0 if words else 5)
+    said = capsys.readouterr()
+    assert "The disk is full." in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("reports", "runs", "code", "said"),
+    [
+        (
+            (report("activity/default", "waiting", "away", "4"),),
+            True,
+            0,
+            "live: process 42 on box",
+        ),
+        ((report("store", "unavailable", "full", "5"),), True, 0, "live: "),
+        ((report("handlers", "saturated", "none has ended", "1"),), True, 1, "none has ended"),
+        ((), False, 1, "no bot is running on this store. Next: start it"),
+    ],
+)
+def test_live_fails_only_for_what_a_restart_cures(
+    desk: Desk,
+    capsys: pytest.CaptureFixture[str],
+    reports: tuple[StatusReport, ...],
+    *,
+    runs: bool,
+    code: int,
+    said: str,
+) -> None:
+    desk.log_in()
+    assert asyncio.run(_after(reporting(*reports), "--live", runs=runs)) == code
+    assert capsys.readouterr().out.startswith(said)
+    assert asyncio.run(_after(_nothing, "--live", "--json", runs=runs)) == code
+    assert json.loads(capsys.readouterr().out)["live"] is (code == 0)
+
+
+def test_live_does_not_fail_for_a_store_or_setting_that_a_person_must_mend(
+    desk: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["status", "--live"]) == 0
+    assert "a restart cures nothing: There is no store at " in capsys.readouterr().out
+    monkeypatch.setenv("BOTKIT_BOT__SOURCE", "telepathy")
+    assert main(["status", "--live"]) == 0
+    assert "BOTKIT_BOT__SOURCE" in capsys.readouterr().out
+
+
+def test_a_thousand_accounts_have_a_few_lines_together(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.log_in()
+    missing = [
+        report(f"subscription/bot{n}", "missing", f"The login of @bot{n} is dead.", "2")
+        for n in range(500)
+    ]
+    live = [report(f"mentions/bot{n}", "live") for n in range(1000)]
+    assert asyncio.run(_after(reporting(*missing, *live))) == 2
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) < 15
+    assert max(map(len, out.splitlines())) < 250
+    assert "subscription/bot0 and 499 more missing: The login of @bot0 is dead." in out

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from botkit.errors import LeaseLost, Parked, StoreUnavailable
+from botkit.errors import LeaseLost, Parked, StoreGone, StoreUnavailable
 from botkit.leases.lease import Lease
 from botkit.model.events import Mention, Tick
 from botkit.model.records import EventState, NewWrite, WriteMove, WriteState
@@ -68,7 +69,7 @@ async def test_a_start_settles_the_past_and_then_hears_and_ticks(tmp_path: Path)
     assert seen == ["100"]
     assert len(ticks) == 1
     assert alive.recovered == [1]
-    assert reports == {"runner": "running"}
+    assert reports == {"runner": "starting"}
 
 
 async def test_events_of_a_killed_process_are_counted_and_run_again(tmp_path: Path) -> None:
@@ -207,7 +208,7 @@ async def test_a_stop_survives_a_store_that_cannot_be_used(
 ) -> None:
     wiring, _ = greeting()
 
-    async def clear() -> None:
+    async def clear(**_: Any) -> None:
         raise StoreUnavailable("read-only")
 
     async with running(tmp_path, wiring) as alive:
@@ -251,6 +252,19 @@ async def test_losing_the_lease_ends_everything(tmp_path: Path) -> None:
             await rival.acquire()
             await alive.clock.advance(4)
             await asyncio.Event().wait()
+
+
+async def test_a_store_that_was_removed_ends_everything_within_a_second(tmp_path: Path) -> None:
+    wiring, _ = greeting()
+    with capture_logs() as logs, pytest.raises(StoreGone, match="was removed"):  # noqa: PT012 - as below
+        async with running(tmp_path, wiring) as alive:
+            await alive.clock.at_rest()
+            await asyncio.to_thread(shutil.rmtree, tmp_path)
+            await alive.clock.advance(1.1)
+            await asyncio.Event().wait()
+    (said,) = [line for line in logs if line["event"] == "bot.failed"]
+    assert said["log_level"] == "critical"
+    assert "restore a backup" in said["why"]
 
 
 async def test_a_part_that_lost_the_lease_ends_everything(tmp_path: Path) -> None:
@@ -344,10 +358,10 @@ async def test_housekeeping_waits_for_the_store_and_goes_on(
         faults: list[Exception] = [StoreUnavailable("full")] * 2
         whole = alive.bench.store.progress.report
 
-        async def report(*args: Any) -> None:
+        async def report(*args: Any, **how: Any) -> None:
             if faults:
                 raise faults.pop()
-            await whole(*args)
+            await whole(*args, **how)
 
         monkeypatch.setattr(alive.bench.store.progress, "report", report)
         alive.reports("stream", "live", "hears")
@@ -378,6 +392,14 @@ async def test_a_worker_that_fails_ends_the_block_with_its_own_error() -> None:
             worker = tasks.hire(_breaks())
             await asyncio.Event().wait()
     assert worker.done()
+
+
+async def test_parts_that_find_out_the_same_of_the_store_raise_one_error() -> None:
+    with pytest.raises(StoreGone):  # noqa: PT012 - it comes out of the block
+        async with Tasks() as tasks:
+            tasks.start(_raises(StoreGone("removed")), "one")
+            tasks.start(_raises(StoreGone("removed")), "two")
+            await asyncio.Event().wait()
 
 
 async def test_two_failures_come_out_together() -> None:
@@ -491,3 +513,7 @@ async def test_a_write_that_no_run_asked_for_again_ends_soon_and_is_named(tmp_pa
     assert row is not None
     assert row.state is WriteState.EXPIRED
     assert [one["write"] for one in logs if one["event"] == "write.expired"] == ["w1"]
+
+
+async def _raises(error: Exception) -> None:
+    raise error

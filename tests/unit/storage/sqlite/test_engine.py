@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from botkit.errors import Conflict, Corrupt, StoreUnavailable
+from botkit.errors import Conflict, Corrupt, StoreGone, StoreUnavailable
 from botkit.model.records import Fence
 from botkit.storage.opening import open_store
 from botkit.storage.sql.transaction import Transaction
@@ -305,9 +305,7 @@ async def test_after_the_file_was_opened_anew_others_may_have_changed_it(
     assert not await engine.changed()
 
 
-async def test_a_store_replaced_while_in_use_is_not_written_to(
-    engine: Engine, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_store_replaced_while_in_use_is_not_written_to(engine: Engine, path: Path) -> None:
     await engine.write(put("a"))
     await asyncio.to_thread(prepare, path.with_name("other.db"), create=True, now_us=0)
     await asyncio.to_thread(path.rename, path.with_name("moved.db"))
@@ -316,15 +314,24 @@ async def test_a_store_replaced_while_in_use_is_not_written_to(
             Path(f"{path}{suffix}").rename, path.with_name(f"moved.db{suffix}")
         )
     await asyncio.to_thread(path.with_name("other.db").rename, path)
+    error = await raised(StoreGone, engine.write(put("b")))
+    assert f"{path} was replaced" in str(error)
+
+
+async def test_another_store_in_the_same_file_is_not_written_to(
+    engine: Engine, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await engine.write(put("a"))
 
     def fail(*_: object) -> bool:
         raise OSError(5, "anything")
 
-    with monkeypatch.context() as patched:  # in the writer's own thread, which may close its file
+    with monkeypatch.context() as patched:  # the file is opened anew after that
         patched.setattr(engines, "_run_together", fail)
         await raised(StoreUnavailable, engine.write(put("b")))
-    error = await raised(Corrupt, engine.write(put("b")))
-    assert "replaced" in str(error)
+    monkeypatch.setattr(engine._writer, "_store_id", "that of another store")
+    error = await raised(StoreGone, engine.write(put("b")))
+    assert f"{path} was replaced" in str(error)
 
 
 async def test_reads_do_not_wait_behind_a_commit(engine: Engine) -> None:
@@ -408,3 +415,55 @@ async def test_a_fence_that_holds_says_nothing_of_an_older_epoch(engine: Engine)
         return [transaction.holds(fence) for fence in (*fences, *fences)]
 
     assert await engine.write(job) == [True, False, False] * 2
+
+
+@pytest.mark.parametrize("name", ["bot.db", "bot.db-wal"])
+@pytest.mark.parametrize("replaced", [True, False])
+async def test_a_file_that_lost_its_name_takes_nothing_more(
+    engine: Engine, path: Path, name: str, *, replaced: bool
+) -> None:
+    await engine.write(put("before"))
+    file = path.with_name(name)
+    held = file.rename(path.with_name("elsewhere"))
+    if replaced:
+        file.write_bytes(held.read_bytes())
+    said = f"The store {path} .*was {'replaced by another one' if replaced else 'removed'} while"
+    for call in (engine.write(put("lost")), engine.changed(), engine.write(put("lost too"))):
+        with pytest.raises(StoreGone, match=said):
+            await call
+    held.rename(file)
+    with pytest.raises(StoreGone):  # what was answered meanwhile may be missing in it
+        await engine.changed()
+    assert isinstance(engine.fault, StoreGone)
+
+
+async def test_a_fault_stands_until_a_commit_succeeds(
+    engine: Engine, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert engine.fault is None
+
+    def full(transaction: Transaction) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(StoreUnavailable):
+        await engine.write(full)
+    assert engine.fault is not None
+    assert "No space left" in engine.fault.message
+    await engine.read(names)
+    await engine.changed()
+    assert engine.fault is not None
+    await engine.write(put("after"))
+    assert engine.fault is None
+
+
+async def test_a_volume_without_room_is_a_fault_before_a_commit_fails(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = StoreUnavailable("the disk is full")
+    monkeypatch.setattr(engines, "short_of_room", lambda _: full)
+    await engine.changed()
+    await engine.write(put("small enough"))
+    assert engine.fault is full
+    monkeypatch.setattr(engines, "short_of_room", lambda _: None)
+    await engine.changed()
+    assert engine.fault is None

@@ -1,0 +1,156 @@
+"""Name what is wrong with a bot, who must act, and the next step: for `botkit status`.
+
+Source: docs/reference/cli.md, "What is wrong".
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from botkit.model.tokens import LoginState
+from botkit.telemetry.times import rfc3339
+from botkit.waiting.status_codes import PASSES, PERSON, REFUSED, STORE, X, code_of_wait
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from botkit.model.records import CredentialRow, StatusReport, Wait
+    from botkit.model.users import Account
+
+__all__ = ["Problem", "exit_code", "live_problem", "problems_of"]
+
+_BY_WEIGHT = (STORE, PERSON, X, REFUSED, PASSES)
+_RUN = "start it: botkit run (its last log lines say why it ended)"
+_STEPS = {
+    "login": "botkit accounts list shows which login, and the command that mends it",
+    "account": "log in on x.com as the account, and do what X asks there",
+    "handler": "start the bot with that handler, or one with was=; or botkit events drop",
+    "credits": "top up the app's credits in X's console",
+    "budget": "wait, or raise [budget] hour_usd or day_usd",
+    "write": "botkit writes list --state UNCERTAIN --state UNRESOLVED",
+}
+_GOOD = frozenset({"live", "running", "working", "starting", "ended", "off", "on", "OK", "enough"})
+_SAID_ELSEWHERE = ("login/", "app/", "fallback/", "gaps/")
+_PERSONAL = frozenset({"account", "access"})
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """Something that is not as it should be.
+
+    Attributes:
+        code: The exit code of `botkit status` for it.
+        what: What is wrong, for a person.
+        next_step: What a person has to do, "" if it passes by itself.
+    """
+
+    code: int
+    what: str
+    next_step: str = ""
+
+
+def exit_code(problems: Iterable[Problem]) -> int:
+    """Return the exit code for these problems: that of the one to be seen to first, else 0."""
+    codes = {problem.code for problem in problems}
+    return next((code for code in _BY_WEIGHT if code in codes), 0)
+
+
+def live_problem(runner: str | None, parts: Iterable[StatusReport]) -> Problem | None:
+    """Return what a restart of the bot would cure, None if there is nothing of that kind."""
+    if not runner:
+        return Problem(code=PASSES, what="no bot is running on this store", next_step=_RUN)
+    for part in parts:
+        if (part.part, part.state) == ("handlers", "saturated"):
+            return Problem(code=PASSES, what=part.detail, next_step="restart the bot")
+    return None
+
+
+def problems_of(state: Mapping[str, Any]) -> list[Problem]:
+    """Return what is wrong, the first to be seen to first.
+
+    `state` has what `botkit status` reads: accounts, rows, runner, reports, waits, counts.
+    """
+    found = [
+        *_of_logins(state["accounts"], state["rows"]),
+        *_of_runner(state["runner"], state["reports"]),
+        *_of_waits(state["waits"]),
+        *_of_records(state),
+    ]
+    return sorted(found, key=lambda problem: _BY_WEIGHT.index(problem.code))
+
+
+def _of_logins(accounts: Iterable[Account], rows: Iterable[CredentialRow]) -> Iterator[Problem]:
+    from botkit.client.logins.login_states import next_step
+
+    used = {(account.id, account.app) for account in accounts}
+    if not used:
+        yield Problem(code=PERSON, what="no account is authorized yet", next_step="botkit setup")
+    alike: dict[tuple[str, str], list[CredentialRow]] = {}
+    for row in rows:
+        is_used = not row.account_id or (row.account_id, row.app) in used
+        if is_used and row.status is not LoginState.OK:
+            alike.setdefault((row.status.value, row.reason), []).append(row)
+    for (status, reason), same in alike.items():
+        row = same[0]
+        whose = f"@{row.username}" if row.account_id else f"app {row.app}"
+        others = f" and {len(same) - 1} more logins" if len(same) > 1 else ""
+        code = PASSES if row.status is LoginState.UNCERTAIN else PERSON
+        what = f"{whose}{others}: {row.kind.value} login {status}"
+        yield Problem(
+            code=code, what=f"{what}: {reason}" if reason else what, next_step=next_step(row)
+        )
+
+
+def _of_runner(runner: str | None, reports: Iterable[StatusReport]) -> Iterator[Problem]:
+    if not runner:
+        yield Problem(code=PASSES, what="no bot is running on this store", next_step=_RUN)
+        return
+    alike: dict[tuple[str, str, str], list[StatusReport]] = {}
+    for report in reports:
+        if report.state not in _GOOD and not report.part.startswith(_SAID_ELSEWHERE):
+            kind = report.part.partition("/")[0]
+            name = report.part.partition("/")[2]
+            detail = report.detail.replace(name, "") if name else report.detail
+            alike.setdefault((kind, report.state, detail), []).append(report)
+    for same in alike.values():
+        report = same[0]
+        others = f" and {len(same) - 1} more" if len(same) > 1 else ""
+        said = f": {report.detail}" if report.detail else ""
+        kind = report.part.partition("/")[0]
+        yield Problem(
+            code=int(report.data.get("code", PERSON if kind in _PERSONAL else PASSES)),
+            what=f"{report.part}{others} {report.state}{said}",
+        )
+
+
+def _of_waits(waits: Iterable[Wait]) -> Iterator[Problem]:
+    for wait in waits:
+        until = f" until {rfc3339(wait.until)}" if wait.until else ""
+        yield Problem(
+            code=code_of_wait(wait.waiting_for, has_end=wait.until is not None),
+            what=f"{wait.events} events wait for {wait.waiting_for}{until}",
+            next_step=_STEPS.get(wait.waiting_for.partition("/")[0], ""),
+        )
+
+
+def _of_records(state: Mapping[str, Any]) -> Iterator[Problem]:
+    dead = state["events"]["dead"]
+    if dead:
+        step = "botkit events list --dead shows why; then botkit events retry, or drop"
+        yield Problem(code=PASSES, what=f"{dead} dead letters", next_step=step)
+    writes: Counter[str] = Counter(state["writes"])
+    if writes["UNRESOLVED"]:
+        what = f"{writes['UNRESOLVED']} writes whose outcome a person has to find out"
+        step = "botkit writes list --state UNRESOLVED, then botkit writes settle"
+        yield Problem(code=PASSES, what=what, next_step=step)
+    if writes["UNCERTAIN"]:
+        what = f"{writes['UNCERTAIN']} writes whose outcome botkit looks for"
+        yield Problem(code=PASSES, what=what)
+    if state["gaps"]:
+        what = f"{len(state['gaps'])} gaps: something in them may not have been heard"
+        yield Problem(code=PASSES, what=what, next_step="botkit events gaps")
+    for username, limit, spent, until in state["exhausted"]:
+        what = f"@{username} has spent {spent} of {limit} USD, until {rfc3339(until)}"
+        yield Problem(code=REFUSED, what=what, next_step=_STEPS["budget"])
