@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from botkit.bot.accounts.access_check import check_access
 from botkit.bot.accounts.account_choice import accounts_at_start
@@ -32,7 +32,7 @@ from botkit.ports import Clock, Entropy, Store
 from botkit.runtime.dispatch.dispatcher import Dispatcher
 from botkit.runtime.dispatch.runs import Ended
 from botkit.runtime.intake.inbox import Inbox
-from botkit.runtime.life.lifecycle import Runtime, RuntimePace, Tasks
+from botkit.runtime.life.lifecycle import KEEP_FOR, Runtime, RuntimePace, Tasks
 from botkit.runtime.life.status import Reports
 from botkit.runtime.life.ticks import Scheduler
 from botkit.runtime.writes.steps import Wrote
@@ -142,7 +142,7 @@ async def open_runtime(
         store=store,
         clock=clock or SystemClock(),
         entropy=entropy or SystemEntropy(),
-        pace=pace or RuntimePace(drain_s=settings.run.drain_s),
+        pace=pace or _pace_of(settings),
         provided=provided or {},
     )
     async with AsyncExitStack() as stack:
@@ -158,6 +158,19 @@ async def open_runtime(
             yield running
         finally:
             await running.stop()
+
+
+def _pace_of(settings: Settings) -> RuntimePace:
+    kept = settings.store
+    return RuntimePace(
+        drain_s=settings.run.drain_s,
+        keep_for=structs.replace(
+            KEEP_FOR,
+            events=timedelta(days=kept.keep_events_days),
+            dead=timedelta(days=kept.keep_dead_days),
+            writes=timedelta(days=kept.keep_writes_days),
+        ),
+    )
 
 
 async def _open(run: _Run, transport: Transport | None, stack: AsyncExitStack) -> _Opened:

@@ -195,6 +195,12 @@ class StoreSettings(_Section):
     """Where the vault key is kept when `key` is not given: a file, or the system's keyring."""
     key: SecretStr | None = None
     previous_key: SecretStr | None = None
+    keep_events_days: int = Field(default=7, ge=7, le=3650)
+    """How long events that have ended are on record; longer while X may deliver one again."""
+    keep_dead_days: int = Field(default=90, ge=7, le=3650)
+    """How long dead letters wait for `botkit events retry`."""
+    keep_writes_days: int = Field(default=90, ge=30, le=3650)
+    """How long writes that have ended are on record: they keep a second answer from being sent."""
 
 
 class LogSettings(_Section):

@@ -152,7 +152,7 @@ class Wait(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class StoredEvent(Struct, frozen=True, kw_only=True, gc=False):
-    """The record of an event, kept for seven days after it was recorded."""
+    """The record of an event, kept for seven days at least after it was recorded."""
 
     seq: int
     account_id: str
@@ -478,6 +478,7 @@ class KeepFor(Struct, frozen=True, kw_only=True, gc=False):
 
     events: timedelta
     deliverable: timedelta
+    dead: timedelta
     writes: timedelta
     invitations: timedelta
     users: timedelta

@@ -23,6 +23,7 @@ from botkit.cli.rows import print_rows
 from botkit.cli.store_access import open_the_store, run_on_store
 from botkit.errors import ConfigError
 from botkit.model.records import EventState
+from botkit.system import SystemClock
 from botkit.telemetry.escaping import escape_json
 from botkit.telemetry.times import rfc3339
 
@@ -38,6 +39,7 @@ __all__ = ["command"]
 _TEXT_WIDTH = 60
 _AT_ONCE = 1000
 _GONE = "handler/"
+_MOST_WRITES = 1_000_000
 
 
 @click.group(
@@ -140,13 +142,22 @@ def retry_events(
     settings = given.read()
     if late:
         return run_async(_retry_late(settings, account))
+    if everything:
+        return run_async(
+            _all(
+                settings,
+                lambda store, **which: store.events.revive_dead(**which),
+                "back in the inbox",
+                keys=keys,
+                account=account,
+            )
+        )
     return run_async(
         _each(
             settings,
             keys,
             lambda store, owner, key: store.events.revive(owner, key),
             "back in the inbox",
-            everything=everything,
             account=account,
         )
     )
@@ -172,12 +183,29 @@ def replay_events(*, keys: Sequence[str], account: str | None, given: GivenSetti
 
 
 @command.command(name="drop", help="Give up waiting or dead events for good.")
-@click.argument("keys", nargs=-1, required=True)
+@click.argument("keys", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All dead letters.")
 @account_option
 @settings_options
-def drop_events(*, keys: Sequence[str], account: str | None, given: GivenSettings) -> int:
+def drop_events(
+    *,
+    keys: Sequence[str],
+    everything: bool,
+    account: str | None,
+    given: GivenSettings,
+) -> int:
     """Drop events; they stay on record as dropped."""
     settings = given.read()
+    if everything:
+        return run_async(
+            _all(
+                settings,
+                lambda store, **which: store.events.drop_dead("by hand", **which),
+                "dropped",
+                keys=keys,
+                account=account,
+            )
+        )
     return run_async(
         _each(
             settings,
@@ -214,7 +242,6 @@ async def _each(
     act: Callable[[Store, str, str], Awaitable[bool]],
     done: str,
     *,
-    everything: bool = False,
     account: str | None,
 ) -> int:
     """Apply `act` to each event, print to how many it applied, and return the exit code.
@@ -222,7 +249,7 @@ async def _each(
     Each event has its own transaction.
     """
     async with open_the_store(settings) as store:
-        pairs = await _chosen(store, keys, everything=everything, account=account)
+        pairs = await _chosen(store, keys, account=account)
         acted = [await act(store, owner, key) for owner, key in pairs]
         held = [
             event
@@ -253,12 +280,41 @@ async def _retry_late(settings: Settings, account: str | None) -> int:
     return 0
 
 
+async def _all(
+    settings: Settings,
+    act: Callable[..., Awaitable[int]],
+    done: str,
+    *,
+    keys: Sequence[str],
+    account: str | None,
+) -> int:
+    """Apply `act` to all dead letters of before now, and print to how many.
+
+    Many are done in one transaction. If it is cut short, print how many are left.
+    """
+    if keys:
+        raise ConfigError("Which events?", hint="Name their keys, or say --all, not both.")
+    acted = 0
+    async with open_the_store(settings) as store:
+        owner = await _owner(store, account)
+        before = SystemClock().now()
+        try:
+            while number := await act(store, account_id=owner, before=before, limit=_AT_ONCE):
+                acted += number
+        except BaseException:
+            echo(f"{acted} {done}; the others are left as they were: say it again.", err=True)
+            raise
+    echo(f"{acted} of {acted} {done}.")
+    return 0
+
+
 async def _find(store: Store, key: str, account: str | None) -> list[StoredEvent]:
     found = await store.events.get(key, account_id=await _owner(store, account))
     if not found:
         raise ConfigError(
             f"There is no event {key!r} on record.",
-            hint="`botkit events list` shows the keys; events are kept for seven days.",
+            hint="`botkit events list` shows the keys; events are kept for"
+            " [store] keep_events_days.",
         )
     return found
 
@@ -278,11 +334,8 @@ async def _owner(store: Store, account: str | None) -> str | None:
 
 
 async def _chosen(
-    store: Store, keys: Sequence[str], *, everything: bool, account: str | None
+    store: Store, keys: Sequence[str], *, account: str | None
 ) -> list[tuple[str, str]]:
-    if everything:
-        letters = await store.events.dead(account_id=await _owner(store, account), limit=10_000)
-        return [(letter.account_id, letter.key) for letter in letters]
     if not keys:
         raise ConfigError("Which events?", hint="Name their keys, or say --all.")
     found = [event for key in keys for event in await _find(store, key, account)]
@@ -290,12 +343,10 @@ async def _chosen(
 
 
 async def _in_full(store: Store, event: StoredEvent) -> dict[str, Any]:
-    letters = [
-        letter
-        for letter in await store.events.dead(account_id=event.account_id, limit=10_000)
-        if letter.key == event.key
-    ]
-    writes = await store.writes.listing(account_id=event.account_id, limit=10_000)
+    letters = await store.events.dead(account_id=event.account_id, key=event.key)
+    writes = await store.writes.listing(
+        account_id=event.account_id, event_key=event.key, limit=_MOST_WRITES
+    )
     return {
         **_event(event),
         "body": msgspec.json.decode(event.body),
@@ -304,7 +355,6 @@ async def _in_full(store: Store, event: StoredEvent) -> dict[str, Any]:
         "writes": [
             {"id": write.id, "state": write.state.value, "result": write.result_id}
             for write in writes
-            if write.event_key == event.key
         ],
     }
 

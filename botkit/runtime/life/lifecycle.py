@@ -35,22 +35,24 @@ if TYPE_CHECKING:
     from botkit.runtime.life.ticks import Scheduler
     from botkit.waiting.proven_time import ProvenTime
 
-__all__ = ["Runtime", "RuntimePace", "Tasks"]
+__all__ = ["KEEP_FOR", "Runtime", "RuntimePace", "Tasks"]
 
 _log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
 _RESTART = Ladder(steps_s=(1.0, 5.0, 15.0, 60.0), jitter=JITTER)
-_KEEP_FOR = KeepFor(
+KEEP_FOR = KeepFor(
     events=timedelta(days=7),
     deliverable=timedelta(days=30),  # as far back as X shows direct messages
+    dead=timedelta(days=90),
     writes=timedelta(days=90),
     invitations=timedelta(days=30),  # to say what became of a link
     users=timedelta(days=2),  # one that was fetched more than a day ago is fetched anew
     gaps=timedelta(days=90),
     ledger=timedelta(days=90),
 )
+"""How long records are kept where the settings do not say otherwise."""
 _PRUNE_EVERY_S = 3600.0
 _COUNT_EVERY_S = 10.0
 _CLOSING_S = 1.0
@@ -159,6 +161,7 @@ class RuntimePace(msgspec.Struct, frozen=True, kw_only=True):
     lease_renew_s: float = 3.0
     keeper_ttl_s: float = 60.0
     keeper_renew_s: float = 15.0
+    keep_for: KeepFor = KEEP_FOR
 
 
 class Runtime:
@@ -357,7 +360,7 @@ class Runtime:
         """Delete what has been over for long, by a time that X supports."""
         now = self._proven.now()
         if now is not None:
-            counts = await self._store.prune(_KEEP_FOR, now=now)
+            counts = await self._store.prune(self._pace.keep_for, now=now)
             if counts["bounded"]:
                 _log.warning("prune.bounded", events=counts["events"], writes=counts["writes"])
 

@@ -36,6 +36,13 @@ WHERE e.recorded_at < ?1 AND d.state IN ('done', 'dropped', 'late')
   AND e.seq != (SELECT max(seq) FROM event) ORDER BY e.recorded_at LIMIT ?3
 """
 """An event that a source may deliver again is the proof that it was handled."""
+_OLD_DEAD = """
+SELECT e.seq, e.key, e.account_id, 'dead' FROM dead d JOIN event e ON e.seq = d.seq
+WHERE d.at < ?1
+  AND (e.recorded_at < ?2 OR NOT EXISTS (SELECT 1 FROM checkpoint c
+    WHERE c.account_id = e.account_id AND c.read_to <= e.at))
+  AND e.seq != (SELECT max(seq) FROM event) ORDER BY d.at LIMIT ?3
+"""
 _OLD_WRITES = """
 SELECT id FROM write w WHERE state IN ('CONFIRMED', 'REJECTED', 'EXPIRED') AND created_at < ?1
   AND NOT EXISTS (SELECT 1 FROM event e LEFT JOIN ended d ON d.seq = e.seq
@@ -59,7 +66,9 @@ _DELETED: Final = {
 async def prune(engine: SqlEngine, keep_for: KeepFor, *, now: datetime) -> Mapping[str, int]:
     """Forget what has been over for so long, as `botkit.ports.store.Store.prune` says."""
     old = to_us(now - keep_for.events), to_us(now - keep_for.deliverable)
-    events = await _repeat(engine, "events", partial(_forget_events, old=old))
+    events = await _repeat(engine, "events", partial(_forget_events, _OLD_EVENTS, old=old))
+    old = to_us(now - keep_for.dead), to_us(now - keep_for.deliverable)
+    dead = await _repeat(engine, "events", partial(_forget_events, _OLD_DEAD, old=old))
     old_us = to_us(now - keep_for.writes)
     writes = await _repeat(engine, "writes", partial(_forget_writes, old_us=old_us))
     charges = await _forget_charges(engine, day_of(now) - 1)
@@ -79,10 +88,11 @@ async def prune(engine: SqlEngine, keep_for: KeepFor, *, now: datetime) -> Mappi
 
     return {
         "events": events.rows,
+        "dead": dead.rows,
         "writes": writes.rows,
         "charges": charges,
         **await engine.write(job),
-        "bounded": events.is_bounded + writes.is_bounded,
+        "bounded": events.is_bounded + dead.is_bounded + writes.is_bounded,
     }
 
 
@@ -119,11 +129,15 @@ def _most(reader: SqlReader, what: str) -> int:
     return max(int(rows) // _SHARE, _FEWEST)
 
 
-def _forget_events(transaction: Transaction, limit: int, *, old: tuple[int, int]) -> int:
-    rows = transaction.execute(_OLD_EVENTS, (*old, limit)).fetchall()
+def _forget_events(
+    query: str, transaction: Transaction, limit: int, *, old: tuple[int, int]
+) -> int:
+    rows = transaction.execute(query, (*old, limit)).fetchall()
     seqs = [row[:1] for row in rows]
     transaction.executemany("DELETE FROM event WHERE seq = ?1", seqs)
     transaction.executemany("DELETE FROM ended WHERE seq = ?1", seqs)
+    if query is _OLD_DEAD:
+        transaction.executemany("DELETE FROM dead WHERE seq = ?1", seqs)
     transaction.executemany(
         "DELETE FROM memo WHERE event_key = ?1 AND account_id = ?2", [row[1:3] for row in rows]
     )

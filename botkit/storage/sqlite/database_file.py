@@ -177,6 +177,7 @@ def _fill(building: Path, now_us: int) -> None:
     connection = plain_connect(building)
     try:
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only an empty file can change it
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("BEGIN IMMEDIATE")
@@ -269,8 +270,21 @@ def _upgrade(path: Path, version: int) -> None:
         if version_of(connection) == version:  # else another process did it meanwhile
             migrate(connection)
         connection.execute("COMMIT")
+        _make_shrinkable(connection)
     finally:
         connection.close()
+
+
+def _make_shrinkable(connection: sqlite3.Connection) -> None:
+    """Rewrite a file of an older botkit so that it can give room back; leave it if that fails.
+
+    It fails while another process reads it, or where there is no room for a second one.
+    """
+    if connection.execute("PRAGMA auto_vacuum").fetchone()[0]:
+        return
+    with contextlib.suppress(sqlite3.Error):
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("VACUUM")
 
 
 def _copy(connection: sqlite3.Connection, path: Path, version: int) -> None:

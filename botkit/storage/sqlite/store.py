@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 from botkit.storage.sql.store import SqlStore
 from botkit.storage.sqlite.engine import Engine
 from botkit.storage.sqlite.events import SqliteEvents
+from botkit.storage.sqlite.free_pages import give_room_back
 from botkit.storage.sqlite.process_locks import ProcessLocks
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
     from pathlib import Path
 
     from botkit.errors import StateError
+    from botkit.model.records import KeepFor
     from botkit.ports import Clock
     from botkit.ports.store import Events
 
@@ -35,6 +39,12 @@ class SqliteStore(SqlStore):
 
     async def changed(self) -> bool:
         return await self._file.changed()
+
+    async def prune(self, keep_for: KeepFor, *, now: datetime) -> Mapping[str, int]:
+        counts = await super().prune(keep_for, now=now)
+        while await self._file.write(give_room_back):
+            pass  # short transactions, so that others can write in between
+        return counts
 
     async def close(self) -> None:
         await self._file.close()

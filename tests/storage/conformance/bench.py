@@ -121,7 +121,7 @@ async def forget(store: Store, **before: datetime) -> Mapping[str, int]:
     """Forget what was over before those times, and nothing else."""
     now = T0 + timedelta(days=3650)
     ages = {name: now - at for name, at in before.items()}
-    names = ("events", "deliverable", "writes", "invitations", "users", "gaps", "ledger")
+    names = ("events", "deliverable", "dead", "writes", "invitations", "users", "gaps", "ledger")
     never = dict.fromkeys(names, timedelta(days=36500))
     return await store.prune(KeepFor(**(never | ages)), now=now)
 

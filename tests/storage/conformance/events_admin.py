@@ -12,6 +12,7 @@ from botkit.model.records import (
     RunDead,
     RunParked,
     RunRetried,
+    Wait,
     WriteMove,
     WriteState,
 )
@@ -88,6 +89,68 @@ class EventsAdminConformance(Suite):
         assert await store.events.dead() == []
         item = next(item for item in (await store.events.due(T0)).items if item.key == "dead")
         assert (item.attempts, item.unclean, item.run) == (0, 0, 0)
+
+    async def test_a_dead_letter_is_found_by_its_key(self, store: Store) -> None:
+        await _one_of_each(store)
+        (found,) = await store.events.dead(key="dead")
+        assert found.key == "dead"
+        assert await store.events.dead(key="dead", account_id="2") == []
+        assert await store.events.dead(key="done") == []
+
+    async def test_all_dead_letters_come_back_a_portion_at_a_time(self, store: Store) -> None:
+        fence = await _bury(store, "a", "b", "c")
+        refused = WriteMove(to=WriteState.REJECTED, reason='{"status": 403}')
+        await store.writes.begin(write("w", event_key="a"), now=T0, fence=fence)
+        await store.writes.move("w", refused, now=T0, fence=fence)
+        assert await store.events.revive_dead(before=T0, limit=2) == 0  # it died at T0
+        assert await store.events.revive_dead(before=T0 + S, account_id="2", limit=2) == 0
+        assert await store.events.revive_dead(before=T0 + S, limit=2) == 2
+        assert [one.key for one in await store.events.dead()] == ["c"]
+        assert await store.events.revive_dead(before=T0 + S, limit=2) == 1
+        assert await store.events.revive_dead(before=T0 + S, limit=2) == 0
+        assert {item.key for item in (await store.events.due(T0)).items} == {"a", "b", "c"}
+        counts = await store.events.counts()
+        assert (counts["dead"], counts["waiting"]) == (0, 3)
+        (row,) = await store.writes.listing()
+        assert row.state is WriteState.QUEUED
+
+    async def test_all_dead_letters_are_dropped_a_portion_at_a_time(self, store: Store) -> None:
+        await _bury(store, "a", "b", "c")
+        assert await store.events.drop_dead("by hand", before=T0, limit=2) == 0
+        assert await store.events.drop_dead("by hand", before=T0 + S, limit=2) == 2
+        assert await store.events.drop_dead("by hand", before=T0 + S, limit=2) == 1
+        kept = await store.events.listing(state=EventState.DROPPED)
+        assert [(one.key, one.note) for one in kept] == [
+            ("c", "by hand"),
+            ("b", "by hand"),
+            ("a", "by hand"),
+        ]
+        counts = await store.events.counts()
+        assert (counts["dead"], counts["dropped"]) == (0, 3)
+
+    async def test_old_dead_letters_are_forgotten_with_their_events(self, store: Store) -> None:
+        await _bury(store, "old", "young")
+        await store.events.append([event("newest")])
+        counts = await forget(store, dead=T0, deliverable=T0 + WEEK)
+        assert counts["dead"] == 0
+        counts = await forget(store, dead=T0 + S, deliverable=T0 + WEEK)
+        assert counts["dead"] == 2
+        assert await store.events.dead() == []
+        assert [one.key for one in await store.events.listing()] == ["newest"]
+        assert (await store.events.counts())["dead"] == 0
+
+    async def test_causes_are_counted_with_the_latest_time(self, store: Store) -> None:
+        fence = await lease(store)
+        seqs = await store.events.append([event(key) for key in ("a", "b", "c", "d")])
+        for seq, cause, until in zip(
+            seqs, ("rate", "rate", "login", ""), (T0 + S, T0 + 2 * S, None, T0 + S), strict=True
+        ):
+            parked = RunParked(seq=seq or 0, waiting_for=cause, until=until)
+            await store.events.settle([parked], fence=fence)
+        assert await store.events.waits() == [
+            Wait(waiting_for="login", events=1, until=None),
+            Wait(waiting_for="rate", events=2, until=T0 + 2 * S),
+        ]
 
     async def test_a_replay_on_purpose_has_a_run_of_its_own(self, store: Store) -> None:
         await _one_of_each(store)
@@ -221,4 +284,13 @@ async def _one_of_each(store: Store) -> Fence:
     await store.events.settle(
         [RunParked(seq=items["parked"].seq, waiting_for="login", until=None)], fence=fence
     )
+    return fence
+
+
+async def _bury(store: Store, *keys: str) -> Fence:
+    """Make events into dead letters, in that order."""
+    fence = await lease(store)
+    await store.events.append([event(key) for key in keys])
+    for item in (await store.events.due(T0)).items:
+        await store.events.settle([RunDead(seq=item.seq, letter=letter(item))], fence=fence)
     return fence

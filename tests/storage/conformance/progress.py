@@ -36,6 +36,16 @@ LOST = Fence("runner", "tester", 99)
 class ProgressConformance(Suite):
     """`store.leases`, `store.progress` and `store.ledger`."""
 
+    async def test_reports_are_fenced(self, store: Store) -> None:
+        fence = await lease(store)
+        mine = StatusReport(part="activity/default", state="live", at=T0)
+        await store.progress.report([mine], fence=fence)
+        await store.leases.release(fence)
+        other = StatusReport(part="activity/default", state="wrong", at=T0)
+        await raised(LeaseLost, store.progress.report([other], fence=fence))
+        await raised(LeaseLost, store.progress.clear_reports(fence=fence))
+        assert await store.progress.reports() == [mine]
+
     async def test_a_lease_has_one_holder_and_epochs_only_grow(
         self, store: Store, clock: SuiteClock
     ) -> None:

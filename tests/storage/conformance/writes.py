@@ -48,6 +48,24 @@ LOST = Fence("runner", "tester", 99)
 class WritesConformance(Suite):
     """`store.writes`."""
 
+    async def test_writes_are_found_by_their_event(self, store: Store) -> None:
+        fence = await lease(store)
+        for number, key in enumerate(("post/1/1", "post/2/1", "")):
+            await store.writes.begin(write(f"w{number}", event_key=key), now=T0, fence=fence)
+        assert [one.id for one in await store.writes.listing(event_key="post/2/1")] == ["w1"]
+        assert await store.writes.listing(event_key="post/2/1", account_id="2") == []
+        assert await store.writes.listing(event_key="") == []
+
+    async def test_writes_that_are_not_final_are_counted(self, store: Store) -> None:
+        fence = await lease(store)
+        for number in range(3):
+            await store.writes.begin(write(f"w{number}"), now=T0, fence=fence)
+        sure = WriteMove(to=WriteState.CONFIRMED, result_id="9", result=b"{}")
+        await store.writes.move("w0", sure, now=T0, fence=fence)
+        await store.writes.move("w1", WriteMove(to=WriteState.UNCERTAIN), now=T0, fence=fence)
+        found = await store.writes.unfinished()
+        assert dict(found) == {WriteState.SENDING: 1, WriteState.UNCERTAIN: 1}
+
     async def test_a_write_begins_once_and_is_sending(self, store: Store) -> None:
         fence = await lease(store)
         new = write(

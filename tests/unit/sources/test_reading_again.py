@@ -15,7 +15,7 @@ from botkit.model.users import Account
 from botkit.protocol.api.ids import snowflake_at
 from botkit.runtime.dispatch.lateness import REMEMBERED
 from botkit.runtime.intake.inbox import row_of
-from botkit.runtime.life.lifecycle import _KEEP_FOR
+from botkit.runtime.life.lifecycle import KEEP_FOR
 from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
 from botkit.sources.gaps import Gaps
 from botkit.sources.mentions import MentionsPoll
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from botkit.protocol.api.responses import Response
 
 LATE = timedelta(minutes=5)
-KEEP: KeepFor = _KEEP_FOR
+KEEP: KeepFor = KEEP_FOR
 
 waits = st.sampled_from(
     [

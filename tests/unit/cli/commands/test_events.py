@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from botkit.cli import main
+from botkit.errors import StoreUnavailable
 from botkit.model.records import EventState, MemoKey, RunDead, RunDone, RunParked
 from botkit.model.users import Account
 from botkit.storage import open_store
+from botkit.storage.sql.work.events import SqlEvents
 from botkit.system import SystemClock
-from tests.storage.conformance.bench import ME, T0, done, event, lease, letter
+from tests.storage.conformance.bench import ME, T0, done, event, lease, letter, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -176,6 +178,53 @@ def test_what_was_heard_too_late_comes_back_when_a_person_says_so(counter: Count
     assert counter.out == "2 back in the inbox.\n"
     assert counter.states()["late"] == EventState.WAITING.value
     assert counter.do("drop", "later") == 0
+
+
+@pytest.mark.parametrize("verb", ["retry", "drop"])
+def test_all_dead_letters_are_all_however_many_there_are(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setattr("botkit.cli.commands.events._AT_ONCE", 1)
+    assert counter.do(verb, "--all", "dead") == 2
+    assert "not both" in counter.err
+    assert counter.do(verb, "--all") == 0
+    done = "back in the inbox" if verb == "retry" else "dropped"
+    assert counter.out == f"2 of 2 {done}.\n"
+    state = EventState.WAITING if verb == "retry" else EventState.DROPPED
+    assert {counter.states()[key] for key in ("dead", "dead too")} == {state.value}
+    assert counter.do(verb, "--all") == 0
+    assert counter.out == f"0 of 0 {done}.\n"
+
+
+def test_a_bulk_command_that_is_cut_short_says_that_others_are_left(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("botkit.cli.commands.events._AT_ONCE", 1)
+    whole = SqlEvents.revive_dead
+    calls: list[int] = []
+
+    async def fails(self: Any, **which: Any) -> int:
+        calls.append(1)
+        if len(calls) > 1:
+            raise StoreUnavailable("The disk is full.")
+        return await whole(self, **which)
+
+    monkeypatch.setattr(SqlEvents, "revive_dead", fails)
+    assert counter.do("retry", "--all") == 5
+    assert "1 back in the inbox; the others are left as they were: say it again." in counter.err
+    assert "The disk is full." in counter.err
+
+
+def test_an_event_shows_its_writes_and_no_others(counter: Counter) -> None:
+    async def add() -> None:
+        async with open_store(counter.url, clock=SystemClock()) as store:
+            fence = await lease(store, "another")
+            for number, key in enumerate(("done", "new")):
+                await store.writes.begin(write(f"w{number}", event_key=key), now=T0, fence=fence)
+
+    asyncio.run(add())
+    (shown,) = counter.json("show", "done")
+    assert [one["id"] for one in shown["writes"]] == ["w0"]
 
 
 def test_what_cannot_come_back_is_counted_and_told_by_the_exit_code(counter: Counter) -> None:

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from botkit.model.bookings import Booking
 from botkit.model.hearing import GapRow
 from botkit.model.records import StoredUser, WriteMove, WriteState
-from botkit.runtime.life.lifecycle import _KEEP_FOR, RuntimePace
+from botkit.runtime.life.lifecycle import KEEP_FOR, RuntimePace
 from botkit.sandbox.harness.clock import VirtualClock
 from botkit.storage.sql import prune
 from botkit.waiting.proven_time import ProvenTime
@@ -51,7 +51,7 @@ async def test_writes_are_kept_for_ninety_days(tmp_path: Path) -> None:
             await store.writes.begin(write(str(age)), now=at, fence=fence)
             sure = WriteMove(to=WriteState.CONFIRMED, result_id=str(age), result=b"{}")
             await store.writes.move(str(age), sure, now=at, fence=fence)
-        await store.prune(_KEEP_FOR, now=now)
+        await store.prune(KEEP_FOR, now=now)
         left = await store.writes.listing()
     assert [row.id for row in left] == ["89"]
 
@@ -68,7 +68,7 @@ async def test_users_gaps_and_spending_are_kept_as_long_as_somebody_asks(tmp_pat
             gap = GapRow(source="s", account_id=BOT, since=at, until=at, state="closed")
             await store.progress.open_gap(gap)
             await store.ledger.book([Booking(account_id=BOT, at=at, reads_usd=Decimal(1))])
-        await store.prune(_KEEP_FOR, now=now)
+        await store.prune(KEEP_FOR, now=now)
         long_ago = now - 365 * days
         users = await store.accounts.cached_users(["1", "3", "100"], since=long_ago)
         gaps = await store.progress.gaps()
