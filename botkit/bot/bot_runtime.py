@@ -14,6 +14,7 @@ from botkit.runtime.dispatch.dispatcher import Dispatcher
 from botkit.runtime.life.lifecycle import Runtime, Tasks
 from botkit.runtime.life.status import Reports
 from botkit.sources.gaps import Gaps
+from botkit.telemetry.repeated_lines import some_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +88,7 @@ class BotRuntime(msgspec.Struct, kw_only=True):
         sources = list(self.sources)
         if sources:
             await self.reports.wait_live(sources)
-            _log.info("bot.hears", sources=sources)
+            _log.info("bot.hears", sources=some_of(sources))
         self.runtime.hears()
 
     async def wait_idle(self) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import structlog
 
 from botkit.telemetry.redaction import Redactor
+from botkit.telemetry.repeated_lines import RepeatedLines
 from botkit.telemetry.text_lines import TextLines
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def set_up_logging(
         )
     )
     logging.captureWarnings(capture=True)  # Python would write them to stderr in its own form
+    if level != "debug":
+        handler.addFilter(handler.repeated)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -93,6 +96,15 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
 
 class _Handler(logging.StreamHandler[TextIO]):
     """Write lines; report a record that cannot be rendered without any of its content."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self.repeated = RepeatedLines()
+
+    def close(self) -> None:
+        """Log how many lines were left out, then close."""
+        self.repeated.tell()
+        super().close()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - name of the base class
         """Replace logging's own report, which prints the record's arguments as they are."""

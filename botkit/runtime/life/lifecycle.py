@@ -20,6 +20,7 @@ import structlog
 from botkit.errors import LeaseLost, StateError, StoreGone
 from botkit.model.records import KeepFor
 from botkit.runtime.dispatch.exception_groups import leaves_of
+from botkit.telemetry.repeated_lines import some_of
 from botkit.waiting.backoff import JITTER, Backoff, Ladder
 from botkit.waiting.store_outage import StoreOutage
 
@@ -250,7 +251,7 @@ class Runtime:
         self._sources.append(tasks.spawn(self._scheduler.run(), "schedules"))
         self._housekeeping = tasks.spawn(self._keep_house(), "housekeeping")
         self._reports("runner", "starting")
-        _log.info("bot.started", parts=list(self._parts), uncertain_writes=uncertain)
+        _log.info("bot.started", parts=some_of([*self._parts]), uncertain_writes=uncertain)
 
     def hears(self) -> None:
         """Report that the bot runs: all its sources have been live."""

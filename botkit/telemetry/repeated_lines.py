@@ -1,0 +1,92 @@
+"""Sum up log lines that say the same of many accounts or events, so that one cause is a few lines.
+
+Of lines with one name and state, the first of ten seconds are written, and the others are counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any, cast
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["RepeatedLines", "some_of"]
+
+_log = structlog.get_logger(__name__)
+
+_FEW = 10
+_WINDOW_S = 10.0
+_CAUSE = ("event", "state", "status", "kind", "waiting_for")
+"""The fields that make lines say the same; others name accounts, events and details."""
+_PART = "part"
+
+
+def some_of(names: Sequence[str], *, most: int = _FEW) -> list[str]:
+    """Return the names; of many, the first and how many more there are."""
+    if len(names) <= most:
+        return list(names)
+    return [*names[:most], f"and {len(names) - most} more"]
+
+
+class RepeatedLines(logging.Filter):
+    """Let through the first lines of each cause; count the others, and log their number.
+
+    Lines that are critical are never left out.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._began_s = 0.0
+        self._counts: dict[tuple[Any, ...], int] = {}
+        self._timer: threading.Timer | None = None
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return True if the line is to be written."""
+        if not isinstance(record.msg, dict) or record.levelno >= logging.CRITICAL:
+            return True
+        if record.name == __name__:
+            return True
+        cause = _cause_of(cast("dict[str, Any]", record.msg), record.levelno)
+        with self._lock:
+            over = self._end_window() if record.created - self._began_s >= _WINDOW_S else {}
+            if not self._counts:
+                self._began_s = record.created
+            count = self._counts[cause] = self._counts.get(cause, 0) + 1
+            if count == _FEW + 1 and self._timer is None:
+                self._timer = threading.Timer(_WINDOW_S, self.tell)
+                self._timer.daemon = True
+                self._timer.start()
+        _tell(over)
+        return count <= _FEW
+
+    def tell(self) -> None:
+        """Log how many lines were left out since the window began, and begin another."""
+        with self._lock:
+            over = self._end_window()
+        _tell(over)
+
+    def _end_window(self) -> dict[tuple[Any, ...], int]:
+        counts, self._counts = self._counts, {}
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+        return counts
+
+
+def _cause_of(line: dict[str, Any], level: int) -> tuple[Any, ...]:
+    part = str(line.get(_PART, "")).partition("/")[0]
+    return (level, part, *(str(line.get(name, "")) for name in _CAUSE))
+
+
+def _tell(counts: dict[tuple[Any, ...], int]) -> None:
+    for (level, part, *values), count in counts.items():
+        if count > _FEW:
+            said = dict(zip(_CAUSE, values, strict=True))
+            of = said.pop("event")
+            fields = {name: value for name, value in ({_PART: part} | said).items() if value}
+            _log.log(level, "log_lines.left_out", of=of, count=count - _FEW, **fields)
