@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,12 +18,14 @@ def test_a_bot_whose_store_is_removed_ends_within_seconds_with_5(
 ):
     process = machine.run()
     until(world.listeners)
+    place = world.environment.get("BOTKIT_STORE__URL", f"sqlite:///{machine.folder}/botkit.db")
+    store = Path(place.removeprefix("sqlite:///"))
 
-    for file in machine.folder.glob("botkit.db*"):
-        file.unlink()
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{store}{suffix}").unlink()
 
     assert process.wait(10) == 5
     last = machine.said().splitlines()[-1]
-    assert last.startswith(f"botkit: The store {machine.folder / 'botkit.db'} ")
+    assert last.startswith(f"botkit: The store {store} ")
     assert "was removed while it was in use. Put the file back" in last
     assert "Traceback" not in machine.said()
