@@ -64,6 +64,7 @@ class World:
     def __init__(self, url: str, environment: Mapping[str, str]) -> None:
         self.url = url
         self.environment = dict(environment)
+        self.process: subprocess.Popen[str] | None = None
 
     def call(self, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -219,7 +220,9 @@ def served(folder: Path, *options: str) -> Iterator[World]:
         settings = opened["environment"] | {"BOTKIT_APP__REDIRECT_URI": callback}
         for name in ("BOTKIT_STORE__URL", "BOTKIT_STORE__KEY"):
             del settings[name]  # a machine has a store of its own
-        yield World(opened["url"], settings)
+        world = World(opened["url"], settings)
+        world.process = process
+        yield world
     finally:
         process.kill()
         process.communicate()
