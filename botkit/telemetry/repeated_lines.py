@@ -47,11 +47,12 @@ class RepeatedLines(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return True if the line is to be written."""
-        if not isinstance(record.msg, dict) or record.levelno >= logging.CRITICAL:
+        said: object = record.msg  # structlog's fields; another program's text
+        if not isinstance(said, dict) or record.levelno >= logging.CRITICAL:
             return True
         if record.name == __name__:
             return True
-        cause = _cause_of(cast("dict[str, Any]", record.msg), record.levelno)
+        cause = _cause_of(cast("dict[str, Any]", said), record.levelno)
         with self._lock:
             over = self._end_window() if record.created - self._began_s >= _WINDOW_S else {}
             if not self._counts:

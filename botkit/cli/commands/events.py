@@ -29,6 +29,7 @@ from botkit.telemetry.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from datetime import datetime
 
     from botkit.config import Settings
     from botkit.model.records import DeadLetter, StoredEvent
@@ -146,7 +147,7 @@ def retry_events(
         return run_async(
             _all(
                 settings,
-                lambda store, **which: store.events.revive_dead(**which),
+                _revive_some,
                 "back in the inbox",
                 keys=keys,
                 account=account,
@@ -200,7 +201,7 @@ def drop_events(
         return run_async(
             _all(
                 settings,
-                lambda store, **which: store.events.drop_dead("by hand", **which),
+                _drop_some,
                 "dropped",
                 keys=keys,
                 account=account,
@@ -280,9 +281,19 @@ async def _retry_late(settings: Settings, account: str | None) -> int:
     return 0
 
 
+async def _revive_some(store: Store, account_id: str | None, before: datetime) -> int:
+    return await store.events.revive_dead(account_id=account_id, before=before, limit=_AT_ONCE)
+
+
+async def _drop_some(store: Store, account_id: str | None, before: datetime) -> int:
+    return await store.events.drop_dead(
+        "by hand", account_id=account_id, before=before, limit=_AT_ONCE
+    )
+
+
 async def _all(
     settings: Settings,
-    act: Callable[..., Awaitable[int]],
+    act: Callable[[Store, str | None, datetime], Awaitable[int]],
     done: str,
     *,
     keys: Sequence[str],
@@ -299,7 +310,7 @@ async def _all(
         owner = await _owner(store, account)
         before = SystemClock().now()
         try:
-            while number := await act(store, account_id=owner, before=before, limit=_AT_ONCE):
+            while number := await act(store, owner, before):
                 acted += number
         except BaseException:
             echo(f"{acted} {done}; the others are left as they were: say it again.", err=True)

@@ -11,7 +11,14 @@ import click
 
 from botkit.cli.commands.first_steps import is_before_setup, status_before_setup
 from botkit.cli.commands.gaps import between, gap_object
-from botkit.cli.commands.status_problems import exit_code, live_problem, problems_of
+from botkit.cli.commands.status_problems import (
+    Facts,
+    by_weight,
+    exhausted,
+    exit_code,
+    live_problem,
+    problems_of,
+)
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
     GivenSettings,
@@ -28,11 +35,10 @@ from botkit.telemetry.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from botkit.cli.commands.status_problems import Problem
     from botkit.config import Settings
-    from botkit.model.records import CredentialRow
+    from botkit.model.records import CredentialRow, StatusReport
     from botkit.model.users import Account
     from botkit.ports import Store
 
@@ -97,76 +103,74 @@ async def _look_for_life(store: Store) -> tuple[Problem | None, str]:
 
 
 async def _state_of(store: Store, settings: Settings) -> tuple[dict[str, Any], list[Problem]]:
-    everyone = await store.accounts.listing()
-    logins = await store.credentials.listing()
+    facts = await _facts_of(store)
+    accounts = [await _account(store, each, facts.rows, settings) for each in facts.accounts]
+    problems = [*problems_of(facts), *_exhausted(accounts, settings)]
     unsettled = await store.writes.listing(states=_UNSETTLED, limit=1000)
-    runner = await store.leases.holder("runner")
-    reports = await store.progress.reports()
-    if reports and not runner:
-        await store.credentials.make_room()  # it ended uncleanly: by a store that takes nothing?
-    accounts = [await _account(store, each, logins, settings) for each in everyone]
-    waits = await store.events.waits()
-    events = dict(await store.events.counts())
-    unfinished = await store.writes.unfinished()
-    gaps = await store.progress.gaps(state="open")
-    problems = problems_of(
-        {
-            "accounts": everyone,
-            "rows": logins,
-            "runner": runner,
-            "reports": reports,
-            "waits": waits,
-            "events": events,
-            "writes": {state.value: count for state, count in unfinished.items()},
-            "gaps": gaps,
-            "exhausted": _exhausted(accounts, settings),
-        }
-    )
     state = {
         "store": store.url,
-        "runner": runner,
+        "runner": facts.runner,
         "keeper": await store.leases.holder("keeper"),
         "problems": [
             {"code": each.code, "what": each.what, "next_step": each.next_step}
-            for each in problems
+            for each in by_weight(problems)
         ],
-        "parts": [
-            {"part": r.part, "state": r.state, "detail": r.detail, "at": r.at, **r.data}
-            for r in reports
-        ],
+        "parts": [_part(report) for report in facts.reports],
         "accounts": accounts,
-        "logins": [
-            {
-                "account_id": row.account_id,
-                "app": row.app,
-                "kind": row.kind.value,
-                "status": row.status.value,
-                "reason": row.reason,
-            }
-            for row in logins
-        ],
-        "events": events,
+        "logins": [_login(row) for row in facts.rows],
+        "events": dict(facts.events),
         "waiting": [
-            {"for": wait.waiting_for, "events": wait.events, "until": wait.until} for wait in waits
+            {"for": wait.waiting_for, "events": wait.events, "until": wait.until}
+            for wait in facts.waits
         ],
-        "queued_writes": unfinished.get(WriteState.QUEUED, 0),
+        "queued_writes": facts.writes.get(WriteState.QUEUED, 0),
         "unsettled_writes": [{"id": w.id, "state": w.state.value} for w in unsettled],
-        "gaps": [gap_object(gap, everyone) for gap in gaps],
+        "gaps": [gap_object(gap, facts.accounts) for gap in facts.gaps],
     }
     return state, problems
 
 
-def _exhausted(
-    accounts: Sequence[dict[str, Any]], settings: Settings
-) -> list[tuple[str, Decimal, str, datetime]]:
-    """Return each account that has spent all it may: its limit, what it spent, until when."""
+async def _facts_of(store: Store) -> Facts:
+    runner = await store.leases.holder("runner")
+    reports = await store.progress.reports()
+    if reports and not runner:
+        await store.credentials.make_room()  # it ended uncleanly: by a store that takes nothing?
+    return Facts(
+        accounts=await store.accounts.listing(),
+        rows=await store.credentials.listing(),
+        runner=runner,
+        reports=reports,
+        waits=await store.events.waits(),
+        events=await store.events.counts(),
+        writes=await store.writes.unfinished(),
+        gaps=await store.progress.gaps(state="open"),
+    )
+
+
+def _part(report: StatusReport) -> dict[str, Any]:
+    values = {name: getattr(report, name) for name in ("part", "state", "detail", "at")}
+    return values | report.data
+
+
+def _login(row: CredentialRow) -> dict[str, Any]:
+    return {
+        "account_id": row.account_id,
+        "app": row.app,
+        "kind": row.kind.value,
+        "status": row.status.value,
+        "reason": row.reason,
+    }
+
+
+def _exhausted(accounts: Sequence[dict[str, Any]], settings: Settings) -> list[Problem]:
+    """Return a problem for each account that has spent all it may in this hour or today."""
     hour = SystemClock().now().replace(minute=0, second=0, microsecond=0)
     spans = (
         ("day", settings.budget.day_usd, hour.replace(hour=0) + timedelta(days=1)),
         ("hour", settings.budget.hour_usd, hour + timedelta(hours=1)),
     )
     return [
-        (account["username"], limit, account["spent_usd"][span], until)
+        exhausted(account["username"], account["spent_usd"][span], limit, until)
         for account in accounts
         for span, limit, until in spans
         if limit and Decimal(account["spent_usd"][span]) >= limit
@@ -236,18 +240,22 @@ def _print_gaps(gaps: Sequence[dict[str, Any]]) -> None:
 def _print_parts(state: dict[str, Any]) -> None:
     """Print a line for each part; one for all of a kind in the same state if they are many."""
     for _, given in groupby(state["parts"], key=lambda part: part["part"].partition("/")[0]):
-        same_kind = list(given)
-        shown = same_kind
-        if len(same_kind) > _MOST_SHOWN:
-            shown = []
-            ordered = sorted(same_kind, key=lambda part: part["state"])
-            for _, alike in groupby(ordered, key=lambda part: part["state"]):
-                first, *others = alike
-                name = f"{first['part']} and {len(others)} more" if others else first["part"]
-                shown.append(first | {"part": name})
-        for part in shown:
+        for part in _few(list(given)):
             said = part["state"] if state["runner"] else f"was {part['state']}"
             echo(f"{part['part']:<24} {said:<9} {part['detail']}")
+
+
+def _few(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the parts of one kind; of many, the first in each state, named after all of them."""
+    if len(parts) <= _MOST_SHOWN:
+        return parts
+    shown: list[dict[str, Any]] = []
+    ordered = sorted(parts, key=lambda part: part["state"])
+    for _, alike in groupby(ordered, key=lambda part: part["state"]):
+        first, *others = alike
+        name = f"{first['part']} and {len(others)} more" if others else first["part"]
+        shown.append(first | {"part": name})
+    return shown
 
 
 def _print_accounts(state: dict[str, Any]) -> None:

@@ -5,22 +5,32 @@ Source: docs/reference/cli.md, "What is wrong".
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from botkit.model.hearing import GapRow
+from botkit.model.records import CredentialRow, StatusReport, Wait, WriteState
 from botkit.model.tokens import LoginState
+from botkit.model.users import Account
 from botkit.telemetry.times import rfc3339
 from botkit.waiting.status_codes import PASSES, PERSON, REFUSED, STORE, X, code_of_wait
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+    from decimal import Decimal
 
-    from botkit.model.records import CredentialRow, StatusReport, Wait
-    from botkit.model.users import Account
-
-__all__ = ["Problem", "exit_code", "live_problem", "problems_of"]
+__all__ = [
+    "Facts",
+    "Problem",
+    "by_weight",
+    "exhausted",
+    "exit_code",
+    "live_problem",
+    "problems_of",
+]
 
 _BY_WEIGHT = (STORE, PERSON, X, REFUSED, PASSES)
 _RUN = "start it: botkit run (its last log lines say why it ended)"
@@ -51,6 +61,19 @@ class Problem(Struct, frozen=True, kw_only=True):
     next_step: str = ""
 
 
+class Facts(Struct, frozen=True, kw_only=True):
+    """What the store says of a bot."""
+
+    accounts: Sequence[Account]
+    rows: Sequence[CredentialRow]
+    runner: str | None
+    reports: Sequence[StatusReport]
+    waits: Sequence[Wait]
+    events: Mapping[str, int]
+    writes: Mapping[WriteState, int]
+    gaps: Sequence[GapRow]
+
+
 def exit_code(problems: Iterable[Problem]) -> int:
     """Return the exit code for these problems: that of the one to be seen to first, else 0."""
     codes = {problem.code for problem in problems}
@@ -67,18 +90,25 @@ def live_problem(runner: str | None, parts: Iterable[StatusReport]) -> Problem |
     return None
 
 
-def problems_of(state: Mapping[str, Any]) -> list[Problem]:
-    """Return what is wrong, the first to be seen to first.
+def by_weight(problems: Iterable[Problem]) -> list[Problem]:
+    """Return the problems, the one to be seen to first at the top."""
+    return sorted(problems, key=lambda problem: _BY_WEIGHT.index(problem.code))
 
-    `state` has what `botkit status` reads: accounts, rows, runner, reports, waits, counts.
-    """
-    found = [
-        *_of_logins(state["accounts"], state["rows"]),
-        *_of_runner(state["runner"], state["reports"]),
-        *_of_waits(state["waits"]),
-        *_of_records(state),
+
+def problems_of(facts: Facts) -> list[Problem]:
+    """Return what is wrong."""
+    return [
+        *_of_logins(facts.accounts, facts.rows),
+        *_of_runner(facts.runner, facts.reports),
+        *_of_waits(facts.waits),
+        *_of_records(facts),
     ]
-    return sorted(found, key=lambda problem: _BY_WEIGHT.index(problem.code))
+
+
+def exhausted(username: str, spent: str, limit: Decimal, until: datetime) -> Problem:
+    """Return the problem of an account that has spent all it may until then."""
+    what = f"@{username} has spent {spent} of {limit} USD, until {rfc3339(until)}"
+    return Problem(code=REFUSED, what=what, next_step=_STEPS["budget"])
 
 
 def _of_logins(accounts: Iterable[Account], rows: Iterable[CredentialRow]) -> Iterator[Problem]:
@@ -135,22 +165,19 @@ def _of_waits(waits: Iterable[Wait]) -> Iterator[Problem]:
         )
 
 
-def _of_records(state: Mapping[str, Any]) -> Iterator[Problem]:
-    dead = state["events"]["dead"]
+def _of_records(facts: Facts) -> Iterator[Problem]:
+    dead = facts.events["dead"]
     if dead:
         step = "botkit events list --dead shows why; then botkit events retry, or drop"
         yield Problem(code=PASSES, what=f"{dead} dead letters", next_step=step)
-    writes: Counter[str] = Counter(state["writes"])
-    if writes["UNRESOLVED"]:
-        what = f"{writes['UNRESOLVED']} writes whose outcome a person has to find out"
+    unresolved = facts.writes.get(WriteState.UNRESOLVED, 0)
+    if unresolved:
+        what = f"{unresolved} writes whose outcome a person has to find out"
         step = "botkit writes list --state UNRESOLVED, then botkit writes settle"
         yield Problem(code=PASSES, what=what, next_step=step)
-    if writes["UNCERTAIN"]:
-        what = f"{writes['UNCERTAIN']} writes whose outcome botkit looks for"
-        yield Problem(code=PASSES, what=what)
-    if state["gaps"]:
-        what = f"{len(state['gaps'])} gaps: something in them may not have been heard"
+    uncertain = facts.writes.get(WriteState.UNCERTAIN, 0)
+    if uncertain:
+        yield Problem(code=PASSES, what=f"{uncertain} writes whose outcome botkit looks for")
+    if facts.gaps:
+        what = f"{len(facts.gaps)} gaps: something in them may not have been heard"
         yield Problem(code=PASSES, what=what, next_step="botkit events gaps")
-    for username, limit, spent, until in state["exhausted"]:
-        what = f"@{username} has spent {spent} of {limit} USD, until {rfc3339(until)}"
-        yield Problem(code=REFUSED, what=what, next_step=_STEPS["budget"])

@@ -86,8 +86,7 @@ class Dispatcher:
         self._clock = services.clock
         self._fence = services.fence
         self._spawn = spawn
-        self._free = slots
-        self._full_since_s = math.inf
+        self._free, self._full_since_s = slots, math.inf
         self._lanes = Lanes(_SUSPECTS)
         self._marking: list[Job] = []
         self._marked: deque[Job] = deque()
