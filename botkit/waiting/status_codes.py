@@ -6,7 +6,6 @@ Source: docs/reference/cli.md, "What is wrong".
 from __future__ import annotations
 
 from botkit.errors import BotkitError, Forbidden, Parked, Unauthorized
-from botkit.protocol.refusals.table import Verdict, diagnose_error
 
 __all__ = ["PASSES", "PERSON", "REFUSED", "STORE", "X", "code_of", "code_of_wait"]
 
@@ -41,6 +40,8 @@ def code_of(problem: BotkitError | Parked) -> int:
         case Unauthorized():
             return PERSON
         case Forbidden():
+            from botkit.protocol.refusals.table import Verdict, diagnose_error  # not at a start
+
             wrong = diagnose_error(problem).verdict is Verdict.WRONG
             return PERSON if wrong else PASSES
         case _:
