@@ -36,8 +36,9 @@ class Bot(Router):
 
     Args:
         name: The bot's name in logs and tags, and the username of its account in the sandbox.
-        may: The actions that it may use beside `post` and `reply`: `message` for direct messages.
-            Setup asks for the scopes that follow from this and from the handlers.
+        may: The actions that it may use beside `post` and `reply`: `message` for direct messages,
+            and the ids of X's operations that it calls by `act.call` or `reader.call`. Setup asks
+            for the scopes that follow from this and from the handlers.
         opt_out: The words by which users opt out and in again, and the answers to them. None: the
             handlers get such texts, and have to honour them as X asks.
         answer_within: How late a post or message may be heard that the handlers still get; `on`
@@ -148,13 +149,17 @@ def _check_words(bot: Bot, may: Collection[str]) -> None:
         WiringError: Some words have no action; the error names them, and those that have one.
     """
     known = set(access.CAPABILITIES) - access.WITHOUT_ACTION
-    refused = {
-        "there is no such word.": sorted(set(may) - set(access.CAPABILITIES)),
-        "botkit has no action for that yet.": sorted(set(may) & access.WITHOUT_ACTION),
-    }
+    no_action = "botkit has no action for that yet."
+    refused: dict[str, list[str]] = {access.NO_SUCH_WORD: [], no_action: []}
+    for word in sorted(set(may) - known):
+        fault = access.call_fault(word)
+        if word in access.WITHOUT_ACTION:
+            fault = no_action
+        if fault:
+            refused.setdefault(fault, []).append(word)
     faults = [
         f"{bot!r} may not {', '.join(words)}: {why}" for why, words in refused.items() if words
     ]
     if faults:
-        hint = f"Known: {', '.join(sorted(known))}."
+        hint = f"Known: {', '.join(sorted(known))}, and X's operation ids for `call`."
         raise WiringError(" ".join(faults), problems=faults, hint=hint)

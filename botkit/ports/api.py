@@ -110,6 +110,25 @@ class Reader(Protocol):
         """Return the user of this id (digits) or username. Raise `NotFound` if there is none."""
         ...
 
+    async def call(
+        self,
+        operation: str,
+        *,
+        path: Mapping[str, str] | None = None,
+        query: Mapping[str, object] | None = None,
+    ) -> dict[str, Any]:
+        """Call an operation of X that only reads; return `data`, `includes`, `meta`, `errors`.
+
+        `operation` is X's operation id, which the bot's `may` must name for its scopes to be asked
+        for. Rate windows and budget hold as for the other look-ups; nothing is cached.
+
+        Raises:
+            AccessDenied: The account's credentials do not allow it.
+            ResponseError: X refused it.
+            TypeError: It is no such operation, or `path` does not fit it.
+        """
+        ...
+
 
 class Source(Protocol):
     """A source of events. `run` reads them and records them in the inbox until it is cancelled."""
@@ -162,6 +181,29 @@ class Actions(Protocol):
 
         Raises:
             TypeError: `to` is a conversation of posts.
+        """
+        ...
+
+    async def call(
+        self,
+        operation: str,
+        *,
+        path: Mapping[str, str] | None = None,
+        query: Mapping[str, object] | None = None,
+        json: Any = None,
+    ) -> Any:
+        """Call an operation of X for which there is no action; return what X calls `data`.
+
+        `operation` is X's operation id, and the bot's `may` must name it. `path` fills the
+        parameters of its path. It is a durable step, with the guard's checks of declaration,
+        access, account, budget and rate window; X's rules for texts are not checked. If the answer
+        to a POST is lost, a person has to settle it (`botkit writes settle`).
+
+        Raises:
+            PolicyError: The bot's `may` does not name the operation.
+            AccessDenied: The account's credentials do not allow it; nothing was sent.
+            ResponseError: X refused it for good.
+            TypeError: It is no operation that may be called, or `path` does not fit it.
         """
         ...
 

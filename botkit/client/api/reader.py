@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -16,12 +16,13 @@ from botkit.errors import Forbidden, NotFound, ServerError, StateError, Transpor
 from botkit.model.records import StoredUser
 from botkit.model.users import User
 from botkit.protocol.api import error_bodies, objects, requests
-from botkit.protocol.rules import pricing
+from botkit.protocol.api.raw_calls import raw_call
+from botkit.protocol.rules import access, pricing
 from botkit.waiting.backoff import JITTER, Ladder
 from botkit.waiting.retry import retry
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from decimal import Decimal
 
     from botkit.model.posts import Post
@@ -94,6 +95,16 @@ class CachedReader:
         if not users:
             raise _not_found(f"user @{name}", "GET /2/users/by")
         return users[0]
+
+    async def call(self, request: Request, *, account_id: str) -> dict[str, Any]:
+        """Return the parts of the answer to any call that only reads."""
+        answer = await self._ask(request, account_id)
+        return {
+            "data": answer.data,
+            "includes": answer.includes,
+            "meta": answer.meta,
+            "errors": list(answer.errors),
+        }
 
     async def users(self, ids: Sequence[str], *, account_id: str) -> dict[str, User]:
         """Return the users that exist, by id; fetch up to a hundred unknown ones in one call."""
@@ -172,6 +183,22 @@ class AccountReader:
     async def user(self, user: str) -> User:
         """Return the user of this id (digits) or username. Raise `NotFound` if there is none."""
         return await self._reader.user(user, account_id=self._account_id)
+
+    async def call(
+        self,
+        operation: str,
+        *,
+        path: Mapping[str, str] | None = None,
+        query: Mapping[str, object] | None = None,
+    ) -> dict[str, Any]:
+        """Call an operation that only reads. See `ports.Reader`."""
+        fault = access.call_fault(operation)
+        if fault:
+            raise TypeError(f"reader.call({operation!r}): {fault}")
+        request = raw_call(operation, path=path, query=query)
+        if request.method != "GET":
+            raise TypeError(f"reader.call({operation!r}) changes something: act.call does that.")
+        return await self._reader.call(request, account_id=self._account_id)
 
 
 def _not_found(what: str, request: str) -> NotFound:

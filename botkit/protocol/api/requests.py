@@ -43,6 +43,7 @@ __all__ = [
     "list_subscriptions",
     "respelled",
     "search_recent",
+    "segment",
     "send_message",
     "stripped",
 ]
@@ -170,7 +171,7 @@ def create_post(
 
 def delete_post(post_id: str) -> Request:
     """Delete one of the account's own posts."""
-    return Request(operation="deletePosts", method="DELETE", path=f"/2/tweets/{_part(post_id)}")
+    return Request(operation="deletePosts", method="DELETE", path=f"/2/tweets/{segment(post_id)}")
 
 
 def get_post(post_id: str) -> Request:
@@ -178,7 +179,7 @@ def get_post(post_id: str) -> Request:
     return Request(
         operation="getPostsById",
         method="GET",
-        path=f"/2/tweets/{_part(post_id)}",
+        path=f"/2/tweets/{segment(post_id)}",
         query=_POST_QUERY,
     )
 
@@ -226,7 +227,7 @@ def get_mentions(
     return Request(
         operation="getUsersMentions",
         method="GET",
-        path=f"/2/users/{_part(user_id)}/mentions",
+        path=f"/2/users/{segment(user_id)}/mentions",
         query=_page(
             max_results,
             since_id=since_id,
@@ -274,7 +275,7 @@ def get_user_posts(
     return Request(
         operation="getUsersPosts",
         method="GET",
-        path=f"/2/users/{_part(user_id)}/tweets",
+        path=f"/2/users/{segment(user_id)}/tweets",
         query=_page(
             max_results,
             since_id=since_id,
@@ -296,10 +297,10 @@ def send_message(
         raise ValueError("a message goes to a participant or into a conversation")
     if participant_id is not None:
         operation = "createDirectMessagesByParticipantId"
-        path = f"/2/dm_conversations/with/{_part(participant_id)}/messages"
+        path = f"/2/dm_conversations/with/{segment(participant_id)}/messages"
     else:
         operation = "createDirectMessagesByConversationId"
-        path = f"/2/dm_conversations/{_part(conversation_id or '')}/messages"
+        path = f"/2/dm_conversations/{segment(conversation_id or '')}/messages"
     return Request(
         operation=operation,
         method="POST",
@@ -324,10 +325,10 @@ def get_dm_events(
     operation, path = "getDirectMessagesEvents", "/2/dm_events"
     if participant_id is not None:
         operation = "getDirectMessagesEventsByParticipantId"
-        path = f"/2/dm_conversations/with/{_part(participant_id)}/dm_events"
+        path = f"/2/dm_conversations/with/{segment(participant_id)}/dm_events"
     if conversation_id is not None:
         operation = "getDirectMessagesEventsByConversationId"
-        path = f"/2/dm_conversations/{_part(conversation_id)}/dm_events"
+        path = f"/2/dm_conversations/{segment(conversation_id)}/dm_events"
     return Request(
         operation=operation,
         method="GET",
@@ -453,7 +454,7 @@ def _renamed(names: Sequence[str], table: dict[str, str]) -> list[str]:
     return [new for name in names if (new := table.get(name, name))]
 
 
-def _part(value: str) -> str:
+def segment(value: str) -> str:
     """Return the value percent-encoded, as one segment of a path."""
     if value in {"", ".", ".."}:
         raise ValueError(f"{value!r} is no id")

@@ -27,7 +27,9 @@ __all__ = [
     "ALWAYS",
     "CAPABILITIES",
     "DEFAULT_MAY",
+    "NO_SUCH_WORD",
     "WITHOUT_ACTION",
+    "call_fault",
     "choose_credential",
     "dated",
     "is_known_level",
@@ -86,6 +88,23 @@ ones, and the account would be suspended."""
 WITHOUT_ACTION = frozenset({"media", "repost", "delete", "hide", "bookmark", "list", "mute"})
 """The words that `Actions` offers nothing for yet: no bot is authorized for what it cannot do."""
 
+NO_SUCH_WORD = "there is no such word."
+_HAS_ACTION = "act.post, act.reply and act.message do that, with X's rules checked"
+_FORBIDDEN = "X forbids automated likes and follows"
+_NEVER_CALLED: Mapping[str, str] = MappingProxyType(
+    {
+        "createPosts": _HAS_ACTION,
+        "createDirectMessagesByParticipantId": _HAS_ACTION,
+        "createDirectMessagesByConversationId": _HAS_ACTION,
+        "createDirectMessagesConversation": "X forbids unsolicited messages",
+        "likePost": _FORBIDDEN,
+        "unlikePost": _FORBIDDEN,
+        "followUser": _FORBIDDEN,
+        "unfollowUser": _FORBIDDEN,
+    }
+)
+"""Operations that `call` refuses, and why. Source: X developer guidelines, read 2026-08-22."""
+
 _SCOPES_IN_ORDER = (
     "tweet.read",
     "tweet.write",
@@ -137,12 +156,28 @@ _CONSOLE_LEVELS = ("Read", "Read and write", "Read, write, and Direct Messages")
 
 
 def operations_for(may: Iterable[str]) -> tuple[str, ...]:
-    """Return the operation ids that these words of `may` call.
+    """Return the operation ids that these words of `may` call; an id stands for itself.
 
     Raises:
-        KeyError: A word that is none of `CAPABILITIES`.
+        KeyError: A word that is none of `CAPABILITIES`, and no operation of X.
     """
-    return tuple(dict.fromkeys(found for word in may for found in CAPABILITIES[word]))
+    return tuple(dict.fromkeys(found for word in may for found in _operations_of(word)))
+
+
+def call_fault(word: str) -> str:
+    """Return why a word of `may` is no operation for `call`, "" if it is one."""
+    try:
+        called = operation(word)
+    except KeyError:
+        return NO_SUCH_WORD
+    if called.streaming or CredentialKind.OAUTH2 not in called.kinds:
+        return "no account can call that operation."
+    refused = _NEVER_CALLED.get(word, "")
+    return f"{refused}." if refused else ""
+
+
+def _operations_of(word: str) -> tuple[str, ...]:
+    return CAPABILITIES[word] if word in CAPABILITIES else (operation(word).id,)
 
 
 def scopes_for(may: Iterable[str], *, source_operations: Iterable[str] = ()) -> tuple[str, ...]:

@@ -32,13 +32,15 @@ from botkit.model.records import Fence, MemoKey, NewEvent, WritePolicy
 from botkit.model.users import User
 from botkit.ports import Clock, Store
 from botkit.protocol.api import requests
+from botkit.protocol.api.raw_calls import raw_call
 from botkit.protocol.events.activity import encode_event
-from botkit.protocol.rules import policy
+from botkit.protocol.rules import access, policy
 from botkit.routing.stored_state import check_size
 from botkit.runtime.writes.action_arguments import allows_bare, check_answered, check_text, named
 from botkit.runtime.writes.causes import causes_of
 from botkit.runtime.writes.once_results import as_json, called, result_type
 from botkit.runtime.writes.steps import Step
+from botkit.runtime.writes.write_outcomes import CallResult
 from botkit.waiting.proven_time import ProvenTime
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ T = TypeVar("T")
 
 
 _NO_THREAD: Any = object()
+_SENT_TWICE_IS_ONCE = frozenset({"PUT", "DELETE"})
+"""Methods that may be sent again when the answer was lost. Source: RFC 9110, 9.2.2."""
 
 
 class Steps(Protocol):
@@ -227,6 +231,33 @@ class EventActions:
         return await self._perform(step, Message)
 
     @_to_be_awaited
+    async def call(
+        self,
+        operation: str,
+        *,
+        path: Mapping[str, str] | None = None,
+        query: Mapping[str, object] | None = None,
+        json: Any = None,
+    ) -> Any:
+        """Call an operation that has no action of its own. See `ports.Actions`."""
+        self._check_open()
+        fault = access.call_fault(operation)
+        if fault:
+            raise TypeError(f"act.call({operation!r}): {fault}")
+        request = raw_call(operation, path=path, query=query, json=json)
+        if request.method == "GET":
+            raise TypeError(f"act.call({operation!r}) only reads: reader.call does that.")
+        twice = request.method in _SENT_TWICE_IS_ONCE
+        step = self._step(
+            request,
+            capability=operation,
+            target=request.path,
+            n=self._count(operation, request.path),
+            policy=WritePolicy.RESEND if twice else WritePolicy.HOLD,
+        )
+        return (await self._perform(step, CallResult)).data
+
+    @_to_be_awaited
     async def emit(self, signal: Signal, *, at: datetime | None = None) -> None:
         """Put a signal into the inbox with the handler's commit; it is due at `at`, or at once."""
         self._check_open()
@@ -314,7 +345,6 @@ class EventActions:
     def _step(self, request: Request, *, capability: str, n: int, **rest: Any) -> Step:
         job = self._job
         return Step(
-            policy=self._on.policy,
             account_id=job.account_id,
             event_key=job.key,
             run=job.run,
@@ -323,7 +353,7 @@ class EventActions:
             capability=capability,
             request=request,
             n=n,
-            **rest,
+            **{"policy": self._on.policy, **rest},
         )
 
     async def _perform(self, step: Step, kind: type[T]) -> T:

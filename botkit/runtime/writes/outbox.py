@@ -36,6 +36,7 @@ from botkit.runtime.writes.steps import GuardPass, Step, Wrote
 from botkit.runtime.writes.write_outcomes import (
     DUPLICATE,
     REPEATABLE,
+    CallResult,
     Meaning,
     made_by,
     made_up,
@@ -67,7 +68,7 @@ _RECHECK_S = 30.0
 _RETRY = Ladder.doubling(1.0, cap_s=60.0, jitter=JITTER)
 _HOLD_S = 3600.0
 
-_Made = Post | Message
+_Made = Post | Message | CallResult
 
 
 class Outbox:

@@ -31,6 +31,7 @@ from botkit.runtime.writes.write_outcomes import (
     MESSAGE_OPERATIONS,
     REPEATABLE,
     duplicate_refusal,
+    is_found_by_reading,
 )
 from botkit.waiting.backoff import Ladder
 from botkit.waiting.events import event_or_timeout
@@ -158,10 +159,13 @@ class Reconciler:
                 troubles.append(error)
 
     async def _needs_no_reading(self, row: StoredWrite) -> bool:
-        """Send a write again, and return True, if it may be sent twice and is no duplicate."""
+        """Return True for a write that is sent again, or left to a person, without reading."""
         repeats = row.operation in REPEATABLE or row.policy is WritePolicy.RESEND
         if not repeats or row.reason == DUPLICATE:
-            return False
+            if is_found_by_reading(row.operation):
+                return False
+            await self._unresolved(row, "botkit cannot look up what this operation does")
+            return True
         await self._send_again(row, "may be sent twice")
         return True
 

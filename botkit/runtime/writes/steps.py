@@ -47,6 +47,11 @@ class Step(Struct, frozen=True, kw_only=True, dict=True):
     bare_links: bool | None = None
     policy: WritePolicy = WritePolicy.RECONCILE
 
+    @property
+    def is_raw(self) -> bool:
+        """Whether it is a call of `act.call`, which is declared by its operation id."""
+        return self.capability == self.operation
+
     @cached_property
     def text_hash(self) -> str:
         """Return the hash of the normalised text, "" without a text."""

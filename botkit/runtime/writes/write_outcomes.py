@@ -6,6 +6,8 @@ import enum
 import json
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from botkit import errors
 from botkit.errors import (
     AccessDenied,
@@ -37,8 +39,10 @@ __all__ = [
     "DUPLICATE",
     "MESSAGE_OPERATIONS",
     "REPEATABLE",
+    "CallResult",
     "Meaning",
     "duplicate_refusal",
+    "is_found_by_reading",
     "made_by",
     "made_up",
     "meaning_of",
@@ -60,6 +64,17 @@ _DUPLICATE_CODE = 187
 _HELD_CODES = frozenset({64, 326})
 """v1 codes: account suspended, account locked. Source: docs/explanation/x-facts.md, 10.8."""
 _UNKNOWN_STATUS = frozenset({408, 425})
+
+
+_BY_READING = frozenset({"createPosts"}) | MESSAGE_OPERATIONS
+"""What a write of these made can be found by reading; botkit cannot look others up."""
+
+
+class CallResult(Struct, frozen=True, kw_only=True):
+    """The answer to a call of `act.call`: what X calls `data`, and its id if it has one."""
+
+    id: str = ""
+    data: Any = None
 
 
 class Meaning(enum.Enum):
@@ -160,15 +175,22 @@ def duplicate_refusal() -> str:
     )
 
 
-def made_by(step: Step, response: Response) -> Post | Message:
+def is_found_by_reading(operation: str) -> bool:
+    """Return True if what such a write made can be found by reading."""
+    return operation in _BY_READING or operation in REPEATABLE
+
+
+def made_by(step: Step, response: Response) -> Post | Message | CallResult:
     """Return the post or message that X says it made.
 
     Raises:
         MalformedAnswer: A success without an id is no success that can be trusted.
     """
+    data = Fields(response.data)
+    if step.is_raw:
+        return CallResult(id=data.id("id") or "", data=response.data)
     if step.operation in REPEATABLE:
         return Post(id=step.target, text="")
-    data = Fields(response.data)
     if step.operation in MESSAGE_OPERATIONS:
         if message_id := data.id("dm_event_id"):
             return _message(step, message_id, data.id("dm_conversation_id") or "")
@@ -182,8 +204,10 @@ def made_by(step: Step, response: Response) -> Post | Message:
     )
 
 
-def made_up(step: Step) -> Post | Message:
+def made_up(step: Step) -> Post | Message | CallResult:
     """Return what a dry run returns to the handler."""
+    if step.is_raw:
+        return CallResult()
     if step.operation in MESSAGE_OPERATIONS:
         return _message(step, "0", "0")
     return _post(step, "0", step.text)

@@ -28,7 +28,7 @@ def test_a_word_without_an_action_is_refused_with_those_that_have_one(word):
     with pytest.raises(WiringError, match="has no action for that yet") as caught:
         Bot("greeter", may={word, "message"})
 
-    assert caught.value.hint == "Known: message, post, reply."
+    assert caught.value.hint == "Known: message, post, reply, and X's operation ids for `call`."
 
 
 def test_all_words_that_are_refused_are_in_one_error():

@@ -10,6 +10,7 @@ from botkit.protocol.api.operations import operation
 from botkit.protocol.rules.access import (
     CAPABILITIES,
     DEFAULT_MAY,
+    call_fault,
     choose_credential,
     dated,
     is_level_refusal,
@@ -257,3 +258,26 @@ def test_a_kind_that_is_not_held_is_a_wrong_credential_with_its_cure(
     assert cure in error.value.cure
     assert error.value.have == tuple(str(kind) for kind in holdings)
     assert error.value.need == tuple(str(kind) for kind in operation(operation_id).kinds)
+
+
+@pytest.mark.parametrize("word", ["createUsersBookmark", "muteUser", "getUsersFollowers"])
+def test_an_operation_of_x_is_a_word_for_call(word: str) -> None:
+    assert call_fault(word) == ""
+    assert operations_for([word]) == (word,)
+
+
+@pytest.mark.parametrize(
+    ("word", "why"),
+    [
+        ("fly", "no such word"),
+        ("createPosts", "act.reply"),
+        ("createDirectMessagesByParticipantId", "act.message"),
+        ("createDirectMessagesConversation", "unsolicited"),
+        ("likePost", "forbids automated likes"),
+        ("unfollowUser", "forbids automated likes and follows"),
+        ("activityStream", "no account can call"),
+        ("createComplianceJobs", "no account can call"),
+    ],
+)
+def test_what_may_not_be_called_is_refused_with_why(word: str, why: str) -> None:
+    assert why in call_fault(word)
