@@ -47,9 +47,11 @@ _SECRET_HEADERS = re.compile(
 )
 """Headers as a `repr` or JSON shows them, whose values have blanks, and cookies on the wire."""
 _PASSWORD_IN_ADDRESS = re.compile(
-    r"(?i)(?P<name>\b[a-z][a-z0-9+.-]*://[^\s/:@\"']*:)[^\s/@\"']+(?=@)"
+    r"(?i)(?P<name>\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@\"']*:)[^\s/@\"']+(?=@)"
 )
 """As in the address of a proxy or of a database."""
+_SIGNS = ("=", ":", " ")
+"""Each form of a secret has one of these: most fields of a log line have none."""
 _SHORTEST = 6
 _DEEPEST = 8
 _PAIR = 2
@@ -86,7 +88,10 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return the text without secrets, found by value or by form."""
-        text = _SECRET_HEADERS.sub(_without_value, self.known(text))
+        text = self.known(text)
+        if not any(sign in text for sign in _SIGNS):
+            return text
+        text = _SECRET_HEADERS.sub(_without_value, text)
         for pattern in (_SECRET_VALUES, _PASSWORD_IN_ADDRESS):
             text = pattern.sub(lambda found: found["name"] + REDACTED, text)
         return text
@@ -103,6 +108,8 @@ class Redactor:
         match value:
             case Enum():
                 return self.plain(value.value)
+            case str():
+                return self.line(value)
             case bool() | int() | float() | None:
                 return value
             case Mapping() if depth < _DEEPEST:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import structlog
 
+from botkit.bot.serving import log_as
+from botkit.config import Settings, wants_color
 from botkit.telemetry.log import set_up_logging
 
 TIME = 21
@@ -62,6 +64,43 @@ def test_a_line_of_another_library_names_its_logger() -> None:
     set_up_logging(as_json=False, stream=out)
     logging.getLogger("other.part").error("it broke")
     assert out.getvalue()[TIME:] == "error: other.part it broke\n"
+
+
+@pytest.mark.parametrize(
+    ("environ", "on_terminal", "wanted"),
+    [
+        ({}, True, True),
+        ({}, False, False),
+        ({"NO_COLOR": "1"}, True, False),
+        ({"NO_COLOR": ""}, True, True),
+        ({"TERM": "dumb"}, True, False),
+        ({"FORCE_COLOR": "1"}, False, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False),
+    ],
+)
+def test_the_environment_decides_on_colors(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], *, on_terminal: bool, wanted: bool
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert wants_color(on_terminal=on_terminal) is wanted
+
+
+def test_the_log_of_the_settings_obeys_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("TERM", "xterm")
+    for name, color in (("FORCE_COLOR", True), ("NO_COLOR", False)):
+        monkeypatch.setenv(name, "1")
+        monkeypatch.setattr("sys.stderr", out := Terminal())
+        log_as(Settings())
+        structlog.get_logger("botkit.x").error("login.gone")
+        assert ("\x1b" in out.getvalue()) is color
 
 
 def test_colors_are_there_only_if_they_are_wanted() -> None:
