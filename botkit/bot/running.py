@@ -12,6 +12,8 @@ from botkit.bot.accounts.account_choice import TWO_WAYS
 from botkit.bot.accounts.label_reminder import remind_of_label
 from botkit.bot.compose import open_runtime
 from botkit.errors import ConfigError
+from botkit.storage.copies import held_against_copies
+from botkit.storage.files import file_of
 from botkit.storage.opening import missing_file, open_store
 from botkit.storage.vault.key_places import warning_of_key
 from botkit.system import SystemClock
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from botkit.config import Settings
     from botkit.model.records import StatusReport
     from botkit.model.users import Account
+    from botkit.ports import Store
 
 __all__ = ["RunningBot", "open_bot"]
 
@@ -79,7 +82,7 @@ async def open_bot(
 
     Raises:
         ConfigError: No account is authorized yet.
-        StateError: The store cannot be opened.
+        StateError: The store cannot be opened, or a bot runs on a copy of it.
         BotkitError: Any other error that `open_runtime` raises.
     """
     await asyncio.to_thread(_must_be_set_up, settings)
@@ -89,11 +92,23 @@ async def open_bot(
     clock = SystemClock(options.ahead)
     async with (
         open_store(settings.store_url, clock=clock, create=False) as store,
+        _alone(settings, store),
         open_runtime(plan, settings, store=store, options=options, clock=clock) as running,
     ):
         reminding = remind_of_label(running.accounts, running.x.sender, store)
         running.tasks.start(reminding, "label")
         yield running
+
+
+@asynccontextmanager
+async def _alone(settings: Settings, store: Store) -> AsyncGenerator[None]:
+    """Keep bots on copies of the store from starting, until the block ends."""
+    lock = held_against_copies(store.store_id, file_of(settings.store_url))
+    await asyncio.to_thread(lock.__enter__)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(lock.__exit__, None, None, None)
 
 
 def _must_be_set_up(settings: Settings) -> None:

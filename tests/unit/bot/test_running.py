@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from contextlib import asynccontextmanager
+import sqlite3
+from contextlib import asynccontextmanager, closing
 
 import pytest
 import structlog
@@ -143,6 +144,27 @@ async def test_a_second_bot_on_the_store_is_refused(place):
     async with reachable(place) as settings, greeter(asyncio.Queue()).running(settings):
         with pytest.raises(StateError):
             async with greeter(asyncio.Queue()).running(settings):
+                pass
+
+
+@pytest.mark.timeout(20)
+async def test_a_bot_on_a_copy_of_the_store_is_refused(place, tmp_path):
+    copy = tmp_path / "copy.db"
+
+    def back_up(original: str) -> None:
+        with (
+            closing(sqlite3.connect(original.removeprefix("sqlite:///"))) as source,
+            closing(sqlite3.connect(copy)) as target,
+        ):
+            source.backup(target)
+        copy.chmod(0o600)
+
+    async with reachable(place) as settings, greeter(asyncio.Queue()).running(settings):
+        await asyncio.to_thread(back_up, settings.store_url)
+        store = settings.store.model_copy(update={"url": f"sqlite:///{copy}"})
+        copied = settings.model_copy(update={"store": store})
+        with pytest.raises(StateError, match="runs a bot on a copy of this store"):
+            async with greeter(asyncio.Queue()).running(copied):
                 pass
 
 
