@@ -107,6 +107,9 @@ docs: $(V)/.ok ## the documentation, warnings are errors
 	@$(BIN)/sphinx-build -q -W -n --keep-going -d .cache/doctrees docs docs/_build
 	@echo docs/_build/index.html
 
+year: $(V)/.ok ## 400 days of virtual time with a mention a day: minutes, not in CI
+	@$(BIN)/python -m tests.year
+
 bench: $(V)/.ok ## each path as a ratio to a plain loop and to a peer
 	@$(BIN)/python -m tests.bench
 

@@ -25,7 +25,7 @@ from botkit.client.refresh.refresh_lock import Tenure
 from botkit.config import Settings
 from botkit.leases.lease import Lease
 from botkit.leases.owner import lives, this_process
-from botkit.model.events import AccountState, Gap
+from botkit.model.events import AccountState, Gap, Quote
 from botkit.model.records import WritePolicy
 from botkit.model.users import Account
 from botkit.ports import Clock, Entropy, Store
@@ -345,6 +345,7 @@ def _hearing(run: _Run, opened: _Opened, dispatcher: Dispatcher) -> _Hearing:
             clock=run.clock,
             report=opened.reports,
             intake=inbox if run.plan.handles(Gap) else None,
+            unreadable="quotes" if run.plan.handles(Quote) else "",
         ),
     )
     scheduler = Scheduler(

@@ -327,7 +327,8 @@ class Gap(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="
         since: What may be missing was made after this time, by X's clock,
         until: and up to this time.
         cause: `stopped` (no bot ran), `disconnected`, or `reach` (X does not show that much).
-        state: `open`; `closed` if it was read since; `given up` if a person closed it.
+        state: `open`; `closed` if it was read since; `given up` if a person closed it, or if
+            nothing else shows what is missing, as quotes that came while the stream was cut.
         reason: Why it could not be read, or how it was read.
         next_step: What a person can do; "" if there is nothing to do.
     """

@@ -9,7 +9,7 @@ from msgspec import Struct
 __all__ = ["BY_HAND", "GIVEN_UP", "Checkpoint", "GapRow"]
 
 GIVEN_UP = "given up"
-"""The state of a gap that a person closed."""
+"""The state of a gap that a person closed, or that nothing can read."""
 BY_HAND = "closed by hand"
 """The reason of such a gap."""
 
@@ -31,8 +31,9 @@ class GapRow(Struct, frozen=True, kw_only=True, gc=False):
     """Times by X's clock between which events were made that may not have been heard.
 
     `until` is None while the gap grows. `state` is `open`, `closed` (it was read since) or
-    `given up` (a person closed it). `cause` is `stopped`, `disconnected` or `reach`; `tried` names
-    the means by which it was read in vain; `reason` says why it is open, or how it was closed.
+    `given up` (a person closed it, or nothing can read it). `cause` is `stopped`, `disconnected`
+    or `reach`; `tried` names the means by which it was read in vain; `reason` says why it is open,
+    or how it was closed.
     """
 
     source: str

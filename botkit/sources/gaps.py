@@ -39,6 +39,7 @@ class Gaps:
 
     Args:
         intake: Takes `Gap` events; None if the bot does not handle them.
+        unreadable: What the bot hears by the stream only, in words: no poll reads it afterwards.
     """
 
     def __init__(
@@ -48,8 +49,10 @@ class Gaps:
         clock: Clock,
         report: StatusReporter,
         intake: Intake | None = None,
+        unreadable: str = "",
     ) -> None:
         self._intake = intake
+        self._unreadable = unreadable
         self._progress = store.progress
         self._clock = clock
         self._report = report
@@ -85,7 +88,13 @@ class Gaps:
         """Close the gaps that a read which began at `until` covered."""
         for gap in await self.of(account_id):
             ended = gap.until is not None and gap.until <= until
-            if gap.source in sources and gap.cause != REACH and ended:
+            if gap.source not in sources or gap.cause == REACH or not ended:
+                continue
+            if gap.source == "activity" and self._unreadable:
+                why = f"{how}, but for {self._unreadable}, which no timeline of X shows"
+                self._told[gap.id] = gap
+                await self.change(replace(gap, state=GIVEN_UP, reason=why))
+            else:
                 await self.close(gap, how)
 
     async def close(self, gap: GapRow, reason: str) -> None:

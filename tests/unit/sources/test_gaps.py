@@ -194,6 +194,24 @@ async def test_only_a_read_that_went_past_its_end_closes_a_gap(gaps: Gaps) -> No
     assert await gaps.of("1") == [growing]
 
 
+async def test_what_only_the_stream_brings_is_given_up_with_a_word(
+    store: Store, clock: VirtualClock, reports: Reports, intake: FakeIntake, account: Account
+) -> None:
+    gaps = Gaps(store, clock=clock, report=reports, intake=intake, unreadable="quotes")
+    await gaps.open(replace(CUT, until=START))
+    await gaps.open(replace(CUT, source="mentions", cause="stopped", until=START))
+    with capture_logs() as lines:
+        await gaps.covered("1", sources=("mentions", "activity"), until=START, how="read by a")
+        await gaps.tell(account)
+        await gaps.tell(account)
+    states = {gap.source: (gap.state, gap.reason) for gap in await store.progress.gaps()}
+    why = "read by a, but for quotes, which no timeline of X shows"
+    assert states == {"mentions": ("closed", "read by a"), "activity": ("given up", why)}
+    assert [(line["event"], line["why"]) for line in lines] == [("gap.closed", why)]
+    (event,) = intake.events
+    assert (event.state, event.reason, event.next_step) == ("given up", why, "")  # type: ignore[attr-defined]
+
+
 async def test_a_gap_that_grew_when_the_process_ended_grows_no_more(
     gaps: Gaps, store: Store, clock: VirtualClock, reports: Reports
 ) -> None:
