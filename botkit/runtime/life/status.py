@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from botkit.model.records import StatusReport
+from botkit.telemetry.times import rfc3339
 from botkit.waiting import status_codes
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Reports:
         now_s = self._clock.monotonic()
         for part, (at_s, said_at) in [*self._silent_at.items()]:
             if now_s >= at_s:
-                why = f"X has not answered since {said_at:%H:%M:%S} UTC"
+                why = f"X has not answered since {rfc3339(said_at)}"
                 self(part, "waiting", why, {"code": str(status_codes.X)})
 
     async def wait_live(self, parts: Iterable[str]) -> None:
