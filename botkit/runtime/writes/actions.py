@@ -344,6 +344,7 @@ class EventActions:
 
     def _step(self, request: Request, *, capability: str, n: int, **rest: Any) -> Step:
         job = self._job
+        rest.setdefault("policy", self._on.policy)
         return Step(
             account_id=job.account_id,
             event_key=job.key,
@@ -353,7 +354,7 @@ class EventActions:
             capability=capability,
             request=request,
             n=n,
-            **{"policy": self._on.policy, **rest},
+            **rest,
         )
 
     async def _perform(self, step: Step, kind: type[T]) -> T:
