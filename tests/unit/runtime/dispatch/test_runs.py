@@ -273,6 +273,21 @@ async def test_a_rate_limit_is_waited_for_as_long_as_x_says(tmp_path: Path) -> N
     assert bot.outcomes == ["parked", "parked"]
 
 
+async def test_a_wait_until_a_time_that_has_passed_is_over_at_once(tmp_path: Path) -> None:
+    # X's clock may be ahead of ours, and a machine may have slept.
+    seen: list[str] = []
+
+    async def asks(event: Mention, scope: Scope) -> None:
+        await scope.resolve(Actions).post("a")
+        seen.append(event.id)
+
+    async with bench(tmp_path, wired(asks)) as bot:
+        bot.steps.answers.append(Parked("rate", until=bot.clock.now() - timedelta(hours=1)))
+        await bot.handle(mention())
+        await bot.later(1)
+    assert (bot.outcomes, seen) == (["parked", "done"], ["100"])
+
+
 async def test_an_outcome_that_nobody_knows_is_a_failure(tmp_path: Path) -> None:
     async def asks(event: Mention, scope: Scope) -> None:
         raise OutcomeUnknown("lost")

@@ -98,6 +98,8 @@ class Place:
             ),
         )
         server._routes = self.connect.routes
+        # The server was made without routes, and would wait for a body that it does not read.
+        server._connections.body_bytes = 65_536
         return server
 
     async def _redeem(
