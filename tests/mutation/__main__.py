@@ -63,11 +63,11 @@ class Mutant:
         return f"{self.module}:{self.change.line}: {old}  ->  {self.change.new}"
 
 
-def mutants_of(name: str) -> list[Mutant]:
+def mutants_of(name: str, folder: Path) -> list[Mutant]:
     """Return every mutant of a group."""
-    modules = {path for glob in GROUPS[name].modules for path in ROOT.glob(glob)}
+    modules = {path for glob in GROUPS[name].modules for path in folder.glob(glob)}
     return [
-        Mutant(name, path.relative_to(ROOT), change)
+        Mutant(name, path.relative_to(folder), change)
         for path in sorted(modules)
         if not path.name.startswith("_generate")
         for change in changes_of(path.read_text())
@@ -131,7 +131,7 @@ def main() -> int:
             if not passes(group, folder):
                 say(f"{group}: its tests fail without any change")
                 return 2
-            everyone = mutants_of(group)
+            everyone = mutants_of(group, folder)
             chosen = random.Random(asked.seed).sample(everyone, min(asked.sample, len(everyone)))
             survivors = [one for one in chosen if not is_noticed(one, folder)]
             tried += len(chosen)
