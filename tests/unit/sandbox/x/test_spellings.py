@@ -47,6 +47,7 @@ async def test_posts_and_users_with_everything_are_as_the_document_says(
         ("getPostsById", f"/2/tweets/{ids[1]}?"),
         ("getUsersMentions", f"/2/users/{peer.greeter.id}/mentions?"),
         ("getUsersPosts", f"/2/users/{peer.greeter.id}/tweets?"),
+        ("searchPostsRecent", "/2/tweets/search/recent?query=%40greeter&"),
         ("getUsersMe", "/2/users/me?"),
         ("getUsersByIds", f"/2/users?ids={peer.ada.id}&"),
         ("getUsersByUsernames", "/2/users/by?usernames=ada,nobody&"),
