@@ -114,7 +114,7 @@ class LoginBook:
         if grant is not None and entry.row.gen == grant.row.gen + 1:
             grant.unsaved = entry
             row = self._rows.as_of_here(entry.row)
-            self.renew(grant, row, self._access_of(row))
+            self.renew(grant, row, self.access_of(row))
             grant.next_try_s = 0.0  # to store it, not to refresh it
 
     def drop(self, grant: OAuth2Login) -> None:
@@ -213,17 +213,17 @@ class LoginBook:
         grant = self.oauth2_logins.get(row.account_id)
         if grant is None:
             grant = self.oauth2_logins[row.account_id] = OAuth2Login(row)
-            self._use(grant, row, self._access_of(row))
+            self._use(grant, row, self.access_of(row))
             self.announce(grant, None)
         elif row.gen > grant.row.gen:
-            self.renew(grant, row, self._access_of(row))
+            self.renew(grant, row, self.access_of(row))
         elif row.gen == grant.row.gen and grant.refresh_task is None and _differs(row, grant.row):
             if row.access_until != grant.row.access_until:  # X refused the token elsewhere
                 grant.shorten(life_s(row, self._context.clock.now()), self._context.clock)
             self.change(grant, row)
         grant.doubt = doubt
 
-    def _access_of(self, row: CredentialRow) -> Secret:
+    def access_of(self, row: CredentialRow) -> Secret:
         """Return the access token; an empty one if these settings must not use the login."""
         return Secret("") if self._rows.why_foreign(row) else self._rows.access_token(row)
 

@@ -181,7 +181,7 @@ class LoginRows:
             Corrupt: The bytes are damaged, or belong to another row or deployment.
         """
         self._refuse_foreign(row)
-        return self._vault.open(row.sealed, **sealed_for(row))
+        return self._unsealed(row)
 
     def access_token(self, row: CredentialRow) -> Secret:
         """Return the access token of an OAuth 2.0 login; its refresh token stays sealed.
@@ -376,7 +376,7 @@ class LoginRows:
         """
         if self._rollback_guard is None:
             return
-        seen = seen_of(row, self.open(row) if tokens is None else tokens)
+        seen = seen_of(row, self._unsealed(row) if tokens is None else tokens)
         try:
             await self._rollback_guard.note(row, seen)
         except OSError as error:
@@ -425,9 +425,11 @@ class LoginRows:
         found = await self._store.get(row.account_id, row.app, row.kind)
         if found is None or self.is_sealed_with_newest_key(found):
             return False
-        # Not by `open`: nothing is sent, so it may be a login of another X.
-        tokens = self._vault.open(found.sealed, **sealed_for(found))
-        return await self._store.reseal(found, self.sealed(found, tokens))
+        return await self._store.reseal(found, self.sealed(found, self._unsealed(found)))
+
+    def _unsealed(self, row: CredentialRow) -> dict[str, Secret]:
+        """Return a row's tokens, also those of another X: the caller sends nothing."""
+        return self._vault.open(row.sealed, **sealed_for(row))
 
     def as_of_here(self, row: CredentialRow) -> CredentialRow:
         """Return the row in the state that it has with these settings, which is not stored."""

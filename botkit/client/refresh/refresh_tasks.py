@@ -305,7 +305,7 @@ class RefreshTasks:
         _log.info("rescued_login.stored", account=row.account_id, gen=row.gen)
         await self._context.rows.note(row)
         if row.gen > grant.row.gen:
-            self._book.renew(grant, row, self._context.rows.access_token(row))
+            self._book.renew(grant, row, self._book.access_of(row))
         else:
             self._book.announce(grant, grant.row)
 

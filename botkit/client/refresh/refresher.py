@@ -110,9 +110,7 @@ class Refresher:
             row = await self._rows.again(seen)
             if row is None:
                 return Outcome(kind="gone", row=seen)
-            if why := self._rows.why_foreign(row):
-                return Outcome(kind="config", row=row, reason=why)
-            if row.gen > seen.gen:
+            if row.gen > seen.gen or self._rows.why_foreign(row):
                 return self._adopted(row)
             if row.gen < seen.gen:
                 error = Conflict(
@@ -138,7 +136,7 @@ class Refresher:
         row = await self._rows.again(seen)
         if row is None:
             return Outcome(kind="gone", row=seen)
-        if row.gen > seen.gen and not self._rows.why_foreign(row):
+        if row.gen > seen.gen:
             return self._adopted(row)
         if (row.status, row.reason) != (seen.status, seen.reason):
             return Outcome(kind="kept", row=row, reason=row.reason)
@@ -372,6 +370,9 @@ class Refresher:
         return Outcome(kind=status.value.lower(), row=row, reason=reason)
 
     def _adopted(self, row: CredentialRow) -> Outcome:
+        """Return a newer generation as the outcome, without its token if it is of another X."""
+        if why := self._rows.why_foreign(row):
+            return Outcome(kind="config", row=row, reason=why)
         return Outcome(kind="adopted", row=row, access=self._rows.access_token(row))
 
     def _later(self, row: CredentialRow, error: RateLimited | ServerError) -> Outcome:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from botkit.client.logins.app_tokens import BearerKeeper, is_bearer_kept, keep_bearer
 from botkit.client.logins.endpoints import API_URL, AppKeys, Endpoints
 from botkit.client.logins.login_rows import LoginRows, OpenRow
+from botkit.client.logins.rollback_guard import FileRollbackGuard
 from botkit.client.refresh.refresh_leader import Alone, NeverLeader
 from botkit.client.upkeep.check import check_logins
 from botkit.client.upkeep.invalidate import invalidate_bearer, invalidate_pair
@@ -32,6 +34,7 @@ from tests.unit.client.signin.test_oauth2_attempt import context
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+    from pathlib import Path
 
 ELSEWHERE = Endpoints.at("http://127.0.0.1:8123")
 OTHER_APP = {"default": msgspec.structs.replace(APPS["default"], client_id="other", api_key="o")}
@@ -205,7 +208,31 @@ async def test_a_newer_login_of_another_x_is_not_adopted(world: World, role: Alo
     assert world.peer.calls == []
 
 
-async def test_a_rescued_token_of_another_x_is_not_used_either(world: World) -> None:
+async def test_a_login_of_another_x_that_comes_during_a_refresh_is_not_adopted_either(
+    world: World,
+) -> None:
+    row = await bound_login(world, left=EXPIRED)
+    theirs = rows_of(world, endpoints=ELSEWHERE)
+    newer = msgspec.structs.replace(theirs.bound(row), gen=2, intent=None)
+
+    async def other_setup(request: object) -> None:
+        world.peer.before_answer = None
+        await world.real_store.credentials.replace(
+            theirs.sealed(newer, {"access_token": Secret("theirs")})
+        )
+
+    world.peer.before_answer = other_setup
+    kept = keeper_in(world)
+    async with kept.keeper:
+        with pytest.raises(InvalidClient, match="it came from http"):
+            await in_time(world, kept.access())
+    assert kept.states[-1] is LoginState.CONFIG
+    assert (await world.row()).origin == ELSEWHERE.origin
+
+
+async def test_a_rescued_token_of_another_x_is_stored_and_not_used(
+    world: World, tmp_path: Path
+) -> None:
     rescue = MemoryRescue()
     await bound_login(world, left=EXPIRED)
     world.broken.add("credentials.store_result")
@@ -215,6 +242,15 @@ async def test_a_rescued_token_of_another_x_is_not_used_either(world: World) -> 
     async with keeper_in(world, rescue=rescue, endpoints=ELSEWHERE).keeper as keeper:
         with pytest.raises(InvalidClient):
             await keeper.access_token(GREETER.id)
+    guard = FileRollbackGuard(tmp_path / "witness")
+    with capture_logs() as said:
+        async with running(world, rescue=rescue, endpoints=ELSEWHERE, rollback_guard=guard):
+            world.broken.clear()
+            await world.clock.advance(120)
+    assert "refresh.crashed" not in {line["event"] for line in said}
+    row = await world.row()
+    assert (row.gen, rescue.entries) == (2, [])
+    assert (await guard.recall(row)) is not None
     assert len(world.peer.calls) == 1
 
 
