@@ -54,6 +54,8 @@ _SIGNS = ("=", ":", " ")
 """Each form of a secret has one of these: most fields of a log line have none."""
 _SHORTEST = 6
 _DEEPEST = 8
+_META = frozenset({"_record", "_from_structlog"})
+"""structlog's own fields, which its formatter removes."""
 _PAIR = 2
 
 
@@ -138,16 +140,26 @@ class Redactor:
         self, _logger: Any, _method: str, event: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
         """Serve as a structlog processor; the trace of an exception keeps its lines."""
-        for name, value in list(event.items()):
-            if name.startswith("_"):  # structlog's own, which its formatter removes
+        for given, value in list(event.items()):
+            if given in _META:
                 continue
+            name = self.line(given)
+            if name != given:
+                del event[given]
             if name != "event" and _is_secret(name):
                 event[name] = REDACTED
             elif name == "exception" and isinstance(value, str):
                 event[name] = escape_lines(self.text(value))
             else:
-                event[name] = self.plain(value)
+                event[name] = self._field(value)
         return event
+
+    def _field(self, value: object) -> Plain:
+        """Return the value as `plain` does; its class alone if it cannot be read through."""
+        try:
+            return self.plain(value)
+        except Exception:  # noqa: BLE001 - the code of the class is not ours
+            return f"<{type(value).__name__}>"
 
 
 def _without_value(found: re.Match[str]) -> str:

@@ -6,7 +6,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, ItemsView
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -111,6 +111,19 @@ def test_no_value_carries_a_secret_or_a_second_line(value: object, shown: object
     assert Redactor(["hush-hush-1"]).plain(value) == shown
 
 
+class Unreadable(dict[str, str]):
+    def items(self) -> ItemsView[str, str]:
+        raise ValueError("hush-hush-1")
+
+
+def test_a_log_call_never_raises_for_its_values() -> None:
+    (line,) = lines(
+        as_json=True,
+        write=lambda: structlog.get_logger("botkit.x").info("a.b", held=Unreadable()),
+    )
+    assert json.loads(line)["held"] == "<Unreadable>"
+
+
 def test_a_value_that_holds_itself_ends() -> None:
     knot: list[object] = []
     knot.append(knot)
@@ -135,7 +148,13 @@ def by_botkit() -> None:
 
 
 def by_another_library() -> None:
-    extra = {"token": "abc", "held": [Forging()], "headers": {"authorization": "abc"}}
+    extra = {
+        "token": "abc",
+        "_mine": "hush-hush-1",
+        "a\nb hush-hush-1": 1,
+        "held": [Forging()],
+        "headers": {"authorization": "abc"},
+    }
     logging.getLogger("other").warning("got %r", Forging(), extra=extra)
 
 
