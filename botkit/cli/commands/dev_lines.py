@@ -48,7 +48,7 @@ class DevLines:
     """
 
     def __init__(self, world: World, bot: str, say: Say) -> None:
-        self.who = _WHO
+        self.who: str = _WHO
         self._world = world
         self._bot = bot
         self._say = say

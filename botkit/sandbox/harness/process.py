@@ -62,7 +62,7 @@ class HandlerFailed(AssertionError):
     """
 
     def __init__(self, letters: Sequence[DeadLetter]) -> None:
-        self.letters = tuple(letters)
+        self.letters: tuple[DeadLetter, ...] = tuple(letters)
         said = "".join(
             f"\n{letter.handler or 'no handler'} failed for {letter.key} ({letter.reason}): "
             f"{letter.error}\n{letter.trace}"

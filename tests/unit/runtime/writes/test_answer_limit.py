@@ -65,7 +65,7 @@ def test_an_account_with_the_automated_label_gets_fewer() -> None:
     step = reply_step(to=asked(automated=True))
     answers.check(step)
     answers.note(step)
-    with pytest.raises(TooManyAnswers, match="@u8, an automated account, got 1 ans") as refused:
+    with pytest.raises(TooManyAnswers, match="@u8, an automated account, got 1 answer") as refused:
         answers.check(step)
     assert "bot.answers_to_automated" in (refused.value.hint or "")
 
