@@ -47,6 +47,7 @@ _SOURCE = "search"
 _REACH = timedelta(days=7)
 _SLACK = timedelta(minutes=1)
 _PAGES_AT_ONCE = 20
+_SOON = "recent search comes next, as soon as X shows all of that time"
 _AGAIN = timedelta(hours=1)
 """So long a refusal of X is taken for its last word."""
 _PASSING = (TransportError, ServerError, RateLimited, MalformedAnswer, StoreUnavailable)
@@ -93,6 +94,8 @@ class RecentSearch:
                 continue
             if gap.until <= oldest:
                 await self._give_up(gap)
+            elif gap.until > now - self._late and _SOON not in gap.reason:
+                await self._gaps.change(replace(gap, reason=f"{gap.reason}; {_SOON}"))
             elif gap.until <= now - self._late and not await self._try(gap, oldest):
                 return self._not_before is None
         return False
@@ -160,4 +163,5 @@ class RecentSearch:
         if _SOURCE not in gap.tried:
             tried = f"{gap.tried}, {_SOURCE}"
             why = f"X's recent search reaches back {_REACH.days} days"
-            await self._gaps.change(replace(gap, tried=tried, reason=f"{gap.reason}; {why}"))
+            reason = f"{gap.reason.removesuffix(f'; {_SOON}')}; {why}"
+            await self._gaps.change(replace(gap, tried=tried, reason=reason))

@@ -182,8 +182,13 @@ async def test_what_x_may_not_show_yet_is_not_searched_for(
 ) -> None:
     await gaps.open(replace(HOLE, until=START - 4 * MINUTE))
     await gaps.open(replace(HOLE, source="messages", cause="stopped"))
-    await search.fill()
+    for _ in range(2):
+        await search.fill()
     assert sender.calls == []
+    (young,) = [gap for gap in await gaps.of("1") if gap.source == "mentions"]
+    assert young.reason == (
+        f"{HOLE.reason}; recent search comes next, as soon as X shows all of that time"
+    )
     clock.set(START + MINUTE)
     sender.answers = [page()]
     await search.fill()
