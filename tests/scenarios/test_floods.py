@@ -46,3 +46,19 @@ async def test_two_bots_that_answer_each_other_end(
         assert len(sandbox.replies_to(peer)) == answers
         (dead,) = await process.store.events.dead()
         assert "TooManyAnswers" in dead.error
+
+
+async def test_a_flood_of_one_user_keeps_no_other_user_waiting(sandbox: Sandbox) -> None:
+    eve, bob = sandbox.user("eve"), sandbox.user("bob")
+    async with sandbox.running(answering()) as process:
+        await process.crash()
+    for n in range(300):
+        await eve.posts(f"@greeter number {n}")
+    await bob.posts("@greeter and me?")
+
+    async with sandbox.running(answering()):
+        await sandbox.advance(60)  # X takes a hundred replies in 15 minutes
+        assert len(sandbox.replies_to(bob)) == 1
+        assert len(sandbox.replies_to(eve)) < 100
+        await sandbox.settle()
+        assert len(sandbox.replies_to(eve)) == 300

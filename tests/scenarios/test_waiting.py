@@ -83,7 +83,7 @@ async def test_when_the_budget_of_the_day_is_spent_the_rest_waits_until_midnight
 ):
     home = tmp_path / "sandbox" / "greeter"
     home.mkdir(parents=True)
-    (home / "botkit.toml").write_text("[budget]\nday_usd = 0.015\n")
+    (home / "botkit.toml").write_text("[budget]\nday_usd = 0.025\n")
     evening = sandbox.clock.now().replace(hour=23, minute=30)
     midnight = evening + timedelta(minutes=30)
     sandbox.clock.set(evening)
@@ -105,7 +105,7 @@ async def test_when_the_budget_of_the_day_is_spent_the_rest_waits_until_midnight
 async def test_the_budget_is_not_forgotten_by_a_restart(sandbox, bot, tmp_path: Path):
     home = tmp_path / "sandbox" / "greeter"
     home.mkdir(parents=True)
-    (home / "botkit.toml").write_text("[budget]\nday_usd = 0.015\n")
+    (home / "botkit.toml").write_text("[budget]\nday_usd = 0.025\n")
     ada, bob = sandbox.user("ada"), sandbox.user("bob")
     async with sandbox.running(bot) as process:
         await ada.posts("@greeter hello")

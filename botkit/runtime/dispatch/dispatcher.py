@@ -23,7 +23,7 @@ from botkit.runtime.dispatch.inbox_reader import InboxReader
 from botkit.runtime.dispatch.runs import Runs
 from botkit.runtime.dispatch.workers import Deadlines, Slot
 from botkit.runtime.intake.enrichment import Enrichment, is_incomplete
-from botkit.runtime.intake.lanes import Lanes
+from botkit.runtime.intake.lanes import Lanes, author_of
 from botkit.waiting.events import event_or_timeout
 
 if TYPE_CHECKING:
@@ -99,14 +99,8 @@ class Dispatcher:
         self._ready = asyncio.Event()
         self._settled = asyncio.Event()
         self._deadlines = Deadlines(services.clock, on_lost=self._replace)
-        self.inbox_reader: InboxReader = InboxReader(
-            store=services.store,
-            clock=services.clock,
-            take=self._take,
-            capacity=capacity,
-            crowd=slots * _HELD_SLOTS,
-            proven=services.proven,
-        )
+        crowd = slots * _HELD_SLOTS
+        self.inbox_reader: InboxReader = self._make_inbox_reader(services, capacity, crowd)
         self.done_batch: DoneBatch = self._make_done_batch()
         self.enrichment: Enrichment = self._make_enrichment(services, lookup, entropy)
         self._runs = Runs(
@@ -120,6 +114,17 @@ class Dispatcher:
             later=self.inbox_reader.later,
             redact=redact,
             on_ended=on_ended,
+        )
+
+    def _make_inbox_reader(self, services: Services, capacity: int, crowd: int) -> InboxReader:
+        return InboxReader(
+            store=services.store,
+            clock=services.clock,
+            take=self._take,
+            owner_of=self._owner_of,
+            capacity=capacity,
+            crowd=crowd,
+            proven=services.proven,
         )
 
     def _make_done_batch(self) -> DoneBatch:
@@ -181,7 +186,10 @@ class Dispatcher:
         answers: list[bool] = []
         for lane in lanes:
             starts = (
-                room > len(taken) and lane not in taken and not self._lanes.holds(account_id, lane)
+                room > len(taken)
+                and lane not in taken
+                and not self._lanes.holds(account_id, lane)
+                and not self.inbox_reader.holds_back(account_id, lane)
             )
             if starts:
                 taken.add(lane)
@@ -227,15 +235,22 @@ class Dispatcher:
 
     def _take(self, job: Job) -> None:
         """Put a job that the inbox reader holds from now on into its lane."""
-        if job.event is None:
-            with contextlib.suppress(UndecodableEvent):  # said when it is its turn
-                self._runs.decode(job)
+        if not job.owner:
+            self._owner_of(job)
         job.blocked = not job.marked and job.event is not None and is_incomplete(job.event)
         self._lanes.put(job)
         if job.blocked:
             self.enrichment.add(job)
         else:
             self._ready.set()
+
+    def _owner_of(self, job: Job) -> str:
+        """Return who takes turns for this job: its author, or its lane if it has none."""
+        if job.event is None:
+            with contextlib.suppress(UndecodableEvent):  # said when it is its turn
+                self._runs.decode(job)
+        job.owner = f"{job.account_id}/{author_of(job.event) or job.lane}"
+        return job.owner
 
     def _completed(self, job: Job) -> None:
         self._lanes.unblock(job)

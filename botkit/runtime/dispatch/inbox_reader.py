@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from botkit.errors import StoreUnavailable
+from botkit.runtime.dispatch.shares import Shares
 from botkit.runtime.intake.lanes import Job
 from botkit.waiting.events import event_or_timeout, seconds_until
 from botkit.waiting.store_outage import EVERY_SECOND, StoreOutage
@@ -30,6 +31,7 @@ __all__ = ["InboxReader"]
 _log = structlog.get_logger(__name__)
 
 _PAGE = 500
+_SHARES = 4
 _LONGEST_WAIT_S = 60.0
 """However long nothing is due: the wall clock may jump, so it is looked at again."""
 _UNPROVEN_S = 1.0
@@ -41,7 +43,8 @@ class InboxReader:
     """Hands due events to the dispatcher, each once at a time.
 
     Args:
-        take: Called with each job that is held from now on, in order of `seq`.
+        take: Called with each job that is held from now on, in order of `seq` for each owner.
+        owner_of: Returns a job's owner: one owner's events fill a quarter of the memory at most.
         capacity: How many events are held at most.
         crowd: From how many held events on a source has to wait a moment.
         proven: The time by which a signal is due that was emitted for later.
@@ -53,6 +56,7 @@ class InboxReader:
         store: Store,
         clock: Clock,
         take: Callable[[Job], None],
+        owner_of: Callable[[Job], str],
         capacity: int = 2000,
         crowd: int = 1500,
         proven: ProvenTime,
@@ -63,6 +67,7 @@ class InboxReader:
         self._take = take
         self._capacity = capacity
         self._held: set[int] = set()
+        self._shares = Shares(max(capacity // _SHARES, 1), owner_of)
         self._released: set[int] | None = None
         self._unread_after: int | None = 0
         self._overflowed = True
@@ -92,7 +97,8 @@ class InboxReader:
     @property
     def idle(self) -> bool:
         """Return True if no event is held and no due event is left in the store."""
-        return not self._held and self._unread_after is None and self._released is None
+        unread = self._unread_after is not None or self._released is not None
+        return not (self._held or unread or self._shares.left)
 
     async def wait_idle(self) -> None:
         """Wait until no event is held and no due event is left in the store."""
@@ -110,8 +116,13 @@ class InboxReader:
                 self._leave_unread(job.seq - 1)
                 self._overflowed = True
                 continue
-            held.add(job.seq)
-            self._take(job)
+            if not self._shares.is_left(job.seq) and self._shares.admit(job):
+                held.add(job.seq)
+                self._take(job)
+
+    def holds_back(self, account_id: str, lane: str) -> bool:
+        """Return True if an event of that lane was left in the store, because of its author."""
+        return self._shares.holds_back(account_id, lane)
 
     async def let_catch_up(self) -> None:
         """Wait until there is room for more events, but only a moment.
@@ -128,6 +139,8 @@ class InboxReader:
     def release(self, job: Job) -> None:
         """Stop holding an event that is done, or that waits in the store."""
         self._held.discard(job.seq)
+        if self._shares.release(job.seq):
+            self._woken.set()
         if self._released is not None:
             self._released.add(job.seq)
         if self._overflowed and len(self._held) <= self._capacity // 2:
@@ -197,10 +210,18 @@ class InboxReader:
             self._hold(page.items, released)
         if self._unread_after is None:
             self._overflowed = False
+        while len(self._held) < self._capacity and (behind := self._shares.next()) is not None:
+            owner, after = behind
+            page = await self._events.due(self._clock.now(), after_seq=after, limit=_PAGE)
+            is_last, room = len(page.items) < _PAGE, self._capacity - len(self._held)
+            for item in self._shares.take_back(owner, page.items, is_last=is_last, room=room):
+                self._held.add(item.seq)
+                self._take(Job.from_item(item))
 
     def _hold(self, items: list[InboxItem], released: set[int]) -> None:
         for item in items:
-            if item.seq in self._held or item.seq in released:
+            known = item.seq in self._held or self._shares.is_left(item.seq)
+            if known or item.seq in released:
                 continue  # what was released meanwhile is not what this reading shows any more
             if self._is_early(item):
                 continue
@@ -208,8 +229,10 @@ class InboxReader:
                 self._leave_unread(item.seq - 1)
                 self._overflowed = True
                 return
-            self._held.add(item.seq)
-            self._take(Job.from_item(item))
+            job = Job.from_item(item)
+            if self._shares.admit(job):
+                self._held.add(item.seq)
+                self._take(job)
         if len(items) == _PAGE:
             self._leave_unread(items[-1].seq)
 

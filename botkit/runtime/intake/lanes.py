@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from botkit.model.events import Event
+from botkit.model.events import DirectMessage, Event, PostEvent, UnknownEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from botkit.model.records import InboxItem
 
-__all__ = ["Job", "Lanes"]
+__all__ = ["Job", "Lanes", "author_of"]
 
 
 class Job(Struct, kw_only=True, gc=False, eq=False):
@@ -52,6 +52,8 @@ class Job(Struct, kw_only=True, gc=False, eq=False):
     blocked: bool = False
     marked: bool = False
     """Whether the store knows already that it is about to run."""
+    owner: str = ""
+    """The author, or the lane of an event that has none: owners take turns."""
     leads: bool = False
     """Whether it is the first of its lane."""
     due: datetime | None = None
@@ -92,7 +94,10 @@ class Lanes:
         self._most_suspects = suspects
         self._suspects_out: set[int] = set()
         self._suspects: deque[Job] = deque()
-        self._ready: deque[Job] = deque()
+        self._ready: deque[str] = deque()
+        """The owners that have a job to be taken, in the order of their turns."""
+        self._ready_of: dict[str, deque[Job]] = {}
+        self._ready_count = 0
         self._behind: dict[_Lane, deque[Job] | None] = {}
 
     def __iter__(self) -> Iterator[_Lane]:
@@ -107,7 +112,7 @@ class Lanes:
     def ready(self) -> int:
         """Return how many jobs can be taken now, at most: suspects may have to wait."""
         room = self._most_suspects - len(self._suspects_out)
-        return len(self._ready) + min(len(self._suspects), room)
+        return self._ready_count + min(len(self._suspects), room)
 
     def put(self, job: Job) -> None:
         """Add a job: ready at once if its lane is empty, else in order behind the first."""
@@ -128,15 +133,15 @@ class Lanes:
     def take(self, limit: int) -> list[Job]:
         """Return up to that many jobs, each the first of its lane; give each to `leave`.
 
-        Suspects that had to wait come first.
+        Owners take turns. Suspects that had to wait come first.
         """
         taken: list[Job] = []
-        ready, suspects, out = self._ready, self._suspects, self._suspects_out
+        suspects, out = self._suspects, self._suspects_out
         while suspects and len(out) < self._most_suspects and len(taken) < limit:
             out.add(suspects[0].seq)
             taken.append(suspects.popleft())
-        while ready and len(taken) < limit:
-            job = ready.popleft()
+        while self._ready and len(taken) < limit:
+            job = self._next()
             if job.unclean:
                 if len(out) >= self._most_suspects:
                     suspects.append(job)
@@ -164,9 +169,44 @@ class Lanes:
         """Let a job be taken, once it is the first of its lane, whose missing parts were found."""
         job.blocked = False
         if job.leads:
-            self._ready.append(job)
+            self._make_ready(job)
 
     def _lead(self, job: Job) -> None:
         job.leads = True
         if not job.blocked:
-            self._ready.append(job)
+            self._make_ready(job)
+
+    def _make_ready(self, job: Job) -> None:
+        owner = job.owner or job.lane
+        jobs = self._ready_of.get(owner)
+        if jobs is None:
+            self._ready_of[owner] = deque((job,))
+            self._ready.append(owner)
+        else:
+            jobs.append(job)
+        self._ready_count += 1
+
+    def _next(self) -> Job:
+        """Return the next job of the owner whose turn it is."""
+        owner = self._ready.popleft()
+        jobs = self._ready_of[owner]
+        job = jobs.popleft()
+        if jobs:
+            self._ready.append(owner)
+        else:
+            del self._ready_of[owner]
+        self._ready_count -= 1
+        return job
+
+
+def author_of(event: Event | None) -> str:
+    """Return the id of the user who caused an event, "" if none did."""
+    match event:
+        case PostEvent():
+            return event.author.id
+        case DirectMessage():
+            return event.sender.id
+        case UnknownEvent():
+            return event.actor_id
+        case _:
+            return ""

@@ -479,3 +479,46 @@ async def test_done_marks_wait_for_a_commit_that_is_made_anyway_but_not_for_long
         assert await bot.note(mention("2")) == "gate"
         gate.open("1")
         await bot.idle()
+
+
+BOB = User(id="77", username="bob", name="Bob")
+
+
+@pytest.mark.parametrize("started", [True, False])
+async def test_a_flood_of_one_author_keeps_no_other_author_waiting(
+    tmp_path: Path, *, started: bool
+) -> None:
+    order: list[str] = []
+
+    async def handle(event: Mention, scope: Scope) -> None:
+        order.append(event.post.id)
+        await bot.clock.sleep(1)
+
+    floods = [mention(f"{1000 + n}") for n in range(120)]
+    wiring = wired(handle)
+    async with bench(tmp_path, wiring, slots=4, capacity=40, started=started) as bot:
+        await bot.record(*floods)
+        await bot.record(mention("5000", author=BOB))
+        if not started:
+            start(bot)
+        await bot.later(10)
+        assert "5000" in order[:12]
+        await bot.later(100)
+        await bot.idle()
+    assert sorted(order) == sorted([*(event.post.id for event in floods), "5000"])
+    assert [one for one in order if one != "5000"] == [event.post.id for event in floods]
+
+
+async def test_a_conversation_stays_in_order_behind_a_flood(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    async def handle(event: Mention, scope: Scope) -> None:
+        order.append(event.post.id)
+
+    async with bench(tmp_path, wired(handle), slots=2, capacity=16, started=False) as bot:
+        await bot.record(*(mention(f"{1000 + n}") for n in range(10)))
+        await bot.record(mention("2000", conversation="c"))
+        await bot.record(mention("2001", conversation="c", author=BOB))
+        start(bot)
+        await bot.idle()
+    assert order.index("2000") < order.index("2001")

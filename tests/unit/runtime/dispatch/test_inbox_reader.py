@@ -63,11 +63,13 @@ class Setting:
         self.proven = XAgrees(self.clock) if is_proven else ProvenTime(self.clock)
         self.shelf = Shelf()
         self.taken: list[int] = []
+        self.owners: dict[int, str] = {}
         store: Any = type("Store", (), {"events": self.shelf})
         self.inbox_reader = InboxReader(
             store=store,
             clock=self.clock,
             take=lambda one: self.taken.append(one.seq),
+            owner_of=lambda one: self.owners.get(one.seq, one.lane),
             capacity=capacity,
             proven=self.proven,
         )
@@ -295,3 +297,42 @@ async def test_a_signal_for_later_waits_until_x_supports_its_time() -> None:
         on.proven.note(began)
         await on.clock.advance(70)
     assert on.taken == [2, 3, 4, 1]
+
+
+FLOOD = range(1, 31)
+
+
+@asynccontextmanager
+async def flooded() -> AsyncIterator[Setting]:
+    """A memory of 16 with a flood of thirty events by one author, and room for four of them."""
+    async with fed(16) as on:
+        on.owners = dict.fromkeys(FLOOD, "flood")
+        on.shelf.rows = dict.fromkeys(FLOOD)
+        yield on
+
+
+async def test_a_flood_of_one_author_leaves_room_for_those_behind_it() -> None:
+    async with flooded() as on:
+        on.inbox_reader.offer([job(seq) for seq in FLOOD])
+        on.inbox_reader.offer([job(31)])
+        assert on.taken == [1, 2, 3, 4, 31]
+        assert not on.inbox_reader.overflowed or on.inbox_reader.held < 16
+
+
+async def test_a_flood_that_stands_in_the_store_is_read_past_and_then_in_order() -> None:
+    async with flooded() as on:
+        on.shelf.rows[31] = None
+        on.inbox_reader.rescan()
+        await turns()
+        assert on.taken == [1, 2, 3, 4, 31]
+        on.inbox_reader.rescan()
+        on.inbox_reader.offer([job(9)])
+        await turns()
+        assert on.taken == [1, 2, 3, 4, 31]
+        for seq in (31, *FLOOD):
+            assert seq in on.taken
+            on.shelf.rows.pop(seq)
+            on.inbox_reader.release(job(seq))
+            await turns()
+        assert on.taken == [1, 2, 3, 4, 31, *range(5, 31)]
+        assert on.inbox_reader.idle

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botkit.runtime.intake.lanes import Job, Lanes
+from botkit.model.events import DirectMessage, Mention, Tick, UnknownEvent
+from botkit.model.messages import Message
+from botkit.model.posts import Post
+from botkit.model.users import User
+from botkit.runtime.intake.lanes import Job, Lanes, author_of
 
 
 def job(seq: int, lane: str = "a", *, account: str = "1", blocked: bool = False) -> Job:
@@ -168,3 +174,29 @@ def test_a_suspect_that_leaves_without_having_been_given_out_makes_no_room() -> 
     assert lanes.take(10) == []
     lanes.leave(first)
     assert lanes.take(10) == [second]
+
+
+def test_owners_take_turns_and_each_keeps_its_order() -> None:
+    lanes = Lanes()
+    for seq, owner in enumerate("aaaabcb"):
+        made = job(seq, lane=str(seq))
+        made.owner = owner
+        lanes.put(made)
+    assert lanes.ready == 7
+    assert [each.seq for each in lanes.take(3)] == [0, 4, 5]
+    assert lanes.ready == 4
+    assert [each.seq for each in lanes.take(9)] == [1, 6, 2, 3]
+    assert lanes.ready == 0
+
+
+def test_the_author_of_an_event_is_who_caused_it() -> None:
+    at = datetime(2026, 11, 30, tzinfo=UTC)
+    ada = User(id="7", username="ada", name="Ada")
+    sent = Message(id="9", conversation_id="1-7", text="hi", sender_id="7")
+    post = Post(id="8", text="hi")
+    assert author_of(Mention(account_id="1", at=at, post=post, author=ada)) == "7"
+    assert author_of(DirectMessage(account_id="1", at=at, message=sent, sender=ada)) == "7"
+    follow = UnknownEvent(account_id="1", at=at, kind="follow.follow", actor_id="7")
+    assert author_of(follow) == "7"
+    assert author_of(Tick(account_id="1", at=at, schedule="morning")) == ""
+    assert author_of(None) == ""
