@@ -160,16 +160,15 @@ class LoginRows:
             ConfigError: Every login in it came from another X; nothing was sent.
         """
         rows = [row for row in await self.listing() if row.status is not LoginState.DEAD]
-        reasons = {row.username: self.why_foreign(row) for row in rows}
-        foreign = [name for name, why in reasons.items() if why.startswith(OTHER_X)]
-        if foreign and len(foreign) == len(reasons):
-            name = foreign[0]
+        if rows and all(self.why_foreign(row).startswith(OTHER_X) for row in rows):
+            row = rows[-1]  # an app's own token, which has no account, stands first
+            again = f"--account {row.username}" if row.account_id else "--app-only"
             raise ConfigError(
-                f"The login of @{name} in this store is not used: {reasons[name]}. Nothing was"
-                " sent.",
+                f"The login of {_who(row)} in this store is not used: {self.why_foreign(row)}."
+                " Nothing was sent.",
                 hint="Give each X a store of its own (BOTKIT_STORE__URL), or set x.api_url back;"
                 " if X itself is reached by that address from now on, authorize each account"
-                f" again: botkit setup --account {name}",
+                f" again: botkit setup {again}",
             )
 
     def open(self, row: CredentialRow) -> dict[str, Secret]:

@@ -247,6 +247,18 @@ async def test_a_refusal_is_looked_at_again_soon_and_never_hammered(
     assert len(connected) == 1
 
 
+async def test_after_a_connect_a_refusal_waits_as_the_first_one_did(
+    listen: Callable[[], list[float]], sender: FakeSender, clock: VirtualClock
+) -> None:
+    refused = Unauthorized("no", status=401, detail="no")
+    sender.answers = [subscribed(*POST_KINDS)] * 40
+    sender.streams = [*[refused] * 5, FakeStream(ends=True), refused, FakeStream()]
+    connected = listen()
+    await clock.advance(260)
+    assert len(connected) == 2
+    assert connected[1] - connected[0] < 8
+
+
 @pytest.mark.parametrize("problem", [Parked("login")])
 async def test_what_a_person_must_mend_is_not_hammered(
     problem: BaseException,

@@ -85,9 +85,9 @@ class Desk:
             transport=self.transport,
         )
 
-    async def take_over(self, pair: TokenPair) -> SetUp:
+    async def take_over(self, pair: TokenPair, settings: Settings | None = None) -> SetUp:
         return await set_up_from_pair(
-            await self.settings(),
+            settings or await self.settings(),
             self.store,
             self.bot,
             SetupOptions(),
@@ -187,6 +187,23 @@ async def test_console_tokens_are_taken_over_and_the_handlers_run(desk: Desk) ->
         await desk.take_over(given)
     (row,) = await desk.store.credentials.listing()
     assert row.gen == 1
+
+
+async def test_a_store_of_another_x_takes_no_console_token_and_no_bearer(desk: Desk) -> None:
+    elsewhere = await desk.settings(BOTKIT_X__API_URL="http://127.0.0.1:8123")
+    await desk.app_only(await desk.settings())
+    with pytest.raises(ConfigError, match=r"The login of app 'default' in this store") as refused:
+        await desk.app_only(elsewhere)
+    assert refused.value.hint.endswith("botkit setup --app-only")
+    pair = desk.world.oauth1_tokens.issue(desk.app, desk.user.id)
+    given = TokenPair(token=Secret(pair.token), token_secret=Secret(pair.secret))
+    await desk.take_over(given)
+    rows = await desk.store.credentials.listing()
+    for way in (desk.take_over(given, elsewhere), desk.app_only(elsewhere)):
+        with pytest.raises(ConfigError, match=r"The login of @greeter in this store") as refused:
+            await way
+        assert refused.value.hint.endswith("botkit setup --account greeter")
+    assert await desk.store.credentials.listing() == rows
 
 
 async def test_the_apps_bearer_is_fetched_proven_and_kept_sealed(desk: Desk) -> None:
