@@ -212,7 +212,7 @@ class Runtime:
         self._wrong: dict[str, float] = {}
         """The parts that failed, and from when on each counts as working again."""
         self._hung = False
-        self._housekeeping: asyncio.Task[None] | None = None
+        self._upkeep: list[asyncio.Task[None]] = []
         self._crashed = False
         self._stubborn: list[str] | None = None
 
@@ -249,7 +249,7 @@ class Runtime:
             tasks.spawn(self._supervise(name, run), name) for name, run in self._parts.items()
         ]
         self._sources.append(tasks.spawn(self._scheduler.run(), "schedules"))
-        self._housekeeping = tasks.spawn(self._keep_house(), "housekeeping")
+        self._upkeep = [tasks.spawn(self._keep_house(), "housekeeping")]
         self._reports("runner", "starting")
         _log.info("bot.started", parts=some_of([*self._parts]), uncertain_writes=uncertain)
 
@@ -272,8 +272,8 @@ class Runtime:
         stubborn = await self._dispatcher.stop(max(drain_s - _CLOSING_S, 0.0))
         await self._finish_sends(max(deadline - self._clock.monotonic(), _CLOSING_S / 2))
         self._dispatcher.abandon()
-        if self._housekeeping is not None:
-            self._housekeeping.cancel()  # it would store reports after the lease is given back
+        for task in self._upkeep:
+            task.cancel()  # it would store reports after the lease is given back
         with contextlib.suppress(StateError):
             await self._reports.clear()
             await self._lease.release()
