@@ -87,9 +87,11 @@ class BotRuntime(msgspec.Struct, kw_only=True):
     async def _say_when_it_hears(self) -> None:
         sources = list(self.sources)
         if sources:
+            await self.reports.wait_heard(sources)
+        self.runtime.hears()
+        if sources:
             await self.reports.wait_live(sources)
             _log.info("bot.hears", sources=some_of(sources))
-        self.runtime.hears()
 
     async def wait_idle(self) -> None:
         """Wait until no event is due."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from botkit.errors import BotkitError, Parked
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from botkit.model.users import Account
 
-__all__ = ["StatusReporter", "by_cause"]
+__all__ = ["StatusReporter", "by_cause", "words_of"]
 
 _MOST_CAUSES = 3
 
@@ -32,6 +34,11 @@ class StatusReporter(Protocol):
         `good_for_s`, the source counts as `waiting` once it has not reported for that long.
         """
         ...
+
+
+def words_of(problem: BotkitError | Parked) -> str:
+    """Return why a source waits, for its status line."""
+    return f"waits for {problem.waiting_for}" if isinstance(problem, Parked) else str(problem)
 
 
 def by_cause(problems: Iterable[tuple[Account, str]], *, of: int) -> str:

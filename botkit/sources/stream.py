@@ -34,7 +34,7 @@ from botkit.protocol.events import activity
 from botkit.protocol.events.stream_lines import LineSplitter, StreamBackoff, Trouble
 from botkit.protocol.rules.pricing import charge_of_event
 from botkit.sources.hearing_limit import without_limit
-from botkit.sources.reporting import by_cause
+from botkit.sources.reporting import by_cause, words_of
 from botkit.waiting import status_codes
 from botkit.waiting.backoff import JITTER, Backoff, Ladder
 from botkit.waiting.events import event_or_timeout, seconds_until
@@ -171,7 +171,9 @@ class ActivityStream:
             except (BotkitError, Parked) as problem:
                 wait_s = self._wait_after(problem)
                 _log.warning("stream.disconnected", app=self._app, why=str(problem), wait_s=wait_s)
-                self._report(self.name, "waiting", str(problem), {"code": str(code_of(problem))})
+                self._report(
+                    self.name, "waiting", words_of(problem), {"code": str(code_of(problem))}
+                )
                 self._note_loss(problem)
                 if isinstance(problem, _PASSING):
                     await self._clock.sleep(wait_s)
@@ -218,7 +220,7 @@ class ActivityStream:
         if isinstance(problem, Parked) and problem.waiting_for == "budget" and problem.until:
             wait_s = seconds_until(problem.until, clock=self._clock, least_s=1.0)
         self._unprepared[account.id] = self._clock.monotonic() + wait_s
-        self._note(account, str(problem), is_deaf=True, code=code_of(problem))
+        self._note(account, words_of(problem), is_deaf=True, code=code_of(problem))
 
     def _note(
         self, account: Account, lack: str, *, is_deaf: bool, code: int = status_codes.PERSON

@@ -254,7 +254,7 @@ class Runtime:
         _log.info("bot.started", parts=some_of([*self._parts]), uncertain_writes=uncertain)
 
     def hears(self) -> None:
-        """Report that the bot runs: all its sources have been live."""
+        """Report that the bot runs: it hears, though some of its sources may not be live."""
         self._reports("runner", "running")
 
     async def stop(self, drain_s: float | None = None) -> list[str]:

@@ -12,7 +12,7 @@ from botkit.telemetry.times import rfc3339
 from botkit.waiting import status_codes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
     from botkit.leases.lease import Lease
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Reports"]
 
 _log = structlog.get_logger(__name__)
+
+_HEARD = frozenset({"live", "partly"})
 
 
 class Reports:
@@ -82,6 +84,15 @@ class Reports:
             if now_s >= at_s:
                 why = f"X has not answered since {rfc3339(said_at)}"
                 self(part, "waiting", why, {"code": str(status_codes.X)})
+
+    async def wait_heard(self, parts: Collection[str]) -> None:
+        """Wait until one of these parts is live, and each has tried to be."""
+        while True:
+            self._changed.clear()
+            states = [self._last[part].state for part in parts if part in self._last]
+            if len(states) == len(parts) and "starting" not in states and _HEARD & {*states}:
+                return
+            await self._changed.wait()
 
     async def wait_live(self, parts: Iterable[str]) -> None:
         """Wait until each of these parts has been live."""

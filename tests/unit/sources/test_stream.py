@@ -17,6 +17,7 @@ from botkit.protocol.api.ids import snowflake_at
 from botkit.protocol.api.responses import Response
 from botkit.protocol.rules.pricing import Charge
 from botkit.sandbox.harness.clock import START
+from botkit.sources.reporting import words_of
 from botkit.sources.stream import ActivityStream
 from botkit.sources.subscriptions import POST_KINDS, Subscriptions
 from tests.unit.sources.fakes import FakeStream, mention
@@ -261,7 +262,7 @@ async def test_after_a_connect_a_refusal_waits_as_the_first_one_did(
 
 @pytest.mark.parametrize("problem", [Parked("login")])
 async def test_what_a_person_must_mend_is_not_hammered(
-    problem: BaseException,
+    problem: Parked,
     listen: Callable[[], list[float]],
     sender: FakeSender,
     clock: VirtualClock,
@@ -272,7 +273,7 @@ async def test_what_a_person_must_mend_is_not_hammered(
     connected = listen()
     await clock.advance(200)
     assert connected == []
-    assert ("activity/default", "waiting", str(problem)) in reports.said
+    assert ("activity/default", "waiting", words_of(problem)) in reports.said
     assert reports.codes["activity/default"] in {"1", "2"}
     await clock.advance(250)
     assert len(connected) == 1

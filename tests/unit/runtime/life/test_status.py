@@ -212,3 +212,16 @@ async def test_a_part_is_not_called_live_for_longer_than_its_report_is_good_for(
     await clock.advance(40)
     reports.expire()
     assert reports.current["mentions/greeter"].detail == "refused"
+
+
+@pytest.mark.parametrize("state", ["live", "partly"])
+async def test_a_bot_hears_when_one_part_is_live_and_each_has_tried_to_be(
+    reports: Reports, state: str
+) -> None:
+    waiting = asyncio.ensure_future(reports.wait_heard(["a", "b"]))  # noqa: TID251 - awaited below
+    for part, said in (("a", state), ("b", "starting"), ("a", "waiting"), ("b", "waiting")):
+        reports(part, said)
+        await SystemClock().sleep(0)
+        assert not waiting.done()
+    reports("a", state)
+    await waiting
