@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from botkit import errors
@@ -32,6 +33,7 @@ from botkit.model.messages import Message
 from botkit.model.posts import Post
 from botkit.protocol.api.responses import Response
 from botkit.runtime.writes.write_outcomes import (
+    CallResult,
     Meaning,
     duplicate_refusal,
     made_by,
@@ -199,3 +201,11 @@ def test_what_a_dry_run_makes_up_has_the_texts() -> None:
     assert isinstance(post, Post)
     assert isinstance(message, Message)
     assert post.text == message.text == "hi"
+
+
+def test_a_call_by_its_operation_id_returns_the_data_of_the_answer() -> None:
+    step = msgspec.structs.replace(delete_step(), capability="deletePosts")
+    made = made_by(step, Response(status=200, data={"id": "7", "deleted": True}))
+    assert made == CallResult(id="7", data={"id": "7", "deleted": True})
+    assert made_by(step, Response(status=204)) == CallResult()
+    assert made_up(step) == CallResult()
