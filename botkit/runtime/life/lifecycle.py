@@ -26,6 +26,7 @@ from botkit.waiting.store_outage import StoreOutage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from datetime import datetime
     from types import TracebackType
 
     from botkit.leases.lease import Lease
@@ -343,9 +344,10 @@ class Runtime:
                 if now >= look_at:
                     look_at = now + _LOOK_AGAIN_S
                     await self._try_causes()
-                if now >= prune_at and self._proven.is_seen.is_set():
+                by_x = self._proven.now()
+                if now >= prune_at and by_x is not None:
                     prune_at = now + _PRUNE_EVERY_S
-                    await self._prune()
+                    await self._prune(by_x)
                 await self._reports.flush()
             except (LeaseLost, StoreGone):
                 raise
@@ -357,13 +359,11 @@ class Runtime:
             self._say_store(self._store.fault)
             await self._clock.sleep(self._pace.poll_s)
 
-    async def _prune(self) -> None:
+    async def _prune(self, now: datetime) -> None:
         """Delete what has been over for long, by a time that X supports."""
-        now = self._proven.now()
-        if now is not None:
-            counts = await self._store.prune(self._pace.keep_for, now=now)
-            if counts["bounded"]:
-                _log.warning("prune.bounded", events=counts["events"], writes=counts["writes"])
+        counts = await self._store.prune(self._pace.keep_for, now=now)
+        if counts["bounded"]:
+            _log.warning("prune.bounded", events=counts["events"], writes=counts["writes"])
 
     def _look_at_parts(self) -> None:
         """Report what a part cannot say itself: that it hangs, is silent, or runs again."""
