@@ -272,3 +272,17 @@ async def test_a_user_who_asked_to_stop_in_what_is_skipped_has_opted_out(
         await sandbox.settle()
         assert await process.store.accounts.opted_out(process.account_id, ada.id)
     assert answered == []
+
+
+async def test_with_the_clock_months_ahead_what_is_heard_is_answered(sandbox: Sandbox) -> None:
+    bot, _ = talking()
+    ada = sandbox.user("ada")
+    async with sandbox.running(bot):
+        pass
+    missed = await ada.posts("@greeter while it was down")
+    machine_of(sandbox).clock = Ahead(sandbox.clock, 100 * DAY)
+    async with sandbox.running(bot):
+        await sandbox.advance(600)
+        heard = await ada.posts("@greeter now")
+        await sandbox.advance(600)
+    assert len(sandbox.replies_to(missed)) == len(sandbox.replies_to(heard)) == 1

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from botkit.model.events import Event
     from botkit.runtime.intake.lanes import Job
     from botkit.runtime.writes.actions import Services
+    from botkit.waiting.proven_time import ProvenTime
 
 __all__ = ["REMEMBERED", "is_too_late", "why_skipped"]
 
@@ -22,15 +23,19 @@ REMEMBERED: Final = timedelta(days=7)
 """So long the store remembers every event: an older one may have been handled and forgotten."""
 
 
-def is_too_late(job: Job, event: Event, within: timedelta) -> bool:
+def is_too_late(job: Job, event: Event, within: timedelta, proven: ProvenTime) -> bool:
     """Return True if so much time passed between the event and its recording that it only waits.
 
     What happened inside botkit (ticks, signals, states) is never late, nor is what a person has
-    asked to be run again.
+    asked to be run again. A wall clock that is ahead of X's makes nothing late.
     """
     if job.recorded_at is None or job.asked or not isinstance(event, (PostEvent, DirectMessage)):
         return False
-    return job.recorded_at - event.at > min(within, REMEMBERED)
+    most = min(within, REMEMBERED)
+    if job.recorded_at - event.at <= most:
+        return False
+    now = proven.now()
+    return now is None or now - event.at > most
 
 
 def why_skipped(job: Job, event: Event, services: Services) -> str:

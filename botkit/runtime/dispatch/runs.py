@@ -235,7 +235,7 @@ class Runs:
         if why := why_skipped(job, event, self._services):
             return self._put_aside(job, EventState.DROPPED, why)
         for candidate in self._wiring.candidates(event):
-            if is_too_late(job, event, candidate.route.answer_within):
+            if is_too_late(job, event, candidate.route.answer_within, self._services.proven):
                 return self._late(job, candidate.route.name)
             batched = await self._give(job, event, candidate, slot)
             if batched is not None:

@@ -15,6 +15,7 @@ from botkit.model.users import User
 from botkit.runtime.dispatch.lateness import REMEMBERED, is_too_late
 from botkit.runtime.intake.lanes import Job
 from botkit.sandbox.harness.clock import VirtualClock
+from botkit.waiting.proven_time import ProvenTime
 from tests.unit.runtime.fakes import BOT, FakeWiring, bench, mention
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 KEY = "post/100/0"
 MADE = datetime(2025, 12, 11, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+UNSEEN = ProvenTime(VirtualClock())
 MESSAGE = DirectMessage(
     account_id=BOT,
     at=MADE,
@@ -43,20 +45,20 @@ def heard(after: timedelta | None, *, asked: bool = False) -> Job:
 
 @pytest.mark.parametrize("event", [mention(), MESSAGE])
 def test_a_post_or_message_is_late_once_its_time_is_over(event: Event) -> None:
-    assert not is_too_late(heard(HOUR), event, HOUR)
-    assert is_too_late(heard(HOUR + timedelta(seconds=1)), event, HOUR)
+    assert not is_too_late(heard(HOUR), event, HOUR, UNSEEN)
+    assert is_too_late(heard(HOUR + timedelta(seconds=1)), event, HOUR, UNSEEN)
 
 
 def test_what_the_store_may_have_forgotten_is_late_whatever_the_handler_says() -> None:
-    assert not is_too_late(heard(REMEMBERED), mention(), timedelta.max)
-    assert is_too_late(heard(REMEMBERED + HOUR), mention(), timedelta.max)
+    assert not is_too_late(heard(REMEMBERED), mention(), timedelta.max, UNSEEN)
+    assert is_too_late(heard(REMEMBERED + HOUR), mention(), timedelta.max, UNSEEN)
 
 
 def test_what_a_person_asked_for_and_what_happened_inside_is_never_late() -> None:
-    assert not is_too_late(heard(30 * REMEMBERED, asked=True), mention(), HOUR)
-    assert not is_too_late(heard(None), mention(), HOUR)
+    assert not is_too_late(heard(30 * REMEMBERED, asked=True), mention(), HOUR, UNSEEN)
+    assert not is_too_late(heard(None), mention(), HOUR, UNSEEN)
     tick = Tick(account_id=BOT, at=MADE, schedule="weather")
-    assert not is_too_late(heard(30 * REMEMBERED), tick, HOUR)
+    assert not is_too_late(heard(30 * REMEMBERED), tick, HOUR, UNSEEN)
 
 
 async def test_a_late_event_is_recorded_and_counted_until_a_person_asks_for_it(
@@ -105,3 +107,16 @@ async def test_an_event_that_was_heard_in_time_and_had_to_wait_is_not_late(
     async with bench(tmp_path, wiring, clock=VirtualClock(MADE + 50 * HOUR)) as bot:
         await bot.idle()
     assert seen == ["100"]
+
+
+async def test_a_wall_clock_that_is_ahead_of_x_makes_nothing_late() -> None:
+    event = mention()
+    clock = VirtualClock()
+    proven = ProvenTime(clock)
+    clock.set(event.at + 100 * REMEMBERED)
+    recorded = heard(100 * REMEMBERED)
+    assert is_too_late(recorded, event, HOUR, proven)
+    proven.note(event.at + timedelta(minutes=5))
+    assert not is_too_late(recorded, event, HOUR, proven)
+    proven.note(event.at + 2 * HOUR)
+    assert is_too_late(recorded, event, HOUR, proven)
