@@ -19,6 +19,8 @@ _SENTENCES = {
 """Events of which a busy bot logs many, in the words of `botkit demo`."""
 _BARE = frozenset({"detail", "why", "reason"})
 """Fields whose value is a sentence of its own."""
+_KEYS = frozenset({"key", "write"})
+"""Long keys for other commands: they come last."""
 _UNITS = {"_s": "s", "_ms": "ms", "_usd": "USD"}
 _TOPIC_WIDTH = 8
 _SECONDS = len("2026-11-30T12:00:00")
@@ -73,7 +75,7 @@ def _headline(fields: dict[str, Any], logger: str, level: str) -> str:
 
 
 def _in_words(fields: dict[str, Any]) -> Iterator[str]:
-    for name, held in fields.items():
+    for name, held in sorted(fields.items(), key=lambda field: field[0] in _KEYS):
         if held is None or held in ("", [], {}):
             continue
         text = _value(held)

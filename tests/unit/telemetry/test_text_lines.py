@@ -41,7 +41,7 @@ def line(event: str, *, level: str = "info", in_color: bool = False, **fields: A
         ({"event": "part.state_changed", "part": "http"}, "part     state changed · part http"),
         (
             {"event": "write.confirmed", "write": "1/a", "operation": "createPosts", "result": "7", "cost_usd": "0.010", "took_ms": 57},
-            "write    confirmed · createPosts → 7 · write 1/a · cost 0.010 USD · took 57 ms",
+            "write    confirmed · createPosts → 7 · cost 0.010 USD · took 57 ms · write 1/a",
         ),
         ({"event": "a sentence", "detail": "and more"}, "botkit.x a sentence · and more"),
     ],
