@@ -128,9 +128,8 @@ def _of_logins(accounts: Iterable[Account], rows: Iterable[CredentialRow]) -> It
         others = f" and {len(same) - 1} more logins" if len(same) > 1 else ""
         code = PASSES if row.status is LoginState.UNCERTAIN else PERSON
         what = f"{whose}{others}: {row.kind.value} login {status}"
-        yield Problem(
-            code=code, what=f"{what}: {reason}" if reason else what, next_step=next_step(row)
-        )
+        said = f": {reason.rstrip('.')}" if reason else ""
+        yield Problem(code=code, what=what + said, next_step=next_step(row))
 
 
 def _of_runner(runner: str | None, reports: Iterable[StatusReport]) -> Iterator[Problem]:
@@ -147,12 +146,27 @@ def _of_runner(runner: str | None, reports: Iterable[StatusReport]) -> Iterator[
     for same in alike.values():
         report = same[0]
         others = f" and {len(same) - 1} more" if len(same) > 1 else ""
-        said = f": {report.detail}" if report.detail else ""
+        said = f": {report.detail.rstrip('.')}" if report.detail else ""
         kind = report.part.partition("/")[0]
+        code = int(report.data.get("code", PERSON if kind in _PERSONAL else PASSES))
         yield Problem(
-            code=int(report.data.get("code", PERSON if kind in _PERSONAL else PASSES)),
+            code=code,
             what=f"{report.part}{others} {report.state}{said}",
+            next_step=_step_after(report, kind, code),
         )
+
+
+def _step_after(report: StatusReport, kind: str, code: int) -> str:
+    """Return what a person does about a part's state, "" if its detail says it, or it passes."""
+    if report.state == "wrong":
+        return "see part.crashed in the log"
+    if kind == "account":
+        return _STEPS["account"] if report.state == "stopped" else ""
+    if code == REFUSED:
+        return _STEPS["credits" if "credits" in report.detail else "budget"]
+    if code == PERSON and kind not in _PERSONAL:
+        return "botkit doctor names the key or the login, and the cure"
+    return ""
 
 
 def _of_waits(waits: Iterable[Wait]) -> Iterator[Problem]:

@@ -134,11 +134,32 @@ async def _spent(store: Store) -> None:
         (_login(DEAD), 2, "login DEAD: for a test. Next: botkit setup"),
         (_waiting("account"), 2, "for account. Next: log in on x.com"),
         (_waiting("handler/greet"), 2, "for handler/greet. Next: start the bot with that handler"),
-        (reporting(report("account/7", "stopped", "suspended")), 2, "account/7 stopped"),
+        (
+            reporting(report("account/7", "stopped", "suspended")),
+            2,
+            "suspended. Next: log in on x.com",
+        ),
         (_waiting("budget"), 3, "for budget. Next: wait, or raise [budget]"),
         (_waiting("credits"), 3, "for credits. Next: top up"),
         (_spent, 3, "has spent 50 of 50 USD, until"),
         (reporting(report("mentions/greeter", "waiting", "no such name", "4")), 4, "no such name"),
+        (
+            reporting(report("activity/default", "waiting", "X answered 401.", "2")),
+            2,
+            "X answered 401. Next: botkit doctor names the key or the login, and the cure",
+        ),
+        (
+            reporting(report("mentions/greeter", "waiting", "waits for credits", "3")),
+            3,
+            "waits for credits. Next: top up the app's credits",
+        ),
+        (
+            reporting(report("mentions/greeter", "waiting", "waits for budget", "3")),
+            3,
+            "waits for budget. Next: wait, or raise [budget]",
+        ),
+        (reporting(report("budget", "wrong", "failed", "1")), 1, "Next: see part.crashed"),
+        (reporting(report("account/7", "behind", "it has moved")), 2, "behind: it has moved."),
         (reporting(report("store", "unavailable", "The disk is full.", "5")), 5, "disk is full"),
     ],
 )
