@@ -19,7 +19,9 @@ from botkit.cli.output import as_text, echo, echo_json
 from botkit.cli.rows import print_rows
 from botkit.cli.store_access import run_on_store, the_account
 from botkit.errors import ConfigError
+from botkit.model.events import OptOut
 from botkit.model.records import StoredOptOut
+from botkit.runtime.writes.opt_outs import row_for
 from botkit.system import SystemClock
 
 if TYPE_CHECKING:
@@ -85,7 +87,10 @@ def opt_out(*, user: str, account: str | None, given: GivenSettings, as_json: bo
         wanted = StoredOptOut(
             account_id=owner.id, user_id=user_id, username=username, at=SystemClock().now()
         )
-        return await store.accounts.opt_out(wanted)
+        stands = await store.accounts.opt_out(wanted)
+        if stands == wanted:
+            await _tell(store, wanted, is_out=True)
+        return stands
 
     row = run_on_store(settings, run)
     _say(f"user {row.username or row.user_id} has opted out; undo: botkit users opt-in {user}")
@@ -103,12 +108,31 @@ def opt_in(*, user: str, account: str | None, given: GivenSettings) -> None:
 
     async def run(store: Store) -> bool:
         owner = await the_account(store, account, settings)
-        user_id, _ = await _user(store, user, owner.id)
-        return await store.accounts.opt_in(owner.id, user_id)
+        user_id, username = await _user(store, user, owner.id)
+        back = await store.accounts.opt_in(owner.id, user_id)
+        if back:
+            row = StoredOptOut(
+                account_id=owner.id, user_id=user_id, username=username, at=SystemClock().now()
+            )
+            await _tell(store, row, is_out=False)
+        return back
 
     if not run_on_store(settings, run):
         raise ConfigError(f"User {user} has not opted out.", hint="Who has: botkit users list")
     _say(f"the bot may write to {user} again")
+
+
+async def _tell(store: Store, row: StoredOptOut, *, is_out: bool) -> None:
+    """Record the event for the bot's `OptOut` handlers."""
+    told = OptOut(
+        account_id=row.account_id,
+        at=row.at,
+        source="operator",
+        user_id=row.user_id,
+        username=row.username,
+        is_out=is_out,
+    )
+    await store.events.append([row_for(told)])
 
 
 async def _user(store: Store, user: str, account_id: str) -> tuple[str, str]:

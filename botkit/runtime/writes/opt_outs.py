@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from botkit.runtime.intake.lanes import Job
     from botkit.runtime.writes.actions import Services
 
-__all__ = ["EarlyEnd", "OptOuts"]
+__all__ = ["EarlyEnd", "OptOuts", "row_for"]
 
 _log = structlog.get_logger(__name__)
 
@@ -147,19 +147,22 @@ class OptOuts:
             username=user.username,
             is_out=out,
         )
-        kind, body = encode_event(told)
-        return (
-            NewEvent(
-                account_id=job.account_id,
-                key=told.key,
-                kind=kind,
-                lane=told.lane,
-                body=body,
-                at=told.at,
-                source=told.source,
-                cause=job.key,
-            ),
-        )
+        return (row_for(told, cause=job.key),)
+
+
+def row_for(told: OptOut, *, cause: str = "") -> NewEvent:
+    """Return the inbox's row for the event that tells the bot's handlers."""
+    kind, body = encode_event(told)
+    return NewEvent(
+        account_id=told.account_id,
+        key=told.key,
+        kind=kind,
+        lane=told.lane,
+        body=body,
+        at=told.at,
+        source=told.source,
+        cause=cause,
+    )
 
 
 def _user_of(event: PostEvent | DirectMessage) -> User:

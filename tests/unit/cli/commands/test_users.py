@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from botkit.cli import main
+from botkit.model.events import OptOut
 from botkit.model.records import StoredOptOut, StoredUser
 from botkit.model.users import Account
+from botkit.protocol.events.codec import decode_event
 from botkit.storage import open_store
 from botkit.system import SystemClock
 from botkit.telemetry.times import rfc3339
@@ -99,3 +101,16 @@ def test_a_name_that_is_not_known_here_is_refused_with_the_way_on(desk: Desk) ->
     assert desk.do("opt-out", "@carol") == 2
     assert "No user @carol is known in this store." in desk.err
     assert "id" in desk.err
+
+
+def test_the_bots_handlers_are_told_once_of_each_change(desk: Desk) -> None:
+    for command in ("opt-out", "opt-out", "opt-in"):
+        assert desk.do(command, "8") == 0
+
+    async def told() -> list[tuple[str, str, bool]]:
+        async with open_store(desk.url, clock=SystemClock()) as store:
+            rows = await store.events.listing()
+        events = [decode_event(row.kind, row.body, {}) for row in rows]
+        return [(e.source, e.user_id, e.is_out) for e in events if isinstance(e, OptOut)]
+
+    assert asyncio.run(told()) == [("operator", "8", False), ("operator", "8", True)]
