@@ -8,6 +8,7 @@ docs/explanation/requirements.md, "Intake".
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -35,6 +36,7 @@ __all__ = ["MentionsPoll"]
 _log = structlog.get_logger(__name__)
 
 _FEWEST = 5
+_NEXT_ID = timedelta(milliseconds=1)
 _REACH = 800
 _NEAR_REACH = 700
 """So many posts may be all that X shows: it counts those towards its 800 that it does not show."""
@@ -106,6 +108,9 @@ class MentionsPoll(Poll):
     async def _open_gap_below(self, oldest: PostEvent, last: Checkpoint, cursor: _Cursor) -> None:
         """Record that X shows nothing older than this post; the last poll ended before it."""
         read_to = last.read_to or snowflake_time(cursor.newest or cursor.floor) or oldest.at
+        start = snowflake_time(cursor.floor)
+        if start is not None:  # what was made before is not for the bot
+            read_to = max(read_to, start + _NEXT_ID)
         await self._gaps.open(
             GapRow(
                 source=self.source,

@@ -111,6 +111,24 @@ async def test_what_the_timeline_does_not_show_any_more_is_read_by_recent_search
     assert (hole.state, hole.reason) == ("closed", "read by recent search")
 
 
+async def test_what_was_made_before_the_first_start_lies_in_no_gap_and_is_not_searched_for(
+    sandbox: Sandbox, hearer: Bot, seen: list[str]
+) -> None:
+    sandbox.user("greeter")
+    burst(sandbox, 900, apart=timedelta(milliseconds=10))
+    async with sandbox.running(hearer) as process:
+        await process.crash()
+    made = burst(sandbox, 900, apart=timedelta(milliseconds=10))
+    async with sandbox.running(hearer) as process:
+        await sandbox.settle()
+        await sandbox.advance(timedelta(minutes=15))
+        assert await open_gaps(process) == []
+        gaps = await process.store.progress.gaps()
+    assert "reach" in {gap.cause for gap in gaps}
+    assert len(seen) == 900
+    assert set(seen) == set(made)
+
+
 async def test_what_is_older_than_recent_search_shows_stays_in_the_gap(
     sandbox: Sandbox, hearer: Bot
 ) -> None:
