@@ -68,12 +68,25 @@ class _Doubt(msgspec.Struct):
     Attributes:
         is_first: True if a look after a write of this run found no rival before.
         rivals: The number of looks that found one before that.
-        looked_s: When the last look began, by the steady clock.
+        looked_s: When the last look was planned, by the steady clock.
+        target: What the account's last write answered, "" for nothing.
+        post_id: The post that the last write made.
     """
 
     is_first: bool = False
     rivals: int = 0
     looked_s: float | None = None
+    target: str = ""
+    post_id: str = ""
+
+    @property
+    def since_id(self) -> str:
+        """The id to read from: the account's last post, which costs nothing more.
+
+        Until one look found no rival an answer that was there before ours counts too, so the post
+        that was answered last: that costs the price of our own answer.
+        """
+        return self.post_id if self.is_first or not self.target else self.target
 
 
 class OwnPosts:
@@ -103,7 +116,7 @@ class OwnPosts:
         """For each account that was looked at, whether X showed posts of another origin."""
         self._again_at: dict[str, datetime] = {}
         self._doubts: dict[str, _Doubt] = {}
-        self._due: asyncio.Queue[tuple[float, str, str]] = asyncio.Queue()
+        self._due: asyncio.Queue[tuple[float, str]] = asyncio.Queue()
 
     async def run(self, accounts: Iterable[str]) -> None:
         """Look at each account now, and again after writes, until cancelled.
@@ -119,10 +132,10 @@ class OwnPosts:
                     raise
                 _log.info("own_posts.later", account=account_id, why=str(problem))
         while True:
-            due_s, account_id, since_id = await self._due.get()
+            due_s, account_id = await self._due.get()
             await self._clock.sleep(due_s - self._clock.monotonic())
             try:
-                await self._look_for_rival(account_id, since_id)
+                await self._look_for_rival(account_id)
             except LeaseLost:
                 raise
             except (BotkitError, Parked) as problem:
@@ -163,14 +176,13 @@ class OwnPosts:
     def wrote(self, account_id: str, target: str, post_id: str) -> None:
         """Look for a rival a little later, because the account has just written this post."""
         doubt = self._doubts.setdefault(account_id, _Doubt())
+        doubt.target, doubt.post_id = target, post_id
         now_s = self._clock.monotonic()
         every_s = _LOOK_EVERY_S if doubt.is_first else _SHOWN_AFTER_S
         if doubt.looked_s is not None and now_s - doubt.looked_s < every_s:
             return
         doubt.looked_s = now_s
-        # Until one look found no rival, an answer that was there before this one counts too.
-        since_id = post_id if doubt.is_first or not target else target
-        self._due.put_nowait((now_s + _SHOWN_AFTER_S, account_id, since_id))
+        self._due.put_nowait((now_s + _SHOWN_AFTER_S, account_id))
 
     async def _look(self, account_id: str) -> None:
         """Read the account's posts that are newer than those on record, and keep strange ones."""
@@ -244,14 +256,14 @@ class OwnPosts:
             "answer is not answered again.",
         )
 
-    async def _look_for_rival(self, account_id: str, since_id: str) -> None:
+    async def _look_for_rival(self, account_id: str) -> None:
         """Look for an answer by somebody else to a post that was answered here.
 
         Raises:
             LeaseLost: There is one, and whoever wrote it was there first.
         """
         doubt = self._doubts[account_id]
-        for post in await self._strange(account_id, since_id):
+        for post in await self._strange(account_id, doubt.since_id):
             target = post.in_reply_to_post_id
             ours = await self._store.own_posts.answers(account_id, target) if target else []
             if not ours:
