@@ -326,4 +326,4 @@ async def test_a_message_costs_one_call_of_the_model_wherever_the_process_dies(t
             assert sandbox.messages_to(ada)[2:] == ["And now? Yes."], at
         # Between the call and its record lies one point at which it is made again.
         assert calls.count("Is it on") <= 2, at
-    assert points >= 20
+    assert points >= 15  # the process died at many places, not at none
