@@ -40,6 +40,7 @@ __all__ = ["command"]
 _TEXT_WIDTH = 60
 _AT_ONCE = 1000
 _GONE = "handler/"
+_MOST_HELD = 20
 _MOST_WRITES = 1_000_000
 
 
@@ -259,13 +260,17 @@ async def _each(
             if event.waiting_for.startswith(_GONE)
         ]
     echo(f"{sum(acted)} of {len(acted)} {done}.")
+    _say_held(held)
+    return 0 if all(acted) else 1
+
+
+def _say_held(held: Sequence[StoredEvent]) -> None:
     for event in held:
         name = event.waiting_for.removeprefix(_GONE)
         echo(
             f"{event.key} is held: the handler {name}, which began it, is not there any more. "
             f'Say was="{name}" beside the one that took its place, or botkit events drop.'
         )
-    return 0 if all(acted) else 1
 
 
 async def _retry_late(settings: Settings, account: str | None) -> int:
@@ -315,7 +320,11 @@ async def _all(
         except BaseException:
             echo(f"{acted} {done}; the others are left as they were: say it again.", err=True)
             raise
+        waiting = await store.events.listing(
+            state=EventState.WAITING, account_id=owner, limit=_AT_ONCE
+        )
     echo(f"{acted} of {acted} {done}.")
+    _say_held([event for event in waiting if event.waiting_for.startswith(_GONE)][:_MOST_HELD])
     return 0
 
 
