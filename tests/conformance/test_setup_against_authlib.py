@@ -32,7 +32,7 @@ CALL_S = 10.0
 ACCESS_LIFE_S = 2
 """A refresh is due with a sixth to a third of it left."""
 CLIENT_ID = "odd id+1/2=3&4%5:é"
-CLIENT_SECRET = "odd se%63ret+/=&:#?~!*'()é"
+CLIENT_SECRET = "odd-se%63ret+/=&:#?~!*'()"  # settings take no blank and nothing beyond ASCII
 USERNAME = "odd_bot"
 CLOCK = SystemClock()
 
