@@ -44,7 +44,7 @@ def test_a_command_that_ends_for_lack_of_a_key_leaves_no_store_behind(keyless):
 
 
 def test_a_key_that_is_none_leaves_no_store_behind(keyless):
-    keyless.move_to(keyless.folder, BOTKIT_STORE__KEY="not a key")
+    keyless.move_to(keyless.folder, BOTKIT_STORE__KEY="not-a-key")
 
     assert keyless.top("accounts", "invite") == 5
     assert "does not hold a vault key" in keyless.err
