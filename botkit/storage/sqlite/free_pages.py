@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["give_room_back"]
 
 _AT_ONCE = 1000
-"""So many pages move in one transaction (4 MB): others wait for it some 20 ms."""
+"""So many pages move in one transaction (4 MB): others wait for it some 30 ms."""
 _SPARE = 16 * 1024 * 1024 // PAGE_BYTES
 """So many pages stay for the rows to come, or an eighth of the file if that is more."""
 
