@@ -34,10 +34,14 @@ ENDS = {
     "success": None,
     "declined": AuthorizationDenied("no"),
     "wrong_account": WrongAccount("other"),
+    "other_kept": WrongAccount("other", kept="known"),
     "expired": LoginExpired("late"),
     "failed": InvalidGrant("used"),
     "unknown": StateMismatch("old"),
 }
+
+SHOWN = {"success": [fact for _, fact in FACTS], "other_kept": ["@known"]}
+"""The facts on a page, in their order."""
 
 
 def ending(error: BotkitError | None) -> Finish:
@@ -101,7 +105,7 @@ def test_the_page_at_the_end_of_a_login(visitor: Visitor, name: str) -> None:
         assert visitor.origins == {address.removesuffix("/callback")}
         assert "c0de" not in visitor.page.content()
         facts = visitor.page.locator("dd").all_inner_texts()
-        assert facts == ([fact for _, fact in FACTS] if name == "success" else [])
+        assert facts == SHOWN.get(name, [])
 
 
 @pytest.mark.parametrize("name", OTHERS)
