@@ -48,22 +48,21 @@ class Values(Struct, frozen=True, kw_only=True):
 
 
 class _Next:
-    """Runs the rest of a ring, once: a second time every write in it would be made again."""
+    """Runs the rest of a ring, once: a second time every write in it would be made again.
 
-    __slots__ = ("_function", "_inner", "_resolve")
+    Attributes:
+        inner: The rest of the ring; None once the middleware has gone on.
+    """
+
+    __slots__ = ("_function", "_resolve", "inner")
 
     def __init__(self, inner: Ring, resolve: Resolve, function: Callable[..., Any]) -> None:
-        self._inner: Ring | None = inner
+        self.inner: Ring | None = inner
         self._resolve = resolve
         self._function = function
 
-    @property
-    def was_called(self) -> bool:
-        """Whether the middleware went on."""
-        return self._inner is None
-
     def __call__(self, event: Any) -> Coroutine[Any, Any, Any]:
-        inner, self._inner = self._inner, None
+        inner, self.inner = self.inner, None
         if inner is None:
             raise StateError(
                 f"{name_of(self._function)} called call_next a second time: the handler would "
@@ -102,6 +101,13 @@ def surround(
     """
     positional, by_name = values.positional, values.by_name
 
+    async def plain(resolve: Resolve, event: Any) -> Any:
+        following = _Next(inner, resolve, function)
+        result = await function(event, following)
+        if following.inner is not None:
+            resolve(HeldBy).append(name_of(function))
+        return result
+
     async def ring(resolve: Resolve, event: Any) -> Any:
         following = _Next(inner, resolve, function)
         result = await function(
@@ -110,8 +116,8 @@ def surround(
             *map(resolve, positional),
             **{name: resolve(wanted) for name, wanted in by_name},
         )
-        if not following.was_called:
+        if following.inner is not None:
             resolve(HeldBy).append(name_of(function))
         return result
 
-    return ring
+    return ring if positional or by_name else plain

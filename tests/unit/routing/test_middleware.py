@@ -69,6 +69,17 @@ async def test_a_middleware_that_does_not_go_on_ends_the_event() -> None:
     assert held_by == ["closed"]
 
 
+async def test_a_middleware_with_a_value_is_named_too_if_it_does_not_go_on() -> None:
+    async def limited(event: Event, call_next: CallNext, most: int) -> int:
+        del event, call_next
+        return most
+
+    scope = {HeldBy: [], int: 3}
+    ring = surround(limited, Values(positional=(int,)), call(everything, Values()))
+    assert await ring(scope.__getitem__, mention()) == 3
+    assert scope[HeldBy] == ["limited"]
+
+
 async def test_a_middleware_sees_what_the_handler_raises() -> None:
     async def handler(event: Mention) -> None:
         raise Skip
