@@ -29,7 +29,7 @@ from botkit.errors import ConfigError, VaultKeyError
 from botkit.leases.owner import lives, this_process
 from botkit.model.tokens import Secret
 from botkit.protocol.rules.policy import PostRules
-from botkit.runtime.writes.budget import Budget, BudgetLimits
+from botkit.runtime.writes.checks.budget import Budget, BudgetLimits
 from botkit.storage.files import file_of
 from botkit.storage.vault.key_files import key_path
 from botkit.storage.vault.key_places import find_key, find_previous_key

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from botkit.runtime.writes.guard import ANSWERS_OPT_OUTS
+from botkit.runtime.writes.checks.guard import ANSWERS_OPT_OUTS
 
 if TYPE_CHECKING:
     from botkit.model.records import Fence

@@ -12,9 +12,9 @@ from msgspec import Struct
 from botkit.model.events import OptOut
 from botkit.model.users import Account
 from botkit.ports import Clock, Reader
-from botkit.runtime.writes.account_health import AccountHealth
 from botkit.runtime.writes.actions import Services
-from botkit.runtime.writes.guard import Guard, Rules
+from botkit.runtime.writes.checks.account_health import AccountHealth
+from botkit.runtime.writes.checks.guard import Guard, Rules
 from botkit.runtime.writes.opt_outs import OptOuts
 from botkit.runtime.writes.outbox import Outbox
 from botkit.runtime.writes.own_posts import OwnPosts

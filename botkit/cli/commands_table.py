@@ -25,18 +25,18 @@ _LOOK = "Look and repair"
 COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry(
         "demo",
-        "botkit.cli.commands.demo",
+        "botkit.cli.sandbox.demo",
         "Show a whole bot at work against the sandbox.",
         _START,
     ),
     CommandEntry("new", "botkit.cli.commands.new", "Write a new bot project.", _START),
     CommandEntry(
         "dev",
-        "botkit.cli.commands.dev",
+        "botkit.cli.sandbox.dev",
         "Run a bot against the sandbox; reload on change.",
         _START,
     ),
-    CommandEntry("sandbox", "botkit.cli.commands.sandbox", "Serve the simulated X alone.", _START),
+    CommandEntry("sandbox", "botkit.cli.sandbox.serve", "Serve the simulated X alone.", _START),
     CommandEntry(
         "setup", "botkit.cli.accounts.setup", "Authorize the bot's account, once.", _OPERATE
     ),

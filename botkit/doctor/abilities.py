@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from botkit.doctor.findings import Finding
     from botkit.model.records import CredentialRow
     from botkit.model.users import Account, User
-    from botkit.runtime.writes.budget import Budget
+    from botkit.runtime.writes.checks.budget import Budget
 
 __all__ = ["check_access", "check_budget", "check_label", "holdings_of"]
 

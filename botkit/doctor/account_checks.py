@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from botkit.model.records import CredentialRow
     from botkit.model.users import Account, User
     from botkit.ports import Store
-    from botkit.runtime.writes.budget import Budget
+    from botkit.runtime.writes.checks.budget import Budget
 
 __all__ = ["AccountChecks"]
 

@@ -32,7 +32,7 @@ from botkit.doctor.report import Report
 from botkit.errors import BotkitError, ConfigError
 from botkit.ports import Store
 from botkit.protocol.refusals.table import diagnose
-from botkit.runtime.writes.budget import Budget
+from botkit.runtime.writes.checks.budget import Budget
 from botkit.system import SystemClock, SystemEntropy
 
 if TYPE_CHECKING:

@@ -133,7 +133,7 @@ class _Parts:
         from botkit.runtime.intake.inbox import Inbox
         from botkit.runtime.life.lifecycle import Tasks
         from botkit.runtime.writes.actions import Services
-        from botkit.runtime.writes.budget import Budget, BudgetLimits
+        from botkit.runtime.writes.checks.budget import Budget, BudgetLimits
         from botkit.runtime.writes.opt_outs import OptOuts
         from botkit.sources.gaps import Gaps
         from botkit.sources.stream import ActivityStream

@@ -35,7 +35,7 @@ class Group:
 GROUPS = {
     "rules": Group(("botkit/protocol/rules/*.py",), ("tests/unit/protocol/rules",)),
     "guard": Group(
-        ("botkit/runtime/writes/guard.py", "botkit/runtime/writes/budget.py"),
+        ("botkit/runtime/writes/checks/guard.py", "botkit/runtime/writes/checks/budget.py"),
         ("tests/unit/runtime/writes",),
     ),
     "outbox": Group(

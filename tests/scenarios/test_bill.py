@@ -15,7 +15,7 @@ import pytest
 from botkit import Actions, Bot, DirectMessage, Mention, Quote, Reply
 from botkit.errors import LinkNotAllowed
 from botkit.model.records import EventState, WriteState
-from botkit.runtime.writes.budget import BudgetLimits
+from botkit.runtime.writes.checks.budget import BudgetLimits
 from botkit.sandbox import Sandbox
 from botkit.text import keep_from_linking
 

@@ -59,7 +59,7 @@ from botkit.runtime.dispatch.workers import Slot
 from botkit.runtime.intake.lanes import Job
 from botkit.runtime.writes.actions import EventActions
 from botkit.runtime.writes.causes import origin_of
-from botkit.runtime.writes.guard import ANSWERS_OPT_OUTS
+from botkit.runtime.writes.checks.guard import ANSWERS_OPT_OUTS
 from botkit.telemetry.times import rfc3339
 from botkit.waiting.backoff import JITTER, Ladder
 from botkit.waiting.store_outage import StoreOutage

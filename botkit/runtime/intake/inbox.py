@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from botkit.model.records import Fence
     from botkit.ports import Clock, Store
     from botkit.runtime.dispatch.done_batch import DoneBatch
-    from botkit.runtime.writes.budget import Budget
+    from botkit.runtime.writes.checks.budget import Budget
 
 __all__ = ["Inbox", "Taker", "job_of", "row_of"]
 

@@ -17,7 +17,7 @@ from botkit.model.events import DirectMessage, Event, Mention, OptOut, PostEvent
 from botkit.model.records import NewEvent, StoredOptOut
 from botkit.protocol.events.codec import encode_event
 from botkit.runtime.writes.actions import EventActions
-from botkit.runtime.writes.guard import ANSWERS_OPT_OUTS
+from botkit.runtime.writes.checks.guard import ANSWERS_OPT_OUTS
 
 if TYPE_CHECKING:
     from botkit.model.users import User

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from botkit.model.posts import Post
     from botkit.model.records import Fence
     from botkit.ports import Clock, Sender, Store
-    from botkit.runtime.writes.budget import Budget
+    from botkit.runtime.writes.checks.budget import Budget
 
 __all__ = ["Reconciler"]
 

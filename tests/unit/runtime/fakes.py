@@ -22,7 +22,7 @@ from botkit.runtime.dispatch.dispatcher import Dispatcher
 from botkit.runtime.intake.inbox import Inbox
 from botkit.runtime.life.lifecycle import Tasks
 from botkit.runtime.writes.actions import Services
-from botkit.runtime.writes.budget import Budget, BudgetLimits
+from botkit.runtime.writes.checks.budget import Budget, BudgetLimits
 from botkit.runtime.writes.opt_outs import OptOuts
 from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
 from botkit.sandbox.harness.pauses import threads_counted

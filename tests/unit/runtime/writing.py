@@ -24,9 +24,9 @@ from botkit.protocol.api import requests
 from botkit.protocol.api.requests import Request
 from botkit.protocol.api.responses import Response
 from botkit.protocol.rules import access
-from botkit.runtime.writes.account_health import AccountHealth
-from botkit.runtime.writes.budget import Budget, BudgetLimits
-from botkit.runtime.writes.guard import Guard, Rules
+from botkit.runtime.writes.checks.account_health import AccountHealth
+from botkit.runtime.writes.checks.budget import Budget, BudgetLimits
+from botkit.runtime.writes.checks.guard import Guard, Rules
 from botkit.runtime.writes.outbox import Outbox
 from botkit.runtime.writes.own_posts import OwnPosts
 from botkit.runtime.writes.reconcile import Reconciler

@@ -13,7 +13,7 @@ from botkit.model.events import GrantRevoked, Mention, Signal
 from botkit.model.hearing import Checkpoint
 from botkit.runtime.dispatch.done_batch import DoneBatch
 from botkit.runtime.intake.inbox import Inbox
-from botkit.runtime.writes.budget import Budget, BudgetLimits
+from botkit.runtime.writes.checks.budget import Budget, BudgetLimits
 from botkit.sandbox.harness.clock import VirtualClock
 from botkit.storage import open_store
 from tests.unit.runtime.fakes import BOT, mention

@@ -11,8 +11,8 @@ from botkit.errors import TooManyAnswers
 from botkit.model.events import Mention
 from botkit.model.users import User
 from botkit.protocol.rules.policy import PostRules
-from botkit.runtime.writes import answer_limit
-from botkit.runtime.writes.answer_limit import AnswerLimit
+from botkit.runtime.writes.checks import answer_limit
+from botkit.runtime.writes.checks.answer_limit import AnswerLimit
 from botkit.sandbox.harness.clock import VirtualClock
 from tests.unit.runtime.writing import ME, mention, message_step, post_step, reply_step
 

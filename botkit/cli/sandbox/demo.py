@@ -73,7 +73,7 @@ class _Demo:
 
     async def _play(self, folder: Path, opened: OpenServer) -> None:
         from botkit.bot.compose import RunOptions, open_runtime
-        from botkit.cli.commands.sandbox_setup import authorize, environment_of
+        from botkit.cli.sandbox.setup import authorize, environment_of
         from botkit.sandbox.world.actors import Actor
         from botkit.storage import open_store
         from botkit.system import SystemClock

@@ -19,8 +19,8 @@ from botkit.model.events import PostEvent
 from botkit.protocol.api import operations
 from botkit.protocol.rules import policy, pricing
 from botkit.protocol.rules.policy import PostRules
-from botkit.runtime.writes.account_health import AccountHealth
-from botkit.runtime.writes.answer_limit import AnswerLimit
+from botkit.runtime.writes.checks.account_health import AccountHealth
+from botkit.runtime.writes.checks.answer_limit import AnswerLimit
 from botkit.runtime.writes.steps import GuardPass, Step
 from botkit.telemetry.times import rfc3339
 from botkit.waiting.keyed_lock import KeyedLock
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from botkit.model.posts import Post
     from botkit.ports import Clock, Sender, Store
-    from botkit.runtime.writes.budget import Budget
+    from botkit.runtime.writes.checks.budget import Budget
 
 __all__ = ["ANSWERS_OPT_OUTS", "Guard", "Rules"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from botkit.cli.commands.dev_lines import DevLines, moved
+from botkit.cli.sandbox.dev_lines import DevLines, moved
 from botkit.model.records import EventState, StoredEvent
 from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
 from botkit.sandbox.world.world import World

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from botkit.cli.commands.dev_lines import HELP, DevLines, moved
-from botkit.cli.commands.dev_prompt import open_prompt
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import json_option, run_async
 from botkit.cli.output import hide
+from botkit.cli.sandbox.dev_lines import HELP, DevLines, moved
+from botkit.cli.sandbox.dev_prompt import open_prompt
 from botkit.config import secrets_in_environment, surroundings
 from botkit.errors import BotkitError, ConfigError, StateError
 from botkit.model.records import Mark
@@ -32,7 +32,7 @@ from botkit.telemetry.escaping import escape_json, escape_lines
 from botkit.telemetry.times import rfc3339
 
 if TYPE_CHECKING:
-    from botkit.cli.commands.dev_prompt import Prompt
+    from botkit.cli.sandbox.dev_prompt import Prompt
     from botkit.sandbox.x.listener import OpenServer
 
 __all__ = ["command"]
@@ -112,8 +112,8 @@ class _Dev:
 
     async def _prepare(self, folder: Path, opened: OpenServer) -> None:
         """Make the account and authorize it."""
-        from botkit.cli.commands.sandbox_setup import authorize, environment_of
         from botkit.cli.loading import load_bot
+        from botkit.cli.sandbox.setup import authorize, environment_of
         from botkit.storage import open_store
 
         bot = load_bot(self._target)

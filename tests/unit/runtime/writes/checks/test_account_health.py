@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from botkit.errors import Parked
-from botkit.runtime.writes.account_health import AccountHealth
+from botkit.runtime.writes.checks.account_health import AccountHealth
 from tests.unit.runtime.writing import ME, T0, SkippingClock
 
 

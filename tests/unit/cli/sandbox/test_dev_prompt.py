@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from botkit.cli.commands import dev_prompt
+from botkit.cli.sandbox import dev_prompt
 from botkit.config import surroundings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]

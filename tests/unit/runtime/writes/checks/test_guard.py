@@ -32,8 +32,8 @@ from botkit.model.tokens import CredentialKind
 from botkit.model.users import User
 from botkit.protocol.api import requests
 from botkit.protocol.rules.policy import PostRules
-from botkit.runtime.writes.budget import BudgetLimits
-from botkit.runtime.writes.guard import ANSWERS_OPT_OUTS, Guard, Rules
+from botkit.runtime.writes.checks.budget import BudgetLimits
+from botkit.runtime.writes.checks.guard import ANSWERS_OPT_OUTS, Guard, Rules
 from tests.unit.runtime.writing import (
     ADA,
     BOB,

@@ -15,7 +15,7 @@ import pytest
 from botkit.errors import Parked, StoreUnavailable
 from botkit.model.bookings import Booking
 from botkit.protocol.rules.pricing import Charge
-from botkit.runtime.writes.budget import Budget, BudgetLimits
+from botkit.runtime.writes.checks.budget import Budget, BudgetLimits
 from tests.unit.runtime.writing import (
     LOST,
     ME,
@@ -193,7 +193,7 @@ async def test_what_was_paid_before_never_stops_a_write(office: Office) -> None:
 async def test_only_so_many_resources_are_known_in_memory(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("botkit.runtime.writes.budget._MOST_CHARGED", 2)
+    monkeypatch.setattr("botkit.runtime.writes.checks.budget._MOST_CHARGED", 2)
     for ids in (("1", "2", "3"), ("4",), ("1",)):
         note(office, *ids)
         await office.budget.flush()

@@ -1,0 +1,1 @@
+"""The commands that need no account: they run on the simulated X."""
