@@ -480,13 +480,14 @@ class Store(Protocol):
     async def prune(self, keep_for: KeepFor, *, now: datetime) -> Mapping[str, int]:
         """Delete rows that have been over for longer than `keep_for`; return counts by kind.
 
-        Delete events that are done or dropped, with the data of their runs, except those that a
-        source of the account may deliver again, which no `Checkpoint.read_to` has passed: they
-        are kept up to `keep_for.deliverable`. Delete writes that are
-        CONFIRMED, REJECTED or EXPIRED, of events that cannot run any more; invitations; cached
-        users (an opt-out stays); gaps that are not open; hours of the ledger; the names of
-        resources that were charged on days before yesterday. Run as several short
-        transactions, so that others can write between them; it may end after any of them.
+        Delete events that are done, dropped or late, and dead letters with their events, with the
+        data of their runs, except those that a source of the account may deliver again, which no
+        `Checkpoint.read_to` has passed: they are kept up to `keep_for.deliverable`. Delete writes
+        that are CONFIRMED, REJECTED or EXPIRED, of events that cannot run any more; posts that no
+        write made; invitations; cached users (an opt-out stays); gaps that are not open; hours of
+        the ledger; the names of resources that were charged on days before yesterday. Run as
+        several short transactions, so that others can write between them; it may end after any of
+        them.
         One call deletes a tenth of the events and of the writes on record at most (10,000 at
         least); the count `bounded` is above 0 if that left some for the next call.
         """

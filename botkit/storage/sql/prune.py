@@ -28,20 +28,20 @@ _COUNTS: Final = {
     "events": "SELECT count(*) FROM event",
     "writes": "SELECT count(*) FROM write",
 }
-_OLD_EVENTS = """
-SELECT e.seq, e.key, e.account_id, d.state FROM event e JOIN ended d ON d.seq = e.seq
-WHERE e.recorded_at < ?1 AND d.state IN ('done', 'dropped', 'late')
-  AND (e.recorded_at < ?2 OR NOT EXISTS (SELECT 1 FROM checkpoint c
+_NOT_NEEDED = """
+  (e.recorded_at < ?2 OR NOT EXISTS (SELECT 1 FROM checkpoint c
     WHERE c.account_id = e.account_id AND c.read_to <= e.at))
-  AND e.seq != (SELECT max(seq) FROM event) ORDER BY e.recorded_at LIMIT ?3
+  AND e.seq != (SELECT max(seq) FROM event)
 """
 """An event that a source may deliver again is the proof that it was handled."""
-_OLD_DEAD = """
+_OLD_EVENTS = f"""
+SELECT e.seq, e.key, e.account_id, d.state FROM event e JOIN ended d ON d.seq = e.seq
+WHERE e.recorded_at < ?1 AND d.state IN ('done', 'dropped', 'late')
+  AND {_NOT_NEEDED} ORDER BY e.recorded_at LIMIT ?3
+"""
+_OLD_DEAD = f"""
 SELECT e.seq, e.key, e.account_id, 'dead' FROM dead d JOIN event e ON e.seq = d.seq
-WHERE d.at < ?1
-  AND (e.recorded_at < ?2 OR NOT EXISTS (SELECT 1 FROM checkpoint c
-    WHERE c.account_id = e.account_id AND c.read_to <= e.at))
-  AND e.seq != (SELECT max(seq) FROM event) ORDER BY d.at LIMIT ?3
+WHERE d.at < ?1 AND {_NOT_NEEDED} ORDER BY d.at LIMIT ?3
 """
 _OLD_WRITES = """
 SELECT id FROM write w WHERE state IN ('CONFIRMED', 'REJECTED', 'EXPIRED') AND created_at < ?1

@@ -83,14 +83,11 @@ SELECT (SELECT count(*) FROM inbox), (SELECT count(*) FROM inbox WHERE waiting_f
 """
 _ENDS: Final = (EventState.DEAD, EventState.DONE, EventState.DROPPED, EventState.LATE)
 _REVIVABLE: Final = (EventState.DEAD.value, EventState.LATE.value)
-_DEAD = """
-SELECT account_id, key, kind, reason, error, trace, handler, attempts, at FROM dead
-WHERE (?1 IS NULL OR account_id = ?1) ORDER BY at DESC, seq DESC LIMIT ?2
-"""
-_DEAD_BY_KEY = """
-SELECT account_id, key, kind, reason, error, trace, handler, attempts, at FROM dead
-WHERE seq IN (SELECT seq FROM event WHERE key = ?3)
-  AND (?1 IS NULL OR account_id = ?1) ORDER BY at DESC, seq DESC LIMIT ?2
+_LETTER = "SELECT account_id, key, kind, reason, error, trace, handler, attempts, at FROM dead"
+_NEWEST_LETTERS = "(?1 IS NULL OR account_id = ?1) ORDER BY at DESC, seq DESC LIMIT ?2"
+_DEAD = f"{_LETTER} WHERE {_NEWEST_LETTERS}"
+_DEAD_BY_KEY = f"""
+{_LETTER} WHERE seq IN (SELECT seq FROM event WHERE key = ?3) AND {_NEWEST_LETTERS}
 """
 _OLDEST_DEAD = """
 SELECT d.seq, d.account_id, d.key, e.run FROM dead d JOIN event e ON e.seq = d.seq
