@@ -175,10 +175,10 @@ class Sandbox:
         return sum((app.spent_usd for app in apps), start=Decimal(0))
 
     def _replies(self, who: Actor | PostRecord) -> list[PostRecord]:
-        posts = [post for post in self.world.posts.values() if not post.deleted]
         if isinstance(who, Actor):
-            return [post for post in posts if post.reply_to_user_id == who.id != post.author_id]
-        return [post for post in posts if post.reply_to_id == who.id]
+            return self.world.replies_to(who.id)
+        posts = self.world.posts.values()
+        return [post for post in posts if post.reply_to_id == who.id and not post.deleted]
 
     async def _todo(self) -> list[str]:
         todo: list[str] = []

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from botkit.sandbox.wire import problems
 from botkit.sandbox.wire.exchange import as_object
@@ -14,8 +14,10 @@ from botkit.sandbox.wire.exchange import as_object
 if TYPE_CHECKING:
     from botkit.sandbox.wire.exchange import Call
 
-__all__ = ["body_of"]
+__all__ = ["Id", "body_of"]
 
+Id = Annotated[str, Meta(pattern="^[0-9]{1,19}$")]
+"""An id of X in a body."""
 B = TypeVar("B", bound=Struct)
 
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*?)`(?: - at `\$(?P<where>.*)`)?")

@@ -51,10 +51,10 @@ class Actor:
         Raises:
             LookupError: The user has got none.
         """
-        for post in reversed(self._world.posts.values()):
-            if post.reply_to_user_id == self.id != post.author_id and not post.deleted:
-                return await self.replies(post, text)
-        raise LookupError(f"Nobody has replied to @{self.username} yet.")
+        found = self._world.replies_to(self.id)
+        if not found:
+            raise LookupError(f"Nobody has replied to @{self.username} yet.")
+        return await self.replies(found[-1], text)
 
     async def quotes(self, post: PostRecord | str, text: str) -> PostRecord:
         """Quote a post and return the quote."""

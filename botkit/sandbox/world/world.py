@@ -279,6 +279,14 @@ class World:
         """Return the user's posts that are not deleted, newest first."""
         return (post for post in reversed(self._posts_by.get(user_id, ())) if not post.deleted)
 
+    def replies_to(self, user_id: str) -> list[PostRecord]:
+        """Return others' replies to the user's posts that are not deleted, oldest first."""
+        return [
+            post
+            for post in self.posts.values()
+            if post.reply_to_user_id == user_id != post.author_id and not post.deleted
+        ]
+
     def posts_naming(self, user_id: str) -> list[PostRecord]:
         """Return the user's mentions timeline: posts and replies of others, oldest first."""
         naming = self._shown(self._naming.get(user_id, ()))

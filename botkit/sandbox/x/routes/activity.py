@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, to_builtins
 from botkit.model.tokens import CredentialKind
 from botkit.sandbox.wire import problems
 from botkit.sandbox.wire.exchange import Answer, Refused
-from botkit.sandbox.wire.request_bodies import body_of
+from botkit.sandbox.wire.request_bodies import Id, body_of
 from botkit.sandbox.x.context import ApiRoute, RequestContext
 from botkit.sandbox.x.envelopes import EVENT_TYPES, PRIVATE_SCOPES
 from botkit.sandbox.x.objects import timestamp
@@ -18,13 +18,11 @@ from botkit.sandbox.x.subscriptions import StoredSubscription
 
 __all__ = ["ROUTES"]
 
-_Id = Annotated[str, Meta(pattern="^[0-9]{1,19}$")]
-
 
 class _Filter(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The `filter` of a subscription. Source: X's OpenAPI document, for all parts."""
 
-    user_id: _Id | UnsetType = UNSET
+    user_id: Id | UnsetType = UNSET
     keyword: Annotated[str, Meta(min_length=1, max_length=150)] | UnsetType = UNSET
     direction: Literal["inbound", "outbound"] | UnsetType = UNSET
 
@@ -33,12 +31,12 @@ class _NewSubscription(Struct, frozen=True, forbid_unknown_fields=True):
     event_type: str
     filter: _Filter = _Filter()
     tag: Annotated[str, Meta(max_length=200)] = ""
-    webhook_id: _Id | UnsetType = UNSET
+    webhook_id: Id | UnsetType = UNSET
 
 
 class _Change(Struct, frozen=True, forbid_unknown_fields=True):
     tag: Annotated[str, Meta(max_length=200)] = ""
-    webhook_id: _Id | UnsetType = UNSET
+    webhook_id: Id | UnsetType = UNSET
 
 
 _MOST = 1500
@@ -49,7 +47,7 @@ def _create(request: RequestContext) -> Answer:
     body = body_of(request.call, _NewSubscription)
     event_type = body.event_type
     if event_type not in EVENT_TYPES:
-        raise problems.bad_request("unknown event type", {"event_type": [event_type]})
+        raise problems.bad_parameter("event_type", event_type, "unknown event type")
     if body.webhook_id is not UNSET:
         raise problems.not_played("webhooks")
     wanted: dict[str, str] = to_builtins(body.filter)
@@ -78,7 +76,7 @@ def _check_right(request: RequestContext, event_type: str, chosen: dict[str, str
     who = request.caller
     scope = PRIVATE_SCOPES.get(event_type)
     if event_type != "oauth.revoke" and chosen.get("user_id") not in request.world.users:
-        raise problems.bad_request("no such user", {"filter": [str(chosen)]})
+        raise problems.bad_parameter("filter", str(chosen), "no such user")
     if scope is None:
         return
     if who.kind is CredentialKind.APP_ONLY:

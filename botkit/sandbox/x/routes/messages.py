@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from botkit.sandbox.wire import problems
 from botkit.sandbox.wire.exchange import Answer, Refused
-from botkit.sandbox.wire.request_bodies import body_of
+from botkit.sandbox.wire.request_bodies import Id, body_of
 from botkit.sandbox.wire.timeline_pages import page_of
 from botkit.sandbox.x.context import ApiRoute, RequestContext
 from botkit.sandbox.x.objects import Wanted, message_json, user_json
@@ -23,7 +23,7 @@ _REACH = timedelta(days=30)
 
 
 class _Attachment(Struct, frozen=True, forbid_unknown_fields=True):
-    media_id: Annotated[str, Meta(pattern="^[0-9]{1,19}$")]
+    media_id: Id
 
 
 class _NewMessage(Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from botkit.sandbox.wire import problems
 from botkit.sandbox.wire.exchange import Answer, Refused
-from botkit.sandbox.wire.request_bodies import body_of
+from botkit.sandbox.wire.request_bodies import Id, body_of
 from botkit.sandbox.wire.timeline_pages import page_of
 from botkit.sandbox.world.text_rules import cashtags_of, same_text, weight_of
 from botkit.sandbox.x.context import ApiRoute, RequestContext
@@ -27,14 +27,13 @@ if TYPE_CHECKING:
 
 __all__ = ["ROUTES"]
 
-_Id = Annotated[str, Meta(pattern="^[0-9]{1,19}$")]
 _ReplySettings = Literal["following", "mentionedUsers", "subscribers", "verified"]
 
 
 class _Reply(Struct, frozen=True, forbid_unknown_fields=True):
     """The `reply` of a new post."""
 
-    in_reply_to_tweet_id: _Id
+    in_reply_to_tweet_id: Id
     exclude_reply_user_ids: tuple[str, ...] = ()
     auto_populate_reply_metadata: bool = False
 
@@ -42,12 +41,12 @@ class _Reply(Struct, frozen=True, forbid_unknown_fields=True):
 class _Media(Struct, frozen=True, forbid_unknown_fields=True):
     """The `media` of a new post."""
 
-    media_ids: Annotated[tuple[_Id, ...], Meta(min_length=1, max_length=4)]
-    tagged_user_ids: Annotated[tuple[_Id, ...], Meta(max_length=10)] = ()
+    media_ids: Annotated[tuple[Id, ...], Meta(min_length=1, max_length=4)]
+    tagged_user_ids: Annotated[tuple[Id, ...], Meta(max_length=10)] = ()
     title: str = ""
     description: str = ""
     embeddable: bool = False
-    preview_media_id: _Id | UnsetType = UNSET
+    preview_media_id: Id | UnsetType = UNSET
     call_to_actions: dict[str, dict[str, str]] | UnsetType = UNSET
 
 
@@ -63,7 +62,7 @@ class _Poll(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _EditOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    previous_post_id: _Id
+    previous_post_id: Id
 
 
 class _Geo(Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,14 +74,14 @@ class _NewPost(Struct, frozen=True, forbid_unknown_fields=True):
 
     text: str = ""
     reply: _Reply | None = None
-    quote_tweet_id: _Id | None = None
+    quote_tweet_id: Id | None = None
     media: _Media | None = None
     poll: _Poll | None = None
     reply_settings: _ReplySettings | None = None
     made_with_ai: bool = False
     paid_partnership: bool = False
     edit_options: _EditOptions | None = None
-    community_id: _Id | None = None
+    community_id: Id | None = None
     share_with_followers: bool = False
     geo: _Geo | None = None
     for_super_followers_only: bool = False

@@ -32,13 +32,13 @@ def _recent(request: RequestContext) -> Answer:
     terms = [_term(world, term) for term in query.split()]
     if not 0 < len(query) <= _LONGEST_QUERY:
         message = f"The `query` must have 1 to {_LONGEST_QUERY} characters"
-        raise problems.bad_request(message, {"query": [query]})
+        raise problems.bad_parameter("query", query, message)
     oldest = world.time_on_x() - _REACH
     since = request.call.param("since_id")
     if since is not None and world.time_of(since) < oldest:
         # X names the least id here; the text of its detail is assumed.
         message = f"'since_id' must be a tweet id created after {oldest:%Y-%m-%dT%H:%MZ}"
-        raise problems.bad_request(message, {"since_id": [since]})
+        raise problems.bad_parameter("since_id", since, message)
     found = [
         post
         for post in world.shown_posts()
