@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from botkit.errors import Conflict, LeaseLost
 from botkit.model.records import (
-    DeadLetter,
     EventState,
     Fence,
     MemoKey,
@@ -29,6 +28,7 @@ from tests.storage.conformance.bench import (
     event,
     forget,
     lease,
+    letter,
     raised,
     write,
 )
@@ -184,20 +184,10 @@ class WritesConformance(Suite):
             if key != "done/sending":
                 back = WriteMove(to=WriteState.QUEUED, reason="429")
                 await store.writes.move(key, back, now=T0, fence=fence)
-        letter = DeadLetter(
-            account_id=ME,
-            key="dead",
-            kind="mention",
-            reason="failed",
-            error="",
-            trace="",
-            handler="greet",
-            attempts=3,
-            at=T0,
-        )
+        items = {item.key: item for item in (await store.events.due(T0)).items}
         dropped = RunDone(seq=seqs["dropped"] or 0, state=EventState.DROPPED, note="no")
         ends: list[RunEnd] = [done(seqs[key] or 0) for key in ("done", "done/sending", "again")]
-        ends += [dropped, RunDead(seq=seqs["dead"] or 0, letter=letter)]
+        ends += [dropped, RunDead(seq=seqs["dead"] or 0, letter=letter(items["dead"]))]
         await store.events.settle(ends, fence=fence)
         await store.events.revive(ME, "again", new_run=True)
         expired = await store.writes.expire_moot()
@@ -264,29 +254,16 @@ class WritesConformance(Suite):
     ) -> None:
         fence = await lease(store)
         keys = ("kept", "sent", "refused", "plain")
-        seqs = await store.events.append([event(key) for key in keys])
+        await store.events.append([event(key) for key in keys])
         await store.states.keep(_memo("kept", "greet"), b"paid", fence=fence)
         for key, state in (("sent", WriteState.UNCERTAIN), ("refused", WriteState.REJECTED)):
             write_id = f"{ME}/{key}#0/greet/createPosts//0"
             new = write(write_id, event_key=key, handler="greet")
             await store.writes.begin(new, now=T0, fence=fence)
             await store.writes.move(write_id, WriteMove(to=state), now=T0, fence=fence)
-        letters = [
-            DeadLetter(
-                account_id=ME,
-                key=key,
-                kind="mention",
-                reason="failed",
-                error="",
-                trace="",
-                handler="greet",
-                attempts=3,
-                at=T0,
-            )
-            for key in keys
-        ]
         dead = [
-            RunDead(seq=seq or 0, letter=letter) for seq, letter in zip(seqs, letters, strict=True)
+            RunDead(seq=item.seq, letter=letter(item, handler="greet"))
+            for item in (await store.events.due(T0)).items
         ]
         await store.events.settle(dead, fence=fence)
 
