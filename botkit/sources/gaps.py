@@ -181,7 +181,10 @@ class Gaps:
         if self._open is None:
             now = self._clock.now()
             rows = await self._progress.gaps(state="open", limit=_MOST)
-            self._open = {row.id: replace(row, until=row.until or now) for row in reversed(rows)}
+            if self._open is None:  # another poll may have read them meanwhile
+                self._open = {
+                    row.id: replace(row, until=row.until or now) for row in reversed(rows)
+                }
         return self._open
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,6 @@ from tests.unit.sources.test_messages import messages
 from tests.unit.sources.test_messages import poll as messages_poll
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from botkit.model.users import Account
@@ -182,6 +182,14 @@ async def test_gaps_of_one_cause_that_touch_become_one(gaps: Gaps, store: Store)
     assert len({one.id, apart.id, other.id, later.id}) == 4
     rows = {row.id: row for row in await store.progress.gaps()}
     assert (rows[one.id].since, rows[one.id].until) == (START - MINUTE, None)
+
+
+async def test_gaps_that_two_polls_open_at_once_at_the_start_are_both_held(gaps: Gaps) -> None:
+    one, other = await asyncio.gather(
+        gaps.open(replace(CUT, source="mentions", cause="stopped", until=START)),
+        gaps.open(replace(CUT, source="messages", cause="stopped", until=START)),
+    )
+    assert {gap.id for gap in await gaps.of("1")} == {one.id, other.id}
 
 
 async def test_only_a_read_that_went_past_its_end_closes_a_gap(gaps: Gaps) -> None:
