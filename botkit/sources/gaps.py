@@ -58,6 +58,12 @@ class Gaps:
         self._report = report
         self._open: dict[int, GapRow] | None = None
         self._told: dict[int, GapRow] = {}
+        self._polled: set[tuple[str, str]] = set()
+        """The accounts and sources whose gaps a poll tells itself, once it has tried to read."""
+
+    def leave_to_poll(self, account_id: str, sources: Collection[str]) -> None:
+        """Let only the poll that covers these sources tell their gaps: it may close them first."""
+        self._polled.update((account_id, source) for source in sources)
 
     async def of(self, account_id: str) -> list[GapRow]:
         """Return the open gaps of an account, oldest first."""
@@ -113,10 +119,16 @@ class Gaps:
                 self._told[gap.id] = gap
         return gap
 
-    async def tell(self, account: Account) -> None:
-        """Say which gaps of the account a poll has left open, and which of them are over now."""
+    async def tell(self, account: Account, covers: Collection[str] = ()) -> None:
+        """Say which gaps of the account a poll has left open, and which of them are over now.
+
+        A gap of a source that is not in `covers` is left to the poll that covers it, if there is
+        one.
+        """
         left = [gap for gap in await self.of(account.id) if gap.until is not None]
         for gap in left:
+            if gap.source not in covers and (account.id, gap.source) in self._polled:
+                continue
             before = self._told.get(gap.id)
             if before is None or before.reason != gap.reason:
                 await self._announce(account, gap)
@@ -132,15 +144,16 @@ class Gaps:
             await self._announce(account, gap)
             _log.info("gap.closed", **_in_words(account, gap))
             del self._told[gap.id]
-        if left:
-            self._report(f"gaps/{account.username}", "open", _detail(left))
+        told = [gap for gap in left if gap.id in self._told]
+        if told:
+            self._report(f"gaps/{account.username}", "open", _detail(told))
         elif over:
             self._report(f"gaps/{account.username}", "none")
 
-    async def tell_after_failure(self, account: Account) -> None:
+    async def tell_after_failure(self, account: Account, covers: Collection[str] = ()) -> None:
         """Do as `tell` does, but raise nothing if the store cannot be read either."""
         try:
-            await self.tell(account)
+            await self.tell(account, covers)
         except BotkitError as error:
             _log.warning("gap.not_recorded", why=str(error))
 

@@ -81,7 +81,7 @@ class Poll(abc.ABC):
 
     source: ClassVar[str]
     covers: ClassVar[tuple[str, ...]]
-    """The sources whose gaps a poll closes by reading past them."""
+    """The sources whose gaps a poll closes by reading past them, and tells if it cannot."""
     pace: ClassVar[PollPace]
 
     def __init__(
@@ -119,6 +119,7 @@ class Poll(abc.ABC):
         self._began = clock.now()
         self._started = False
         self._silent = False
+        gaps.leave_to_poll(account.id, self.covers)
 
     @abc.abstractmethod
     async def poll(self) -> int:
@@ -144,11 +145,11 @@ class Poll(abc.ABC):
                 await self._check_budget()
                 new = await self.poll()
                 more = self._search is not None and await self._search.fill()
-                await self._gaps.tell(self._account)
+                await self._gaps.tell(self._account, self.covers)
             except (BotkitError, Parked) as problem:
                 wait_s = self._after_failure(problem, failures)
                 failures += 1
-                await self._gaps.tell_after_failure(self._account)
+                await self._gaps.tell_after_failure(self._account, self.covers)
             else:
                 failures = 0
                 wait_s = _SOON_S if more else self._interval.total_seconds()

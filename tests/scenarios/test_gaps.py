@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
-from botkit import Bot, Gap, Mention
+from botkit import Bot, DirectMessage, Gap, Mention
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -92,6 +93,25 @@ async def test_a_process_that_was_killed_says_from_when_on_it_heard_nothing(
         sandbox.faults.clear()
         await sandbox.advance(timedelta(minutes=10))
         assert await open_gaps(process) == []
+
+
+async def test_a_restart_after_which_each_poll_reads_on_warns_of_no_gap(
+    sandbox: Sandbox, hearer: Bot
+) -> None:
+    @hearer.on(DirectMessage)
+    async def read(message: DirectMessage) -> None:
+        del message
+
+    async with sandbox.running(hearer) as process:
+        await sandbox.advance(timedelta(minutes=2))
+        await process.crash()
+    with capture_logs() as lines:
+        async with sandbox.running(hearer) as process:
+            await sandbox.advance(timedelta(minutes=10))
+            assert await open_gaps(process) == []
+            causes = {gap.cause for gap in await process.store.progress.gaps()}
+    assert "stopped" in causes
+    assert not [line for line in lines if line["event"].startswith("gap.")]
 
 
 async def test_what_the_timeline_does_not_show_any_more_is_read_by_recent_search(

@@ -101,6 +101,45 @@ async def test_a_gap_that_the_first_poll_closes_at_once_is_not_told(
     assert {part for part, *_ in reports.said} == {"mentions/greeter"}
 
 
+async def test_a_gap_is_told_by_the_poll_that_covers_it_and_by_no_other(
+    poll: MentionsPoll,
+    messages_poll: MessagesPoll,
+    start: Callable[[MentionsPoll | MessagesPoll], object],
+    sender: FakeSender,
+    gaps: Gaps,
+    clock: VirtualClock,
+    account: Account,
+    reports: Reports,
+) -> None:
+    gap = await gaps.open(replace(CUT, source="messages", cause="stopped", until=START))
+    sender.answers = [page(), ServerError("503", status=503)]
+    with capture_logs() as lines:
+        start(poll)
+        await clock.advance(1)
+        await gaps.look_again([account])
+        assert "gap.open" not in [line["event"] for line in lines]
+        assert (GREETERS, "none", "") not in reports.said
+        start(messages_poll)
+        await clock.advance(1)
+    assert [line["gap"] for line in lines if line["event"] == "gap.open"] == [gap.id]
+    assert [state for part, state, _ in reports.said if part == GREETERS] == ["open"]
+
+
+async def test_a_gap_of_a_source_that_no_poll_covers_is_told_by_each_poll(
+    poll: MentionsPoll,
+    start: Callable[[MentionsPoll], object],
+    sender: FakeSender,
+    gaps: Gaps,
+    clock: VirtualClock,
+    reports: Reports,
+) -> None:
+    await gaps.open(replace(CUT, source="messages", cause="stopped", until=START))
+    sender.answers = [page()]
+    start(poll)
+    await clock.advance(1)
+    assert [state for part, state, _ in reports.said if part == GREETERS] == ["open"]
+
+
 async def test_a_poll_that_gets_as_much_as_x_shows_leaves_open_what_lies_before(
     poll: MentionsPoll, sender: FakeSender, store: Store, intake: FakeIntake, gaps: Gaps
 ) -> None:
