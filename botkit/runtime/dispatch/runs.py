@@ -18,17 +18,12 @@ import structlog
 from msgspec import Struct
 
 from botkit.errors import (
-    AccessDenied,
-    BadRequest,
     Conflict,
     Drop,
-    Forbidden,
     LeaseLost,
-    NotFound,
     OptedOut,
     OutcomeUnknown,
     Parked,
-    PolicyError,
     RateLimited,
     Retry,
     Skip,
@@ -60,6 +55,7 @@ from botkit.runtime.intake.lanes import Job
 from botkit.runtime.writes.actions import EventActions
 from botkit.runtime.writes.causes import origin_of
 from botkit.runtime.writes.checks.guard import ANSWERS_OPT_OUTS
+from botkit.runtime.writes.write_outcomes import FINAL
 from botkit.telemetry.times import rfc3339
 from botkit.waiting.backoff import JITTER, Ladder
 from botkit.waiting.store_outage import StoreOutage
@@ -88,9 +84,7 @@ _NETWORK = Ladder(steps_s=(30.0,), jitter=JITTER)
 """How long an event waits whose handler could not reach X."""
 _RATE_S = 60.0
 _MAX_TRACE = 16_000
-_FINAL = (PolicyError, AccessDenied, BadRequest, Forbidden, NotFound)
-"""Uncaught in a handler these are a no for good: trying again would change nothing."""
-_DECIDING = ((Parked,), (Drop,), _FINAL, (RateLimited, TransportError), (Retry,))
+_DECIDING = ((Parked,), (Drop,), FINAL, (RateLimited, TransportError), (Retry,))
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
@@ -355,7 +349,7 @@ class Runs:
             await self._drop(job, slot, error)
         elif isinstance(error, OptedOut) and isinstance(job.event, Signal):
             await self._drop(job, slot, Drop("opted out"))  # after the event that led to it
-        elif isinstance(error, _FINAL):
+        elif isinstance(error, FINAL):
             await self.bury(job, reason="refused", handler=slot.handler, error=error)
         elif isinstance(error, UndecodableEvent):
             await self.bury(job, reason="undecodable", error=error)

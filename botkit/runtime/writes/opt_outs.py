@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import structlog
 from msgspec import Struct
 
-from botkit.errors import AccessDenied, BadRequest, Forbidden, NotFound, PolicyError
 from botkit.model.events import DirectMessage, Event, Mention, OptOut, PostEvent, Reply
 from botkit.model.records import NewEvent, StoredOptOut
 from botkit.protocol.events.codec import encode_event
 from botkit.runtime.writes.actions import EventActions
 from botkit.runtime.writes.checks.guard import ANSWERS_OPT_OUTS
+from botkit.runtime.writes.write_outcomes import FINAL
 
 if TYPE_CHECKING:
     from botkit.model.users import User
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["EarlyEnd", "OptOuts", "row_for"]
 
 _log = structlog.get_logger(__name__)
-
-_FINAL = (PolicyError, AccessDenied, BadRequest, Forbidden, NotFound)
 
 
 class EarlyEnd(Struct, frozen=True):
@@ -130,7 +128,7 @@ class OptOuts:
                 await actions.message(event, text)
             else:
                 await actions.reply(event, text)
-        except _FINAL as refusal:
+        except FINAL as refusal:
             _log.warning("user.not_answered", key=job.key, why=str(refusal))
 
     def _told(

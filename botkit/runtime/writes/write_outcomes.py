@@ -12,11 +12,14 @@ from botkit import errors
 from botkit.errors import (
     AccessDenied,
     AuthError,
+    BadRequest,
     BotkitError,
     Forbidden,
     MalformedAnswer,
+    NotFound,
     OutcomeUnknown,
     PaymentRequired,
+    PolicyError,
     RateLimited,
     ResponseError,
     ServerError,
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DUPLICATE",
+    "FINAL",
     "MESSAGE_OPERATIONS",
     "REPEATABLE",
     "CallResult",
@@ -55,6 +59,9 @@ DUPLICATE = "duplicate"
 
 REPEATABLE = frozenset({"deletePosts", "hidePostsReply", "repostPost", "unrepostPost"})
 """Carried out twice is carried out once: these are sent again without reading."""
+
+FINAL = (PolicyError, AccessDenied, BadRequest, Forbidden, NotFound)
+"""Errors that are a no for good: trying again would change nothing."""
 
 MESSAGE_OPERATIONS = frozenset(
     {"createDirectMessagesByParticipantId", "createDirectMessagesByConversationId"}
