@@ -145,7 +145,7 @@ def serve_bot(bot: Planned) -> int:
         return asyncio.run(serve(bot.plan, settings, RunOptions(redactor=redactor)))
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except Exception as fault:
+    except (BotkitError, OSError, ExceptionGroup) as fault:
         error = _explained(fault)
         if error is None:
             raise

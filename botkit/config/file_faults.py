@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 from botkit.errors import ConfigError
 
@@ -53,7 +54,7 @@ def as_config_error(fault: OSError) -> ConfigError | None:
 def current_folder_is_gone() -> bool:
     """Return True if the working folder was removed under this process."""
     try:
-        os.getcwd()  # noqa: PTH109 - Path.cwd is the same call
+        Path.cwd()
     except FileNotFoundError:
         return True
     return False

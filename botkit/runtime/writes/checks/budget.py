@@ -150,7 +150,7 @@ class Budget:
         self._storing.append(taken)
         try:
             yield (*own, *taken.values())
-        except Exception:
+        except Exception:  # whatever it was, the commit stored none of them
             self._keep(taken.values())
             raise
         except BaseException:
