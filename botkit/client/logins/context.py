@@ -18,9 +18,9 @@ __all__ = ["LoginContext"]
 class LoginContext(Struct, frozen=True, kw_only=True, dict=True):
     """Hold the ports, the keys of each app by name, and the addresses of X.
 
-    `rollback_guard`, which keeps each login's newest generation outside the store;
-    without it, a store that was restored from a backup is not noticed. `renew_key` makes the vault
-    seal with the key that the store uses now: it may be changed while this process runs.
+    `rollback_guard` keeps each login's newest generation outside the store; without it, a store
+    that was restored from a backup is not noticed. `renew_key` makes the vault seal with the key
+    that the store uses now: it may be changed while this process runs.
     """
 
     store: Store

@@ -42,8 +42,8 @@ class LoginBook:
     process holds the login's lock, then the process that sent the token has ended.
 
     Attributes:
-        grants: The OAuth 2.0 logins, by account id.
-        pairs: The OAuth 1.0a tokens.
+        oauth2_logins: The OAuth 2.0 logins, by account id.
+        oauth1_logins: The OAuth 1.0a tokens.
         version: A number that grows whenever any account's logins may have changed.
     """
 

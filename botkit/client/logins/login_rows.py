@@ -450,7 +450,6 @@ class LoginRows:
 
 def sealed_for(row: CredentialRow) -> SealedFor:
     """Return the values that a row's tokens are sealed for."""
-    """Return the values that the tokens of a row are sealed for."""
     return {
         "account_id": row.account_id,
         "app": row.app,
