@@ -30,10 +30,10 @@ def _steady_clock() -> Callable[[], float]:
 
 
 class SystemClock:
-    """Time as the machine has it; waiting is the event loop's.
+    """Return the machine's time; wait by the event loop's timers.
 
     Attributes:
-        ahead: How far `now` is before the machine's time: `botkit dev` moves it.
+        ahead: The time by which `now` is ahead of the machine's clock, set by `botkit dev`.
     """
 
     def __init__(self, ahead: timedelta = timedelta(0)) -> None:

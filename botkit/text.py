@@ -72,10 +72,10 @@ def split(text: str, limit: int = LIMIT) -> list[str]:
 
 
 def keep_from_linking(text: str) -> str:
-    """Return the text with a hidden space in each bare domain, so that X makes no link of it.
+    """Return the text with a hidden space in each bare domain, so that X does not link it.
 
-    `asyncio.run` and `README.md` are links to X, and a post with a link costs 0.200 USD. Addresses
-    with `http://` or `https://` stay links. The hidden space (U+200B) weighs 1.
+    X turns `asyncio.run` and `README.md` into links, and a post with a link costs 0.200 USD.
+    Addresses with `http://` or `https://` stay links. The hidden space (U+200B) weighs 1.
     """
     while bare := [span for span in link_spans(text) if "://" not in span.url]:
         for span in reversed(bare):

@@ -49,7 +49,7 @@ class BotRuntime(msgspec.Struct, kw_only=True):
     Attributes:
         lease: The runner's lease: its holder alone runs a bot on this store.
         account_joins: The accounts that the bot acts for; adds those authorized while it runs.
-        gaps: What may not have been heard.
+        gaps: The open gaps: events that the bot may have missed.
         http: The HTTP server, if the settings ask for one.
         stubborn: After the stop, the names of the handlers that did not end.
     """

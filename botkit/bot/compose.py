@@ -56,9 +56,9 @@ class RunOptions(Struct, frozen=True, kw_only=True):
         dry_run: Send nothing; record what would have been sent.
         force: Start even if an account's logins do not allow what the bot may do.
         from_now: Drop what happened before the start, and what was due before it.
-        on_ended: Called for each run of a handler that ended.
+        on_ended: Called after each run of a handler.
         on_wrote: Called for each write that X confirmed.
-        ahead: How far the bot's time is before the machine's; `botkit dev` moves time.
+        ahead: The time by which the bot's clock is ahead of the machine's, set by `botkit dev`.
         redactor: Removes secrets from tracebacks before they are stored.
     """
 
@@ -119,8 +119,8 @@ async def open_runtime(
 ) -> AsyncGenerator[BotRuntime]:
     """Run a bot on an open store until the block ends, then stop it in order.
 
-    A port that is not given is the system's. `provided` are values that handlers get instead of
-    what the bot's providers would make.
+    For a port that is not given, use the real one (network, clock, randomness). Handlers get the
+    values in `provided` instead of those that the bot's providers make.
 
     Raises:
         AccessDenied: An account's credentials do not allow what the bot may do.
@@ -280,7 +280,7 @@ def _compose(run: _Run, opened: _Opened) -> BotRuntime:
 
 
 async def _recover(run: _Run, opened: _Opened, parts: HandlerParts) -> int:
-    """Recover an earlier run's records: update handler names, mark cut-off writes uncertain.
+    """Recover an earlier run's records: update handler names, mark interrupted writes UNCERTAIN.
 
     Return the number of those writes.
     """

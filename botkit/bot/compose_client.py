@@ -238,7 +238,7 @@ def limits_of(settings: Settings) -> BudgetLimits:
 
 
 def rules_of(settings: Settings) -> PostRules:
-    """Return the rules for posts of the settings."""
+    """Return the rules for posts that the settings ask for."""
     return PostRules(
         bare_links=settings.bot.links == "allow",
         answers_per_author=settings.bot.answers_per_author,

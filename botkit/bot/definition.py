@@ -32,21 +32,21 @@ IMPORTED: ContextVar[bool] = ContextVar("IMPORTED", default=False)
 
 
 class Bot(Router):
-    """Hold a bot: a router that can be run, and the words for what it may do on X.
+    """Hold a bot: a router that can be run, and the words for the actions it may use on X.
 
     Args:
         name: The bot's name in logs and tags, and the username of its account in the sandbox.
         may: The actions that it may use beside `post` and `reply`: `message` for direct messages,
             and the ids of X's operations that it calls by `act.call` or `reader.call`. Setup asks
-            for the scopes that follow from this and from the handlers.
-        opt_out: The words by which users opt out and in again, and the answers to them. None: the
-            handlers get such texts, and have to honour them as X asks.
-        answer_within: How late a post or message may be heard that the handlers still get; `on`
-            may say otherwise for one handler. What is older than seven days, they never get by
-            themselves: the store may have forgotten that it was answered.
+            for the scopes that these and the handlers need.
+        opt_out: The words by which users opt out and in again, and the answers to them. With None
+            the handlers get such texts, and have to honour them as X requires.
+        answer_within: The most time between the making of a post or message and its arrival
+            here; a later one reaches no handler by itself. `on` can set another limit.
+            Seven days is the upper limit: the store may have forgotten that it was answered.
 
     Raises:
-        WiringError: `may` has a word that botkit does not know, or has no action for yet.
+        WiringError: `may` contains a word that botkit does not know, or that has no action yet.
     """
 
     def __init__(

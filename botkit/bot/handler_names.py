@@ -1,4 +1,4 @@
-"""Match the records of unfinished events to handlers renamed, moved or removed since."""
+"""Match the records of unfinished events to handlers that were renamed, moved or removed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = structlog.get_logger(__name__)
 
 
 def warn_of_unreachable(wiring: Wiring) -> None:
-    """Log each handler that never runs, because an earlier one takes all of its events."""
+    """Log each handler that never runs because an earlier handler takes all of its events."""
     for why in wiring.unreachable:
         _log.warning(
             "handler.unreachable",
@@ -29,7 +29,7 @@ def warn_of_unreachable(wiring: Wiring) -> None:
 
 
 async def take_over_handlers(wiring: Wiring, store: Store, *, fence: Fence) -> None:
-    """Move records of unfinished events to the handlers' present names; log gone handlers.
+    """Move records of unfinished events to the handlers' new names; log removed handlers.
 
     Raises:
         StateError: The store cannot be used, or the lease is gone.

@@ -47,7 +47,7 @@ class HandlerValues:
         self._provided[wanted] = await stack.enter_async_context(provider.open())
 
     def put(self, wanted: Any, value: object) -> None:
-        """Pass this value instead of what a provider would make."""
+        """Give handlers this value instead of the one that a provider makes."""
         self._provided[wanted] = value
 
     def know(self, account: Account) -> None:
@@ -56,7 +56,7 @@ class HandlerValues:
         self._made.pop(account.id, None)
 
     def __call__(self, account_id: str) -> Mapping[Any, Any]:
-        """Return what the account's handlers may ask for, by type; made at the first call."""
+        """Return the values that the account's handlers can get, by type; make them once."""
         values = self._made.get(account_id)
         if values is None:
             account = self._accounts.get(account_id) or Account(id=account_id, username="")
@@ -92,10 +92,10 @@ def handler_parts(
     state_kib: int = 256,
     from_now: bool = False,
 ) -> HandlerParts:
-    """Make the parts, start nothing. The arguments are those of `Outbox` and `Reconciler`.
+    """Make the parts without starting them. See `Outbox` and `Reconciler` for the arguments.
 
-    `state_kib` is the most that a value may take that a handler stores; with `from_now` what
-    happened before the start is dropped.
+    `state_kib` is the size limit of a value that a handler stores. With `from_now`, drop
+    events from before the start.
     """
     reconciler = Reconciler(
         store=x.store,

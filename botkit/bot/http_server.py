@@ -60,7 +60,7 @@ class Http:
         self.health.phase = "running"
 
     async def stop(self, seconds: float) -> None:
-        """Close the server; open requests have `seconds` to be answered first."""
+        """Close the server; wait up to `seconds` for open requests to be answered."""
         self.health.phase = "stopping"
         await self.server.stop(seconds)
 

@@ -144,7 +144,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def _late(self) -> timedelta:
-        """How long after its making X may show a post."""
+        """Return the longest time that X takes to show a new post."""
         return timedelta(seconds=self.settings.bot.late_ids_s)
 
     def _polls(

@@ -112,10 +112,10 @@ async def _alone(settings: Settings, store: Store) -> AsyncGenerator[None]:
 
 
 def _must_be_set_up(settings: Settings) -> None:
-    """Raise `ConfigError` with the two ways to go on if there is no store: setup never ran.
+    """Raise `ConfigError` with both next steps if there is no store: setup never ran.
 
     Raises:
-        StoreUnavailable: The system does not let this user look for it.
+        StoreUnavailable: The system does not let this user look for the store.
     """
     url = settings.store_url
     if missing_file(url) is not None:

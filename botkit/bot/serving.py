@@ -159,7 +159,7 @@ def serve_bot(bot: Planned) -> int:
 
 
 def _explained(fault: Exception) -> BotkitError | None:
-    """Return the error that says what a person must change; None for a fault of the program."""
+    """Return the error that tells the person the cure; None for a fault of the program."""
     leaves = leaves_of(fault)
     only = leaves[0] if len(leaves) == 1 else fault
     if isinstance(only, OSError):

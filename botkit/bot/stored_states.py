@@ -1,4 +1,4 @@
-"""Compare the stored state with the classes that the bot keeps it in, at a start."""
+"""Compare, at a start, the stored state with the bot's state classes."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _MOST = 10_000
 
 
 async def compare_states(wiring: Wiring, store: Store) -> None:
-    """Log stored fields and classes that the bot does not have any more; they stay stored.
+    """Log stored fields and classes that the bot no longer has; they stay stored.
 
-    Of each class 10,000 values are looked at.
+    Look at up to 10,000 values of each class.
 
     Raises:
         ConfigError: A newer version of the bot stored a value.

@@ -49,7 +49,7 @@ def invoke(arguments: Sequence[str], commands: Sequence[CommandEntry]) -> int:
 
 
 def _tolerate_other_encodings() -> None:
-    """Print escapes for what a terminal cannot show, and read bytes that are no text as U+FFFD."""
+    """Print escapes for characters that a terminal cannot show; read invalid bytes as U+FFFD."""
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace" if stream is sys.stdin else "backslashreplace")
@@ -120,7 +120,7 @@ def report(error: errors.BotkitError) -> None:
 
 
 def _explained(fault: OSError) -> errors.ConfigError | None:
-    """Return the error for a fault of files that a person must change, else None."""
+    """Return the error for a fault of files that a person must correct, else None."""
     from botkit.config.file_faults import as_config_error
 
     return as_config_error(fault)

@@ -99,7 +99,7 @@ def _import_file(file: Path) -> ModuleType:
 
 
 def _place_of(error: WiringError) -> str:
-    """Return file and line of the bot's code that a registration was refused in."""
+    """Return file and line of the bot's code whose registration was refused."""
     frames = traceback.extract_tb(error.__traceback__)
     own = str(Path(botkit.__file__).parent)
     theirs = [frame for frame in frames if not frame.filename.startswith((own, "<"))]

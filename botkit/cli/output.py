@@ -1,4 +1,4 @@
-"""Print what a command says: without secrets, one line a call, control characters escaped."""
+"""Print a command's output: without secrets, one line a call, control characters escaped."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _REDACTOR: ContextVar[Redactor] = ContextVar("redactor")
 
 @contextmanager
 def redacting() -> Generator[None]:
-    """Hide in all that is printed inside the block the secrets that `hide` names."""
+    """Hide the secrets passed to `hide` in all output inside the block."""
     before = _REDACTOR.set(Redactor())
     try:
         yield
@@ -45,13 +45,13 @@ def redacting() -> Generator[None]:
 
 
 def hide(secrets: Iterable[str]) -> None:
-    """Hide these values in what this command prints from now on."""
+    """Hide these values in this command's output from now on."""
     for secret in secrets:
         _redactor().learn(secret)
 
 
 def clean(text: str) -> str:
-    """Return the text as it may be printed: on one line, without the hidden secrets."""
+    """Return the text ready to print: on one line, without the hidden secrets."""
     return escape(_redactor().known(text))
 
 
@@ -61,15 +61,15 @@ def echo(text: str = "", *, err: bool = False) -> None:
 
 
 def echo_lines(text: str) -> None:
-    """Print a text that has lines of its own, for instance a trace; those behind it indented.
+    """Print a text of several lines, for instance a trace; indent all but the first.
 
-    So none of them can be taken for a line of ours.
+    So no line of the text can be mistaken for one of botkit's own.
     """
     click.echo(escape_lines(_redactor().known(text)).replace("\n", "\n  "))
 
 
 def echo_fields(fields: Mapping[str, object], *, width: int) -> None:
-    """Print each field that is not empty on a line; of a `trace`, print all lines."""
+    """Print each non-empty field on a line of its own, and a `trace` on several."""
     for name, value in fields.items():
         if value in ("", None, [], {}):
             continue
@@ -91,12 +91,12 @@ def echo_json(value: object) -> None:
 
 
 def report_line(text: str) -> None:
-    """Print a line on stderr, without anything that has the form of a secret."""
+    """Print a line on stderr, without text that looks like a secret."""
     sys.stderr.write(f"{_redactor().line(text)}\n")
 
 
 def report_trace(trace: str) -> None:
-    """Print the trace of an exception on stderr, without what has the form of a secret."""
+    """Print the trace of an exception on stderr, without text that looks like a secret."""
     sys.stderr.write(escape_lines(_redactor().text(trace)))
 
 

@@ -16,14 +16,14 @@ __all__ = ["print_rows"]
 
 _GAP = 2
 _LEAST_OF_LAST = 16
-"""A last column that would be narrower is not worth its place beside the key."""
+"""The least width of the last column; with less room, the key gets a line of its own."""
 
 
 def print_rows(headers: Sequence[str], rows: Iterable[Sequence[str]], *, key: str) -> None:
     """Print the rows, each cell without secrets, its control characters escaped.
 
-    On a terminal the last column is cut where the window ends. The column `key` is what other
-    commands take, so it is always whole: where it leaves no room, it has a line of its own.
+    On a terminal, cut the last column at the window's edge. Other commands take the column `key`
+    as an argument, so never cut it: if it leaves no room, print it on a line of its own.
     """
     cells = [[clean(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():

@@ -38,7 +38,7 @@ async def open_the_store(
     """Open the store of the settings, and close it after the block.
 
     Args:
-        settings: They name the store.
+        settings: The settings that name the store.
         create: Make the store if there is none yet.
         check: Read the whole file once to find damage.
 

@@ -66,9 +66,9 @@ _SECRET_VARIABLE = re.compile(
     r"(?i)(SECRET|TOKEN|PASSWORD|PASSPHRASE|CREDENTIALS?|API_?KEY|PRIVATE_?KEY|STORE__KEY)$"
 )
 _taken: dict[str, str] = {}
-"""The secrets that were read from the environment and taken out of it, for a second reading."""
+"""Secrets already moved out of the environment, kept for the next call of `load_settings`."""
 _SHORTEST_SECRET = 12
-"""Shorter values of other programs' variables may be ordinary words, like `GIT_TOKEN=none`."""
+"""The least length of a secret in a foreign variable: a shorter one may be a word (`none`)."""
 
 
 def surroundings() -> dict[str, str]:
@@ -79,7 +79,7 @@ def surroundings() -> dict[str, str]:
 def wants_color(*, on_terminal: bool) -> bool:
     """Return True if output has colors: on a terminal, unless the environment says otherwise.
 
-    NO_COLOR takes them away, FORCE_COLOR puts them there, and a terminal may not have any.
+    NO_COLOR turns them off, FORCE_COLOR turns them on; some terminals cannot show them.
     Source: no-color.org, force-color.org.
     """
     if os.environ.get("NO_COLOR"):
@@ -90,7 +90,7 @@ def wants_color(*, on_terminal: bool) -> bool:
 
 
 def secrets_of(settings: Settings) -> list[str]:
-    """Return what logs, stored texts and output must hide: those of settings and environment."""
+    """Return the secrets of settings and environment, which no log or output may show."""
     held = [settings.store.key, settings.store.previous_key]
     for app in (settings.app_named(), *settings.apps.values()):
         held += [app.client_secret, app.api_secret, app.bearer_token]
@@ -99,9 +99,9 @@ def secrets_of(settings: Settings) -> list[str]:
 
 
 def secrets_in_environment() -> list[str]:
-    """Return the values of variables that are named like secrets, whatever program they are for.
+    """Return the values of all variables whose names look like those of secrets.
 
-    A bot's own keys are among them, for instance that of a model.
+    They include those of other programs, and the bot's own keys, for instance one for a model.
     """
     return [
         value
@@ -150,7 +150,7 @@ def load_settings(
 
 
 def _may_exist(file: Path) -> bool:
-    """Return True if the file is there, or cannot be looked for: reading it says why then."""
+    """Return True if the file exists or its folder cannot be searched: reading it explains why."""
     try:
         file.stat()
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""Says what a person must change when the operating system refuses a file or a folder."""
+"""Explain, with the cure, why the operating system refuses a file or a folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CURES = {
 
 
 def unreadable(fault: OSError) -> str:
-    """Return words for a file that cannot be read, with the cure if it is a matter of rights."""
+    """Return the text on a file that cannot be read, with the cure if permissions are wrong."""
     cure = ""
     if fault.errno == errno.EACCES and hasattr(os, "geteuid"):
         cure = f"; let uid {os.geteuid()} read it and enter the folders above"
@@ -39,9 +39,9 @@ def unreadable(fault: OSError) -> str:
 
 
 def as_config_error(fault: OSError) -> ConfigError | None:
-    """Return the error for a fault of files that nothing nearer explained; None for another one.
+    """Return the error for a fault of files that no caller has explained; None for any other.
 
-    A fault of the network, for instance, is not a person's to change.
+    No person can correct, for instance, a fault of the network.
     """
     if fault.errno not in _CURES:
         return None

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 __all__ = ["proxy_address", "proxy_problems"]
 
 _VARIABLES = ("https_proxy", "all_proxy")
-"""In the order of their strength. Plain http goes to loopback only, never through a proxy."""
+"""The variables, the strongest first; no HTTP_PROXY, because plain http goes only to loopback."""
 _CURE = "Write it like http://proxy.example:3128"
 
 
 def proxy_problems(names: Mapping[str, str]) -> list[str]:
-    """Return the fault of each variable that would be used; names like libraries read them."""
+    """Return the fault of each variable that applies, by the names that libraries read."""
     problems: list[str] = []
     for origin, value in _used(names):
         try:
@@ -32,7 +32,7 @@ def proxy_address(value: str, *, origin: str) -> str:
     """Return the proxy's address; `host:port` alone is taken as http.
 
     Raises:
-        ConfigError: It is no http(s) proxy, or has no host or no valid port.
+        ConfigError: The value is no http(s) proxy, or has no host or no valid port.
     """
     address = value if "://" in value else f"http://{value}"
     try:
@@ -56,7 +56,7 @@ def _refused(origin: str, what: str) -> ConfigError:
 
 
 def _used(names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the variable that is used, with its value; lower case wins, and empty means none.
+    """Yield the variables that apply, with their values; lower case wins, and empty means none.
 
     Source: Python documentation, `urllib.request.getproxies`.
     """

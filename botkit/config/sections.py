@@ -92,9 +92,9 @@ def _checked_origin(url: str) -> str:
 
 
 def _headers_in(given: object) -> object:
-    """Return the headers of a text, as environment and command line give it; others as they are.
+    """Parse headers given as text, by environment or command line; return others unchanged.
 
-    The text is `NAME: VALUE`, or a JSON object for several.
+    The text is `NAME: VALUE`, or a JSON object of several.
     """
     if not isinstance(given, str):
         return given

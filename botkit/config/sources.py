@@ -68,7 +68,7 @@ class Findings:
 
         A BOM, white space and line ends around a text are removed. It is a fault if the text is
         empty, is in quotes, or contains a line end or another control character, and for a secret
-        also if it contains anything that no key is made of. A fault of the name is reported under
+        also if it contains a character that no key has. A fault of the name is reported under
         `unknown` if that is given, every other one under `origin`.
         """
         if not is_setting(path):

@@ -55,7 +55,7 @@ def check_access(
     scopes: Sequence[str],
     rows: Sequence[CredentialRow] = (),
 ) -> list[Finding]:
-    """Return a finding for each word of `may`, or for each of its operations that is not allowed.
+    """Return findings on `may`: one for each word, or for each of its operations not allowed.
 
     `held` is the access of the logins in `rows`; the cure names the command that makes such a
     login anew. `scopes` are all scopes of the bot, including those for its events.

@@ -33,7 +33,7 @@ class AccountChecks:
 
     Args:
         rows: The account's logins as they are stored.
-        bot: The bot; its `may` and scopes are what the logins must allow.
+        bot: The bot; the logins must allow its `may` and its scopes.
         has_bearer: True if the account's app has a bearer token.
     """
 

@@ -23,7 +23,7 @@ __all__ = ["check_rules", "prove_registered"]
 def check_rules(app: CheckedApp) -> list[Finding]:
     """Return a finding for each rule that the callback URL breaks.
 
-    Problems that are not fatal are mentioned in the finding that all is fine.
+    If no problem is fatal, return one finding that all is fine, and mention the others in it.
     """
     check = app.check("callback")
     problems = check_redirect_uri(app.redirect_uri)

@@ -1,4 +1,4 @@
-"""Make findings: fine, wrong, or could not be told, each with its cause and its cure."""
+"""Make findings: all is fine, something is wrong, or X did not tell; with cause and cure."""
 
 from __future__ import annotations
 
@@ -71,13 +71,13 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 
 class Check(Struct, frozen=True):
-    """Name a check of an app, an account, or neither; its methods make every finding."""
+    """Name a check of an app, an account, or neither; its methods make all findings."""
 
     id: str
     about: str = ""
 
     def fine(self, cause: str = "") -> Finding:
-        """Return the finding that all is well; `cause` says what was seen."""
+        """Return the finding that all is fine; `cause` names the evidence."""
         return Finding(id=self.id, about=self.about, verdict=Verdict.FINE, cause=cause)
 
     def wrong(self, cause: str, cure: str, *, code: int = _PERSON) -> Finding:

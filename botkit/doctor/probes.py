@@ -1,4 +1,4 @@
-"""Probe X with calls that change nothing: is X there, what is its time, does it take these keys.
+"""Probe X, by calls that change nothing, for its presence, its time and the validity of keys.
 
 Each probe is one call with a time limit, to a configured address. An answer that also tells about
 credits, enrolment or suspension is kept as evidence for `account_standing`.
@@ -61,7 +61,7 @@ class Probes:
     """Make the calls, and hold the evidence from their answers.
 
     Attributes:
-        clock_off: X's time minus ours; None until a call has told it.
+        clock_off: X's time minus ours; None until a call has returned X's time.
         evidence: The outcomes of the API calls.
         posts_read: By app, the posts read in this billing cycle, and the most that are allowed.
     """

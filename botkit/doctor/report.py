@@ -41,7 +41,7 @@ class Report:
         *,
         limit_s: float = _LIMIT_S,
     ) -> None:
-        """Call `question` and add its findings; an error that it raises becomes a finding, too."""
+        """Call `question` and add its findings; turn an error that it raises into a finding."""
         try:
             async with self.clock.timeout(limit_s):
                 found = await question()

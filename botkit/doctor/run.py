@@ -80,7 +80,7 @@ async def examine(
     clock: Clock | None = None,
     entropy: Entropy | None = None,
 ) -> Report:
-    """Run every check; return the report on all that would make the first write fail."""
+    """Run every check; return the report on everything that would make a write fail."""
     time, chance = clock or SystemClock(), entropy or SystemEntropy()
     report = Report(clock=time)
     report.findings.append(Check("settings").fine("every setting is known and can be read"))

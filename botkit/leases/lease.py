@@ -168,7 +168,7 @@ class Lease:
         finally:
             renewing.cancel()
             await asyncio.wait([renewing])
-            with suppress(StateError):  # if it cannot be given back, the lease runs out by itself
+            with suppress(StateError):  # if it cannot be released, the lease expires by itself
                 await self.release()
 
     async def renew(self) -> None:

@@ -1,4 +1,4 @@
-"""Money as the store keeps it: what X charged, and the sums of an hour."""
+"""The store's rows on money: X's charges, and the sums of an hour."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["Booking", "BudgetEntry"]
 
 
 class Booking(Struct, frozen=True, kw_only=True, gc=False):
-    """Money that X charges, to be added to an account's hour.
+    """Hold a charge of X, to be added to the sum of an account's hour.
 
     Attributes:
-        at: When it was charged.
+        at: The time of the charge.
         app: The app, as named in the settings, whose credits pay for the resource.
         resource: The name of the resource (`Posts: Read/123`), which X charges once for each app
-            and UTC day; "" for what X charges each time.
+            and UTC day; "" for a charge without such a limit.
     """
 
     account_id: str
@@ -29,7 +29,7 @@ class Booking(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class BudgetEntry(Struct, frozen=True, kw_only=True, gc=False):
-    """Money spent by one account in one hour, by `calls` bookings. `hour` is its start, UTC."""
+    """Hold the sum of an account's `calls` bookings in one hour; `hour` is its start, UTC."""
 
     account_id: str
     hour: datetime

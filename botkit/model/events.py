@@ -291,9 +291,9 @@ class AccountState(
 
 
 class OptOut(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="opt_out"):
-    """A user told the account to stop, or to start again; botkit has obeyed and answered.
+    """A user asked the account to stop or to start again; botkit has obeyed and answered.
 
-    The bot writes nothing to a user who has opted out. Use the event to forget what the bot keeps.
+    The bot writes nothing to a user who has opted out. Handle the event to delete the user's data.
 
     Attributes:
         user_id: The user's id.
@@ -317,20 +317,21 @@ class OptOut(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, ta
 
 
 class Gap(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="gap"):
-    """Something may not have been heard, or a gap that was told is over.
+    """The bot may have missed events, or an earlier gap of this kind is over.
 
-    There is one event when a gap could not be read at once, and one when it is over.
+    One event comes when a gap could not be closed at once, and another when it is over.
 
     Attributes:
         number: The gap's number, for `botkit events gaps`.
-        missed_by: What could not be heard: `mentions`, `messages`, or `activity` (the stream).
-        since: What may be missing was made after this time, by X's clock,
+        missed_by: The source that may have missed events: `mentions`, `messages`, or `activity`
+            (the stream).
+        since: The missing events were made after this time, by X's clock,
         until: and up to this time.
         cause: `stopped` (no bot ran), `disconnected`, or `reach` (X does not show that much).
         state: `open`; `closed` if it was read since; `given up` if a person closed it, or if
-            nothing else shows what is missing, as quotes that came while the stream was cut.
-        reason: Why it could not be read, or how it was read.
-        next_step: What a person can do; "" if there is nothing to do.
+            no other source has the events, as for quotes during an outage of the stream.
+        reason: The reason why it could not be read, or the means by which it was.
+        next_step: The step that a person can take; "" if there is none.
     """
 
     number: int

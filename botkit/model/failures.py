@@ -1,4 +1,4 @@
-"""What a bot's `on_error` functions are told of a handler that failed."""
+"""The record that a bot's `on_error` functions get of a failed handler."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ __all__ = ["Failure"]
 
 
 class Failure(Struct, frozen=True, kw_only=True):
-    """A run of a handler that failed, as it was recorded.
+    """Hold the facts about a failed run of a handler.
 
     Attributes:
         event: The event; None if it cannot be read any more.
         key: The event's key, for `botkit events show`.
         account_id: The account that the event is for.
         handler: The handler's name; "" if none ran.
-        error: What the handler raised, or the time limit that it hit; None if there is none.
-        reason: Why the event was given up: `failed`, `timeout`, `refused`, ...; "" if it was not.
+        error: The exception that the handler raised, or its time-out; None if there is neither.
+        reason: The reason why the event was given up: `failed`, `timeout`, `refused`, ...; "" if
+            it was not.
         attempt: Which try it was, from 1.
-        again_at: When the event is tried again; None if it was given up, as a dead letter.
+        again_at: The time of the next try; None if the event became a dead letter.
     """
 
     event: Event | None
@@ -36,5 +37,5 @@ class Failure(Struct, frozen=True, kw_only=True):
 
     @property
     def will_retry(self) -> bool:
-        """Whether the event is tried again."""
+        """Return True if the event is tried again."""
         return self.again_at is not None

@@ -1,4 +1,4 @@
-"""Rows of the store that say what the sources have read of X, and what they may have missed."""
+"""The store's rows on sources: how far each has read, and the gaps it may have missed."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["BY_HAND", "GIVEN_UP", "Checkpoint", "GapRow"]
 GIVEN_UP = "given up"
 """The state of a gap that a person closed, or that nothing can read."""
 BY_HAND = "closed by hand"
-"""The reason of such a gap."""
+"""The `reason` of a gap that a person closed."""
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True, gc=False):
-    """How far a source has read, for one account. `cursor` is the source's own text.
+    """Hold how far a source has read for one account. `cursor` is the source's own text.
 
-    `read_to` is a time by X's clock: the source has read all that was made before it, without a
-    hole, so that it never delivers again what was made before. None if the source does not know.
+    `read_to` is a time by X's clock. The source has read everything that was made before it, and
+    never delivers it again. None if the source does not know such a time.
     """
 
     source: str
@@ -28,12 +28,12 @@ class Checkpoint(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class GapRow(Struct, frozen=True, kw_only=True, gc=False):
-    """Times by X's clock between which events were made that may not have been heard.
+    """Hold a gap: the times, by X's clock, between which the bot may have missed events.
 
     `until` is None while the gap grows. `state` is `open`, `closed` (it was read since) or
     `given up` (a person closed it, or nothing can read it). `cause` is `stopped`, `disconnected`
-    or `reach`; `tried` names the means by which it was read in vain; `reason` says why it is open,
-    or how it was closed.
+    or `reach`; `tried` names the means that failed to read it; `reason` says why it is open, or
+    how it was closed.
     """
 
     source: str

@@ -57,7 +57,7 @@ class EventState(enum.StrEnum):
     DEAD = "dead"
     DROPPED = "dropped"
     LATE = "late"
-    """Heard too late to be answered: it runs when a person says so."""
+    """The state of an event that arrived too late to be answered: it runs only on request."""
 
 
 class WriteState(enum.StrEnum):
@@ -115,7 +115,7 @@ class InboxItem(Struct, frozen=True, kw_only=True, gc=False):
 
     `seq` grows with arrival. `attempts` counts failed tries, `unclean` counts crashes of the
     process while the event ran, `run` counts deliberate replays. `waiting_for` is the cause for
-    which the event is parked, "" if it is not parked. `asked` says that a person put it back.
+    which the event is parked, "" if it is not parked. `asked` is True if a person put it back.
     """
 
     seq: int
@@ -144,7 +144,7 @@ class InboxPage(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Wait(Struct, frozen=True, kw_only=True, gc=False):
-    """A cause that events wait for: how many, and until when at the latest if that is known."""
+    """Hold a cause that events wait for: their number, and the latest time if it is known."""
 
     waiting_for: str
     events: int
@@ -287,7 +287,7 @@ class NewWrite(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class OwnPost(Struct, frozen=True, kw_only=True, gc=False):
-    """A post of the account that X shows and that no write on record made.
+    """Hold a post of the account that X shows and that no recorded write made.
 
     `target` is the id of the post that it answers, "" if it answers none. `body` is the JSON of
     `Post`.
@@ -436,9 +436,9 @@ class ScheduleRow(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class StoredOptOut(Struct, frozen=True, kw_only=True, gc=False):
-    """A user who wants to hear nothing from an account.
+    """Hold the opt-out of a user, to whom the account must not write.
 
-    `cause` is the key of the event in which the user said so, "" if a person recorded it.
+    `cause` is the key of the event with the request, "" if an operator recorded it.
     """
 
     account_id: str
@@ -471,7 +471,7 @@ class StatusReport(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class KeepFor(Struct, frozen=True, kw_only=True, gc=False):
-    """How long finished records are kept.
+    """Set how long finished records are kept.
 
     `deliverable` is for events that a source may deliver again, longer than `events`.
     """

@@ -39,10 +39,10 @@ E_contra = TypeVar("E_contra", bound=Event, contravariant=True)
 
 
 class OnSpend(Protocol):
-    """Takes what X charged for a read or a delivery."""
+    """Book X's charges for reads and deliveries."""
 
     def __call__(self, account_id: str, charge: Charge, /, *, app: str) -> None:
-        """Book it for the account ("" for the app itself), whose app pays for it."""
+        """Book the charge for the account ("" for the app itself); `app` pays for it."""
         ...
 
 
@@ -119,13 +119,13 @@ class Reader(Protocol):
     ) -> dict[str, Any]:
         """Call an operation of X that only reads; return `data`, `includes`, `meta`, `errors`.
 
-        `operation` is X's operation id, which the bot's `may` must name for its scopes to be asked
-        for. Rate windows and budget hold as for the other look-ups; nothing is cached.
+        `operation` is X's operation id. The bot's `may` must name it, so that setup asks for its
+        scopes. Rate windows and budget apply as to other look-ups; nothing is cached.
 
         Raises:
             AccessDenied: The account's credentials do not allow it.
             ResponseError: X refused it.
-            TypeError: It is no such operation, or `path` does not fit it.
+            TypeError: `operation` is not one that only reads, or `path` does not fit it.
         """
         ...
 
@@ -160,8 +160,8 @@ class Actions(Protocol):
     ) -> Post:
         """Reply to a post and return the reply.
 
-        X makes a link of a bare domain such as `README.md`, and a post with a link costs 0.200
-        USD. `links` says for this text what `bot.links` says for all: send it, or refuse it.
+        X turns a bare domain such as `README.md` into a link, and a post with a link costs 0.200
+        USD. `links` overrides the setting `bot.links` for this text: send it, or refuse it.
 
         Raises:
             PolicyError: A rule forbids the reply; nothing was sent.
@@ -192,10 +192,10 @@ class Actions(Protocol):
         query: Mapping[str, object] | None = None,
         json: Any = None,
     ) -> Any:
-        """Call an operation of X for which there is no action; return what X calls `data`.
+        """Call an operation of X for which there is no action; return the answer's `data`.
 
         `operation` is X's operation id, and the bot's `may` must name it. `path` fills the
-        parameters of its path. It is a durable step, with the guard's checks of declaration,
+        parameters of its path. The call is a durable step, with the guard's checks of declaration,
         access, account, budget and rate window; X's rules for texts are not checked. If the answer
         to a POST is lost, a person has to settle it (`botkit writes settle`).
 
@@ -203,7 +203,7 @@ class Actions(Protocol):
             PolicyError: The bot's `may` does not name the operation.
             AccessDenied: The account's credentials do not allow it; nothing was sent.
             ResponseError: X refused it for good.
-            TypeError: It is no operation that may be called, or `path` does not fit it.
+            TypeError: `operation` must not be called this way, or `path` does not fit it.
         """
         ...
 

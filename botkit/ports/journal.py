@@ -118,7 +118,7 @@ class Events(Protocol):
     async def revive_dead(
         self, *, account_id: str | None = None, before: datetime, limit: int = 1000
     ) -> int:
-        """Do as `revive` with the oldest dead letters of before a time; return their number.
+        """Revive the oldest dead letters from before a time; return their number.
 
         Call it again until it returns less than `limit`.
         """
@@ -127,7 +127,7 @@ class Events(Protocol):
     async def drop_dead(
         self, note: str, *, account_id: str | None = None, before: datetime, limit: int = 1000
     ) -> int:
-        """Do as `drop` with the oldest dead letters of before a time; return their number.
+        """Drop the oldest dead letters from before a time; return their number.
 
         Call it again until it returns less than `limit`.
         """
@@ -151,9 +151,9 @@ class Events(Protocol):
         """Put a dead or late event back into the inbox; with `new_run`, any that has ended.
 
         Without `new_run`, the run's writes that X refused are sent again, and its other steps
-        keep their results; an event that a handler began which the last start did not have is
-        held as `Store.take_over_handlers` does. With `new_run`, the run gets the next number, so
-        that all its steps happen anew. Return False if there is no such event.
+        keep their results. If the handler that began the event is gone since the last start, hold
+        the event as `Store.take_over_handlers` does. With `new_run`, the run gets the next number,
+        so that all its steps happen anew. Return False if there is no such event.
         """
         ...
 
@@ -178,7 +178,7 @@ class States(Protocol):
         ...
 
     async def sample(self, scope: str, *, limit: int) -> list[bytes]:
-        """Return values of this scope, up to `limit` of them."""
+        """Return up to `limit` values of this scope."""
         ...
 
     async def memo(self, key: MemoKey) -> bytes | None:
@@ -288,25 +288,25 @@ class Writes(Protocol):
 
 
 class OwnPosts(Protocol):
-    """The posts of an account that X shows and that no write on record made.
+    """Keep the posts of an account that X shows and that no recorded write made.
 
     A store that was restored from a backup lacks what its bot wrote after the backup.
     """
 
     async def newest(self, account_id: str) -> str:
-        """Return the newest id of a post of the account that is known here, "" if none is."""
+        """Return the id of the account's newest known post, "" if none is known."""
         ...
 
     async def keep(self, posts: Sequence[OwnPost], *, fence: Fence) -> None:
-        """Record posts; one that is on record already stays as it is."""
+        """Record posts; leave those that are on record already unchanged."""
         ...
 
     async def count(self, account_id: str) -> int:
-        """Return how many are on record."""
+        """Return the number of the account's posts on record."""
         ...
 
     async def to(self, account_id: str, target: str) -> list[OwnPost]:
-        """Return those that answer the post `target` ("" for none), oldest first."""
+        """Return the posts that answer the post `target` ("" for none), oldest first."""
         ...
 
     async def answers(self, account_id: str, target: str) -> list[str]:

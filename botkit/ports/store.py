@@ -361,7 +361,7 @@ class Progress(Protocol):
     """Checkpoints, gaps, schedules and the status reports of the running parts."""
 
     async def checkpoint(self, source: str, account_id: str) -> Checkpoint | None:
-        """Return how far a source has read, None at the first start."""
+        """Return how far a source has read; None if it has never run."""
         ...
 
     async def set_checkpoint(self, checkpoint: Checkpoint, *, fence: Fence | None = None) -> None:
@@ -369,14 +369,14 @@ class Progress(Protocol):
         ...
 
     async def open_gap(self, gap: GapRow) -> int:
-        """Record what a source may not have heard; return the gap's id.
+        """Record a gap, in which a source may have missed events; return the gap's id.
 
         A repeated call opens another gap.
         """
         ...
 
     async def change_gap(self, gap: GapRow) -> None:
-        """Replace all that is recorded of the gap with this id, if it is still open."""
+        """Replace the record of the gap with this id, if it is still open."""
         ...
 
     async def gaps(self, *, state: str | None = None, limit: int = 100) -> list[GapRow]:
@@ -413,13 +413,13 @@ class Progress(Protocol):
 
 
 class Ledger(Protocol):
-    """The money spent, by account and hour, and the resources that X has charged for."""
+    """Record the money spent, by account and hour, and the resources that X has charged for."""
 
     async def book(self, bookings: Sequence[Booking]) -> None:
         """Add each booking to its account's hour, all or nothing.
 
-        Leave out a resource that was booked for its app on the same UTC day before. A repeated
-        call adds again what names no resource.
+        Skip a resource that was booked for its app earlier on the same UTC day. A repeated call
+        adds bookings without a resource again.
         """
         ...
 
@@ -446,7 +446,7 @@ class Store(Protocol):
 
     @property
     def fault(self) -> StateError | None:
-        """Why nothing can be written now, None if it can: as of the last write or `changed`."""
+        """Return the error of the last write or call of `changed`; None if writes work."""
         ...
 
     async def vault_check(self) -> bytes | None:
@@ -463,17 +463,17 @@ class Store(Protocol):
         """Move the results and writes of unfinished events to the present names of handlers.
 
         `names` are the present handler names; `renamed` maps older names to them. An event is
-        unfinished while it is in the inbox or a dead letter. If a handler that is in neither has
-        kept a result of such an event, or may have written for it, hold the event: it waits for
+        unfinished while it is in the inbox or a dead letter. If a handler in neither argument has
+        kept a result of such an event, or may have written for it, the event waits for
         `handler/<name>` until a later call knows the name. Return those handlers, sorted by name.
         """
         ...
 
     async def changed(self) -> bool:
-        """Return True if another process changed the store since the last call. It is cheap.
+        """Return True if another process changed the store since the last call. The call is cheap.
 
         Raises:
-            StoreGone: The store is not there any more, or another one is in its place.
+            StoreGone: The store was removed, or another one is in its place.
         """
         ...
 
@@ -489,7 +489,7 @@ class Store(Protocol):
         several short transactions, so that others can write between them; it may end after any of
         them.
         One call deletes a tenth of the events and of the writes on record at most (10,000 at
-        least); the count `bounded` is above 0 if that left some for the next call.
+        least); the count `bounded` is above 0 if some are left for the next call.
         """
         ...
 

@@ -14,7 +14,7 @@ __all__ = ["SealedFor", "VaultPort"]
 
 
 class SealedFor(TypedDict):
-    """The row that a sealed record belongs to: it opens with the same values only.
+    """Name the row to which a sealed record belongs: the record opens only with the same values.
 
     `origin` and `client_id` are missing or "" for a record of an older botkit.
     """

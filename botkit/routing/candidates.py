@@ -32,14 +32,14 @@ _NO_VALUES: Mapping[Any, Any] = MappingProxyType({})
 
 
 class Route(Struct, frozen=True, kw_only=True):
-    """A handler as the runtime sees it.
+    """Hold the runtime's view of a handler.
 
     Attributes:
-        name: Unique within the bot and the same wherever the function stands: writes, kept
-            results and schedules are stored under it.
+        name: The name under which writes, kept results and schedules are stored; unique within
+            the bot, and the same wherever the function is defined.
         place: File and line.
         event_types: The classes it was registered for.
-        answer_within: How late an event may be heard that it still gets.
+        answer_within: The most time between an event and its arrival; it gets no later ones.
         states: The pieces of state that are loaded before it runs.
         schedule: Its schedule, if it was registered by `every` or `cron`.
     """
@@ -98,15 +98,15 @@ class Candidate(Struct, frozen=True):
 
 
 class Wiring:
-    """A bot whose handlers were all checked: each parameter has a provider.
+    """Hold a bot whose handlers were all checked: each parameter has a provider.
 
     Attributes:
         routes: The handlers, in order.
         signals: The author's event classes, by the names under which they are stored.
-        unreachable: A sentence for each handler that never runs, because an earlier one takes all.
-        renamed: The names that handlers had before, each with the name of today.
+        unreachable: A sentence for each handler that never runs because an earlier one takes all.
+        renamed: The former names of handlers, each with its present name.
         schedules: The schedules of `every` and `cron`, in order.
-        error_hooks: Calls that tell the author's functions of a `Failure`.
+        error_hooks: The calls that pass a `Failure` to the author's functions.
         providers: The factories by the type that they make, in order.
         event_types: The classes for which handlers were registered.
     """

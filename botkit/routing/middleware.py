@@ -32,7 +32,7 @@ _PAIR = 2
 
 
 class HeldBy:
-    """The type under which a scope has the list of the middleware that did not go on, by name."""
+    """The type by which a scope holds the names of middleware that did not call the next one."""
 
 
 class Values(Struct, frozen=True, kw_only=True):
@@ -48,10 +48,10 @@ class Values(Struct, frozen=True, kw_only=True):
 
 
 class _Next:
-    """Runs the rest of a ring, once: a second time every write in it would be made again.
+    """Run the rest of a ring, once: a second run would repeat every write in it.
 
     Attributes:
-        inner: The rest of the ring; None once the middleware has gone on.
+        inner: The rest of the ring; None once the middleware has called it.
     """
 
     __slots__ = ("_function", "_resolve", "inner")
@@ -97,7 +97,8 @@ def surround(
 ) -> Ring:
     """Return a ring that calls the middleware around the inner ring.
 
-    A middleware that returns without going on adds its name to the scope's `HeldBy`.
+    If the middleware returns without calling the inner ring, add its name to the scope's
+    `HeldBy`.
     """
     positional, by_name = values.positional, values.by_name
 

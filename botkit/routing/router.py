@@ -102,7 +102,7 @@ class Router:
         self.layers: list[Callable[..., Coroutine[Any, Any, Any]]] = []
         """Middleware, outermost first."""
         self.error_hooks: list[Callable[..., Coroutine[Any, Any, Any]]] = []
-        """The functions that are told of failures."""
+        """The functions to call for each failed run."""
         self.providers: list[Provider] = []
         self._runs = 0
 
@@ -173,14 +173,13 @@ class Router:
 
         All filters must pass. `timeout_s` limits one run of the handler. A post or message that is
         heard later than `answer_within` after it was made (by default the bot's) does not run: it
-        is recorded as late until a person says `botkit events retry --late`.
+        is recorded as late until a person runs `botkit events retry --late`.
 
-        What a handler wrote and kept stands in the store under its `name`, by default the
-        function's: give it one before you rename the function, or say with `was` what it was
-        called before.
+        The store keeps a handler's writes and results under its `name`, by default the function's.
+        Before you rename the function, set `name`, or pass the former name as `was`.
 
         Raises:
-            WiringError: An argument is no event class or no filter, or the decorated function is
+            WiringError: An argument is not an event class or filter, or the decorated function is
                 not async.
         """
         events = event if isinstance(event, tuple) else (event,)
@@ -298,11 +297,11 @@ class Router:
     def on_error(
         self, function: Callable[Concatenate[Failure, P], Coroutine[Any, Any, R]], /
     ) -> Callable[Concatenate[Failure, P], Coroutine[Any, Any, R]]:
-        """Have `async def report(failure)` told of each run of a handler that failed.
+        """Register `async def report(failure)` to be called for each failed run of a handler.
 
-        It is told of all handlers of the bot, whichever router it belongs to, after the failure
-        was recorded: it changes nothing of what becomes of the event. Further parameters are
-        injected by type, like those of middleware. What it raises is logged.
+        It is called for all handlers of the bot, whichever router it belongs to, after the failure
+        was recorded, and cannot change the fate of the event. Further parameters are injected by
+        type, like those of middleware. Exceptions that it raises are logged.
 
         Raises:
             WiringError: The function is not async.
@@ -389,7 +388,7 @@ def _is_a_name(name: str) -> bool:
 
 
 def must_be_a_span(answer_within: object) -> None:
-    """Raise `WiringError` unless an event can be heard within that time."""
+    """Raise `WiringError` unless `answer_within` is a possible limit: a span above zero."""
     if not isinstance(answer_within, timedelta) or answer_within <= timedelta(0):
         raise WiringError(
             f"answer_within={answer_within!r}: say how late an event may be heard, such as"

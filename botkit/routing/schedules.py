@@ -33,7 +33,7 @@ _CRON_FIELDS = {
     "month": "is 1 to 12 or JAN to DEC",
     "day-of-week": "is 0 to 7 (0 and 7 are Sunday) or SUN to SAT",
 }
-"""The fields in order, by the names that cronsim gives them."""
+"""The fields of an expression in order, with cronsim's names for them."""
 _INSTANT = timedelta.resolution
 _SHORTEST = timedelta(seconds=1)
 _ANY_DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -185,7 +185,7 @@ def cron_schedule(
 
 
 def _cron_fault(expression: str, fields: list[str], fault: str) -> str:
-    """Return what is wrong with an expression: the field, and what may stand in it."""
+    """Return the fault of an expression: the field, and the values that it may have."""
     named = fault.removeprefix("Bad ")
     value = dict(zip(_CRON_FIELDS, fields, strict=True)).get(named, expression)
     rule = _CRON_FIELDS.get(named, "cannot be read")

@@ -1,4 +1,4 @@
-"""The author's memory: `Conversation[T]`, `UserState[T]` and `BotState[T]`.
+"""Let handlers keep state: `Conversation[T]`, `UserState[T]` and `BotState[T]`.
 
 A handler gets one by type, and reads and sets `.value`. The runtime loads the state before the
 handler runs and commits a change together with the event. `T` is a frozen `msgspec.Struct` whose
@@ -7,8 +7,8 @@ as JSON under the name of the class or, when the class has one, under its `state
 ClassVar[str]`: keep the old name there when you rename a class. New fields need a default;
 stored fields that the class does not have are kept (`botkit.routing.stored_state`).
 
-Handlers that hold the same piece of state run one after the other. One that only looks asks for
-`BotState.Reading[T]`: it waits for nobody, and nobody waits for it.
+Handlers that hold the same piece of state run one after the other. A handler that only reads it
+asks for `BotState.Reading[T]`: it waits for no other handler, and none waits for it.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class StateReading(Generic[T]):
 
     @property
     def shown(self) -> str:
-        """The handle with its class and key, for an error: `UserState[Greeted] of 42/7`."""
+        """Return class and key for an error text, such as `UserState[Greeted] of 42/7`."""
         return f"{type(self).__name__}[{self._param.struct.__qualname__}] of {self._row_key}"
 
     def load(self, row: StateRow | None) -> None:
@@ -286,7 +286,7 @@ def _check(struct: type[Struct]) -> None:
 
 
 def _must_come_back(value: Struct) -> None:
-    """Raise `TypeError` for a value that could not be stored, or not be read again as it is."""
+    """Raise `TypeError` for a value that cannot be stored and read again unchanged."""
     name = type(value).__qualname__
     try:
         same = msgspec.json.decode(msgspec.json.encode(value), type=type(value)) == value

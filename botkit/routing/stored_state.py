@@ -1,9 +1,9 @@
-"""The stored form of a piece of state: JSON, in which nothing is lost that a class does not know.
+"""Read and write the stored form of state: JSON that keeps fields unknown to the class.
 
-A field that a version of the bot dropped or renamed stays stored, also when the value is changed:
-a newer version, or the older one after a roll-back, finds it again. A class that reads old values
-in another way has a `state_version: ClassVar[int]`, which is stored with each value, and a class
-method `upgrade(fields, version)` that returns the fields of an older value as they are today.
+A field that a version of the bot dropped or renamed stays stored, even when the value is changed,
+so that a newer version, or the older one after a roll-back, finds it again. A class whose fields
+have changed their meaning has a `state_version: ClassVar[int]`, which is stored with each value,
+and a class method `upgrade(fields, version)` that returns an older value's fields in today's form.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
 T = TypeVar("T", bound=Struct)
 
 _VERSION: Final = "$version"
-"""Beside the fields of a stored value; no field can have this name."""
+"""The key of the version in a stored value; no field can have this name."""
 _VERSION_BYTES: Final = _VERSION.encode()
 
 
@@ -44,7 +44,7 @@ def check_version(struct: type[Struct]) -> None:
     """Check `state_version` and `upgrade` of a class.
 
     Raises:
-        WiringError: One of them does not fit.
+        WiringError: One of them has the wrong type or signature, or is missing.
     """
     version: object = getattr(struct, "state_version", 0)
     if type(version) is not int or version < 0:
@@ -69,8 +69,8 @@ def read_value(struct: type[T], stored: bytes) -> tuple[T, bytes]:
     """Return the value, and its stored form as the class's `upgrade` leaves it.
 
     Raises:
-        NewerState: A newer version of the class stored it.
-        msgspec.DecodeError: It does not fit the class.
+        NewerState: A newer version of the class stored the value.
+        msgspec.DecodeError: The value does not fit the class.
     """
     version = _version_of(struct)
     if version or _VERSION_BYTES in stored:
@@ -81,7 +81,7 @@ def read_value(struct: type[T], stored: bytes) -> tuple[T, bytes]:
 def write_value(value: Struct, *, loaded: Struct, stored: bytes | None) -> bytes:
     """Return the stored form of a new value.
 
-    `loaded` and `stored` are what `read_value` returned; `stored` is None if there was nothing.
+    `loaded` and `stored` are the results of `read_value`; `stored` is None if there was no value.
     """
     plain = msgspec.json.encode(value)
     known = msgspec.json.encode(loaded)
@@ -105,7 +105,7 @@ def unknown_fields(struct: type[Struct], stored: bytes) -> set[str]:
     try:
         fields = msgspec.json.decode(stored)
     except msgspec.DecodeError:
-        return set()  # the handler that loads it will say so
+        return set()  # the handler that loads it reports the fault
     if not isinstance(fields, dict):
         return set()
     found = cast("dict[str, Any]", fields)
@@ -138,7 +138,7 @@ def _refuse_newer(struct: type[Struct], found: object, version: int) -> int:
 
 
 def _merged(old: Any, known: Any, new: Any) -> Any:
-    """Return the new value with what the old one held beside what was known of it."""
+    """Return the new value, with those parts of the old one that the class does not know."""
     if old == known:
         return new
     if _are(dict, old, known, new):
@@ -155,7 +155,7 @@ def _are(kind: type, *values: object) -> bool:
 
 
 def _element(pairs: list[tuple[Any, Any]], new: Any) -> Any:
-    """Return an element of a list as it was stored if it was not changed, else as it is."""
+    """Return the stored form of a list's element if it is unchanged, else the new element."""
     for old, known in pairs:
         if known == new and _are(dict, old, new) and {**old, **new} == old:
             return old
@@ -163,10 +163,10 @@ def _element(pairs: list[tuple[Any, Any]], new: Any) -> Any:
 
 
 def check_size(what: str, stored: bytes, most_kib: int) -> None:
-    """Check how much room a stored value takes.
+    """Check the size of a stored value.
 
     Raises:
-        StateError: It is more than `most_kib`.
+        StateError: The value takes more than `most_kib`.
     """
     kib = -(-len(stored) // 1024)
     if kib > most_kib:

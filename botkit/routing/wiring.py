@@ -45,8 +45,8 @@ def wire(
     """Check a bot, join its parts and return the result.
 
     `built_in` are the types that the runtime's scope resolves, `provided` those registered
-    elsewhere; the types that the routers `provide` are added. `answer_within` is for handlers
-    that have none of their own.
+    elsewhere. Those that the routers `provide` are added. `answer_within` is the limit for
+    handlers that set none.
 
     Raises:
         WiringError: There are faults; `problems` has all of them.
@@ -138,7 +138,7 @@ class _Work:
         return [self._entry(each, position, available) for position, each in enumerate(placed)]
 
     def error_hook(self, function: Callable[..., Any], available: Collection[Any]) -> Ring:
-        """Return the call that tells a function of a failure."""
+        """Return the call that passes a failure to a function."""
         asked = asked_of(function)
         values, _, faults = values_of(asked[1:], available=available)
         if not asked or not asked[0].positional or asked[0].gathers:
@@ -284,7 +284,7 @@ class _Work:
 
 
 def _unreachable(placed: Iterable[_Placed]) -> Iterator[str]:
-    """Yield a sentence for each handler all of whose events an earlier one takes."""
+    """Yield a sentence for each handler that gets no events because an earlier one takes all."""
     take_all: list[Registration] = []
     for each in placed:
         later = each.registration

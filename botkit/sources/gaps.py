@@ -1,6 +1,6 @@
-"""Keep what may not have been heard: open gaps with their bounds, tell and close them.
+"""Keep the gaps in which the bot may have missed events; report them, and close them.
 
-A gap's bounds are times of events by X's clock, not of reads: what may be missing was made between
+A gap's bounds are times of events by X's clock, not of reads: missing events happened between
 them. The gaps of a store belong to its only runner, so they are held in memory, too.
 """
 
@@ -30,7 +30,7 @@ __all__ = ["REACH", "Gaps"]
 _log = structlog.get_logger(__name__)
 
 REACH = "reach"
-"""The cause of a gap that a poll could not read to its end, and that no later poll will."""
+"""The cause of a gap that a poll could not read to its end, and that no later poll can."""
 _MOST = 10_000
 
 
@@ -39,7 +39,7 @@ class Gaps:
 
     Args:
         intake: Takes `Gap` events; None if the bot does not handle them.
-        unreadable: What the bot hears by the stream only, in words: no poll reads it afterwards.
+        unreadable: The events, in words, that only the stream delivers: no poll reads them later.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Gaps:
         return opened
 
     async def heard_again(self, accounts: Collection[str], *, source: str, now: datetime) -> None:
-        """Set the end of these accounts' gaps that still grow: the source hears again."""
+        """End the growing gaps of these accounts now that the source hears again."""
         for gap in tuple((await self._held()).values()):
             if gap.source == source and gap.until is None and gap.account_id in accounts:
                 await self.change(replace(gap, until=now))
@@ -91,7 +91,7 @@ class Gaps:
     async def covered(
         self, account_id: str, *, sources: Collection[str], until: datetime, how: str
     ) -> None:
-        """Close the gaps that a read which began at `until` covered."""
+        """Close the gaps that are covered by a read which began at `until`."""
         for gap in await self.of(account_id):
             ended = gap.until is not None and gap.until <= until
             if gap.source not in sources or gap.cause == REACH or not ended:
@@ -104,7 +104,7 @@ class Gaps:
                 await self.close(gap, how)
 
     async def close(self, gap: GapRow, reason: str) -> None:
-        """Record that what the gap may have missed was read."""
+        """Close a gap, because its events were read."""
         await self.change(replace(gap, state="closed", reason=reason))
 
     async def change(self, gap: GapRow) -> GapRow:
@@ -120,10 +120,9 @@ class Gaps:
         return gap
 
     async def tell(self, account: Account, covers: Collection[str] = ()) -> None:
-        """Say which gaps of the account a poll has left open, and which of them are over now.
+        """Report the account's gaps that a poll has left open, and those that are over now.
 
-        A gap of a source that is not in `covers` is left to the poll that covers it, if there is
-        one.
+        Leave a gap of a source that is not in `covers` to the poll that covers it, if any.
         """
         left = [gap for gap in await self.of(account.id) if gap.until is not None]
         for gap in left:
@@ -151,14 +150,14 @@ class Gaps:
             self._report(f"gaps/{account.username}", "none")
 
     async def tell_after_failure(self, account: Account, covers: Collection[str] = ()) -> None:
-        """Do as `tell` does, but raise nothing if the store cannot be read either."""
+        """Report as `tell` does; raise nothing if the store, too, cannot be read."""
         try:
             await self.tell(account, covers)
         except BotkitError as error:
             _log.warning("gap.not_recorded", why=str(error))
 
     async def look_again(self, accounts: Iterable[Account]) -> None:
-        """Take over what a person closed by command, and tell it."""
+        """Drop the gaps that a person closed by command, and report them as over."""
         if not self._open:
             return
         still = {row.id for row in await self._progress.gaps(state="open", limit=_MOST)}
@@ -171,7 +170,7 @@ class Gaps:
             await self.tell(account)
 
     async def _announce(self, account: Account, gap: GapRow) -> None:
-        """Tell the bot; what was told by an earlier process is a duplicate to the inbox."""
+        """Send the bot a `Gap` event; the inbox drops one that an earlier process sent."""
         if self._intake is None:
             return
         event = Gap(
@@ -190,7 +189,7 @@ class Gaps:
         await self._intake.record([event], account_id=account.id, source="gaps")
 
     async def _held(self) -> dict[int, GapRow]:
-        """Return the open gaps by number; those that an earlier process left grow no more."""
+        """Return the open gaps by number; gaps from an earlier process no longer grow."""
         if self._open is None:
             now = self._clock.now()
             rows = await self._progress.gaps(state="open", limit=_MOST)
@@ -202,7 +201,7 @@ class Gaps:
 
 
 def _touch(one: GapRow, other: GapRow) -> bool:
-    """Return True if there is no time between the gaps."""
+    """Return True if the gaps overlap or touch."""
     return (one.until is None or other.since <= one.until) and (
         other.until is None or one.since <= other.until
     )

@@ -1,4 +1,4 @@
-"""Ask whether an account may hear more: hearing costs money, and an operator can limit it."""
+"""Define the limit on hearing: it costs money, and an operator can limit it by account."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ MayHear = Callable[[str], Awaitable[None]]
 
 
 async def without_limit(account_id: str) -> None:
-    """Let an account hear all there is."""
+    """Allow an account to hear everything."""

@@ -39,7 +39,7 @@ _FEWEST = 5
 _NEXT_ID = timedelta(milliseconds=1)
 _REACH = 800
 _NEAR_REACH = 700
-"""So many posts may be all that X shows: it counts those towards its 800 that it does not show."""
+"""A read of this many posts may have hit X's limit of 800, which includes hidden posts."""
 
 
 class _Cursor(Struct, frozen=True, kw_only=True):
@@ -106,10 +106,10 @@ class MentionsPoll(Poll):
         return await self._move(events, last, moved.to_text(), read_at)
 
     async def _open_gap_below(self, oldest: PostEvent, last: Checkpoint, cursor: _Cursor) -> None:
-        """Record that X shows nothing older than this post; the last poll ended before it."""
+        """Record a gap: X shows nothing older than this post, and the last poll ended earlier."""
         read_to = last.read_to or snowflake_time(cursor.newest or cursor.floor) or oldest.at
         start = snowflake_time(cursor.floor)
-        if start is not None:  # what was made before is not for the bot
+        if start is not None:  # the bot does not hear earlier posts
             read_to = max(read_to, start + _NEXT_ID)
         await self._gaps.open(
             GapRow(

@@ -80,7 +80,7 @@ class MessagesPoll(Poll):
         return await self._move(events, last, f"{newest} {floor or known}", read_at)
 
     async def _open_gap_out_of_reach(self, last: Checkpoint, read_at: datetime) -> None:
-        """Record what was written since the last poll and is too old for X to show it."""
+        """Record a gap for messages since the last poll that are too old for X to show."""
         reach = read_at - _REACH
         if last.read_to is not None and last.read_to < reach:
             await self._gaps.open(

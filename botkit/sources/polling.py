@@ -46,7 +46,7 @@ _SOON_S = 5.0
 _STORE_EVERY = timedelta(seconds=60)
 _FURTHER = Ladder(steps_s=(0.5, 2.0), jitter=JITTER)
 _LATE_S = 30.0
-"""How long after its time a poll may be under way before it counts as not heard."""
+"""A poll that is later than this counts as no longer hearing."""
 
 
 class PollPace(Struct, frozen=True, kw_only=True):
@@ -65,18 +65,18 @@ class PollPace(Struct, frozen=True, kw_only=True):
 
 
 class Poll(abc.ABC):
-    """Reads something of one account from a durable cursor, again and again.
+    """Read one kind of event of one account from a durable cursor, again and again.
 
-    X can show an id some time after it was made. So a poll begins at the older of the newest id
-    that was read and the time up to which the poll before has read all for certain, which is when
-    it read less `late`. An account that hears nothing reads nothing again.
+    X can show an id some time after it was made. So a poll begins at the newest id that was read,
+    or at the time up to which the previous poll has surely read everything (its start minus
+    `late`), if that is older. Without new events, no event is read twice.
 
     Args:
-        interval: Between two polls; jitter is added.
-        late: How long after its making X may show an id.
-        search: Reads after each poll what no poll can read any more.
+        interval: The time between two polls; jitter is added.
+        late: The longest time that X takes to show a new id.
+        search: Reads after each poll the events that no poll can read any more.
         may_hear: Awaited before each poll; raises `Parked` while the account may not hear more.
-        why: Why it polls at this pace, for the status report.
+        why: The reason for this interval, for the status report.
     """
 
     source: ClassVar[str]
@@ -160,12 +160,12 @@ class Poll(abc.ABC):
             await self._rest(wait_s * self._entropy.uniform(*self.pace.jitter), started_s)
 
     async def _begin(self) -> Checkpoint | None:
-        """Begin to read; return how far the store says it has read, None at the first start."""
+        """Begin to read; return the stored checkpoint, None at the first start."""
         self._began = self._clock.now()
         return await self._store.progress.checkpoint(self.source, self._account.id)
 
     async def _open_gap_since_the_last_run(self) -> None:
-        """Record from when on nothing was heard, whatever ended the process; once."""
+        """Record, once, the gap since the last run, however that run ended."""
         last = None if self._started else await self._begin()
         if last is not None and last.read_to is not None:
             now = max(self._clock.now(), last.read_to)
@@ -182,7 +182,7 @@ class Poll(abc.ABC):
         self._started = True
 
     async def _check_budget(self) -> None:
-        """Raise `Parked` while the account may not hear more; a gap grows until it may."""
+        """Raise `Parked` while the account may not hear more; open a gap for that time."""
         try:
             await self._may_hear(self._account.id)
         except Parked as spent:
@@ -222,9 +222,9 @@ class Poll(abc.ABC):
     async def _move(
         self, events: Sequence[XEvent], last: Checkpoint, cursor: str, read_at: datetime
     ) -> int:
-        """Record events and how far was read together; return how many events were new.
+        """Store events and the checkpoint in one transaction; return the number of new events.
 
-        A poll that found nothing tells the store only now and then how far it has read.
+        A poll that found no events stores its checkpoint only now and then.
         """
         read_to = read_at - self._late
         new = 0

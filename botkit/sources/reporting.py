@@ -1,4 +1,4 @@
-"""How a source reports its state, for `botkit status`, in a line that stays short."""
+"""Report a source's state for `botkit status`, in a line that stays short."""
 
 from __future__ import annotations
 

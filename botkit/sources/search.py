@@ -1,7 +1,8 @@
-"""Reads by X's recent search what the mentions timeline does not show any more.
+"""Read, by X's recent search, posts that the mentions timeline no longer shows.
 
-It is the second means for a gap: 7 days back, public posts only, and each post costs money, so it
-asks the budget first. Source: X API docs, "Search Posts"; docs/explanation/x-facts.md, 14.7.
+The search is the second means to close a gap. It shows public posts of the last 7 days. Each post
+costs money, so the budget is asked first.
+Source: X API docs, "Search Posts"; docs/explanation/x-facts.md, 14.7.
 """
 
 from __future__ import annotations
@@ -49,15 +50,15 @@ _SLACK = timedelta(minutes=1)
 _PAGES_AT_ONCE = 20
 _SOON = "recent search comes next, as soon as X shows all of that time"
 _AGAIN = timedelta(hours=1)
-"""So long a refusal of X is taken for its last word."""
+"""The time for which a refusal of X is not tested again."""
 _PASSING = (TransportError, ServerError, RateLimited, MalformedAnswer, StoreUnavailable)
 
 
 class RecentSearch:
-    """Fills the gaps of one account that a poll could not read to their end.
+    """Fill the gaps of one account that a poll could not read to their end.
 
     Args:
-        late: How long after its making X may show a post: what is younger is not asked for yet.
+        late: The longest time that X takes to show a new post; younger ones are read later.
         allow: Awaited before each page, with the account's id and the most that the page can
             cost; raises `Parked` if no more may be spent now.
     """
@@ -83,7 +84,7 @@ class RecentSearch:
         self._not_before: datetime | None = None
 
     async def fill(self) -> bool:
-        """Read what it can of the account's gaps; return True if there is more to read soon."""
+        """Read as much as possible of the account's gaps; return True if more can be read soon."""
         now = self._clock.now()
         if self._not_before is not None and now < self._not_before:
             return False
@@ -101,7 +102,7 @@ class RecentSearch:
         return False
 
     async def _try(self, gap: GapRow, oldest: datetime) -> bool:
-        """Read a gap; return True if nothing of it is left that a search could read."""
+        """Read a gap; return True if no part is left that a search could read."""
         why = ""
         try:
             return await self._read(gap, oldest)
@@ -121,7 +122,7 @@ class RecentSearch:
         return False
 
     async def _read(self, gap: GapRow, oldest: datetime) -> bool:
-        """Read so many pages, newest first; after each the gap ends at the oldest post read."""
+        """Read some pages, newest first; after each, move the gap's end to the oldest post."""
         begin = max(gap.since, oldest)
         until = gap.until or begin
         token: str | None = None
@@ -159,7 +160,7 @@ class RecentSearch:
             await self._give_up(await self._gaps.change(replace(gap, until=begin)))
 
     async def _give_up(self, gap: GapRow) -> None:
-        """Record that the gap is older than what the search shows."""
+        """Record that the gap is too old for the search."""
         if _SOURCE not in gap.tried:
             tried = f"{gap.tried}, {_SOURCE}"
             why = f"X's recent search reaches back {_REACH.days} days"

@@ -1,7 +1,8 @@
-"""The activity stream: one connection an app, for all its accounts.
+"""Hear by the activity stream: one connection for each app, for all its accounts.
 
-Reads line by line, commits each network read to the inbox before the next, and reconnects by X's
-table. A disconnect is a gap until the next connect; a poll that reads past it closes it.
+The stream is read line by line. Each network read is committed to the inbox before the next, and
+reconnects follow X's table. A disconnect opens a gap until the next connect; a poll that reads
+over the gap closes it.
 Source: X API docs, "X Activity API", "Handling disconnections", "Consuming streaming data".
 """
 
@@ -62,23 +63,23 @@ _SILENCE_S = 30.0
 _PORTION = 128
 """So many lines are recorded at once: as many handlers start by them, as there are slots."""
 _FRESH_S = 1.0
-"""What was waited for so long was not in a buffer before: X sent it just now."""
+"""Bytes that came after such a wait were in no buffer: X sent them just now."""
 _PASSING = (StreamClosed, RateLimited, ServerError, MalformedAnswer, TransportError)
-"""What ends by itself, and is waited for as X asks, whoever pokes."""
+"""The errors that pass by themselves: the stream waits as X asks, and no call shortens that."""
 _REFUSED = Ladder.doubling(5.0, cap_s=60.0, jitter=JITTER)
-"""X has refused good credentials for a while: it is asked again soon, which costs nothing."""
+"""The waits after a refusal: X has refused good credentials for a while, and retries are free."""
 _CONFIG_RETRY_S = 300.0
-"""What only a person can mend is looked at again now and then, without a loop."""
+"""The time between two tries while only a person can mend the cause."""
 
 
 class ActivityStream:
-    """Hears what happens to the accounts of one app.
+    """Hear the activity events of one app's accounts.
 
     Args:
-        kinds: What to subscribe to, for each account id.
-        late: How long after an event X may deliver it.
-        on_connected: Called at each (re)connect: the polls read what was missed.
-        on_lost: Called when X does not answer any more: the polls try whether it answers them.
+        kinds: The kinds of events to subscribe to, by account id.
+        late: The longest time that X takes to deliver an event.
+        on_connected: Called at each (re)connect, so that the polls read missed events.
+        on_lost: Called when X no longer answers, so that the polls find out if it answers them.
         on_spend: Called with each charge for a delivered event.
         may_hear: Awaited after events; raises `Parked` while an account may not hear more.
     """
@@ -122,7 +123,7 @@ class ActivityStream:
         self._unprepared: dict[str, float] = {}
         """Accounts without subscriptions, and when to try again (on the clock that runs on)."""
         self._lacks: dict[str, str] = {}
-        """What is not heard of an account, and why, by the account's id."""
+        """By account id, the events that are not heard of the account, and why."""
         self._deaf: set[str] = set()
         """The accounts of which nothing is heard; each has a status line of its own."""
         self._backoff = StreamBackoff()
@@ -181,9 +182,9 @@ class ActivityStream:
                     await event_or_timeout(self._poked, wait_s, clock=self._clock)
 
     async def _prepare(self) -> None:
-        """Subscribe for all accounts, and note what was refused.
+        """Subscribe for all accounts, and note refusals.
 
-        One account's dead login does not keep the others from being heard.
+        The dead login of one account does not stop the others from being heard.
         """
         problems: list[AuthError | Parked] = []
         self._unprepared.clear()
@@ -199,11 +200,11 @@ class ActivityStream:
             raise problems[-1]
 
     async def _subscribe(self, account: Account) -> None:
-        """Subscribe for an account, and note what was refused.
+        """Subscribe for an account, and note refusals.
 
         Raises:
-            Parked: It may not hear more; its subscriptions are removed, because X delivers and
-                charges for what is subscribed to.
+            Parked: The account may not hear more. Its subscriptions are removed, because X
+                delivers all subscribed events, and charges for them.
         """
         try:
             await self._may_hear(account.id)
@@ -225,7 +226,7 @@ class ActivityStream:
     def _note(
         self, account: Account, lack: str, *, is_deaf: bool, code: int = status_codes.PERSON
     ) -> None:
-        """Note what is not heard of an account; report it if that is everything."""
+        """Note the events that are not heard of an account; report it if none are."""
         self._lacks.pop(account.id, None)
         if lack:
             self._lacks[account.id] = lack
@@ -249,7 +250,7 @@ class ActivityStream:
         self._report(self.name, "partly", detail, {"code": str(status_codes.PASSES)})
 
     def _note_loss(self, problem: BotkitError | Parked) -> None:
-        """Have the polls look, once, when X does not answer any more."""
+        """Make the polls read, once, when X no longer answers."""
         if isinstance(problem, TransportError | ServerError) and not self._is_lost:
             self._is_lost = True
             if self._on_lost is not None:
@@ -283,7 +284,7 @@ class ActivityStream:
             self._on_connected()
             try:
                 await self._lines(stream, splitter)
-            except Exception as problem:  # at a stop the polls' checkpoints tell
+            except Exception as problem:  # at a stop, the polls' checkpoints suffice
                 await self._open_gaps(problem)
                 raise
 
@@ -342,7 +343,7 @@ class ActivityStream:
         return closed
 
     async def _check_budget(self, account_id: str) -> None:
-        """Let X deliver no more of an account that may not hear more."""
+        """Stop deliveries for an account that may not hear more."""
         account = self._accounts.get(account_id)
         if account is None or account_id in self._unprepared:
             return
@@ -412,9 +413,9 @@ class ActivityStream:
                 return _CONFIG_RETRY_S * (0.9 + 0.2 * jitter)
 
     async def _open_gaps(self, problem: Exception) -> None:
-        """Record from when on nothing was heard: from the last event, or the last sign of life.
+        """Open gaps that begin at the last event or the last sign of life of the stream.
 
-        X may deliver an event some time after it happened, so the gap begins that much earlier.
+        X may deliver an event some time after it happened, so a gap begins that much earlier.
         """
         now = self._clock.now()
         since = min(self._heard_to or now, now) - self._late

@@ -1,8 +1,8 @@
 """Notice a copy of a store that runs a bot on this machine already.
 
 The bot that runs on a store holds a lock named after the store's id, in a folder of this user for
-temporary files. A copy of the store has the same id and is another file. Of one that runs
-elsewhere, or for another user, this does not know.
+temporary files. A copy of the store has the same id and is another file. A copy that is used on
+another machine, or by another user, is not noticed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _OTHERS = 0o077
 
 @contextmanager
 def held_against_copies(store_id: str, file: Path | None) -> Generator[None]:
-    """Hold the lock of the store's id until the block ends, where the system can.
+    """Hold the lock of the store's id until the block ends, if the system supports that.
 
     Raises:
         StateError: A bot runs on a copy of this store.
@@ -49,7 +49,7 @@ def held_against_copies(store_id: str, file: Path | None) -> Generator[None]:
 
 
 def _take(store_id: str, file: Path) -> int | None:
-    """Return the descriptor that holds the lock, None if there can be none."""
+    """Return the descriptor that holds the lock, None if the lock cannot be made."""
     if sys.platform == "win32":
         return None
     with contextlib.suppress(OSError):
@@ -66,12 +66,12 @@ def _take(store_id: str, file: Path) -> int | None:
                 held = os.pread(descriptor, _MOST_BYTES, 0).decode(errors="replace")
                 os.close(descriptor)
                 _check_same(held, ours)
-                return None  # the same file: its lease decides
+                return None  # held for this same file: the store's lease decides
             if path.exists() and path.stat().st_ino == os.fstat(descriptor).st_ino:
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, f"{ours}\n{os.getpid()}\n{file}\n".encode(), 0)
                 return descriptor
-            os.close(descriptor)  # its holder has just removed it
+            os.close(descriptor)  # the holder has just removed the file
     return None
 
 
@@ -89,7 +89,7 @@ def _folder() -> Path:
     """Return this user's folder for the locks; made at the first use.
 
     Raises:
-        OSError: There is none that only this user can write.
+        OSError: No such folder is writable by this user only.
     """
     folder = Path(tempfile.gettempdir()) / f"botkit-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)

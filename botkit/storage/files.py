@@ -53,7 +53,7 @@ def file_of(url: str) -> Path | None:
 
 
 def is_there(path: Path) -> bool:
-    """Return True if something lies at the path.
+    """Return True if a file or folder exists at the path.
 
     Raises:
         OSError: The system does not tell, for instance because a folder may not be searched.

@@ -27,7 +27,7 @@ def missing_file(url: str) -> Path | None:
 
     Raises:
         ConfigError: The URL names no store that botkit knows.
-        StoreUnavailable: The system does not let this user look.
+        StoreUnavailable: The system does not let this user look for the file.
     """
     path = file_of(url)
     if path is None:

@@ -1,4 +1,4 @@
-"""Keeps secrets out of log lines and of what commands print, whoever wrote them."""
+"""Keep secrets out of log lines and command output, also of lines by other libraries."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ _SECRET_HEADERS = re.compile(
     r"\s*[:,]\s*b?(?P<around>[\"']))(?P<value>.+?)(?P=around)"
     r"|(?P<start>\b(?:set-)?cookie:\s*)[^\r\n]+"
 )
-"""Headers as a `repr` or JSON shows them, whose values have blanks, and cookies on the wire."""
+"""Headers in a `repr` or JSON, where values may have blanks, and cookies on the wire."""
 _PASSWORD_IN_ADDRESS = re.compile(
     r"(?i)(?P<name>\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@\"']*:)[^\s/@\"']+(?=@)"
 )
-"""As in the address of a proxy or of a database."""
+"""User and password in an address, as of a proxy or a database."""
 _SIGNS = ("=", ":", " ")
 """Each form of a secret has one of these: most fields of a log line have none."""
 _SHORTEST = 6
@@ -76,10 +76,10 @@ class Redactor:
         """Hide this value from now on, also as it stands in a `repr` and in an address."""
         if len(secret) < _SHORTEST:
             return
-        quoted = repr(f"'\"{secret}")[4:-1]  # behind both quotes, so that its own are escaped
+        quoted = repr(f"'\"{secret}")[4:-1]  # preceded by both quotes, so that its own are escaped
         for shape in (secret, repr(secret)[1:-1], quoted, quote(secret, safe="")):
             self._known[shape] = None
-        # The longest first: a secret that begins like another one is replaced whole.
+        # The longest first, so that a secret that begins with another one is replaced whole.
         self._known = dict.fromkeys(sorted(self._known, key=len, reverse=True))
 
     def known(self, text: str) -> str:
@@ -130,7 +130,7 @@ class Redactor:
         }
 
     def _items(self, value: Iterable[Any], depth: int) -> list[Plain]:
-        """Return the items; of a pair with a secret's name, as headers have it, the name only."""
+        """Return the items; if they are a name and its secret, as of a header, hide the latter."""
         items = list(value)
         if len(items) == _PAIR and _is_secret(items[0]):
             return [self.plain(items[0]), REDACTED]
@@ -155,7 +155,7 @@ class Redactor:
         return event
 
     def _field(self, value: object) -> Plain:
-        """Return the value as `plain` does; its class alone if it cannot be read through."""
+        """Return the value as `plain` does, or only its class if that fails."""
         try:
             return self.plain(value)
         except Exception:  # noqa: BLE001 - the code of the class is not ours
@@ -175,7 +175,7 @@ def _is_secret(name: object) -> bool:
 
 
 def _shown(value: object) -> str:
-    """Return the value as text: its class alone if that fails, for a log line must never raise."""
+    """Return the value as text, or only its class if that fails: a log line must never raise."""
     try:
         match value:
             case str():

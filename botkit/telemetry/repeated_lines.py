@@ -1,6 +1,7 @@
-"""Sum up log lines that say the same of many accounts or events, so that one cause is a few lines.
+"""Summarize log lines that differ only by account or event, so that one cause takes a few lines.
 
-Of lines with one name and state, the first of ten seconds are written, and the others are counted.
+Of lines with the same name and state, the first ones in ten seconds are written, and the others
+are counted.
 """
 
 from __future__ import annotations
@@ -21,21 +22,21 @@ _log = structlog.get_logger(__name__)
 _FEW = 10
 _WINDOW_S = 10.0
 _CAUSE = ("event", "state", "status", "kind", "waiting_for")
-"""The fields that make lines say the same; others name accounts, events and details."""
+"""The fields by which lines count as the same; others name accounts, events and details."""
 _PART = "part"
 
 
 def some_of(names: Sequence[str], *, most: int = _FEW) -> list[str]:
-    """Return the names; of many, the first and how many more there are."""
+    """Return the names; if they are many, return the first ones and the number of the others."""
     if len(names) <= most:
         return list(names)
     return [*names[:most], f"and {len(names) - most} more"]
 
 
 class RepeatedLines(logging.Filter):
-    """Let through the first lines of each cause; count the others, and log their number.
+    """Pass the first lines of each cause; count the others, and log their number.
 
-    Lines that are critical are never left out.
+    Critical lines always pass.
     """
 
     def __init__(self) -> None:
@@ -46,8 +47,8 @@ class RepeatedLines(logging.Filter):
         self._timer: threading.Timer | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return True if the line is to be written."""
-        said: object = record.msg  # structlog's fields; another program's text
+        """Return True if the line must be written."""
+        said: object = record.msg  # structlog's dict of fields, or another library's text
         if not isinstance(said, dict) or record.levelno >= logging.CRITICAL:
             return True
         if record.name == __name__:

@@ -1,4 +1,4 @@
-"""Renders log lines for people: time, topic, event, then each field in words."""
+"""Render log lines for people: time, topic, event, then each field in words."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _SENTENCES = {
     "part.state_changed": "{part} {state}",
     "write.confirmed": "confirmed · {operation} → {result}",
 }
-"""Events of which a busy bot logs many, in the words of `botkit demo`."""
+"""The wording of frequent events, the same as in `botkit demo`."""
 _BARE = frozenset({"detail", "why", "reason"})
 """Fields whose value is a sentence of its own."""
 _KEYS = frozenset({"key", "write"})
-"""Long keys for other commands: they come last."""
+"""Fields with long keys, which a person copies into other commands: they come last."""
 _UNITS = {"_s": "s", "_ms": "ms", "_usd": "USD"}
 _TOPIC_WIDTH = 8
 _SECONDS = len("2026-11-30T12:00:00")
@@ -55,13 +55,13 @@ class TextLines:
         if self._in_color:
             time = f"{_DIM}{time}{_PLAIN}"
             line = f"{_COLORS[level]}{line}{_PLAIN}" if level in _COLORS else line
-        # A text in a trace may look like a line of the log: those do not begin with blanks.
+        # Indented, because a text in a trace may look like a line of the log.
         behind = [f"  {each}" for trace in traces if trace for each in str(trace).splitlines()]
         return "\n".join([f"{time} {line}", *behind])
 
 
 def _headline(fields: dict[str, Any], logger: str, level: str) -> str:
-    """Return topic and event; take the fields that are part of the event's sentence."""
+    """Return topic and event; remove from `fields` those that become part of the event."""
     said = str(fields.pop("event", ""))
     topic, text = logger, said
     if logger.startswith(_OWN) and (name := _NAME.fullmatch(said)):
@@ -95,7 +95,7 @@ def _words(name: str) -> str:
 
 
 def _value(value: object) -> str:
-    """Return the value as a person writes it; a text that could be taken for fields is quoted."""
+    """Return the value in words; quote a text that could be mistaken for fields."""
     match value:
         case str():
             return json.dumps(value, ensure_ascii=False) if _BETWEEN in value else value

@@ -1,4 +1,4 @@
-"""Writes times in one format, in logs and in what commands print: RFC 3339, UTC, with Z."""
+"""Format times in one way, for logs and command output: RFC 3339, UTC, with Z."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Tell the time that more than one clock supports, for what cannot be undone.
+"""Tell the time by two clocks that agree, for actions that cannot be undone.
 
 A wall clock may be wrong by months at a start. Pruning, missed ticks and signals emitted for later
-therefore ask the `Date` of X's answers, moved on by the clock that never goes back.
+therefore need the `Date` of an answer of X, advanced by the clock that never goes back.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ __all__ = ["ProvenTime"]
 _log = structlog.get_logger(__name__)
 
 _UNEVEN = timedelta(minutes=1)
-"""The wall clock may be that far ahead of X's before it counts as wrong."""
+"""The wall clock counts as wrong if it is further ahead of X's than this."""
 
 
 class ProvenTime:
-    """Compare the wall clock with X's, of which it learns by `note`.
+    """Compare the wall clock with X's, whose time comes by `note`.
 
     Attributes:
         is_seen: Set once X's time was seen in this run.
@@ -40,7 +40,7 @@ class ProvenTime:
 
     @property
     def started(self) -> datetime:
-        """When this run began: by X's clock, or by the wall clock until X's time is seen."""
+        """Return the start of this run by X's clock; by the wall clock until X's time is known."""
         if self._seen is None:
             return self._started
         date, seen_s = self._seen
@@ -69,9 +69,9 @@ class ProvenTime:
         return wall if wall <= x_time + _UNEVEN else x_time
 
     def has_come(self, due: datetime) -> bool:
-        """Return True if it is surely `due` or later.
+        """Return True if the time is certainly `due` or later.
 
-        Until X's time is seen, only the time that has passed since the start is sure.
+        Until X's time is known, only the time since the start of the run is certain.
         """
         now = self.now()
         if now is not None:

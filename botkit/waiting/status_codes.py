@@ -1,4 +1,4 @@
-"""The exit code of `botkit status` for each thing that may be wrong: it says who must act.
+"""Map each problem to the exit code of `botkit status`, which tells who must act.
 
 Source: docs/reference/cli.md, "What is wrong".
 """
@@ -24,8 +24,8 @@ _WAITS = {
 def code_of_wait(waiting_for: str, *, has_end: bool = False) -> int:
     """Return the code for events that wait for this cause.
 
-    `has_end` is True if they are tried again at a known time: a login that they wait for may be
-    good by then.
+    `has_end` is True if the events are tried again at a known time, because a login may work again
+    by then.
     """
     if waiting_for == "login" and has_end:
         return PASSES

@@ -36,10 +36,10 @@ _DEGRADES = {
 
 
 class Readiness(Struct, frozen=True, kw_only=True):
-    """The answer of `/readyz`.
+    """Hold the answer of `/readyz`.
 
     Attributes:
-        status: `ready`, `degraded` (it serves, and a person should look) or `not ready`.
+        status: `ready`, `degraded` (it serves, but a person should look) or `not ready`.
         why: A few words for each fault.
         logins: The number of logins in each state.
         sources: The number of event sources in each state: live, partly (some accounts are not
@@ -53,7 +53,7 @@ class Readiness(Struct, frozen=True, kw_only=True):
 
 
 class LoginHealth(NamedTuple):
-    """A login's state, and whether calls can use it now: an UNCERTAIN one may well work."""
+    """Hold a login's state, and if calls can use it now: an UNCERTAIN login may still work."""
 
     state: LoginState
     works: bool
@@ -95,7 +95,7 @@ def judge(
 
 @dataclass(kw_only=True, slots=True)
 class Health:
-    """The health of a running bot, and the routes that tell it.
+    """Hold the health of a running bot, and the routes that serve it.
 
     Attributes:
         logins: Returns the health of all loaded logins.

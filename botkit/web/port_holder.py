@@ -1,4 +1,4 @@
-"""Name the process that listens on a port, where the system tells it (Linux, own processes).
+"""Name the process that listens on a port, if the system shows it (Linux, own processes).
 
 Source: proc(5), `/proc/net/tcp` and `/proc/PID/fd`.
 """
@@ -18,14 +18,14 @@ _PROC = Path("/proc")
 _TABLES = ("net/tcp", "net/tcp6")
 _LISTENS = "0A"
 _LOCAL, _STATE, _INODE = 1, 3, 9
-"""The columns of a table."""
+"""The columns of `/proc/net/tcp`: local address, state, inode."""
 _UNKNOWN = "another program"
 
 
 def holder_of(port: int, *, proc: Path = _PROC) -> str:
     """Return the process that listens on a TCP port, in words; it blocks.
 
-    Of a command line only the program is named, and the command of botkit: the rest may be secret.
+    Name only the program and, for botkit, its command: the rest of a command line may be secret.
     """
     sockets = {f"socket:[{inode}]" for inode in _listening(port, proc)}
     if not sockets:
@@ -33,7 +33,7 @@ def holder_of(port: int, *, proc: Path = _PROC) -> str:
     for process in proc.iterdir():
         if not process.name.isdigit():
             continue
-        with suppress(OSError):  # it has ended, or is another user's
+        with suppress(OSError):  # the process has ended, or is another user's
             if any(str(each.readlink()) in sockets for each in (process / "fd").iterdir()):
                 return f"{_name_of(process)} (process {process.name})"
     return _UNKNOWN

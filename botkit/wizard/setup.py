@@ -42,14 +42,14 @@ __all__ = ["SetUp", "SetupOptions", "check_settings", "set_up", "set_up_from_pai
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SetupOptions:
-    """The operator's choices for one login.
+    """Hold the operator's choices for one login.
 
     Attributes:
         app: The app's name in the settings.
         account: The account that must consent, by name or id; "" for any.
         confirmed: True if another account than the stored one may log in.
         adds: True if an account may be added to those that the store has.
-        may_add: Asks the person whether it may, if `adds` is False.
+        may_add: Asks the person for permission to add an account, if `adds` is False.
         timeout_s: The time that the person has, in seconds.
         paste: Asks the person for the redirect address; None to listen on the loopback address.
         ask_bearer: Asks the person for the app's bearer token and returns "" to go on without

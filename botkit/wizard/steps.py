@@ -49,7 +49,7 @@ _CONSOLE = "X's console (console.x.com), the app's Keys and tokens page"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ways:
-    """What a login needs from its caller: how to show a text, store the login, and go on.
+    """Hold a login's ways to show a text, to store the login, and to go on after it.
 
     Attributes:
         show: Shows a text to the person; an address is printed, or opened in a browser.

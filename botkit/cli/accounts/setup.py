@@ -177,7 +177,7 @@ def _warn_of_container() -> None:
 
 
 async def _may_add(user: User) -> bool:
-    """Ask whether the bot shall act for this account too, beside those of the store."""
+    """Ask the person whether the bot shall also act for this account."""
     _say(f"@{user.username} (id {user.id}) consented, and is no account of this store yet")
     click.echo("Add it, so that the bot acts for it too? [y/N] ", err=True, nl=False)
     return _typed(sys.stdin.readline).strip().casefold() in {"y", "yes"}

@@ -304,9 +304,9 @@ async def _all(
     keys: Sequence[str],
     account: str | None,
 ) -> int:
-    """Apply `act` to all dead letters of before now, and print to how many.
+    """Apply `act` to all dead letters that exist now, and print their number.
 
-    Many are done in one transaction. If it is cut short, print how many are left.
+    Each transaction covers many of them. If the command is interrupted, print how many are left.
     """
     if keys:
         raise ConfigError("Which events?", hint="Name their keys, or say --all, not both.")

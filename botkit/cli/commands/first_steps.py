@@ -1,4 +1,4 @@
-"""What comes first while no account is authorized yet, for `status` and `checklist`."""
+"""List the first steps while no account is authorized yet, for `status` and `checklist`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _LISTS = ("parts", "accounts", "logins", "waiting", "unsettled_writes", "gaps")
 
 
 def is_before_setup(settings: Settings) -> bool:
-    """Return True if there is no store yet: nothing was set up here.
+    """Return True if there is no store yet, so nothing was set up here.
 
     Raises:
-        StoreUnavailable: The system does not let this user look.
+        StoreUnavailable: The system does not let this user look for the store.
     """
     from botkit.storage.opening import missing_file
 
@@ -29,7 +29,7 @@ def is_before_setup(settings: Settings) -> bool:
 
 
 def first_steps(settings: Settings) -> list[str]:
-    """Return what a person does until the bot runs, in order; without what is done already."""
+    """Return the steps that a person still has to take until the bot runs, in order."""
     app = settings.app_named()
     steps: list[str] = []
     missing = [name for name in ("client_id", "client_secret") if getattr(app, name) is None]
@@ -47,7 +47,7 @@ def first_steps(settings: Settings) -> list[str]:
 
 
 def status_before_setup(settings: Settings, *, as_json: bool) -> int:
-    """Print that nothing is there yet and what comes first; return the exit code."""
+    """Print that nothing is set up yet, with the first steps; return the exit code."""
     steps = first_steps(settings)
     if as_json:
         nothing: dict[str, object] = {key: [] for key in _LISTS}

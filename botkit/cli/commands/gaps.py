@@ -1,4 +1,4 @@
-"""`botkit events gaps`: what may not have been heard, and why it could not be read."""
+"""`botkit events gaps`: list events that may have been missed, and why."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MOST = 10_000
 @settings_options
 @json_option
 def gaps(*, everything: bool, number: int | None, given: GivenSettings, as_json: bool) -> None:
-    """Print the gaps, or close one by hand."""
+    """Print the gaps, or close the one with this number."""
     settings = given.read()
 
     async def gather(store: Store) -> list[dict[str, Any]]:
@@ -86,7 +86,7 @@ def gap_object(gap: GapRow, accounts: Iterable[Account]) -> dict[str, Any]:
 
 
 def between(row: Mapping[str, Any]) -> str:
-    """Return in words when what may be missing was made."""
+    """Return in words the times between which the missing events were made."""
     until = rfc3339(row["until"]) if row["until"] else "now"
     return f"from {rfc3339(row['since'])} to {until}"
 

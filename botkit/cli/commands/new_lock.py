@@ -1,4 +1,4 @@
-"""The lock of a new project: botkit and all that it needs, in the versions that are installed."""
+"""Make the lock file of a new project: botkit and its dependencies in the installed versions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HEAD = """\
 
 
 def lock_text() -> str:
-    """Return the lock: one `name==version` for each package, sorted."""
+    """Return the lock file's text: one `name==version` for each package, sorted."""
     versions: dict[str, str] = {}
     wanted = ["botkit"]
     while wanted:
@@ -26,7 +26,7 @@ def lock_text() -> str:
         try:
             found = distribution(name)
         except PackageNotFoundError:
-            continue  # for another system or Python
+            continue  # needed only on another system or Python
         versions[name] = found.version
         wanted += _required(found.requires or [])
     return _HEAD + "".join(f"{name}=={versions[name]}\n" for name in sorted(versions))

@@ -22,7 +22,7 @@ __all__ = ["command"]
 @click.argument("target", required=False, metavar="[MODULE:BOT]")
 @click.option("--dry-run", is_flag=True, help="Send nothing: record what would have been sent.")
 @click.option("--force", is_flag=True, help="Start although the account may not do all it needs.")
-@click.option("--ahead", type=float, default=0.0, hidden=True)  # `botkit dev` moves time
+@click.option("--ahead", type=float, default=0.0, hidden=True)  # set by `botkit dev` to move time
 @click.option(
     "--from-now",
     is_flag=True,

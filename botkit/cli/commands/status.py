@@ -47,7 +47,7 @@ __all__ = ["command"]
 _UNSETTLED = (WriteState.SENDING, WriteState.UNCERTAIN, WriteState.UNRESOLVED)
 _FEW_GAPS = 5
 _MOST_SHOWN = 20
-"""So many parts of one kind, accounts or writes have a line each; more have one together."""
+"""Up to this many parts of one kind, accounts or writes get a line each; more share lines."""
 
 
 @click.command(
@@ -63,7 +63,7 @@ _MOST_SHOWN = 20
 @settings_options
 @json_option
 def command(*, live: bool, given: GivenSettings, as_json: bool) -> int:
-    """Print the state of the bot; return 0 if nothing is wrong, else who must act."""
+    """Print the state of the bot; return 0, or the exit code that tells who must act."""
     if live:
         return _live(given, as_json=as_json)
     settings = given.read()
@@ -79,7 +79,7 @@ def command(*, live: bool, given: GivenSettings, as_json: bool) -> int:
 
 
 def _live(given: GivenSettings, *, as_json: bool) -> int:
-    """Say whether a restart of the bot would help; what a person must change, it would not."""
+    """Print if a restart would help the bot; it does not help where a person must act."""
     try:
         problem, said = run_on_store(given.read(), _look_for_life, check=False)
     except (ConfigError, StateError) as error:
@@ -97,7 +97,7 @@ async def _look_for_life(store: Store) -> tuple[Problem | None, str]:
     if problem is None:
         return None, f"live: {in_words(runner or '')} runs the bot"
     if not runner:
-        # A bot whose store takes nothing cannot keep its lease, and ends by itself or goes on.
+        # A bot that cannot write to its store loses its lease; it ends by itself or recovers.
         await store.credentials.make_room()
     return problem, f"{problem.what}. Next: {problem.next_step}"
 
@@ -134,7 +134,7 @@ async def _facts_of(store: Store) -> Facts:
     runner = await store.leases.holder("runner")
     reports = await store.progress.reports()
     if reports and not runner:
-        await store.credentials.make_room()  # it ended uncleanly: by a store that takes nothing?
+        await store.credentials.make_room()  # it crashed: can the store take writes?
     return Facts(
         accounts=await store.accounts.listing(),
         rows=await store.credentials.listing(),
@@ -163,7 +163,7 @@ def _login(row: CredentialRow) -> dict[str, Any]:
 
 
 def _exhausted(accounts: Sequence[dict[str, Any]], settings: Settings) -> list[Problem]:
-    """Return a problem for each account that has spent all it may in this hour or today."""
+    """Return a problem for each account that has used up its budget for this hour or today."""
     hour = SystemClock().now().replace(minute=0, second=0, microsecond=0)
     spans = (
         ("day", settings.budget.day_usd, hour.replace(hour=0) + timedelta(days=1)),
@@ -230,7 +230,7 @@ def _print(state: dict[str, Any]) -> None:
 
 
 def _print_gaps(gaps: Sequence[dict[str, Any]]) -> None:
-    """The oldest of what may not have been heard."""
+    """Print the oldest gaps: events that may have been missed."""
     for gap in reversed(gaps[-_FEW_GAPS:]):
         echo(f"gap      {gap['account']} {between(gap)}: {gap['reason']}")
     if len(gaps) > _FEW_GAPS:
@@ -238,7 +238,7 @@ def _print_gaps(gaps: Sequence[dict[str, Any]]) -> None:
 
 
 def _print_parts(state: dict[str, Any]) -> None:
-    """Print a line for each part; one for all of a kind in the same state if they are many."""
+    """Print a line for each part; if many of a kind share a state, print one line for them."""
     for _, given in groupby(state["parts"], key=lambda part: part["part"].partition("/")[0]):
         for part in _few(list(given)):
             said = part["state"] if state["runner"] else f"was {part['state']}"
@@ -246,7 +246,7 @@ def _print_parts(state: dict[str, Any]) -> None:
 
 
 def _few(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the parts of one kind; of many, the first in each state, named after all of them."""
+    """Return the parts of one kind; if they are many, return one for each state."""
     if len(parts) <= _MOST_SHOWN:
         return parts
     shown: list[dict[str, Any]] = []

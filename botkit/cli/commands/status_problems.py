@@ -1,4 +1,4 @@
-"""Name what is wrong with a bot, who must act, and the next step: for `botkit status`.
+"""Find the problems of a bot, who must act, and the next step, for `botkit status`.
 
 Source: docs/reference/cli.md, "What is wrong".
 """
@@ -48,12 +48,12 @@ _PERSONAL = frozenset({"account", "access"})
 
 
 class Problem(Struct, frozen=True, kw_only=True):
-    """Something that is not as it should be.
+    """Hold a problem of a bot.
 
     Attributes:
         code: The exit code of `botkit status` for it.
-        what: What is wrong, for a person.
-        next_step: What a person has to do, "" if it passes by itself.
+        what: The problem in words.
+        next_step: The step that a person has to take, "" if the problem passes by itself.
     """
 
     code: int
@@ -62,7 +62,7 @@ class Problem(Struct, frozen=True, kw_only=True):
 
 
 class Facts(Struct, frozen=True, kw_only=True):
-    """What the store says of a bot."""
+    """Hold the facts about a bot that its store contains."""
 
     accounts: Sequence[Account]
     rows: Sequence[CredentialRow]
@@ -75,13 +75,13 @@ class Facts(Struct, frozen=True, kw_only=True):
 
 
 def exit_code(problems: Iterable[Problem]) -> int:
-    """Return the exit code for these problems: that of the one to be seen to first, else 0."""
+    """Return the exit code of the most urgent problem, 0 if there are none."""
     codes = {problem.code for problem in problems}
     return next((code for code in _BY_WEIGHT if code in codes), 0)
 
 
 def live_problem(runner: str | None, parts: Iterable[StatusReport]) -> Problem | None:
-    """Return what a restart of the bot would cure, None if there is nothing of that kind."""
+    """Return the problem that a restart of the bot would cure, None if there is none."""
     if not runner:
         return Problem(code=PASSES, what="no bot is running on this store", next_step=_RUN)
     for part in parts:
@@ -91,12 +91,12 @@ def live_problem(runner: str | None, parts: Iterable[StatusReport]) -> Problem |
 
 
 def by_weight(problems: Iterable[Problem]) -> list[Problem]:
-    """Return the problems, the one to be seen to first at the top."""
+    """Return the problems, the most urgent first."""
     return sorted(problems, key=lambda problem: _BY_WEIGHT.index(problem.code))
 
 
 def problems_of(facts: Facts) -> list[Problem]:
-    """Return what is wrong."""
+    """Return all problems that the facts show."""
     return [
         *_of_logins(facts.accounts, facts.rows),
         *_of_runner(facts.runner, facts.reports),
@@ -106,7 +106,7 @@ def problems_of(facts: Facts) -> list[Problem]:
 
 
 def exhausted(username: str, spent: str, limit: Decimal, until: datetime) -> Problem:
-    """Return the problem of an account that has spent all it may until then."""
+    """Return the problem of an account that has used up its budget until `until`."""
     what = f"@{username} has spent {spent} of {limit} USD, until {rfc3339(until)}"
     return Problem(code=REFUSED, what=what, next_step=_STEPS["budget"])
 
@@ -157,7 +157,7 @@ def _of_runner(runner: str | None, reports: Iterable[StatusReport]) -> Iterator[
 
 
 def _step_after(report: StatusReport, kind: str, code: int) -> str:
-    """Return what a person does about a part's state, "" if its detail says it, or it passes."""
+    """Return the next step for a part's state; "" if its detail names it or the state passes."""
     if report.state == "wrong":
         return "see part.crashed in the log"
     if kind == "account":

@@ -43,7 +43,7 @@ def command() -> None:
 @settings_options
 @json_option
 def list_users(*, account: str | None, limit: int, given: GivenSettings, as_json: bool) -> None:
-    """Print the users that the account writes nothing to."""
+    """Print the users to whom the account must not write, because they opted out."""
     settings = given.read()
 
     async def gather(store: Store) -> list[StoredOptOut]:
@@ -103,7 +103,7 @@ def opt_out(*, user: str, account: str | None, given: GivenSettings, as_json: bo
 @account_option
 @settings_options
 def opt_in(*, user: str, account: str | None, given: GivenSettings) -> None:
-    """Take an opt-out back; a running bot knows it within a second."""
+    """Remove an opt-out; a running bot notices within a second."""
     settings = given.read()
 
     async def run(store: Store) -> bool:
@@ -136,7 +136,7 @@ async def _tell(store: Store, row: StoredOptOut, *, is_out: bool) -> None:
 
 
 async def _user(store: Store, user: str, account_id: str) -> tuple[str, str]:
-    """Return id and username of a user, "" for a name that is not known.
+    """Return id and username of a user; the username is "" if it is unknown.
 
     Raises:
         ConfigError: No user of this name is known here.

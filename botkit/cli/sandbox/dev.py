@@ -39,7 +39,7 @@ __all__ = ["command"]
 
 _LOOK_S = 0.1
 _SHOWN = 100
-"""So many of the newest events are looked at: a person types no more in a moment."""
+"""The number of newest events to look at: a person types no more than that in a moment."""
 _SOURCES = ("activity/", "mentions/")
 _STOP_S = 10.0
 _CALM_S = 2.0
@@ -164,7 +164,7 @@ class _Dev:
                 self._lines.act(line)
 
     async def _move_time(self, when: str, folder: Path) -> None:
-        """Move the time of X and of the bot, which starts again: its timers are the machine's."""
+        """Move X's time and restart the bot, whose timers run on the machine's clock, at it."""
         now = self._clock.now()
         try:
             self._clock.ahead += moved(now, when) - now
@@ -175,7 +175,7 @@ class _Dev:
         await self._start_again(folder)
 
     async def _show(self) -> None:
-        """Show what happens in the simulated X, and which events ran no handler."""
+        """Print new posts and messages of the simulated X, and events that ran no handler."""
         from botkit.storage import open_store
 
         url = self._environment["BOTKIT_STORE__URL"]

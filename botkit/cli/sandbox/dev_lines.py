@@ -1,4 +1,4 @@
-"""What a line typed in `botkit dev` does in the simulated X, and what of that world is shown."""
+"""Carry out the lines typed in `botkit dev`, and show what happens in the simulated X."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ _ASKING = frozenset({"mention", "reply", "quote", "direct_message"})
 
 
 class Say(Protocol):
-    """Shows a line to a person, or its facts to a program."""
+    """Show a line to a person, or its facts to a program."""
 
     def __call__(self, line: str, /, **facts: str | int | None) -> None:
-        """Show the line, or as JSON the facts."""
+        """Show the line, or the facts as JSON."""
         ...
 
 
 class DevLines:
-    """Plays the users of the simulated X, and shows what happens there.
+    """Play the users of the simulated X, and show what happens there.
 
     Attributes:
-        who: The username that the next line is typed for.
+        who: The username of the user who writes the next line.
     """
 
     def __init__(self, world: World, bot: str, say: Say) -> None:
@@ -60,7 +60,7 @@ class DevLines:
         world.add_user(self.who)
 
     def act(self, line: str) -> None:
-        """Do what one typed line says."""
+        """Carry out one typed line."""
         world = self._world
         try:
             match line.split(" ", 2):
@@ -98,7 +98,7 @@ class DevLines:
         self._messages = len(messages)
 
     def show_unheard(self, events: Iterable[StoredEvent]) -> None:
-        """Say of each event that has ended since the last call if no handler ran for it."""
+        """Show each event that has ended since the last call without running a handler."""
         for event in sorted(events, key=lambda each: each.seq):
             if event.state is EventState.WAITING or event.seq in self._ended:
                 continue
@@ -113,7 +113,7 @@ class DevLines:
         return self._world.user(self.who).id
 
     def _id(self, post: str) -> str:
-        """Return the id of a post that is named by its number, or by its id."""
+        """Return a post's id; `post` is its number in the display or its id."""
         word = post.removeprefix("#")
         for post_id, number in self._numbers.items():
             if word in {str(number), post_id}:
@@ -146,10 +146,10 @@ class DevLines:
 
 
 def moved(now: datetime, when: str) -> datetime:
-    """Return the time that `/time` names: a span from now on, or the next such time of day.
+    """Return the time for `/time`: `now` plus a span, or the next occurrence of a time of day.
 
     Raises:
-        ValueError: It names none.
+        ValueError: `when` is neither a span nor a time of day.
     """
     if span := _SPAN.fullmatch(when):
         return now + timedelta(**{_UNITS[span[2]]: int(span[1])})

@@ -121,7 +121,7 @@ def _prepare(
 ) -> dict[str, str]:
     """Make an app, the bot's account and a second user; return the settings that use the app.
 
-    They name a store of its own in the folder, so that no real bot's store is used here.
+    They name a separate store in the folder, so that no real bot's store is used.
     """
     world = opened.world
     user = world.add_user(account)

@@ -1,4 +1,4 @@
-"""The choice of a call's credential, and the next step if X does not accept it.
+"""Choose a call's credential, and take the next step if X does not accept it.
 
 Source: X's OpenAPI document (which credentials an operation takes);
 docs/explanation/requirements.md, C14, faults 16 and 61.
@@ -42,7 +42,7 @@ _OUT_OF_BOUNDS = 135
 
 
 class ChosenCredential(Struct, frozen=True, gc=False):
-    """The credential of a call. `owner` owns the rate window: an account id, or `app/NAME`."""
+    """Hold the credential of a call. `owner` owns the rate window: account id or `app/NAME`."""
 
     kind: CredentialKind
     account_id: str
@@ -63,7 +63,7 @@ class CredentialChooser:
         self._chosen: dict[tuple[str, str, bool], tuple[int, ChosenCredential]] = {}
 
     def chosen(self, request: Request, account_id: str) -> ChosenCredential | None:
-        """Return the earlier choice for such a request, None if the logins have changed since."""
+        """Return the earlier choice for such a request, None if a login has changed since."""
         known = self._chosen.get((request.operation, account_id, request.as_app))
         return known[1] if known is not None and known[0] == self._keeper.version else None
 
@@ -117,8 +117,8 @@ class CredentialChooser:
     ) -> tuple[ChosenCredential, Secret | None]:
         """Return the credential and its token, as `token` does.
 
-        If an OAuth 2.0 login has no token now, return the account's OAuth 1.0a credential if it
-        may stand in. Raises the same errors as `token`.
+        If an OAuth 2.0 login has no token now, return the account's OAuth 1.0a credential instead,
+        if the settings allow that. Raises the same errors as `token`.
         """
         try:
             return caller, await self.token(caller)
@@ -129,7 +129,7 @@ class CredentialChooser:
         return other, await self.token(other)
 
     def stand_in(self, request: Request, caller: ChosenCredential) -> ChosenCredential | None:
-        """Return the credential that stands in for one whose login has ended, None for none."""
+        """Return the credential that replaces one whose login has ended, None if there is none."""
         if caller.kind is not CredentialKind.OAUTH2:
             return None
         if not self._keeper.fallback.look(caller.account_id):
@@ -146,7 +146,7 @@ class CredentialChooser:
     async def check_again(
         self, request: Request, account_id: str, caller: ChosenCredential
     ) -> bool:
-        """Return True if `caller` is still the credential to choose; call right before the bytes.
+        """Return True if `choose` would still choose `caller`; call it right before sending.
 
         Raises:
             AccessDenied: No credential that the account has now allows the operation.
@@ -200,7 +200,7 @@ class CredentialChooser:
         answer: HttpResponse,
         error: Unauthorized,
     ) -> bool:
-        """Get a new token or time after a 401; return True if the call may be tried once more.
+        """After a 401, refresh the token or correct the clock; return True if a retry makes sense.
 
         Raises:
             Parked: `login`: the login is DEAD or CONFIG.
@@ -229,7 +229,7 @@ class CredentialChooser:
         return known[1]
 
     async def _explained(self, denied: AccessDenied, account_id: str) -> AccessDenied:
-        """Return the refusal with the time of the grant and the exact command that helps."""
+        """Return the refusal, completed by the time of the grant and the command that helps."""
         kind = access.kind_of(denied)
         row = None if kind is None else await self._keeper.row_of(account_id, kind)
         if row is None:

@@ -1,4 +1,4 @@
-"""Rate windows and spent credit: send no call of which X has announced that it refuses it.
+"""Track rate windows and spent credit, so that no call is sent that X would surely refuse.
 
 A window belongs to an operation and an owner: an account (its OAuth 1.0a and 2.0 tokens share it)
 or an app. The time until its end is computed from the `Date` of X's answer, and measured on our
@@ -35,7 +35,7 @@ _IN_PLACE_S = 5.0
 _JITTER_S = (0.25, 2.0)
 _ASSUMED_S = 60.0
 _NEXT = timedelta(seconds=2)
-"""Added to the reset of an ended window, so that any true reset of the next one is later."""
+"""Added to an ended window's reset for the assumed next one: any true next reset is later."""
 _LONGEST_S = timedelta(hours=24, minutes=5).total_seconds()
 _NO_CREDIT_S = 15 * 60.0
 _NO_CREDIT_MOST_S = 60 * 60.0
@@ -56,10 +56,10 @@ class _Window:
         self.is_assumed = False
 
     def goes_on(self, now_s: float, *, under_way: int) -> bool:
-        """Return True if the window still limits calls; after its end, assume one of that size.
+        """Return True if the window still limits calls; once it has ended, assume a next one.
 
-        An answer replaces the assumed window by the true one. Without it, all waiting calls would
-        leave at once when a window ends.
+        The assumed window has the same size; X's next answer replaces it. Without it, all waiting
+        calls would leave at once when a window ends.
         """
         if self.ends_s > now_s:
             return True
@@ -73,7 +73,7 @@ class _Window:
 
 
 class _Lane:
-    """Hold the windows and the calls under way of one operation of one owner."""
+    """Hold one owner's rate windows and running calls for one operation."""
 
     __slots__ = ("held_until_s", "refused", "under_way", "windows")
 
@@ -113,7 +113,7 @@ class Limiter:
             await self._clock.sleep(wait_s)
 
     def enter_nowait(self, key: WindowKey) -> bool:
-        """Take one call off an open window, without reading the clock.
+        """Count one call in an open window, without reading the clock.
 
         Return False, and change nothing, if the caller must await `enter` instead. After True the
         caller must call `leave`.
@@ -131,7 +131,7 @@ class Limiter:
         return True
 
     async def enter(self, key: WindowKey) -> None:
-        """Wait as `ready` does, then take one call off the window; `leave` must follow."""
+        """Wait as `ready` does, then count one call in the window; `leave` must follow."""
         await self.ready(key)
         lane = self._lanes.get(key)
         if lane is None:
@@ -190,7 +190,7 @@ class Limiter:
         )
 
     def no_credit(self, owner: str) -> datetime:
-        """Handle X's demand for money: hold back all calls of this owner; return until when."""
+        """Hold back all calls of an owner whose credit is used up; return until when."""
         until_s, times = self._broke.get(owner, (0.0, 0))
         still_s = until_s - self._clock.monotonic()
         if still_s > 0:  # this call left before the first refusal came: do not wait longer

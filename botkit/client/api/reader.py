@@ -42,8 +42,8 @@ class CachedReader:
     Args:
         allow: Awaited before each call, with the account id and the price of one resource; raises
             `Parked` if no more may be spent now.
-        booked: Awaited before users are cached: they are not read again, so what they cost is
-            stored first.
+        booked: Awaited before users are cached. It stores their cost first, because cached
+            users are not read again.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class CachedReader:
 
 
 class AccountReader:
-    """The `ports.Reader` of a handler: reads as one account."""
+    """Read as one account: the `ports.Reader` that a handler gets."""
 
     def __init__(self, reader: CachedReader, account_id: str) -> None:
         self._reader = reader

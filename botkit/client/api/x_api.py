@@ -1,8 +1,8 @@
-"""X's API for the core: the credential, rate window, request, answer and price of each call.
+"""Call X's API for the core: choose the credential, keep the rate window, read the answer.
 
-A call is sent once. It is sent again only after three answers that mean that X did not carry it
-out: a 401 to an old token, a 429 whose window ends within seconds, and a 400 to a read because X
-has renamed its fields or taken them away.
+A call is sent once. It is sent again only after one of three answers by which X shows that it did
+not carry out the call: a 401 to an old token, a 429 whose window ends within seconds, and a 400 to
+a read, because X has renamed or removed fields.
 Source: docs/explanation/requirements.md, "Writes" and faults 14 to 17; X API docs, "Rate limits"
 and "Response codes and errors".
 """
@@ -54,11 +54,11 @@ _OK = 200
 
 
 class _Moved(Exception):
-    """Raised before the bytes if another credential must send the call now; nothing was sent."""
+    """Raised before sending if the call now needs another credential; nothing was sent."""
 
 
 class _ApiCall:
-    """Hold what was tried for one call after its first sending."""
+    """Hold the retries that one call has used."""
 
     __slots__ = ("limited", "renewed", "request", "respelled")
 
@@ -75,8 +75,8 @@ class XApi:
     Args:
         app: The app whose bearer token is used if no account is given.
         on_spend: Called for each read that X charges for: account id ("" for the app), charge,
-            name of the app. Writes are charged by who sends them.
-        on_date: Called with X's time for each answer that tells it.
+            name of the app. The sender of a write books its charge.
+        on_date: Called with X's time for each answer that carries it.
     """
 
     def __init__(
@@ -192,7 +192,7 @@ class XApi:
     async def _look_again(
         self, request: Request, account_id: str, caller: ChosenCredential, version: int
     ) -> None:
-        """Check the credential a last time, after all waiting, once there is a connection."""
+        """Check the credential a last time: after all waiting, with a connection open."""
         if self._keeper.version == version:
             return
         if not await self._callers.check_again(request, account_id, caller):
@@ -201,7 +201,7 @@ class XApi:
     async def _heard(
         self, caller: ChosenCredential, answer: HttpResponse, outcome: Response | ResponseError
     ) -> None:
-        """Update the state of a token that does not expire by X's answer to a call."""
+        """Update the state of a token that never expires from X's answer to a call."""
         if caller.kind is CredentialKind.APP_ONLY:
             if isinstance(outcome, Response) and not self._keeper.bearers.is_fine(caller.app):
                 await self._keeper.bearers.works(caller.app)
@@ -228,7 +228,7 @@ class XApi:
         answer: HttpResponse,
         error: ResponseError,
     ) -> ChosenCredential:
-        """Return the credential to send the call again that X did not carry out; else raise."""
+        """Return the credential for sending the call again; raise if it must not be sent again."""
         match error:
             case Unauthorized() if caller.kind not in call.renewed:
                 call.renewed.add(caller.kind)
@@ -250,7 +250,7 @@ class XApi:
                 self._respelled = not self._respelled
                 return caller
             case BadRequest() if _may_be_spelling(call.request, answer):
-                self._respelled = not self._respelled  # neither spelling is the right one
+                self._respelled = not self._respelled  # both spellings failed: restore the first
                 call.request = requests.stripped(call.request) or call.request
                 if not _has_fields(call.request):
                     return caller
@@ -266,7 +266,7 @@ class XApi:
         answer: HttpResponse,
         error: Unauthorized,
     ) -> ChosenCredential | None:
-        """Return the credential to try after a 401, with a new token or another; None for none."""
+        """Return the credential for a retry after a 401, None if there is none."""
         try:
             return caller if await self._callers.renew(caller, token, answer, error) else None
         except Parked:
@@ -276,7 +276,7 @@ class XApi:
             return other
 
     def _http(self, request: Request, token: Secret | None) -> HttpRequest | None:
-        """Return the call as HTTP with that token, None without a token: it has to be signed."""
+        """Return the call as HTTP with that token; None without a token, for a call to sign."""
         if token is None:
             return None
         if self._respelled and request.method == "GET":

@@ -37,7 +37,7 @@ __all__ = [
 
 
 class Departure:
-    """Hold how far one request has come; the connector sets it for the transport.
+    """Hold the progress of one request, which the connector records for the transport.
 
     Attributes:
         before_bytes: The callback to await before the first byte leaves; None for none.
@@ -87,7 +87,7 @@ def check_ca_file(ca_file: Path) -> None:
     """Check that the file can be read to its end: a pipe or a device would hang the start.
 
     Raises:
-        ConfigError: It is there, and is no regular file.
+        ConfigError: The path exists and is not a regular file.
     """
     if ca_file.exists() and not ca_file.is_file():
         raise ConfigError(
@@ -147,7 +147,7 @@ def proxy_for(url: URL) -> tuple[URL | None, dict[str, str] | None]:
     and for a host that the environment exempts.
 
     Raises:
-        ConfigError: The address of the proxy cannot be used; the variable is named.
+        ConfigError: The address of the proxy cannot be used; the error names the variable.
     """
     if is_loopback(url):
         return None, None

@@ -33,7 +33,7 @@ _NO_EXTRA: Mapping[str, Secret | str] = MappingProxyType({})
 class SignedCalls:
     """Sign and send calls with one app's api key and secret.
 
-    Making one raises `ConfigError` if the app does not have them.
+    The constructor raises `ConfigError` if the app does not have them.
     """
 
     def __init__(self, context: LoginContext, app: str) -> None:
@@ -68,7 +68,7 @@ class SignedCalls:
     def _signed(
         self, template: SigningTemplate, request: HttpRequest, extra: Mapping[str, Secret | str]
     ) -> HttpRequest:
-        """Return the request with its signature; the frame that waits holds no secret."""
+        """Return the signed request, made here so that no frame that awaits holds a secret."""
         texts = {name: _text(value) for name, value in extra.items()}
         signed = self._signer.authorization(template, request.method, request.url, texts)
         headers = (*request.headers, ("Authorization", signed))

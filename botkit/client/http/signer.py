@@ -1,4 +1,4 @@
-"""Signatures of OAuth 1.0a calls, by X's time once X says that this machine's clock is wrong.
+"""Sign OAuth 1.0a calls, with X's time once X says that this machine's clock is wrong.
 
 Source: RFC 5849 section 3.3; docs/explanation/requirements.md, C14.
 """
@@ -55,8 +55,8 @@ class Signer:
     def take_over(self, clock_off: timedelta, *, always: bool = False) -> bool:
         """Sign with X's time from now on; return False if that time was signed already.
 
-        A difference of less than a minute counts as the same time. With `always` it does not: X
-        said that the time was the reason.
+        A difference of less than a minute counts as the same time, except with `always`: then X
+        has named the time as the reason of its refusal.
         """
         if abs(clock_off - self._clock_off) < _CLOCK_OFF and not always:
             return False

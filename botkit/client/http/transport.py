@@ -39,15 +39,15 @@ if TYPE_CHECKING:
 __all__ = ["AiohttpTransport"]
 
 ANSWER_LIMIT_BYTES = 8 * 1024 * 1024
-"""A longer answer, packed or unpacked, is not read to its end."""
+"""The most bytes to read of an answer, before or after unpacking."""
 _CONNECT_S = 10.0
 _CATCH_UP_S = 1.0
 _PER_HOST = 32
 _KEPT_S = 15.0
-"""The seconds after which an idle connection is closed, before X closes it during a POST."""
+"""Idle connections are closed after these seconds, before X could close one during a POST."""
 _BUFFER_BYTES = 1 << 18
 _STREAM_BUFFER_BYTES = 1 << 19
-"""Room for the bytes that come while the store commits; aiohttp keeps at most twice as much."""
+"""The buffer for bytes that arrive while the store commits; aiohttp keeps up to twice as much."""
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEPT_ADDRESSES = 512
@@ -258,7 +258,7 @@ class AiohttpTransport:
 
 
 class _OpenStream:
-    """An open stream: an answer whose body arrives piece by piece."""
+    """Hold an open stream: an answer whose body arrives piece by piece."""
 
     def __init__(self, request: HttpRequest, response: aiohttp.ClientResponse) -> None:
         self._request = request
@@ -420,7 +420,7 @@ def _kind_of(failure: Exception, *, connected: bool) -> tuple[str, str, BaseExce
 
 
 def _plain(error: BaseException) -> BaseException | None:
-    """Return a new copy of the system's part of an error, which does not refer to the request."""
+    """Return a copy of a system or TLS error that does not refer to the request, else None."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return type(error.certificate_error)(*error.certificate_error.args)
     if isinstance(error, OSError) and error.errno is not None:

@@ -18,9 +18,9 @@ __all__ = ["LoginContext"]
 class LoginContext(Struct, frozen=True, kw_only=True, dict=True):
     """Hold the ports, the keys of each app by name, and the addresses of X.
 
-    `rollback_guard` keeps each login's newest generation outside the store; without it, a store
-    that was restored from a backup is not noticed. `renew_key` makes the vault seal with the key
-    that the store uses now: it may be changed while this process runs.
+    `rollback_guard` keeps each login's newest generation outside the store; without it, botkit
+    does not notice a store that was restored from a backup. `renew_key` makes the vault seal with
+    the store's present key, which another process may change while this one runs.
     """
 
     store: Store
@@ -35,7 +35,7 @@ class LoginContext(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def rows(self) -> LoginRows:
-        """The rows of the store's logins: all changes of a login go through them."""
+        """Return the owner of the store's login rows, through which all changes of a login go."""
         return LoginRows(
             self.store,
             self.vault,

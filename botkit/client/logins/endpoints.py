@@ -35,7 +35,7 @@ class Endpoints(Struct, frozen=True, kw_only=True):
     access_token_url: str = API_URL + "/oauth/access_token"
     invalidate_url: str = API_URL + "/1.1/oauth/invalidate_token"
     issuer: str | None = None
-    """The value that `iss` in a redirect must have; None for a server that sends none, as X."""
+    """The value that `iss` in a redirect must have; None for X, which sends none."""
 
     @classmethod
     def at(
@@ -75,7 +75,7 @@ class Endpoints(Struct, frozen=True, kw_only=True):
 
     @property
     def origin(self) -> str:
-        """Where tokens are sent: the origin of X, or all of them if the addresses have several.
+        """Return the origin to which tokens are sent; all of them if the addresses have several.
 
         A login that came from another origin must not be used here.
         """
@@ -111,7 +111,7 @@ class AppKeys(Struct, frozen=True, kw_only=True):
     bearer_token: Secret = Secret("")
 
     def public_key(self, kind: CredentialKind) -> str:
-        """Return the key, no secret, to which X binds logins of this kind: id or api key."""
+        """Return the public key to which X binds logins of this kind: client id or api key."""
         return self.client_id if kind is CredentialKind.OAUTH2 else self.api_key
 
     @property
@@ -126,7 +126,7 @@ class AppKeys(Struct, frozen=True, kw_only=True):
 
 
 def _origin_of(url: str) -> str:
-    """Return scheme, host and port of an address, written in one way only."""
+    """Return scheme, host and port of an address in a canonical form."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     shown = f"[{host}]" if ":" in host else host

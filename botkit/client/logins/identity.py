@@ -43,7 +43,7 @@ async def who_am_i(context: LoginContext, access_token: Secret) -> User:
     """
 
     def send(call: Request) -> Awaitable[HttpResponse]:
-        # No frame that waits holds the header: tools show the locals of a traceback.
+        # No frame that awaits holds the header: tools show the local variables of a traceback.
         return context.transport.send(
             _http(
                 context,
@@ -74,7 +74,7 @@ async def owner_of_pair(
 async def _ask(
     context: LoginContext, send: Callable[[Request], Awaitable[HttpResponse]]
 ) -> tuple[User, str]:
-    """Return the token's user and access level; ask for less if X refuses what is optional."""
+    """Return the token's user and access level; ask again without fields that X may refuse."""
     ask = requests.get_me()
     for call in (ask, requests.respelled(ask)):
         try:

@@ -1,4 +1,4 @@
-"""The logins of the store, opened and in memory, and the reports of their changes.
+"""Hold the store's logins in memory, with their access tokens, and report their changes.
 
 A newer generation in the store (setup ran, or another process refreshed) replaces the one in
 memory; an older one never does. Source:
@@ -35,7 +35,7 @@ _REMOVED = "it was removed here"
 
 
 class LoginBook:
-    """Hold the logins in memory, and read them from the store again when told to.
+    """Hold the logins in memory, and read them from the store again on request.
 
     `on_change` is called with each login that is loaded and with each change. A process that
     leads the refresh may also correct a login's state: if an intent is marked as sent and no
@@ -218,13 +218,13 @@ class LoginBook:
         elif row.gen > grant.row.gen:
             self.renew(grant, row, self.access_of(row))
         elif row.gen == grant.row.gen and grant.refresh_task is None and _differs(row, grant.row):
-            if row.access_until != grant.row.access_until:  # X refused the token elsewhere
+            if row.access_until != grant.row.access_until:  # X refused another process
                 grant.shorten(life_s(row, self._context.clock.now()), self._context.clock)
             self.change(grant, row)
         grant.doubt = doubt
 
     def access_of(self, row: CredentialRow) -> Secret:
-        """Return the access token; an empty one if these settings must not use the login."""
+        """Return the access token; an empty one if the login is not for these settings."""
         return Secret("") if self._rows.why_foreign(row) else self._rows.access_token(row)
 
     def _use(self, grant: OAuth2Login, row: CredentialRow, access: Secret) -> None:

@@ -66,7 +66,7 @@ def keys_fingerprint(keys: AppKeys, kind: CredentialKind) -> str:
 
 
 async def same_key() -> None:
-    """Do nothing: the `renew_key` of a process whose vault key no other process changes."""
+    """Do nothing: the `renew_key` for a vault key that no other process changes."""
 
 
 class OpenRow:
@@ -122,7 +122,8 @@ class LoginRows:
     async def get(self, account_id: str, app: str, kind: CredentialKind) -> CredentialRow | None:
         """Return one login, None if there is none.
 
-        As with all rows that are read here, a login that these settings must not use is CONFIG.
+        Like every method here that reads a row, it returns a login that these settings must not
+        use in the state CONFIG.
         """
         row = await self._store.get(account_id, app, kind)
         return None if row is None else self.as_of_here(row)
@@ -149,7 +150,7 @@ class LoginRows:
             named = _PUBLIC_KEYS.get(row.kind, "API key")
             return (
                 f"{OTHER_CLIENT} the {named} {row.client_id}, and that of app {row.app!r} here"
-                f" begins with {here[:6]}"  # a secret may stand in its place
+                f" begins with {here[:6]}"  # the setting may hold a secret by mistake
             )
         return ""
 
@@ -161,7 +162,7 @@ class LoginRows:
         """
         rows = [row for row in await self.listing() if row.status is not LoginState.DEAD]
         if rows and all(self.why_foreign(row).startswith(OTHER_X) for row in rows):
-            row = rows[-1]  # an app's own token, which has no account, stands first
+            row = rows[-1]  # rows of an app's own token come first
             again = f"--account {row.username}" if row.account_id else "--app-only"
             raise ConfigError(
                 f"The login of {_who(row)} in this store is not used: {self.why_foreign(row)}."
@@ -252,7 +253,7 @@ class LoginRows:
         return structs.replace(row, sealed=self._vault.seal(tokens, **sealed_for(row)))
 
     def bound(self, row: CredentialRow) -> CredentialRow:
-        """Return the row as one of a login that the X and the app of these settings granted."""
+        """Return the row marked as granted by the X and the app of these settings."""
         return structs.replace(row, origin=self._origin, client_id=self._client_of(row))
 
     async def bind(self, row: CredentialRow) -> None:
@@ -356,7 +357,7 @@ class LoginRows:
     def _in_state(self, row: CredentialRow, status: LoginState, reason: str) -> CredentialRow:
         keys = self._apps.get(row.app)
         if row.kind is CredentialKind.APP_ONLY:
-            about = row.config_fingerprint  # here it says where the token came from
+            about = row.config_fingerprint  # for an app's token it is the origin: given or fetched
         elif status is LoginState.CONFIG and keys is not None:
             about = keys_fingerprint(keys, row.kind)
         else:
@@ -427,11 +428,11 @@ class LoginRows:
         return await self._store.reseal(found, self.sealed(found, self._unsealed(found)))
 
     def _unsealed(self, row: CredentialRow) -> dict[str, Secret]:
-        """Return a row's tokens, also those of another X: the caller sends nothing."""
+        """Return a row's tokens, even those of another X: the caller must not send them."""
         return self._vault.open(row.sealed, **sealed_for(row))
 
     def as_of_here(self, row: CredentialRow) -> CredentialRow:
-        """Return the row in the state that it has with these settings, which is not stored."""
+        """Return the row in its state under these settings; that state is not stored."""
         why = "" if row.status is LoginState.DEAD else self.why_foreign(row)
         return structs.replace(row, status=LoginState.CONFIG, reason=why) if why else row
 
@@ -449,7 +450,7 @@ class LoginRows:
 
 
 def sealed_for(row: CredentialRow) -> SealedFor:
-    """Return the values that a row's tokens are sealed for."""
+    """Return the values to which the seal binds a row's tokens."""
     return {
         "account_id": row.account_id,
         "app": row.app,

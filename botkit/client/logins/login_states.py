@@ -1,4 +1,4 @@
-"""The words for a login's state: one log line for each change, and the exact next step."""
+"""Describe a login's state: one log line for each change, and the exact next step."""
 
 from __future__ import annotations
 

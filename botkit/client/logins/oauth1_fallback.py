@@ -1,4 +1,4 @@
-"""The fallback: an account's OAuth 1.0a token stands in for its dead OAuth 2.0 login.
+"""Use an account's OAuth 1.0a token in place of its dead OAuth 2.0 login: the fallback.
 
 The operator allows it by `[run] fallback`. Nothing stands in for a login that was handed over: it
 lives on another machine, where another process acts for the account.
@@ -109,7 +109,10 @@ class Fallback:
 
 
 def stand_in_of(rows: Sequence[CredentialRow], *, allowed: bool, now: datetime) -> str:
-    """Return a note on the fallback for a command that shows an account's logins, "" for none."""
+    """Return a note if an OAuth 1.0a token replaces or could replace an ended login, else "".
+
+    For commands that list an account's logins.
+    """
     by_kind = {row.kind: row for row in rows}
     grant, pair = by_kind.get(CredentialKind.OAUTH2), by_kind.get(CredentialKind.OAUTH1)
     if grant is None or pair is None or grant.reason.startswith(HANDED_OVER):

@@ -66,7 +66,7 @@ _NO_KEYS = "the app has no api_key and api_secret"
 
 
 async def blame_for(context: LoginContext, app: str, error: Unauthorized) -> Blame:
-    """Return what X's refusal is about; if X does not say, try a call with the app's keys alone.
+    """Return the cause of X's refusal; if X names none, find it by a call with the keys alone.
 
     Raises:
         ConfigError: The app has no key and secret.
@@ -111,7 +111,7 @@ class OAuth1Login:
 
 
 class OAuth1Logins:
-    """Hold the OAuth 1.0a tokens, and judge from X's answers what state each is in.
+    """Hold the OAuth 1.0a tokens, and derive the state of each from X's answers.
 
     `on_change` is called with each change. With `judges` False this process does not change their
     states. `on_asked` is called with the id of each account that X was asked about.
@@ -161,7 +161,7 @@ class OAuth1Logins:
             before = known.row
             pair.calm_s, pair.gap_s, pair.asked = known.calm_s, known.gap_s, known.asked
             if known.row.gen == row.gen:
-                pair.tokens = known.tokens  # the same object: `refused` compares by identity
+                pair.tokens = known.tokens  # keep the object: `refused` compares by identity
         self._held[row.account_id] = pair
         if is_foreign:
             self._due.pop(row.account_id, None)
@@ -223,7 +223,7 @@ class OAuth1Logins:
             await self._judge(pair, error)
 
     async def suspect(self, account_id: str, reason: str) -> None:
-        """Check a token now that X says may have ended; a refusal counts as a second one."""
+        """Check at once a token that has ended according to X; one more refusal is final."""
         pair = self._held.get(account_id)
         if pair is None or pair.row.status is not LoginState.OK:
             return
@@ -330,7 +330,7 @@ class OAuth1Logins:
         self._plan(pair)
 
     async def _mark(self, pair: OAuth1Login, status: LoginState, reason: str) -> None:
-        """Record a state; if the store fails, keep it in memory only: X will show it again."""
+        """Record a state; if the store fails, in memory only: X's next answer shows it again."""
         before = pair.row
         if (before.status, before.reason) == (status, reason):
             return

@@ -56,9 +56,9 @@ def life_s(row: CredentialRow, now: datetime) -> float:
 
 
 def _rest_s(row: CredentialRow, now: datetime) -> float:
-    """Return the seconds for which the login is left alone after it was renewed, by any process.
+    """Return the seconds to wait after the last refresh, by any process, before the next one.
 
-    Whatever life X names, and whatever the wall clock says, two refreshes are that far apart.
+    They hold regardless of the token's life as X states it, and of errors of the wall clock.
     """
     if row.last_success is None:
         return 0.0
@@ -196,7 +196,7 @@ class OAuth2Login:
     def shorten(self, left_s: float, clock: Clock) -> None:
         """End the access token in at most `left_s` seconds: X refuses it before its time."""
         self.until_s = min(self.until_s, clock.monotonic() + left_s)
-        self.next_try_s = 0.0  # the process that X has refused keeps the minute between refreshes
+        self.next_try_s = 0.0  # only the process that X refused waits
         self.fresh_until_s = self._fresh_until_s()
 
     def _fresh_until_s(self) -> float:

@@ -77,7 +77,7 @@ class Alone:
 
 
 class NeverLeader(Alone):
-    """The role of a process that must not refresh: never held."""
+    """Refuse the role, in a process that must not refresh."""
 
     can_be_had = False
 
@@ -88,7 +88,7 @@ class NeverLeader(Alone):
 
 
 class LeasedRole:
-    """The role by the lease `keeper` of a store."""
+    """Hold the role by the lease `keeper` of the store."""
 
     can_be_had = True
 
@@ -156,7 +156,7 @@ class LeasedRole:
     async def close(self) -> None:
         """See `LeaderRole`."""
         await self._kept.aclose()
-        with suppress(StateError):  # if it cannot be given back, the lease runs out by itself
+        with suppress(StateError):  # if it cannot be released, the lease expires by itself
             await self._lease.release()
 
     async def _enter(self) -> bool:

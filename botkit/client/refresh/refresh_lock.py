@@ -110,7 +110,7 @@ class LeasedRefreshLock:
         self._lives = lives
         self._tenure = tenure
         self._busy: set[str] = set()
-        """The leases that this process's tasks take or hold: to the store, all are one owner."""
+        """The leases that tasks of this process take or hold: the store sees one owner for all."""
 
     @asynccontextmanager
     async def __call__(self, row: CredentialRow, /, *, wait: bool = True) -> AsyncGenerator[Held]:

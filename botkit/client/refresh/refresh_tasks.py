@@ -219,12 +219,12 @@ class RefreshTasks:
                 await self._keep(grant, outcome, late=late)
 
     async def _keep(self, grant: OAuth2Login, outcome: Outcome, *, late: bool) -> None:
-        """Keep the token, in the state that the refresh has left the login in."""
+        """Keep the present token, and take over the login's state after the refresh."""
         if outcome.unsaved is not None:
             await self._restorer.keep(outcome.unsaved)
         if outcome.wait_s is not None:
             grant.next_try_s = self._clock.monotonic() + outcome.wait_s
-            if not late:  # nothing was sent: the next 401 may start a refresh at once
+            if not late:  # nothing was sent: the next 401 may start a refresh
                 grant.last_refresh_s = float("-inf")
         elif is_asked_again(outcome.row):
             self._back_off(grant, _REFUSED)

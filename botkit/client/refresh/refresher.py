@@ -60,7 +60,7 @@ _LIKELY = (
     "likely the access was taken back on X, or this store was restored or copied, and the token is"
     " spent by a second copy"
 )
-"""X does not say why it refuses a refresh token for good."""
+"""The likely cause, for X names none when it refuses a refresh token for good."""
 
 
 class _Spending(Struct, frozen=True, kw_only=True):
@@ -89,7 +89,7 @@ class Refresher:
         lives: Lives,
         grace_s: float,
     ) -> None:
-        """Wait `grace_s` before sending a token that another process sent, if that may live."""
+        """Wait `grace_s` before sending again a token of another process that may still run."""
         self._context = context
         self._rows = context.rows
         self._owner = owner
@@ -183,7 +183,7 @@ class Refresher:
         return row
 
     async def _others_for_s(self, row: CredentialRow) -> float:
-        """Return the seconds for which a sent token is still left to the process that sent it.
+        """Return the seconds left to the process that has sent the token to finish its refresh.
 
         That process has lost its lease: it has ended, or is paused and may yet store X's answer.
         Sending the token before then would use it twice.
@@ -255,7 +255,7 @@ class Refresher:
             reason = f"no answer to the refresh ({error.kind})"
             return await self._mark(row, LoginState.UNCERTAIN, reason, held.fence)
         except TransportError as error:
-            if error.kind == "redirect":  # X may have carried it out: a 303 says that it did
+            if error.kind == "redirect":  # X may have carried it out, as a 303 states
                 return await self._mark(row, LoginState.UNCERTAIN, error.message, held.fence)
             await self._rows.clear_intent(row, intent)
             return Outcome(kind="later", row=row, reason=error.message, error=error)
@@ -266,7 +266,7 @@ class Refresher:
     async def _classify(self, spending: _Spending, answer: HttpResponse) -> Outcome:
         now = self._context.clock.now()
         row, spent = spending.row, spending.token
-        if answer.status not in _SUCCESSES:  # a refusal is logged and stored: remove the token
+        if answer.status not in _SUCCESSES:  # refusals are logged and stored: remove the token
             body = answer.body.replace(spent.reveal().encode(), b"(the token)")
             answer = msgspec.structs.replace(answer, body=body)
         try:
@@ -370,7 +370,7 @@ class Refresher:
         return Outcome(kind=status.value.lower(), row=row, reason=reason)
 
     def _adopted(self, row: CredentialRow) -> Outcome:
-        """Return a newer generation as the outcome, without its token if it is of another X."""
+        """Return a newer generation as the outcome; leave out a token that another X granted."""
         if why := self._rows.why_foreign(row):
             return Outcome(kind="config", row=row, reason=why)
         return Outcome(kind="adopted", row=row, access=self._rows.access_token(row))

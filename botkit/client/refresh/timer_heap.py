@@ -1,4 +1,4 @@
-"""A heap of due times, so that ten thousand logins need one timer task and not one each."""
+"""Keep due times in a heap, so that ten thousand logins need one timer task in all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SPARE = 64
 
 
 class TimerHeap(Generic[T]):
-    """Hold one due time for each thing: the one that was set last."""
+    """Hold for each thing the due time that was set last."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, T]] = []

@@ -82,11 +82,11 @@ class TokenKeeper:
         rollback_guard: Keeps each login's newest generation outside the store.
         renew_key: Gives the vault the key that the store uses now.
         on_change: Called with each login when it is loaded, and on each change of its state.
-        on_spend: Called with each charge for asking X whose a login is.
+        on_spend: Called with each charge for asking X to which user a login belongs.
         on_fallback: Called when an OAuth 1.0a token begins to stand in for an OAuth 2.0 login, and
             when that ends.
-        fallback: Allow an OAuth 1.0a token to stand in.
-        check_owner: Ask X after each refresh to which user the new token belongs.
+        fallback: True to allow an OAuth 1.0a token to stand in.
+        check_owner: True to ask X after each refresh to which user the new token belongs.
     """
 
     fallback: Fallback
@@ -317,7 +317,7 @@ class TokenKeeper:
         await self.oauth1_logins.suspect(account_id, reason)
 
     async def mark_dead(self, account_id: str, reason: str) -> None:
-        """Mark the account's OAuth 2.0 login DEAD, so that it is not used; do nothing for none."""
+        """Mark the account's OAuth 2.0 login, if it has one, DEAD, so that it is not used."""
         await self._load(account_id)
         grant = self._book.oauth2_logins.get(account_id)
         if grant is not None:

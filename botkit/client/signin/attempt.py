@@ -83,9 +83,9 @@ class LoginWish(Struct, frozen=True, kw_only=True):
     """Describe the login that is wanted.
 
     `account` is the id or the username of the account that must consent, "" for any. `confirmed`
-    is True if a person has agreed that any account may consent, whatever `account` says. With
-    `adds` False, an account that the store does not know, beside others that it knows, is taken
-    only if `may_add` says so.
+    is True if a person has agreed that another account than `account` may consent, too. With
+    neither `account` nor `adds`, a store that has accounts takes a further one only if `may_add`
+    allows it.
     """
 
     redirect_uri: str
@@ -107,7 +107,7 @@ class Login(Struct, frozen=True, kw_only=True):
 
 
 class _Granted(TypedDict, total=False):
-    """What X granted with the tokens; `life` is missing for a token that does not expire."""
+    """Hold X's further values beside the tokens; a token that never expires has no `life`."""
 
     scopes: tuple[str, ...]
     level: str
@@ -209,8 +209,8 @@ async def take_login(
     """Store the login of the user who consented, if it is an account that was wished for.
 
     Raises:
-        WrongAccount: It is another one. If its old login is stored here, the new one was stored
-            for it; nothing was stored otherwise.
+        WrongAccount: Another account consented. If its old login is stored here, the new one
+            was stored for it; otherwise nothing was stored.
         StateError: The login could not be stored.
     """
     try:
@@ -219,7 +219,7 @@ async def take_login(
             await _check_addition(context.store, user, wish)
     except WrongAccount as wrong:
         known = await context.rows.get(user.id, wish.app, kind)
-        if known is None or kind is not CredentialKind.OAUTH2:  # X ends no OAuth 1.0a token
+        if known is None or kind is not CredentialKind.OAUTH2:  # OAuth 1.0a ends no earlier token
             raise
         if known.reason.startswith(HANDED_OVER):
             wrong.hint += f" X ended the login of @{user.username} that was moved from here, too."
@@ -236,7 +236,7 @@ async def take_login(
 
 
 def _keep_alone(context: LoginContext) -> Keep:
-    """Return a `Keep` that stores a login for an account as it is: its app does not change."""
+    """Return a `Keep` that stores a login and leaves the account's record as it is."""
 
     async def keep(account: Account, row: CredentialRow) -> CredentialRow:
         del account
@@ -249,7 +249,7 @@ async def _check_addition(store: Store, user: User, wish: LoginWish) -> None:
     """Check that a further account may be added to the store's.
 
     Raises:
-        WrongAccount: Nobody has said so; nothing was stored.
+        WrongAccount: No person has allowed it; nothing was stored.
     """
     if wish.account or wish.adds:
         return
@@ -325,7 +325,7 @@ async def _store_login(
 
 
 async def _book_look_up(context: LoginContext, account: Account) -> None:
-    """Book what X charges for telling whose the login is. The login is kept in any case."""
+    """Book X's charge for naming the login's user; keep the login even if that fails."""
     charge = charge_of_owner_check(account.id)
     bookings = [
         Booking(

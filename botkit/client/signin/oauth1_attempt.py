@@ -209,7 +209,7 @@ async def _prove_and_store(
     keep: Keep | None,
     said: Granted | None = None,
 ) -> Login:
-    """Ask X for the token's user and access level; store it if it is the wished account's."""
+    """Ask X for the token's user and access level; store a token of the wished account."""
     user, level = await persist(
         context.clock, lambda: owner_of_pair(context, calls, pair), TransportError, ServerError
     )

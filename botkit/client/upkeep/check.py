@@ -107,7 +107,7 @@ async def _check_grant(
     refused = isinstance(error, Unauthorized) and status.status is LoginState.OK
     return Checked(
         kind=CredentialKind.OAUTH2,
-        # X refuses a token that should be good: the login is neither surely dead nor OK.
+        # X refuses a token that should be good: the login may be dead or OK.
         status=LoginState.UNCERTAIN if refused else status.status,
         reason=REFUSED_FRESH if refused else status.reason,
         since=status.since,
@@ -185,7 +185,7 @@ async def _ask_twice(keeper: TokenKeeper, row: CredentialRow) -> tuple[User, str
 async def _verdict(
     keeper: TokenKeeper, row: CredentialRow, refused: Unauthorized
 ) -> tuple[LoginState, str, BotkitError | None]:
-    """Return the state, the reason and an error of the check that a second refusal leads to."""
+    """Return the state, the reason and the error that follow from a second refusal."""
     try:
         blame = await blame_for(keeper.context, row.app, refused)
     except BotkitError as trouble:

@@ -195,7 +195,7 @@ def _refuse_other_x(here: Endpoints, parcel: Parcel) -> None:
 
 
 def _beginning(key: str) -> str:
-    """Return words for a key of the settings, in whose place a secret may stand."""
+    """Return the first characters of a key: a setting may hold a secret by mistake."""
     return f"begins with {key[:6]}" if key else "is not set"
 
 
@@ -236,7 +236,7 @@ def _is_here(rows: LoginRows, known: CredentialRow | None, login: PackedLogin) -
     """
     if known is None or known.status is LoginState.DEAD or known.kind is CredentialKind.OAUTH1:
         return False
-    with suppress(Corrupt, VaultKeyError):  # the stored tokens cannot be opened: take the file's
+    with suppress(Corrupt, VaultKeyError):  # stored tokens that cannot be opened: use the file's
         return _in_the_open(rows, known) == login.tokens
     return False
 

@@ -1,4 +1,4 @@
-"""Build a call of any operation of X by its id, for what botkit has no builder of its own."""
+"""Build a call of any operation of X by its id, for operations without a builder of their own."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def raw_call(
     query: Mapping[str, object] | None = None,
     json: Any = None,
 ) -> Request:
-    """Call an operation of X by its id; `path` fills the parameters of its path.
+    """Build a call of an operation of X by its id; `path` fills the parameters of its path.
 
     Raises:
         KeyError: X has no such operation.
-        TypeError: `path` has not the parameters of the path, or a value cannot be sent.
-        ValueError: A parameter of the path is no id.
+        TypeError: `path` does not have the parameters of the path, or a value cannot be sent.
+        ValueError: A parameter of the path is not an id.
     """
     called = operation(operation_id)
     given = dict(path or {})
@@ -52,7 +52,7 @@ def raw_call(
 
 
 def _sent(value: object) -> str:
-    """Return a parameter as X reads it: truth in lower case, several values with commas."""
+    """Return a parameter as X reads it: booleans in lower case, several values with commas."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (list, tuple)):

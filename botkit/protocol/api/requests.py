@@ -436,7 +436,7 @@ def respelled(request: Request) -> Request:
 
 
 def stripped(request: Request) -> Request | None:
-    """Return the same call without any field that is optional, None if its answer needs them.
+    """Return the call without its optional fields, None if the answer would be useless then.
 
     An answer about users always has `id`, `name` and `username`. Try it last, after `respelled`.
     """

@@ -49,8 +49,10 @@ _HIGHEST_PORT = 65535
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST_AND_PORT = re.compile(r"[^/?#:]+:\d+(?:[/?#]|$)")
 _REWRITTEN = re.compile(r'["<>^`{}]')
-"""Characters of a path that browsers percent-encode; some leave `^`.
-Source: WHATWG URL, "path percent-encode set" (read 2026-11-30)."""
+"""Characters that browsers percent-encode in a path (`^` only in some browsers).
+
+Source: WHATWG URL, "path percent-encode set" (read 2026-11-30).
+"""
 _DOT = re.compile(r"(?i)\.|%2e")
 
 
@@ -237,7 +239,7 @@ def _shape(parts: urllib.parse.SplitResult, uri: str) -> Iterator[Problem]:
 
 
 def _as_browsers_send(path: str) -> str:
-    """Return the path that a browser asks for at an http(s) address with this one.
+    """Return the path as a browser sends it in a request to an http(s) address.
 
     Source: WHATWG URL, "path state" (read 2026-11-30).
     """

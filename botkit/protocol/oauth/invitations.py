@@ -1,8 +1,8 @@
 """Make invitation links, and check one before the store is asked.
 
-A link carries the invitation's id, a secret and a tag that only the deployment's vault key makes.
-The tag alone reveals a link that was made up, altered or cut; the store keeps only a hash of the
-secret. Source: docs/explanation/requirements.md, "Invitations".
+A link carries the invitation's id, a secret and a tag that only the deployment's vault key can
+make. The tag alone reveals a link that was invented, altered or cut; the store keeps only a hash
+of the secret. Source: docs/explanation/requirements.md, "Invitations".
 """
 
 from __future__ import annotations

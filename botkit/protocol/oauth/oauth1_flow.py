@@ -90,7 +90,7 @@ _CLOCK_OFF = timedelta(seconds=60)
 _DEAD, _CLOCK = "token-revoked", "clock-off"
 _KEYS = ("bad-signature", "bad-app-keys", "bad-authentication-data")
 _CALLBACK_REFUSED, _CALLBACK_OF_OTHER_KIND = "callback-refused", "pin-or-callback"
-"""The ids of two rows in the table of refusals; their codes mean that X refuses the callback."""
+"""Rows of the table of refusals whose codes mean that X refuses the callback."""
 _CONSOLE = "X's console (console.x.com), User authentication settings of the app"
 
 
@@ -383,7 +383,7 @@ def _names(codes: Iterable[int], *rows: str) -> bool:
 
 def _as_error_body(body: bytes) -> dict[str, Any]:
     """Return a refusal's body as an error list, from JSON, XML with or without codes, or text."""
-    import html  # slow to import at a start, and few answers are in XML
+    import html  # imported here, as it is slow and few answers are XML
 
     try:
         parsed = json_object(parse_body(body))

@@ -43,14 +43,14 @@ _ASSUMED_LIFE_S = 7200.0
 """The life assumed if X names none. Source: X API docs, "OAuth 2.0": tokens live two hours."""
 _LONGEST_LIFE_S = 365 * 24 * 3600.0
 _SHORTEST_LIFE_S = 120.0
-"""A shorter life than this is taken for an odd value: refreshes are at least a minute apart."""
+"""The shortest life that is believed: two refreshes are at least a minute apart."""
 _NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,6})?", re.ASCII)
 _TOKEN = re.compile(r"[\x21-\x7e]+", re.ASCII)
 """Characters that can stand in a header. Source: RFC 6749 appendix A.12 and A.17."""
 
 _CLIENT_ERRORS = frozenset({"invalid_client", "unauthorized_client"})
 _KEYS_REFUSED = ("bad-signature", "bad-app-keys", "bad-authentication-data")
-"""The ids of rows in the table of refusals; their codes mean that X refuses the app's keys."""
+"""Rows of the table of refusals whose codes mean that X refuses the app's keys."""
 _CLIENT_KEYS = (
     "client id and secret",
     "Compare them with the app's keys in X's console; the tokens are untouched.",
@@ -71,7 +71,7 @@ def read_token_answer(
     """Return the tokens that X granted, for a code or for a refresh token.
 
     `asked` are the scopes to assume if the answer names none. The access token's life is two hours
-    if the answer names none, or none that can be: longer than a year, zero, no number. It is two
+    if the answer names none or an impossible one (longer than a year, zero, no number), and two
     minutes at least. An empty refresh token counts as none.
 
     Raises:
@@ -161,7 +161,8 @@ def _token(granted: Mapping[str, Any], name: str, request_name: str) -> Secret:
 def _refresh_token(value: object, request_name: str) -> Secret | None:
     """Return the new refresh token, None if there is none; it is sent in a form, never a header.
 
-    Another type than a text is malformed, so that the whole answer is kept: it may hold the token.
+    A value that is not a text makes the answer malformed. It is then kept whole, because it may
+    hold the token.
     """
     if value is not None and not isinstance(value, str):
         malformed(request_name, "refresh_token")

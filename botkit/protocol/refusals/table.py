@@ -1,12 +1,12 @@
-"""Look up X's refusals in a table: what an answer means, and what a person can do about it.
+"""Look up X's refusals in a table: the meaning of an answer, and its cure.
 
 The file `refusals.json` holds the rows. `botkit doctor`, the hints and classes of errors, the
 readers of token answers and the page docs/reference/doctor.md use them. The first row that fits an
 answer applies. X's texts can be localised, so status, code, `error` and the last segment of the
 problem's type decide; wording decides only if nothing else tells cases apart.
 
-The import of this module reads the rows. A bot that starts meets no refusal, so modules loaded at
-a start import this one inside the function that reads a refusal.
+Importing this module reads the rows. A starting bot needs none of them, so modules loaded at a
+start import it inside the function that reads a refusal.
 
 Source: docs/explanation/x-facts.md; each row names its facts.
 """
@@ -160,7 +160,7 @@ def diagnose_error(error: ResponseError) -> Diagnosis:
 
 
 def codes_of(*ids: str) -> frozenset[int]:
-    """Return the codes of the rows with these ids, for a caller that decides by codes alone.
+    """Return the codes of the rows with these ids, for callers that decide by codes alone.
 
     Raises:
         KeyError: The table has no row with one of the ids.

@@ -103,7 +103,7 @@ _NEVER_CALLED: Mapping[str, str] = MappingProxyType(
         "unfollowUser": _FORBIDDEN,
     }
 )
-"""Operations that `call` refuses, and why. Source: X developer guidelines, read 2026-08-22."""
+"""The operations that `call` refuses, and why. Source: X developer guidelines, 2026-08-22."""
 
 _SCOPES_IN_ORDER = (
     "tweet.read",
@@ -159,13 +159,13 @@ def operations_for(may: Iterable[str]) -> tuple[str, ...]:
     """Return the operation ids that these words of `may` call; an id stands for itself.
 
     Raises:
-        KeyError: A word that is none of `CAPABILITIES`, and no operation of X.
+        KeyError: A word is neither one of `CAPABILITIES` nor an operation of X.
     """
     return tuple(dict.fromkeys(found for word in may for found in _operations_of(word)))
 
 
 def call_fault(word: str) -> str:
-    """Return why a word of `may` is no operation for `call`, "" if it is one."""
+    """Return why `call` must not use a word of `may` as an operation, "" if it may."""
     try:
         called = operation(word)
     except KeyError:

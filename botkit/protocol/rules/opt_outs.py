@@ -1,4 +1,4 @@
-"""Recognises a text that only asks the account to stop, or to start again.
+"""Recognize a text that only asks the account to stop, or to start again.
 
 X asks for an immediate opt-out, by common stop words. Words that people also say to a bot with
 another meaning (`end`, `cancel`, `quit`, `para`) are not among them: an opt-out holds for good.
@@ -17,9 +17,9 @@ from botkit.protocol.text.weighted_length import normalise, without_leading_name
 __all__ = ["START_WORDS", "STOP_WORDS", "OptOutRules"]
 
 _LONGEST = 200
-"""A request to stop is short; longer texts are not worth the look."""
+"""The most characters of a text that is examined: a request to stop is short."""
 _FURTHER_WORDS = 6
-"""So many words of politeness and names may stand around a request."""
+"""The most further words (politeness, names) that may surround a request."""
 
 
 def _listed(words: str) -> frozenset[str]:
@@ -27,7 +27,7 @@ def _listed(words: str) -> frozenset[str]:
 
 
 def _said_in_english() -> frozenset[str]:
-    """Return the sentences that ask not to be written to: `don't reply to me any more`."""
+    """Return the English sentences that ask for silence, such as `don't reply to me any more`."""
     forms = {
         "reply": "replying",
         "reply to": "replying to",
@@ -70,10 +70,10 @@ STOP_WORDS = _said_in_english() | _listed("""
     |그만|중지|구독취소|수신거부|berhenti|dừng lại|หยุด
     |توقف|إلغاء الاشتراك|עצור|הסר|रोकें|बंद करो|बंद करें
 """)
-"""What a user says, and nothing else, to hear no more."""
+"""The texts that count as a request to stop if a user writes nothing else."""
 
 START_WORDS = _listed("start|unstop|opt in|opt-in|optin|opt me in|resubscribe|subscribe|resume")
-"""What a user who opted out says, and nothing else, to hear from the account again."""
+"""The texts by which a user who opted out opts in again, if the text has nothing else."""
 
 _POLITE = (
     "please|pls|plz|now|bot|ok|okay|thanks|thank you|bitte|jetzt|danke|por favor|gracias"
@@ -85,14 +85,14 @@ _NAMES_AT_END = re.compile(r"(?:\s+[@\uff20]\w{1,20}[.!]*)+\s*\Z", re.ASCII)
 
 
 class OptOutRules(Struct, frozen=True, kw_only=True):
-    """How users opt out of hearing from the bot, and back in: `Bot(..., opt_out=OptOutRules())`.
+    """Set how users opt out of messages from the bot, and in: `Bot(..., opt_out=OptOutRules())`.
 
-    A mention, a reply or a direct message counts if it says one of the words and nothing else;
+    A mention, a reply or a direct message counts if it has one of the words and nothing else;
     case, punctuation, @names and words of politeness around it do not matter.
 
     Attributes:
         stop_words: Words and short sentences that ask to stop; `STOP_WORDS | {"..."}` adds some.
-        start_words: What a user who has opted out says to come back.
+        start_words: Words and short sentences by which a user who has opted out opts in again.
         goodbye: The one answer to a request to stop, with the way back; "" sends none.
         welcome: The answer to a request to start again; "" sends none.
     """
@@ -119,7 +119,7 @@ class OptOutRules(Struct, frozen=True, kw_only=True):
 def _says(text: str, words: frozenset[str]) -> bool:
     wanted, most = _prepared(words)
     if len(text) > _LONGEST or len(text.split(None, most + 1)) > most + text.count("@"):
-        return False  # every event's text comes here, and most have too many words
+        return False  # called for each event: most texts are too long
     said = without_leading_names(normalise(text)).casefold().replace("\u2019", "'")
     said = _bare(_NAMES_AT_END.sub("", said))
     return said in wanted or _bare(_POLITENESS.sub("", said)) in wanted
@@ -127,14 +127,14 @@ def _says(text: str, words: frozenset[str]) -> bool:
 
 @cache
 def _prepared(words: frozenset[str]) -> tuple[frozenset[str], int]:
-    """Return the words in the form that is compared, and the most words that a text may have."""
+    """Return the words ready for comparison, and the most words of a text that can match."""
     wanted = frozenset(_bare(normalise(word).casefold()) for word in words) - {""}
     longest = max((len(word.split()) for word in wanted), default=0)
     return wanted, longest + _FURTHER_WORDS
 
 
 def _bare(words: str) -> str:
-    """Return the words without punctuation around them. Runs for every event: no regex."""
+    """Return the words without surrounding punctuation; without a regex, as it runs so often."""
     start, end = 0, len(words)
     while end and not words[end - 1].isalnum():
         end -= 1

@@ -69,13 +69,13 @@ _ANY_LINK = "*"
 
 
 class PostRules(Struct, frozen=True, kw_only=True, gc=False):
-    """The rules that depend on the account and its operator.
+    """Hold the rules that depend on the account and its operator.
 
-    `limit` is the weighted length that X takes: 280, or more with Premium. `links` allows the bot
-    to send links (each costs), `bare_links` those that X makes of a bare domain. `may_mention` are
-    usernames that agreed to be named. `answers_per_author` is how many replies an author gets in
-    one conversation within a day, `answers_to_automated` how many one with the label of automated
-    accounts; 0 for any number.
+    `limit` is the weighted length that X accepts: 280, or more with Premium. `links` allows the
+    bot to send links (each costs), `bare_links` links that X makes from a bare domain.
+    `may_mention` are users who agreed to be named. `answers_per_author` limits the replies to one
+    author in one conversation within a day; `answers_to_automated` does so for an author with the
+    label of automated accounts. 0 means no limit.
     """
 
     limit: int = 280
@@ -99,14 +99,14 @@ def check_post(
 ) -> str:
     """Check a post against X's rules; return its summons as `summons_of` does, "" for none.
 
-    `answers` is the post that it replies to, `event` the event which brought that post, if any.
+    `answers` is the post to which it replies, `event` the event that delivered that post, if any.
 
     Raises:
-        NotSummoned: It replies to a post that neither mentions nor quotes the account.
-        TextTooLong: It weighs more than X takes.
-        TooManyCashtags: X takes one.
-        UnsolicitedMention: It names a user who did not write to the account first.
-        LinkNotAllowed: It holds a link of a kind that the bot does not allow.
+        NotSummoned: The text replies to a post that neither mentions nor quotes the account.
+        TextTooLong: The text weighs more than X accepts.
+        TooManyCashtags: The text has more than one cashtag.
+        UnsolicitedMention: The text names a user who did not write to the account first.
+        LinkNotAllowed: The text contains a link of a kind that the bot does not allow.
     """
     if event is not None:
         answers = event.post

@@ -1,8 +1,8 @@
-"""The prices of calls and events: before they are made, and of what came. All in USD.
+"""Compute the prices of calls, before and after they are made, and of events. All in USD.
 
-The prices of operations stand in the operations table; this module has the variants that a table
-row cannot hold, and the prices of activity events, read on 2026-08-22. Prices change: X's console
-is the authority, on them and on the sum that was spent.
+The operations table holds the prices of operations. This module adds the variants that a table row
+cannot hold, and the prices of activity events, read on 2026-08-22. Prices change: X's console is
+the authority on them and on the sum spent.
 
 Source: X API docs, "Pricing"; X API changelog of 2026-04-16.
 """
@@ -84,12 +84,12 @@ EVENT_PRICES_USD: Mapping[str, Decimal] = MappingProxyType(
 
 
 class Charge(Struct, frozen=True, kw_only=True, gc=False):
-    """What X charges for an answer or a delivery.
+    """Hold X's charge for an answer or a delivery.
 
     Attributes:
         each_usd: The price of each of the resources.
-        resources: A resource's name, `Posts: Read/123`, by which X charges it once for each app
-            and UTC day; "" for what X charges each time.
+        resources: The names of the resources, such as `Posts: Read/123`. X charges each once for
+            each app and UTC day; "" stands for one that X charges each time.
     """
 
     each_usd: Decimal = _FREE
@@ -121,11 +121,11 @@ def price_usd(request: Request, *, owned: bool = False) -> Decimal:
 
 
 def charge_of_answer(request: Request, data: object) -> Charge:
-    """Return what X charges for the successful answer to a call; `data` is the answer's `data`.
+    """Return X's charge for the successful answer to a call; `data` is the answer's `data`.
 
-    A resource that the account has read before on the same UTC day, or that was delivered, is
-    named again: the caller knows what was charged. X does not say for whom it counts that day,
-    nor whether a post that was delivered counts as read; the app and yes are assumed.
+    The charge also names resources that were read or delivered earlier on the same UTC day: the
+    caller knows which ones are paid for. X does not say whether it counts by app or by account,
+    nor whether a delivered post counts as read. botkit assumes by app, and yes.
 
     Raises:
         KeyError: The request's operation is not in the table.
@@ -143,15 +143,16 @@ def charge_of_answer(request: Request, data: object) -> Charge:
 
 
 def charge_of_owner_check(user_id: str) -> Charge:
-    """Return what X charges for saying, by `users/me`, that a token belongs to this user."""
+    """Return X's charge for a call of `users/me` that shows this user as the token's owner."""
     return charge_of_answer(requests.get_me(), {"id": user_id})
 
 
 def charge_of_event(event: XEvent) -> Charge:
-    """Return what X charges for the delivery of an activity event; nothing if X lists no price.
+    """Return X's charge for the delivery of an activity event; nothing if X lists no price.
 
-    A post or message is the same resource as one that is read: assumed, because X says that
-    deliveries are deduplicated as other resources are. Anything else is named by its key.
+    A delivered post or message counts as the same resource as one that is read. This is assumed,
+    because X says that it deduplicates deliveries as it does reads. Any other event is a resource
+    named by its key.
     """
     match event:
         case PostEvent():
@@ -188,6 +189,6 @@ def _resource(price_class: str, resource_id: str) -> str:
 
 
 def _id_of(item: object) -> str:
-    """Return the id of an object in an answer, "" if it shows none."""
+    """Return the id of an object in an answer, "" if it has none."""
     value = cast("dict[str, object]", item).get("id") if isinstance(item, dict) else None
     return value if isinstance(value, str) else ""

@@ -50,7 +50,7 @@ _HELD_SLOTS = 3
 _TURNS = 2
 """After so many turns of the loop the handlers that were about to start have started."""
 _HUNG_S = 20.0
-"""For how long no handler may end while all slots are taken before they count as hung."""
+"""Handlers count as hung once all slots have been busy for this long and none became free."""
 _GRACE_S = 1.0
 """How long a cancelled handler may take to end."""
 
@@ -154,9 +154,10 @@ class Dispatcher:
         return [slot for slot in self._slots if slot.job is not None]
 
     def hung(self) -> Mapping[str, int]:
-        """Return how many slots each handler holds if all have been taken for long, else none.
+        """Return the number of slots that each handler holds, if they seem to hang; else nothing.
 
-        Only while no handler ends: a bot that has much to do is not meant.
+        They seem to hang if all slots are busy and no handler has ended for 20 seconds. A bot that
+        is only busy ends handlers all the time.
         """
         if self._clock.monotonic() - self._full_since_s < _HUNG_S:
             return {}
@@ -245,9 +246,9 @@ class Dispatcher:
             self._ready.set()
 
     def _owner_of(self, job: Job) -> str:
-        """Return who takes turns for this job: its author, or its lane if it has none."""
+        """Return the owner of a job, for taking turns: its author, or its lane if it has none."""
         if job.event is None:
-            with contextlib.suppress(UndecodableEvent):  # said when it is its turn
+            with contextlib.suppress(UndecodableEvent):  # reported when its turn comes
                 self._runs.decode(job)
         job.owner = f"{job.account_id}/{author_of(job.event) or job.lane}"
         return job.owner

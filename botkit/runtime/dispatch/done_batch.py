@@ -81,9 +81,9 @@ class DoneBatch:
 
     @contextlib.contextmanager
     def join_commit(self) -> Generator[list[RunEnd]]:
-        """Yield the ends that wait, so that the commit inside the block stores them as well.
+        """Yield the waiting ends of runs, so that the commit inside the block stores them, too.
 
-        If the block fails they are kept for the next commit.
+        If the block fails, they wait for the next commit.
         """
         ends, self._ends = self._ends, []
         self._commits += 1

@@ -21,7 +21,7 @@ def leaves_of(error: BaseException) -> list[BaseException]:
 def deciding(
     error: BaseException, kinds: Iterable[tuple[type[BaseException], ...]]
 ) -> BaseException:
-    """Return the member of a group that is of the first of these kinds, else the group itself."""
+    """Return a group's member of the kind that comes first in `kinds`, else the group itself."""
     leaves = leaves_of(error)
     for wanted in kinds:
         for leaf in leaves:

@@ -1,4 +1,4 @@
-"""Tells the author's `on_error` functions of failures, after these were recorded."""
+"""Call the author's `on_error` functions for failures, after these were recorded."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = ["FailureHooks"]
 _log = structlog.get_logger(__name__)
 
 _LONGEST_S = 10.0
-"""How long one of the functions may take."""
+"""The time limit of one function."""
 
 
 class FailureHooks:
-    """Calls the functions one after the other; they change nothing of what was recorded.
+    """Call the functions one after the other; they cannot change the record of the failure.
 
     Args:
         given: Returns, for an account, the values that they may ask for by exact type.
@@ -43,7 +43,7 @@ class FailureHooks:
         self._redact = redact
 
     async def tell(self, job: Job, handler: str, error: BaseException | None, **more: Any) -> None:
-        """Tell all functions of a failed run; log what they raise."""
+        """Call all functions for a failed run; log the exceptions that they raise."""
         failure = Failure(
             event=job.event,
             key=job.key,

@@ -40,14 +40,14 @@ _MOMENT_S = 0.05
 
 
 class InboxReader:
-    """Hands due events to the dispatcher, each once at a time.
+    """Hand due events to the dispatcher, each only once at a time.
 
     Args:
-        take: Called with each job that is held from now on, in order of `seq` for each owner.
+        take: Called with each job that is read into memory, in order of `seq` for each owner.
         owner_of: Returns a job's owner: one owner's events fill a quarter of the memory at most.
-        capacity: How many events are held at most.
-        crowd: From how many held events on a source has to wait a moment.
-        proven: The time by which a signal is due that was emitted for later.
+        capacity: The most events in memory.
+        crowd: The number of events in memory from which on sources must wait a moment.
+        proven: The clock that decides when a signal emitted for later is due.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class InboxReader:
                 self._take(job)
 
     def holds_back(self, account_id: str, lane: str) -> bool:
-        """Return True if an event of that lane was left in the store, because of its author."""
+        """Return True if an earlier event of that lane stays in the store: its author has many."""
         return self._shares.holds_back(account_id, lane)
 
     async def let_catch_up(self) -> None:
@@ -237,7 +237,7 @@ class InboxReader:
             self._leave_unread(items[-1].seq)
 
     def _is_early(self, item: InboxItem) -> bool:
-        """Return True, and look again soon, for a signal whose time only the wall clock shows."""
+        """Return True for a signal that is due by the wall clock only; look at it again soon."""
         when = item.not_before
         if when is None or item.source != "emit" or item.attempts or item.waiting_for:
             return False

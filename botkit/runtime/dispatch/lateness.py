@@ -1,6 +1,6 @@
-"""Which events were heard too late to be answered without a person's word.
+"""Decide which events arrived too late to be answered unless a person asks for it.
 
-After an outage old posts are heard: an answer to a question of last week helps nobody, and what
+After an outage old posts arrive. An answer to last week's question is of no use, and an event that
 the store has forgotten may have been answered already.
 """
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 __all__ = ["REMEMBERED", "is_too_late", "why_skipped"]
 
 REMEMBERED: Final = timedelta(days=7)
-"""So long the store remembers every event: an older one may have been handled and forgotten."""
+"""The time for which the store remembers every event, and so knows if it was handled."""
 
 
 def is_too_late(job: Job, event: Event, within: timedelta, proven: ProvenTime) -> bool:
-    """Return True if so much time passed between the event and its recording that it only waits.
+    """Return True if the event was recorded later than `within` after it happened.
 
-    What happened inside botkit (ticks, signals, states) is never late, nor is what a person has
-    asked to be run again. A wall clock that is ahead of X's makes nothing late.
+    Events from inside botkit (ticks, signals, states) are never late, nor are events that a person
+    has put back. A wall clock that is ahead of X's makes no event late.
     """
     if job.recorded_at is None or job.asked or not isinstance(event, (PostEvent, DirectMessage)):
         return False
@@ -39,7 +39,7 @@ def is_too_late(job: Job, event: Event, within: timedelta, proven: ProvenTime) -
 
 
 def why_skipped(job: Job, event: Event, services: Services) -> str:
-    """Return why a run from now on skips the event: it happened, or was due, before; else ""."""
+    """Return why a bot started with `--from-now` skips the event, "" if it does not."""
     if not services.from_now or job.asked:
         return ""
     started = services.proven.started

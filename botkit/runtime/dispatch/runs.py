@@ -104,15 +104,15 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Runs:
-    """Runs events, and records how each ended.
+    """Run events, and record how each ended.
 
     Args:
         given: Returns, for an account, the values that handlers may ask for by exact type.
-        opt_outs: Ends events of users who opt out, or have opted out.
+        opt_outs: Ends events of users who opt out, or who opted out before.
         store_soon: Takes the end of an event that changed nothing else, to store it with others.
         later: Called with the time at which an event in the store becomes due.
         redact: Removes secrets from a trace.
-        on_ended: Called with every run that ended.
+        on_ended: Called after every run.
     """
 
     def __init__(
@@ -207,7 +207,7 @@ class Runs:
         await self._failures.tell(job, handler, error, reason=reason)
 
     async def time_out(self, job: Job, slot: Slot, at: BaseException | None = None) -> None:
-        """Record that the handler ran over its time; `at` shows where it was then."""
+        """Record that the handler exceeded its time limit; `at` shows where it was then."""
         error = TimeoutError(
             f"{slot.handler} did not end within {slot.limit_s:g} s; "
             "on(..., timeout_s=...) gives it longer."
@@ -291,7 +291,7 @@ class Runs:
         )
 
     def _held_back(self, job: Job, slot: Slot, middleware: str) -> bool:
-        """Record that a middleware did not go on, so that the handler never ran."""
+        """Record that a middleware did not call the handler, which therefore never ran."""
         _log.info("event.held_back", key=job.key, handler=slot.handler, middleware=middleware)
         return self._finished(job, f"held back by {middleware}")
 
@@ -313,7 +313,7 @@ class Runs:
         emitted: tuple[NewEvent, ...] = (),
         returned: object = None,
     ) -> bool:
-        """Commit the end of an event with what changes with it; return what `run` returns."""
+        """Commit the end of an event, with its state changes and signals; return as `run` does."""
         if not changes and not emitted:
             return self._finished(job, note, handler=handler, returned=returned)
         await self._settle(
@@ -348,7 +348,7 @@ class Runs:
         elif isinstance(error, Drop):
             await self._drop(job, slot, error)
         elif isinstance(error, OptedOut) and isinstance(job.event, Signal):
-            await self._drop(job, slot, Drop("opted out"))  # after the event that led to it
+            await self._drop(job, slot, Drop("opted out"))  # after the signal was emitted
         elif isinstance(error, FINAL):
             await self.bury(job, reason="refused", handler=slot.handler, error=error)
         elif isinstance(error, UndecodableEvent):

@@ -1,7 +1,7 @@
-"""Keeps one author's flood from filling the memory, so that others' events are read behind it.
+"""Keep one author's flood from filling the memory, so that other authors' events are read, too.
 
-What exceeds an author's share stays in the store, and is read as the author's events end. Nothing
-overtakes within a lane: behind an event that was left, its whole lane is left.
+Events beyond an author's share stay in the store until some of the author's events end. Nothing
+overtakes within a lane: once one event stays in the store, the events behind it in its lane do so.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ __all__ = ["Shares"]
 
 
 class Shares:
-    """Counts the events of each owner (an author, or a lane) that are held and that were left.
+    """Count each owner's events (an author's, or a lane's) in memory and left in the store.
 
     Args:
-        most: How many events of one owner are held at most.
+        most: The most events of one owner in memory.
         owner_of: Returns a job's owner.
     """
 
@@ -39,7 +39,7 @@ class Shares:
 
     @property
     def left(self) -> int:
-        """Return how many events were left in the store."""
+        """Return the number of events that were left in the store."""
         return len(self._left_seqs)
 
     def is_left(self, seq: int) -> bool:
@@ -51,7 +51,7 @@ class Shares:
         return (account_id, lane) in self._left_lanes
 
     def admit(self, job: Job) -> bool:
-        """Count a job as held and return True, or leave it in the store and return False."""
+        """Count a job as in memory and return True, or leave it in the store and return False."""
         lane = (job.account_id, job.lane)
         owner = self._left_lanes.get(lane) or self._owner_of(job)
         if not job.marked and (owner in self._left or self._held.get(owner, 0) >= self._most):
@@ -63,7 +63,7 @@ class Shares:
         return True
 
     def release(self, seq: int) -> bool:
-        """Count an event as held no more; return True if others of its owner can be read now."""
+        """Count an event as ended; return True if others of its owner can be read now."""
         owner = self._owners.pop(seq, None)
         if owner is None:
             return False
@@ -75,7 +75,7 @@ class Shares:
         return owner in self._with_room
 
     def next(self) -> tuple[str, int] | None:
-        """Return an owner that has room again, and the number after which to read for it."""
+        """Return an owner with room for more events, and the `seq` after which to read them."""
         for owner in self._with_room:
             return owner, self._left[owner][0] - 1
         return None
@@ -83,10 +83,10 @@ class Shares:
     def take_back(
         self, owner: str, page: Sequence[InboxItem], *, is_last: bool, room: int
     ) -> list[InboxItem]:
-        """Return the items of a page that are held from now on, `room` at most.
+        """Return the items of a page to take into memory, `room` at most.
 
-        `is_last` says that no due events follow the page. What was left and is not in it is not
-        due any more: it is read again when it is.
+        `is_last` is True if no due events follow the page. Events that were left and are not in it
+        are no longer due: they are read again when they are.
         """
         room = min(room, self._most - self._held.get(owner, 0))
         here = set(self._left[owner])

@@ -32,13 +32,13 @@ _INSISTS = 3
 
 
 class Slot:
-    """The place of one worker: which handler runs there now, and until when it may.
+    """Hold the state of one worker: the handler that runs there now, and its time limit.
 
     Attributes:
-        limit_s: How many seconds the handler may take.
-        cancels: How often the deadline cancelled the task of this run.
-        lost: The handler did not end when it had to; the runtime no longer waits for it.
-        parked: Why one of its steps has to wait, even if the handler caught that.
+        limit_s: The handler's time limit in seconds.
+        cancels: The number of times that the deadline cancelled the task of this run.
+        lost: True if the handler did not end in time, and the runtime no longer waits for it.
+        parked: The reason why a step has to wait, even if the handler caught the exception.
     """
 
     __slots__ = (

@@ -62,12 +62,12 @@ class Taker(Protocol):
 
 
 class Inbox:
-    """`ports.Intake` over the store.
+    """Put events into the store: the `ports.Intake` of a running bot.
 
     Args:
-        budget: Knows the money that the events cost: it is booked in the same transaction.
+        budget: Holds the charges for the events, to book them in the same transaction.
         on_revoked: Awaited for each new `GrantRevoked` after it is durable.
-        limit: How many events may wait in the store before the inbox is full.
+        limit: The number of waiting events at which the inbox is full.
     """
 
     def __init__(

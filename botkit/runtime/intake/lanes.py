@@ -48,7 +48,7 @@ class Job(Struct, kw_only=True, gc=False, eq=False):
     run: int = 0
     recorded_at: datetime | None = None
     asked: bool = False
-    """Whether a person put it back into the inbox."""
+    """True if a person put the event back into the inbox."""
     blocked: bool = False
     marked: bool = False
     """Whether the store knows already that it is about to run."""
@@ -57,7 +57,7 @@ class Job(Struct, kw_only=True, gc=False, eq=False):
     leads: bool = False
     """Whether it is the first of its lane."""
     due: datetime | None = None
-    """When an event that was read from the store was due, or else was recorded."""
+    """The time at which an event from the store was due, or else was recorded."""
 
     @classmethod
     def from_item(cls, item: InboxItem) -> Job:
@@ -95,7 +95,7 @@ class Lanes:
         self._suspects_out: set[int] = set()
         self._suspects: deque[Job] = deque()
         self._ready: deque[str] = deque()
-        """The owners that have a job to be taken, in the order of their turns."""
+        """The owners with a job that can be taken, in the order of their turns."""
         self._ready_of: dict[str, deque[Job]] = {}
         self._ready_count = 0
         self._behind: dict[_Lane, deque[Job] | None] = {}
@@ -131,7 +131,7 @@ class Lanes:
             queue.insert(sum(other.seq < job.seq for other in queue), job)
 
     def take(self, limit: int) -> list[Job]:
-        """Return up to that many jobs, each the first of its lane; give each to `leave`.
+        """Return up to `limit` jobs, each the first of its lane; pass each to `leave` afterwards.
 
         Owners take turns. Suspects that had to wait come first.
         """
@@ -200,7 +200,7 @@ class Lanes:
 
 
 def author_of(event: Event | None) -> str:
-    """Return the id of the user who caused an event, "" if none did."""
+    """Return the id of the user who caused an event, "" if no user did."""
     match event:
         case PostEvent():
             return event.author.id

@@ -54,13 +54,13 @@ KEEP_FOR = KeepFor(
     gaps=timedelta(days=90),
     ledger=timedelta(days=90),
 )
-"""How long records are kept where the settings do not say otherwise."""
+"""The default retention of records, by kind."""
 _PRUNE_EVERY_S = 3600.0
 _COUNT_EVERY_S = 10.0
 _CLOSING_S = 1.0
 _LOOK_AGAIN_S = 900.0
 _STEADY_S = 5.0
-"""For how long a part that failed must run before it counts as working again."""
+"""A part that failed counts as working again once it has run for this long."""
 _SATURATED = "every place for a handler is taken, and none has ended for 20 s"
 _UNHANG = "See what these handlers wait for; give them a timeout_s, or the bot more [run] slots."
 _CAUSES = ("login", "credits", "account", "budget")
@@ -99,7 +99,7 @@ class Tasks:
             await self._group.__aexit__(kind, error, trace)
         except BaseExceptionGroup as group:
             leaves = leaves_of(group)
-            # Several parts may find out at once that the store or its lease is gone.
+            # Several parts may notice at the same time that the store or its lease is gone.
             alike = all(isinstance(one, StateError) for one in leaves)
             raise (leaves[0] if alike or len(leaves) == 1 else group) from None
 
@@ -140,7 +140,7 @@ class Tasks:
         self._own.discard(task)
         if self._ending or task.cancelled() or (error := task.exception()) is None:
             return
-        if not self._failed:  # the others find out the same, or are cancelled
+        if not self._failed:  # later failures have the same cause, or are cancellations
             self._failed = True
             _log.critical("bot.failed", part=task.get_name(), why=str(error) or repr(error))
 
@@ -167,14 +167,14 @@ class RuntimePace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Runtime:
-    """Starts, watches over and stops the parts of a running bot.
+    """Start, supervise and stop the parts of a running bot.
 
     Args:
-        recover: Settles the sends that an unclean end left; returns how many.
-        parts: What runs beside the dispatcher (sources, keepers), by name; started again when it
-            fails.
+        recover: Settles the writes that a crash interrupted; returns their number.
+        parts: The tasks beside the dispatcher (sources, keepers), by name; each is restarted
+            if it fails.
         on_changed: Awaited when another process has changed the store.
-        proven: The time by which old rows are deleted; nothing is, before X's time was seen.
+        proven: The clock by which old rows are deleted; none are before X's time is known.
     """
 
     def __init__(
@@ -211,7 +211,7 @@ class Runtime:
         self._pace = pace or RuntimePace()
         self._sources: list[asyncio.Task[None]] = []
         self._wrong: dict[str, float] = {}
-        """The parts that failed, and from when on each counts as working again."""
+        """The parts that failed, each with the time from which it counts as working again."""
         self._hung = False
         self._upkeep: list[asyncio.Task[None]] = []
         self._crashed = False
@@ -255,7 +255,7 @@ class Runtime:
         _log.info("bot.started", parts=some_of([*self._parts]), uncertain_writes=uncertain)
 
     def hears(self) -> None:
-        """Report that the bot runs: it hears, though some of its sources may not be live."""
+        """Report that the bot runs and hears, even if some of its sources are not live."""
         self._reports("runner", "running")
 
     async def stop(self, drain_s: float | None = None) -> list[str]:
@@ -274,7 +274,7 @@ class Runtime:
         await self._finish_sends(max(deadline - self._clock.monotonic(), _CLOSING_S / 2))
         self._dispatcher.abandon()
         for task in self._upkeep:
-            task.cancel()  # it would store reports after the lease is given back
+            task.cancel()  # it would store reports after the lease is released
         with contextlib.suppress(StateError):
             await self._reports.clear()
             await self._lease.release()
@@ -360,13 +360,13 @@ class Runtime:
             await self._clock.sleep(self._pace.poll_s)
 
     async def _prune(self, now: datetime) -> None:
-        """Delete what has been over for long, by a time that X supports."""
+        """Delete old records, by a time that X's clock confirms."""
         counts = await self._store.prune(self._pace.keep_for, now=now)
         if counts["bounded"]:
             _log.warning("prune.bounded", events=counts["events"], writes=counts["writes"])
 
     def _look_at_parts(self) -> None:
-        """Report what a part cannot say itself: that it hangs, is silent, or runs again."""
+        """Report for parts that cannot do so that they hang, are silent, or work again."""
         self._reports.expire()
         hung = self._dispatcher.hung()
         if hung and not self._hung:

@@ -27,10 +27,10 @@ _HEARD = frozenset({"live", "partly"})
 
 
 class Reports:
-    """Keeps each part's last report; `flush` stores those that have changed.
+    """Keep each part's last report; `flush` stores those that have changed.
 
-    Only the holder of `lease`, the runner's, changes stored reports: a process that lost it must
-    not change those of the next one.
+    Only the holder of the runner's `lease` changes stored reports: a process that lost it must not
+    overwrite those of its successor.
     """
 
     def __init__(self, store: Store, clock: Clock, lease: Lease) -> None:
@@ -40,7 +40,7 @@ class Reports:
         self._last: dict[str, StatusReport] = {}
         self._unstored: dict[str, StatusReport] = {}
         self._silent_at: dict[str, tuple[float, datetime]] = {}
-        """When a part's report is too old to be true, and when it was made."""
+        """For each part with a limited report: when the report expires, and when it was made."""
         self._changed = asyncio.Event()
 
     def __call__(
@@ -86,7 +86,7 @@ class Reports:
                 self(part, "waiting", why, {"code": str(status_codes.X)})
 
     async def wait_heard(self, parts: Collection[str]) -> None:
-        """Wait until one of these parts is live, and each has tried to be."""
+        """Wait until one of these parts is live, and every other has tried to connect."""
         while True:
             self._changed.clear()
             states = [self._last[part].state for part in parts if part in self._last]
@@ -131,6 +131,6 @@ class Reports:
         await self._progress.clear_reports(fence=self._fence())
 
     def _fence(self) -> Fence:
-        """Return the proof of the lease, even if it may have run out: the store decides."""
+        """Return the fence of the lease, even of one that may have expired: the store decides."""
         fence = self._lease.last_fence
         return self._lease.fence() if fence is None else fence

@@ -37,14 +37,14 @@ _LONGEST_WAIT_S = 60.0
 """However far the next time is: the wall clock may jump, so it is looked at again."""
 _SLACK = timedelta(seconds=1)
 _UNPROVEN_S = 1.0
-"""How soon a tick that was missed before the start is looked at again, until X tells its time."""
+"""The wait before looking again at a tick missed before the start, until X's time is known."""
 
 
 class Scheduler:
-    """Fires the schedules of all accounts.
+    """Fire the schedules of all accounts.
 
     Args:
-        proven: The time by which what is due before the start is fired.
+        proven: The clock by which ticks from before the start are fired.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Checks of what a handler passes to its actions; errors name it in the author's words."""
+"""Check the arguments that a handler passes to its actions; errors name them as written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SHORT = 60
 
 
 def check_answered(to: object) -> None:
-    """Raise `TypeError` for what is no post that can be answered."""
+    """Raise `TypeError` unless `to` is a post that can be answered."""
     if not isinstance(to, (PostEvent, Post)):
         raise TypeError(
             f"act.reply(to, ...) answers an event such as a Mention, or a Post, not {named(to)}; "
@@ -21,7 +21,7 @@ def check_answered(to: object) -> None:
 
 
 def check_text(action: str, text: object, handler: str) -> None:
-    """Raise `TypeError` for what is no text, `EmptyText` for one that shows nothing."""
+    """Raise `TypeError` unless `text` is a text, `EmptyText` if nothing of it is visible."""
     if not isinstance(text, str):
         raise TypeError(f"act.{action}(..., text) takes a text, not {named(text)}.")
     if not text.strip():
@@ -32,7 +32,7 @@ def check_text(action: str, text: object, handler: str) -> None:
 
 
 def allows_bare(action: str, links: object) -> bool | None:
-    """Return whether the text may hold bare domains, None for what the settings say."""
+    """Return True if the text may hold bare domains, None if the settings decide."""
     if links not in (None, "allow", "refuse"):
         raise TypeError(
             f'act.{action}(..., links=...) takes "allow" or "refuse", not {named(links)}.'

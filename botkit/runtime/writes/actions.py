@@ -61,7 +61,7 @@ T = TypeVar("T")
 
 _NO_THREAD: Any = object()
 _SENT_TWICE_IS_ONCE = frozenset({"PUT", "DELETE"})
-"""Methods that may be sent again when the answer was lost. Source: RFC 9110, 9.2.2."""
+"""Methods that are safe to send again after a lost answer. Source: RFC 9110, 9.2.2."""
 
 
 class Steps(Protocol):
@@ -87,7 +87,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Call(NamedTuple):
-    """A call of an action, and where the author's code made it."""
+    """Hold a call of an action, with its place in the author's code."""
 
     coroutine: Coroutine[Any, Any, Any]
     action: str
@@ -109,12 +109,12 @@ def _to_be_awaited(
 
 
 class EventActions:
-    """`ports.Actions` for one run of one handler on one event.
+    """Act for one run of one handler on one event: its `ports.Actions`.
 
     Attributes:
         emitted: The events to be stored with the handler's commit.
-        parked: Why a step has to wait, even when the handler caught it.
-        forgotten: What to say of an action that the handler did not await; "" for none.
+        parked: The reason why a step has to wait, even if the handler caught the exception.
+        forgotten: The error text on an action that the handler did not await; "" for none.
     """
 
     __slots__ = (
@@ -155,7 +155,7 @@ class EventActions:
         self._calls.clear()
 
     def note_call(self, coroutine: Coroutine[Any, Any, Any], action: str) -> None:
-        """Note a call of an action until it has begun."""
+        """Remember a call of an action until it is awaited."""
         while self._calls and not _is_unstarted(self._calls[0].coroutine):
             self._calls.popleft()
         self._calls.append(_Call(coroutine, action, _place_of_caller()))
@@ -259,7 +259,7 @@ class EventActions:
 
     @_to_be_awaited
     async def emit(self, signal: Signal, *, at: datetime | None = None) -> None:
-        """Put a signal into the inbox with the handler's commit; it is due at `at`, or at once."""
+        """Put a signal into the inbox with the handler's commit, due at `at` or at once."""
         self._check_open()
         self._check_signal(signal)
         job = self._job
@@ -280,7 +280,7 @@ class EventActions:
     async def once(
         self, name: str, call: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any
     ) -> T:
-        """Run a coroutine once per event and keep its result, whatever happens to the process.
+        """Run a coroutine once per event and keep its result, also across crashes of the process.
 
         The result is kept as JSON and comes back as the type that `call` is annotated to return:
         a Struct, a dataclass or plain JSON values.

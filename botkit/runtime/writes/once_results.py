@@ -1,4 +1,4 @@
-"""Runs what `act.once` is given, and turns the result into the JSON that is kept."""
+"""Run the coroutine function passed to `act.once`, and convert its result to and from JSON."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def result_type(call: Callable[..., Awaitable[Any]]) -> Any:
 
 
 def as_json(name: str, result: object, kind: Any) -> bytes:
-    """Return the result as JSON. Raise `TypeError` if it would not come back as it was."""
+    """Return the result as JSON. Raise `TypeError` if decoding would not restore it."""
     try:
         kept = msgspec.json.encode(result)
         same = msgspec.json.decode(kept, type=kind) == result

@@ -1,4 +1,4 @@
-"""Lets users opt out of hearing from the account, and in again, before any handler runs.
+"""Let users opt out of messages from the account, and in again, before any handler runs.
 
 A request to stop holds at once, also for writes that are under way: from then on the guard refuses
 every reply and message to that user, and the user's later events end before any handler.
@@ -31,19 +31,19 @@ _log = structlog.get_logger(__name__)
 
 
 class EarlyEnd(Struct, frozen=True):
-    """How an event ends that no handler gets: the note, and the events that this emits."""
+    """Hold the end of an event that reaches no handler: the note, and the emitted events."""
 
     note: str
     emitted: tuple[NewEvent, ...] = ()
 
 
 class OptOuts:
-    """Ends the events of users who opt out, who have opted out, or who opt in again.
+    """End the events of users who opt out, who have opted out, or who opt in again.
 
     Args:
-        rules: The words and the answers; None: no text is taken for such a request.
+        rules: The words and the answers; None if no text counts as such a request.
         tells: True if the bot has a handler for `OptOut`.
-        may: The words for what the bot may do: it answers by what it may.
+        may: The bot's words of `may`, which decide how it can answer.
     """
 
     def __init__(
@@ -59,10 +59,10 @@ class OptOuts:
         self._rules = rules
         self._tells = tells
         self._may = may
-        self._some = True  # until it is known
+        self._some = True  # assumed until `load`
 
     async def load(self) -> None:
-        """Read whether any user has opted out: most bots need no further look at an event.
+        """Find out if any user has opted out; if none has, events need no look-up.
 
         Raises:
             StateError: The store cannot be used now.
@@ -103,7 +103,7 @@ class OptOuts:
         stands = await self._accounts.opt_out(wanted)
         self._some = True
         if stands.cause != job.key:
-            return EarlyEnd("opted out")  # asked before, and was answered
+            return EarlyEnd("opted out")  # this user asked before, and got the answer
         _log.info("user.opted_out", account=job.account_id, user=user.id, key=job.key)
         await self._answer(job, event, rules.goodbye)
         return EarlyEnd("opted out", self._told(job, event, out=True))
@@ -118,7 +118,7 @@ class OptOuts:
         return EarlyEnd("opted in", self._told(job, event, out=False))
 
     async def _answer(self, job: Job, event: PostEvent | DirectMessage, text: str) -> None:
-        """Send one answer, which no opt-out refuses; a refusal for good is only logged."""
+        """Send one answer, despite the opt-out; only log a final refusal."""
         capability = "message" if isinstance(event, DirectMessage) else "reply"
         if not text or capability not in self._may:
             return

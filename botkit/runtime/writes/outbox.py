@@ -115,13 +115,14 @@ class Outbox:
     async def perform(self, step: Step) -> StoredWrite:
         """Return the CONFIRMED write of this step, sent now or in an earlier run.
 
-        A handler that is cancelled meanwhile does not cut it off; run again, it gets the same.
+        Cancelling the handler does not interrupt it; when the handler runs again, it gets the
+        same write.
 
         Raises:
-            PolicyError: A rule forbids it, now or in an earlier run; nothing was sent.
-            AccessDenied: The credentials do not allow it; nothing was sent.
-            ResponseError: X refused it for good, now or in an earlier run.
-            Parked: It has to wait; `write/ID` while its outcome is being settled, `timeline`
+            PolicyError: A rule forbids the step, now or in an earlier run; nothing was sent.
+            AccessDenied: The credentials do not allow the step; nothing was sent.
+            ResponseError: X refused the write for good, now or in an earlier run.
+            Parked: The step has to wait; `write/ID` while its outcome is being settled, `timeline`
                 until X has shown what the account wrote without this store.
         """
         if self._dry_run:
@@ -353,7 +354,7 @@ class Outbox:
     async def _move(
         self, write: StoredWrite, move: WriteMove, *own: Booking, fenced: bool = True
     ) -> None:
-        """Store the move, and what was spent, in one transaction."""
+        """Store the move, and the waiting bookings, in one transaction."""
         with self._guard.budget.join_commit(*own) as bookings:
             await self._store.writes.move(
                 write.id,

@@ -1,15 +1,15 @@
-"""Finds what the account wrote on X without this store: an older store, or a copy of it at work.
+"""Find posts of the account that this store did not write: signs of an old or copied store.
 
 A store that was put back from a backup lacks what its bot wrote after the backup. Before an
 account's first write of a run X is asked for its own posts that are newer than the newest one on
-record. Those that no write here made are kept: a step that would answer the same post once more
-returns the post that answers it already.
+record. Posts that no write of this store made are kept. A step that would answer the same post
+once more returns the existing answer.
 
-Two copies of one store that run at once answer the same posts. A little after a write X is asked
-for the account's posts again; if a post that was answered here has an answer from elsewhere too,
-the copy that started later stops.
+Two copies of one store that run at the same time answer the same posts. A little after a write X
+is asked for the account's posts again. If a post that was answered here has another answer of the
+account, too, the copy that started later stops.
 
-Reading what is newer than the newest known post costs nothing when there is nothing.
+Reading posts newer than the newest known one costs nothing if there are none.
 """
 
 from __future__ import annotations
@@ -58,18 +58,18 @@ _UNSETTLED = (
     WriteState.UNRESOLVED,
 )
 _SHOWN_AFTER_S = 10.0
-"""X shows a new post on the timeline some seconds after it was made."""
+"""The wait after a write: X shows a new post on the timeline some seconds late."""
 _LOOK_EVERY_S = 300.0
 
 
 class _Doubt(msgspec.Struct):
-    """How sure it is that no copy of the store acts for an account.
+    """Hold the evidence on whether a copy of the store acts for an account, too.
 
     Attributes:
-        is_first: True if a look after a write of this run found no rival before.
-        rivals: The number of looks that found one before that.
-        looked_s: When the last look was planned, by the steady clock.
-        target: What the account's last write answered, "" for nothing.
+        is_first: True once a look after a write of this run has found no rival.
+        rivals: The number of looks that found a rival.
+        looked_s: The time of the last planned look, by the steady clock.
+        target: The post that the account's last write answered, "" for none.
         post_id: The post that the last write made.
     """
 
@@ -81,16 +81,16 @@ class _Doubt(msgspec.Struct):
 
     @property
     def since_id(self) -> str:
-        """The id to read from: the account's last post, which costs nothing more.
+        """Return the id after which to read: that of the account's last post, which is free.
 
-        Until one look found no rival an answer that was there before ours counts too, so the post
-        that was answered last: that costs the price of our own answer.
+        Until a look has found no rival, return the id of the post answered last, so that an answer
+        from before ours shows, too. That costs the price of reading our own answer.
         """
         return self.post_id if self.is_first or not self.target else self.target
 
 
 class OwnPosts:
-    """Looks at the accounts' own timelines.
+    """Read the accounts' own timelines.
 
     Args:
         fence: Returns the fence of the runner's lease at the time of the call.
@@ -113,7 +113,7 @@ class OwnPosts:
         self._report = report
         self._lock = KeyedLock()
         self._has_some: dict[str, bool] = {}
-        """For each account that was looked at, whether X showed posts of another origin."""
+        """By account that was looked at: True if X showed posts that this store did not write."""
         self._again_at: dict[str, datetime] = {}
         self._doubts: dict[str, _Doubt] = {}
         self._due: asyncio.Queue[tuple[float, str]] = asyncio.Queue()
@@ -122,12 +122,12 @@ class OwnPosts:
         """Look at each account now, and again after writes, until cancelled.
 
         Raises:
-            LeaseLost: A copy of this store acts for an account, and was there first.
+            LeaseLost: A copy of this store acts for an account, and started earlier.
         """
         for account_id in accounts:
             try:
                 await self.ready(account_id)
-            except (Parked, StateError) as problem:  # its first write asks again
+            except (Parked, StateError) as problem:  # the account's first write asks again
                 if isinstance(problem, LeaseLost):
                     raise
                 _log.info("own_posts.later", account=account_id, why=str(problem))
@@ -142,7 +142,7 @@ class OwnPosts:
                 _log.info("own_posts.later", account=account_id, why=str(problem))
 
     async def ready(self, account_id: str) -> None:
-        """Make sure that what the account wrote elsewhere is known.
+        """Make sure that the account's posts from elsewhere are known.
 
         Raises:
             Parked: X cannot be asked now.
@@ -185,7 +185,7 @@ class OwnPosts:
         self._due.put_nowait((now_s + _SHOWN_AFTER_S, account_id))
 
     async def _look(self, account_id: str) -> None:
-        """Read the account's posts that are newer than those on record, and keep strange ones."""
+        """Read the account's posts newer than those on record; keep those written elsewhere."""
         newest = await self._store.own_posts.newest(account_id)
         if newest or await self._store.progress.checkpoint("mentions", account_id) is not None:
             strange = await self._strange(account_id, newest)
@@ -194,7 +194,7 @@ class OwnPosts:
         self._has_some[account_id] = await self._store.own_posts.count(account_id) > 0
 
     async def _strange(self, account_id: str, since_id: str) -> list[Post]:
-        """Return the account's posts since then that no write here made or may have made.
+        """Return the account's posts after `since_id` that no write of this store can have made.
 
         Raises:
             Parked: X cannot be asked now.
@@ -257,10 +257,10 @@ class OwnPosts:
         )
 
     async def _look_for_rival(self, account_id: str) -> None:
-        """Look for an answer by somebody else to a post that was answered here.
+        """Look for an answer from elsewhere to a post that was answered here.
 
         Raises:
-            LeaseLost: There is one, and whoever wrote it was there first.
+            LeaseLost: There is one, and its writer started earlier.
         """
         doubt = self._doubts[account_id]
         for post in await self._strange(account_id, doubt.since_id):

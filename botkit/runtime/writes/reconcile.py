@@ -70,12 +70,12 @@ _LONGEST_WAIT_S = 300.0
 
 
 class Reconciler:
-    """Reads until each UNCERTAIN write is CONFIRMED, REJECTED, QUEUED again or UNRESOLVED.
+    """Settle UNCERTAIN writes by reading: as CONFIRMED, REJECTED, QUEUED again or UNRESOLVED.
 
     Args:
-        budget: Where the price of a write is booked that turns out not to be on X.
+        budget: Takes back the price of a write that turns out not to be on X.
         fence: Returns the fence of the runner's lease at the time of the call.
-        on_settled: Called when an event may run again that waited for a write.
+        on_settled: Called when an event that waited for a write may run again.
         report: Called with part, state and detail, for `botkit status` and `/readyz`.
     """
 
@@ -159,7 +159,7 @@ class Reconciler:
                 troubles.append(error)
 
     async def _needs_no_reading(self, row: StoredWrite) -> bool:
-        """Return True for a write that is sent again, or left to a person, without reading."""
+        """Return True for a write that can be sent again, or left to a person, without reading."""
         repeats = row.operation in REPEATABLE or row.policy is WritePolicy.RESEND
         if not repeats or row.reason == DUPLICATE:
             if is_found_by_reading(row.operation):

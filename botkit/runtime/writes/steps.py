@@ -18,17 +18,17 @@ __all__ = ["GuardPass", "Step", "Wrote"]
 
 
 class Step(Struct, frozen=True, kw_only=True, dict=True):
-    """A write on its way through guard and outbox.
+    """Hold a write on its way through guard and outbox.
 
     Attributes:
         capability: The word of `may` that allows it: `post`, `reply`, `message`, ...
-        target: What it is aimed at: a post's or a user's id, "" for none. Part of the key.
-        n: Which one of these the handler makes in this run, from 0. Part of the key.
+        target: The id of the post or user at whom it is aimed, "" for none. Part of the key.
+        n: The number of this write among equal ones of the run, from 0. Part of the key.
         interaction: The first version's id of the post that is answered, "" when the write
-            answers nobody else's post. One reply for one interaction.
-        user_id: Whom it is aimed at, "" for nobody; an opt-out of that user refuses it.
+            answers no other user's post. One reply for one interaction.
+        user_id: The user at whom it is aimed, "" for none; an opt-out of that user refuses it.
         answers: The event or post that a reply answers: the guard looks for the summons there.
-        bare_links: Whether the text may hold bare domains; None for what the settings say.
+        bare_links: True if the text may hold bare domains; None if the settings decide.
     """
 
     account_id: str
@@ -49,7 +49,7 @@ class Step(Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def is_raw(self) -> bool:
-        """Whether it is a call of `act.call`, which is declared by its operation id."""
+        """Return True for a call of `act.call`, which is declared by its operation id."""
         return self.capability == self.operation
 
     @cached_property

@@ -138,7 +138,7 @@ async def read_own_posts(
     since_id: str | None = None,
     is_one_page: bool = False,
 ) -> tuple[bool, datetime | None]:
-    """Read an account's posts into `posts`; return True if none is missing, and X's time."""
+    """Append an account's posts to `posts`; return True if none is missing, and X's time."""
 
     def page(token: str | None) -> Request:
         return requests.get_user_posts(

@@ -74,11 +74,11 @@ _UNKNOWN_STATUS = frozenset({408, 425})
 
 
 _BY_READING = frozenset({"createPosts"}) | MESSAGE_OPERATIONS
-"""What a write of these made can be found by reading; botkit cannot look others up."""
+"""The operations whose result on X botkit can find by reading."""
 
 
 class CallResult(Struct, frozen=True, kw_only=True):
-    """The answer to a call of `act.call`: what X calls `data`, and its id if it has one."""
+    """Hold the answer to a call of `act.call`: its `data`, and the id in it if there is one."""
 
     id: str = ""
     data: Any = None
@@ -183,7 +183,7 @@ def duplicate_refusal() -> str:
 
 
 def is_found_by_reading(operation: str) -> bool:
-    """Return True if what such a write made can be found by reading."""
+    """Return True if botkit can find the result of such a write by reading."""
     return operation in _BY_READING or operation in REPEATABLE
 
 

@@ -129,7 +129,7 @@ class VirtualClock:
         self._elapsed = max(self._elapsed, end)
 
     async def stand_still(self, span: timedelta | float) -> None:
-        """Let time pass as on a machine that sleeps: all timers due fire late, when it wakes.
+        """Let time pass as on a sleeping machine: timers that become due fire late, when it wakes.
 
         A number is in seconds.
         """

@@ -82,11 +82,11 @@ class Home:
         self.starts = 0
         self.heard_from: str | None = None
         self.clock: VirtualClock = server.world.clock  # type: ignore[assignment]  # the harness made it
-        """The clock of the machine that the bot runs on; X has its own."""
+        """The clock of the bot's machine; X has its own."""
         self.signs = False
         """True if the settings hold the app's key and secret, for OAuth 1.0a."""
         self.told: set[tuple[str, str, datetime]] = set()
-        """The dead letters that a test knows of."""
+        """The dead letters that were reported to the test already."""
         self._key = server.world.entropy.token_bytes(32)
 
     @property
@@ -95,7 +95,7 @@ class Home:
         return f"sqlite:///{self.folder / 'botkit.db'}"
 
     def settings(self) -> Settings:
-        """Return the bot's settings, read by `load_settings` as in service. Blocks on the disk."""
+        """Return the bot's settings, read as in production by `load_settings`. Blocks on disk."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         environ = {
             "BOTKIT_APP__CLIENT_ID": self.app.client_id,
@@ -177,7 +177,7 @@ class Process:
             await self._drive(self._task)
 
     async def new_dead_letters(self) -> list[DeadLetter]:
-        """Return the dead letters that this did not return before."""
+        """Return the dead letters that no earlier call returned."""
         told = self.home.told
         letters = await self.store.events.dead(limit=10_000)
         new = [each for each in letters if (each.account_id, each.key, each.at) not in told]
@@ -281,7 +281,7 @@ async def run_bot(
 
 
 def _checked(bot: Bot, provide: Mapping[Any, Any]) -> Mapping[Any, Any]:
-    """Return the stand-ins. Raise `WiringError` if the bot has no provider for one of them."""
+    """Return `provide`. Raise `WiringError` if the bot has no provider for one of its types."""
     providers = bot.wiring.providers
     unknown = [kind.__name__ for kind in provide if kind not in providers]
     if unknown:

@@ -81,9 +81,9 @@ class Sandbox:
 
         The first run authorizes the account for `scopes`, by default those that setup would ask
         for; an empty sequence skips this. With `oauth1` it is authorized by OAuth 1.0a, too. Later
-        runs find store and logins as they were left.
-        With `provide={Model: fake}` handlers get `fake` instead of what the bot's provider makes.
-        With `from_now` what happened before the start is skipped.
+        runs find store and logins as the previous run left them.
+        With `provide={Model: fake}` handlers get `fake` instead of the value from the bot's
+        provider. With `from_now` the bot skips events from before the start.
         A start may move time: after a crash, the dead process's lease has to run out.
         """
         username = account or bot.name
@@ -105,11 +105,11 @@ class Sandbox:
         """Move time until no event is due and every write is final.
 
         An event emitted for a future time (`emit(at=...)`) is not due; `advance` reaches it.
-        With `may_fail`, handlers may fail: the test looks at what became of their events.
+        With `may_fail`, handlers may fail: the test itself checks the fate of their events.
 
         Raises:
-            Stuck: Work is left after that much virtual time; names it.
-            HandlerFailed: An event became a dead letter since the last call; names the handler,
+            Stuck: Work is left after that much virtual time; the error names it.
+            HandlerFailed: An event became a dead letter since the last call; it names the handler,
                 the error and the line.
         """
         end = self.clock.now() + within
@@ -147,7 +147,7 @@ class Sandbox:
         """Return others' last reply to a user or post, to act on: `ada.replies(reply, "...")`.
 
         Raises:
-            LookupError: There is none.
+            LookupError: There is no such reply.
         """
         found = self._replies(who)
         if not found:

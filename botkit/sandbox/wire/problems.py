@@ -52,7 +52,7 @@ def blank(status: int, title: str, *, detail: str = "") -> Refused:
 
 
 def not_played(what: str) -> Refused:
-    """Return 501: X answers this, the sandbox does not. It is the sandbox's own word, not X's."""
+    """Return 501: the sandbox does not simulate this route of X. X itself never answers so."""
     detail = f"The sandbox does not play {what}. X does: test this against X itself, or plan its"
     return blank(501, "Not Implemented", detail=f"{detail} answer with `faults.answer`.")
 

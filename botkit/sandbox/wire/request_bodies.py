@@ -1,4 +1,4 @@
-"""Reads JSON bodies of requests by a schema, and refuses others in X's words."""
+"""Read JSON bodies of requests by a schema; refuse invalid ones in X's words."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def body_of(call: Call, schema: type[B]) -> B:
     """Return the body of a call.
 
     Raises:
-        Refused: 400: the body is no JSON object, or does not fit the schema.
+        Refused: 400: the body is not a JSON object, or does not fit the schema.
     """
     body = as_object(call.body)
     if call.media_type != "application/json" or body is None:

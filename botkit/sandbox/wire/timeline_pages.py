@@ -1,4 +1,4 @@
-"""Pages of a timeline: `since_id`, `until_id`, times, `max_results` and page tokens.
+"""Cut a timeline into pages: by `since_id`, `until_id`, times, `max_results` and page tokens.
 
 Pages are newest first; a token holds the id below which the next page starts, or above which
 the one before ends.
@@ -45,8 +45,8 @@ def page_of(
 ) -> tuple[list[D], dict[str, Any]]:
     """Return the page that the call asks for, newest first, and its `meta`.
 
-    `reach` is the number of newest items that can be read at all. The call's parameters are
-    checked already, but for the token.
+    `reach` is the number of newest items that can be read at all. The caller has checked the
+    parameters of the call, except the token.
 
     Raises:
         Refused: 400: the page token is malformed.
@@ -75,7 +75,7 @@ def page_of(
 
 
 def _first_of_page(chosen: Sequence[Dated], call: Call, size: int) -> int:
-    """Return the position at which the page starts: below a token's id, or up to above it."""
+    """Return the position at which the page starts: just below or above the token's id."""
     raw = call.param("pagination_token") or call.param("next_token")
     if raw is None:
         return 0

@@ -46,10 +46,10 @@ class Actor:
         return await self._done(self._world.add_post(self.id, text, reply_to=_id(to)))
 
     async def answers(self, text: str) -> PostRecord:
-        """Reply to the last reply that the user got from somebody else: go on with the thread.
+        """Reply to the last reply that the user got from another user, to continue the thread.
 
         Raises:
-            LookupError: The user has got none.
+            LookupError: The user has got no reply.
         """
         found = self._world.replies_to(self.id)
         if not found:

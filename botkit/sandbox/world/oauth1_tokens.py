@@ -140,7 +140,7 @@ class OAuth1Tokens:
     def check(self, call: Call, signed: Signed, app: App, *secrets: str) -> None:
         """Check that the call is signed with the app's and the token's secret, now and once.
 
-        Of several `secrets` any one will do; none is the empty one.
+        Any one of several `secrets` suffices; without any, the token's secret is empty.
 
         Raises:
             Refused: Code 135: the time is out of bounds. Code 32: anything else.

@@ -56,9 +56,9 @@ class UserRecord:
 
 @dataclass(slots=True, eq=False)
 class PostRecord:
-    """A post. `written` is the author's text, `text` is X's version of it.
+    """Hold a post. `written` is the author's text, `text` is X's version of it.
 
-    Timelines and searches show it from `shown_at` on.
+    Timelines and searches show the post from `shown_at` on.
     """
 
     id: str
@@ -293,7 +293,7 @@ class World:
         return [post for post in naming if post.author_id != user_id]
 
     def count(self, kind: Literal["replies", "quotes", "posts", "followers"], of: str) -> int:
-        """Return how many there are, of a post (`replies`, `quotes`) or of a user."""
+        """Return the number of replies or quotes of a post, or of posts or followers of a user."""
         return self._counts[kind, of]
 
     def shown_posts(self) -> list[PostRecord]:
@@ -301,7 +301,7 @@ class World:
         return self._shown(self.posts.values())
 
     def time_of(self, an_id: str) -> datetime:
-        """Return the time at which an id of that number was made."""
+        """Return the time at which X made this id."""
         elapsed_ms = (int(an_id) >> 22) + _SNOWFLAKE_EPOCH_MS
         return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=elapsed_ms)
 

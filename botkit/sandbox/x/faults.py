@@ -210,7 +210,7 @@ class Faults:
         self._world.clock_off = timedelta(seconds=seconds)
 
     def late_ids(self, seconds: float) -> None:
-        """Let timelines and searches show what is posted from now on only that much later."""
+        """Let timelines and searches show posts made from now on only after that many seconds."""
         self._world.late_ids = timedelta(seconds=seconds)
 
     def clear(self) -> None:

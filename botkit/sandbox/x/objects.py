@@ -1,7 +1,7 @@
-"""Builds users, posts and messages as X's JSON, with the requested fields and expansions.
+"""Build users, posts and messages as X's JSON, with the requested fields and expansions.
 
-The request's spelling decides the answer's: one that asks by `post.fields` gets the names of X's
-OpenAPI document 2.167 (`post_spelling`), any other those of 2.166. Ids and texts are always
+The answer uses the names that the request uses: a request with `post.fields` gets the names of
+X's OpenAPI document 2.167 (`post_spelling`), any other those of 2.166. Ids and texts are always
 included.
 
 Source: both documents; X API docs, "Data dictionary"; which spelling X answers in, as a program
@@ -41,7 +41,7 @@ _AUTOMATED = {
 }
 
 _EDITABLE = timedelta(hours=1)
-"""How long a post can be edited. Source: X's sample payload of `post.mention.create`."""
+"""The time for which a post can be edited. Source: X's sample of `post.mention.create`."""
 
 _NEWER = {
     "edit_history_tweet_ids": "edit_history_post_ids",
@@ -105,7 +105,7 @@ def escaped(text: str) -> str:
 
 
 def post_spelling(body: bytes) -> bytes:
-    """Return an answer of the older spelling in the newer one."""
+    """Return an answer with its names changed from the older spelling to the newer one."""
     return encode(_renamed(as_object(body)))
 
 

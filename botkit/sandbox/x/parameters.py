@@ -1,4 +1,4 @@
-"""Checks the parameters of a call as X does, and refuses what X refuses.
+"""Check the parameters of a call as X does, with X's refusals.
 
 The rules stand in `parameters.json`, made of both spellings of X's OpenAPI document.
 Source: X's OpenAPI documents 2.166 and 2.167; bodies of X's refusals, as clients in the wild have
@@ -29,9 +29,9 @@ _IDS = "^[0-9]{1,19}$"
 
 
 class _Rule(Struct, frozen=True, kw_only=True):
-    """The values of a parameter. `list` has the least and most values, `range` those of a number.
+    """Hold the rule of a parameter: `list` limits the number of values, `range` a numeric value.
 
-    A parameter without `list` is one value, commas and all.
+    A parameter without `list` is a single value, even if it contains commas.
     """
 
     list: tuple[int, int] | None = None
@@ -67,7 +67,7 @@ def check_parameters(operation: str, call: Call, path: Mapping[str, str]) -> Non
 
 
 def values_of(operation: str) -> dict[str, tuple[str, ...]]:
-    """Return the parameters of an operation that take only certain values, with these."""
+    """Return the allowed values of each parameter of an operation that restricts its values."""
     named = _DATA.operations[operation]
     return {
         name: _DATA.rules[rule].values
@@ -93,7 +93,7 @@ def _check_value(name: str, value: str, rule: _Rule) -> None:
 
 
 def _fault(value: str, rule: _Rule) -> str:
-    """Return what is wrong with one value, in X's words; "" if it is right."""
+    """Return the fault of one value in X's words, "" if it is right."""
     if rule.values and value not in rule.values:
         return f"is not one of [{','.join(rule.values)}]"
     if rule.pattern and re.fullmatch(rule.pattern, value) is None:

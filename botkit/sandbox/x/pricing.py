@@ -1,8 +1,8 @@
-"""Charges an app for its calls and for the events that are delivered to it, by X's price list.
+"""Charge an app for its calls and for the events that are delivered to it, by X's price list.
 
 A resource that is read or delivered again on the same UTC day is free, and so are failed calls. X
-does not say for whom it counts the day, nor whether a delivery counts as a read: the app and yes
-are assumed, here and in the product, each in code of its own.
+does not say whether it counts by app or by account, nor whether a delivery counts as a read. The
+sandbox and the product both assume by app, and yes, each in code of its own.
 Source: X API docs, "Pricing", "Post cap" and "X Activity API"; the prices of calls come from the
 operations table.
 """
@@ -35,13 +35,13 @@ _PER_EVENT_USD = {
     "follow.unfollow": Decimal("0.010"),
     "dm.received": Decimal("0.010"),
 }
-"""The kinds of events that happen here and that X lists a price for."""
+"""The kinds of events that the sandbox delivers and for which X lists a price."""
 _LINK_USD = Decimal("0.200")
 _SUMMONED_USD = Decimal("0.010")
 
 
 class StreamLine(NamedTuple):
-    """A line of a stream, and what X charges for it: class and id of the resource, price."""
+    """Hold a line of a stream, and X's charge for it: the resource's class and id, the price."""
 
     content: bytes
     resource: tuple[str, str] = ("", "")
@@ -65,7 +65,7 @@ def charge_delivery(world: World, app: App, line: StreamLine) -> None:
 
 
 def posts_read(app: App) -> int:
-    """Return how many posts the app was charged for; a post of two days counts twice."""
+    """Return the number of posts charged to the app; one read on two days counts twice."""
     return sum(price_class == _POSTS for _, price_class, _ in app.billed)
 
 

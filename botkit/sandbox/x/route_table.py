@@ -1,7 +1,7 @@
-"""Finds the route of a call, among all paths that X has.
+"""Find the route of a call among all paths that X has.
 
 A fixed segment wins over a parameter, so `/2/users/search` is never a user of the id `search`.
-What X has and the sandbox does not play is answered with 501, what X does not have with 404.
+A route of X that the sandbox does not simulate gets a 501, any other unknown path a 404.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 
 @dataclass(slots=True)
 class _Path:
-    """The paths of one shape, with what answers each method: a route, or None if nothing does."""
+    """Hold the routes of one path shape, by method; None for one that is not simulated."""
 
     pattern: re.Pattern[str]
     methods: dict[str, ApiRoute | None] = field(default_factory=dict[str, ApiRoute | None])
 
 
 class RouteTable:
-    """The routes of the sandbox, and the operations of X that it does not play."""
+    """Hold the sandbox's routes, and the operations of X that it does not simulate."""
 
     def __init__(self, routes: Iterable[ApiRoute]) -> None:
         paths: dict[str, _Path] = {}
@@ -48,8 +48,8 @@ class RouteTable:
         """Return the route of a call, and the values of its path's parameters by name.
 
         Raises:
-            Refused: 404: X has no such path. 405: it has, for other methods. 501: X answers it,
-                the sandbox does not.
+            Refused: 404: X has no such path. 405: X has the path, but not for this method. 501: X
+                has the route, and the sandbox does not simulate it.
         """
         for path in self._paths:
             found = path.pattern.fullmatch(call.path)

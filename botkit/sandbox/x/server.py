@@ -1,8 +1,8 @@
-"""The simulated X as a function from a call to an answer, without a socket.
+"""Simulate X: turn a call into an answer, without a socket.
 
-`transport` calls it in the same process, `listener` for a socket. A call of the API passes, in
-this order: planned faults, route, credential and its kind, enrolment, suspension, rate window,
-credits, scopes, parameters, the route itself, the bill.
+`transport` calls this in the same process, `listener` calls it for a socket. A call of the API
+passes, in this order: planned faults, route, credential and its kind, enrolment, suspension, rate
+window, credits, scopes, parameters, the route itself, charges.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _LEVELS = ("read", "read-write", "read-write-directmessages")
 _MESSAGES = re.compile(
     r"^/2/(dm_\w+|chat/conversations|account_activity)(/|$)|/(dm|public_keys)(/|$)"
 )
-"""Paths of direct messages, which need the third level, even to read."""
+"""The paths of direct messages, which need the third access level even for reads."""
 _OF_THE_APP = re.compile(
     r"^/2/(activity|webhooks|connections|compliance)(/|$)|/search/(stream|webhooks)"
 )
-"""Paths that change nothing of the user's account."""
+"""The paths of calls that change nothing in the user's account."""
 _KIND_NAMES = {
     CredentialKind.OAUTH1: "OAuth 1.0a User Context",
     CredentialKind.OAUTH2: "OAuth 2.0 User Context",
@@ -155,7 +155,7 @@ def played_routes() -> list[ApiRoute]:
 
 
 def played_operations() -> list[Operation]:
-    """Return X's operations that the sandbox plays."""
+    """Return the operations of X that the sandbox simulates."""
     played = {route.operation for route in played_routes()}
     return [operation for operation in all_operations() if operation.id in played]
 
@@ -182,7 +182,8 @@ def _permit(operation: Operation, who: ApiCaller) -> None:
 def _level_needed(operation: Operation) -> int:
     """Return the least OAuth 1.0a level for a call, as an index into `_LEVELS`.
 
-    Judged by the path, not by the product's rules. Source: X API docs, "App permissions".
+    It is derived from the path, not from the product's rules.
+    Source: X API docs, "App permissions".
     """
     if _MESSAGES.search(operation.path):
         return 2

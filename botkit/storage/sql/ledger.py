@@ -1,4 +1,4 @@
-"""Money and calls, by account and hour, and what X has charged for today."""
+"""Store money and calls, by account and hour, and the resources that X charged for."""
 
 from __future__ import annotations
 
@@ -69,15 +69,15 @@ class SqlLedger:
 
 
 def lock_accounts(transaction: Transaction, bookings: Iterable[Booking]) -> None:
-    """Keep others from booking for these accounts; call it at the start of a job that books."""
+    """Lock these accounts against other bookings; call it at the start of a job that books."""
     for account_id in sorted({booking.account_id for booking in bookings}):
         transaction.lock(f"budget/{account_id}")
 
 
 def book(transaction: Transaction, bookings: Iterable[Booking]) -> None:
-    """Add the bookings to their hours, but no resource that was charged on its day before."""
+    """Add the bookings to their hours; skip a resource charged earlier on the same day."""
     sums: dict[tuple[str, int], tuple[Decimal, Decimal, int]] = {}
-    # In one order everywhere: two transactions that charge the same resources never deadlock.
+    # Sorted, so that two transactions that charge the same resources never deadlock.
     for booking in sorted(bookings, key=attrgetter("app", "resource")):
         if booking.resource:
             row = day_of(booking.at), booking.app, booking.resource

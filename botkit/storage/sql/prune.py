@@ -23,7 +23,7 @@ AT_ONCE: Final = 1000
 """So many events or writes go in one transaction, so that others can write in between."""
 _SHARE: Final = 10
 _FEWEST: Final = 10_000
-"""One call forgets a tenth of the events and of the writes, or so many if that is more."""
+"""The bound of one call: a tenth of the events and of the writes, or this many if more."""
 _COUNTS: Final = {
     "events": "SELECT count(*) FROM event",
     "writes": "SELECT count(*) FROM write",
@@ -33,7 +33,7 @@ _NOT_NEEDED = """
     WHERE c.account_id = e.account_id AND c.read_to <= e.at))
   AND e.seq != (SELECT max(seq) FROM event)
 """
-"""An event that a source may deliver again is the proof that it was handled."""
+"""Keeps events that a source may deliver again: their rows prove that they were handled."""
 _OLD_EVENTS = f"""
 SELECT e.seq, e.key, e.account_id, d.state FROM event e JOIN ended d ON d.seq = e.seq
 WHERE e.recorded_at < ?1 AND d.state IN ('done', 'dropped', 'late')
@@ -104,7 +104,7 @@ class _Forgotten(NamedTuple):
 async def _repeat(
     engine: SqlEngine, what: str, forget: Callable[[Transaction, int], int]
 ) -> _Forgotten:
-    """Call `forget` with the number of rows for one transaction, up to the bound of one call."""
+    """Call `forget` with the row limit of one transaction until the bound of one call."""
     left = await engine.read(lambda reader: _most(reader, what))
     count = 0
     while left:
@@ -154,7 +154,7 @@ def _forget_writes(transaction: Transaction, limit: int, *, old_us: int) -> int:
 
 
 async def _forget_charges(engine: SqlEngine, before_day: int) -> int:
-    """Forget what was charged on days before that one: X charges for it again."""
+    """Forget the resources charged before that day: X charges for them again."""
     count = 0
     while True:
         forgotten = await engine.write(

@@ -33,8 +33,8 @@ def connect(path: Path, *, store_id: str, query_only: bool = False) -> sqlite3.C
     """Return a connection to the store with that id.
 
     Raises:
-        StoreGone: Another store lies there now.
-        sqlite3.Error: It cannot be opened.
+        StoreGone: Another store is at the path now.
+        sqlite3.Error: The file cannot be opened.
     """
     connection = plain_connect(path)
     try:

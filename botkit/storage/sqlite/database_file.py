@@ -276,9 +276,9 @@ def _upgrade(path: Path, version: int) -> None:
 
 
 def _make_shrinkable(connection: sqlite3.Connection) -> None:
-    """Rewrite a file of an older botkit so that it can give room back; leave it if that fails.
+    """Rewrite a file of an older botkit so that it can shrink; leave it as it is if that fails.
 
-    It fails while another process reads it, or where there is no room for a second one.
+    It fails while another process reads the file, or if the disk has no room for a second file.
     """
     if connection.execute("PRAGMA auto_vacuum").fetchone()[0]:
         return

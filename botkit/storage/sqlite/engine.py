@@ -276,9 +276,9 @@ class _Writer(_Worker):
         self._inodes: dict[str, int] = {}
         self._gone = ""
         self.fault: StateError | None = None
-        """Why the last commit failed, None if it did not."""
+        """The error of the last commit, None if it succeeded."""
         self.no_room: StateError | None = None
-        """Why the next commit may fail, None if the volume has room."""
+        """The error to expect from the next commit, None if the volume has room."""
 
     def _open(self) -> sqlite3.Connection:
         connection = connect(self._path, store_id=self._store_id)
@@ -354,7 +354,7 @@ class _Writer(_Worker):
         A commit to a file without a name would succeed, and be lost with the process.
 
         Raises:
-            StoreGone: They have not; every later call raises it too.
+            StoreGone: They do not; every later call raises it, too.
         """
         if not self._gone:
             there = _inodes(self._path, self._inodes)
@@ -391,7 +391,7 @@ class _Writer(_Worker):
 
 
 def _inodes(path: Path, wanted: Collection[str] = ()) -> dict[str, int]:
-    """Return the inode of the store's file and of its log, by name; nothing for one not there.
+    """Return the inodes of the store's file and its log, by name; leave out missing files.
 
     With `wanted`, look at these names only.
     """

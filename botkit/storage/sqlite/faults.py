@@ -61,7 +61,7 @@ def damaged(path: Path, what: str, *, hint: str = _RESTORE) -> Corrupt:
 
 
 def gone(path: Path, what: str) -> StoreGone:
-    """Return the refusal of a store whose file is not the opened one any more."""
+    """Return the error for a store whose file is no longer the one that was opened."""
     return StoreGone(
         f"The store {path} {what} while it was in use.",
         hint="Put the file back, with the -wal file beside it if there is one, or restore a "
@@ -70,7 +70,7 @@ def gone(path: Path, what: str) -> StoreGone:
 
 
 def short_of_room(path: Path) -> StoreUnavailable | None:
-    """Return the error for a volume that is full; None if it has room, or does not say."""
+    """Return the error for a full volume; None if it has room, or its room is unknown."""
     if not _is_full(path):
         return None
     what, cure = _CURES[sqlite3.SQLITE_FULL]
@@ -140,7 +140,7 @@ def explain_os(fault: OSError, path: Path) -> StoreUnavailable:
 
 
 def _owner_of_folder(path: Path) -> str:
-    """Return whose the nearest folder is that can be seen, if it is not this user's."""
+    """Return the owner of the nearest visible folder, if that is not this user."""
     if os.name == "nt":  # pragma: no cover - no such owners there, and authors only
         return ""
     for folder in path.parents:

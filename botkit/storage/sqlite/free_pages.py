@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 __all__ = ["give_room_back"]
 
 _AT_ONCE = 1000
-"""So many pages move in one transaction (4 MB): others wait for it some 30 ms."""
+"""The most pages to move in one transaction (4 MB): other writers wait for some 30 ms."""
 _SPARE = 16 * 1024 * 1024 // PAGE_BYTES
-"""So many pages stay for the rows to come, or an eighth of the file if that is more."""
+"""The free pages to keep for new rows, or an eighth of the file if that is more."""
 
 
 def give_room_back(transaction: SqliteTransaction) -> bool:
-    """Shorten the file by some of its free pages; return True if more can go.
+    """Shorten the file by some of its free pages; return True if more can be removed.
 
     Do nothing in a file that was made before botkit made them shrinkable.
     """
@@ -30,7 +30,7 @@ def give_room_back(transaction: SqliteTransaction) -> bool:
     if free <= spare or not _number(transaction, "auto_vacuum"):
         return False
     pages = min(_AT_ONCE, free - spare)
-    for _ in range(pages):  # Python takes one step of it, which is one page, whatever it asks for
+    for _ in range(pages):  # in Python, the pragma frees one page a call
         transaction.execute("PRAGMA incremental_vacuum(1)")
     return pages == _AT_ONCE
 

@@ -328,7 +328,7 @@ _READ_TO = """
 ALTER TABLE checkpoint ADD COLUMN read_to INTEGER;
 CREATE INDEX checkpoint_account ON checkpoint (account_id, read_to)
 """
-"""By X's clock: the time before which a source has read everything."""
+"""`read_to`: the time, by X's clock, before which a source has read everything."""
 
 _OPT_OUTS = """
 ALTER TABLE opt_out ADD COLUMN username TEXT NOT NULL DEFAULT '';
@@ -339,14 +339,14 @@ _ORIGINS = """
 ALTER TABLE credential ADD COLUMN origin TEXT NOT NULL DEFAULT '';
 ALTER TABLE credential ADD COLUMN client_id TEXT NOT NULL DEFAULT ''
 """
-"""Where a login came from. An older row has neither: it came from X itself."""
+"""The origin of a login. Older rows have neither column set: they came from X itself."""
 
 _GAPS = """
 ALTER TABLE gap ADD COLUMN cause TEXT NOT NULL DEFAULT 'disconnected';
 ALTER TABLE gap ADD COLUMN tried TEXT NOT NULL DEFAULT '';
 UPDATE gap SET state = 'closed', until = coalesce(until, since)
 """
-"""A gap says why it came about, and by which means it was read in vain."""
+"""The cause of a gap, and the means that failed to read it."""
 
 _BILLED = """
 CREATE TABLE billed (
@@ -356,7 +356,7 @@ CREATE TABLE billed (
   PRIMARY KEY (day, app, resource)
 ) WITHOUT ROWID
 """
-"""What X charged an app for on a UTC day, counted from 1970: it charges for it once a day."""
+"""The resources charged to an app by UTC day (from 1970): X charges each once a day."""
 
 _LATE = """
 CREATE TABLE finished (
@@ -371,7 +371,7 @@ ALTER TABLE finished RENAME TO ended;
 INSERT INTO tally VALUES ('late', 0);
 ALTER TABLE inbox ADD COLUMN asked INTEGER NOT NULL DEFAULT 0
 """
-"""An event that was heard too late waits for a person, who puts it back into the inbox."""
+"""The state of an event that arrived too late; a person can put it back into the inbox."""
 
 _OWN_POSTS = """
 CREATE TABLE own_post (
@@ -383,12 +383,12 @@ CREATE TABLE own_post (
   PRIMARY KEY (account_id, target, post_id)
 ) WITHOUT ROWID
 """
-"""What X shows of an account and no write here made, so that it is not answered twice."""
+"""An account's posts that no write of this store made, so that no post is answered twice."""
 
 _WRITES_OF_EVENT = """
 CREATE INDEX IF NOT EXISTS write_event ON write (event_key, account_id) WHERE event_key != ''
 """
-"""`events show` and `events retry` look for the writes of an event, among those of 90 days."""
+"""For `events show` and `events retry`, which find the writes of one event."""
 
 MIGRATIONS: tuple[str, ...] = (
     _FIRST,

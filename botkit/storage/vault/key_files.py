@@ -54,7 +54,7 @@ def key_path(store_id: str) -> Path:
     folder = None
     with contextlib.suppress(RuntimeError):
         folder = user_config_path("botkit", appauthor=False)
-    if folder is None or not folder.is_absolute():  # older versions keep the ~ in it
+    if folder is None or not folder.is_absolute():  # platformdirs may keep the ~ as it is
         raise VaultKeyError(
             "There is no home folder in which the vault key could lie.",
             hint="Set HOME, or give the key by BOTKIT_STORE__KEY_FILE.",

@@ -1,6 +1,6 @@
-"""Limits the answers to one author in one conversation: two bots stop answering each other.
+"""Limit the answers to one author in one conversation, so that two bots do not answer forever.
 
-The counts are of this process: a start begins anew, and the budget limits what that can cost.
+The counts are in memory: a restart begins at zero, and the budget limits the cost of that.
 Source: X API docs, "Event payloads" (the automated label); docs/explanation/policy.md.
 """
 
@@ -21,13 +21,13 @@ __all__ = ["AnswerLimit"]
 
 _DAY_S = 86_400.0
 _MOST_THREADS = 10_000
-"""So many threads are counted; the one that was answered longest ago is forgotten first."""
+"""The most threads to count; the one answered longest ago is forgotten first."""
 
 _Thread = tuple[str, str, str]
 
 
 class AnswerLimit:
-    """Counts the replies to each author in each conversation within a day."""
+    """Count the replies to each author in each conversation within a day."""
 
     def __init__(self, clock: Clock, rules: PostRules) -> None:
         self._clock = clock
@@ -35,10 +35,10 @@ class AnswerLimit:
         self._sent: OrderedDict[_Thread, deque[float]] = OrderedDict()
 
     def check(self, step: Step) -> None:
-        """Return if the step is no reply to another author, or one that the author may get.
+        """Check that a reply to another author stays within the limit; let other steps pass.
 
         Raises:
-            TooManyAnswers: The author has got that many within a day.
+            TooManyAnswers: The author has got the most replies within a day.
         """
         thread = _thread_of(step)
         if thread is None:

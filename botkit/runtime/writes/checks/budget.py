@@ -1,9 +1,9 @@
-"""Limits what each account spends by hour and by day, also across restarts.
+"""Limit the spending of each account by hour and by day, also across restarts.
 
-A step reserves its price before it is journaled, so that steps which run side by side cannot
-spend the same money twice. What was spent is booked in memory at once, and in the store together
-with what it paid for: events and cursor, or the outcome of a write. So a process that dies in
-between has neither, and X charges no second time for what is read again on that day.
+A step reserves its price before it is journaled, so that concurrent steps cannot spend the same
+money twice. A charge is booked in memory at once. The store books it together with what it paid
+for: events and cursor, or the outcome of a write. A process that dies before that has stored
+neither, and X does not charge again for a resource that is read again on the same day.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _log = structlog.get_logger(__name__)
 
 _NOTHING = Decimal(0)
 _FLUSH_S = 0.05
-"""How long a booking waits for another commit that it can join."""
+"""The time for which a booking waits for another commit to join."""
 _MOST_CHARGED = 50_000
-"""So many resources of today are known without asking the store."""
+"""The most charged resources of today to remember without asking the store."""
 
 _Charged = tuple[date, str, str]
 _Key = tuple[str, datetime] | _Charged
@@ -51,10 +51,10 @@ class BudgetLimits(Struct, frozen=True, kw_only=True):
 
 
 class Budget:
-    """Counts what each account spent and refuses what would be too much.
+    """Count the spending of each account, and refuse what exceeds its limits.
 
     A resource that X has charged an app for is not counted again on that UTC day. A refusal is
-    one for now: the event waits for the next hour or day (UTC), or for a new limit.
+    temporary: the event waits for the next hour or day (UTC), or for a new limit.
     """
 
     def __init__(self, store: Store, clock: Clock, limits: BudgetLimits) -> None:
@@ -65,7 +65,7 @@ class Budget:
         self._unstored: dict[_Key, Booking] = {}
         self._storing: list[dict[_Key, Booking]] = []
         self._stored = 0
-        """How many commits have stored bookings."""
+        """The number of commits that have stored bookings."""
         self._charged: set[_Charged] = set()
         self._charged_on: date | None = None
         # Between summing up and acting on the sum, nothing else may be reserved.
@@ -83,7 +83,7 @@ class Budget:
             await self._refuse_too_much(account_id, cost_usd)
 
     async def check_hearing(self, account_id: str) -> None:
-        """Return if the account may hear more on this day.
+        """Check that the account may spend more on hearing on this day.
 
         Raises:
             Parked: `budget`, until the day is over.
@@ -120,7 +120,7 @@ class Budget:
         self._keep([Booking(account_id=account_id, at=self._clock.now(), writes_usd=cost_usd)])
 
     def note(self, account_id: str, charge: Charge, *, app: str) -> None:
-        """Book the price of what was read from X, or delivered by it."""
+        """Book X's charge for a read or a delivery."""
         if not charge.each_usd:
             return
         now = self._clock.now()
@@ -138,9 +138,9 @@ class Budget:
 
     @contextlib.contextmanager
     def join_commit(self, *own: Booking) -> Generator[Sequence[Booking]]:
-        """Yield the bookings that wait, so that the commit inside the block stores them as well.
+        """Yield the waiting bookings, so that the commit inside the block stores them, too.
 
-        If the block fails they are kept for the next commit; its `own` are not.
+        If the block fails, they wait for the next commit; the bookings in `own` do not.
         """
         if not self._unstored:
             yield own
@@ -176,7 +176,7 @@ class Budget:
             _log.error("store.unavailable", waiting="spending", why=str(error))
 
     async def run(self) -> None:
-        """Store what is booked and found no other commit, until cancelled."""
+        """Store, until cancelled, the bookings that no other commit has stored in time."""
         while True:
             await self._noted.wait()
             self._noted.clear()
@@ -187,14 +187,14 @@ class Budget:
         if not cost_usd or (self.limits.hour_usd is None and self.limits.day_usd is None):
             return
         if await self._wait_until(account_id, cost_usd) is not None:
-            # What is not stored yet may be resources that were charged before.
+            # Unstored bookings may be of resources that were charged before.
             await self._settle()
             until = await self._wait_until(account_id, cost_usd)
             if until is not None:
                 raise Parked("budget", until=until)
 
     async def _wait_until(self, account_id: str, cost_usd: Decimal) -> datetime | None:
-        """Return the end of the hour or day that has no room for that much, None if all have."""
+        """Return the end of the hour or day whose limit the cost exceeds, None if none does."""
         hour = _hour(self._clock.now())
         by_hour, by_day = await self._sums(account_id)
         wanted = self._reserved.get(account_id, _NOTHING) + cost_usd
@@ -205,7 +205,7 @@ class Budget:
         return None
 
     async def _settle(self) -> None:
-        """Store what was booked, and wait for the commits that store other bookings."""
+        """Store the waiting bookings, and wait for the commits that store other ones."""
         await self.flush()
         while self._storing:
             self._settled.clear()
@@ -221,11 +221,11 @@ class Budget:
         return sum((reads for _, reads, _ in await self._today(account_id)), _NOTHING)
 
     async def _today(self, account_id: str) -> list[tuple[datetime, Decimal, Decimal]]:
-        """Return when what was spent on this day: on reads, and on writes."""
+        """Return the day's spending as tuples of hour, money for reads and money for writes."""
         day = _hour(self._clock.now()).replace(hour=0)
         stored = -1
         entries: Iterable[BudgetEntry] = ()
-        while stored != self._stored:  # a booking is counted in the store or here, not in neither
+        while stored != self._stored:  # else a commit under way would hide a booking
             stored = self._stored
             entries = await self._store.ledger.spent(account_id, since=day)
         waiting = [
@@ -253,7 +253,7 @@ class Budget:
             self._noted.set()
 
     def _learn(self, stored: Iterable[Booking]) -> None:
-        """Remember the resources that are booked, so that the store is not asked again."""
+        """Remember the booked resources, so that the store need not be asked again."""
         today = self._clock.now().date()
         if self._charged_on != today or len(self._charged) > _MOST_CHARGED:
             self._charged.clear()

@@ -38,7 +38,7 @@ __all__ = ["ANSWERS_OPT_OUTS", "Guard", "Rules"]
 _TEXT_OPERATIONS = frozenset({"createPosts"})
 
 ANSWERS_OPT_OUTS = "botkit/opt-outs"
-"""The handler that answers opt-outs, which none refuses; an author's has no slash in its name."""
+"""The name of botkit's handler that answers opt-outs; no author's handler has a slash in it."""
 
 
 class Rules(Struct, frozen=True, kw_only=True):
@@ -52,12 +52,12 @@ class Rules(Struct, frozen=True, kw_only=True):
 
 
 class Guard:
-    """Decides whether a step may be sent now.
+    """Decide if a step may be sent now.
 
     Attributes:
-        budget: Where a step's price is reserved while it is under way.
-        health: Which accounts X has stopped.
-        answer_limit: How many answers each author got.
+        budget: Reserves the price of a step while it is under way.
+        health: Knows the accounts that X has suspended or locked.
+        answer_limit: Counts the answers to each author.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ __all__ = ["ROUTES"]
 
 
 class _Filter(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The `filter` of a subscription. Source: X's OpenAPI document, for all parts."""
+    """Hold the `filter` of a subscription. Source for all of its parts: X's OpenAPI document."""
 
     user_id: Id | UnsetType = UNSET
     keyword: Annotated[str, Meta(min_length=1, max_length=150)] | UnsetType = UNSET

@@ -34,8 +34,8 @@ _ASKED = (
     "code_challenge_method",
 )
 _CHALLENGES = {"s256": r"[A-Za-z0-9_-]{43}", "plain": r"[A-Za-z0-9\-._~]{1,128}"}
-"""The challenges by method. X takes a plain one that is shorter than RFC 7636 allows: clients in
-the wild log in with `code_challenge=challenge`."""
+"""The patterns of challenges by method. X accepts a plain one shorter than RFC 7636 allows:
+clients in the wild log in with `code_challenge=challenge`."""
 
 SCOPES: Mapping[str, str] = {
     "tweet.read": "See posts you can see",

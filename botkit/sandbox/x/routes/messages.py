@@ -27,7 +27,7 @@ class _Attachment(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _NewMessage(Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of a new message. Source: X's OpenAPI document."""
+    """Hold the body of a new message. Source: X's OpenAPI document."""
 
     text: str = ""
     attachments: Annotated[tuple[_Attachment, ...], Meta(min_length=1)] | UnsetType = UNSET

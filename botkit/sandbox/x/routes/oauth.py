@@ -1,4 +1,4 @@
-"""The token endpoints of X's authorization server; `consent.py` has the consent page.
+"""Answer X's token endpoints; `consent.py` has the consent page.
 
 X accepts some deviations of clients in the wild, too: JSON bodies, fields in the query, and a
 secret in the body beside a valid Basic header.
@@ -137,7 +137,7 @@ def _app_by_basic(request: RequestContext) -> App:
 
 
 def _fields(request: RequestContext) -> dict[str, str]:
-    """Return the fields of the body, and those that a client has put into the query."""
+    """Return the fields of the body and of the query, into which some clients put them."""
     return dict(request.call.query) | request.call.fields()
 
 

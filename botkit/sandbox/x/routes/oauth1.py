@@ -1,7 +1,7 @@
-"""X's routes of OAuth 1.0a: request token, consent page, PIN, access token, invalidation.
+"""Answer X's OAuth 1.0a routes: request token, consent page, PIN, access token, invalidation.
 
-What X forgives, it forgives here as well: any nonce, GET, an access token's call that is signed
-without the request token's secret, a callback with a query of its own.
+The sandbox tolerates the same deviations as X: any nonce, GET, an access token call signed without
+the request token's secret, a callback with a query of its own.
 
 Without a browser, POST `oauth_token`, `as` with a username, and `decision` with `authorize` or
 `cancel` to the page's address. The answer is the redirect to the app, or the page with the PIN.
@@ -142,7 +142,7 @@ def _access_token(request: RequestContext) -> Answer:
     token = pairs.request_token(signed.get("oauth_token"))
     if token is None or token.app is not app:
         raise problems.v1_error(401, 89, "Invalid or expired token.")
-    # Some clients forget the request token's secret here, and X lets them.
+    # Some clients sign without the request token's secret here, and X accepts that.
     pairs.check(request.call, signed, app, token.secret, "")
     verifier = signed.get("oauth_verifier")
     pair = pairs.exchange(token, verifier)
@@ -168,7 +168,7 @@ def _invalidate(request: RequestContext) -> Answer:
 
 
 def _verify_credentials(request: RequestContext) -> Answer:
-    """Return the user who signed, as X's older API shows one. Logins of websites end with it."""
+    """Return the signing user in the form of X's older API, which logins of websites call last."""
     pair = signing_pair(request)
     if pair is None:
         raise problems.v1_error(400, 215, "Bad Authentication data.")

@@ -39,7 +39,7 @@ class _Reply(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Media(Struct, frozen=True, forbid_unknown_fields=True):
-    """The `media` of a new post."""
+    """Hold the `media` of a new post."""
 
     media_ids: Annotated[tuple[Id, ...], Meta(min_length=1, max_length=4)]
     tagged_user_ids: Annotated[tuple[Id, ...], Meta(max_length=10)] = ()
@@ -51,7 +51,7 @@ class _Media(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Poll(Struct, frozen=True, forbid_unknown_fields=True):
-    """The `poll` of a new post."""
+    """Hold the `poll` of a new post."""
 
     options: Annotated[
         tuple[Annotated[str, Meta(min_length=1, max_length=25)], ...],
@@ -70,7 +70,7 @@ class _Geo(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _NewPost(Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of a new post. Source: X's OpenAPI document 2.167, `CreatePostsRequest`."""
+    """Hold the body of a new post. Source: X's OpenAPI document 2.167, `CreatePostsRequest`."""
 
     text: str = ""
     reply: _Reply | None = None
@@ -91,7 +91,7 @@ class _NewPost(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _EITHER = ("poll", "media", "quote_tweet_id", "direct_message_deep_link", "card_uri")
-"""At most one of these goes with a post. Source: X's OpenAPI document 2.166."""
+"""A post can have at most one of these. Source: X's OpenAPI document 2.166."""
 _NOT_PLAYED = (
     "poll",
     "edit_options",
@@ -129,12 +129,12 @@ def _create(request: RequestContext) -> Answer:
 
 
 def _check_parts(body: _NewPost) -> None:
-    """Refuse what does not go together, media that are not there, and what is not played."""
+    """Refuse parts that exclude each other, unknown media, and parts that are not simulated."""
     chosen = [name for name in _EITHER if getattr(body, name)]
     if len(chosen) > 1:
         raise problems.invalid_request(f"The fields [{', '.join(chosen)}] are mutually exclusive.")
     if body.media is not None:
-        # The sandbox takes no uploads, so no id is there. Source: a body of X's own simulator.
+        # The sandbox takes no uploads, so it knows no media id. Source: X's own simulator.
         ids = list(body.media.media_ids)
         raise problems.bad_request("Your media IDs are invalid.", {"media.media_ids": ids})
     for name in _NOT_PLAYED:

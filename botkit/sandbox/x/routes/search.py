@@ -1,4 +1,4 @@
-"""X's recent search, for queries by names: `@ada -from:ada -is:retweet`.
+"""Answer X's recent search, for queries by names: `@ada -from:ada -is:retweet`.
 
 Source: X API docs, "Search Posts" (the last 7 days) and its operators; X's OpenAPI document.
 """
@@ -36,7 +36,7 @@ def _recent(request: RequestContext) -> Answer:
     oldest = world.time_on_x() - _REACH
     since = request.call.param("since_id")
     if since is not None and world.time_of(since) < oldest:
-        # X names the least id here; the text of its detail is assumed.
+        # X's refusal names the lowest allowed id; the wording is assumed.
         message = f"'since_id' must be a tweet id created after {oldest:%Y-%m-%dT%H:%MZ}"
         raise problems.bad_parameter("since_id", since, message)
     found = [
@@ -45,17 +45,17 @@ def _recent(request: RequestContext) -> Answer:
         if post.created_at >= oldest and all(term(post) for term in terms)
     ]
     page, meta = page_of(found, request.call, default=10, reach=len(found) or 1)
-    meta.pop("previous_token", None)  # a search leads on only
+    meta.pop("previous_token", None)  # search has no previous page
     return Answer.json(200, posts_body(world, page, Wanted(request.call)) | {"meta": meta})
 
 
 def _term(world: World, term: str) -> Callable[[PostRecord], bool]:
-    """Return the test that a term of the query means."""
+    """Return a test for posts that implements one term of the query."""
     parts = _TERM.fullmatch(term)
     if parts is None:
         raise problems.not_played(f"the search operator {term}")
     word, wanted = parts["word"].lower(), not parts["no"]
-    if word == "is:retweet":  # nobody reposts on this X
+    if word == "is:retweet":  # the sandbox has no reposts
         return lambda _: not wanted
     user = world.find_user(parts["name"])
     user_id = user.id if user is not None else ""

@@ -67,7 +67,7 @@ def take_over_handlers(
     renamed: Mapping[str, str],
     fence: Fence,
 ) -> list[GoneHandler]:
-    """Move what unfinished events did to the present names of their handlers.
+    """Move the results and writes of unfinished events to their handlers' present names.
 
     See `botkit.ports.store.Store.take_over_handlers`.
     """
@@ -97,10 +97,10 @@ def take_over_handlers(
 
 
 def hold_if_gone(transaction: Transaction, seq: int) -> None:
-    """Hold an event of the inbox that a handler began which the last start did not have."""
+    """Hold an event of the inbox if the handler that began it is gone since the last start."""
     row = transaction.execute("SELECT value FROM meta WHERE name = ?1", (_NAMES,)).fetchone()
     if row is None:
-        return  # no start has said yet which handlers there are
+        return  # no start has stored the names of the handlers yet
     names = msgspec.json.decode(row[0], type=set[str])
     kept = transaction.execute(_KEPT + _ONE, (seq,)).fetchall()
     written = transaction.execute(_WRITTEN + _ONE, (seq,)).fetchall()

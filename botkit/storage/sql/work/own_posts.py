@@ -1,4 +1,4 @@
-"""Posts of an account that X shows and that no write on record made."""
+"""Store the posts of an account that X shows and that no recorded write made."""
 
 from __future__ import annotations
 
