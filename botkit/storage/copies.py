@@ -67,12 +67,20 @@ def _take(store_id: str, file: Path) -> int | None:
                 os.close(descriptor)
                 _check_same(held, ours)
                 return None  # held for this same file: the store's lease decides
-            if path.exists() and path.stat().st_ino == os.fstat(descriptor).st_ino:
+            if _leads_to(path, descriptor):
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, f"{ours}\n{os.getpid()}\n{file}\n".encode(), 0)
                 return descriptor
             os.close(descriptor)  # the holder has just removed the file
     return None
+
+
+def _leads_to(path: Path, descriptor: int) -> bool:
+    """Return True if the path is still a name of the open file."""
+    try:
+        return path.stat().st_ino == os.fstat(descriptor).st_ino
+    except FileNotFoundError:
+        return False
 
 
 def _check_same(held: str, ours: str) -> None:

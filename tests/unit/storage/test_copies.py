@@ -68,22 +68,32 @@ def test_a_lock_of_a_process_that_was_killed_does_not_hold(
         assert str(files[0]) in (folder / ID).read_text()
 
 
+@pytest.mark.parametrize("look", [1, 2])
 def test_a_lock_whose_holder_has_just_removed_it_is_taken_anew(
-    files: tuple[Path, Path], place: Path, monkeypatch: pytest.MonkeyPatch
+    files: tuple[Path, Path], place: Path, monkeypatch: pytest.MonkeyPatch, look: int
 ) -> None:
-    gone: list[Path] = []
-    exists = Path.exists
+    looks = 0
+    stat = Path.stat
 
-    def removed(path: Path) -> bool:
-        if path.name == ID and not gone:
-            gone.append(path)
-            path.unlink()
-        return exists(path)
+    def gone_once(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        nonlocal looks
+        if path.name == ID:
+            looks += 1
+            if looks == look:
+                path.unlink()
+        return stat(path, follow_symlinks=follow_symlinks)
 
-    monkeypatch.setattr(Path, "exists", removed)
-    with held_against_copies(ID, files[0]):
-        assert [lock.name for lock in place.glob("*/*")] == [ID]
-    assert len(gone) == 1
+    with monkeypatch.context() as during:
+        during.setattr(Path, "stat", gone_once)
+        lock = held_against_copies(ID, files[0])
+        lock.__enter__()
+    assert [each.name for each in place.glob("*/*")] == [ID]
+    with (
+        pytest.raises(StateError, match="a copy of this store"),
+        held_against_copies(ID, files[1]),
+    ):
+        raise AssertionError("it started")
+    lock.__exit__(None, None, None)
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o700])
