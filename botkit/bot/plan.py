@@ -34,7 +34,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     Attributes:
         router: The router in which the author registered the handlers.
         may: The words for what the bot may do on X.
-        opt_out: How users opt out; None if no text counts as a request to.
+        opt_out: The words by which users opt out; None if no text counts as such a request.
         wiring: The bot's handlers, checked and joined.
         scopes: The OAuth 2.0 scopes that the bot's actions and events need, and no others.
         stream_kinds: The activity events that the bot subscribes to.

@@ -155,7 +155,7 @@ class XSettings(_Section):
     """Headers that every request carries, for instance through a gateway: a table, or in one text
     `NAME: VALUE`, or a JSON object of several."""
     use_proxy: bool = False
-    """Whether HTTPS_PROXY, ALL_PROXY and NO_PROXY are honoured; never for loopback."""
+    """True to honour HTTPS_PROXY, ALL_PROXY and NO_PROXY; loopback never uses a proxy."""
 
 
 class AppSettings(_Section):
@@ -178,13 +178,13 @@ class BotSettings(_Section):
     source: Literal["auto", "stream", "poll"] = "auto"
     """`auto`: activity stream and slow poll if the app has a bearer token, else the poll."""
     links: Literal["refuse", "allow"] = "refuse"
-    """What becomes of a bare domain in a post, which X makes a link of: it costs 0.200 USD."""
+    """Refuse or allow a bare domain in a post: X turns it into a link, which costs 0.200 USD."""
     answers_per_author: int = Field(default=30, ge=0)
-    """How many replies an author gets in one conversation within a day; 0: any number."""
+    """The most replies to one author in one conversation within a day; 0 for no limit."""
     answers_to_automated: int = Field(default=3, ge=0)
-    """The same for an author with the label of automated accounts: two bots would never end."""
+    """The same limit for a labelled automated account, or two bots would answer forever."""
     late_ids_s: float = Field(default=300, ge=0, le=3600)
-    """How long after it was made X may show a post: polls read that far back again."""
+    """The longest time that X takes to show a new post: polls read that far back again."""
 
 
 class StoreSettings(_Section):
@@ -196,11 +196,11 @@ class StoreSettings(_Section):
     key: SecretStr | None = None
     previous_key: SecretStr | None = None
     keep_events_days: int = Field(default=7, ge=7, le=3650)
-    """How long events that have ended are on record; longer while X may deliver one again."""
+    """The days for which ended events are kept; longer while X may deliver them again."""
     keep_dead_days: int = Field(default=90, ge=7, le=3650)
-    """How long dead letters wait for `botkit events retry`."""
+    """The days for which dead letters are kept, for `botkit events retry`."""
     keep_writes_days: int = Field(default=90, ge=30, le=3650)
-    """How long writes that have ended are on record: they keep a second answer from being sent."""
+    """The days for which ended writes are kept: they prevent a second answer to the same post."""
 
 
 class LogSettings(_Section):
@@ -235,7 +235,7 @@ class BudgetSettings(_Section):
     hour_usd: Decimal = Field(default=Decimal(0), ge=0)
     day_usd: Decimal = Field(default=Decimal(50), ge=0)
     hearing_day_usd: Decimal = Field(default=Decimal(0), ge=0)
-    """What reads, events included, may cost in a day (UTC); then the account hears nothing."""
+    """The most that reads and events may cost in a day (UTC); then the account hears nothing."""
 
 
 class RunSettings(_Section):

@@ -312,12 +312,12 @@ class OptOut(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, ta
 
     @property
     def lane(self) -> str:
-        """The user."""
+        """Return the user's lane: opt-outs of one user are handled in order."""
         return f"opt_out/{self.user_id}"
 
 
 class Gap(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="gap"):
-    """The bot may have missed events, or an earlier gap of this kind is over.
+    """The bot may have missed events, or a gap that was reported before is over.
 
     One event comes when a gap could not be closed at once, and another when it is over.
 
@@ -350,7 +350,7 @@ class Gap(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="
 
     @property
     def lane(self) -> str:
-        """The gap."""
+        """Return the gap's lane: the events of one gap are handled in order."""
         return f"gap/{self.number}"
 
 

@@ -22,7 +22,7 @@ class Failure(Struct, frozen=True, kw_only=True):
         error: The exception that the handler raised, or its time-out; None if there is neither.
         reason: The reason why the event was given up: `failed`, `timeout`, `refused`, ...; "" if
             it was not.
-        attempt: Which try it was, from 1.
+        attempt: The number of this try, from 1.
         again_at: The time of the next try; None if the event became a dead letter.
     """
 

@@ -37,10 +37,10 @@ def set_up_logging(
 
     Args:
         level: `debug`, `info`, `warning` or `error`.
-        as_json: Whether to write JSON lines; None means text on a terminal and JSON elsewhere.
+        as_json: True to write JSON lines, False for text; None for text on a terminal only.
         secrets: Values that must not be shown.
         stream: The stream to use instead of stderr.
-        in_color: Whether text lines have colors.
+        in_color: True if text lines have colors.
     """
     out = stream or sys.stderr
     json_lines = not out.isatty() if as_json is None else as_json

@@ -56,7 +56,7 @@ class Ways:
         finished: Called with the stored login while the callback server is still up; returns the
             facts for the last page, pairs of a label and a text.
         keep: Stores the login and its event; None stores the login alone.
-        timeout_s: How long to wait for the person.
+        timeout_s: The seconds to wait for the person.
     """
 
     show: Callable[[str], Awaitable[None]]

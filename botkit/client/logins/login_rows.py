@@ -81,7 +81,7 @@ class OpenRow:
 
     @property
     def tokens(self) -> dict[str, Secret]:
-        """All tokens that are sealed in the row. Raises the same errors as `LoginRows.open`."""
+        """Return all tokens sealed in the row. Raises the same errors as `LoginRows.open`."""
         if self._tokens is None:
             self._tokens = self._rows.open(self.row)
         return self._tokens

@@ -33,7 +33,7 @@ _NONE: frozenset[CredentialKind] = frozenset()
 
 
 class StandIn(Struct, frozen=True, kw_only=True):
-    """Say whether an account's OAuth 1.0a token stands in for its OAuth 2.0 login, and why."""
+    """State whether an account's OAuth 1.0a token replaces its OAuth 2.0 login, and why."""
 
     account_id: str
     username: str
@@ -75,7 +75,7 @@ class Fallback:
         return frozenset(kinds)
 
     def look(self, account_id: str) -> bool:
-        """Return True if the OAuth 1.0a token stands in now; report a beginning or an end."""
+        """Return True if the OAuth 1.0a token replaces the login now; report a change of that."""
         resting = self.resting(account_id)
         is_on = CredentialKind.OAUTH2 in resting and CredentialKind.OAUTH1 not in resting
         was = self._on.get(account_id)

@@ -141,12 +141,12 @@ class OAuth1Logins:
 
     @property
     def accounts(self) -> Iterable[str]:
-        """The ids of the accounts that have a token."""
+        """Return the ids of the accounts that have a token."""
         return self._held.keys()
 
     @property
     def any_doubt(self) -> bool:
-        """True if any token is to be checked again."""
+        """Return True if any token waits for its second check."""
         return bool(self._due)
 
     async def take(self, row: CredentialRow) -> None:

@@ -119,7 +119,7 @@ class LoginStatus(Struct, frozen=True, kw_only=True):
 
     @property
     def works(self) -> bool:
-        """True if calls can use it: UNCERTAIN and CONFIG stop refreshes, not the access token."""
+        """Return True if calls can use it: UNCERTAIN and CONFIG stop only refreshes."""
         return self.status is LoginState.OK or (
             self.status is not LoginState.DEAD and bool(self.left_s)
         )

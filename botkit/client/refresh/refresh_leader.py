@@ -39,7 +39,7 @@ class LeaderRole(Protocol):
 
     @property
     def can_be_had(self) -> bool:
-        """True if this process may ever hold the role."""
+        """Return True if this process may ever hold the role."""
         ...
 
     def __call__(self) -> AbstractAsyncContextManager[bool]:

@@ -60,7 +60,7 @@ _LIKELY = (
     "likely the access was taken back on X, or this store was restored or copied, and the token is"
     " spent by a second copy"
 )
-"""The likely cause, for X names none when it refuses a refresh token for good."""
+"""The likely cause of a final refusal of a refresh token, for which X names no cause."""
 
 
 class _Spending(Struct, frozen=True, kw_only=True):

@@ -33,7 +33,7 @@ _NOT_NEEDED = """
     WHERE c.account_id = e.account_id AND c.read_to <= e.at))
   AND e.seq != (SELECT max(seq) FROM event)
 """
-"""Keeps events that a source may deliver again: their rows prove that they were handled."""
+"""Spare events that a source may deliver again: their rows prove that they were handled."""
 _OLD_EVENTS = f"""
 SELECT e.seq, e.key, e.account_id, d.state FROM event e JOIN ended d ON d.seq = e.seq
 WHERE e.recorded_at < ?1 AND d.state IN ('done', 'dropped', 'late')

@@ -1,1 +1,1 @@
-"""What is checked before a write is sent: the guard, its limits and the budget."""
+"""Check each write before it is sent: the guard, its limits and the budget."""
