@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from botkit.model.messages import Message
     from botkit.model.posts import Post
     from botkit.model.records import StatusReport
+    from botkit.model.triggers import Trigger
     from botkit.model.users import Account, User
     from botkit.ports.api import Actions, Reader
     from botkit.ports.io import Clock
@@ -95,6 +96,7 @@ __all__ = [
     "Skip",
     "StatusReport",
     "Tick",
+    "Trigger",
     "UnknownEvent",
     "User",
     "UserState",
@@ -149,6 +151,7 @@ _WHERE = {
     "Skip": _ERRORS,
     "StatusReport": "botkit.model.records",
     "Tick": _EVENTS,
+    "Trigger": "botkit.model.triggers",
     "UnknownEvent": _EVENTS,
     "User": "botkit.model.users",
     "UserState": _STATE,

@@ -24,6 +24,7 @@ from msgspec.structs import replace
 
 from botkit.errors import WiringError
 from botkit.model.events import DirectMessage, Event, PostEvent
+from botkit.model.triggers import Trigger
 from botkit.ports.matching import Pin
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "contains",
     "from_user",
     "has_media",
+    "hook",
     "in_conversation",
     "is_reply_to_me",
     "lang",
@@ -324,6 +326,23 @@ def lang(*codes: str) -> EventFilter[PostEvent]:
     )
 
 
+def hook(*names: str) -> EventFilter[Trigger]:
+    """Return a filter for triggers of these hooks, by their names in the settings.
+
+    Raises:
+        WiringError: There is no name, or one is empty.
+    """
+    wanted = frozenset(names)
+    if not wanted or "" in wanted:
+        raise WiringError("hook() needs a name, such as 'order-shipped'.")
+    return EventFilter(
+        lambda event: event.name in wanted,
+        name=f"hook({', '.join(map(repr, names))})",
+        takes=lambda event_type: issubclass(event_type, Trigger),
+        pins=(_decides(_hook_keys, *wanted),),
+    )
+
+
 def _has_media(event: PostEvent | DirectMessage) -> bool:
     if isinstance(event, DirectMessage):
         return bool(event.message.media)
@@ -442,3 +461,7 @@ def _conversation_keys(event: HasConversation) -> Collection[Hashable]:
 
 def _lang_keys(event: PostEvent) -> Collection[Hashable]:
     return () if event.post.lang is None else (event.post.lang.casefold(),)
+
+
+def _hook_keys(event: Trigger) -> Collection[Hashable]:
+    return (event.name,)

@@ -10,6 +10,7 @@ import structlog
 from botkit.bot.accounts.account_joins import AccountJoins
 from botkit.bot.compose_client import X
 from botkit.leases.lease import Lease
+from botkit.ports import Intake
 from botkit.runtime.dispatch.dispatcher import Dispatcher
 from botkit.runtime.life.lifecycle import Runtime, Tasks
 from botkit.runtime.life.status import Reports
@@ -50,6 +51,7 @@ class BotRuntime(msgspec.Struct, kw_only=True):
         lease: The runner's lease: its holder alone runs a bot on this store.
         account_joins: The accounts that the bot acts for; adds those authorized while it runs.
         gaps: The open gaps: events that the bot may have missed.
+        intake: Takes the events that come to the HTTP server.
         http: The HTTP server, if the settings ask for one.
         stubborn: After the stop, the names of the handlers that did not end.
     """
@@ -62,6 +64,7 @@ class BotRuntime(msgspec.Struct, kw_only=True):
     reports: Reports
     account_joins: AccountJoins
     gaps: Gaps
+    intake: Intake
     http: Server | None = None
     stubborn: list[str] = msgspec.field(default_factory=list[str])
     stopped: bool = False

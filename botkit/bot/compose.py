@@ -145,11 +145,15 @@ async def open_runtime(
         pace=pace or _pace_of(settings),
         provided=provided or {},
     )
+    if settings.hooks:
+        from botkit.bot.http_server import check_hooks
+
+        check_hooks(settings, run.accounts.values())
     async with AsyncExitStack() as stack:
         stack.enter_context(plan.router.while_running())
         warn_of_unreachable(plan.wiring)
         running = _compose(run, await _open(run, transport, stack))
-        if settings.http.on or settings.connect.on:
+        if settings.http.on or settings.connect.on or settings.hooks:
             from botkit.bot.http_server import open_http
 
             running.http = await stack.enter_async_context(open_http(plan, settings, running))
@@ -275,6 +279,7 @@ def _compose(run: _Run, opened: _Opened) -> BotRuntime:
         reports=opened.reports,
         account_joins=_account_joins(run, opened, hearing, runtime, reasons),
         gaps=hearing.listening.gaps,
+        intake=hearing.inbox,
     )
     return running
 

@@ -1,4 +1,4 @@
-"""Serve HTTP beside the running bot: health, and logins by invitation."""
+"""Serve HTTP beside the running bot: health, logins by invitation, and calls of other software."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ from botkit.bot.accounts.authorized import authorized_event
 from botkit.config.app_names import section_of, variables_of
 from botkit.errors import ConfigError, StateError
 from botkit.model.tokens import LoginState
+from botkit.model.triggers import Trigger
 from botkit.protocol.oauth.callback_urls import check_redirect_uri
 from botkit.protocol.oauth.invitations import callback_url
 from botkit.runtime.intake.inbox import row_of
 from botkit.web.bot_site import BOT_SITE
 from botkit.web.connect.routes import Connect, Connecting
 from botkit.web.health import Health, LoginHealth
+from botkit.web.hooks.receiver import Hooks
 from botkit.web.server import WebRoute, WebServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Collection
 
     from botkit.bot.bot_runtime import BotRuntime
     from botkit.bot.plan import Plan
     from botkit.client.signin.attempt import Login
-    from botkit.config import Settings
+    from botkit.config import HookSettings, Settings
     from botkit.model.invitations import Invitation
     from botkit.model.records import CredentialRow
     from botkit.model.users import Account
 
-__all__ = ["Http", "check_connect", "open_http"]
+__all__ = ["Http", "check_connect", "check_hooks", "open_http"]
 
 _log = structlog.get_logger(__name__)
 
@@ -87,6 +89,24 @@ def check_connect(settings: Settings) -> None:
         raise ConfigError(" ".join(problems), problems=problems)
 
 
+def check_hooks(settings: Settings, accounts: Collection[Account]) -> None:
+    """Check that each hook is for one account, whatever accounts join later.
+
+    Raises:
+        ConfigError: Hooks do not say which account they are for.
+    """
+    if settings.bot.account or not (settings.connect.on or len(accounts) > 1):
+        return
+    unclear = [name for name, hook in settings.hooks.items() if not hook.account]
+    if unclear:
+        problems = [f"[hooks.{name}] account is missing: which one is told?" for name in unclear]
+        raise ConfigError(
+            " ".join(problems),
+            problems=problems,
+            hint="The bot has several accounts, or lets them in by [connect].",
+        )
+
+
 @asynccontextmanager
 async def open_http(plan: Plan, settings: Settings, running: BotRuntime) -> AsyncGenerator[Http]:
     """Open the server that the settings ask for; it closes with the block.
@@ -102,6 +122,8 @@ async def open_http(plan: Plan, settings: Settings, running: BotRuntime) -> Asyn
     routes = health.routes
     if settings.connect.on:
         routes |= await _connect_routes(plan, settings, running)
+    if settings.hooks:
+        routes |= _hook_routes(plan, settings, running)
     host = settings.http.host
     async with WebServer(host, settings.http.port, routes, site=BOT_SITE) as server:
         _log.info("http_server.started", host=host, port=server.port, paths=sorted(routes))
@@ -119,6 +141,27 @@ def _logins(running: BotRuntime) -> list[LoginHealth]:
     ]
     statuses = running.x.keeper.statuses()
     return [LoginHealth(login.status, login.works) for login in statuses] + signing
+
+
+def _hook_routes(plan: Plan, settings: Settings, running: BotRuntime) -> dict[str, WebRoute]:
+    if not plan.handles(Trigger):
+        _log.warning("hook.without_handler", hooks=sorted(settings.hooks))
+
+    async def account_of(hook: HookSettings) -> str:
+        wanted, here = hook.account or settings.bot.account, running.accounts
+        if wanted:
+            found = await running.x.store.accounts.get(wanted)
+            here = tuple(each for each in here if found is not None and each.id == found.id)
+        return here[0].id if len(here) == 1 else ""
+
+    hooks = Hooks(
+        settings.hooks,
+        intake=running.intake,
+        store=running.x.store,
+        clock=running.x.clock,
+        account_of=account_of,
+    )
+    return hooks.routes
 
 
 async def _connect_routes(

@@ -23,6 +23,7 @@ from botkit.config.sections import (
     BotSettings,
     BudgetSettings,
     ConnectSettings,
+    HookSettings,
     HttpSettings,
     LogSettings,
     RunSettings,
@@ -49,6 +50,7 @@ __all__ = [
     "BotSettings",
     "BudgetSettings",
     "ConnectSettings",
+    "HookSettings",
     "HttpSettings",
     "LogSettings",
     "RunSettings",
@@ -94,6 +96,8 @@ def secrets_of(settings: Settings) -> list[str]:
     held = [settings.store.key, settings.store.previous_key]
     for app in (settings.app_named(), *settings.apps.values()):
         held += [app.client_secret, app.api_secret, app.bearer_token]
+    for hook in settings.hooks.values():
+        held += [hook.token, hook.secret, hook.previous_token, hook.previous_secret]
     given = [secret.get_secret_value() for secret in held if secret is not None]
     return [*given, *secrets_in_environment()]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import re
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from pydantic import (
@@ -16,6 +18,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -28,11 +31,13 @@ from botkit.errors import ConfigError
 __all__ = [
     "ENV_DELIMITER",
     "ENV_PREFIX",
+    "NAMED_SECTIONS",
     "SECTIONS",
     "AppSettings",
     "BotSettings",
     "BudgetSettings",
     "ConnectSettings",
+    "HookSettings",
     "HttpSettings",
     "LogSettings",
     "RunSettings",
@@ -57,6 +62,12 @@ _HEADER_NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _OWN_HEADERS = frozenset(
     {"authorization", "host", "content-length", "content-type", "transfer-encoding", "connection"}
 )
+_HOOK_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_LONGEST_HOOK_NAME = 64
+_SHORTEST_PROOF = 16
+"""The least length of a hook's token or secret: a shorter one can be guessed."""
+_STANDARD_SECRET = "whsec_"  # noqa: S105 - the prefix, not a secret
+"""The prefix of a secret of Standard Webhooks; base64 stands behind it."""
 
 
 def _checked_url(url: str) -> str:
@@ -211,7 +222,7 @@ class LogSettings(_Section):
 
 
 class HttpSettings(_Section):
-    """The running bot's own HTTP server; it is there when `on`, or when `[connect]` is."""
+    """The running bot's own HTTP server: there when `on`, when `[connect]` is, or with a hook."""
 
     on: bool = False
     """Serve `/healthz` and `/readyz`."""
@@ -227,6 +238,64 @@ class ConnectSettings(_Section):
     """`https://HOST` as browsers see it; the callback to register is `/connect/callback` there."""
     app: str = "default"
     """The app of an invitation that names none."""
+
+
+def _checked_hook_name(name: str) -> str:
+    if not _HOOK_NAME.fullmatch(name) or len(name) > _LONGEST_HOOK_NAME:
+        raise ValueError(
+            "is no name of a hook: write small letters and digits with single hyphens between"
+            " them, as in order-shipped"
+        )
+    return name
+
+
+def _checked_proof(proof: SecretStr) -> SecretStr:
+    """Check the length of a token or secret, and the base64 of a secret of Standard Webhooks."""
+    text = proof.get_secret_value()
+    if len(text) < _SHORTEST_PROOF:
+        raise ValueError(
+            f"is shorter than {_SHORTEST_PROOF} characters: make one with `openssl rand -hex 32`"
+        )
+    if text.startswith(_STANDARD_SECRET):
+        try:
+            base64.b64decode(text.removeprefix(_STANDARD_SECRET), validate=True)
+        except binascii.Error:
+            raise ValueError("begins with whsec_, and no base64 follows") from None
+    return proof
+
+
+Proof = Annotated[SecretStr, AfterValidator(_checked_proof)]
+
+
+class HookSettings(_Section):
+    """Other software that tells the bot something at `POST /hooks/NAME`: its proof and limits.
+
+    Either `token` or `secret` is set. In a variable the hyphens of the name are underscores.
+    """
+
+    token: Proof | None = None
+    """The token of `Authorization: Bearer TOKEN`."""
+    secret: Proof | None = None
+    """The key of a signature over the body: of Standard Webhooks if it begins with `whsec_`, else
+    of `X-Hub-Signature-256`."""
+    previous_token: Proof | None = None
+    """The token before, taken too while the sender changes to the new one."""
+    previous_secret: Proof | None = None
+    """The secret before, taken too while the sender changes to the new one."""
+    account: str | None = None
+    """The account whose bot is told; by default `[bot] account`, or the only account."""
+    max_kib: int = Field(default=64, ge=1, le=1024)
+    """The largest body, in KiB."""
+    per_minute: int = Field(default=600, ge=1, le=100_000)
+    """The most deliveries in a minute; one more is answered with 429."""
+    same_body_s: float = Field(default=86_400, ge=0, le=604_800)
+    """The time for which the same body again, without a key of the sender, is no new event."""
+
+    @model_validator(mode="after")
+    def _one_proof(self) -> Self:
+        if (self.token is None) == (self.secret is None):
+            raise ValueError("needs either token or secret (and not both)")
+        return self
 
 
 class BudgetSettings(_Section):
@@ -278,6 +347,9 @@ class Settings(BaseSettings):
     log: LogSettings = Field(default_factory=LogSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
     connect: ConnectSettings = Field(default_factory=ConnectSettings)
+    hooks: dict[Annotated[str, AfterValidator(_checked_hook_name)], HookSettings] = Field(
+        default_factory=dict
+    )
     budget: BudgetSettings = Field(default_factory=BudgetSettings)
     run: RunSettings = Field(default_factory=RunSettings)
     folder: Path = Path()
@@ -344,15 +416,18 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "log": LogSettings,
     "http": HttpSettings,
     "connect": ConnectSettings,
+    "hooks": HookSettings,
     "budget": BudgetSettings,
     "run": RunSettings,
 }
+NAMED_SECTIONS = frozenset({"apps", "hooks"})
+"""The sections that hold one section for each name: `[apps.NAME]`, `[hooks.NAME]`."""
 
 
 def setting_names() -> list[str]:
     """Return every setting as `section.name`; `apps.NAME.*` stands for each named app."""
     return [
-        f"{'apps.NAME' if section == 'apps' else section}.{name}"
+        f"{section}.NAME.{name}" if section in NAMED_SECTIONS else f"{section}.{name}"
         for section, model in SECTIONS.items()
         for name in model.model_fields
     ]
@@ -361,8 +436,8 @@ def setting_names() -> list[str]:
 def is_setting(path: SettingPath) -> bool:
     """Return True if there is a setting of this name."""
     match path:
-        case ("apps", _, name):
-            return name in AppSettings.model_fields
+        case ("apps" | "hooks" as section, _, name):
+            return name in SECTIONS[section].model_fields
         case ("x", "extra_headers", _):
             return True
         case (section, name):

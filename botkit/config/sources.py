@@ -46,7 +46,10 @@ _FILE = "_FILE"
 _SECRETS_DIR = "BOTKIT_SECRETS_DIR"
 _RESERVED = frozenset({"BOTKIT_CONFIG", _SECRETS_DIR})
 """Variables that name places to read from, and are no settings themselves."""
-_SECRETS = frozenset({"client_secret", "api_secret", "bearer_token", "key", "previous_key"})
+_SECRETS = frozenset(
+    {"client_secret", "api_secret", "bearer_token", "key", "previous_key"}
+    | {"token", "secret", "previous_token", "previous_secret"}
+)
 _OTHERS = 0o077
 _VISIBLE = re.compile(r"[\x21-\x7e]+", re.ASCII)
 _KIB = 1024
@@ -241,16 +244,19 @@ def _path_of(name: str, apps: Mapping[str, str]) -> SettingPath:
     """Return the path of the setting that a variable stands for.
 
     The case of a variable does not count, that of an app's name does: `apps` maps the lower-case
-    name of each app of botkit.toml to its name.
+    name of each app of botkit.toml to its name. A hook's name has hyphens where the variable has
+    single underscores.
     """
     section, *rest = name.removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER)
     if section == "apps" and rest:
         rest[0] = apps.get(rest[0], rest[0])
+    if section == "hooks" and rest:
+        rest[0] = rest[0].replace("_", "-")
     return (section, *rest)
 
 
 def _variable_of(path: SettingPath) -> str:
-    return ENV_PREFIX + ENV_DELIMITER.join(part.upper() for part in path)
+    return ENV_PREFIX + ENV_DELIMITER.join(part.upper().replace("-", "_") for part in path)
 
 
 def _variable_names() -> list[str]:

@@ -88,7 +88,7 @@ class WebServer:
     Args:
         host: An address of this machine; not a name.
         port: 0 for any free port; the attribute `port` has it once the server is open.
-        routes: The routes by exact path.
+        routes: The routes by exact path; `/here/*` stands for each path of that folder.
         site: The pages, limits and words of this server.
     """
 
@@ -160,7 +160,8 @@ class WebServer:
         )
 
     async def _respond(self, raw: web.BaseRequest) -> web.StreamResponse:
-        route = self._routes.get(raw.raw_path.partition("?")[0])
+        path = raw.raw_path.partition("?")[0]
+        route = self._routes.get(path) or self._routes.get(f"{path.rpartition('/')[0]}/*")
         connection = raw.protocol
         assert isinstance(connection, Connection)
         request = WebRequest(raw, connection, _NO_BODY if route is None else route.body)

@@ -55,13 +55,11 @@ def _by_section() -> dict[str, list[str]]:
 
 
 def _model(section: str) -> type[BaseModel]:
-    if section == "app":
-        return config.AppSettings
-    return type(config.Settings.model_fields[section].get_default(call_default_factory=True))
+    return config.sections.SECTIONS[section.removesuffix(".NAME")]
 
 
 def _variable(section: str, name: str) -> str:
-    return f"BOTKIT_{section}__{name}".upper()
+    return f"BOTKIT_{section}__{name}".upper().replace(".", "__")
 
 
 def _default(info: FieldInfo) -> str:
@@ -85,7 +83,9 @@ class SettingsTable(SphinxDirective):
         self.env.note_reread()
         found: list[nodes.Node] = []
         for name, about, rows in sections():
-            section = nodes.section(ids=[f"settings-{name}"], names=[f"settings {name}"])
+            section = nodes.section(
+                ids=[f"settings-{name.removesuffix('.NAME')}"], names=[f"settings {name}"]
+            )
             section += nodes.title(f"[{name}]", f"[{name}]")
             section += self.parse_text_to_nodes(about)
             section += self._table(rows)

@@ -18,16 +18,19 @@ from botkit.filters import (
     contains,
     from_user,
     has_media,
+    hook,
     in_conversation,
     is_reply_to_me,
     lang,
     matches,
 )
 from botkit.model.events import DirectMessage, Event, Mention, PostEvent, Tick
+from botkit.model.triggers import Trigger
 from botkit.model.users import User
 from botkit.ports.matching import Selective
 from tests.unit.routing.samples import Remind, dm, mention, reply, seen
 
+SHIPPED = Trigger(account_id="1", at=mention().at, name="shipped", delivery="1")
 BOB = User(id="12", username="bob_b", name="Bob")
 
 
@@ -172,6 +175,8 @@ def test_from_user_knows_ids_and_usernames() -> None:
     [
         from_user,
         lambda: from_user("@"),
+        hook,
+        lambda: hook(""),
         in_conversation,
         lambda: in_conversation(""),
         lang,
@@ -188,6 +193,14 @@ def test_in_conversation_takes_posts_and_messages() -> None:
     assert in_conversation("50", "44")(mention())
     assert in_conversation("1-9")(dm())
     assert not in_conversation("44")(mention())
+
+
+def test_hook_takes_triggers_of_these_names() -> None:
+    assert hook("shipped")(SHIPPED)
+    assert hook("paid", "shipped")(SHIPPED)
+    assert not hook("paid")(SHIPPED)
+    assert hook("paid").takes(Trigger)
+    assert not hook("paid").takes(Mention)
 
 
 def test_lang_goes_by_what_x_says() -> None:
@@ -214,6 +227,7 @@ def test_is_reply_to_me_goes_by_the_account() -> None:
     [
         (from_user("ada"), mention()),
         (from_user("9"), dm()),
+        (hook("shipped"), SHIPPED),
         (in_conversation("50"), mention()),
         (lang("EN"), mention(lang="en")),
     ],

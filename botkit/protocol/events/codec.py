@@ -28,6 +28,7 @@ from botkit.model.events import (
     UnknownEvent,
     XEvent,
 )
+from botkit.model.triggers import Trigger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +53,7 @@ _Stored = (
     | Gap
     | OptOut
     | Tick
+    | Trigger
 )
 _decoder: Final = msgspec.json.Decoder(_Stored)
 _encoder: Final = msgspec.json.Encoder()

@@ -12,6 +12,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from botkit.bot.compose import RunOptions, open_runtime
 from botkit.bot.compose_client import apps_of, endpoints_of, open_the_vault
 from botkit.client.logins.context import LoginContext
@@ -20,6 +22,7 @@ from botkit.client.signin.oauth1_attempt import OAuth1Attempt
 from botkit.client.signin.oauth2_attempt import OAuth2Attempt
 from botkit.config import Settings, load_settings
 from botkit.errors import WiringError
+from botkit.model.triggers import Trigger
 from botkit.runtime.life.lifecycle import RuntimePace
 from botkit.sandbox.harness.clock import SeededEntropy
 from botkit.sandbox.harness.pauses import GatedTransport, ProcessLife, gated_store, threads_counted
@@ -175,6 +178,26 @@ class Process:
         if self._task is not None:
             self._task.cancel()
             await self._drive(self._task)
+
+    async def trigger(self, name: str, data: object = None, *, delivery: str = "") -> bool:
+        """Tell the bot something, as other software does by `POST /hooks/NAME`.
+
+        `data` arrives as JSON would bring it. Return False if the bot was told of this `delivery`
+        before; without one, each call is a delivery of its own.
+        """
+        told = Trigger(
+            account_id=self.account_id,
+            at=self._life.clock.now(),
+            source="sandbox",
+            name=name,
+            data=msgspec.json.decode(msgspec.json.encode(data)),
+            delivery=delivery or self.home.server.world.next_id(),
+        )
+        new: int = await self._runtime.intake.record(
+            [told], account_id=told.account_id, source=told.source
+        )
+        await self._life.clock.at_rest()
+        return new > 0
 
     async def new_dead_letters(self) -> list[DeadLetter]:
         """Return the dead letters that no earlier call returned."""

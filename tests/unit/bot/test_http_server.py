@@ -6,10 +6,11 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from botkit import Bot
+from botkit import Account, Bot, Trigger
 from botkit.bot.compose import open_runtime
-from botkit.bot.http_server import check_connect
+from botkit.bot.http_server import check_connect, check_hooks
 from botkit.errors import ConfigError
+from botkit.filters import hook
 
 
 async def test_without_being_asked_for_nothing_listens(place):
@@ -70,3 +71,97 @@ async def test_an_address_that_x_would_refuse_is_said(place):
     }
     with pytest.raises(ConfigError, match="https-in-production"):
         check_connect(await place.settings())
+
+
+TOKEN = "a-token-of-sixteen"
+
+
+async def deliver(port):
+    async with (
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http,
+        http.post(
+            "/hooks/shipped",
+            json={"order": 7},
+            headers={"Authorization": f"Bearer {TOKEN}", "Idempotency-Key": "7"},
+        ) as answer,
+    ):
+        return answer.status
+
+
+def shop(seen):
+    bot = Bot("greeter")
+
+    @bot.on(Trigger, hook("shipped"))
+    async def shipped(trigger: Trigger) -> None:
+        seen.append(trigger.data)
+
+    return bot
+
+
+async def test_a_hook_is_served_and_its_trigger_reaches_the_handler(place):
+    await place.authorize()
+    place.environ |= {"BOTKIT_HTTP__PORT": "0", "BOTKIT_HOOKS__SHIPPED__TOKEN": TOKEN}
+    settings = await place.settings()
+    seen: list[object] = []
+    async with open_runtime(
+        shop(seen).plan, settings, store=place.store, transport=place.transport
+    ) as running:
+        port = running.http.port
+        assert await deliver(port) == 202
+        assert await deliver(port) == 200
+        await running.wait_idle()
+        running.runtime._inbox.close()
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http:
+            headers = {"Authorization": f"Bearer {TOKEN}"}
+            assert (await http.post("/hooks/shipped", json={}, headers=headers)).status == 503
+    assert seen == [{"order": 7}]
+
+
+@pytest.mark.parametrize(("account", "status"), [("greeter", 202), ("nobody", 503)])
+async def test_a_hook_may_name_the_account_that_is_told(place, account, status):
+    await place.authorize()
+    place.environ |= {
+        "BOTKIT_HTTP__PORT": "0",
+        "BOTKIT_HOOKS__SHIPPED__TOKEN": TOKEN,
+        "BOTKIT_HOOKS__SHIPPED__ACCOUNT": account,
+    }
+    settings = await place.settings()
+    async with open_runtime(
+        shop([]).plan, settings, store=place.store, transport=place.transport
+    ) as running:
+        assert await deliver(running.http.port) == status
+
+
+async def test_a_hook_that_no_handler_waits_for_is_said(place):
+    await place.authorize()
+    place.environ |= {"BOTKIT_HTTP__PORT": "0", "BOTKIT_HOOKS__SHIPPED__TOKEN": TOKEN}
+    settings = await place.settings()
+    with capture_logs() as said:
+        async with open_runtime(
+            Bot("greeter").plan, settings, store=place.store, transport=place.transport
+        ):
+            pass
+    (line,) = [line for line in said if line["event"] == "hook.without_handler"]
+    assert line["hooks"] == ["shipped"]
+
+
+async def test_hooks_of_a_bot_with_several_accounts_must_say_whose_they_are(place):
+    place.environ |= {
+        "BOTKIT_HOOKS__A__TOKEN": TOKEN,
+        "BOTKIT_HOOKS__B__TOKEN": TOKEN,
+        "BOTKIT_HOOKS__B__ACCOUNT": "ada",
+    }
+    two = [Account(id="1", username="ada"), Account(id="2", username="bob")]
+    settings = await place.settings()
+    check_hooks(settings, two[:1])
+    with pytest.raises(ConfigError, match=r"\[hooks.a\] account is missing") as refused:
+        check_hooks(settings, two)
+    assert len(refused.value.problems) == 1
+    place.environ |= {
+        "BOTKIT_CONNECT__ON": "true",
+        "BOTKIT_CONNECT__PUBLIC_URL": "https://bot.example",
+    }
+    with pytest.raises(ConfigError, match="lets them in"):
+        check_hooks(await place.settings(), two[:1])
+    place.environ["BOTKIT_BOT__ACCOUNT"] = "ada"
+    check_hooks(await place.settings(), two)

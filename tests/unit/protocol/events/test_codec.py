@@ -28,6 +28,7 @@ from botkit.model.events import (
 )
 from botkit.model.messages import Message
 from botkit.model.posts import MentionEntity, Post
+from botkit.model.triggers import Trigger
 from botkit.model.users import User
 from botkit.protocol.events import codec
 from botkit.protocol.events.codec import decode_event, describe, encode_event, kind_of
@@ -83,6 +84,7 @@ EVENTS = [
     (Authorized(account_id="1", at=NOW, username="greeter", credential="c"), "authorized"),
     (STATE, "account_state"),
     (Tick(account_id="1", at=NOW, schedule="daily"), "tick"),
+    (Trigger(account_id="1", at=NOW, name="a", data={"b": [1]}, delivery="c"), "trigger"),
     (REMIND, "signal/Remind"),
 ]
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from botkit import Actions, Bot, DirectMessage, Drop, Mention, Reply, Signal, Tick
+from botkit import Actions, Bot, DirectMessage, Drop, Mention, Reply, Signal, Tick, Trigger
 from botkit.errors import ConfigError, MissingScope, WiringError
 from botkit.filters import contains
 from botkit.model.records import WriteState
@@ -411,3 +411,23 @@ async def test_a_user_goes_on_with_a_thread_without_ids(sandbox, bot):
         await bob.quotes(sandbox.last_reply_to(ada), "look")
     assert more.reply_to_id == answer.id
     assert sandbox.last_reply_to(more).author_id == answer.author_id
+
+
+async def test_a_trigger_is_told_once_for_one_delivery_and_arrives_as_json(
+    sandbox: Sandbox,
+) -> None:
+    bot = Bot("shop")
+    seen: list[tuple[str, object]] = []
+
+    @bot.on(Trigger)
+    async def told(trigger: Trigger) -> None:
+        seen.append((trigger.name, trigger.data))
+
+    async with sandbox.running(bot) as process:
+        assert await process.trigger("shipped", {"at": sandbox.clock.now()}, delivery="7")
+        assert not await process.trigger("shipped", delivery="7")
+        assert await process.trigger("shipped")
+        assert await process.trigger("shipped")
+
+    moment = sandbox.clock.now().isoformat().replace("+00:00", "Z")
+    assert seen == [("shipped", {"at": moment}), ("shipped", None), ("shipped", None)]

@@ -1,0 +1,1 @@
+"""Receives what other software tells the bot: `POST /hooks/NAME`."""
