@@ -155,7 +155,7 @@ class Wiring:
 def check_of(filters: Sequence[Any], wanted: Collection[Any]) -> Check:
     """Return all filters of a handler as one check, which finds only the `wanted` values."""
     if not filters:
-        return lambda _: _NO_VALUES
+        return _pass_all
     if len(filters) == 1:
         return _check_of_one(filters[0], wanted)
     asked = tuple(_check_of_one(given, wanted) for given in filters)
@@ -170,6 +170,10 @@ def check_of(filters: Sequence[Any], wanted: Collection[Any]) -> Check:
         return values
 
     return check
+
+
+def _pass_all(_: object) -> Mapping[Any, Any]:
+    return _NO_VALUES
 
 
 def _check_of_one(given: Any, wanted: Collection[Any]) -> Check:

@@ -47,31 +47,6 @@ class Values(Struct, frozen=True, kw_only=True):
         return frozenset((*self.positional, *(wanted for _, wanted in self.by_name)))
 
 
-class _Next:
-    """Run the rest of a ring, once: a second run would repeat every write in it.
-
-    Attributes:
-        inner: The rest of the ring; None once the middleware has called it.
-    """
-
-    __slots__ = ("_function", "_resolve", "inner")
-
-    def __init__(self, inner: Ring, resolve: Resolve, function: Callable[..., Any]) -> None:
-        self.inner: Ring | None = inner
-        self._resolve = resolve
-        self._function = function
-
-    def __call__(self, event: Any) -> Coroutine[Any, Any, Any]:
-        inner, self.inner = self.inner, None
-        if inner is None:
-            raise StateError(
-                f"{name_of(self._function)} called call_next a second time: the handler would "
-                "write everything again.",
-                hint="Raise Retry to have the whole event run again.",
-            )
-        return inner(self._resolve, event)
-
-
 def call(function: Callable[..., Coroutine[Any, Any, Any]], values: Values) -> Ring:
     """Return a ring that calls the handler."""
     positional, by_name = values.positional, values.by_name
@@ -97,28 +72,40 @@ def surround(
 ) -> Ring:
     """Return a ring that calls the middleware around the inner ring.
 
-    If the middleware returns without calling the inner ring, add its name to the scope's
-    `HeldBy`.
+    The middleware may call the inner ring once: a second run would repeat every write in it. If
+    it returns without that, add its name to the scope's `HeldBy`.
     """
     positional, by_name = values.positional, values.by_name
 
-    async def plain(resolve: Resolve, event: Any) -> Any:
-        following = _Next(inner, resolve, function)
-        result = await function(event, following)
-        if following.inner is not None:
-            resolve(HeldBy).append(name_of(function))
-        return result
-
     async def ring(resolve: Resolve, event: Any) -> Any:
-        following = _Next(inner, resolve, function)
-        result = await function(
-            event,
-            following,
-            *map(resolve, positional),
-            **{name: resolve(wanted) for name, wanted in by_name},
-        )
-        if following.inner is not None:
+        called = False
+
+        def call_next(event: Any) -> Coroutine[Any, Any, Any]:
+            nonlocal called
+            if called:
+                raise _second_call(function)
+            called = True
+            return inner(resolve, event)
+
+        if positional or by_name:
+            result = await function(
+                event,
+                call_next,
+                *map(resolve, positional),
+                **{name: resolve(wanted) for name, wanted in by_name},
+            )
+        else:  # to unpack nothing costs as much as the rest of the ring
+            result = await function(event, call_next)
+        if not called:
             resolve(HeldBy).append(name_of(function))
         return result
 
-    return ring if positional or by_name else plain
+    return ring
+
+
+def _second_call(function: Callable[..., Any]) -> StateError:
+    return StateError(
+        f"{name_of(function)} called call_next a second time: the handler would write everything "
+        "again.",
+        hint="Raise Retry to have the whole event run again.",
+    )
