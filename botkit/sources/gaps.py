@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from botkit.errors import BotkitError
 from botkit.model.events import Gap
 from botkit.model.hearing import BY_HAND, GIVEN_UP
-from botkit.telemetry.times import rfc3339
+from botkit.telemetry.times import rfc3339, second_not_before
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -213,7 +213,7 @@ def _in_words(account: Account, gap: GapRow) -> dict[str, str | int | None]:
         "account": account.username,
         "source": gap.source,
         "since": rfc3339(gap.since),
-        "until": rfc3339(gap.until) if gap.until is not None else None,
+        "until": rfc3339(second_not_before(gap.until)) if gap.until is not None else None,
         "cause": gap.cause,
         "why": gap.reason,
     }
@@ -222,8 +222,8 @@ def _in_words(account: Account, gap: GapRow) -> dict[str, str | int | None]:
 def _detail(gaps: list[GapRow]) -> str:
     first, count = gaps[0], len(gaps)
     more = f", and {count - 1} more" if count > 1 else ""
-    until = first.until or first.since
+    until = rfc3339(second_not_before(first.until or first.since))
     return (
-        f"what was made from {rfc3339(first.since)} to {rfc3339(until)} may"
+        f"what was made from {rfc3339(first.since)} to {until} may"
         f" be missing{more}: `botkit events gaps` shows why"
     )

@@ -13,7 +13,7 @@ from botkit.cli.rows import print_rows
 from botkit.cli.store_access import run_on_store
 from botkit.errors import ConfigError
 from botkit.model.hearing import BY_HAND, GIVEN_UP
-from botkit.telemetry.times import rfc3339
+from botkit.telemetry.times import rfc3339, second_not_before
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -70,14 +70,14 @@ def gaps(*, everything: bool, number: int | None, given: GivenSettings, as_json:
 
 
 def gap_object(gap: GapRow, accounts: Iterable[Account]) -> dict[str, Any]:
-    """Return a gap as `--json` shows it."""
+    """Return a gap as `--json` shows it: times are in seconds, and nothing is outside of them."""
     names = {account.id: f"@{account.username}" for account in accounts}
     return {
         "gap": gap.id,
         "account": names.get(gap.account_id, gap.account_id),
         "source": gap.source,
         "since": gap.since,
-        "until": gap.until,
+        "until": gap.until and second_not_before(gap.until),
         "state": gap.state,
         "cause": gap.cause,
         "tried": gap.tried,

@@ -125,6 +125,17 @@ async def test_a_gap_is_told_by_the_poll_that_covers_it_and_by_no_other(
     assert [state for part, state, _ in reports.said if part == GREETERS] == ["open"]
 
 
+async def test_the_end_of_a_gap_is_told_in_whole_seconds_that_cut_nothing(
+    gaps: Gaps, account: Account, reports: Reports
+) -> None:
+    await gaps.open(replace(CUT, until=START + timedelta(milliseconds=17)))
+    with capture_logs() as lines:
+        await gaps.tell(account)
+    assert [line["until"] for line in lines] == ["2025-12-11T12:00:01Z"]
+    ((_, _, detail),) = reports.said
+    assert " to 2025-12-11T12:00:01Z may be missing" in detail
+
+
 async def test_a_gap_of_a_source_that_no_poll_covers_is_told_by_each_poll(
     poll: MentionsPoll,
     start: Callable[[MentionsPoll], object],

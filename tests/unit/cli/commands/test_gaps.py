@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from botkit.cli import main
 from botkit.config import load_settings
@@ -30,10 +31,10 @@ GAP = GapRow(
 )
 
 
-async def _opened(count: int = 1) -> list[int]:
+async def _opened(count: int = 1, gap: GapRow = GAP) -> list[int]:
     settings = await asyncio.to_thread(load_settings)
     async with open_store(settings.store_url, clock=SystemClock(), create=False) as store:
-        return [await store.progress.open_gap(GAP) for _ in range(count)]
+        return [await store.progress.open_gap(gap) for _ in range(count)]
 
 
 def test_an_open_gap_is_listed_with_its_bounds_and_why_it_is_open(
@@ -51,6 +52,20 @@ def test_an_open_gap_is_listed_with_its_bounds_and_why_it_is_open(
     main(["events", "gaps", "--json"])
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["gap"], row["state"], row["cause"]) == (number, "open", "reach")
+
+
+def test_what_was_missed_in_the_last_second_of_a_gap_is_within_its_shown_bounds(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.log_in()
+    since, until = (SINCE + timedelta(milliseconds=after) for after in (900, 1001))
+    asyncio.run(_opened(gap=replace(GAP, since=since, until=until)))
+    main(["events", "gaps"])
+    assert "from 2026-11-30T09:00:00Z to 2026-11-30T09:00:02Z" in capsys.readouterr().out
+    main(["events", "gaps", "--json"])
+    assert json.loads(capsys.readouterr().out)[0]["until"] == "2026-11-30T09:00:02Z"
+    main(["status"])
+    assert "from 2026-11-30T09:00:00Z to 2026-11-30T09:00:02Z" in capsys.readouterr().out
 
 
 def test_a_person_closes_a_gap_and_it_stays_on_record(
