@@ -204,6 +204,7 @@ class Router:
         *,
         catch_up: CatchUp = "skip",
         max_late: timedelta | None = None,
+        jitter: timedelta | float = 0,
         timeout_s: float = _TIMEOUT_S,
         name: str = "",
         was: str | tuple[str, ...] = (),
@@ -211,14 +212,17 @@ class Router:
         """Run a handler again and again; a number is seconds.
 
         `catch_up` decides about times that were missed while the bot was down: `skip` them, run
-        the `latest`, or run `all`. A time later than `max_late` never runs.
+        the `latest`, or run `all`. A time later than `max_late` never runs. Each time runs up to
+        `jitter` later, by another part of it for each time and account.
 
         Raises:
             WiringError: The interval or an option is wrong.
         """
 
         def schedule(called: str) -> Schedule:
-            return interval_schedule(called, interval, catch_up=catch_up, max_late=max_late)
+            return interval_schedule(
+                called, interval, catch_up=catch_up, max_late=max_late, jitter=jitter
+            )
 
         return self._scheduled(schedule, timeout_s, _Names.of(name, was))
 
@@ -230,20 +234,23 @@ class Router:
         tz: str = "UTC",
         catch_up: CatchUp = "skip",
         max_late: timedelta | None = None,
+        jitter: timedelta | float = 0,
         timeout_s: float = _TIMEOUT_S,
         name: str = "",
         was: str | tuple[str, ...] = (),
     ) -> Registers[Tick]:
         """Run a handler at times of the clock in a zone: `cron("0 8 * * *", tz="Europe/Berlin")`.
 
-        Missed times are treated as by `every`.
+        Missed times and `jitter` are treated as by `every`.
 
         Raises:
             WiringError: The expression, the zone or an option is wrong.
         """
 
         def schedule(called: str) -> Schedule:
-            return cron_schedule(called, expression, tz=tz, catch_up=catch_up, max_late=max_late)
+            return cron_schedule(
+                called, expression, tz=tz, catch_up=catch_up, max_late=max_late, jitter=jitter
+            )
 
         return self._scheduled(schedule, timeout_s, _Names.of(name, was))
 

@@ -7,6 +7,7 @@ minute follow real time. Source: cronsim; cron(8), "NOTES".
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import chain, takewhile
@@ -40,6 +41,8 @@ _ANY_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 _ON_TIME = timedelta(minutes=1)
 """A time this late is still on time for `skip`: enough for a restart or a busy minute."""
 _BATCH = 100
+_LATER = ", up to "
+_WHOLE = 2**64
 
 
 class Due(Struct, frozen=True, kw_only=True):
@@ -62,6 +65,8 @@ class Schedule(Struct, frozen=True, kw_only=True):
         catch_up: `skip` fires a missed time only if it is hardly late, `latest` only the last
             missed one, `all` each of them.
         max_late: Times later than this are never fired.
+        jitter: Each time fires up to this much later, by a part that only schedule, account and
+            time decide: accounts do not act at the same moment, and a restart changes nothing.
         was: The names it had before: its planned time and its ticks may stand under one.
     """
 
@@ -72,7 +77,26 @@ class Schedule(Struct, frozen=True, kw_only=True):
     interval: timedelta = timedelta(0)
     catch_up: CatchUp = "skip"
     max_late: timedelta | None = None
+    jitter: timedelta = timedelta(0)
     was: tuple[str, ...] = ()
+
+    @property
+    def in_words(self) -> str:
+        """The `spec` with the jitter: the text in the schedule's row."""
+        seconds = self.jitter.total_seconds()
+        return f"{self.spec}{_LATER}{seconds:g} s later" if seconds else self.spec
+
+    def is_in_words(self, text: str) -> bool:
+        """Return True if the text of a row is about this interval or expression."""
+        return text.partition(_LATER)[0] == self.spec
+
+    def delay(self, planned: datetime, *, account_id: str) -> timedelta:
+        """Return how much later than planned a time fires for an account."""
+        if not self.jitter:
+            return self.jitter
+        place = f"{account_id}/{self.name}/{planned.timestamp():.0f}".encode()
+        part = int.from_bytes(hashlib.sha256(place).digest()[:8], "big")
+        return self.jitter * (part / _WHOLE)
 
     def first_after(self, now: datetime) -> datetime:
         """Return the first time of a schedule that starts at that moment, in UTC."""
@@ -154,6 +178,7 @@ def cron_schedule(
     tz: str = "UTC",
     catch_up: CatchUp = "skip",
     max_late: timedelta | None = None,
+    jitter: timedelta | float = 0,
 ) -> Schedule:
     """Read a cron expression of five fields: minute, hour, day of month, month, day of week.
 
@@ -169,6 +194,7 @@ def cron_schedule(
     from cronsim import CronSimError
 
     _check_options(name, catch_up, max_late)
+    later = _jitter_of(name, jitter)
     schedule = Schedule(
         name=name,
         spec=f"cron {' '.join(fields)} {tz}",
@@ -176,6 +202,7 @@ def cron_schedule(
         cron=" ".join(fields),
         catch_up=catch_up,
         max_late=max_late,
+        jitter=later,
     )
     try:
         schedule.first_after(_ANY_DAY)
@@ -198,6 +225,7 @@ def interval_schedule(
     *,
     catch_up: CatchUp = "skip",
     max_late: timedelta | None = None,
+    jitter: timedelta | float = 0,
 ) -> Schedule:
     """Read an interval; a number means seconds. Times count from the first start.
 
@@ -211,6 +239,9 @@ def interval_schedule(
     if span < _SHORTEST:
         raise WiringError(f"every({interval!r}): the shortest interval is one second.")
     _check_options(name, catch_up, max_late)
+    later = _jitter_of(name, jitter)
+    if later > span:
+        raise WiringError(f"{name}: jitter={jitter!r} is longer than the interval.")
     return Schedule(
         name=name,
         spec=f"every {span.total_seconds():g} s",
@@ -218,6 +249,7 @@ def interval_schedule(
         interval=span,
         catch_up=catch_up,
         max_late=max_late,
+        jitter=later,
     )
 
 
@@ -227,6 +259,16 @@ def _check_options(name: str, catch_up: str, max_late: object) -> None:
     if max_late is None or (isinstance(max_late, timedelta) and max_late >= timedelta(0)):
         return
     raise WiringError(f"{name}: max_late is a timedelta, not {max_late!r}.")
+
+
+def _jitter_of(name: str, jitter: timedelta | float) -> timedelta:
+    try:
+        span = jitter if isinstance(jitter, timedelta) else timedelta(seconds=jitter)
+    except (TypeError, ValueError, OverflowError):
+        span = -_SHORTEST
+    if span < timedelta(0):
+        raise WiringError(f"{name}: jitter is a timedelta or seconds, not {jitter!r}.")
+    return span
 
 
 def _zone(tz: str) -> tzinfo:

@@ -124,6 +124,7 @@ async def _state_of(store: Store, settings: Settings) -> tuple[dict[str, Any], l
             for wait in facts.waits
         ],
         "queued_writes": facts.writes.get(WriteState.QUEUED, 0),
+        "schedules": await _schedules(store, facts),
         "unsettled_writes": [{"id": w.id, "state": w.state.value} for w in unsettled],
         "gaps": [gap_object(gap, facts.accounts) for gap in facts.gaps],
     }
@@ -145,6 +146,20 @@ async def _facts_of(store: Store) -> Facts:
         writes=await store.writes.unfinished(),
         gaps=await store.progress.gaps(state="open"),
     )
+
+
+async def _schedules(store: Store, facts: Facts) -> list[dict[str, Any]]:
+    """Return when each schedule runs next, the earliest first.
+
+    A row that a running bot has left behind for a day is of a schedule that is not there any more.
+    """
+    gone = SystemClock().now() - timedelta(days=1)
+    rows = [row for each in facts.accounts for row in await store.progress.schedules(each.id)]
+    return [
+        {"name": row.id, "account_id": row.account_id, "next_at": row.next_at, "spec": row.spec}
+        for row in sorted(rows, key=lambda row: row.next_at)
+        if row.next_at > gone or not facts.runner
+    ]
 
 
 def _part(report: StatusReport) -> dict[str, Any]:
@@ -225,6 +240,7 @@ def _print(state: dict[str, Any]) -> None:
         echo(f"waits    {cause['events']} for {cause['for']}{until}")
     if late := state["events"]["late"]:
         echo(f"late     {late} heard too late to be answered: `botkit events retry --late`")
+    _print_schedules(state)
     _print_writes(state)
     _print_gaps(state["gaps"])
 
@@ -274,6 +290,17 @@ def _print_accounts(state: dict[str, Any]) -> None:
     if others:
         day = sum((Decimal(each["spent_usd"]["day"]) for each in others), Decimal(0))
         echo(f"accounts {len(others)} more; spent {day} USD today; --json has them all")
+
+
+def _print_schedules(state: dict[str, Any]) -> None:
+    """Print the next runs of schedules."""
+    names = {account["id"]: account["username"] for account in state["accounts"]}
+    for row in state["schedules"][:_MOST_SHOWN]:
+        who = names[row["account_id"]]
+        echo(f"next     {rfc3339(row['next_at'])} {row['name']} of @{who}: {row['spec']}")
+    left = len(state["schedules"]) - _MOST_SHOWN
+    if left > 0:
+        echo(f"next     {left} more; --json has them all")
 
 
 def _print_writes(state: dict[str, Any]) -> None:

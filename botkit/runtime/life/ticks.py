@@ -65,7 +65,8 @@ class Scheduler:
         self._clock = clock
         self._taker = taker
         self._fence = fence
-        self._next: dict[tuple[str, str], datetime] = {}
+        self._next: dict[tuple[str, str], tuple[datetime, timedelta]] = {}
+        """By account and schedule: the planned time, and how much later it fires."""
         self._added = asyncio.Event()
         self._outage = StoreOutage(_log, "ticks", clock=clock, ladder=EVERY_SECOND)
 
@@ -95,10 +96,14 @@ class Scheduler:
         for schedule in self._schedules:
             names = (schedule.name, *schedule.was)
             row = next((rows[name] for name in names if name in rows), None)
-            if row is None or row.spec != schedule.spec:
-                row = _planned(schedule, account_id, schedule.first_after(now))
-                await self._progress.fire(row, (), fence=self._fence())
-            self._next[account_id, schedule.name] = row.next_at
+            if row is None or not schedule.is_in_words(row.spec):
+                next_at = schedule.first_after(now)
+            else:
+                next_at = row.next_at
+            plan = _planned(schedule, account_id, next_at)
+            if plan != row:
+                await self._progress.fire(plan, (), fence=self._fence())
+            self._plan(schedule, account_id, next_at)
 
     async def run(self) -> None:
         """Fire ticks as they become due, until cancelled. Call `load` first."""
@@ -112,8 +117,12 @@ class Scheduler:
                 await self._outage.wait(error)
                 continue
             self._outage.end()
-            soonest = min(self._next.values(), default=None)
+            soonest = min((at + later for at, later in self._next.values()), default=None)
             await event_or_timeout(self._added, self._wait_s(soonest), clock=self._clock)
+
+    def _plan(self, schedule: Schedule, account_id: str, next_at: datetime) -> None:
+        later = schedule.delay(next_at, account_id=account_id)
+        self._next[account_id, schedule.name] = next_at, later
 
     def _now(self) -> datetime:
         return self._proven.now() or self._clock.now()
@@ -125,21 +134,21 @@ class Scheduler:
         return min(left_s, _LONGEST_WAIT_S) if left_s > 0 else _UNPROVEN_S
 
     async def _look_at(self, schedule: Schedule, account_id: str) -> None:
-        now = self._now()
-        planned = self._next[account_id, schedule.name]
+        now, place = self._now(), (account_id, schedule.name)
+        planned, later = self._next[place]
         if planned > now:
             # The wall clock went back: go by what it says now. A time that was fired already
             # falls out as a duplicate.
             soonest = schedule.first_after(now)
             if planned > soonest + _SLACK:
-                self._next[account_id, schedule.name] = soonest
+                self._plan(schedule, account_id, soonest)
             return
-        if not self._proven.has_come(planned):
+        if planned + later > now or not self._proven.has_come(planned + later):
             return
-        while planned <= now:
-            due = schedule.due(planned, now=now)
+        while planned + later <= now:
+            due = schedule.due(planned, now=now - later)
             await self._fire(schedule, account_id, due.times, due.next_at)
-            planned = due.next_at
+            planned, later = self._next[place]
 
     async def _fire(
         self, schedule: Schedule, account_id: str, times: Sequence[datetime], next_at: datetime
@@ -148,7 +157,7 @@ class Scheduler:
         rows = [row_of(tick, account_id, _SOURCE) for tick in ticks]
         plan = _planned(schedule, account_id, next_at)
         seqs = await self._progress.fire(plan, rows, fence=self._fence())
-        self._next[account_id, schedule.name] = next_at
+        self._plan(schedule, account_id, next_at)
         if not times:
             _log.warning("ticks.skipped", schedule=schedule.name)
         self._taker.offer(
@@ -160,5 +169,5 @@ class Scheduler:
 
 def _planned(schedule: Schedule, account_id: str, next_at: datetime) -> ScheduleRow:
     return ScheduleRow(
-        id=schedule.name, account_id=account_id, spec=schedule.spec, next_at=next_at
+        id=schedule.name, account_id=account_id, spec=schedule.in_words, next_at=next_at
     )

@@ -229,6 +229,41 @@ def test_the_spec_changes_with_what_was_asked_for() -> None:
     assert len(specs) == 5
 
 
+@pytest.mark.parametrize("jitter", [-1, timedelta(seconds=-1), "5 min", float("nan"), None])
+def test_a_wrong_jitter_is_refused(jitter: Any) -> None:
+    with pytest.raises(WiringError, match="job: jitter is"):
+        cron("0 8 * * *", jitter=jitter)
+    with pytest.raises(WiringError, match="job: jitter is"):
+        interval_schedule("job", 60, jitter=jitter)
+
+
+def test_a_jitter_longer_than_the_interval_is_refused() -> None:
+    with pytest.raises(WiringError, match="longer than the interval"):
+        interval_schedule("job", 60, jitter=61)
+    assert interval_schedule("job", 60, jitter=60).jitter == MINUTE
+
+
+def test_a_jitter_delays_each_time_and_account_by_another_part_and_always_by_the_same() -> None:
+    job = cron("0 8 * * *", jitter=MINUTE)
+    days = [NOON + timedelta(days=n) for n in range(100)]
+    delays = [job.delay(day, account_id="1") for day in days]
+    assert delays == [job.delay(day, account_id="1") for day in days]
+    assert len({*delays, *(job.delay(day, account_id="2") for day in days)}) == 200
+    assert min(delays) >= timedelta(0)
+    assert max(delays) < MINUTE
+    assert sum(delays, timedelta(0)) / len(delays) > timedelta(seconds=20)
+    assert cron("0 8 * * *").delay(NOON, account_id="1") == timedelta(0)
+
+
+def test_the_words_of_a_row_name_the_jitter_and_are_about_the_same_spec() -> None:
+    plain, jittered = interval_schedule("job", 60), interval_schedule("job", 60, jitter=2.5)
+    assert jittered.in_words == "every 60 s, up to 2.5 s later"
+    assert plain.in_words == plain.spec == jittered.spec
+    assert plain.is_in_words(jittered.in_words)
+    assert jittered.is_in_words(plain.in_words)
+    assert not jittered.is_in_words("every 6 s")
+
+
 EXPRESSIONS = st.sampled_from(
     ["*/7 * * * *", "30 2 * * *", "0 */3 * * *", "15 1,2,3 * * *", "0 0 1 * *", "0 12 * * SUN"]
 )

@@ -14,7 +14,7 @@ from botkit.cli import main
 from botkit.config import load_settings
 from botkit.errors import StoreUnavailable
 from botkit.model.bookings import Booking
-from botkit.model.records import RunDead, RunParked, StatusReport
+from botkit.model.records import RunDead, RunParked, ScheduleRow, StatusReport
 from botkit.model.tokens import LoginState
 from botkit.storage import open_store
 from botkit.system import SystemClock
@@ -278,3 +278,48 @@ def test_a_thousand_accounts_have_a_few_lines_together(
     assert len(out.splitlines()) < 15
     assert max(map(len, out.splitlines())) < 250
     assert "subscription/bot0 and 499 more missing: The login of @bot0 is dead." in out
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_the_next_runs_of_schedules_are_told_the_earliest_first(
+    desk: Desk, capsys: pytest.CaptureFixture[str], *, runs: bool
+) -> None:
+    desk.log_in()
+    now = SystemClock().now().replace(microsecond=0)
+    planned = {
+        "weather": now + timedelta(hours=2),
+        "tidy": now + timedelta(hours=1),
+        "removed": now - timedelta(days=2),
+    }
+
+    async def prepare(store: Store) -> None:
+        (account,) = await store.accounts.listing()
+        fence = await store.leases.acquire("test", "me", ttl=timedelta(minutes=1))
+        assert fence is not None
+        for name, at in planned.items():
+            row = ScheduleRow(id=name, account_id=account.id, spec="every 60 s", next_at=at)
+            await store.progress.fire(row, (), fence=fence)
+
+    asyncio.run(_after(prepare, "--json", runs=runs))
+    found = json.loads(capsys.readouterr().out)["schedules"]
+    wanted = ["tidy", "weather"] if runs else ["removed", "tidy", "weather"]
+    assert [row["name"] for row in found] == wanted
+    assert datetime.fromisoformat(found[-1]["next_at"]) == planned["weather"]
+    asyncio.run(_status())
+    said = capsys.readouterr().out
+    assert "tidy of @greeter: every 60 s" in said
+
+
+def test_many_next_runs_are_cut(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.log_in()
+
+    async def prepare(store: Store) -> None:
+        (account,) = await store.accounts.listing()
+        fence = await store.leases.acquire("test", "me", ttl=timedelta(minutes=1))
+        assert fence is not None
+        for n in range(22):
+            row = ScheduleRow(id=f"job{n}", account_id=account.id, spec="x", next_at=AT)
+            await store.progress.fire(row, (), fence=fence)
+
+    asyncio.run(_after(prepare, runs=False))
+    assert "next     2 more; --json has them all" in capsys.readouterr().out

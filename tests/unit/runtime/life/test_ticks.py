@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -280,3 +281,48 @@ async def test_a_schedule_that_was_changed_is_planned_by_what_it_says_now(tmp_pa
     async with ticking(tmp_path, evening, clock=clock, seen=seen) as (bot, _):
         await bot.later(24 * 3600)
     assert [tick.at.hour for tick in seen] == [18]
+
+
+async def test_a_jitter_delays_the_run_and_not_the_time_of_the_tick(tmp_path: Path) -> None:
+    jittered = interval_schedule("bot.hourly", 3600, jitter=1800)
+    seen: list[Tick] = []
+    async with ticking(tmp_path, jittered, seen=seen) as (bot, _):
+        began = bot.clock.now()
+        due = began + timedelta(hours=1)
+        delay = jittered.delay(due, account_id=BOT)
+        assert delay > timedelta(seconds=10)
+        await bot.later(3600 + delay.total_seconds() - 5)
+        assert seen == []
+        await bot.later(10)
+        assert [tick.at for tick in seen] == [due]
+        await bot.later(12 * 3600)
+    assert [tick.at - began for tick in seen][:12] == [timedelta(hours=n) for n in range(1, 13)]
+
+
+async def test_a_restart_within_the_jitter_neither_loses_nor_repeats_a_time(
+    tmp_path: Path,
+) -> None:
+    clock = VirtualClock()
+    jittered = interval_schedule("bot.hourly", 3600, jitter=3600)
+    seen: list[Tick] = []
+    for _ in range(20):
+        async with ticking(tmp_path, jittered, clock=clock, seen=seen) as (bot, _):
+            await bot.later(1700)
+    times = [tick.at for tick in seen]
+    assert len(times) >= 8
+    assert [after - before for before, after in pairwise(times)] == [timedelta(hours=1)] * (
+        len(times) - 1
+    )
+
+
+async def test_a_new_jitter_keeps_the_planned_time_and_is_told_in_the_row(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    seen: list[Tick] = []
+    async with ticking(tmp_path, HOURLY, clock=clock, seen=seen) as (bot, _):
+        (before,) = await bot.store.progress.schedules(BOT)
+        await bot.later(600)
+    jittered = interval_schedule("bot.hourly", 3600, jitter=60)
+    async with ticking(tmp_path, jittered, clock=clock, seen=seen) as (bot, _):
+        (after,) = await bot.store.progress.schedules(BOT)
+    assert after.next_at == before.next_at
+    assert after.spec == "every 3600 s, up to 60 s later"
