@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +12,11 @@ import msgspec
 import pytest
 from msgspec import Struct
 
+from botkit.client.logins.rescue_file import RescueFile
+from botkit.client.logins.rollback_guard import FileRollbackGuard, Seen
 from botkit.model.events import Mention, Signal, XEvent
-from botkit.model.records import StateRow
+from botkit.model.records import CredentialRow, Intent, StateRow
+from botkit.model.tokens import CredentialKind, LoginState
 from botkit.protocol.events import codec
 from botkit.protocol.events.codec import decode_event, encode_event
 from botkit.routing.state import BotState, Conversation, UserState, state_param
@@ -105,3 +109,64 @@ def test_the_version_of_a_value_stands_beside_its_fields() -> None:
 def test_a_login_that_was_exported_opens() -> None:
     text = (_VECTORS / "parcel.txt").read_text("ascii")
     assert open_parcel(text, "correct horse battery") == b'{"login":"of 2026-11-30"}'
+
+
+AT = datetime(2026, 11, 30, 12, 0, 0, 250_000, tzinfo=UTC)
+LOGIN = CredentialRow(
+    account_id="1999",
+    app="shop",
+    kind=CredentialKind.OAUTH2,
+    gen=7,
+    sealed=b"sealed by the vault",
+    origin="https://api.x.com",
+    client_id="client-1",
+    user_id="1999",
+    username="greeter",
+    scopes=("tweet.read", "offline.access"),
+    level="read-write",
+    status=LoginState.UNCERTAIN,
+    reason="X did not answer",
+    since=AT,
+    granted_at=AT,
+    access_until=AT,
+    last_success=AT,
+    config_fingerprint="f1",
+    intent=Intent(
+        id="intent-0",
+        gen=7,
+        refresh_hash="5f1d",
+        owner="host/1",
+        boot_id="b",
+        started=AT,
+        sent=True,
+    ),
+)
+
+
+async def test_a_login_in_a_rescue_file_comes_back_and_is_stored_in_the_same_form(
+    tmp_path: Path,
+) -> None:
+    held = base64.b64decode((_VECTORS / "rescue.b64").read_bytes())
+    path = tmp_path / "bot.db.rescue"
+    path.write_bytes(held)
+    entries = await RescueFile(path).load()
+    assert [(each.row, each.intent_id, each.salvage) for each in entries] == [
+        (LOGIN, "intent-1", False),
+        (LOGIN, "", True),
+    ]
+    path.unlink()
+    await RescueFile(path).keep(entries)
+    assert path.read_bytes().rstrip(b"\0") == held
+
+
+async def test_the_file_that_guards_against_an_older_store_is_found_and_read(
+    tmp_path: Path,
+) -> None:
+    held = (_VECTORS / "rollback_guard.json").read_bytes()
+    path = tmp_path / "eb729f93ba6910bbeba3a043"
+    path.write_bytes(held)
+    guard = FileRollbackGuard(tmp_path)
+    seen = await guard.recall(LOGIN)
+    assert seen == Seen(gen=7, hash="0123456789abcdef")
+    await guard.note(LOGIN, seen)
+    assert path.read_bytes() == held

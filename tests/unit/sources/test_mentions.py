@@ -14,7 +14,7 @@ from botkit.model.hearing import Checkpoint
 from botkit.protocol.api.ids import snowflake_at
 from botkit.sandbox.harness.clock import START
 from botkit.sources.mentions import MentionsPoll
-from tests.unit.sources.fakes import mention, page
+from tests.unit.sources.fakes import mention, page, stored_cursor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -174,6 +174,19 @@ async def test_a_poll_that_finds_nothing_writes_to_the_store_once_a_minute_at_mo
         await poll.poll()
         said.append((await read_to()).total_seconds())
     assert said == [0, 0, 0, 75]
+
+
+async def test_a_cursor_that_stores_hold_is_gone_on_from_and_written_in_the_same_form(
+    poll: MentionsPoll, sender: FakeSender, store: Store
+) -> None:
+    held = Checkpoint(source="mentions", account_id="1", cursor=stored_cursor("mentions"))
+    await store.progress.set_checkpoint(held)
+    sender.answers = [page(mention(1860000000000000001))]
+    assert await poll.poll() == 1
+    assert dict(sender.calls[0].query)["since_id"] == "1860000000000000000"
+    last = await store.progress.checkpoint("mentions", "1")
+    assert last is not None
+    assert last.cursor == held.cursor.replace("1860000000000000000", "1860000000000000001")
 
 
 async def test_a_cursor_of_an_older_version_is_gone_on_from(

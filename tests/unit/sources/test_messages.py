@@ -14,6 +14,7 @@ from botkit.protocol.api.ids import snowflake_at
 from botkit.protocol.api.responses import Response
 from botkit.sandbox.harness.clock import START
 from botkit.sources.messages import MessagesPoll
+from tests.unit.sources.fakes import stored_cursor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -189,6 +190,18 @@ async def test_a_message_that_shows_up_late_is_heard_but_none_from_before_the_st
     assert await poll.poll() == 1
     heard = [event.message.id for event in intake.events]  # type: ignore[attr-defined]
     assert heard == [str(first + 40 * second), str(first + 20 * second)]
+
+
+async def test_a_cursor_that_stores_hold_is_gone_on_from_and_written_in_the_same_form(
+    poll: MessagesPoll, sender: FakeSender, store: Store
+) -> None:
+    held = Checkpoint(source="messages", account_id="1", cursor=stored_cursor("messages"))
+    await store.progress.set_checkpoint(held)
+    sender.answers = [messages(1860000000000000001, 1860000000000000000, 1829999999999999999)]
+    assert await poll.poll() == 1
+    last = await store.progress.checkpoint("messages", "1")
+    assert last is not None
+    assert last.cursor == held.cursor.replace("1860000000000000000", "1860000000000000001")
 
 
 async def test_a_cursor_of_an_older_version_is_gone_on_from(

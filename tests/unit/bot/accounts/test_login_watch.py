@@ -15,15 +15,15 @@ from botkit.client.logins.oauth2_login import LoginStatus
 from botkit.errors import MissingScope, StoreUnavailable
 from botkit.leases.lease import Lease
 from botkit.model.events import AccountState
+from botkit.model.hearing import Checkpoint
 from botkit.model.tokens import CredentialKind, LoginState
 from botkit.model.users import Account
 from botkit.runtime.life.status import Reports
 from botkit.sandbox import VirtualClock
+from tests.unit.sources.fakes import stored_cursor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
-
-    from botkit.model.hearing import Checkpoint
 
 ME = Account(id="1", username="greeter")
 OTHER = Account(id="2", username="other", app="second")
@@ -170,6 +170,20 @@ async def test_what_was_told_by_an_earlier_process_is_not_told_again() -> None:
     later = status(LoginState.DEAD, reason="again", since=SINCE + timedelta(hours=1), gen=2)
     await second.hears(later)
     assert second.turns == [("1", "DEAD", "DEAD")]
+
+
+async def test_what_stores_hold_of_an_event_that_was_told_is_understood() -> None:
+    place = "account_state/default/OAuth2UserToken"
+    store = FakeStore()
+    store.cursors[place, ME.id] = Checkpoint(
+        source=place, account_id=ME.id, cursor=stored_cursor(place)
+    )
+    desk = Desk(store)
+    await desk.hears(status(LoginState.DEAD, gen=3))
+    assert desk.told == []
+    await desk.hears(status(LoginState.DEAD, gen=4))
+    assert desk.turns == [("1", "DEAD", "DEAD")]
+    assert store.cursors[place, ME.id].cursor == stored_cursor(place).replace("3", "4")
 
 
 async def test_the_kinds_of_one_account_are_told_apart(desk: Desk) -> None:
