@@ -22,6 +22,8 @@ HELP = """\
   /as NAME [TEXT]   be somebody else from now on
   /reply N TEXT     answer post number N
   /quote N TEXT     quote post number N
+  /repost N         repost post number N; so /like N, and /delete N as its author
+  /follow NAME      follow somebody
   /dm TEXT          send the bot a direct message
   /time [WHEN]      say the time, or move it: +90s, +10m, +2h, +1d, 08:00 (UTC)
   /quit             end; so does Ctrl-D"""
@@ -75,6 +77,8 @@ class DevLines:
                     world.add_post(self._me, text, reply_to=self._id(post))
                 case ["/quote", post, text]:
                     world.add_post(self._me, text, quoting=self._id(post))
+                case ["/repost" | "/like" | "/delete" | "/follow" as verb, what]:
+                    self._treat(verb, what)
                 case ["/dm", *_]:
                     text = line.removeprefix("/dm").strip()
                     world.add_message(self._me, world.user(self._bot).id, text)
@@ -84,6 +88,17 @@ class DevLines:
                     world.add_post(self._me, line)
         except (LookupError, ValueError) as wrong:
             self._say(f"that did not work: {wrong}")
+
+    def _treat(self, verb: str, what: str) -> None:
+        world = self._world
+        if verb == "/follow":
+            world.follow(self._me, world.user(what).id)
+        elif verb == "/repost":
+            world.repost(self._me, self._id(what))
+        elif verb == "/like":
+            world.like(self._me, self._id(what))
+        else:
+            world.delete_post(self._id(what))
 
     def show(self) -> None:
         """Show the posts and direct messages that are new."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from botkit.sandbox.world.world import MessageRecord, PostRecord, UserRecord, World
 
@@ -37,9 +37,13 @@ class Actor:
         """The user's name, without the @."""
         return self._user.username
 
-    async def posts(self, text: str) -> PostRecord:
-        """Publish a post and return it."""
-        return await self._done(self._world.add_post(self.id, text))
+    async def posts(self, text: str, *, lang: str = "en", media: Sequence[str] = ()) -> PostRecord:
+        """Publish a post and return it.
+
+        `lang` is the language that X finds in it; `media` are the kinds of its pictures and films:
+        `photo`, `animated_gif` or `video`.
+        """
+        return await self._done(self._world.add_post(self.id, text, lang=lang, media=media))
 
     async def replies(self, to: PostRecord | str, text: str) -> PostRecord:
         """Reply to a post and return the reply."""
@@ -59,6 +63,15 @@ class Actor:
     async def quotes(self, post: PostRecord | str, text: str) -> PostRecord:
         """Quote a post and return the quote."""
         return await self._done(self._world.add_post(self.id, text, quoting=_id(post)))
+
+    async def reposts(self, post: PostRecord | str) -> PostRecord:
+        """Repost a post and return the repost; `deletes` takes it back."""
+        return await self._done(self._world.repost(self.id, _id(post)))
+
+    async def likes(self, post: PostRecord | str, *, on: bool = True) -> None:
+        """Like a post, or take the like back."""
+        self._world.like(self.id, _id(post), on=on)
+        await self._at_rest()
 
     async def messages(self, to: Actor | str, text: str) -> MessageRecord:
         """Send a direct message."""

@@ -1,4 +1,4 @@
-"""Finds mentions and links in a post's text, as X does.
+"""Finds mentions, links and tags in a post's text, as X does.
 
 Source: X API docs, "Counting characters" (a reply starts with the
 names of the users it answers, which `display_text_range` leaves out).
@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from botkit.sandbox.world.text_rules import links_of, names_of
+from botkit.sandbox.world.text_rules import cashtags_of, hashtags_of, links_of, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["LinkEntity", "NameEntity", "ParsedText", "read_text"]
+    from botkit.sandbox.world.text_rules import TextSpan
+
+__all__ = ["LinkEntity", "NameEntity", "ParsedText", "TagEntity", "read_text", "reposted"]
+
+_LONGEST_REPOST = 140
+"""The characters after which X cuts the text of a repost. Source: recorded answers of X."""
 
 
 class NameEntity(Struct, frozen=True):
@@ -37,6 +42,14 @@ class LinkEntity(Struct, frozen=True):
     expanded_url: str
 
 
+class TagEntity(Struct, frozen=True):
+    """A hashtag or cashtag, without its sign; positions count code points."""
+
+    start: int
+    end: int
+    tag: str
+
+
 class ParsedText(Struct, frozen=True, kw_only=True):
     """A text as X stores it. `display_start` is the position of the author's own first word."""
 
@@ -44,6 +57,8 @@ class ParsedText(Struct, frozen=True, kw_only=True):
     display_start: int
     names: tuple[NameEntity, ...]
     links: tuple[LinkEntity, ...]
+    hashtags: tuple[TagEntity, ...] = ()
+    cashtags: tuple[TagEntity, ...] = ()
 
 
 def read_text(
@@ -66,8 +81,49 @@ def read_text(
         if known is not None:
             names.append(NameEntity(found.start, found.end, *known))
     return ParsedText(
-        text=text, display_start=len(prefix), names=tuple(names), links=tuple(shortened[1])
+        text=text,
+        display_start=len(prefix),
+        names=tuple(names),
+        links=tuple(shortened[1]),
+        hashtags=_tags(hashtags_of(text)),
+        cashtags=_tags(cashtags_of(text)),
     )
+
+
+def reposted(
+    text: str,
+    username: str,
+    user_id: str,
+    names: Iterable[NameEntity],
+    links: Iterable[LinkEntity],
+) -> ParsedText:
+    """Return the text of a repost: `RT @ada: ` and the post's text, cut as X cuts it.
+
+    Source: X API docs, "Event payloads", `post.repost.create`; recorded answers of X.
+    """
+    before = f"RT @{username}: "
+    whole = before + text
+    cut = whole if len(whole) <= _LONGEST_REPOST else whole[: _LONGEST_REPOST - 1] + "\u2026"
+    move, most = len(before), len(whole) if cut == whole else _LONGEST_REPOST - 1
+    author = NameEntity(3, 4 + len(username), user_id, username)
+    moved = [
+        NameEntity(one.start + move, one.end + move, one.user_id, one.username) for one in names
+    ]
+    urls = [
+        LinkEntity(one.start + move, one.end + move, one.url, one.expanded_url) for one in links
+    ]
+    return ParsedText(
+        text=cut,
+        display_start=0,
+        names=tuple(one for one in (author, *moved) if one.end <= most),
+        links=tuple(one for one in urls if one.end <= most),
+        hashtags=tuple(one for one in _tags(hashtags_of(whole)) if one.end <= most),
+        cashtags=tuple(one for one in _tags(cashtags_of(whole)) if one.end <= most),
+    )
+
+
+def _tags(found: Iterable[TextSpan]) -> tuple[TagEntity, ...]:
+    return tuple(TagEntity(one.start, one.end, one.value) for one in found)
 
 
 def _shorten(text: str) -> tuple[str, Sequence[LinkEntity]]:

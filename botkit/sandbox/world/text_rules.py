@@ -1,4 +1,4 @@
-"""How the simulated X reads a text: its weight, its links, its names and its cashtags.
+"""How the simulated X reads a text: its weight, links, names, hashtags and cashtags.
 
 None of this is shared with the product, so that a test sees when either is wrong; both read the
 same dated list of domains. The patterns are X's own, run as X runs them: over units of UTF-16, in
@@ -18,7 +18,16 @@ from functools import cache
 
 from msgspec import Struct
 
-__all__ = ["TextSpan", "cashtags_of", "links_of", "names_of", "same_text", "weight_of"]
+__all__ = [
+    "TextSpan",
+    "cashtags_of",
+    "emoji_length",
+    "hashtags_of",
+    "links_of",
+    "names_of",
+    "same_text",
+    "weight_of",
+]
 
 _LINK_WEIGHT = 23
 _LONGEST_SHORT_NAME = 40
@@ -53,6 +62,11 @@ _NAME = re.compile(
 _NAME_ENDS_WRONG = re.compile(rf"[@\uff20]|[{_ACCENTS}]|://")
 _CASHTAG = re.compile(
     rf"(?:^|[{_SPACE}])\$([a-zA-Z]{{1,6}}(?:[._][a-zA-Z]{{1,2}})?)(?=$|[{_SPACE}\ufeff{_SIGNS}])"
+)
+_HASH = re.compile("[#\uff03]")
+_TAG_ENDS_WRONG = re.compile("[#\uff03]|://")
+_IN_TAG = frozenset(
+    "_\u200c\u200d\ua67e\u05be\u05f3\u05f4\uff5e\u301c\u309b\u309c\u30a0\u30fb\u3003\u0f0b\u0f0c\xb7"
 )
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _LIGHT = re.compile("[\u0000-\u10ff\u2000-\u200d\u2010-\u201f\u2032-\u2037]")
@@ -96,9 +110,51 @@ def names_of(text: str) -> list[TextSpan]:
     ]
 
 
-def cashtags_of(text: str) -> list[str]:
-    """Return the cashtags of a text, without the $, in order."""
-    return [found[1] for found in _CASHTAG.finditer(text)]
+def cashtags_of(text: str) -> list[TextSpan]:
+    """Return the cashtags of a text, their values without the $, in order."""
+    return [
+        TextSpan(found.start(1) - 1, found.end(1), found[1]) for found in _CASHTAG.finditer(text)
+    ]
+
+
+def hashtags_of(text: str) -> list[TextSpan]:
+    """Return the hashtags of a text, their values without the #, in order.
+
+    Those inside links do not count.
+    """
+    if not _HASH.search(text):
+        return []
+    links = links_of(text)
+    tags: list[TextSpan] = []
+    done = 0
+    for sign in _HASH.finditer(text):
+        start = sign.start()
+        end = _tag_end(text, start + 1)
+        if start < done or end == start + 1 or not _may_start_tag(text, start):
+            continue
+        tags.append(TextSpan(start, end, text[start + 1 : end]))
+        done = end
+    return [tag for tag in tags if not any(one.start <= tag.start < one.end for one in links)]
+
+
+def _may_start_tag(text: str, start: int) -> bool:
+    before = text[start - 1] if start else ""
+    return before in {"", "\ufe0e", "\ufe0f"} or not (before == "&" or _is_in_tag(before))
+
+
+def _tag_end(text: str, start: int) -> int:
+    """Return where the tag that begins at a position ends, `start` if none begins there."""
+    end = start
+    while end < len(text) and _is_in_tag(text[end]):
+        end += 1
+    has_letter = any(unicodedata.category(one)[0] in "LM" for one in text[start:end])
+    wrong = text[start : start + 1] in {"\ufe0f", "\u20e3"} or _TAG_ENDS_WRONG.match(text, end)
+    return end if has_letter and not wrong else start
+
+
+def _is_in_tag(character: str) -> bool:
+    category = unicodedata.category(character)
+    return category[0] in "LM" or category == "Nd" or character in _IN_TAG
 
 
 def weight_of(text: str) -> int:
@@ -183,7 +239,7 @@ def _in_ascii(part: str) -> str:
 
 def _sign_at(units: str, at: int) -> tuple[int, int]:
     """Return how many units the character or emoji at a position has, and its weight."""
-    emoji = _emoji_length(_from_units(units[at : at + 64]))
+    emoji = emoji_length(_from_units(units[at : at + 64]))
     if emoji:
         return len(_to_units(_from_units(units[at : at + 64])[:emoji])), 2
     if _PAIR.match(units, at):
@@ -191,7 +247,7 @@ def _sign_at(units: str, at: int) -> tuple[int, int]:
     return 1, 1 if _LIGHT.match(units, at) else 2
 
 
-def _emoji_length(text: str) -> int:
+def emoji_length(text: str) -> int:
     """Return how many code points of the text's beginning are one emoji, whatever its age."""
     if found := re.match(
         "[\U0001f1e6-\U0001f1ff]{2}|[0-9#*]\ufe0f?\u20e3|[\u00a9\u00ae\u2122]\ufe0f", text

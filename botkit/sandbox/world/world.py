@@ -1,4 +1,4 @@
-"""The simulated world: users, posts, conversations, direct messages and follows.
+"""The simulated world: users, posts, conversations, direct messages, likes, follows and lists.
 
 It records what happens and tells its listeners. `sandbox.x` decides what an app may see or do.
 Ids have the form of X's snowflakes and are made from the clock.
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from botkit.sandbox.world.entities import LinkEntity, NameEntity, read_text
+from botkit.sandbox.world.entities import LinkEntity, NameEntity, TagEntity, read_text, reposted
 from botkit.sandbox.world.grants import Grants
+from botkit.sandbox.world.lists import Lists
 from botkit.sandbox.world.oauth1_tokens import OAuth1Tokens
 from botkit.sandbox.world.rules import WorldRules
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from botkit.ports.io import Clock, Entropy
 
 __all__ = [
+    "MEDIA_KINDS",
     "Happening",
     "MessageRecord",
     "PostRecord",
@@ -32,6 +34,8 @@ __all__ = [
     "World",
 ]
 
+MEDIA_KINDS = frozenset({"photo", "animated_gif", "video"})
+"""The kinds of media of a post. Source: X API docs, "Data dictionary"."""
 _SNOWFLAKE_EPOCH_MS = 1288834974657
 
 
@@ -41,7 +45,11 @@ class UnknownThingError(LookupError):
 
 @dataclass(slots=True, eq=False)
 class UserRecord:
-    """A user. `automated` is the automated-account label."""
+    """A user. `automated` is the automated-account label.
+
+    `following`, `followers` (ids of users) and `liked` (ids of posts) are in the order in which
+    they were added.
+    """
 
     id: str
     username: str
@@ -51,14 +59,19 @@ class UserRecord:
     automated: bool = False
     protected: bool = False
     suspended: bool = False
-    following: set[str] = field(default_factory=set[str])
+    verified: bool = False
+    following: dict[str, None] = field(default_factory=dict[str, None])
+    followers: dict[str, None] = field(default_factory=dict[str, None])
+    liked: dict[str, None] = field(default_factory=dict[str, None])
 
 
 @dataclass(slots=True, eq=False)
 class PostRecord:
     """Hold a post. `written` is the author's text, `text` is X's version of it.
 
-    Timelines and searches show the post from `shown_at` on.
+    Timelines and searches show the post from `shown_at` on. `media` are the kinds of its pictures
+    and films: `photo`, `animated_gif` or `video`. A repost has the `reposted_id` of the post that
+    it shows to others. `likes` are the users who like the post, in the order of their likes.
     """
 
     id: str
@@ -71,10 +84,17 @@ class PostRecord:
     conversation_id: str
     names: tuple[NameEntity, ...] = ()
     links: tuple[LinkEntity, ...] = ()
+    hashtags: tuple[TagEntity, ...] = ()
+    cashtags: tuple[TagEntity, ...] = ()
+    lang: str = "en"
+    media: tuple[str, ...] = ()
     reply_to_id: str | None = None
     reply_to_user_id: str | None = None
     quoted_id: str | None = None
     quoted_user_id: str | None = None
+    reposted_id: str | None = None
+    reposted_user_id: str | None = None
+    likes: dict[str, None] = field(default_factory=dict[str, None])
     reply_settings: str = "everyone"
     paid_partnership: bool = False
     app_id: str | None = None
@@ -103,7 +123,11 @@ class MessageRecord:
 
 
 class Happening(Struct, frozen=True, kw_only=True):
-    """An action of a user: `post`, `delete`, `message`, `follow`, `unfollow` or `revoke`."""
+    """Tell what a user did.
+
+    The kinds are `post` (a repost, too), `delete`, `like`, `message`, `follow`, `unfollow` and
+    `revoke`.
+    """
 
     kind: str
     post: PostRecord | None = None
@@ -128,12 +152,14 @@ class World:
         self._usernames: dict[str, str] = {}
         self._posts_by: dict[str, list[PostRecord]] = {}
         self._naming: dict[str, list[PostRecord]] = {}
+        self._reposts: dict[str, dict[str, PostRecord]] = {}
         self._counts: Counter[tuple[str, str]] = Counter()
         self._last_id = 0
         self.grants: Grants = Grants(clock, entropy, rules=self.rules, next_id=self.next_id)
         self.clock_off: timedelta = timedelta(0)
         self.late_ids: timedelta = timedelta(0)
         self.oauth1_tokens: OAuth1Tokens = OAuth1Tokens(self.time_on_x, entropy)
+        self.lists: Lists = Lists(clock, self.next_id)
 
     def time_on_x(self) -> datetime:
         """The time on X's clock: the world's time plus the planned offset."""
@@ -191,12 +217,20 @@ class World:
         reply_to: str | None = None,
         quoting: str | None = None,
         leave_out: Sequence[str] = (),
+        lang: str = "en",
+        media: Sequence[str] = (),
         app_id: str | None = None,
     ) -> PostRecord:
         """Publish and return a post of the author, and tell the listeners.
 
         `leave_out` are the ids of users whose names are left out at the start of the reply.
+
+        Raises:
+            UnknownThingError: There is no post to reply to, or to quote.
+            ValueError: `media` has an unknown kind.
         """
+        if unknown := set(media) - MEDIA_KINDS:
+            raise ValueError(f"no such media: {unknown}; there are {sorted(MEDIA_KINDS)}")
         parent = self.post(reply_to) if reply_to else None
         quoted = self.post(quoting) if quoting else None
         answered = self._answered(author_id, parent, leave_out) if parent else []
@@ -213,6 +247,10 @@ class World:
             conversation_id=parent.conversation_id if parent else post_id,
             names=reading.names,
             links=reading.links,
+            hashtags=reading.hashtags,
+            cashtags=reading.cashtags,
+            lang=lang,
+            media=tuple(media),
             reply_to_id=parent.id if parent else None,
             reply_to_user_id=parent.author_id if parent else None,
             quoted_id=quoted.id if quoted else None,
@@ -223,12 +261,75 @@ class World:
         self.tell(Happening(kind="post", post=post, actor_id=author_id))
         return post
 
-    def delete_post(self, post_id: str) -> None:
-        """Delete a post as its author. Raise `UnknownThingError` if there is none."""
+    def repost(self, user_id: str, post_id: str, *, app_id: str | None = None) -> PostRecord:
+        """Repost a post and return the repost; one that is there already is returned as it is.
+
+        A repost of a repost shows the original post.
+        """
         post = self.post(post_id)
-        post.deleted = True
-        self._count(post, -1)
+        original = self.post(post.reposted_id) if post.reposted_id else post
+        made = self.reposts_of(original.id).get(user_id)
+        if made is not None:
+            return made
+        author = self.users[original.author_id]
+        parts = reposted(original.text, author.username, author.id, original.names, original.links)
+        repost_id = self.next_id()
+        repost = PostRecord(
+            id=repost_id,
+            author_id=self.users[user_id].id,
+            written=parts.text,
+            text=parts.text,
+            display_start=0,
+            created_at=self.clock.now(),
+            shown_at=self.clock.now() + self.late_ids,
+            conversation_id=repost_id,
+            names=parts.names,
+            links=parts.links,
+            hashtags=parts.hashtags,
+            cashtags=parts.cashtags,
+            lang=original.lang,
+            media=original.media,
+            reposted_id=original.id,
+            reposted_user_id=original.author_id,
+            app_id=app_id,
+        )
+        self._reposts.setdefault(original.id, {})[user_id] = repost
+        self._file(repost)
+        self.tell(Happening(kind="post", post=repost, actor_id=user_id))
+        return repost
+
+    def reposts_of(self, post_id: str) -> dict[str, PostRecord]:
+        """Return the reposts of a post by their authors' ids, oldest first."""
+        reposts = self._reposts.get(post_id, {})
+        return {user_id: post for user_id, post in reposts.items() if not post.deleted}
+
+    def delete_post(self, post_id: str) -> None:
+        """Delete a post as its author. Raise `UnknownThingError` if there is none.
+
+        Its reposts go with it, and nobody is told of them.
+        """
+        post = self.post(post_id)
+        for gone in (post, *self.reposts_of(post.id).values()):
+            gone.deleted = True
+            self._count(gone, -1)
+        if post.reposted_id:
+            self._reposts[post.reposted_id].pop(post.author_id, None)
         self.tell(Happening(kind="delete", post=post, actor_id=post.author_id))
+
+    def like(self, user_id: str, post_id: str, *, on: bool = True) -> None:
+        """Let a user like a post, or take the like back. X tells of likes only."""
+        post, user = self.post(post_id), self.users[user_id]
+        if not on:
+            post.likes.pop(user_id, None)
+            user.liked.pop(post.id, None)
+        elif user_id not in post.likes:
+            post.likes[user_id] = user.liked[post.id] = None
+            self.tell(Happening(kind="like", post=post, actor_id=user_id))
+
+    def liked_by(self, user_id: str) -> list[PostRecord]:
+        """Return the posts that a user likes and that are not deleted, oldest like first."""
+        liked = (self.posts[post_id] for post_id in self.users[user_id].liked)
+        return [post for post in liked if not post.deleted]
 
     def add_message(self, sender_id: str, recipient_id: str, text: str) -> MessageRecord:
         """Send and return a direct message, and tell the listeners."""
@@ -247,13 +348,13 @@ class World:
 
     def follow(self, follower_id: str, followed_id: str, *, on: bool = True) -> None:
         """Let one user follow another, or stop following."""
-        following = self.users[follower_id].following
-        if on and followed_id not in following:
-            following.add(followed_id)
-            self._counts["followers", followed_id] += 1
-        elif not on and followed_id in following:
-            following.remove(followed_id)
-            self._counts["followers", followed_id] -= 1
+        follower, followed = self.users[follower_id], self.users[followed_id]
+        if on == (followed_id in follower.following):
+            return
+        if on:
+            follower.following[followed_id] = followed.followers[follower_id] = None
+        else:
+            del follower.following[followed_id], followed.followers[follower_id]
         kind = "follow" if on else "unfollow"
         self.tell(Happening(kind=kind, actor_id=follower_id, target_id=followed_id))
 
@@ -292,8 +393,13 @@ class World:
         naming = self._shown(self._naming.get(user_id, ()))
         return [post for post in naming if post.author_id != user_id]
 
-    def count(self, kind: Literal["replies", "quotes", "posts", "followers"], of: str) -> int:
-        """Return the number of replies or quotes of a post, or of posts or followers of a user."""
+    def home_of(self, user_id: str) -> list[PostRecord]:
+        """Return the posts of a user and of those whom the user follows, oldest first."""
+        authors = {user_id, *self.users[user_id].following}
+        return [post for post in self.shown_posts() if post.author_id in authors]
+
+    def count(self, kind: Literal["replies", "quotes", "reposts", "posts"], of: str) -> int:
+        """Return the number of replies, quotes or reposts of a post, or of posts of a user."""
         return self._counts[kind, of]
 
     def shown_posts(self) -> list[PostRecord]:
@@ -304,6 +410,11 @@ class World:
         """Return the time at which X made this id."""
         elapsed_ms = (int(an_id) >> 22) + _SNOWFLAKE_EPOCH_MS
         return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=elapsed_ms)
+
+    def id_at(self, at: datetime) -> str:
+        """Return the least id that X makes at a time."""
+        elapsed = at - datetime.fromtimestamp(0, UTC)
+        return str((elapsed // timedelta(milliseconds=1) - _SNOWFLAKE_EPOCH_MS) << 22)
 
     def messages_of(
         self, user_id: str, *, conversation_id: str | None = None
@@ -330,13 +441,17 @@ class World:
         self.posts[post.id] = post
         self._posts_by.setdefault(post.author_id, []).append(post)
         self._count(post, 1)
-        for user_id in dict.fromkeys(name.user_id for name in post.names):
+        # A repost names its post's author only by the way: no mention. Source: X API docs, "X
+        # Activity API" (`post.mention.create`); for the timeline this is assumed.
+        names = () if post.reposted_id else post.names
+        for user_id in dict.fromkeys(name.user_id for name in names):
             self._naming.setdefault(user_id, []).append(post)
 
     def _count(self, post: PostRecord, change: int) -> None:
         self._counts["posts", post.author_id] += change
         self._counts["replies", post.reply_to_id or ""] += change
         self._counts["quotes", post.quoted_id or ""] += change
+        self._counts["reposts", post.reposted_id or ""] += change
 
     def _naming_of(self, username: str) -> tuple[str, str] | None:
         user = self.find_user(username) if not username.isdigit() else None

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALL_POST_FIELDS",
+    "ALL_USER_FIELDS",
     "Wanted",
     "escaped",
     "message_json",
@@ -54,6 +55,7 @@ _OLDER = {newer: older for older, newer in _NEWER.items()}
 
 ALL_POST_FIELDS = frozenset(
     {
+        "attachments",
         "author_id",
         "conversation_id",
         "created_at",
@@ -125,16 +127,16 @@ def user_json(world: World, user: UserRecord, fields: Iterable[str] = ()) -> dic
         "created_at": timestamp(user.created_at),
         "description": user.description,
         "protected": user.protected,
-        "verified": False,
+        "verified": user.verified,
         "verified_type": "none",
     }
     if "public_metrics" in asked:
         whole["public_metrics"] = {
-            "followers_count": world.count("followers", user.id),
+            "followers_count": len(user.followers),
             "following_count": len(user.following),
             "tweet_count": world.count("posts", user.id),
-            "listed_count": 0,
-            "like_count": 0,
+            "listed_count": sum(user.id in one.members for one in world.lists.all()),
+            "like_count": len(user.liked),
         }
     if user.automated:
         whole["affiliation"] = dict(_AUTOMATED)
@@ -158,32 +160,41 @@ def post_json(world: World, post: PostRecord, fields: Iterable[str] = ()) -> dic
             "is_edit_eligible": not post.reply_to_id,
             "editable_until": timestamp(post.created_at + _EDITABLE),
         },
-        "lang": "en",
+        "lang": post.lang,
         "possibly_sensitive": False,
         "reply_settings": post.reply_settings,
         "paid_partnership": post.paid_partnership,
     }
     if "public_metrics" in asked:
         whole["public_metrics"] = {
-            "retweet_count": 0,
+            "retweet_count": world.count("reposts", post.id),
             "reply_count": world.count("replies", post.id),
-            "like_count": 0,
+            "like_count": len(post.likes),
             "quote_count": world.count("quotes", post.id),
             "bookmark_count": 0,
             "impression_count": 0,
         }
-    if entities := _entities(post):
-        whole["entities"] = entities
-    if post.reply_to_user_id:
-        whole["in_reply_to_user_id"] = post.reply_to_user_id
-    if references := _references(post):
-        whole["referenced_tweets"] = references
+    whole |= _parts_of_some(post)
     body: dict[str, Any] = {
         "id": post.id,
         "text": escaped(post.text),
         "edit_history_tweet_ids": [post.id],
     }
     return body | {name: whole[name] for name in sorted(asked & whole.keys())}
+
+
+def _parts_of_some(post: PostRecord) -> dict[str, Any]:
+    """Return the fields that only some posts have."""
+    parts: dict[str, Any] = {}
+    if post.media:
+        parts["attachments"] = {"media_keys": [one["media_key"] for one in _media(post)]}
+    if entities := _entities(post):
+        parts["entities"] = entities
+    if post.reply_to_user_id:
+        parts["in_reply_to_user_id"] = post.reply_to_user_id
+    if references := _references(post):
+        parts["referenced_tweets"] = references
+    return parts
 
 
 def message_json(message: MessageRecord, fields: Iterable[str] = ()) -> dict[str, Any]:
@@ -210,6 +221,8 @@ def posts_body(
         fields.add("referenced_tweets")
     if "in_reply_to_user_id" in wanted.expansions:
         fields.add("in_reply_to_user_id")
+    if "attachments.media_keys" in wanted.expansions:
+        fields.add("attachments")
     body: dict[str, Any] = {}
     if posts:
         listed = [post_json(world, post, fields) for post in posts]
@@ -236,13 +249,21 @@ def _includes(
         ]
     if referenced and "referenced_tweets.id" in wanted.expansions:
         includes["tweets"] = [post_json(world, post, fields) for post in referenced]
+    if "attachments.media_keys" in wanted.expansions:
+        media = [one for post in posts for one in _media(post)]
+        includes |= {"media": media} if media else {}
     return includes
 
 
 def _referenced(world: World, posts: Sequence[PostRecord], wanted: Wanted) -> Sequence[PostRecord]:
     if not wanted.expansions & {"referenced_tweets.id", "referenced_tweets.id.author_id"}:
         return ()
-    ids = [one for post in posts for one in (post.reply_to_id, post.quoted_id) if one]
+    ids = [
+        one
+        for post in posts
+        for one in (post.reply_to_id, post.quoted_id, post.reposted_id)
+        if one
+    ]
     return [world.posts[one] for one in dict.fromkeys(ids) if not world.posts[one].deleted]
 
 
@@ -283,7 +304,30 @@ def _entities(post: PostRecord) -> dict[str, Any]:
             }
             for link in post.links
         ]
+    for name, tags in (("hashtags", post.hashtags), ("cashtags", post.cashtags)):
+        if tags:
+            entities[name] = [
+                {
+                    "start": _position(post, one.start),
+                    "end": _position(post, one.end),
+                    "tag": one.tag,
+                }
+                for one in tags
+            ]
     return entities
+
+
+_MEDIA_KEYS = {"photo": "3", "video": "7", "animated_gif": "16"}
+"""The first part of a media key, by kind. Source: X API docs, "Data dictionary" (media)."""
+
+
+def _media(post: PostRecord) -> list[dict[str, str]]:
+    """Return the media of a post. A repost shows those of the post that it shows."""
+    owner = int(post.reposted_id or post.id)
+    return [
+        {"media_key": f"{_MEDIA_KEYS[kind]}_{owner + number}", "type": kind}
+        for number, kind in enumerate(post.media)
+    ]
 
 
 def _references(post: PostRecord) -> list[dict[str, str]]:
@@ -292,6 +336,8 @@ def _references(post: PostRecord) -> list[dict[str, str]]:
         references.append({"type": "replied_to", "id": post.reply_to_id})
     if post.quoted_id:
         references.append({"type": "quoted", "id": post.quoted_id})
+    if post.reposted_id:
+        references.append({"type": "retweeted", "id": post.reposted_id})
     return references
 
 

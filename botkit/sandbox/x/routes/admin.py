@@ -76,6 +76,7 @@ def _add_app(request: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
     app = request.world.grants.add_app(str(body.get("name", "botkit sandbox")), **options)
     app.level = str(body.get("level", app.level))
     app.takes_pin = bool(body.get("takes_pin", app.takes_pin))
+    app.enterprise = bool(body.get("enterprise", app.enterprise))
     if body.get("owner"):
         app.owner_id = request.world.user(str(body["owner"])).id
     return {
@@ -128,9 +129,32 @@ def _pair(request: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
 def _add_post(request: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
     author = request.world.user(str(body["as"]))
     post = request.world.add_post(
-        author.id, str(body["text"]), reply_to=body.get("reply_to"), quoting=body.get("quote")
+        author.id,
+        str(body["text"]),
+        reply_to=body.get("reply_to"),
+        quoting=body.get("quote"),
+        lang=str(body.get("lang", "en")),
+        media=body.get("media", ()),
     )
     return _post(request, post)
+
+
+def _repost(request: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
+    user = request.world.user(str(body["as"]))
+    return _post(request, request.world.repost(user.id, str(body["post"])))
+
+
+def _like(request: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
+    on = bool(body.get("on", True))
+    request.world.like(request.world.user(str(body["as"])).id, str(body["post"]), on=on)
+    return {"liked": on}
+
+
+def _follow(request: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
+    follower, followed = (request.world.user(str(body[name])) for name in ("as", "user"))
+    on = bool(body.get("on", True))
+    request.world.follow(follower.id, followed.id, on=on)
+    return {"following": on}
 
 
 def _add_message(request: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
@@ -211,6 +235,7 @@ def _post(request: RequestContext, post: PostRecord) -> dict[str, Any]:
         "full_text": post.text,
         "reply_to": post.reply_to_id,
         "quote": post.quoted_id,
+        "repost": post.reposted_id,
         "conversation_id": post.conversation_id,
         "created_at": timestamp(post.created_at),
     }
@@ -235,6 +260,9 @@ ROUTES = (
     ApiRoute("POST", "/sandbox/pairs", _admin(_pair)),
     ApiRoute("POST", "/sandbox/posts", _admin(_add_post)),
     ApiRoute("GET", "/sandbox/posts", _admin(_posts)),
+    ApiRoute("POST", "/sandbox/reposts", _admin(_repost)),
+    ApiRoute("POST", "/sandbox/likes", _admin(_like)),
+    ApiRoute("POST", "/sandbox/follows", _admin(_follow)),
     ApiRoute("POST", "/sandbox/messages", _admin(_add_message)),
     ApiRoute("GET", "/sandbox/messages", _admin(_messages)),
     ApiRoute("POST", "/sandbox/delete", _admin(_delete)),

@@ -182,7 +182,7 @@ def _verify_credentials(request: RequestContext) -> Answer:
         "description": user.description,
         "url": None,
         "protected": user.protected,
-        "followers_count": request.world.count("followers", user.id),
+        "followers_count": len(user.followers),
         "friends_count": len(user.following),
         "listed_count": 0,
         "favourites_count": 0,

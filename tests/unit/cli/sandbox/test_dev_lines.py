@@ -50,6 +50,19 @@ def test_posts_have_short_numbers_and_are_answered_and_quoted_by_them(person: Pe
     assert person.types(f"/reply {person.facts[0]['id']} by id").startswith("  #4  @bob (to #1)")
 
 
+def test_posts_are_liked_reposted_and_deleted_by_their_numbers(person: Person) -> None:
+    person.types("@greeter hi")
+    person.types("/like 1")
+    post = next(iter(person.world.posts.values()))
+    assert len(post.likes) == 1
+    assert person.types("/repost 1") == "  #2  @ada: RT @ada: @greeter hi"
+    person.types("/follow greeter")
+    assert len(person.world.user("greeter").followers) == 1
+    person.types("/delete 1")
+    assert post.deleted
+    assert "there is no post" in person.types("/like 1")
+
+
 def test_a_message_is_shown_as_well_as_its_answer(person: Person) -> None:
     assert person.types("/dm hello") == "  @ada to @greeter (message): hello"
     bot, ada = (person.world.user(name).id for name in ("greeter", "ada"))

@@ -9,6 +9,7 @@ import pytest
 
 from botkit.sandbox.world.text_rules import (
     cashtags_of,
+    hashtags_of,
     links_of,
     names_of,
     same_text,
@@ -29,7 +30,8 @@ def _spans(found):
         ("links", lambda text: _spans(links_of(text))),
         ("names", lambda text: _spans(names_of(text))),
         ("weight", weight_of),
-        ("cashtags", cashtags_of),
+        ("cashtags", lambda text: [span.value for span in cashtags_of(text)]),
+        ("hashtags", lambda text: _spans(hashtags_of(text))),
     ],
 )
 def test_the_simulated_x_reads_what_x_reads(name, read):

@@ -52,6 +52,20 @@ async def test_posts_can_be_answered_quoted_deleted_and_listed(peer, read):
     assert [post["text"] for post in last] == ["why?"]
 
 
+async def test_posts_can_be_liked_and_reposted_and_users_followed(peer, read):
+    body = {"as": "ada", "text": "hola", "lang": "es", "media": ["photo"]}
+    head = read(await _post(peer, "posts", **body))
+    repost = read(await _post(peer, "reposts", **{"as": "greeter", "post": head["id"]}))
+    liked = read(await _post(peer, "likes", **{"as": "greeter", "post": head["id"]}))
+    await _post(peer, "follows", **{"as": "greeter", "user": "ada"})
+    unknown = await _post(peer, "posts", **(body | {"media": ["poster"]}))
+
+    assert peer.world.post(head["id"]).media == ("photo",)
+    assert (repost["repost"], liked) == (head["id"], {"liked": True})
+    assert list(peer.ada.followers) == [peer.greeter.id]
+    assert unknown.status == 400
+
+
 async def test_messages_can_be_sent_and_listed(peer, read):
     await _post(peer, "messages", **{"as": "ada", "to": "greeter", "text": "hi"})
 

@@ -28,12 +28,16 @@ def everything(operation: str, spelling: str) -> str:
 
 
 async def thread(peer: Peer) -> list[str]:
-    """A post with a link and a name, a reply to it, and a quote of it."""
-    head = peer.world.add_post(peer.ada.id, "@greeter see example.com <3 $TSLA")
+    """A post with all that stands in posts, and a reply, a quote and a repost of it."""
+    head = peer.world.add_post(
+        peer.ada.id, "@greeter see example.com <3 $TSLA #tag", media=("photo", "video")
+    )
     reply = peer.world.add_post(peer.greeter.id, "I see", reply_to=head.id)
     quote = peer.world.add_post(peer.greeter.id, "Look", quoting=head.id)
+    repost = peer.world.repost(peer.greeter.id, head.id)
     peer.world.follow(peer.ada.id, peer.greeter.id)
-    return [head.id, reply.id, quote.id]
+    peer.world.like(peer.ada.id, head.id)
+    return [head.id, reply.id, quote.id, repost.id]
 
 
 @pytest.mark.parametrize("spelling", ["tweet.fields", "post.fields"])
@@ -80,7 +84,7 @@ async def test_direct_messages_with_everything_are_as_the_document_says(
 
 async def test_the_spelling_of_the_request_is_that_of_the_answer(peer: Peer, read: Any) -> None:
     # Source: a program that asked X on 2026-08-23 (botkit/sandbox/x/objects.py names it).
-    head, reply, _ = await thread(peer)
+    head, reply, *_ = await thread(peer)
     token, path = peer.token(), f"/2/tweets/{reply}"
     older = read(await peer.call("GET", f"{path}?expansions=referenced_posts", token=token))
     assert older["data"]["edit_history_tweet_ids"] == [reply]
@@ -95,7 +99,7 @@ async def test_the_spelling_of_the_request_is_that_of_the_answer(peer: Peer, rea
 
 
 async def test_counts_move(peer: Peer, read: Any) -> None:
-    head, reply, quote = await thread(peer)
+    head, reply, quote, _ = await thread(peer)
     token = peer.token()
 
     async def metrics(path: str) -> Any:
@@ -106,15 +110,16 @@ async def test_counts_move(peer: Peer, read: Any) -> None:
     user = f"/2/users/{peer.greeter.id}?user.fields=public_metrics"
     counted = await metrics(post)
     assert (counted["reply_count"], counted["quote_count"]) == (1, 1)
+    assert (counted["retweet_count"], counted["like_count"]) == (1, 1)
     counted = await metrics(user)
-    assert (counted["tweet_count"], counted["followers_count"]) == (2, 1)
+    assert (counted["tweet_count"], counted["followers_count"]) == (3, 1)
     peer.world.delete_post(reply)
     peer.world.delete_post(quote)
     peer.world.follow(peer.ada.id, peer.greeter.id, on=False)
     counted = await metrics(post)
     assert (counted["reply_count"], counted["quote_count"]) == (0, 0)
     counted = await metrics(user)
-    assert (counted["tweet_count"], counted["followers_count"]) == (0, 0)
+    assert (counted["tweet_count"], counted["followers_count"]) == (1, 0)
 
 
 def always(name: str, part: str) -> set[str]:
