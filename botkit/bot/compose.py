@@ -30,7 +30,7 @@ from botkit.model.records import WritePolicy
 from botkit.model.users import Account
 from botkit.ports import Clock, Entropy, Store
 from botkit.runtime.dispatch.dispatcher import Dispatcher
-from botkit.runtime.dispatch.runs import Ended
+from botkit.runtime.dispatch.run_ends import Ended
 from botkit.runtime.intake.inbox import Inbox
 from botkit.runtime.life.lifecycle import KEEP_FOR, Runtime, RuntimePace, Tasks
 from botkit.runtime.life.status import Reports

@@ -19,7 +19,7 @@ from botkit.leases.lease import Lease
 from botkit.leases.owner import lives, this_process
 from botkit.model.events import Authorized
 from botkit.model.records import EventState, RunParked, WritePolicy
-from botkit.runtime.dispatch.runs import Ended, Runs
+from botkit.runtime.dispatch.runs import Runs
 from botkit.runtime.dispatch.workers import Deadlines, Slot
 from botkit.runtime.intake.inbox import job_of, row_of
 from botkit.runtime.life.lifecycle import Tasks
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from botkit.model.records import CredentialRow, NewEvent, RunEnd
     from botkit.model.users import Account
     from botkit.ports import Clock
+    from botkit.runtime.dispatch.run_ends import Ended
     from botkit.runtime.intake.lanes import Job
 
 __all__ = ["authorized_event", "keep_with_event", "run_authorized"]

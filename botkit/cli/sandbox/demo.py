@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from botkit.bot.definition import Bot
     from botkit.model.users import Account
     from botkit.ports import Store
-    from botkit.runtime.dispatch.runs import Ended
+    from botkit.runtime.dispatch.run_ends import Ended
     from botkit.runtime.writes.steps import Wrote
     from botkit.sandbox.world.actors import Actor
     from botkit.sandbox.x.listener import OpenServer

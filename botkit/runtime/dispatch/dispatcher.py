@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from botkit.model.records import RunEnd
     from botkit.ports import Entropy
     from botkit.routing.wiring import Wiring
-    from botkit.runtime.dispatch.runs import Ended
+    from botkit.runtime.dispatch.run_ends import Ended
     from botkit.runtime.intake.enrichment import Lookup
     from botkit.runtime.intake.lanes import Job
     from botkit.runtime.writes.actions import Services
@@ -265,7 +265,7 @@ class Dispatcher:
         self.done_batch.hurry()
 
     async def _start_handlers(self) -> None:
-        await self._runs.outage.outlast(self.opt_outs.load)
+        await self._runs.ends.outage.outlast(self.opt_outs.load)
         while True:
             jobs = [] if self._stopping else self._lanes.take(self._free)
             if not jobs:
@@ -287,7 +287,7 @@ class Dispatcher:
         if not seqs:
             return
         self.done_batch.hurry()
-        await self._runs.outage.outlast(
+        await self._runs.ends.outage.outlast(
             lambda: self._store.events.mark_running(seqs, fence=self._fence())
         )
 
@@ -295,7 +295,7 @@ class Dispatcher:
         """Return True, and bury the job, if it ran when the process ended uncleanly twice."""
         if job.unclean < _UNCLEAN_ENDS:
             return False
-        await self._runs.bury(job, reason="crashed")
+        await self._runs.ends.bury(job, reason="crashed")
         self._free_one()
         self._gone(job)
         return True
@@ -370,11 +370,11 @@ class Dispatcher:
         self._lost.append(slot)
         job, slot.job = slot.job, None
         assert job is not None
-        await self._runs.time_out(job, slot)
+        await self._runs.ends.time_out(job, slot)
         self._leave(job, batched=False)
 
     async def _store_ends(self, ends: Sequence[RunEnd]) -> None:
-        await self._runs.outage.outlast(
+        await self._runs.ends.outage.outlast(
             lambda: self._store.events.settle(ends, fence=self._fence())
         )
 

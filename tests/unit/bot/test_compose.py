@@ -14,7 +14,7 @@ from botkit.bot.accounts.account_choice import the_accounts
 from botkit.bot.compose import RunOptions, open_runtime
 from botkit.errors import ConfigError
 from botkit.model.records import WriteState
-from botkit.runtime.dispatch.runs import Ended
+from botkit.runtime.dispatch.run_ends import Ended
 from botkit.runtime.writes.steps import Wrote
 from botkit.system import SystemClock
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from botkit.model.events import Signal
     from botkit.ports import Clock, Scope, Store
-    from botkit.runtime.dispatch.runs import Ended
+    from botkit.runtime.dispatch.run_ends import Ended
     from botkit.runtime.writes.steps import Step
 
 BOT = "42"
