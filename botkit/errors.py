@@ -34,11 +34,12 @@ handler that has to wait; they are not errors and do not descend from the root.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
 __all__ = [
     "AccessDenied",
@@ -102,8 +103,7 @@ class BotkitError(Exception):
     Attributes:
         hint: The next step in one sentence; empty when the message says it already.
         docs: The documentation page that explains the error, relative to the root of the docs.
-        exit_code: The exit code of a command that this error ended.
-            Source: docs/reference/cli.md.
+        exit_code: A command's exit code after this error. Source: docs/reference/cli.md.
     """
 
     docs = "reference/errors.html"
@@ -348,7 +348,6 @@ class ServerError(ResponseError):
     """
 
     exit_code = 4
-
     retry_at: datetime | None = None
 
 
@@ -365,12 +364,7 @@ class StreamClosed(XError):
     """
 
     def __init__(
-        self,
-        message: str,
-        *,
-        request: str = "",
-        reason: str,
-        reconnect_after: timedelta,
+        self, message: str, *, request: str = "", reason: str, reconnect_after: timedelta
     ) -> None:
         super().__init__(message, request=request)
         self.reason = reason
@@ -467,10 +461,16 @@ class Skip(Exception):
     """Raised by a handler to pass the event on to the next matching handler."""
 
 
+def _check(call: str, given: object, kind: type) -> None:
+    if not isinstance(given, kind):
+        raise TypeError(f"{call} takes a {kind.__name__}, not {type(given).__name__} {given!r}.")
+
+
 class Retry(Exception):
     """Raised by a handler to run again later; counts as one of the tries."""
 
     def __init__(self, *, after: timedelta | None = None) -> None:
+        _check("Retry(after=...)", timedelta() if after is None else after, timedelta)
         super().__init__("retry" if after is None else f"retry after {after}")
         self.after = after
 
@@ -479,6 +479,7 @@ class Drop(Exception):
     """Raised by a handler to finish the event, with a reason for the record."""
 
     def __init__(self, reason: str) -> None:
+        _check("Drop(reason)", reason, str)
         super().__init__(reason)
         self.reason = reason
 
@@ -486,8 +487,7 @@ class Drop(Exception):
 class Parked(BaseException):
     """Unwinds a handler that has to wait; the event runs again when the cause is gone.
 
-    It is a `BaseException`, like `CancelledError`, so that a handler's `except Exception` does
-    not catch it.
+    It is a `BaseException`, so that a handler's `except Exception` does not catch it.
 
     Attributes:
         waiting_for: The cause: `login`, `credits`, `budget`, `rate`, `write/ID` or `author`.

@@ -100,8 +100,9 @@ class Match(Struct, frozen=True, kw_only=True):
             return self.text
         try:
             found = self.named[group] if isinstance(group, str) else self.groups[group - 1]
-        except IndexError:
-            raise KeyError(group) from None
+        except LookupError:
+            has = [*range(len(self.groups) + 1), *self.named]
+            raise KeyError(f"the pattern has no group {group!r}; it has {has}") from None
         return found or ""
 
 

@@ -148,6 +148,8 @@ def _check_words(bot: Bot, may: Collection[str]) -> None:
     Raises:
         WiringError: Some words have no action; the error names them, and those that have one.
     """
+    if isinstance(may, str):
+        raise WiringError(f'may="{may}": it takes a set of words, as may={{"{may}"}}.')
     known = set(access.CAPABILITIES) - access.WITHOUT_ACTION
     no_action = "botkit has no action for that yet."
     refused: dict[str, list[str]] = {access.NO_SUCH_WORD: [], no_action: []}

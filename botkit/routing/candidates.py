@@ -136,13 +136,24 @@ class Wiring:
             event_type for route in self.routes for event_type in route.event_types
         )
 
-    def candidates(self, event: Event) -> Iterator[Candidate]:
-        """Yield the handlers whose filters pass, in order; each filter is called in its turn."""
+    def candidates(
+        self, event: Event, blame: Callable[[str], None] = lambda _: None
+    ) -> Iterator[Candidate]:
+        """Yield the handlers whose filters pass, in order; each filter is called in its turn.
+
+        If a filter raises, `blame` is called with the name of its handler.
+        """
         index = self._indexes.get(type(event))
         if index is None:
             index = self._index(type(event))
         for entry in index.lookup(event):
-            found = entry.check(event)
+            try:
+                found = entry.check(event)
+            except Exception as error:
+                route = entry.route
+                error.add_note(f"A filter of {route.name} ({route.place}) raised this.")
+                blame(route.name)
+                raise
             if found is not None:
                 yield Candidate(entry, event, found)
 

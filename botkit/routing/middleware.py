@@ -7,6 +7,7 @@ Further parameters are injected by type, like those of a handler.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeAlias
 
@@ -14,7 +15,7 @@ from msgspec import Struct
 
 from botkit.errors import StateError
 from botkit.model.events import Event
-from botkit.routing.signatures import name_of
+from botkit.routing.signatures import name_of, place_of
 
 __all__ = ["CallNext", "HeldBy", "Resolve", "Ring", "Values", "call", "surround"]
 
@@ -73,19 +74,20 @@ def surround(
     """Return a ring that calls the middleware around the inner ring.
 
     The middleware may call the inner ring once: a second run would repeat every write in it. If
-    it returns without that, add its name to the scope's `HeldBy`.
+    it returns without that, add its name to the scope's `HeldBy`; if it does not await the call,
+    the event fails.
     """
     positional, by_name = values.positional, values.by_name
 
     async def ring(resolve: Resolve, event: Any) -> Any:
-        called = False
+        run: Coroutine[Any, Any, Any] | None = None
 
         def call_next(event: Any) -> Coroutine[Any, Any, Any]:
-            nonlocal called
-            if called:
+            nonlocal run
+            if run is not None:
                 raise _second_call(function)
-            called = True
-            return inner(resolve, event)
+            run = inner(resolve, event)
+            return run
 
         if positional or by_name:
             result = await function(
@@ -96,11 +98,23 @@ def surround(
             )
         else:  # to unpack nothing costs as much as the rest of the ring
             result = await function(event, call_next)
-        if not called:
+        if run is None:
             resolve(HeldBy).append(name_of(function))
+        elif getattr(run, "cr_frame", None) is not None:  # it has not ended
+            _must_have_begun(run, function)
         return result
 
     return ring
+
+
+def _must_have_begun(run: Coroutine[Any, Any, Any], function: Callable[..., Any]) -> None:
+    if inspect.getcoroutinestate(run) == inspect.CORO_CREATED:
+        run.close()
+        raise StateError(
+            f"{name_of(function)} ({place_of(function)}) called call_next without `await`: the "
+            "handler did not run.",
+            hint="Write `await` before it.",
+        )
 
 
 def _second_call(function: Callable[..., Any]) -> StateError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from contextlib import contextmanager
 from datetime import timedelta
-from inspect import iscoroutinefunction
+from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -92,8 +92,8 @@ class Router:
     def __init__(self, name: str) -> None:
         if not _is_a_name(name):
             raise WiringError(
-                f"A router is called by a short name without slashes, not {name!r}: it stands "
-                "in logs and in the keys of what its handlers wrote."
+                f"A bot or router is called by a short name without slashes, not {name!r}: it "
+                "stands in logs and in the keys of what its handlers wrote."
             )
         self.name = name
         self.parent: Router | None = None
@@ -183,7 +183,7 @@ class Router:
                 not async.
         """
         events = event if isinstance(event, tuple) else (event,)
-        for wanted in events or (None,):
+        for wanted in events or ((),):
             _must_be_events(wanted)
         for given in filters:
             _must_be_a_filter(given)
@@ -335,8 +335,7 @@ class Router:
         schedule: Callable[[str], Schedule] | None = None,
         answer_within: timedelta | None = None,
     ) -> Any:
-        if not timeout_s > 0:
-            raise WiringError(f"timeout_s={timeout_s!r}: a handler needs some seconds.")
+        _must_be_seconds(timeout_s)
 
         def register(
             handler: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]],
@@ -390,8 +389,14 @@ class _Names(NamedTuple):
         return names
 
 
-def _is_a_name(name: str) -> bool:
-    return bool(name) and name.isprintable() and name == name.strip() and "/" not in name
+def _is_a_name(name: object) -> bool:
+    return (
+        isinstance(name, str)
+        and bool(name)
+        and name.isprintable()
+        and name == name.strip()
+        and "/" not in name
+    )
 
 
 def must_be_a_span(answer_within: object) -> None:
@@ -401,6 +406,11 @@ def must_be_a_span(answer_within: object) -> None:
             f"answer_within={answer_within!r}: say how late an event may be heard, such as"
             " timedelta(hours=24)."
         )
+
+
+def _must_be_seconds(timeout_s: object) -> None:
+    if not isinstance(timeout_s, (int, float)) or not timeout_s > 0:
+        raise WiringError(f"timeout_s={timeout_s!r}: a handler needs some seconds.")
 
 
 def _must_be_events(wanted: object) -> None:
@@ -426,6 +436,11 @@ def _must_be_a_filter(given: object) -> None:
 def _must_be_async(function: Any) -> None:
     if not callable(function):
         raise WiringError(f"A handler is an async function, not {function!r}.")
+    if isasyncgenfunction(function):
+        raise WiringError(
+            f"{name_of(function)} ({place_of(function)}) has a `yield`, which makes a generator "
+            "of it: write `return`."
+        )
     if not is_async(function):
         raise WiringError(
             f"{name_of(function)} ({place_of(function)}) is not async: write `async def`."

@@ -170,7 +170,7 @@ def _resolve(annotation: Any, plain: Any) -> Any:
 def _unknown(error: NameError, plain: Any) -> str:
     local = "<locals>" in getattr(plain, "__qualname__", "")
     return (
-        f"{error.name} is imported only for type checking"
+        f"{error.name} is misspelt, or imported only for type checking"
         f"{', or defined inside a function' if local else ''}; botkit reads annotations when the "
         "bot starts: import it outside `if TYPE_CHECKING:`"
     )

@@ -182,6 +182,7 @@ class AccountReader:
 
     async def user(self, user: str) -> User:
         """Return the user of this id (digits) or username. Raise `NotFound` if there is none."""
+        _must_be_text(user)
         return await self._reader.user(user, account_id=self._account_id)
 
     async def call(
@@ -199,6 +200,11 @@ class AccountReader:
         if request.method != "GET":
             raise TypeError(f"reader.call({operation!r}) changes something: act.call does that.")
         return await self._reader.call(request, account_id=self._account_id)
+
+
+def _must_be_text(user: object) -> None:
+    if not isinstance(user, str):
+        raise TypeError(f"reader.user(...) takes an id or a username, not {user!r}.")
 
 
 def _not_found(what: str, request: str) -> NotFound:

@@ -454,8 +454,10 @@ def _renamed(names: Sequence[str], table: dict[str, str]) -> list[str]:
     return [new for name in names if (new := table.get(name, name))]
 
 
-def segment(value: str) -> str:
+def segment(value: object) -> str:
     """Return the value percent-encoded, as one segment of a path."""
+    if not isinstance(value, str):
+        raise TypeError(f"an id is a text, not {type(value).__name__} {value!r}")
     if value in {"", ".", ".."}:
         raise ValueError(f"{value!r} is no id")
     return urllib.parse.quote(value, safe="")

@@ -88,7 +88,7 @@ ones, and the account would be suspended."""
 WITHOUT_ACTION = frozenset({"media", "repost", "delete", "hide", "bookmark", "list", "mute"})
 """The words that `Actions` offers nothing for yet: no bot is authorized for what it cannot do."""
 
-NO_SUCH_WORD = "there is no such word."
+NO_SUCH_WORD = "there is no such word, and X has no such operation."
 _HAS_ACTION = "act.post, act.reply and act.message do that, with X's rules checked"
 _FORBIDDEN = "X forbids automated likes and follows"
 _NEVER_CALLED: Mapping[str, str] = MappingProxyType(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from botkit.model.failures import Failure
+from botkit.telemetry.error_text import error_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -58,5 +59,5 @@ class FailureHooks:
                 async with self._clock.timeout(_LONGEST_S):
                     await hook(self._given(job.account_id).__getitem__, failure)
             except Exception as fault:  # noqa: BLE001 - author's code; the failure is recorded
-                why = self._redact(f"{type(fault).__name__}: {fault}")
+                why = self._redact(error_text(fault))
                 _log.error("error_hook.failed", key=job.key, why=why)

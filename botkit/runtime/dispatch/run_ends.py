@@ -7,7 +7,6 @@ Source: docs/explanation/requirements.md, "Intake".
 
 from __future__ import annotations
 
-import traceback
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from botkit.model.records import (
     RunParked,
     RunRetried,
 )
+from botkit.telemetry.error_text import error_text, plain_text, trace_text
 from botkit.telemetry.times import rfc3339
 from botkit.waiting.backoff import JITTER, Ladder
 from botkit.waiting.store_outage import StoreOutage
@@ -46,7 +46,7 @@ _log = structlog.get_logger(__name__)
 
 _TRIES = 3
 _BACKOFF = Ladder(steps_s=(2.0, 15.0), jitter=JITTER)
-_MAX_TRACE = 16_000
+_LONGEST_WAIT = timedelta(days=3650)
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,8 +107,8 @@ class RunEnds:
             key=job.key,
             kind=job.kind,
             reason=reason,
-            error=self._redact(_said(error)) if error is not None else "",
-            trace=self._redact(_trace(error)) if error is not None else "",
+            error=self._redact(error_text(error)) if error is not None else "",
+            trace=self._redact(trace_text(error)) if error is not None else "",
             handler=handler,
             attempts=job.attempts + 1,
             at=self._clock.now(),
@@ -188,9 +188,10 @@ class RunEnds:
 
     async def drop(self, job: Job, slot: Slot, drop: Drop) -> None:
         """End an event that its handler, or a rule, wants no more of."""
-        await self._settle(RunDone(seq=job.seq, state=EventState.DROPPED, note=drop.reason))
-        _log.info("event.dropped", key=job.key, handler=slot.handler, reason=drop.reason)
-        self._tell(job, "dropped", handler=slot.handler, note=drop.reason)
+        note = plain_text(drop.reason)
+        await self._settle(RunDone(seq=job.seq, state=EventState.DROPPED, note=note))
+        _log.info("event.dropped", key=job.key, handler=slot.handler, reason=note)
+        self._tell(job, "dropped", handler=slot.handler, note=note)
 
     async def fail(
         self, job: Job, slot: Slot, error: BaseException, reason: str = "failed"
@@ -201,11 +202,11 @@ class RunEnds:
             await self.bury(job, reason=reason, handler=slot.handler, error=error)
             return
         if isinstance(error, Retry) and error.after is not None:
-            wait = error.after
+            wait = min(error.after, _LONGEST_WAIT)
         else:
             wait = timedelta(seconds=_BACKOFF.wait_s(tried - 1, self._entropy))
         not_before = self._clock.now() + wait
-        why = self._redact(_said(error))
+        why = self._redact(error_text(error))
         await self._settle(RunRetried(seq=job.seq, not_before=not_before, reason=why))
         first = tried == 1 and not isinstance(error, Retry)
         _log.warning(
@@ -215,7 +216,7 @@ class RunEnds:
             tried=tried,
             again_at=rfc3339(not_before),
             error=why,
-            **({"exception": self._redact(_trace(error))} if first else {}),
+            **({"exception": self._redact(trace_text(error))} if first else {}),
         )
         self._later(not_before)
         self._tell(job, "retry", handler=slot.handler, note=why, error=error)
@@ -235,11 +236,3 @@ class RunEnds:
                     **more,
                 )
             )
-
-
-def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
-def _trace(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))[-_MAX_TRACE:]

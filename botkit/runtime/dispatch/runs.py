@@ -163,7 +163,7 @@ class Runs:
             return await self.ends.done(job, early.note, emitted=early.emitted)
         if why := why_skipped(job, event, self._services):
             return self.ends.put_aside(job, EventState.DROPPED, why)
-        for candidate in self._wiring.candidates(event):
+        for candidate in self._wiring.candidates(event, slot.begin):
             if is_too_late(job, event, candidate.route.answer_within, self._services.proven):
                 return self.ends.late(job, candidate.route.name)
             batched = await self._give(job, event, candidate, slot)

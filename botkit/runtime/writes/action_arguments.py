@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from botkit.errors import EmptyText
 from botkit.model.events import PostEvent
 from botkit.model.posts import Post
@@ -24,10 +26,32 @@ def check_text(action: str, text: object, handler: str) -> None:
     """Raise `TypeError` unless `text` is a text, `EmptyText` if nothing of it is visible."""
     if not isinstance(text, str):
         raise TypeError(f"act.{action}(..., text) takes a text, not {named(text)}.")
+    halves = [char for char in text if "\ud800" <= char <= "\udfff"]
+    if halves:
+        raise ValueError(
+            f"act.{action}(..., text): {halves[0]!r} in it is half of a character (a lone "
+            "surrogate), which cannot be sent."
+        )
     if not text.strip():
         raise EmptyText(
             f"{handler} called act.{action}(...) with an empty text.",
             hint="X refuses it. If a model wrote it, look at its answer before you send it.",
+        )
+
+
+def check_time(at: object) -> None:
+    """Raise `TypeError` or `ValueError` unless `at` is None or a time with a time zone."""
+    if at is None:
+        return
+    if not isinstance(at, datetime):
+        raise TypeError(
+            "act.emit(signal, at=...) takes a time, such as clock.now() + timedelta(hours=1), not "
+            f"{named(at)}."
+        )
+    if at.tzinfo is None:
+        raise ValueError(
+            "act.emit(signal, at=...) needs a time with a time zone: clock.now() has one, and "
+            "datetime.now(UTC)."
         )
 
 

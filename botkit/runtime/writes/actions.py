@@ -36,7 +36,13 @@ from botkit.protocol.api.raw_calls import raw_call
 from botkit.protocol.events.activity import encode_event
 from botkit.protocol.rules import access, policy
 from botkit.routing.stored_state import check_size
-from botkit.runtime.writes.action_arguments import allows_bare, check_answered, check_text, named
+from botkit.runtime.writes.action_arguments import (
+    allows_bare,
+    check_answered,
+    check_text,
+    check_time,
+    named,
+)
 from botkit.runtime.writes.causes import causes_of
 from botkit.runtime.writes.once_results import as_json, called, result_type
 from botkit.runtime.writes.steps import Step
@@ -261,6 +267,7 @@ class EventActions:
     async def emit(self, signal: Signal, *, at: datetime | None = None) -> None:
         """Put a signal into the inbox with the handler's commit, due at `at` or at once."""
         self._check_open()
+        check_time(at)
         self._check_signal(signal)
         job = self._job
         n = self._count("emit", signal.signal_name)
@@ -386,14 +393,12 @@ def new_signal(
     now: datetime,
     at: datetime | None,
 ) -> NewEvent:
-    """Return the inbox's row for a signal, in the lane of the event that caused it.
-
-    Raises:
-        ValueError: `at` has no time zone.
-    """
-    if at is not None and at.tzinfo is None:
-        raise ValueError("emit(at=...) needs a time with a time zone")
-    kind, body = encode_event(signal)
+    """Return the inbox's row for a signal, in the lane of the event that caused it."""
+    try:
+        kind, body = encode_event(signal)
+    except (TypeError, ValueError) as error:
+        name = type(signal).__name__
+        raise TypeError(f"This {name} cannot be stored: {error}.") from error
     return NewEvent(
         account_id=account_id,
         key=key,

@@ -17,6 +17,11 @@ T = TypeVar("T")
 
 async def called(name: str, call: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
     """Return the result of the call. Raise `TypeError` if it is not async."""
+    if not callable(call):
+        raise TypeError(
+            f"act.once({name!r}, call, ...) takes a function and its arguments, as in "
+            f"act.once({name!r}, model.answer, text), not {type(call).__name__}: do not call it."
+        )
     result: object = call(*args, **kwargs)
     if not inspect.isawaitable(result):
         function = getattr(call, "__name__", None) or repr(call)

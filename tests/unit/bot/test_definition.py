@@ -36,9 +36,20 @@ def test_all_words_that_are_refused_are_in_one_error():
         Bot("greeter", may={"sing", "media", "mute"})
 
     assert caught.value.problems == (
-        "Bot('greeter') may not sing: there is no such word.",
+        "Bot('greeter') may not sing: there is no such word, and X has no such operation.",
         "Bot('greeter') may not media, mute: botkit has no action for that yet.",
     )
+
+
+def test_a_word_alone_is_not_taken_for_its_letters():
+    with pytest.raises(WiringError, match=r'takes a set of words, as may=\{"message"\}'):
+        Bot("greeter", may="message")
+
+
+@pytest.mark.parametrize("name", [3, None, "", "a/b"])
+def test_a_name_that_is_none_is_refused(name):
+    with pytest.raises(WiringError, match="is called by a short name without slashes"):
+        Bot(name)
 
 
 def test_it_asks_for_the_fewest_scopes():

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from typing import Any
+from asyncio import Event as Bell
+from asyncio import Future, TaskGroup, get_running_loop
+from typing import Any, cast
 
 import pytest
 
@@ -128,3 +130,49 @@ async def test_a_middleware_that_goes_on_twice_is_refused_and_the_handler_runs_o
     with pytest.raises(StateError, match="insisting called call_next a second time"):
         await ring(by_type, mention("hi"))
     assert seen == ["hi"]
+
+
+async def test_a_middleware_that_does_not_await_the_handler_is_refused_with_its_place() -> None:
+    async def forgets(event: Event, call_next: CallNext) -> None:
+        call_next(event)
+
+    held_by: list[str] = []
+    ring = surround(forgets, Values(), call(everything, Values()))
+    with pytest.raises(StateError, match=r"forgets \(.*test_middleware.py:\d+\) called call_next"):
+        await ring({HeldBy: held_by}.__getitem__, mention())
+    assert held_by == []
+
+
+async def test_a_handler_that_returns_another_awaitable_runs_in_its_middleware() -> None:
+    def ready(event: Event) -> Future[str]:
+        done: Future[str] = get_running_loop().create_future()
+        done.set_result(type(event).__name__)
+        return done
+
+    async def through(event: Event, call_next: CallNext) -> str:
+        return str(await call_next(event))
+
+    ring = surround(through, Values(), call(cast("Any", ready), Values()))
+    assert await ring(by_type, mention()) == "Mention"
+
+
+async def test_a_middleware_may_leave_the_handler_to_a_task_of_its_own() -> None:
+    begun, may_end = Bell(), Bell()
+    seen: list[str] = []
+
+    async def waits(event: Event) -> None:
+        begun.set()
+        await may_end.wait()
+        seen.append(type(event).__name__)
+
+    async with TaskGroup() as tasks:
+
+        async def background(event: Event, call_next: CallNext) -> str:
+            tasks.create_task(cast("Any", call_next(event)))
+            await begun.wait()
+            return "begun"
+
+        ring = surround(background, Values(), call(waits, Values()))
+        assert await ring(by_type, mention()) == "begun"
+        may_end.set()
+    assert seen == ["Mention"]

@@ -123,7 +123,7 @@ def hidden() -> Decimal:
         (nothing, "annotate its return type"),
         (vaguely_opened, "annotate its return type"),
         (vaguely_managed, "annotate its return type"),
-        (hidden, "Decimal is imported only for type checking"),
+        (hidden, "Decimal is misspelt, or imported only for type checking"),
     ],
 )
 def test_a_factory_that_does_not_say_what_it_makes_is_refused(

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -76,8 +77,8 @@ def test_what_is_no_filter_is_refused(given: Any) -> None:
         Router("greeter").on(Mention, given)
 
 
-@pytest.mark.parametrize("timeout_s", [0, -1, float("nan")])
-def test_a_handler_needs_time(timeout_s: float) -> None:
+@pytest.mark.parametrize("timeout_s", [0, -1, float("nan"), "5", None])
+def test_a_handler_needs_time(timeout_s: Any) -> None:
     with pytest.raises(WiringError, match="needs some seconds"):
         Router("greeter").on(Mention, timeout_s=timeout_s)
 
@@ -237,3 +238,11 @@ def test_a_second_class_of_events_belongs_into_a_tuple() -> None:
         WiringError, match=r"go into a tuple, as in on\(\(Mention, DirectMessage\)"
     ):
         Router("greeter").on(Mention, DirectMessage)  # type: ignore[arg-type]  # the fault
+
+
+def test_a_handler_with_a_yield_is_told_so() -> None:
+    async def generates(event: Mention) -> AsyncIterator[int]:
+        yield len(event.text)
+
+    with pytest.raises(WiringError, match=r"generates \(.*:\d+\) has a `yield`.* write `return`"):
+        Router("greeter").on(Mention)(cast("Any", generates))

@@ -104,7 +104,7 @@ def test_a_name_that_is_there_for_checkers_only_hides_no_other() -> None:
     (_, mention), (_, price), (_, act) = wanted(hidden)
     assert (mention, act) == (Mention, Actions)
     assert isinstance(price, Unreadable)
-    assert "Decimal is imported only for type checking;" in price.why
+    assert "Decimal is misspelt, or imported only for type checking;" in price.why
     assert isinstance(returned_by(hidden), Unreadable)
 
 
@@ -146,7 +146,7 @@ def test_annotations_that_raise_when_they_are_asked_for_are_unreadable() -> None
     ((name, mention),) = wanted(function)
     assert name == "mention"
     assert isinstance(mention, Unreadable)
-    assert "Decimal is imported only for type checking;" in mention.why
+    assert "Decimal is misspelt, or imported only for type checking;" in mention.why
     assert returned_by(function) == mention
 
 

@@ -234,7 +234,11 @@ def test_all_faults_are_told_at_once() -> None:
     wanted = [
         ("inner", "thin", "takes no event and call_next"),
         ("bot", "one", "is registered for Mention, but takes Tick"),
-        ("bot", "one", "parameter 'price': Decimal is imported only for type checking"),
+        (
+            "bot",
+            "one",
+            "parameter 'price': Decimal is misspelt, or imported only for type checking",
+        ),
         ("bot", "one", "parameter 'model': nobody provides Model"),
         ("inner", "two", "parameter 'unknown': has no annotation"),
         ("inner", "two", "parameter 'args': botkit gives one value"),

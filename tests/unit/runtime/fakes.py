@@ -71,7 +71,9 @@ class FakeWiring:
         )
         self._routes.append(SimpleNamespace(route=route, handler=handler))
 
-    def candidates(self, event: Event) -> Iterator[Any]:
+    def candidates(
+        self, event: Event, blame: Callable[[str], None] = lambda _: None
+    ) -> Iterator[Any]:
         for entry in self._routes:
             if isinstance(event, entry.route.event_type):
                 yield _Candidate(entry.route, entry.handler, event)

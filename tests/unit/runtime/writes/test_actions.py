@@ -42,6 +42,10 @@ class Ping(Signal, frozen=True, kw_only=True):
     pass
 
 
+class Odd(Signal, frozen=True, kw_only=True):
+    what: object
+
+
 def job_of(event: XEvent, **more: Any) -> Job:
     return Job(
         seq=1,
@@ -58,7 +62,7 @@ def job_of(event: XEvent, **more: Any) -> Job:
 async def acting(
     folder: Path, event: XEvent, *, handler: str = "bot.greet", **job: Any
 ) -> AsyncIterator[tuple[EventActions, Bench]]:
-    async with bench(folder, FakeWiring(Remind, Ping)) as bot:
+    async with bench(folder, FakeWiring(Remind, Ping, Odd)) as bot:
         yield actions_for(bot, event, handler=handler, **job), bot
 
 
@@ -484,6 +488,15 @@ def add(a: int, b: int) -> int:
             lambda act: act.once("sum", add, 1, 2),
             r"act\.once\('sum', add\) needs an async function",
         ),
+        (lambda act: act.once("sum", "add"), r"takes a function .*, not str: do not call it"),
+        (lambda act: act.emit(Ping(), at=timedelta(1)), r"at=\.\.\.\) takes a time, .* timedelta"),
+        (lambda act: act.emit(Odd(what=print)), r"This Odd cannot be stored: "),
+        (lambda act: act.emit(Odd(what="\ud800")), r"This Odd cannot be stored: .*surrogates"),
+        (lambda act: act.call("fly"), r"act\.call\('fly'\): .* X has no such operation"),
+        (
+            lambda act: act.call("createUsersBookmark", path={"id": 5}),
+            r"an id is a text, not int 5",
+        ),
     ],
 )
 async def test_a_wrong_argument_is_named_in_the_authors_words(
@@ -492,6 +505,15 @@ async def test_a_wrong_argument_is_named_in_the_authors_words(
     async with acting(tmp_path, mention()) as (act, bot):
         with pytest.raises(TypeError, match=why):
             await misuse(act)
+        assert bot.steps.asked == []
+
+
+async def test_half_a_character_is_refused_before_it_is_a_step(tmp_path: Path) -> None:
+    async with acting(tmp_path, mention()) as (act, bot):
+        with pytest.raises(
+            ValueError, match=r"act\.post\(\.\.\., text\): '\\ud83d' in it is half"
+        ):
+            await act.post("smile \ud83d")
         assert bot.steps.asked == []
 
 
