@@ -25,6 +25,7 @@ __all__ = [
     "Mention",
     "OptOut",
     "PostEvent",
+    "PostMatched",
     "PostSeen",
     "Quote",
     "Reply",
@@ -141,6 +142,28 @@ class PostSeen(
     PostEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="post_seen"
 ):
     """Any other post that reached the account, its own posts included."""
+
+
+class PostMatched(
+    PostEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="post_matched"
+):
+    """A post matched a rule of the filtered stream or a declared search.
+
+    A match is an event of its own: a post that mentions the account and matches two rules is a
+    `Mention` and two of these, whichever came first. The account's own posts do not reach the bot.
+
+    Attributes:
+        tag: The tag of the rule or search, as the bot declares it.
+        rule: The rule or query.
+    """
+
+    tag: str
+    rule: str = ""
+
+    @property
+    def key(self) -> str:
+        """`match/<post id>/<edit version>/<tag>`."""
+        return f"match/{self.post.id}/{self.post.edit_version}/{self.tag}"
 
 
 class DirectMessage(

@@ -45,7 +45,7 @@ class MessagesPoll(Poll):
     """
 
     source = "messages"
-    covers: ClassVar[tuple[str, ...]] = ("messages",)
+    covers = ("messages",)
     pace: ClassVar[PollPace] = PollPace(
         failures=Ladder.doubling(60.0, cap_s=320.0), jitter=(1.0, 1.1), least_s=60.0
     )

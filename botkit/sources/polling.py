@@ -79,8 +79,8 @@ class Poll(abc.ABC):
         why: The reason for this interval, for the status report.
     """
 
-    source: ClassVar[str]
-    covers: ClassVar[tuple[str, ...]]
+    source: str
+    covers: tuple[str, ...]
     """The sources whose gaps a poll closes by reading past them, and tells if it cannot."""
     pace: ClassVar[PollPace]
 

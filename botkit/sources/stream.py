@@ -30,7 +30,7 @@ from botkit.errors import (
     Unauthorized,
 )
 from botkit.model.hearing import GapRow
-from botkit.protocol.api import requests
+from botkit.protocol.api import push_requests
 from botkit.protocol.events import activity
 from botkit.protocol.events.stream_lines import LineSplitter, StreamBackoff, Trouble
 from botkit.protocol.rules.pricing import charge_of_event
@@ -274,7 +274,9 @@ class ActivityStream:
     async def _read(self) -> None:
         first = next(iter(self._accounts))
         splitter = LineSplitter()
-        async with self._sender.stream(requests.activity_stream(), account_id=first) as stream:
+        async with self._sender.stream(
+            push_requests.activity_stream(), account_id=first
+        ) as stream:
             await self._gaps.heard_again(self._accounts, source="activity", now=self._clock.now())
             self._heard_to = self._clock.now()
             _log.info("stream.connected", app=self._app)

@@ -12,7 +12,7 @@ import structlog
 from msgspec import Struct
 
 from botkit.errors import BotkitError, ConfigError, Forbidden, ResponseError
-from botkit.protocol.api import objects, requests
+from botkit.protocol.api import objects, push_requests
 from botkit.protocol.api.pagination import PageTrail
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Subscriptions:
         tag = f"{self._prefix}{kind}"
         try:
             await self._sender.send(
-                requests.create_subscription(kind, user_id=account.id, tag=tag),
+                push_requests.create_subscription(kind, user_id=account.id, tag=tag),
                 account_id=account.id,
             )
         except Forbidden as error:
@@ -123,14 +123,16 @@ class Subscriptions:
             and s.event_type != _REVOKE
         ]
         if stale:
-            await self._sender.send(requests.delete_subscriptions(stale), account_id=account.id)
+            await self._sender.send(
+                push_requests.delete_subscriptions(stale), account_id=account.id
+            )
             _log.info("subscription.removed_as_stale", account=account.id, count=len(stale))
 
     async def _watch_revocations(self, account: Account, there: Iterable[Subscription]) -> None:
         """Subscribe to `oauth.revoke` too; a refusal means that X does not offer it here."""
         if any(s.event_type == _REVOKE for s in there):
             return
-        request = requests.create_subscription(
+        request = push_requests.create_subscription(
             _REVOKE, user_id=None, tag=f"{self._prefix}{_REVOKE}", as_app=True
         )
         try:
@@ -142,7 +144,7 @@ class Subscriptions:
 
     async def _listing(self, account: Account) -> list[Subscription]:
         found: list[Subscription] = []
-        request = requests.list_subscriptions()
+        request = push_requests.list_subscriptions()
         trail = PageTrail(request.name)
         while True:
             response = await self._sender.send(request, account_id=account.id)
@@ -150,4 +152,4 @@ class Subscriptions:
             token = trail.next_token(response)
             if token is None:
                 return found
-            request = requests.list_subscriptions(pagination_token=token)
+            request = push_requests.list_subscriptions(pagination_token=token)

@@ -25,14 +25,14 @@ __all__ = [
     "MOST_IDS",
     "POST_EXPANSIONS",
     "POST_FIELDS",
+    "POST_QUERY",
     "USER_FIELDS",
     "Request",
-    "activity_stream",
     "create_post",
-    "create_subscription",
     "delete_post",
-    "delete_subscriptions",
     "get_dm_events",
+    "get_home_timeline",
+    "get_list_posts",
     "get_me",
     "get_mentions",
     "get_post",
@@ -40,7 +40,8 @@ __all__ = [
     "get_user_posts",
     "get_users",
     "get_users_by",
-    "list_subscriptions",
+    "given_only",
+    "joined_ids",
     "respelled",
     "search_recent",
     "segment",
@@ -84,7 +85,7 @@ DM_FIELDS = (
 MOST_IDS = 100
 """The most ids that one call takes."""
 
-_POST_QUERY = (
+POST_QUERY = (
     ("tweet.fields", ",".join(POST_FIELDS)),
     ("expansions", ",".join(POST_EXPANSIONS)),
     ("user.fields", ",".join(USER_FIELDS)),
@@ -97,8 +98,6 @@ _DM_QUERY = (
     ("user.fields", ",".join(USER_FIELDS)),
 )
 
-_MOST_SUBSCRIPTIONS = 1000
-_MOST_BACKFILL_MINUTES = 5
 
 _RESPELLED_PARAMETERS = {"tweet.fields": "post.fields"}
 _RESPELLED_FIELDS = {
@@ -180,7 +179,7 @@ def get_post(post_id: str) -> Request:
         operation="getPostsById",
         method="GET",
         path=f"/2/tweets/{segment(post_id)}",
-        query=_POST_QUERY,
+        query=POST_QUERY,
     )
 
 
@@ -195,7 +194,7 @@ def get_users(user_ids: Sequence[str]) -> Request:
         operation="getUsersByIds",
         method="GET",
         path="/2/users",
-        query=(("ids", _joined(user_ids)), *_USER_QUERY),
+        query=(("ids", joined_ids(user_ids)), *_USER_QUERY),
         resources=len(user_ids),
     )
 
@@ -206,7 +205,7 @@ def get_users_by(usernames: Sequence[str]) -> Request:
         operation="getUsersByUsernames",
         method="GET",
         path="/2/users/by",
-        query=(("usernames", _joined(usernames)), *_USER_QUERY),
+        query=(("usernames", joined_ids(usernames)), *_USER_QUERY),
         resources=len(usernames),
     )
 
@@ -286,6 +285,42 @@ def get_user_posts(
     )
 
 
+def get_home_timeline(
+    user_id: str,
+    *,
+    since_id: str | None = None,
+    pagination_token: str | None = None,
+    max_results: int = 100,
+) -> Request:
+    """Read a page of 1 to 100 posts of the users that the user follows, newest first.
+
+    Source: X API docs, "Timelines": reaches back 3,200 posts or 7 days.
+    """
+    return Request(
+        operation="getUsersTimeline",
+        method="GET",
+        path=f"/2/users/{segment(user_id)}/timelines/reverse_chronological",
+        query=_page(max_results, since_id=since_id, pagination_token=pagination_token),
+        resources=max_results,
+    )
+
+
+def get_list_posts(
+    list_id: str, *, pagination_token: str | None = None, max_results: int = 100
+) -> Request:
+    """Read a page of 1 to 100 posts of a list's members, newest first; there is no `since_id`.
+
+    Source: X API docs, "List Posts lookup": reaches back 800 posts.
+    """
+    return Request(
+        operation="getListsPosts",
+        method="GET",
+        path=f"/2/lists/{segment(list_id)}/tweets",
+        query=_page(max_results, pagination_token=pagination_token),
+        resources=max_results,
+    )
+
+
 def send_message(
     *, text: str, participant_id: str | None = None, conversation_id: str | None = None
 ) -> Request:
@@ -335,70 +370,10 @@ def get_dm_events(
         path=path,
         query=(
             ("max_results", str(max_results)),
-            *_given(pagination_token=pagination_token),
+            *given_only(pagination_token=pagination_token),
             *_DM_QUERY,
         ),
         resources=max_results,
-    )
-
-
-def create_subscription(
-    event_type: str, *, user_id: str | None, tag: str, as_app: bool = False
-) -> Request:
-    """Ask for one kind of activity event about a user; private kinds need the user's own token.
-
-    `user_id` is None for a kind that is about the app, `oauth.revoke`, which takes no filter.
-
-    Source: X API docs, "X Activity API": a tag has 1 to 200 characters.
-    """
-    wanted = {} if user_id is None else {"user_id": user_id}
-    body = {"event_type": event_type, "filter": wanted, "tag": tag}
-    return Request(
-        operation="createActivitySubscription",
-        method="POST",
-        path="/2/activity/subscriptions",
-        json=msgspec.json.encode(body),
-        as_app=as_app,
-    )
-
-
-def list_subscriptions(*, pagination_token: str | None = None) -> Request:
-    """Read a page of the app's subscriptions, up to 1000."""
-    return Request(
-        operation="getActivitySubscriptions",
-        method="GET",
-        path="/2/activity/subscriptions",
-        query=(
-            ("max_results", str(_MOST_SUBSCRIPTIONS)),
-            *_given(pagination_token=pagination_token),
-        ),
-        as_app=True,
-    )
-
-
-def delete_subscriptions(subscription_ids: Sequence[str]) -> Request:
-    """Delete up to 100 subscriptions of the app; the answer has a result for each."""
-    return Request(
-        operation="deleteActivitySubscriptionsByIds",
-        method="DELETE",
-        path="/2/activity/subscriptions",
-        query=(("ids", _joined(subscription_ids)),),
-        as_app=True,
-    )
-
-
-def activity_stream(*, backfill_minutes: int | None = None) -> Request:
-    """Open the stream of the app's activity events; backfill (0 to 5 min) is for Enterprise."""
-    if backfill_minutes is not None and not 0 <= backfill_minutes <= _MOST_BACKFILL_MINUTES:
-        raise ValueError("X fills back 0 to 5 minutes")
-    minutes = None if backfill_minutes is None else str(backfill_minutes)
-    return Request(
-        operation="activityStream",
-        method="GET",
-        path="/2/activity/stream",
-        query=_given(backfill_minutes=minutes),
-        resources=0,
-        as_app=True,
     )
 
 
@@ -463,7 +438,8 @@ def segment(value: object) -> str:
     return urllib.parse.quote(value, safe="")
 
 
-def _joined(values: Sequence[str]) -> str:
+def joined_ids(values: Sequence[str]) -> str:
+    """Return up to 100 ids as one parameter."""
     if not 1 <= len(values) <= MOST_IDS:
         raise ValueError(f"1 to {MOST_IDS} at a time, not {len(values)}")
     if any(not value or "," in value for value in values):
@@ -472,10 +448,11 @@ def _joined(values: Sequence[str]) -> str:
 
 
 def _page(max_results: int, **given: str | None) -> tuple[tuple[str, str], ...]:
-    return (("max_results", str(max_results)), *_given(**given), *_POST_QUERY)
+    return (("max_results", str(max_results)), *given_only(**given), *POST_QUERY)
 
 
-def _given(**parameters: str | None) -> tuple[tuple[str, str], ...]:
+def given_only(**parameters: str | None) -> tuple[tuple[str, str], ...]:
+    """Return the parameters that have a value."""
     return tuple((name, value) for name, value in parameters.items() if value is not None)
 
 

@@ -20,6 +20,7 @@ from botkit.model.events import (
     Mention,
     OptOut,
     PostEvent,
+    PostMatched,
     PostSeen,
     Quote,
     Reply,
@@ -45,6 +46,7 @@ _Stored = (
     | Reply
     | Quote
     | PostSeen
+    | PostMatched
     | DirectMessage
     | GrantRevoked
     | UnknownEvent
@@ -126,6 +128,8 @@ def describe(event: Event) -> dict[str, Any]:
     match event:
         case PostEvent():
             told |= {"post": _post(event.post), "author": _user(event.author)}
+            if isinstance(event, PostMatched):
+                told |= {"tag": event.tag, "rule": event.rule}
         case DirectMessage():
             told |= {"message": _message(event), "sender": _user(event.sender)}
         case UnknownEvent():

@@ -30,7 +30,7 @@ from botkit.errors import (
     TransportError,
     UndecodableEvent,
 )
-from botkit.model.events import DirectMessage, Event, Mention, Quote, Reply, Signal
+from botkit.model.events import DirectMessage, Event, Mention, PostMatched, Quote, Reply, Signal
 from botkit.model.records import EventState, RunDone
 from botkit.ports import Actions
 from botkit.protocol.events.activity import decode_event
@@ -308,7 +308,7 @@ class _Values(Struct, frozen=True):
 
 def _is_own(event: Event) -> bool:
     """Return True if the account itself did it: answering its own words would never end."""
-    if isinstance(event, (Mention, Reply, Quote)):
+    if isinstance(event, (Mention, Reply, Quote, PostMatched)):
         return event.author.id == event.account_id
     return isinstance(event, DirectMessage) and event.sent_by_me
 

@@ -28,7 +28,7 @@ from botkit.errors import (
     WrongCredential,
 )
 from botkit.model.tokens import CredentialKind, LoginState, Secret
-from botkit.protocol.api import requests
+from botkit.protocol.api import push_requests, requests
 from botkit.protocol.rules.pricing import Charge
 from tests.unit.client.fakes import APPS, GREETER, World, json_answer
 from tests.unit.client.keeping import TOKEN, WRONG_SECRET, keeper_in
@@ -376,7 +376,7 @@ async def test_a_bearer_that_cannot_be_had_is_no_answer_to_the_call(
 
 async def test_a_call_may_be_sent_as_the_app_of_the_account(world: World) -> None:
     await world.log_in()
-    listing = msgspec.structs.replace(requests.list_subscriptions(), as_app=True)
+    listing = msgspec.structs.replace(push_requests.list_subscriptions(), as_app=True)
     world.peer.plan[listing.name] = [json_answer(200, {"data": [], "meta": {}})]
     await Api(world).x.send(listing, account_id=GREETER.id)
     [call] = world.peer.named(listing.name)
@@ -388,14 +388,14 @@ async def test_a_stream_is_opened_as_the_app_and_only_a_200_is_given_out(world: 
     name = "GET /2/activity/stream"
     world.peer.plan[name] = [json_answer(200, {"data": 1}), json_answer(429, {}), UNAUTHORIZED]
     api = Api(world)
-    async with api.x.stream(requests.activity_stream(), account_id=GREETER.id) as stream:
+    async with api.x.stream(push_requests.activity_stream(), account_id=GREETER.id) as stream:
         assert [chunk async for chunk in stream.chunks()] == [b'{"data":1}']
     assert dict(world.peer.named(name)[0].headers)["Authorization"] == "Bearer AAAA"
     with pytest.raises(RateLimited):
-        async with api.x.stream(requests.activity_stream()):
+        async with api.x.stream(push_requests.activity_stream()):
             pass
     with pytest.raises(Unauthorized):
-        async with api.x.stream(requests.activity_stream()):
+        async with api.x.stream(push_requests.activity_stream()):
             pass
 
 
@@ -408,12 +408,12 @@ async def test_a_stream_that_is_refused_for_its_token_is_opened_with_another(
     await api.kept.keeper.bearer("default")
     await world.clock.advance(61.0)
     world.peer.plan[name] = [UNAUTHORIZED, json_answer(200, {})]
-    async with api.x.stream(requests.activity_stream()) as stream:
+    async with api.x.stream(push_requests.activity_stream()) as stream:
         assert stream.status == 200
     await world.clock.advance(61.0)
     world.peer.plan[name] = [UNAUTHORIZED, UNAUTHORIZED]
     with pytest.raises(Unauthorized):
-        async with api.x.stream(requests.activity_stream()):
+        async with api.x.stream(push_requests.activity_stream()):
             pass
 
 

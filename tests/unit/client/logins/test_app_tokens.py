@@ -10,7 +10,7 @@ from botkit.client.api.x_api import XApi
 from botkit.client.logins.app_tokens import forget_bearer, keep_bearer
 from botkit.errors import Parked, Unauthorized
 from botkit.model.tokens import CredentialKind, LoginState, Secret
-from botkit.protocol.api import requests
+from botkit.protocol.api import push_requests, requests
 from tests.unit.client.fakes import APPS, World, json_answer
 from tests.unit.client.keeping import Kept, keeper_in
 
@@ -69,7 +69,7 @@ async def test_one_refusal_is_forgotten_when_a_stream_opens(world: World) -> Non
     world.peer.plan[STREAM] = [FINE]
     with pytest.raises(Unauthorized):
         await x.send(requests.get_usage())
-    async with x.stream(requests.activity_stream()):
+    async with x.stream(push_requests.activity_stream()):
         assert kept.keeper.bearers.is_fine("default")
     assert kept.states == [OK]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botkit.protocol.api import requests
+from botkit.protocol.api import push_requests, requests
 from botkit.protocol.api.operations import match
 from botkit.protocol.api.requests import Request, respelled, stripped
 
@@ -30,10 +30,10 @@ EVERY_CALL = [
     requests.get_dm_events(),
     requests.get_dm_events(participant_id="12"),
     requests.get_dm_events(conversation_id="1-2"),
-    requests.create_subscription("post.mention.create", user_id="12", tag="botkit"),
-    requests.list_subscriptions(),
-    requests.delete_subscriptions(IDS),
-    requests.activity_stream(),
+    push_requests.create_subscription("post.mention.create", user_id="12", tag="botkit"),
+    push_requests.list_subscriptions(),
+    push_requests.delete_subscriptions(IDS),
+    push_requests.activity_stream(),
     requests.get_usage(),
 ]
 
@@ -79,7 +79,7 @@ def test_posts_come_with_what_events_need() -> None:
     assert "affiliation" in query["user.fields"].split(",")
 
 
-@pytest.mark.parametrize("build", [requests.get_users, requests.delete_subscriptions])
+@pytest.mark.parametrize("build", [requests.get_users, push_requests.delete_subscriptions])
 @pytest.mark.parametrize("ids", [[], ["1"] * 101, ["1,2"], [""]])
 def test_lists_that_x_would_not_take_are_refused(
     build: Callable[[list[str]], Request], ids: list[str]
@@ -128,24 +128,24 @@ def test_messages_are_asked_for_without_the_comings_and_goings() -> None:
 
 
 def test_a_subscription_names_event_user_and_tag() -> None:
-    request = requests.create_subscription("dm.received", user_id="12", tag="botkit:12")
+    request = push_requests.create_subscription("dm.received", user_id="12", tag="botkit:12")
     assert body(request) == {
         "event_type": "dm.received",
         "filter": {"user_id": "12"},
         "tag": "botkit:12",
     }
-    assert dict(requests.list_subscriptions(pagination_token="p").query) == {
+    assert dict(push_requests.list_subscriptions(pagination_token="p").query) == {
         "max_results": "1000",
         "pagination_token": "p",
     }
 
 
 def test_the_stream_fills_back_five_minutes_at_most() -> None:
-    assert requests.activity_stream().query == ()
-    assert requests.activity_stream(backfill_minutes=5).query == (("backfill_minutes", "5"),)
+    assert push_requests.activity_stream().query == ()
+    assert push_requests.activity_stream(backfill_minutes=5).query == (("backfill_minutes", "5"),)
     for minutes in (-1, 6):
         with pytest.raises(ValueError, match="0 to 5"):
-            requests.activity_stream(backfill_minutes=minutes)
+            push_requests.activity_stream(backfill_minutes=minutes)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
@@ -186,7 +186,8 @@ def test_messages_in_the_other_spelling_expand_the_sender() -> None:
 
 
 @pytest.mark.parametrize(
-    "request_", [requests.create_post("x"), requests.activity_stream(), requests.delete_post("1")]
+    "request_",
+    [requests.create_post("x"), push_requests.activity_stream(), requests.delete_post("1")],
 )
 def test_a_call_without_fields_is_the_same_in_both_spellings(request_: Request) -> None:
     assert respelled(request_) == request_

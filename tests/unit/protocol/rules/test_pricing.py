@@ -9,7 +9,7 @@ from botkit.model.events import DirectMessage, GrantRevoked, Mention, UnknownEve
 from botkit.model.messages import Message
 from botkit.model.posts import Post
 from botkit.model.users import User
-from botkit.protocol.api import requests
+from botkit.protocol.api import push_requests, requests
 from botkit.protocol.api.operations import all_operations
 from botkit.protocol.api.requests import Request
 from botkit.protocol.rules.pricing import (
@@ -38,8 +38,8 @@ from botkit.protocol.rules.pricing import (
         (requests.get_mentions("1"), "0.500"),
         (requests.get_mentions("1", max_results=5), "0.025"),
         (requests.get_dm_events(max_results=10), "0.100"),
-        (requests.create_subscription("dm.received", user_id="1", tag="t"), "0"),
-        (requests.activity_stream(), "0"),
+        (push_requests.create_subscription("dm.received", user_id="1", tag="t"), "0"),
+        (push_requests.activity_stream(), "0"),
         (requests.get_usage(), "0"),
     ],
 )
