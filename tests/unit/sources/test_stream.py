@@ -182,7 +182,7 @@ async def test_a_stream_that_is_cut_again_and_again_leaves_one_gap_an_account(
     )
     everyone = [account.id for account in accounts]
     for _ in range(3):
-        await stream._open_gaps(TransportError("down"))
+        await stream._open_gaps("down")
         await gaps.heard_again(everyone, source="activity", now=clock.now())
     rows = await store.progress.gaps(limit=1000)
     assert [row.until for row in rows] == [clock.now()] * 150
