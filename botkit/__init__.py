@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from botkit.model.messages import Message
     from botkit.model.posts import Post
     from botkit.model.records import StatusReport
+    from botkit.model.sources import HomeTimeline, ListPosts, OwnPosts, Search
     from botkit.model.triggers import Trigger
     from botkit.model.users import Account, User
     from botkit.ports.api import Actions, Reader
@@ -76,11 +77,14 @@ __all__ = [
     "Failure",
     "Gap",
     "GrantRevoked",
+    "HomeTimeline",
+    "ListPosts",
     "Match",
     "Mention",
     "Message",
     "OptOut",
     "OptOutRules",
+    "OwnPosts",
     "PolicyError",
     "Post",
     "PostEvent",
@@ -93,6 +97,7 @@ __all__ = [
     "Retry",
     "Router",
     "RunningBot",
+    "Search",
     "Settings",
     "Signal",
     "Skip",
@@ -111,6 +116,7 @@ __all__ = [
 _EVENTS = "botkit.model.events"
 _ERRORS = "botkit.errors"
 _OPT_OUTS = "botkit.protocol.rules.opt_outs"
+_SOURCES = "botkit.model.sources"
 _STATE = "botkit.routing.state"
 _WHERE = {
     "AccessDenied": _ERRORS,
@@ -130,11 +136,14 @@ _WHERE = {
     "Failure": "botkit.model.failures",
     "Gap": _EVENTS,
     "GrantRevoked": _EVENTS,
+    "HomeTimeline": _SOURCES,
+    "ListPosts": _SOURCES,
     "Match": "botkit.filters",
     "Mention": _EVENTS,
     "Message": "botkit.model.messages",
     "OptOut": _EVENTS,
     "OptOutRules": _OPT_OUTS,
+    "OwnPosts": _SOURCES,
     "PolicyError": _ERRORS,
     "Post": "botkit.model.posts",
     "PostEvent": _EVENTS,
@@ -149,6 +158,7 @@ _WHERE = {
     "RunningBot": "botkit.bot.running",
     "START_WORDS": _OPT_OUTS,
     "STOP_WORDS": _OPT_OUTS,
+    "Search": _SOURCES,
     "Settings": "botkit.config",
     "Signal": _EVENTS,
     "Skip": _ERRORS,

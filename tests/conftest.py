@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 sys.modules.setdefault("forbiddenfruit", ModuleType("forbiddenfruit"))
 
 pytest.register_assert_rewrite("tests.storage.conformance")
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("botkit", deadline=None)
+settings.load_profile("botkit")
 
 import blockbuster.blockbuster as blocking  # noqa: E402
 

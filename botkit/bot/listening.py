@@ -11,14 +11,21 @@ from botkit.bot.compose_client import X
 from botkit.bot.plan import Plan
 from botkit.config import Settings
 from botkit.errors import ConfigError
+from botkit.model.sources import ListPosts, PolledSource, Rule, Search
 from botkit.ports import Intake
+from botkit.sources.declared import poll_of, reads_how
+from botkit.sources.filtered import FilteredStream
 from botkit.sources.gaps import Gaps
 from botkit.sources.mentions import MentionsPoll
 from botkit.sources.messages import MessagesPoll
+from botkit.sources.polling import Poll
 from botkit.sources.reporting import StatusReporter
-from botkit.sources.search import RecentSearch
+from botkit.sources.rule_gaps import RuleGaps
+from botkit.sources.rules import StreamRules, check_plan
+from botkit.sources.search import RecentSearch, for_mentions
 from botkit.sources.stream import ActivityStream
 from botkit.sources.subscriptions import MESSAGE_KINDS, Subscriptions
+from botkit.waiting import status_codes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,6 +37,7 @@ __all__ = ["Listening"]
 
 _BESIDE_STREAM = timedelta(minutes=5)
 _ALONE = timedelta(seconds=15)
+_BACKFILL = timedelta(minutes=5)
 _MESSAGES_ALONE = timedelta(seconds=65)
 """The interval of a messages poll without a stream: X allows 15 reads in 15 minutes."""
 
@@ -43,6 +51,8 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
         beside: The polls that read what an app's stream missed, by the app's name.
         polls: The polls of each account, by the account's id.
         ways: For each account its app, and the reason why its kind of source was chosen.
+        matching: The sources for the rules of the filtered stream.
+        first: The id of the first account: it reads the sources that are read once for the bot.
     """
 
     plan: Plan
@@ -52,13 +62,13 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
     report: StatusReporter
     gaps: Gaps
     streams: dict[str, ActivityStream] = msgspec.field(default_factory=dict[str, ActivityStream])
-    beside: dict[str, list[MentionsPoll | MessagesPoll]] = msgspec.field(
-        default_factory=dict[str, list[MentionsPoll | MessagesPoll]]
-    )
-    polls: dict[str, list[MentionsPoll | MessagesPoll]] = msgspec.field(
-        default_factory=dict[str, list[MentionsPoll | MessagesPoll]]
-    )
+    beside: dict[str, list[Poll]] = msgspec.field(default_factory=dict[str, list[Poll]])
+    polls: dict[str, list[Poll]] = msgspec.field(default_factory=dict[str, list[Poll]])
 
+    first: list[str] = msgspec.field(default_factory=list[str])
+    matching: list[FilteredStream | RuleGaps] = msgspec.field(
+        default_factory=list["FilteredStream | RuleGaps"]
+    )
     ways: dict[str, tuple[str, str]] = msgspec.field(default_factory=dict[str, tuple[str, str]])
 
     def sources(self, accounts: Iterable[Account]) -> tuple[list[Source], dict[str, str]]:
@@ -72,12 +82,18 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
         sources: list[Source] = []
         reasons: dict[str, str] = {}
         hearing: dict[str, list[Account]] = {}
+        accounts = list(accounts)
         for account in accounts:
             streams, why = self._may_stream(account)
             self.ways[account.id] = account.app, why
+            if not self.first:
+                self.first.append(account.id)
+                has = self.settings.app_named(account.app).plan
+                check_plan(self.plan.wiring.sources, plan=has)
             polls = self.polls[account.id] = self._polls(account, why, streams=streams)
+            polls += self._declared(account)
             sources += polls
-            reasons |= {poll.name: why for poll in polls}
+            reasons |= {poll.name: poll.why for poll in polls}
             if streams:
                 self.beside.setdefault(account.app, []).extend(polls)
                 hearing.setdefault(account.app, []).append(account)
@@ -90,6 +106,8 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
             else:
                 for account in newcomers:
                     stream.add(account, self.plan.stream_kinds)
+        sources += self._matching(accounts)
+        self._report_unread()
         return sources, reasons
 
     def is_outdated(self, account: Account) -> bool:
@@ -105,6 +123,9 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
         """Remove the account from its sources; return the names of the sources to end."""
         polls = self.polls.pop(account.id, [])
         ended = [poll.name for poll in polls]
+        if account.id in self.first:
+            ended += [source.name for source in self.matching]
+            self.matching.clear()
         for app, stream in [*self.streams.items()]:
             if not stream.hears(account.id):
                 continue
@@ -117,6 +138,8 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
     def poke(self, account: Account) -> None:
         """Make the account's sources try again now: its login is good again."""
         _poke(self.polls.get(account.id, ()))
+        if account.id in self.first:
+            _poke(self.matching)
         if account.app in self.streams:
             self.streams[account.app].poke(account.id)
 
@@ -147,11 +170,77 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
         """Return the longest time that X takes to show a new post."""
         return timedelta(seconds=self.settings.bot.late_ids_s)
 
-    def _polls(
-        self, account: Account, why: str, *, streams: bool
-    ) -> list[MentionsPoll | MessagesPoll]:
-        """Return the mentions poll, and one for direct messages if the bot handles them."""
-        ports: Any = {
+    def _matching(self, accounts: Iterable[Account]) -> list[FilteredStream | RuleGaps]:
+        """Return the sources for the rules of the filtered stream, if the first account is there.
+
+        Raises:
+            ConfigError: X would not take a rule, or the app has no bearer token.
+        """
+        rules = self.plan.wiring.sources.rules
+        account = next((each for each in accounts if each.id in self.first), None)
+        if not rules or account is None:
+            return []
+        app = self.settings.app_named(account.app)
+        if not self.x.keeper.app_can_serve(account.app):
+            raise ConfigError(
+                f"The rule {rules[0].tag!r} needs the bearer token of app {account.app!r}.",
+                hint="Set bearer_token (or api_key and api_secret).",
+            )
+        searches = self._rule_gaps(account, rules, plan=app.plan)
+        stream = FilteredStream(
+            account.app,
+            account,
+            rules,
+            kept=StreamRules(self.x.sender, rules, prefix=f"botkit:{self.plan.name}:"),
+            store=self.x.store,
+            backfill=_BACKFILL if app.plan == "enterprise" else None,
+            may_hear=self.x.budget.check_hearing,
+            sender=self.x.sender,
+            intake=self.intake,
+            clock=self.x.clock,
+            entropy=self.x.entropy,
+            report=self.report,
+            gaps=self.gaps,
+            late=self._late,
+            on_connected=searches.poke,
+            on_spend=self.x.budget.note,
+        )
+        self.matching[:] = [stream, searches]
+        return list(self.matching)
+
+    def _rule_gaps(self, account: Account, rules: Sequence[Rule], *, plan: str) -> RuleGaps:
+        return RuleGaps(
+            account.app,
+            account,
+            rules,
+            sender=self.x.sender,
+            intake=self.intake,
+            gaps=self.gaps,
+            clock=self.x.clock,
+            report=self.report,
+            late=self._late,
+            allow=self.x.budget.check,
+            plan=plan,
+        )
+
+    def _report_unread(self) -> None:
+        """Report the declared sources whose account is not authorized here."""
+        names = {poll.name.casefold() for polls in self.polls.values() for poll in polls}
+        for source in self.plan.wiring.sources.polled:
+            if not isinstance(source, Search | ListPosts) or not source.account:
+                continue
+            part = f"{source.name}/{source.account}"
+            if part.casefold() not in names:
+                self.report(
+                    part,
+                    "missing",
+                    f"@{source.account} is not authorized here: botkit setup",
+                    {"code": str(status_codes.PERSON)},
+                )
+
+    def _ports(self, why: str) -> dict[str, Any]:
+        """Return what every poll needs."""
+        return {
             "sender": self.x.sender,
             "intake": self.intake,
             "store": self.x.store,
@@ -163,9 +252,14 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
             "may_hear": self.x.budget.check_hearing,
             "why": why,
         }
+
+    def _polls(self, account: Account, why: str, *, streams: bool) -> list[Poll]:
+        """Return the mentions poll, and one for direct messages if the bot handles them."""
+        ports = self._ports(why)
         interval = _BESIDE_STREAM if streams else _ALONE
         search = RecentSearch(
             account,
+            for_mentions(account.username),
             sender=self.x.sender,
             intake=self.intake,
             gaps=self.gaps,
@@ -173,13 +267,27 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
             late=self._late,
             allow=self.x.budget.check,
         )
-        polls: list[MentionsPoll | MessagesPoll] = [
-            MentionsPoll(account, interval=interval, search=search, **ports)
-        ]
+        polls: list[Poll] = [MentionsPoll(account, interval=interval, search=search, **ports)]
         if set(MESSAGE_KINDS) & set(self.plan.stream_kinds):
             slowly = _BESIDE_STREAM if streams else _MESSAGES_ALONE
             polls.append(MessagesPoll(account, interval=slowly, **ports))
         return polls
+
+    def _declared(self, account: Account) -> list[Poll]:
+        """Return the polls of the declared sources that this account reads."""
+        return [
+            poll_of(source, account, **self._ports(reads_how(source)))
+            for source in self.plan.wiring.sources.polled
+            if self._reads(source, account)
+        ]
+
+    def _reads(self, source: PolledSource, account: Account) -> bool:
+        """Return True if the account reads a source: the named one, or the first, or each."""
+        if not isinstance(source, Search | ListPosts):
+            return True
+        if source.account:
+            return source.account.casefold() == account.username.casefold()
+        return account.id == self.first[0]
 
     def _stream(self, app: str, accounts: Sequence[Account]) -> ActivityStream:
         return ActivityStream(
@@ -201,7 +309,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def _poke(polls: Sequence[MentionsPoll | MessagesPoll]) -> None:
+def _poke(polls: Iterable[Poll | FilteredStream | RuleGaps]) -> None:
     """Make the polls read now: the stream may have missed events."""
     for poll in polls:
         poll.poke()

@@ -13,6 +13,7 @@ from botkit.protocol.rules import access
 from botkit.protocol.rules.opt_outs import OptOutRules
 from botkit.routing.router import Router
 from botkit.routing.wiring import Wiring, wire
+from botkit.sources.declared import OPERATIONS
 from botkit.sources.subscriptions import MESSAGE_KINDS, POST_KINDS
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def make_plan(
     hears_messages = "message" in may or any(
         issubclass(kind, DirectMessage) for kind in wiring.event_types
     )
-    listening = (*_LISTENING, *(_HEARING_MESSAGES if hears_messages else ()))
+    declared = (OPERATIONS[type(source)] for source in wiring.sources.polled)
+    listening = (*_LISTENING, *(_HEARING_MESSAGES if hears_messages else ()), *declared)
     return Plan(
         name=router.name,
         router=router,
@@ -90,4 +92,5 @@ def registrations(router: Router) -> int:
     """Return the number of registrations in a router and in those that it includes."""
     included = (part for part in router.parts if isinstance(part, Router))
     own = len(router.parts) + len(router.layers) + len(router.providers) + len(router.error_hooks)
+    own += len(router.sources)
     return own + sum(registrations(part) for part in included)

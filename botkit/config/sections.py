@@ -178,6 +178,9 @@ class AppSettings(_Section):
     api_secret: SecretStr | None = None
     bearer_token: SecretStr | None = None
     redirect_uri: str = _DEFAULT_REDIRECT
+    plan: Literal["self-serve", "enterprise"] = "self-serve"
+    """The app's plan at X: it decides how many rules and subscriptions the app may have, how long
+    a rule or query may be, and whether a stream delivers again what was missed."""
 
 
 class BotSettings(_Section):

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from botkit.model.events import Event, Tick
 from botkit.ports.matching import Pin, Selective
+from botkit.routing.declared_sources import NO_SOURCES, Sources
 from botkit.routing.index import Index
 from botkit.routing.middleware import Resolve, Ring
 from botkit.routing.schedules import Schedule
@@ -109,6 +110,7 @@ class Wiring:
         error_hooks: The calls that pass a `Failure` to the author's functions.
         providers: The factories by the type that they make, in order.
         event_types: The classes for which handlers were registered.
+        sources: The sources that the bot declares.
     """
 
     def __init__(
@@ -120,6 +122,7 @@ class Wiring:
         error_hooks: Sequence[Ring] = (),
         renamed: Mapping[str, str],
         providers: Mapping[Any, Provider],
+        sources: Sources = NO_SOURCES,
     ) -> None:
         self._entries = tuple(entries)
         self._indexes: dict[type[Event], Index[Entry]] = {}
@@ -132,6 +135,7 @@ class Wiring:
         self.error_hooks: tuple[Ring, ...] = tuple(error_hooks)
         self.renamed: MappingProxyType[str, str] = MappingProxyType(dict(renamed))
         self.providers: MappingProxyType[Any, Provider] = MappingProxyType(dict(providers))
+        self.sources: Sources = sources
         self.event_types: frozenset[type[Event]] = frozenset(
             event_type for route in self.routes for event_type in route.event_types
         )

@@ -25,6 +25,8 @@ from msgspec import Struct
 
 from botkit.errors import WiringError
 from botkit.model.events import Event, Tick
+from botkit.model.sources import PolledSource, Rule
+from botkit.routing.declared_sources import Declared, caller, rule_of
 from botkit.routing.provision import Provider
 from botkit.routing.schedules import CatchUp, Schedule, cron_schedule, interval_schedule
 from botkit.routing.signatures import is_async, name_of, place_of
@@ -80,6 +82,7 @@ class Registration(Struct, frozen=True, kw_only=True):
     function: str
     place: str
     schedule: Schedule | None = None
+    rule: Rule | None = None
 
 
 class Router:
@@ -104,6 +107,8 @@ class Router:
         self.error_hooks: list[Callable[..., Coroutine[Any, Any, Any]]] = []
         """The functions to call for each failed run."""
         self.providers: list[Provider] = []
+        self.sources: list[Declared] = []
+        """The sources that `hear` declared."""
         self._runs = 0
 
     def __repr__(self) -> str:
@@ -129,6 +134,8 @@ class Router:
         event: type[E],
         /,
         *filters: Filter[E],
+        rule: str = "",
+        tag: str = "",
         timeout_s: float = _TIMEOUT_S,
         answer_within: timedelta | None = None,
         name: str = "",
@@ -141,6 +148,8 @@ class Router:
         event: tuple[type[E1], type[E2]],
         /,
         *filters: Filter[E1 | E2],
+        rule: str = "",
+        tag: str = "",
         timeout_s: float = _TIMEOUT_S,
         answer_within: timedelta | None = None,
         name: str = "",
@@ -153,6 +162,8 @@ class Router:
         event: tuple[type[E1], type[E2], type[E3]],
         /,
         *filters: Filter[E1 | E2 | E3],
+        rule: str = "",
+        tag: str = "",
         timeout_s: float = _TIMEOUT_S,
         answer_within: timedelta | None = None,
         name: str = "",
@@ -164,6 +175,8 @@ class Router:
         event: type[Event] | tuple[type[Event], ...],
         /,
         *filters: Callable[[Any], object],
+        rule: str = "",
+        tag: str = "",
         timeout_s: float = _TIMEOUT_S,
         answer_within: timedelta | None = None,
         name: str = "",
@@ -174,6 +187,10 @@ class Router:
         All filters must pass. `timeout_s` limits one run of the handler. A post or message that is
         heard later than `answer_within` after it was made (by default the bot's) does not run: it
         is recorded as late until a person runs `botkit events retry --late`.
+
+        `on(PostMatched, rule="cats has:images", tag="cats")` declares a rule of X's filtered
+        stream, and handles the posts that match it; `tag` alone takes the matches of a rule or
+        `Search` that is declared elsewhere.
 
         The store keeps a handler's writes and results under its `name`, by default the function's.
         Before you rename the function, set `name`, or pass the former name as `was`.
@@ -189,13 +206,29 @@ class Router:
             _must_be_a_filter(given)
         if answer_within is not None:
             must_be_a_span(answer_within)
+        declared, tagged = rule_of(events, rule, tag)
         return self._registers(
             events,
             timeout_s,
             _Names.of(name, was),
-            filters=filters,
+            filters=(*tagged, *filters),
             answer_within=answer_within,
+            rule=declared,
         )
+
+    def hear(self, source: PolledSource, /) -> None:
+        """Read a `Search`, `OwnPosts`, a `HomeTimeline` or `ListPosts` beside the usual sources.
+
+        Raises:
+            WiringError: It is no such source.
+        """
+        self._must_not_run("hear")
+        given: object = source
+        if not isinstance(given, PolledSource):
+            raise WiringError(
+                f"hear({given!r}): needs a source, such as Search(query='cats', tag='cats')."
+            )
+        self.sources.append(Declared(source, caller()))
 
     def every(
         self,
@@ -334,6 +367,7 @@ class Router:
         filters: tuple[Callable[[Any], object], ...] = (),
         schedule: Callable[[str], Schedule] | None = None,
         answer_within: timedelta | None = None,
+        rule: Rule | None = None,
     ) -> Any:
         _must_be_seconds(timeout_s)
 
@@ -356,6 +390,7 @@ class Router:
                     function=function,
                     place=place_of(handler),
                     schedule=schedule(name) if schedule else None,
+                    rule=rule,
                 )
             )
             return handler

@@ -17,6 +17,7 @@ from botkit.model.events import Event, Signal, Tick
 from botkit.ports.api import Actions
 from botkit.ports.matching import Pin, Selective
 from botkit.routing.candidates import Candidate, Entry, Route, Wiring, check_of
+from botkit.routing.declared_sources import Declared, Sources, Tagged, join
 from botkit.routing.middleware import Ring, Values, call, surround
 from botkit.routing.parameters import UNSERVED, event_fault, shown, values_of
 from botkit.routing.router import Registration, Router
@@ -58,6 +59,7 @@ def wire(
     signals = work.signals(entries)
     work.compare_states(entries)
     work.compare_names()
+    sources = work.sources(entries)
     if work.faults:
         raise _refusal(router, work.faults)
     return Wiring(
@@ -67,6 +69,7 @@ def wire(
         error_hooks=error_hooks,
         renamed=work.old_names(entries),
         providers=work.providers,
+        sources=sources,
     )
 
 
@@ -167,6 +170,26 @@ class _Work:
                 if issubclass(derived, Signal) and derived is not Signal:
                     found.setdefault(derived.signal_name, derived)
         return found
+
+    def sources(self, entries: Iterable[Entry]) -> Sources:
+        """Return the declared sources; note the faults of their declarations."""
+        taken = {kind for entry in entries for kind in entry.route.event_types}
+        heard, wanted = [], []
+        for router in _all_routers(self.root):
+            heard += router.sources
+            for part in router.parts:
+                if not isinstance(part, Registration):
+                    continue
+                if part.rule is not None:
+                    heard.append(Declared(part.rule, part.place))
+                wanted += [(f.tag, part.place) for f in part.filters if isinstance(f, Tagged)]
+        sources, faults = join(
+            heard,
+            wanted,
+            lambda kind: any(issubclass(kind, each) or issubclass(each, kind) for each in taken),
+        )
+        self.faults += faults
+        return sources
 
     def compare_names(self) -> None:
         """Report names that two handlers have, or had."""

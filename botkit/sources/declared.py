@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from msgspec import structs
-
-from botkit.model.events import PostMatched
 from botkit.model.sources import HomeTimeline, ListPosts, OwnPosts, PolledSource, Search
 from botkit.protocol.api import requests
+from botkit.protocol.api.operations import operation
+from botkit.protocol.events.matches import matched
 from botkit.sources.posts import PostsPoll
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from botkit.model.events import PostEvent
     from botkit.model.users import Account
     from botkit.protocol.api.objects import PostPage
     from botkit.protocol.api.requests import Request
 
-__all__ = ["matched", "poll_of"]
+__all__ = ["OPERATIONS", "poll_of", "reads_how"]
 
 _WEEK = timedelta(days=7)
+
+OPERATIONS: Mapping[type[PolledSource], str] = MappingProxyType(
+    {
+        Search: "searchPostsRecent",
+        OwnPosts: "getUsersPosts",
+        HomeTimeline: "getUsersTimeline",
+        ListPosts: "getListsPosts",
+    }
+)
+"""The operation of X that reads each kind of source."""
 
 
 def poll_of(source: PolledSource, account: Account, **ports: Any) -> PostsPoll:
@@ -38,6 +48,14 @@ def poll_of(source: PolledSource, account: Account, **ports: Any) -> PostsPoll:
             return _OwnPoll(source, account, **ports)
         case _:
             raise TypeError(f"no poll reads {source!r}")
+
+
+def reads_how(source: PolledSource) -> str:
+    """Return words for the interval, price and reach of a declared source."""
+    minutes = f"{source.every.total_seconds() / 60:g}"
+    price = operation(OPERATIONS[type(source)]).price_usd
+    said = f"reads every {minutes} min, {price} USD a post"
+    return f"{said}, {source.most} posts at once" if isinstance(source, Search) else said
 
 
 class _DeclaredPoll(PostsPoll):
@@ -113,8 +131,3 @@ class _ListPoll(_DeclaredPoll):
     def _request(self, since_id: str | None, token: str | None, most: int) -> Request:
         del since_id
         return requests.get_list_posts(self._list_id, pagination_token=token, max_results=most)
-
-
-def matched(event: PostEvent, *, tag: str, rule: str) -> PostMatched:
-    """Return the event of a post that matched a rule or a query."""
-    return PostMatched(**structs.asdict(event), tag=tag, rule=rule)

@@ -20,10 +20,10 @@ __all__ = ["MentionsPoll"]
 class MentionsPoll(PostsPoll):
     """Reads one account's mentions from a durable, contiguous cursor."""
 
-    source = "mentions"
-    covers = ("mentions", "activity")
-    reach = 800
-    limit = "X's mentions timeline reaches back 800 posts"
+    source: str = "mentions"
+    covers: tuple[str, ...] = ("mentions", "activity")
+    reach: int = 800
+    limit: str = "X's mentions timeline reaches back 800 posts"
 
     def _request(self, since_id: str | None, token: str | None, most: int) -> Request:
         return requests.get_mentions(

@@ -44,8 +44,8 @@ class MessagesPoll(Poll):
     X allows 15 reads in 15 minutes: `poke` makes it poll no faster than that.
     """
 
-    source = "messages"
-    covers = ("messages",)
+    source: str = "messages"
+    covers: tuple[str, ...] = ("messages",)
     pace: ClassVar[PollPace] = PollPace(
         failures=Ladder.doubling(60.0, cap_s=320.0), jitter=(1.0, 1.1), least_s=60.0
     )

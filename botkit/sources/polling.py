@@ -77,6 +77,9 @@ class Poll(abc.ABC):
         search: Reads after each poll the events that no poll can read any more.
         may_hear: Awaited before each poll; raises `Parked` while the account may not hear more.
         why: The reason for this interval, for the status report.
+
+    Attributes:
+        source: The name of the kind of source, in the store.
     """
 
     source: str
@@ -113,7 +116,7 @@ class Poll(abc.ABC):
         self._gaps = gaps
         self._search = search
         self._may_hear = may_hear
-        self._why = why
+        self.why = why
         self._poked = asyncio.Event()
         self._read_to: datetime | None = None
         self._began = clock.now()
@@ -154,9 +157,7 @@ class Poll(abc.ABC):
                 failures = 0
                 wait_s = _SOON_S if more else self._interval.total_seconds()
                 good_for_s = wait_s * self.pace.jitter[1] + _LATE_S
-                self._report(
-                    self.name, "live", self._why, {"new": str(new)}, good_for_s=good_for_s
-                )
+                self._report(self.name, "live", self.why, {"new": str(new)}, good_for_s=good_for_s)
             await self._rest(wait_s * self._entropy.uniform(*self.pace.jitter), started_s)
 
     async def _begin(self) -> Checkpoint | None:

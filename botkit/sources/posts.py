@@ -38,7 +38,7 @@ __all__ = ["PostsPoll"]
 _log = structlog.get_logger(__name__)
 
 _NEXT_ID = timedelta(milliseconds=1)
-_NO_TIME = timedelta(0)
+_SLACK = timedelta(minutes=1)
 _PAGE = 100
 _HIDDEN = 100
 
@@ -107,9 +107,11 @@ class PostsPoll(Poll):
         if last is None:
             return await self._start()
         cursor = msgspec.json.decode(last.cursor, type=_Cursor)
-        known = max(self._since(_number(cursor.newest), last), _number(cursor.floor))
-        shown = self._oldest_shown()
-        read = _Read(since=max(known, shown), newest=cursor.newest or cursor.floor)
+        since = max(self._since(_number(cursor.newest), last), _number(cursor.floor))
+        oldest = None if self.reach_back is None else self._clock.now() - self.reach_back + _SLACK
+        if oldest is not None:
+            since = max(since, snowflake_at(oldest))
+        read = _Read(since=since, newest=cursor.newest or cursor.floor)
         try:
             await self._read(read)
         except MalformedAnswer:
@@ -118,8 +120,8 @@ class PostsPoll(Poll):
         read.events.sort(key=lambda event: _number(event.post.id))
         if read.is_cut and _number(read.events[0].post.id) > _number(cursor.newest):
             await self._open_gap(read.events[0].at, last, cursor)
-        elif shown > known:
-            await self._open_gap(self._clock.now() - (self.reach_back or _NO_TIME), last, cursor)
+        elif oldest is not None and last.read_to is not None and last.read_to < oldest:
+            await self._open_gap(oldest, last, cursor)
         moved = _Cursor(floor=cursor.floor, newest=read.newest)
         read_at = read.at or self._clock.now()
         return await self._move(read.events, last, moved.to_text(), read_at)
@@ -154,12 +156,6 @@ class PostsPoll(Poll):
         if token is not None:
             return count >= self.reach
         return self.counts_hidden and count >= self.reach - _HIDDEN
-
-    def _oldest_shown(self) -> int:
-        """Return the lowest id that X shows, 0 if the age of posts does not matter."""
-        if self.reach_back is None:
-            return 0
-        return snowflake_at(self._clock.now() - self.reach_back)
 
     async def _open_gap(self, until: datetime, last: Checkpoint, cursor: _Cursor) -> None:
         """Record a gap: X shows nothing older than `until`, and the last poll ended earlier."""

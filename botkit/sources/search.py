@@ -1,4 +1,4 @@
-"""Read, by X's recent search, posts that the mentions timeline no longer shows.
+"""Read, by X's recent search, posts that another source missed and cannot read any more.
 
 The search is the second means to close a gap. It shows public posts of the last 7 days. Each post
 costs money, so the budget is asked first.
@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec import Struct
 from msgspec.structs import replace
 
 from botkit.errors import (
@@ -25,22 +26,24 @@ from botkit.errors import (
 from botkit.protocol.api import objects, requests
 from botkit.protocol.api.ids import snowflake_at
 from botkit.protocol.events import activity
+from botkit.protocol.events.matches import matched
 from botkit.protocol.rules.pricing import price_usd
 from botkit.sources.gaps import REACH
 from botkit.telemetry.times import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
     from decimal import Decimal
 
+    from botkit.model.events import PostEvent
     from botkit.model.hearing import GapRow
     from botkit.model.users import Account
     from botkit.ports import Clock, Intake, Sender
     from botkit.protocol.api.objects import PostPage
     from botkit.sources.gaps import Gaps
 
-__all__ = ["RecentSearch"]
+__all__ = ["GapSearch", "RecentSearch", "for_mentions"]
 
 _log = structlog.get_logger(__name__)
 
@@ -54,10 +57,33 @@ _AGAIN = timedelta(hours=1)
 _PASSING = (TransportError, ServerError, RateLimited, MalformedAnswer, StoreUnavailable)
 
 
+class GapSearch(Struct, frozen=True, kw_only=True):
+    """Say which gaps a search fills, and by which query.
+
+    Attributes:
+        source: The source that missed the posts.
+        query: The query that finds them.
+        tag: The tag of the rule whose matches are missing; "" if each post is an event by itself.
+        every_cause: True if no other means reads the gaps; else those that a poll could not read
+            to their end.
+    """
+
+    source: str
+    query: str
+    tag: str = ""
+    every_cause: bool = False
+
+
+def for_mentions(username: str) -> GapSearch:
+    """Return the search for the mentions of an account."""
+    return GapSearch(source="mentions", query=f"@{username} -is:retweet -from:{username}")
+
+
 class RecentSearch:
-    """Fill the gaps of one account that a poll could not read to their end.
+    """Fill the gaps of one account and source.
 
     Args:
+        wanted: Which gaps, and by which query.
         late: The longest time that X takes to show a new post; younger ones are read later.
         allow: Awaited before each page, with the account's id and the most that the page can
             cost; raises `Parked` if no more may be spent now.
@@ -66,6 +92,7 @@ class RecentSearch:
     def __init__(
         self,
         account: Account,
+        wanted: GapSearch,
         *,
         sender: Sender,
         intake: Intake,
@@ -75,6 +102,7 @@ class RecentSearch:
         allow: Callable[[str, Decimal], Awaitable[None]],
     ) -> None:
         self._account = account
+        self._wanted = wanted
         self._sender = sender
         self._intake = intake
         self._gaps = gaps
@@ -91,7 +119,9 @@ class RecentSearch:
         self._not_before = None
         for gap in await self._gaps.of(self._account.id):
             oldest = now - _REACH + _SLACK
-            if gap.cause != REACH or gap.source != "mentions" or gap.until is None:
+            if gap.source != self._wanted.source or gap.until is None:
+                continue
+            if gap.cause != REACH and not self._wanted.every_cause:
                 continue
             if gap.until <= oldest:
                 await self._give_up(gap)
@@ -128,7 +158,7 @@ class RecentSearch:
         token: str | None = None
         for _ in range(_PAGES_AT_ONCE):
             request = requests.search_recent(
-                f"@{self._account.username} -is:retweet -from:{self._account.username}",
+                self._wanted.query,
                 since_id=str(snowflake_at(begin) - 1),
                 until_id=str(snowflake_at(until + timedelta(milliseconds=1))),
                 next_token=token,
@@ -144,9 +174,11 @@ class RecentSearch:
         return False
 
     async def _record(self, page: PostPage, gap: GapRow) -> GapRow:
-        events = activity.events_of_page(
+        events: Sequence[PostEvent] = activity.events_of_page(
             page, account_id=self._account.id, source=_SOURCE, username=self._account.username
         )
+        if tag := self._wanted.tag:
+            events = [matched(each, tag=tag, rule=self._wanted.query) for each in events]
         await self._intake.record(events, account_id=self._account.id, source=_SOURCE)
         oldest = min((event.at for event in events), default=gap.until)
         if oldest is None or gap.until is None or oldest >= gap.until:
@@ -162,7 +194,7 @@ class RecentSearch:
     async def _give_up(self, gap: GapRow) -> None:
         """Record that the gap is too old for the search."""
         if _SOURCE not in gap.tried:
-            tried = f"{gap.tried}, {_SOURCE}"
+            tried = f"{gap.tried}, {_SOURCE}" if gap.tried else _SOURCE
             why = f"X's recent search reaches back {_REACH.days} days"
             reason = f"{gap.reason.removesuffix(f'; {_SOON}')}; {why}"
             await self._gaps.change(replace(gap, tried=tried, reason=reason))

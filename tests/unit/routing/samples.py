@@ -12,6 +12,7 @@ from botkit.model.events import (
     Event,
     GrantRevoked,
     Mention,
+    PostMatched,
     PostSeen,
     Reply,
     Signal,
@@ -40,6 +41,10 @@ def reply(text: str = "thanks", *, author: User = ADA, **more: Any) -> Reply:
 
 def seen(text: str = "by the way", *, author: User = ADA, **more: Any) -> PostSeen:
     return PostSeen(account_id="1", at=AT, post=post(text, **more), author=author)
+
+
+def matched(post_id: str, tag: str) -> PostMatched:
+    return PostMatched(account_id="1", at=AT, post=post("cats", id=post_id), author=ADA, tag=tag)
 
 
 def dm(text: str = "help", *, sender: User = ADA, **more: Any) -> DirectMessage:

@@ -13,7 +13,7 @@ from botkit.errors import Forbidden, Parked, ServerError
 from botkit.model.hearing import GapRow
 from botkit.protocol.api.ids import snowflake_at
 from botkit.sandbox.harness.clock import START
-from botkit.sources.search import RecentSearch
+from botkit.sources.search import RecentSearch, for_mentions
 from tests.unit.sources.fakes import mention, page
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def search(
 ) -> RecentSearch:
     return RecentSearch(
         account,
+        for_mentions(account.username),
         sender=sender,
         intake=intake,
         gaps=gaps,
