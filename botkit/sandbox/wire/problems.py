@@ -23,10 +23,14 @@ __all__ = [
     "blank",
     "credits_depleted",
     "duplicate_content",
+    "duplicate_rule",
     "forbidden",
     "invalid_request",
+    "invalid_rule",
     "level_too_low",
     "missing",
+    "missing_rule",
+    "no_rules",
     "no_v1_access",
     "not_enrolled",
     "not_played",
@@ -35,6 +39,7 @@ __all__ = [
     "spend_cap_reached",
     "suspended",
     "too_many_connections",
+    "too_many_rules",
     "unauthorized",
     "unsummoned",
     "usage_capped",
@@ -185,6 +190,57 @@ def too_many_connections() -> Refused:
         "type": "https://api.x.com/2/problems/streaming-connection",
     }
     return Refused(Answer.json(429, body))
+
+
+def no_rules() -> Refused:
+    """Return 409: the app has no rules for the filtered stream. Source: tweepy issue 1934."""
+    body = {
+        "title": "ConnectionException",
+        "detail": "You must define rules using the POST /2/tweets/search/stream/rules endpoint"
+        " before connecting to filtered stream.",
+        "connection_issue": "RuleConfigurationIssue",
+        "type": _TYPES + "streaming-connection",
+    }
+    return Refused(Answer.json(409, body))
+
+
+def invalid_rule(value: str, details: Sequence[str]) -> dict[str, Any]:
+    """Return an entry of `errors` for a rule that is malformed."""
+    return {
+        "value": value,
+        "details": list(details),
+        "title": "UnprocessableEntity",
+        "type": _TYPES + "invalid-rules",
+    }
+
+
+def duplicate_rule(value: str, rule_id: str) -> dict[str, Any]:
+    """Return an entry of `errors` for a rule that the app has."""
+    return {
+        "value": value,
+        "id": rule_id,
+        "title": "DuplicateRule",
+        "type": _TYPES + "duplicate-rules",
+    }
+
+
+def too_many_rules() -> dict[str, Any]:
+    """Return an entry of `errors` for a rule too many; all but its type is assumed."""
+    return {
+        "title": "RulesCapExceeded",
+        "detail": "You have exceeded the maximum number of rules.",
+        "type": _TYPES + "rule-cap",
+    }
+
+
+def missing_rule() -> dict[str, Any]:
+    """Return an entry of `errors` for a rule that is to be deleted and is not there. Assumed."""
+    return {
+        "errors": [{"parameters": {}, "message": "Rule does not exist"}],
+        "title": "Invalid Request",
+        "detail": "One or more parameters to your request was invalid.",
+        "type": _TYPES + "invalid-request",
+    }
 
 
 def bad_parameter(name: str, value: str, message: str) -> Refused:

@@ -20,6 +20,10 @@ class WorldRules(Struct, kw_only=True):
         replies_to_replies: Whether `post.reply.create` is sent for a reply to a reply.
         max_text_weight: The longest text, in weighted units.
         stream_connections: How many activity streams an app may hold open.
+        filtered_connections: How many filtered streams a self-serve app may hold open.
+        newer_stream_wins: Whether a filtered stream too many closes the oldest one, instead of
+            being refused. X's pages say either.
+        rules_after_s: Seconds after which a new rule matches; X says up to about 20.
         keep_alive_s: Seconds of silence after which a stream sends an empty line.
     """
 
@@ -32,4 +36,7 @@ class WorldRules(Struct, kw_only=True):
     replies_to_replies: bool = False
     max_text_weight: int = 280
     stream_connections: int = 2
+    filtered_connections: int = 1
+    newer_stream_wins: bool = False
+    rules_after_s: float = 0
     keep_alive_s: float = 20

@@ -11,6 +11,7 @@ from botkit.sandbox.world.limits import ApiCaller
 from botkit.sandbox.world.world import World
 from botkit.sandbox.x.activity import Activity
 from botkit.sandbox.x.faults import Faults
+from botkit.sandbox.x.filtered import FilteredStream
 
 __all__ = ["ApiRoute", "RequestContext"]
 
@@ -34,6 +35,7 @@ class RequestContext:
 
     world: World
     activity: Activity
+    filtered: FilteredStream
     faults: Faults
     call: Call
     path: dict[str, str]

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from botkit.sandbox.wire.exchange import Answer, Call, Delivery, encode
-from botkit.sandbox.x.pricing import StreamLine
+from botkit.sandbox.x.streams import LineMaker
 
 if TYPE_CHECKING:
     from botkit.sandbox.world.world import World
@@ -52,13 +52,14 @@ class Fault:
 
 @dataclass(slots=True, eq=False)
 class _StreamPlan:
-    """The faults of the activity streams for the next events."""
+    """The faults of all streams for the next events. `held` has lines by endpoint."""
 
     duplicate: int = 0
     drop: int = 0
     reorder: int = 0
-    held: list[StreamLine] = field(default_factory=list[StreamLine])
+    held: dict[str, list[LineMaker]] = field(default_factory=dict[str, list[LineMaker]])
     silent: bool = False
+    keeps_places: bool = False
 
 
 class Faults:
@@ -69,6 +70,7 @@ class Faults:
         self._planned: list[Fault] = []
         self.stream: _StreamPlan = _StreamPlan()
         self.cut_streams: Callable[[], None] = lambda: None
+        self.fail_streams: Callable[[bytes], None] = lambda _: None
 
     def lose_answer(self, call: str, *, times: int | None = 1) -> Fault:
         """Let X carry out the call, and break the connection before the answer."""
@@ -160,6 +162,31 @@ class Faults:
     def silence_streams(self, *, on: bool = True) -> None:
         """Keep streams open and send nothing, not even keep-alives."""
         self.stream.silent = on
+
+    def keep_places(self, *, on: bool = True) -> None:
+        """Let a stream's place stay taken when its client goes away.
+
+        `DELETE /2/connections/all` frees the places of the filtered stream.
+        """
+        self.stream.keeps_places = on
+
+    def stream_error(
+        self,
+        disconnect_type: str = "UpstreamOperationalDisconnect",
+        *,
+        detail: str = "This stream has been disconnected upstream for operational reasons.",
+    ) -> None:
+        """Send an error in every open stream, and close it.
+
+        Source: X API docs, "Handling disconnections".
+        """
+        problem = {
+            "title": "operational-disconnect",
+            "disconnect_type": disconnect_type,
+            "detail": detail,
+            "type": "https://api.x.com/2/problems/operational-disconnect",
+        }
+        self.fail_streams(encode({"errors": [problem]}) + b"\r\n")
 
     def revoke(self, user: str, *, only: Literal["", "oauth2", "oauth1"] = "") -> None:
         """Revoke the user's grants, as on X's page of connected apps.
@@ -267,6 +294,8 @@ _BY_NAME = frozenset(
         "reorder_events",
         "silence_streams",
         "cut_streams",
+        "keep_places",
+        "stream_error",
         "revoke",
         "suspend",
         "out_of_credit",

@@ -70,7 +70,7 @@ async def open_server(
         shown = f"[{host}]" if ":" in host else host
         yield OpenServer(f"http://{shown}:{bound[1]}", server)
     finally:
-        server.activity.cut()
+        server.faults.cut_streams()
         await runner.cleanup()
 
 

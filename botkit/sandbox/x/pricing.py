@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from botkit.sandbox.wire.exchange import Answer, Call
     from botkit.sandbox.world.grants import App
     from botkit.sandbox.world.limits import ApiCaller
-    from botkit.sandbox.world.world import Happening, World
+    from botkit.sandbox.world.world import Happening, PostRecord, World
 
 __all__ = ["StreamLine", "charge", "charge_delivery", "pay", "posts_read"]
 
@@ -31,11 +31,13 @@ _PER_EVENT_USD = {
     "post.mention.create": Decimal("0.005"),
     "post.reply.create": Decimal("0.005"),
     "post.quote.create": Decimal("0.005"),
+    "post.repost.create": Decimal("0.005"),
     "follow.follow": Decimal("0.010"),
     "follow.unfollow": Decimal("0.010"),
     "dm.received": Decimal("0.010"),
 }
 """The kinds of events that the sandbox delivers and for which X lists a price."""
+_STREAMED_USD = Decimal("0.005")
 _LINK_USD = Decimal("0.200")
 _SUMMONED_USD = Decimal("0.010")
 
@@ -56,6 +58,11 @@ class StreamLine(NamedTuple):
         if happening.message is not None:
             return cls(content, (_MESSAGES, happening.message.id), price)
         return cls(content, (event_type, f"{happening.actor_id} {happening.target_id}"), price)
+
+    @classmethod
+    def of_post(cls, content: bytes, post: PostRecord) -> StreamLine:
+        """Return the line of the filtered stream that delivers a post."""
+        return cls(content, (_POSTS, post.id), _STREAMED_USD)
 
 
 def charge_delivery(world: World, app: App, line: StreamLine) -> None:

@@ -19,11 +19,23 @@ from botkit.sandbox.world.limits import ApiCaller, RateLimits
 from botkit.sandbox.x.activity import Activity
 from botkit.sandbox.x.context import ApiRoute, RequestContext
 from botkit.sandbox.x.faults import DELIVERIES, Faults
+from botkit.sandbox.x.filtered import FilteredStream
 from botkit.sandbox.x.objects import post_spelling
 from botkit.sandbox.x.parameters import check_parameters
 from botkit.sandbox.x.pricing import charge
 from botkit.sandbox.x.route_table import RouteTable
-from botkit.sandbox.x.routes import activity, admin, messages, oauth, posts, search, usage, users
+from botkit.sandbox.x.routes import (
+    activity,
+    admin,
+    connections,
+    filtered_stream,
+    messages,
+    oauth,
+    posts,
+    search,
+    usage,
+    users,
+)
 from botkit.sandbox.x.routes.oauth1 import signing_pair
 
 if TYPE_CHECKING:
@@ -34,7 +46,18 @@ if TYPE_CHECKING:
 
 __all__ = ["XServer", "played_operations", "played_routes"]
 
-_AREAS = (oauth, users, posts, search, messages, activity, usage, admin)
+_AREAS = (
+    oauth,
+    users,
+    posts,
+    search,
+    filtered_stream,
+    connections,
+    messages,
+    activity,
+    usage,
+    admin,
+)
 _LEVELS = ("read", "read-write", "read-write-directmessages")
 _MESSAGES = re.compile(
     r"^/2/(dm_\w+|chat/conversations|account_activity)(/|$)|/(dm|public_keys)(/|$)"
@@ -59,7 +82,9 @@ class XServer:
         self.faults: Faults = Faults(world)
         self.limits: RateLimits = RateLimits(world.clock)
         self.activity: Activity = Activity(world, self.faults)
-        self.faults.cut_streams = self.activity.cut
+        self.filtered: FilteredStream = FilteredStream(world, self.faults)
+        self.faults.cut_streams = self._cut_streams
+        self.faults.fail_streams = self._fail_streams
         # Read now: no file is read while the event loop runs.
         self._operations = {operation.id: operation for operation in all_operations()}
         self._routes = RouteTable(played_routes())
@@ -78,10 +103,20 @@ class XServer:
             answer.delivery = DELIVERIES[fault.kind]
         return answer
 
+    def _cut_streams(self) -> None:
+        for api in (self.activity, self.filtered):
+            api.streams.cut()
+
+    def _fail_streams(self, content: bytes) -> None:
+        for api in (self.activity, self.filtered):
+            api.streams.fail(content)
+
     def _answer(self, call: Call) -> Answer:
         try:
             route, path = self._routes.find(call)
-            request = RequestContext(self.world, self.activity, self.faults, call, path)
+            request = RequestContext(
+                self.world, self.activity, self.filtered, self.faults, call, path
+            )
             if not route.operation:
                 return route.run(request)
             return self._operate(route, request)

@@ -146,7 +146,7 @@ def _stream(request: RequestContext) -> Answer:
     if activity.open_streams(app.id) >= request.world.rules.stream_connections:
         raise problems.too_many_connections()
     headers = {"content-type": "application/json; charset=utf-8"}
-    return Answer(status=200, headers=headers, stream=activity.connect(app))
+    return Answer(status=200, headers=headers, stream=activity.streams.connect(app))
 
 
 def _mine(request: RequestContext, subscription_id: str) -> StoredSubscription | None:

@@ -400,7 +400,7 @@ async def test_backfill_is_for_enterprise(peer):
 
 
 async def test_a_reader_that_is_too_slow_loses_its_connection(peer, token, monkeypatch):
-    monkeypatch.setattr("botkit.sandbox.x.activity._BUFFER_LINES", 2)
+    monkeypatch.setattr("botkit.sandbox.x.streams._BUFFER_LINES", 2)
     await _subscribe(peer, "post.mention.create", token=token)
     stream = await _listen(peer)
 

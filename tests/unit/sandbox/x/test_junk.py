@@ -120,7 +120,7 @@ def test_a_route_answers_junk_without_a_fault(route: ApiRoute | None) -> None:
         sent: dict[str, Any] = {"form": form_of(body)} if "form" in kind else {"body": body}
         path = f"{whole(chosen.template, parts)}?{asked}"
         status = answered(peer.call(chosen.method, path, token=token, headers=headers, **sent))
-        peer.server.activity.cut()
+        peer.server.faults.cut_streams()
         assert status < 500 or status == 501
 
     ask()
