@@ -6,10 +6,11 @@ import pytest
 
 from botkit.errors import AccessDenied, LevelTooLow, MissingScope, WrongCredential
 from botkit.model.tokens import CredentialKind
-from botkit.protocol.api.operations import operation
+from botkit.protocol.api.operations import all_operations, operation
 from botkit.protocol.rules.access import (
     CAPABILITIES,
     DEFAULT_MAY,
+    WITHOUT_ACTION,
     call_fault,
     choose_credential,
     dated,
@@ -75,6 +76,71 @@ def test_every_capability_calls_operations_that_x_has() -> None:
     for operation_id in operations_for(CAPABILITIES):
         assert operation(operation_id).id == operation_id
     assert operations_for(["post", "reply"]) == ("createPosts",)
+
+
+@pytest.mark.parametrize(
+    ("word", "operations"),
+    [
+        ("post", "createPosts"),
+        ("reply", "createPosts"),
+        (
+            "message",
+            """
+            createDirectMessagesByParticipantId createDirectMessagesByConversationId
+            getDirectMessagesEvents getDirectMessagesEventsByParticipantId
+            getDirectMessagesEventsByConversationId
+            """,
+        ),
+        (
+            "media",
+            """
+            mediaUpload initializeMediaUpload appendMediaUpload finalizeMediaUpload
+            getMediaUploadStatus createMediaMetadata
+            """,
+        ),
+        ("repost", "repostPost unrepostPost"),
+        ("delete", "deletePosts"),
+        ("hide", "hidePostsReply"),
+        ("bookmark", "createUsersBookmark deleteUsersBookmark"),
+        ("list", "createLists updateLists deleteLists addListsMember removeListsMemberByUserId"),
+        ("mute", "muteUser unmuteUser"),
+    ],
+)
+def test_each_word_calls_these_operations_and_no_others(word: str, operations: str) -> None:
+    assert operations_for([word]) == tuple(operations.split())
+
+
+def test_the_words_that_no_bot_can_do_yet_are_all_but_three() -> None:
+    assert set(CAPABILITIES) - WITHOUT_ACTION == {"post", "reply", "message"}
+
+
+def test_the_scopes_of_all_operations_stand_in_xs_order() -> None:
+    every = [one.id for one in all_operations()]
+    assert scopes_for((), source_operations=every) == (
+        "tweet.read",
+        "tweet.write",
+        "tweet.moderate.write",
+        "users.read",
+        "follows.read",
+        "follows.write",
+        "offline.access",
+        "space.read",
+        "mute.read",
+        "mute.write",
+        "like.read",
+        "like.write",
+        "list.read",
+        "list.write",
+        "block.read",
+        "bookmark.read",
+        "bookmark.write",
+        "dm.read",
+        "dm.write",
+        "media.write",
+        "timeline.read",
+        "broadcast.read",
+        "broadcast.write",
+    )
 
 
 @pytest.mark.parametrize(
@@ -273,7 +339,10 @@ def test_an_operation_of_x_is_a_word_for_call(word: str) -> None:
         ("createPosts", "act.reply"),
         ("createDirectMessagesByParticipantId", "act.message"),
         ("createDirectMessagesConversation", "unsolicited"),
+        ("createDirectMessagesByConversationId", "act.message"),
         ("likePost", "forbids automated likes"),
+        ("unlikePost", "forbids automated likes"),
+        ("followUser", "forbids automated likes and follows"),
         ("unfollowUser", "forbids automated likes and follows"),
         ("activityStream", "no account can call"),
         ("createComplianceJobs", "no account can call"),

@@ -36,6 +36,10 @@ def test_nothing_known_leaves_all_open() -> None:
     assert label.next_step.id == "settings"
 
 
+def test_a_state_is_shown_by_these_words() -> None:
+    assert [str(one) for one in StepState] == ["verified", "confirmed", "open"]
+
+
 def test_a_label_that_x_shows_verifies_the_first_seven() -> None:
     label = judge(profile(automated=True), ())
     assert [label.states[step] for step in IDS[:7]] == [StepState.VERIFIED] * 7

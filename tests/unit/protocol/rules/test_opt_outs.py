@@ -29,9 +29,18 @@ RULES = OptOutRules()
         "\u3084\u3081\u3066\u3002",
         "unsubscribe",
         "... (stop)",
+        "stop" + "!" * 196,  # 200 characters
         "stop ! ! ! ! ! ! ! ! !",
         "@a @b @c @d @e do not message me",
         "\u0930\u094b\u0915\u0947\u0902",  # ends with a sign that is no letter
+        "don't reply",
+        "stop replying",
+        "Stop replying to me",
+        "stop writing to me",
+        "Do not contact me",
+        "never tag me again",
+        "dont dm me any more",
+        "don't reply to me anymore",
     ],
 )
 def test_a_plain_request_to_stop_is_an_opt_out(text: str) -> None:
@@ -52,6 +61,7 @@ def test_a_plain_request_to_stop_is_an_opt_out(text: str) -> None:
         "stop it or I call my lawyer",
         "do not message me at ten, message me at noon",
         "stop " * 60,
+        "stop" + "!" * 197,
     ],
 )
 def test_a_stop_word_in_a_sentence_is_none(text: str) -> None:
@@ -74,6 +84,18 @@ def test_an_author_adds_words_or_has_words_of_their_own() -> None:
     assert own.asks_to_stop("Halt!")
     assert not own.asks_to_stop("stop")
     assert not OptOutRules(stop_words=frozenset()).asks_to_stop("stop")
+
+
+def test_six_further_words_may_surround_a_request_and_no_more() -> None:
+    own = OptOutRules(stop_words=frozenset({"halt"}))
+    assert own.asks_to_stop("please " * 6 + "halt")
+    assert not own.asks_to_stop("please " * 7 + "halt")
+
+
+def test_a_word_of_the_author_may_end_as_politeness_does() -> None:
+    own = OptOutRules(stop_words=frozenset({"stop, thank you"}))
+    assert own.asks_to_stop("Stop, thank you!")
+    assert not own.asks_to_stop("stop")
 
 
 def test_the_way_back_is_a_plain_word_too() -> None:

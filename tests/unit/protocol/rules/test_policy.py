@@ -257,6 +257,11 @@ def test_the_link_that_x_adds_for_media_or_a_quote_does_not_count() -> None:
     assert not shows_write(write(), shown("Hello! https://t.co/1 more", links=()))
 
 
+def test_a_link_that_x_does_not_tell_ends_at_white_space() -> None:
+    assert shows_write(write("a.de c"), shown("https://t.co/1 c", links=()))
+    assert not shows_write(write("a.de b c"), shown("https://t.co/1 c", links=()))
+
+
 def test_a_link_more_or_less_in_the_middle_is_another_text() -> None:
     assert not shows_write(write("a https://a.com b"), shown("a b"))
 
@@ -269,13 +274,22 @@ def test_a_quote_is_the_write_only_for_the_quoted_post() -> None:
     assert not shows_write(quote, replace(post, quoted_post_id="8"))
 
 
+def test_a_post_that_x_shows_as_a_quote_for_its_link_is_the_write_still() -> None:
+    post = shown("look https://t.co/1", links=("https://x.com/ada/status/7",), quoted_post_id="7")
+
+    assert shows_write(write("look https://x.com/ada/status/7"), post)
+
+
 def test_a_long_text_that_x_cut_is_compared_as_far_as_it_goes() -> None:
     long = "word " * 100
     cut = shown("word " * 40 + "wo\u2026 https://t.co/1", links=())
 
     assert shows_write(write(long), cut)
     assert not shows_write(write("other " * 100), cut)
+    assert not shows_write(write("word " * 40 + "other"), cut)
     assert not shows_write(write("Hello"), shown("Hel\u2026"))
+    assert shows_write(write("x" * 300), shown("x" * 99 + "\u2026"))
+    assert not shows_write(write("x" * 300), shown("x" * 98 + "\u2026"))
 
 
 @pytest.mark.parametrize("body", [b"", b"[1]", b'{"text":null,"media":5}'])

@@ -1,0 +1,125 @@
+"""The modules that decide things, and the tests that ought to notice a change in them."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.mutation.changes import Change, changes_of
+
+
+@dataclass(frozen=True)
+class Group:
+    """Modules and their tests; `must` is how many of 100 changes the tests notice at least."""
+
+    modules: tuple[str, ...]
+    tests: tuple[str, ...]
+    must: int = 90
+
+    def files(self, folder: Path) -> list[Path]:
+        """Return the group's modules, relative to the repository."""
+        found = {path.relative_to(folder) for glob in self.modules for path in folder.glob(glob)}
+        return sorted(one for one in found if not one.name.startswith(("_generate", "__init__")))
+
+
+GROUPS = {
+    "rules": Group(("botkit/protocol/rules/*.py",), ("tests/unit/protocol/rules",), 95),
+    "guard": Group(
+        ("botkit/runtime/writes/checks/*.py",),
+        ("tests/unit/runtime/writes",),
+        95,
+    ),
+    "outbox": Group(
+        (
+            "botkit/runtime/writes/outbox.py",
+            "botkit/runtime/writes/reconcile.py",
+            "botkit/runtime/writes/write_lookup.py",
+            "botkit/runtime/writes/write_outcomes.py",
+            "botkit/runtime/writes/steps.py",
+        ),
+        ("tests/unit/runtime/writes",),
+        95,
+    ),
+    "refresh": Group(("botkit/client/refresh/*.py",), ("tests/unit/client/refresh",), 95),
+    "store": Group(
+        ("botkit/storage/sql/**/*.py", "botkit/storage/sqlite/*.py"),
+        ("tests/storage", "tests/unit/storage"),
+        95,
+    ),
+    "logins": Group(
+        ("botkit/client/logins/*.py", "botkit/client/signin/*.py", "botkit/client/upkeep/*.py"),
+        ("tests/unit/client", "tests/unit/bot/accounts"),
+    ),
+    "calls": Group(
+        ("botkit/client/api/*.py", "botkit/client/http/*.py"),
+        ("tests/unit/client/api", "tests/unit/client/http"),
+    ),
+    "dispatch": Group(("botkit/runtime/dispatch/*.py",), ("tests/unit/runtime/dispatch",)),
+    "intake": Group(("botkit/runtime/intake/*.py",), ("tests/unit/runtime",)),
+    "sources": Group(("botkit/sources/*.py",), ("tests/unit/sources",)),
+    "events": Group(("botkit/protocol/events/*.py",), ("tests/unit/protocol", "tests/wire")),
+    "oauth": Group(("botkit/protocol/oauth/*.py",), ("tests/unit/protocol",)),
+    "text": Group(
+        ("botkit/protocol/text/*.py", "botkit/text.py"),
+        ("tests/unit/protocol/text", "tests/unit/test_text.py"),
+    ),
+    "api": Group(
+        ("botkit/protocol/api/*.py", "botkit/protocol/refusals/*.py"), ("tests/unit/protocol",)
+    ),
+    "leases": Group(
+        ("botkit/leases/*.py", "botkit/waiting/*.py"), ("tests/unit/leases", "tests/unit/waiting")
+    ),
+    "web": Group(("botkit/web/**/*.py",), ("tests/unit/web", "tests/unit/wizard")),
+}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A change of a module, and the module's source with it."""
+
+    module: Path
+    change: Change
+    source: str
+
+    def __str__(self) -> str:
+        change = self.change
+        old, new = (" ".join(text.split())[:90] for text in (change.old, change.new))
+        return f"{self.module}:{change.line}: {change.kind}: {old}  ->  {new or 'nothing'}"
+
+    def job(self) -> dict[str, object]:
+        """Return what `forks` asks for."""
+        return {
+            "module": str(self.module),
+            "source": self.source,
+            "where": self.change.where,
+            "lines": self.change.lines,
+        }
+
+
+def sample_of(group: Group, folder: Path, *, size: int, seed: int) -> list[Mutant]:
+    """Draw changes by lot, of each kind in turn: the rare kinds are the ones that tests forget."""
+    lot = random.Random(seed)
+    kinds: dict[str, list[tuple[Path, Change]]] = {}
+    for path in group.files(folder):
+        for change in changes_of((folder / path).read_text()):
+            kinds.setdefault(change.kind, []).append((path, change))
+    for each in kinds.values():
+        lot.shuffle(each)
+    chosen: list[Mutant] = []
+    while len(chosen) < size and any(kinds.values()):
+        for each in lot.sample(list(kinds.values()), len(kinds)):
+            if each and len(chosen) < size:
+                path, change = each.pop()
+                source = change.apply((folder / path).read_text())
+                if _compiles(source):
+                    chosen.append(Mutant(path, change, source))
+    return chosen
+
+
+def _compiles(source: str) -> bool:
+    try:
+        compile(source, "changed", "exec")
+    except SyntaxError:
+        return False
+    return True
