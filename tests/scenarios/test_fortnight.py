@@ -80,8 +80,10 @@ class Journal:
     refused: list[tuple[datetime, str]] = field(default_factory=list[tuple[datetime, str]])
 
     def state_at(self, account: str, when: datetime) -> LoginState | None:
-        said = [c.status for at, c in self.changes if c.account_id == account and at <= when]
-        return said[-1] if said else None
+        said = (
+            c.status for at, c in reversed(self.changes) if c.account_id == account and at <= when
+        )
+        return next(said, None)
 
     def said(self, account: str, since: datetime, until: datetime) -> set[LoginState | None]:
         """What was known then, and what became known until then."""
