@@ -79,12 +79,26 @@ def test_a_post_that_was_looked_up_counts_for_its_author_too() -> None:
         answers.check(step)
 
 
+def test_posts_that_were_looked_up_without_a_conversation_are_each_one_of_their_own() -> None:
+    answers, _ = limit()
+    first, second = (
+        reply_step(to=msgspec.structs.replace(asked(name).post, conversation_id=None))
+        for name in ("7", "9")
+    )
+    for _ in range(2):
+        answers.note(first)
+    answers.check(second)
+    with pytest.raises(TooManyAnswers):
+        answers.check(first)
+
+
 def test_posts_messages_and_threads_of_its_own_are_not_counted() -> None:
     answers, _ = limit()
     for step in (post_step(), message_step(), reply_step(to=asked(user=ME))):
         for _ in range(3):
             answers.check(step)
             answers.note(step)
+    assert not answers._sent
 
 
 def test_without_limits_nothing_is_refused() -> None:

@@ -179,6 +179,23 @@ async def test_what_names_no_resource_is_booked_each_time(office: Office) -> Non
     assert await office.budget.spent(ME) == (usd("0.010"), usd("0.010"))
 
 
+async def test_what_names_no_resource_is_added_up_in_one_commit(office: Office) -> None:
+    for _ in range(3):
+        office.budget.note(ME, Charge(each_usd=usd("0.005"), resources=("",)), app="default")
+    assert await office.budget.spent(ME) == (usd("0.015"), usd("0.015"))
+
+
+async def test_without_a_booking_the_store_is_not_asked_for_a_commit(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def book(*args: Any, **more: Any) -> None:
+        raise AssertionError("nothing to book")
+
+    monkeypatch.setattr(office.store.ledger, "book", book)
+    await office.budget.flush()
+    assert await office.budget.spent(ME) == (0, 0)
+
+
 async def test_what_was_paid_before_never_stops_a_write(office: Office) -> None:
     budget = limited(office, day_usd=usd("0.020"))
     note(office, "1")

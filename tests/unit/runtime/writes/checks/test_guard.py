@@ -174,6 +174,14 @@ async def test_not_declared_says_what_to_write(office: Office) -> None:
         await office.guard.check(reply_step())
 
 
+async def test_not_declared_lists_what_the_bot_may_in_order(office: Office) -> None:
+    may = frozenset({"reply", "hide", "message", "list", "mute", "delete"})
+    office.may = may
+    office.start()
+    with pytest.raises(NotDeclared, match="may delete, hide, list, message, mute, reply"):
+        await office.guard.check(post_step())
+
+
 @pytest.mark.parametrize(
     ("text", "error"),
     [
@@ -271,6 +279,15 @@ async def test_the_same_text_to_another_target_is_another_text(office: Office) -
     await office.outbox.perform(reply_step("Hello", to=head))
     with pytest.raises(DuplicateText, match="in answer to post 70"):
         await office.guard.check(reply_step("Hello", to=head, n=1))
+
+
+async def test_accounts_do_not_wait_for_each_others_steps(office: Office) -> None:
+    for step, other in (
+        (post_step("Hello"), post_step("Hello", account_id="42")),
+        (reply_step("Hello"), reply_step("Hello", account_id="42")),
+    ):
+        async with office.guard.without_rivals(step), office.guard.without_rivals(other):
+            assert len(office.guard._lock) == 2 * (1 + bool(step.interaction))
 
 
 async def test_a_step_does_not_stand_in_its_own_way(office: Office) -> None:
