@@ -42,7 +42,11 @@ def copied(folder: Path) -> None:
 def digest_of(group: Group, folder: Path) -> str:
     """Return a digest of a group's modules and tests."""
     digest = hashlib.sha256()
-    tests = [path for each in group.tests for path in (folder / each).glob("**/*.py")]
+    tests = [
+        path
+        for each in group.tests
+        for path in ((folder / each).glob("**/*.py") if each[-3:] != ".py" else [folder / each])
+    ]
     for path in [*(folder / one for one in group.files(folder)), *sorted(tests)]:
         digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]

@@ -44,7 +44,15 @@ GROUPS = {
     "refresh": Group(("botkit/client/refresh/*.py",), ("tests/unit/client/refresh",), 95),
     "store": Group(
         ("botkit/storage/sql/**/*.py", "botkit/storage/sqlite/*.py"),
-        ("tests/storage", "tests/unit/storage"),
+        (
+            "tests/storage/test_sqlite_conformance.py",
+            "tests/storage/test_events_machine.py",
+            "tests/storage/test_old_tokens.py",
+            "tests/storage/test_stored_forms.py",
+            "tests/unit/storage/sqlite",
+            "tests/unit/storage/test_copies.py",
+            "tests/unit/storage/test_opening.py",
+        ),
         95,
     ),
     "logins": Group(
