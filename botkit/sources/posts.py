@@ -55,14 +55,33 @@ class _Cursor(Struct, frozen=True, kw_only=True):
 
 
 class _Read(Struct, kw_only=True):
-    """Hold what one poll has read so far."""
+    """Hold what one poll has read so far.
+
+    A timeline shows its newest posts at the time of each page. So while several pages are read,
+    newer posts may push older ones out that are not read yet. A last round of one page, after the
+    newest post, shows how many came: if all together are fewer than X shows, none was lost.
+
+    Attributes:
+        pages: The number of pages of the last round.
+        last: The index of that round's first event.
+    """
 
     since: int
     newest: str
     at: datetime | None = None
     count: int = 0
+    pages: int = 0
+    last: int = 0
     is_cut: bool = False
     events: list[PostEvent] = msgspec.field(default_factory=list[PostEvent])
+
+    def again(self) -> None:
+        """Begin another round, after the newest post."""
+        self.since, self.pages, self.last = _number(self.newest), 0, len(self.events)
+
+    def has_known(self, newest: str) -> bool:
+        """Return True if the posts come down to one that was the newest of an earlier poll."""
+        return any(_number(event.post.id) <= _number(newest) for event in self.events)
 
 
 class PostsPoll(Poll):
@@ -114,14 +133,19 @@ class PostsPoll(Poll):
         read = _Read(since=since, newest=cursor.newest or cursor.floor)
         try:
             await self._read(read)
+            is_whole = read.has_known(cursor.newest)
+            while not is_whole and self._may_lack_posts(read):
+                read.again()
+                await self._read(read)
         except MalformedAnswer:
             await self._keep(read.events)
             raise
-        read.events.sort(key=lambda event: _number(event.post.id))
-        if read.is_cut and _number(read.events[0].post.id) > _number(cursor.newest):
-            await self._open_gap(read.events[0].at, last, cursor)
+        if read.is_cut and not is_whole:
+            until = min(event.at for event in read.events[read.last :])
+            await self._open_gap(until, last, cursor)
         elif oldest is not None and last.read_to is not None and last.read_to < oldest:
             await self._open_gap(oldest, last, cursor)
+        read.events.sort(key=lambda event: _number(event.post.id))
         moved = _Cursor(floor=cursor.floor, newest=read.newest)
         read_at = read.at or self._clock.now()
         return await self._move(read.events, last, moved.to_text(), read_at)
@@ -137,19 +161,27 @@ class PostsPoll(Poll):
         while True:
             most = min(_PAGE, max(self.reach - read.count, self.fewest))
             request = self._request(str(read.since) if read.since else None, token, most)
-            response = await self._ask(request, further=token is not None)
+            response = await self._ask(request, further=read.at is not None)
             page = objects.read_posts(response)
             read.at = read.at or self._time_of(response)
             read.newest = max(read.newest, page.newest_id or "", key=_number)
             read.count += len(page.posts)
+            read.pages += 1
             events = self._events(page)
             if not self.has_since:
                 events = [each for each in events if _number(each.post.id) > read.since]
             read.events += events
             token = trail.next_token(response)
+            if len(events) < len(page.posts):
+                return  # it came to a known post
             read.is_cut = self._may_be_cut(read.count, token)
-            if token is None or read.is_cut or len(events) < len(page.posts):
+            if token is None or read.is_cut:
                 return
+
+    def _may_lack_posts(self, read: _Read) -> bool:
+        """Return True if posts may have been pushed out meanwhile, and another round tells."""
+        pushes = self.counts_hidden and self.has_since
+        return pushes and not read.is_cut and read.pages > 1 and len(read.events) > read.last
 
     def _may_be_cut(self, count: int, token: str | None) -> bool:
         """Return True if there may be posts below those that were read."""

@@ -185,8 +185,45 @@ async def test_a_long_read_that_came_down_to_what_is_known_leaves_no_gap(
     count: int, newest: int, poll: MentionsPoll, sender: FakeSender, store: Store
 ) -> None:
     await store.progress.set_checkpoint(last_read(START - 60 * MINUTE, newest=newest))
-    sender.answers = timeline(T + (799 * 10 << 22) - 1, count)
+    sender.answers = [*timeline(T + (799 * 10 << 22) - 1, count), page()]
     await poll.poll()
+    assert await store.progress.gaps() == []
+
+
+async def test_what_left_the_reach_of_x_while_a_poll_read_its_pages_is_a_gap(
+    poll: MentionsPoll, sender: FakeSender, store: Store, intake: FakeIntake
+) -> None:
+    read_to, first, later = START - 60 * MINUTE, snowflake_at(START), snowflake_at(START + MINUTE)
+    await store.progress.set_checkpoint(last_read(read_to, newest=1))
+    sender.answers = [*timeline(first, 300), *timeline(later, 450)]
+    assert await poll.poll() == 750
+    assert dict(sender.calls[3].query)["since_id"] == str(first)
+    (hole,) = await store.progress.gaps()
+    assert (hole.state, hole.cause) == ("open", "reach")
+    oldest_of_later = intake.events[300]
+    assert (hole.since, hole.until) == (read_to, oldest_of_later.at)  # type: ignore[attr-defined]
+
+
+async def test_a_burst_of_which_all_is_shown_to_the_end_leaves_no_gap(
+    poll: MentionsPoll, sender: FakeSender, store: Store
+) -> None:
+    await store.progress.set_checkpoint(last_read(START - 60 * MINUTE, newest=1))
+    later = snowflake_at(START + MINUTE)
+    sender.answers = [
+        *timeline(snowflake_at(START), 300),
+        *timeline(later, 300),
+        *timeline(later + (60_000 << 22), 90),
+    ]
+    assert await poll.poll() == 690
+    assert (await store.progress.gaps(), sender.answers) == ([], [])
+
+
+async def test_a_reading_of_pages_without_posts_is_not_read_again(
+    poll: MentionsPoll, sender: FakeSender, store: Store
+) -> None:
+    await store.progress.set_checkpoint(last_read(START - 60 * MINUTE, newest=1))
+    sender.answers = [page(next_token="b"), page()]
+    assert await poll.poll() == 0
     assert await store.progress.gaps() == []
 
 

@@ -100,14 +100,16 @@ async def test_pages_are_read_to_the_end_and_recorded_oldest_first(
         page(mention(T + 4), mention(T + 3), next_token="b"),
         page(mention(T + 2), mention(T + 1)),
         page(),
+        page(),
     ]
     await poll.poll()
     assert await poll.poll() == 4
     ids = [event.post.id for event in intake.events]  # type: ignore[attr-defined]
     assert ids == [str(T + n) for n in (1, 2, 3, 4)]
     assert dict(sender.calls[2].query)["pagination_token"] == "b"
+    assert dict(sender.calls[3].query)["since_id"] == str(T + 4)
     await poll.poll()
-    assert dict(sender.calls[3].query)["since_id"] == str(T)
+    assert dict(sender.calls[4].query)["since_id"] == str(T)
 
 
 async def test_each_poll_reads_again_what_x_may_have_shown_since_the_last_one(
@@ -150,6 +152,7 @@ async def test_how_far_was_read_is_by_the_clock_of_x_at_the_first_page(
         at(100, page(mention(T))),
         at(200, page(mention(later), next_token="b")),
         at(201, page(mention(T + 1))),
+        at(202, page()),
     ]
     await poll.poll()
     await poll.poll()
@@ -228,6 +231,8 @@ async def test_a_further_page_is_tried_again_before_those_that_were_read_are_giv
         MalformedAnswer("html", status=200),
         page(mention(T + 1)),
         ServerError("503", status=503),
+        page(),
+        ServerError("503", status=503),
     ]
     await poll.poll()
     polling = asyncio.get_running_loop().create_task(poll.poll())
@@ -236,6 +241,7 @@ async def test_a_further_page_is_tried_again_before_those_that_were_read_are_giv
     assert [dict(call.query).get("pagination_token") for call in sender.calls[1:]] == [
         None,
         *["b"] * 3,
+        *[None] * 2,
     ]
     with pytest.raises(ServerError):
         await poll.poll()
