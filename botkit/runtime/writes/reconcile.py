@@ -228,7 +228,9 @@ class Reconciler:
             )
 
     async def _not_shown(self, row: StoredWrite, reading: TimelineReading) -> None:
-        if reading.clean and _proves_absence(row, reading.at):
+        if _is_out_of_reach(row, reading):
+            await self._unresolved(row, "X shows an account's newest 3,200 posts, this is older")
+        elif reading.clean and _proves_absence(row, reading.at):
             await self._absent(row)
         elif reading.at - _sent_last(row) >= _GIVE_UP_AFTER and row.reads >= _GIVE_UP_READS:
             await self._unresolved(row, f"could not be read: {reading.trouble or 'not clean'}")
@@ -311,6 +313,12 @@ def _earliest(row: StoredWrite, now: datetime) -> datetime:
 
 def _is_due(row: StoredWrite, now: datetime) -> bool:
     return row.next_read_at is None or not now < row.next_read_at <= now + _FAR
+
+
+def _is_out_of_reach(row: StoredWrite, reading: TimelineReading) -> bool:
+    """Return True if the row's post can be older than all that X shows, now and later."""
+    earliest = _earliest(row, reading.at) - reading.ahead
+    return reading.reaches_to is not None and earliest < reading.reaches_to
 
 
 def _proves_absence(row: StoredWrite, now: datetime) -> bool:

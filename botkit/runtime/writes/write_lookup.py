@@ -24,6 +24,12 @@ __all__ = ["TimelineReading", "WriteLookup", "read_own_posts"]
 _UNEVEN = timedelta(seconds=30)
 """A clock may be that far ahead of X's before it matters: more is looked back for."""
 
+_NEAR_REACH = 2_800
+"""A reading of this many posts may have hit X's limit of 3,200, which includes hidden posts.
+
+Source: X API docs, "Timelines".
+"""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -32,6 +38,8 @@ class TimelineReading(Struct, frozen=True, kw_only=True):
 
     `clean` says that the absence of a post means something: every page was a success without
     `errors`, and the pages cover the time. What a reading that is not clean does show is there.
+    `reaches_to` is the time of the oldest post that X shows, if there may be older ones that it
+    does not show; None if there are none.
     """
 
     at: datetime
@@ -40,6 +48,7 @@ class TimelineReading(Struct, frozen=True, kw_only=True):
     clean: bool = True
     trouble: str = ""
     retry_at: datetime | None = None
+    reaches_to: datetime | None = None
 
 
 class WriteLookup:
@@ -81,7 +90,13 @@ class WriteLookup:
                 trouble=str(problem),
                 retry_at=_until(problem),
             )
-        return TimelineReading(at=at, ahead=ahead, posts=tuple(posts), clean=clean)
+        return TimelineReading(
+            at=at,
+            ahead=ahead,
+            posts=tuple(posts),
+            clean=clean,
+            reaches_to=_reach_of(posts) if read == self._posts else None,
+        )
 
     async def _posts(
         self, write: StoredWrite, since: datetime, posts: list[Post]
@@ -156,6 +171,11 @@ async def read_own_posts(
         token = trail.next_token(response)
         if token is None or is_one_page:
             return clean, response.date
+
+
+def _reach_of(posts: list[Post]) -> datetime | None:
+    times = [post.created_at for post in posts if post.created_at is not None]
+    return min(times) if len(posts) >= _NEAR_REACH and times else None
 
 
 def _until(problem: BotkitError | Parked) -> datetime | None:

@@ -122,6 +122,35 @@ async def test_absence_needs_two_clean_reads_60_s_apart_the_last_2_min_after_the
     assert await office.state(step) is WriteState.QUEUED
 
 
+@pytest.mark.parametrize(
+    ("later_s", "state"), [(3600, WriteState.UNRESOLVED), (-121, WriteState.QUEUED)]
+)
+async def test_a_post_that_x_does_not_show_any_more_is_not_taken_for_absent(
+    later_s: float, state: WriteState, office: Office
+) -> None:
+    step = post_step()
+    await doubt(office, step, RESET)
+    made = T0 + timedelta(seconds=later_s)
+    office.x.posts = [
+        {
+            "id": str(2000000000000000000 + n),
+            "text": f"Number {n}",
+            "author_id": ME,
+            "created_at": made.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+        }
+        for n in range(2800)
+    ]
+    office.x.page_size = 1400
+    office.clock.current = T0 + timedelta(seconds=4000)
+    await office.reconciler.settle_due()
+    office.clock.move(60)
+    await office.reconciler.settle_due()
+    row = await office.row(step)
+    assert row.state is state
+    if state is WriteState.UNRESOLVED:
+        assert row.reason == "X shows an account's newest 3,200 posts, this is older"
+
+
 async def test_a_read_for_another_row_proves_no_absence_within_2_min(office: Office) -> None:
     step = post_step()
     await doubt(office, step, RESET)
