@@ -247,7 +247,7 @@ async def _check_access(run: _Run, x: X, accounts: Iterable[Account]) -> None:
 def _compose(run: _Run, opened: _Opened) -> BotRuntime:
     """Make the bot's parts, from handlers to sources, and join them; start nothing."""
     parts, dispatcher = _acting(run, opened)
-    hearing = _hearing(run, opened, dispatcher)
+    hearing = _hearing(run, opened, dispatcher, parts)
     sources, reasons = hearing.listening.sources(run.accounts.values())
     runtime = Runtime(
         store=run.store,
@@ -329,7 +329,7 @@ def _acting(run: _Run, opened: _Opened) -> tuple[HandlerParts, Dispatcher]:
     return parts, dispatcher
 
 
-def _hearing(run: _Run, opened: _Opened, dispatcher: Dispatcher) -> _Hearing:
+def _hearing(run: _Run, opened: _Opened, dispatcher: Dispatcher, parts: HandlerParts) -> _Hearing:
     """Make the inbox and the parts that put events into it."""
     inbox = Inbox(
         store=run.store,
@@ -352,6 +352,7 @@ def _hearing(run: _Run, opened: _Opened, dispatcher: Dispatcher) -> _Hearing:
             intake=inbox if run.plan.handles(Gap) else None,
             unreadable="quotes" if run.plan.handles(Quote) else "",
         ),
+        sent_messages=parts.outbox.own_posts.messages,
     )
     scheduler = Scheduler(
         run.plan.wiring.schedules,

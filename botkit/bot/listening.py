@@ -17,7 +17,7 @@ from botkit.sources.declared import poll_of, reads_how
 from botkit.sources.filtered import FilteredStream
 from botkit.sources.gaps import Gaps
 from botkit.sources.mentions import MentionsPoll
-from botkit.sources.messages import MessagesPoll
+from botkit.sources.messages import MessagesPoll, SentMessages
 from botkit.sources.polling import Poll
 from botkit.sources.reporting import StatusReporter
 from botkit.sources.rule_gaps import RuleGaps
@@ -47,6 +47,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         plan: The bot's plan: subscriptions are tagged with its name.
+        sent_messages: Takes the messages that the accounts sent without this store.
         streams: The open stream of each app, by the app's name.
         beside: The polls that read what an app's stream missed, by the app's name.
         polls: The polls of each account, by the account's id.
@@ -61,6 +62,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
     intake: Intake
     report: StatusReporter
     gaps: Gaps
+    sent_messages: SentMessages
     streams: dict[str, ActivityStream] = msgspec.field(default_factory=dict[str, ActivityStream])
     beside: dict[str, list[Poll]] = msgspec.field(default_factory=dict[str, list[Poll]])
     polls: dict[str, list[Poll]] = msgspec.field(default_factory=dict[str, list[Poll]])
@@ -270,7 +272,9 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
         polls: list[Poll] = [MentionsPoll(account, interval=interval, search=search, **ports)]
         if set(MESSAGE_KINDS) & set(self.plan.stream_kinds):
             slowly = _BESIDE_STREAM if streams else _MESSAGES_ALONE
-            polls.append(MessagesPoll(account, interval=slowly, **ports))
+            messages = MessagesPoll(account, interval=slowly, **ports)
+            messages.show_to(self.sent_messages)
+            polls.append(messages)
         return polls
 
     def _declared(self, account: Account) -> list[Poll]:

@@ -7,11 +7,19 @@ that is known. Source: X API docs, "Direct Messages lookup": 30 days back, 15 re
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import structlog
 
-from botkit.errors import MalformedAnswer
+from botkit.errors import (
+    BotkitError,
+    MalformedAnswer,
+    Parked,
+    RateLimited,
+    ServerError,
+    StateError,
+    TransportError,
+)
 from botkit.model.events import DirectMessage
 from botkit.model.hearing import GapRow
 from botkit.protocol.api import objects, requests
@@ -24,18 +32,32 @@ from botkit.sources.polling import Poll, PollPace
 from botkit.waiting.backoff import Ladder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from botkit.model.events import XEvent
     from botkit.model.hearing import Checkpoint
+    from botkit.model.messages import Message
     from botkit.protocol.api.responses import Response
 
-__all__ = ["MessagesPoll"]
+__all__ = ["MessagesPoll", "SentMessages"]
 
 _log = structlog.get_logger(__name__)
 
 _FEWEST = 1
 _REACH = timedelta(days=30)
+_PASSING = (Parked, TransportError, ServerError, RateLimited, StateError)
+
+
+class SentMessages(Protocol):
+    """Keeps the messages that an account sent without this store."""
+
+    def expect(self, account_id: str) -> None:
+        """Let the account's writes wait until `show` was called."""
+        ...
+
+    async def show(self, account_id: str, sent: Sequence[Message] | None) -> None:
+        """Take the account's own messages since the last run; None if X refuses to show them."""
+        ...
 
 
 class MessagesPoll(Poll):
@@ -50,15 +72,32 @@ class MessagesPoll(Poll):
         failures=Ladder.doubling(60.0, cap_s=320.0), jitter=(1.0, 1.1), least_s=60.0
     )
 
+    _sent: SentMessages | None = None
+
+    def show_to(self, sent: SentMessages) -> None:
+        """Show the account's own messages once, before what they may have answered is recorded."""
+        sent.expect(self._account.id)
+        self._sent = sent
+
     async def poll(self) -> int:
         """Read back to what is known, record messages and cursor; return how many were new."""
+        try:
+            return await self._read()
+        except _PASSING:
+            raise
+        except BotkitError:
+            if self._sent is not None:
+                await self._sent.show(self._account.id, None)
+            raise
+
+    async def _read(self) -> int:
         last = await self._begin()
         if last is None:
             return await self._start()
         known, _, floor = last.cursor.partition(" ")
         since = max(self._since(_number(known), last), _number(floor or known))
         read_at: datetime | None = None
-        events: list[XEvent] = []
+        events: list[DirectMessage] = []
         newest = known
         trail = PageTrail(self.name)
         token: str | None = None
@@ -72,11 +111,13 @@ class MessagesPoll(Poll):
             try:
                 token = trail.next_token(response)
             except MalformedAnswer:
+                await self._show(events)
                 await self._keep(events)
                 raise
             if token is None or min(ids, default=since + 1) <= since:
                 break
         await self._open_gap_out_of_reach(last, read_at)
+        await self._show(events)
         return await self._move(events, last, f"{newest} {floor or known}", read_at)
 
     async def _open_gap_out_of_reach(self, last: Checkpoint, read_at: datetime) -> None:
@@ -101,8 +142,15 @@ class MessagesPoll(Poll):
         ids = [message.id for message in objects.read_messages(response)]
         newest = max(ids, key=_number, default="0")
         await self._start_at(f"{newest} {newest}", response)
+        await self._show(())
         _log.info("source.started_at_now", source="messages", account=self._account.id)
         return 0
+
+    async def _show(self, events: Sequence[DirectMessage]) -> None:
+        if self._sent is not None:
+            mine = [event.message for event in events if event.sent_by_me]
+            await self._sent.show(self._account.id, mine)
+            self._sent = None
 
     async def _page(self, token: str | None, *, max_results: int = 100) -> Response:
         request = requests.get_dm_events(pagination_token=token, max_results=max_results)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from botkit import Actions, Bot, Mention, Signal, Tick
+from botkit import Actions, Bot, DirectMessage, Mention, Signal, Tick
 from botkit.errors import LeaseLost
 from botkit.model.records import EventState
 from botkit.sandbox.harness.process import Home, run_bot
@@ -118,6 +118,40 @@ async def test_a_restored_backup_answers_nothing_twice(sandbox: Sandbox, tmp_pat
     assert len(sandbox.replies_to(missed)) == 1
     assert reports["own_posts/greeter"].state == "behind"
     assert reports["own_posts/greeter"].detail.startswith("X shows 5 newer posts of the account")
+
+
+async def test_a_restored_backup_answers_no_message_twice(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    bot, answered = Bot("greeter", may={"message"}), list[str]()
+
+    @bot.on(DirectMessage)
+    async def talk(message: DirectMessage, act: Actions) -> None:
+        answered.append(message.id)
+        await act.message(message, f"Thought number {len(answered)}")
+
+    ada, bob = sandbox.user("ada"), sandbox.user("bob")
+    async with sandbox.running(bot):
+        await ada.messages("greeter", "before")
+        await sandbox.settle()
+    home = machine_of(sandbox)
+    copy_of(home.folder, tmp_path / "backup")
+    async with sandbox.running(bot):
+        for user in (ada, bob, ada):
+            await user.messages("greeter", "after")
+        await sandbox.settle()
+
+    copy_of(tmp_path / "backup", home.folder)
+    home.heard_from = None  # botkit setup
+    await ada.messages("greeter", "while it was down")
+    async with sandbox.running(bot):
+        await sandbox.settle()
+        await ada.messages("greeter", "when it ran again")
+        await sandbox.settle()
+
+    assert len(sandbox.messages_to(ada)) == 5
+    assert len(sandbox.messages_to(bob)) == 1
+    assert len(answered) == 4 + 3 + 2  # the handler ran for them, and got what was there
 
 
 async def test_a_backup_from_before_the_first_answer_answers_nothing_twice(

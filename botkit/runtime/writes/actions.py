@@ -32,6 +32,7 @@ from botkit.model.records import Fence, MemoKey, NewEvent, WritePolicy
 from botkit.model.users import User
 from botkit.ports import Clock, Store
 from botkit.protocol.api import requests
+from botkit.protocol.api.objects import conversation_of
 from botkit.protocol.api.raw_calls import raw_call
 from botkit.protocol.events.activity import encode_event
 from botkit.protocol.rules import access, policy
@@ -233,6 +234,7 @@ class EventActions:
             n=self._count(request.operation, target),
             text=text,
             user_id=user_id,
+            message_id=self._answered_message(target),
         )
         return await self._perform(step, Message)
 
@@ -361,8 +363,17 @@ class EventActions:
             capability=capability,
             request=request,
             n=n,
+            happened_at=getattr(self._event, "at", None),
             **rest,
         )
+
+    def _answered_message(self, target: str) -> str:
+        """Return the id of the event's message if a message to this user or thread answers it."""
+        if not isinstance(self._event, DirectMessage):
+            return ""
+        talk = self._event.conversation_id
+        answers = talk in {target, conversation_of(self._job.account_id, target)}
+        return self._event.id if answers else ""
 
     async def _perform(self, step: Step, kind: type[T]) -> T:
         try:

@@ -35,9 +35,11 @@ from botkit.protocol.api import rate_limits
 from botkit.runtime.writes.steps import GuardPass, Step, Wrote
 from botkit.runtime.writes.write_outcomes import (
     DUPLICATE,
+    MESSAGE_OPERATIONS,
     REPEATABLE,
     CallResult,
     Meaning,
+    is_found_by_reading,
     made_by,
     made_up,
     meaning_of,
@@ -133,9 +135,11 @@ class Outbox:
                 await self._again(known, known.reason)
             elif known is not None and known.state is not WriteState.QUEUED:
                 return await self._known(known)
-            elif step.operation == "createPosts":
-                await self.own_posts.ready(step.account_id)
-                found = await self.own_posts.found(step)
+            elif is_found_by_reading(step.operation):
+                is_message = step.operation in MESSAGE_OPERATIONS
+                own = self.own_posts.messages if is_message else self.own_posts
+                await own.ready(step.account_id)
+                found = await own.found(step)
                 if found is not None:
                     return await self._known(found)
             verdict = await self._allowed(step)

@@ -31,16 +31,17 @@ from botkit.errors import (
     TransportError,
 )
 from botkit.model.posts import Post
-from botkit.model.records import OwnPost, WriteState
+from botkit.model.records import OwnPost
 from botkit.protocol.rules import policy
-from botkit.runtime.writes.write_lookup import read_own_posts
+from botkit.runtime.writes.own_messages import OwnMessages
+from botkit.runtime.writes.write_lookup import read_own_posts, unsettled_writes
 from botkit.waiting.keyed_lock import KeyedLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
-    from botkit.model.records import Fence, StoredWrite
+    from botkit.model.records import Fence, NewWrite, StoredWrite
     from botkit.ports import Clock, Sender, Store
     from botkit.runtime.writes.steps import Step
 
@@ -49,14 +50,6 @@ __all__ = ["OwnPosts"]
 _log = structlog.get_logger(__name__)
 
 _AGAIN_S = 30.0
-_MOST_UNSETTLED = 10_000
-_UNSETTLED = (
-    WriteState.QUEUED,
-    WriteState.SENDING,
-    WriteState.UNCERTAIN,
-    WriteState.ABSENT,
-    WriteState.UNRESOLVED,
-)
 _SHOWN_AFTER_S = 10.0
 """The wait after a write: X shows a new post on the timeline some seconds late."""
 _LOOK_EVERY_S = 300.0
@@ -95,6 +88,9 @@ class OwnPosts:
     Args:
         fence: Returns the fence of the runner's lease at the time of the call.
         report: Called with part, state and detail, for `botkit status`.
+
+    Attributes:
+        messages: The same for the accounts' direct messages.
     """
 
     def __init__(
@@ -111,6 +107,7 @@ class OwnPosts:
         self._clock = clock
         self._fence = fence
         self._report = report
+        self.messages = OwnMessages(store=store, clock=clock, fence=fence)
         self._lock = KeyedLock()
         self._has_some: dict[str, bool] = {}
         """By account that was looked at: True if X showed posts that this store did not write."""
@@ -163,8 +160,7 @@ class OwnPosts:
             return None
         write = step.to_write()
         for post in await self._store.own_posts.to(step.account_id, step.target):
-            shown = msgspec.json.decode(post.body, type=Post)
-            if not step.target and not policy.shows_write(write, shown):
+            if not step.target and not _has_text_of(step, write, post):
                 continue
             if await self._store.writes.owner_of(step.account_id, post.post_id) is None:
                 _log.info("write.found", write=step.id, result=post.post_id)
@@ -217,13 +213,7 @@ class OwnPosts:
         except BotkitError as refused:
             _log.warning("own_posts.not_read", account=account_id, why=str(refused))
             return []
-        unsettled = [
-            write
-            for write in await self._store.writes.listing(
-                states=_UNSETTLED, account_id=account_id, limit=_MOST_UNSETTLED
-            )
-            if write.attempts
-        ]
+        unsettled = await unsettled_writes(self._store, account_id)
         return [
             post
             for post in posts
@@ -289,3 +279,9 @@ class OwnPosts:
             account = await self._store.accounts.get(account_id)
             name = account_id if account is None else account.username
             self._report(f"own_posts/{name}", state, detail)
+
+
+def _has_text_of(step: Step, write: NewWrite, kept: OwnPost) -> bool:
+    """Return True if a post that answers nobody is not older than the step's event, and alike."""
+    shown = msgspec.json.decode(kept.body, type=Post)
+    return step.may_have_made(kept) and policy.shows_write(write, shown)

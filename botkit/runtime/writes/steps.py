@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 
@@ -9,12 +10,15 @@ from msgspec import Struct
 
 from botkit.model.events import PostEvent
 from botkit.model.posts import Post
-from botkit.model.records import NewWrite, WritePolicy
+from botkit.model.records import NewWrite, OwnPost, WritePolicy
 from botkit.model.tokens import CredentialKind
 from botkit.protocol.api.requests import Request
 from botkit.protocol.rules.policy import text_hash
 
 __all__ = ["GuardPass", "Step", "Wrote"]
+
+_UNEVEN = timedelta(minutes=5)
+"""An event of our own has the time of our clock, which may be that far ahead of X's."""
 
 
 class Step(Struct, frozen=True, kw_only=True, dict=True):
@@ -28,6 +32,9 @@ class Step(Struct, frozen=True, kw_only=True, dict=True):
             answers no other user's post. One reply for one interaction.
         user_id: The user at whom it is aimed, "" for none; an opt-out of that user refuses it.
         answers: The event or post that a reply answers: the guard looks for the summons there.
+        happened_at: The time of the event, by its source's clock.
+        message_id: The id of the direct message that is answered, "" for none. A message is an
+            answer if it goes to the conversation of the event.
         bare_links: True if the text may hold bare domains; None if the settings decide.
     """
 
@@ -44,6 +51,8 @@ class Step(Struct, frozen=True, kw_only=True, dict=True):
     interaction: str = ""
     user_id: str = ""
     answers: PostEvent | Post | None = None
+    happened_at: datetime | None = None
+    message_id: str = ""
     bare_links: bool | None = None
     policy: WritePolicy = WritePolicy.RECONCILE
 
@@ -51,6 +60,10 @@ class Step(Struct, frozen=True, kw_only=True, dict=True):
     def is_raw(self) -> bool:
         """Return True for a call of `act.call`, which is declared by its operation id."""
         return self.capability == self.operation
+
+    def may_have_made(self, kept: OwnPost) -> bool:
+        """Return True if the event was there when X made that post or message."""
+        return self.happened_at is None or kept.at >= self.happened_at - _UNEVEN
 
     @cached_property
     def text_hash(self) -> str:

@@ -10,16 +10,27 @@ from msgspec import Struct
 
 from botkit.errors import BotkitError, Parked, RateLimited, ServerError, StateError
 from botkit.model.posts import Post
+from botkit.model.records import WriteState
 from botkit.protocol.api import objects, requests
 from botkit.protocol.api.pagination import PageTrail
 from botkit.runtime.writes.write_outcomes import MESSAGE_OPERATIONS
 
 if TYPE_CHECKING:
+    from botkit.model.messages import Message
     from botkit.model.records import StoredWrite
-    from botkit.ports import Sender
+    from botkit.ports import Sender, Store
     from botkit.protocol.api.requests import Request
 
-__all__ = ["TimelineReading", "WriteLookup", "read_own_posts"]
+__all__ = ["TimelineReading", "WriteLookup", "as_post", "read_own_posts", "unsettled_writes"]
+
+_MOST_UNSETTLED = 10_000
+_UNSETTLED = (
+    WriteState.QUEUED,
+    WriteState.SENDING,
+    WriteState.UNCERTAIN,
+    WriteState.ABSENT,
+    WriteState.UNRESOLVED,
+)
 
 _UNEVEN = timedelta(seconds=30)
 """A clock may be that far ahead of X's before it matters: more is looked back for."""
@@ -129,19 +140,30 @@ class WriteLookup:
                 if message.sender_id is None:
                     clean = False  # may be ours, may be theirs
                 elif message.sender_id == write.account_id:
-                    posts.append(
-                        Post(
-                            id=message.id,
-                            text=message.text,
-                            author_id=message.sender_id,
-                            conversation_id=message.conversation_id,
-                            created_at=message.created_at,
-                            in_reply_to_post_id=write.target,
-                        )
-                    )
+                    posts.append(as_post(message, write.target))
             token = trail.next_token(response)
             if token is None:
                 return clean, response.date
+
+
+def as_post(message: Message, target: str) -> Post:
+    """Return a message as the post that a write to `target` makes, so that texts compare alike."""
+    return Post(
+        id=message.id,
+        text=message.text,
+        author_id=message.sender_id,
+        conversation_id=message.conversation_id,
+        created_at=message.created_at,
+        in_reply_to_post_id=target,
+    )
+
+
+async def unsettled_writes(store: Store, account_id: str) -> list[StoredWrite]:
+    """Return the account's writes that were sent and whose outcome is not known."""
+    writes = await store.writes.listing(
+        states=_UNSETTLED, account_id=account_id, limit=_MOST_UNSETTLED
+    )
+    return [write for write in writes if write.attempts]
 
 
 async def read_own_posts(

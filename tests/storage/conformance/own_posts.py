@@ -64,6 +64,9 @@ class OwnPostsConformance(Suite):
         assert await store.own_posts.newest(ME) == "10"
         await store.own_posts.keep([POST], fence=fence)
         assert await store.own_posts.newest(ME) == "20"
+        message = replace(POST, post_id="40", target="dm/7-42")
+        await store.own_posts.keep([message], fence=fence)
+        assert await store.own_posts.newest(ME) == "20"
         assert await store.own_posts.newest("43") == ""
 
     async def test_the_answers_to_a_post_are_those_of_confirmed_writes(self, store: Store) -> None:

@@ -10,7 +10,9 @@ import pytest
 from botkit import Bot
 from botkit.bot.listening import Listening
 from botkit.errors import ConfigError
+from botkit.model.records import Fence
 from botkit.model.users import Account
+from botkit.runtime.writes.own_messages import OwnMessages
 from botkit.sources.gaps import Gaps
 from botkit.sources.polling import Poll
 from botkit.sources.stream import ActivityStream
@@ -30,6 +32,9 @@ async def listening(place, kinds=MENTIONS):
             intake=None,  # type: ignore[arg-type]
             report=lambda *_: None,
             gaps=Gaps(x.store, clock=x.clock, report=lambda *_: None),
+            sent_messages=OwnMessages(
+                store=x.store, clock=x.clock, fence=lambda: Fence("runner", "tester", 1)
+            ),
         )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from botkit.errors import MalformedAnswer, RateLimited, ServerError
+from botkit.errors import Forbidden, MalformedAnswer, RateLimited, ServerError
 from botkit.model.hearing import Checkpoint
 from botkit.protocol.api.ids import snowflake_at
 from botkit.protocol.api.responses import Response
@@ -17,8 +17,9 @@ from botkit.sources.messages import MessagesPoll
 from tests.unit.sources.fakes import stored_cursor
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
+    from botkit.model.messages import Message
     from botkit.model.users import Account
     from botkit.ports import Store
     from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
@@ -80,6 +81,61 @@ async def start() -> AsyncIterator[Callable[[MessagesPoll], object]]:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Shown:
+    """Takes what the poll shows, and how many events were recorded by then."""
+
+    def __init__(self, intake: FakeIntake) -> None:
+        self._intake = intake
+        self.expected: list[str] = []
+        self.shown: list[tuple[str, list[str] | None, int]] = []
+
+    def expect(self, account_id: str) -> None:
+        self.expected.append(account_id)
+
+    async def show(self, account_id: str, sent: Sequence[Message] | None) -> None:
+        ids = None if sent is None else [message.id for message in sent]
+        self.shown.append((account_id, ids, len(self._intake.events)))
+
+
+def by_greeter(response: Response, *ids: int) -> Response:
+    for row in response.data:
+        row["sender_id"] = "1" if int(row["id"]) in ids else row["sender_id"]
+    return response
+
+
+async def test_the_accounts_own_messages_are_shown_once_before_any_is_recorded(
+    poll: MessagesPoll, sender: FakeSender, intake: FakeIntake, store: Store
+) -> None:
+    await store.progress.set_checkpoint(
+        Checkpoint(source="messages", account_id="1", cursor="50 50")
+    )
+    shown = Shown(intake)
+    poll.show_to(shown)
+    assert shown.expected == ["1"]
+    sender.answers = [
+        ServerError("503", status=503),
+        by_greeter(messages(54, 53, 52, 51, 50, 49), 54, 52, 50),
+        by_greeter(messages(55, 54), 55),
+    ]
+    with pytest.raises(ServerError):
+        await poll.poll()
+    assert shown.shown == []
+    assert [await poll.poll() for _ in range(2)] == [4, 1]
+    assert shown.shown == [("1", ["54", "52"], 0)]
+
+
+async def test_a_first_start_and_a_refusal_show_that_there_is_nothing_to_wait_for(
+    poll: MessagesPoll, sender: FakeSender, intake: FakeIntake
+) -> None:
+    shown = Shown(intake)
+    poll.show_to(shown)
+    sender.answers = [Forbidden("no", status=403), messages(50)]
+    with pytest.raises(Forbidden):
+        await poll.poll()
+    assert await poll.poll() == 0
+    assert shown.shown == [("1", None, 0), ("1", [], 0)]
 
 
 async def test_the_first_run_starts_at_now(

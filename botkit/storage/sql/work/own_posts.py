@@ -21,7 +21,8 @@ _NEWEST = """
 SELECT max(id) FROM (
   SELECT max(CAST(result_id AS INTEGER)) AS id FROM write
   WHERE account_id = ?1 AND result_id != '' AND operation = 'createPosts'
-  UNION ALL SELECT max(CAST(post_id AS INTEGER)) FROM own_post WHERE account_id = ?1)
+  UNION ALL SELECT max(CAST(post_id AS INTEGER)) FROM own_post
+  WHERE account_id = ?1 AND target NOT LIKE 'dm/%')
 """
 _ANSWERS = """
 SELECT result_id FROM write WHERE account_id = ?1 AND operation = 'createPosts'

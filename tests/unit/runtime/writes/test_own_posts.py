@@ -101,6 +101,16 @@ async def test_a_post_that_answers_nobody_is_found_by_its_text_only(office: Offi
     assert len(office.x.sent) == 1
 
 
+async def test_a_post_from_before_an_event_is_not_what_the_event_would_post(
+    office: Office,
+) -> None:
+    elsewhere(office, "Good morning", to="")
+    tomorrow = office.clock.now() + timedelta(days=1)
+    step = post_step("Good morning", event_key="tick/morning/2", happened_at=tomorrow)
+    await office.outbox.perform(step)
+    assert len(office.x.sent) == 1
+
+
 async def test_an_event_that_is_replayed_by_hand_is_answered_anew(office: Office) -> None:
     elsewhere(office, "One")
     await office.own_posts.ready(ME)
