@@ -96,7 +96,7 @@ class Gaps:
             ended = gap.until is not None and gap.until <= until
             if gap.source not in sources or gap.cause == REACH or not ended:
                 continue
-            if gap.source == "activity" and self._unreadable:
+            if self._unreadable and gap.source in {"activity", "mentions"}:
                 why = f"{how}, but for {self._unreadable}, which no timeline of X shows"
                 self._told[gap.id] = gap
                 await self.change(replace(gap, state=GIVEN_UP, reason=why))

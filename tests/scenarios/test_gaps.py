@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from botkit import Bot, DirectMessage, Gap, Mention
+from botkit import Bot, DirectMessage, Gap, Mention, Quote
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -211,3 +211,31 @@ async def test_the_bot_is_told_once_of_a_gap_that_stays_and_once_when_it_is_over
         refused.times = 0
         await sandbox.advance(timedelta(hours=2))
     assert told[1:] == [("closed", "reach", "read by recent search")]
+
+
+async def test_a_bot_that_handles_quotes_is_told_that_those_of_a_stop_are_not_heard(
+    sandbox: Sandbox,
+) -> None:
+    bot, told, heard = Bot("greeter"), list[tuple[str, str]](), list[str]()
+
+    @bot.on(Quote)
+    async def hear(quote: Quote) -> None:
+        heard.append(quote.id)
+
+    @bot.on(Gap)
+    async def note(gap: Gap) -> None:
+        told.append((gap.state, gap.reason))
+
+    async with sandbox.running(bot) as process:
+        mine = sandbox.world.add_post(process.account_id, "a word to all")
+        await sandbox.settle()
+        await process.crash()
+    await sandbox.user("ada").quotes(mine, "well said")
+    async with sandbox.running(bot):
+        await sandbox.settle()
+    assert heard == []
+    (last,) = told
+    assert last == (
+        "given up",
+        "read by mentions/greeter, but for quotes, which no timeline of X shows",
+    )

@@ -295,16 +295,22 @@ async def test_what_only_the_stream_brings_is_given_up_with_a_word(
     gaps = Gaps(store, clock=clock, report=reports, intake=intake, unreadable="quotes")
     await gaps.open(replace(CUT, until=START))
     await gaps.open(replace(CUT, source="mentions", cause="stopped", until=START))
+    await gaps.open(replace(CUT, source="messages", cause="stopped", until=START))
+    everything = ("mentions", "activity", "messages")
     with capture_logs() as lines:
-        await gaps.covered("1", sources=("mentions", "activity"), until=START, how="read by a")
+        await gaps.covered("1", sources=everything, until=START, how="read by a")
         await gaps.tell(account)
         await gaps.tell(account)
     states = {gap.source: (gap.state, gap.reason) for gap in await store.progress.gaps()}
     why = "read by a, but for quotes, which no timeline of X shows"
-    assert states == {"mentions": ("closed", "read by a"), "activity": ("given up", why)}
-    assert [(line["event"], line["why"]) for line in lines] == [("gap.closed", why)]
-    (event,) = intake.events
-    assert (event.state, event.reason, event.next_step) == ("given up", why, "")  # type: ignore[attr-defined]
+    assert states == {
+        "messages": ("closed", "read by a"),
+        "mentions": ("given up", why),
+        "activity": ("given up", why),
+    }
+    assert [(line["event"], line["why"]) for line in lines] == [("gap.closed", why)] * 2
+    for event in intake.events:
+        assert (event.state, event.reason, event.next_step) == ("given up", why, "")  # type: ignore[attr-defined]
 
 
 async def test_a_gap_that_grew_when_the_process_ended_grows_no_more(
