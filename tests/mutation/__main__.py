@@ -54,9 +54,9 @@ def digest_of(group: Group, folder: Path) -> str:
 
 def ran(group: Group, folder: Path, work: str) -> bool:
     """Run pytest with the plugin `forks`; True if all passed."""
-    options = ("-q", "-x", "-p", "no:randomly", "-p", "tests.mutation.forks")
-    if work == "measure":
-        options = tuple(one for one in options if one != "-x")
+    options = ["-q", "-p", "no:randomly", "-p", "tests.mutation.forks"]
+    if work != "measure":
+        options.append("-x")
     environment = {
         **os.environ,
         "CHANGES_IN": str(folder),

@@ -251,13 +251,13 @@ class _Finder(ast.NodeVisitor):
 
     def _elements(self, node: ast.Set | ast.Tuple | ast.List) -> None:
         if len(node.elts) > 1 and isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
-            for one in node.elts:
+            plain = all(isinstance(one, ast.Constant | ast.Attribute) for one in node.elts)
+            for one in node.elts if plain or isinstance(node, ast.Set) else ():
                 rest = [each for each in node.elts if each is not one]
-                kept = ast.copy_location(type(node)(elts=rest, ctx=ast.Load()), node)
-                if isinstance(node, ast.Set) or all(
-                    isinstance(each, ast.Constant | ast.Attribute) for each in node.elts
-                ):
-                    self._note("dropped element", node, ast.unparse(kept))
+                kept: ast.expr = ast.Set(rest)
+                if not isinstance(node, ast.Set):
+                    kept = type(node)(rest, ast.Load())
+                self._note("dropped element", node, ast.unparse(kept))
         self.generic_visit(node)
 
     def visit_Set(self, node: ast.Set) -> None:
