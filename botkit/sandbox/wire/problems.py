@@ -34,6 +34,7 @@ __all__ = [
     "no_v1_access",
     "not_enrolled",
     "not_played",
+    "not_the_caller",
     "oauth_error",
     "rate_limited",
     "spend_cap_reached",
@@ -246,6 +247,16 @@ def missing_rule() -> dict[str, Any]:
 def bad_parameter(name: str, value: str, message: str) -> Refused:
     """Return 400 with the wrong parameter."""
     return bad_request(message, {name: [value]})
+
+
+def not_the_caller(user: object, named: str, *, parameter: str = "id") -> Refused:
+    """Return 400: the user in the path is not the one who calls. The wording is assumed."""
+    caller = getattr(user, "id", "")
+    message = (
+        f"The `{parameter}` query parameter value [{named}] must be the same as the authenticating"
+        f" user [{caller}]"
+    )
+    return bad_parameter(parameter, named, message)
 
 
 def bad_request(message: str, parameters: Mapping[str, Sequence[str]] | None = None) -> Refused:

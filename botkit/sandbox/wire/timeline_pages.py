@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from botkit.sandbox.wire.exchange import Call
 
-__all__ = ["Dated", "page_of"]
+__all__ = ["Dated", "page_of", "part_of"]
 
 
 class Dated(Protocol):
@@ -38,6 +38,7 @@ class Dated(Protocol):
 
 
 D = TypeVar("D", bound=Dated)
+T = TypeVar("T")
 
 
 def page_of(
@@ -71,6 +72,24 @@ def page_of(
         meta["next_token"] = _token("n", page[-1].id)
     if page and first > 0:
         meta["previous_token"] = _token("p", page[0].id)
+    return page, meta
+
+
+def part_of(rows: Sequence[T], call: Call, *, default: int) -> tuple[list[T], dict[str, Any]]:
+    """Return the page of a list without ids and times, newest first, and its `meta`.
+
+    Raises:
+        Refused: 400: the page token is malformed.
+    """
+    size = int(call.param("max_results") or default)
+    raw = call.param("pagination_token")
+    first = _of_token(raw)[1] if raw is not None else 0
+    page = list(reversed(rows))[first : first + size]
+    meta: dict[str, Any] = {"result_count": len(page)}
+    if first + size < len(rows):
+        meta["next_token"] = _token("n", str(first + size))
+    if page and first > 0:
+        meta["previous_token"] = _token("p", str(max(0, first - size)))
     return page, meta
 
 

@@ -6,6 +6,7 @@ events contain users, reply and quote events contain none.
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any, cast
 
 from botkit.sandbox.x.objects import (
@@ -13,6 +14,7 @@ from botkit.sandbox.x.objects import (
     ALL_USER_FIELDS,
     escaped,
     post_json,
+    timestamp,
     user_json,
 )
 
@@ -98,7 +100,7 @@ def _of_post(world: World, happening: Happening, sub: StoredSubscription) -> dic
     payload = _doubled(post_json(world, post, ALL_POST_FIELDS))
     if post.reply_to_id:
         payload["in_reply_to_tweet_id"] = post.reply_to_id
-    if sub.event_type in {"post.reply.create", "post.quote.create"}:
+    if sub.event_type in {"post.reply.create", "post.quote.create", "post.repost.create"}:
         return {"payload": payload, "includes": {}}
     user_ids = dict.fromkeys([post.author_id, *(name.user_id for name in post.names)])
     users = [_user(world, one) for one in user_ids]
@@ -106,12 +108,14 @@ def _of_post(world: World, happening: Happening, sub: StoredSubscription) -> dic
 
 
 def _concerns(world: World, post: PostRecord, event_type: str, user_id: str) -> bool:
-    if event_type == "post.create":
-        return post.author_id == user_id
-    if post.author_id == user_id or world.users[post.author_id].protected:
+    if world.users[post.author_id].protected:
         return False
+    if event_type == "post.create" or post.author_id == user_id:
+        return event_type == "post.create" and post.author_id == user_id
+    if event_type == "post.repost.create":
+        return post.reposted_user_id == user_id
     if event_type == "post.mention.create":
-        return post.mentions(user_id, explicit=True)
+        return not post.reposted_id and post.mentions(user_id, explicit=True)
     if event_type == "post.reply.create":
         return post.reply_to_user_id == user_id and _answers_a_head(world, post)
     return event_type == "post.quote.create" and post.quoted_user_id == user_id
@@ -135,6 +139,31 @@ def _of_delete(
     author = {"data": _user(world, post.author_id)}
     payload = {"id": post.id, "author_id": post.author_id}
     return {"payload": payload, "includes": {"users": [author]}}
+
+
+def _of_like(world: World, happening: Happening, sub: StoredSubscription) -> dict[str, Any] | None:
+    post = happening.post
+    if post is None or sub.event_type != "like.create":
+        return None
+    ends = {"outbound": happening.actor_id, "inbound": post.author_id}
+    direction = sub.filter.get("direction")
+    # Without a direction X's page promises both.
+    hearers = {ends[direction]} if direction else set(ends.values())
+    if sub.filter.get("user_id") not in hearers:
+        return None
+    now = world.time_on_x()
+    payload = {
+        "id": hashlib.sha256(f"{happening.actor_id} {post.id}".encode()).hexdigest()[:32],
+        "created_at": timestamp(now.replace(microsecond=0)),
+        "timestamp_ms": str(int(now.timestamp() * 1000)),
+        "liked_tweet_author_id": post.author_id,
+        "liked_tweet_id": post.id,
+    }
+    tweets = [_doubled(post_json(world, post, ALL_POST_FIELDS))]
+    return {
+        "payload": payload,
+        "includes": {"users": [_user(world, post.author_id)], "tweets": tweets},
+    }
 
 
 def _of_message(
@@ -197,6 +226,7 @@ def _of_revoke(
 _MAKERS: Mapping[str, Callable[[World, Happening, StoredSubscription], dict[str, Any] | None]] = {
     "post": _of_post,
     "delete": _of_delete,
+    "like": _of_like,
     "message": _of_message,
     "follow": _of_follow,
     "unfollow": _of_follow,

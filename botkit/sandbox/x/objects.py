@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from botkit.sandbox.wire.exchange import Call
+    from botkit.sandbox.world.lists import ListRecord
     from botkit.sandbox.world.world import MessageRecord, PostRecord, UserRecord, World
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "ALL_USER_FIELDS",
     "Wanted",
     "escaped",
+    "list_json",
     "message_json",
     "post_json",
     "post_spelling",
@@ -64,6 +66,7 @@ ALL_POST_FIELDS = frozenset(
         "entities",
         "in_reply_to_user_id",
         "lang",
+        "paid_partnership",
         "possibly_sensitive",
         "public_metrics",
         "referenced_tweets",
@@ -90,6 +93,7 @@ class Wanted:
         self.post_fields: frozenset[str] = _listed(call, "tweet.fields", "post.fields")
         self.user_fields: frozenset[str] = _listed(call, "user.fields")
         self.message_fields: frozenset[str] = _listed(call, "dm_event.fields")
+        self.list_fields: frozenset[str] = _listed(call, "list.fields")
         expansions = _listed(call, "expansions")
         if "referenced_tweets" in expansions:
             expansions |= {"referenced_tweets.id"}
@@ -141,6 +145,21 @@ def user_json(world: World, user: UserRecord, fields: Iterable[str] = ()) -> dic
     if user.automated:
         whole["affiliation"] = dict(_AUTOMATED)
     body: dict[str, Any] = {"id": user.id, "name": user.name, "username": user.username}
+    return body | {name: whole[name] for name in sorted(asked & whole.keys())}
+
+
+def list_json(one: ListRecord, fields: Iterable[str] = ()) -> dict[str, Any]:
+    """Return a list of users as JSON."""
+    asked = set(fields)
+    whole: dict[str, Any] = {
+        "created_at": timestamp(one.created_at),
+        "description": one.description,
+        "follower_count": len(one.followers),
+        "member_count": len(one.members),
+        "owner_id": one.owner_id,
+        "private": one.private,
+    }
+    body: dict[str, Any] = {"id": one.id, "name": one.name}
     return body | {name: whole[name] for name in sorted(asked & whole.keys())}
 
 

@@ -34,9 +34,12 @@ _BY_THE_NEWER = frozenset(
         "getDirectMessagesEventsById",
         "getConnectionHistory",
         "getRuleCounts",
+        "repostPost",
+        "createLists",
     }
 )
-"""What only the newer document describes: figures as text, results by id, a message not found, ids of connections."""
+"""What only the newer document describes: figures as text, results by id, a message not found, ids of connections,
+reposts, 201."""
 
 
 _CREATED = frozenset({"updateRules"})

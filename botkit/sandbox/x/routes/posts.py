@@ -1,7 +1,7 @@
-"""X's routes to make, read and delete posts, and its two timelines.
+"""X's routes to make, read and delete posts.
 
-Source: X API docs, "Manage Posts" (to whom an app may reply: changelog 2026-02-23), "Timelines"
-and "Response codes and errors".
+Source: X API docs, "Manage Posts" (to whom an app may reply: changelog 2026-02-23) and "Response
+codes and errors".
 """
 
 from __future__ import annotations
@@ -12,17 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from botkit.sandbox.wire import problems
-from botkit.sandbox.wire.exchange import Answer, Refused
+from botkit.sandbox.wire.exchange import Answer
 from botkit.sandbox.wire.request_bodies import Id, body_of
-from botkit.sandbox.wire.timeline_pages import page_of
 from botkit.sandbox.world.text_rules import cashtags_of, same_text, weight_of
 from botkit.sandbox.x.context import ApiRoute, RequestContext
 from botkit.sandbox.x.objects import Wanted, escaped, posts_body
 from botkit.sandbox.x.routes.users import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from botkit.sandbox.world.world import PostRecord, UserRecord
 
 __all__ = ["ROUTES"]
@@ -234,36 +231,9 @@ def _by_ids(request: RequestContext) -> Answer:
     return Answer.json(200, body | ({"errors": errors} if errors else {}))
 
 
-def _mentions(request: RequestContext) -> Answer:
-    return _timeline(request, request.world.posts_naming(_reader_of(request)), reach=800)
-
-
-def _posts_of(request: RequestContext) -> Answer:
-    posts = request.world.posts_by(_reader_of(request))
-    if "replies" in (request.call.param("exclude") or "").split(","):
-        return _timeline(request, [post for post in posts if not post.reply_to_id], reach=800)
-    return _timeline(request, posts, reach=3200)
-
-
-def _reader_of(request: RequestContext) -> str:
-    user_id = request.path["id"]
-    if user_id not in request.world.users:
-        problem = problems.missing("user", user_id, parameter="id")
-        raise Refused(Answer.json(200, {"errors": [problem]}))
-    return user_id
-
-
-def _timeline(request: RequestContext, posts: Sequence[PostRecord], *, reach: int) -> Answer:
-    page, meta = page_of(posts, request.call, default=10, reach=reach)
-    body = posts_body(request.world, page, Wanted(request.call))
-    return Answer.json(200, body | {"meta": meta})
-
-
 ROUTES = (
     ApiRoute("POST", "/2/tweets", _create, "createPosts"),
     ApiRoute("GET", "/2/tweets", _by_ids, "getPostsByIds"),
     ApiRoute("GET", "/2/tweets/{id}", _by_id, "getPostsById"),
     ApiRoute("DELETE", "/2/tweets/{id}", _delete, "deletePosts"),
-    ApiRoute("GET", "/2/users/{id}/mentions", _mentions, "getUsersMentions"),
-    ApiRoute("GET", "/2/users/{id}/tweets", _posts_of, "getUsersPosts"),
 )

@@ -45,12 +45,18 @@ async def test_posts_and_users_with_everything_are_as_the_document_says(
     peer: Peer, read: Any, spelling: str
 ) -> None:
     ids = await thread(peer)
-    token = peer.token()
+    token = peer.token("tweet.read users.read like.read follows.read")
     for operation, path in (
         ("getPostsByIds", f"/2/tweets?ids={','.join(ids)}&"),
         ("getPostsById", f"/2/tweets/{ids[1]}?"),
         ("getUsersMentions", f"/2/users/{peer.greeter.id}/mentions?"),
         ("getUsersPosts", f"/2/users/{peer.greeter.id}/tweets?"),
+        ("getUsersLikedPosts", f"/2/users/{peer.ada.id}/liked_tweets?"),
+        ("getUsersFollowers", f"/2/users/{peer.greeter.id}/followers?"),
+        ("getPostsLikingUsers", f"/2/tweets/{ids[0]}/liking_users?"),
+        ("getPostsRepostedBy", f"/2/tweets/{ids[0]}/retweeted_by?"),
+        ("getPostsReposts", f"/2/tweets/{ids[0]}/retweets?"),
+        ("getPostsQuotedPosts", f"/2/tweets/{ids[0]}/quote_tweets?"),
         ("searchPostsRecent", "/2/tweets/search/recent?query=%40greeter&"),
         ("getUsersMe", "/2/users/me?"),
         ("getUsersByIds", f"/2/users?ids={peer.ada.id}&"),

@@ -163,3 +163,58 @@ async def test_a_later_page_leads_back_to_the_one_before(peer, read):
     assert [post["id"] for post in back["data"]] == ids[:5]
     assert "previous_token" not in back["meta"]
     assert back["meta"]["next_token"] == first["meta"]["next_token"]
+
+
+async def test_the_home_timeline_is_of_those_whom_the_user_follows(peer, read):
+    peer.world.follow(peer.greeter.id, peer.ada.id)
+    bob = peer.world.add_user("bob")
+    peer.world.add_post(bob.id, "unseen")
+    post = peer.world.add_post(peer.ada.id, "news")
+    reply = peer.world.add_post(peer.ada.id, "more", reply_to=post.id)
+    own = peer.world.add_post(peer.greeter.id, "mine")
+    repost = peer.world.repost(peer.ada.id, own.id)
+    token = peer.token()
+    path = f"/2/users/{peer.greeter.id}/timelines/reverse_chronological"
+
+    async def ids(more=""):
+        body = read(await peer.call("GET", f"{path}?{more}", token=token))
+        return [one["id"] for one in body["data"]]
+
+    assert await ids() == [repost.id, own.id, reply.id, post.id]
+    assert await ids("exclude=replies,retweets") == [own.id, post.id]
+    assert await ids(f"since_id={reply.id}&max_results=1") == [repost.id]
+    other = await peer.call("GET", path.replace(peer.greeter.id, peer.ada.id), token=token)
+    assert other.status == 400
+    assert (await peer.call("GET", path, token=peer.app.bearer)).status == 403
+
+
+async def test_reposts_are_on_the_own_timeline_unless_they_are_left_out(peer, read):
+    post = peer.world.add_post(peer.ada.id, "news")
+    own = peer.world.add_post(peer.greeter.id, "mine")
+    repost = peer.world.repost(peer.greeter.id, post.id)
+
+    both = await _get(peer, read, path="tweets")
+    some = await _get(peer, read, "exclude=retweets", path="tweets")
+
+    assert [one["id"] for one in both["data"]] == [repost.id, own.id]
+    assert [one["id"] for one in some["data"]] == [own.id]
+
+
+async def test_quotes_and_reposts_of_a_post_are_listed(peer, read):
+    head = peer.world.add_post(peer.greeter.id, "news")
+    quotes = [peer.world.add_post(peer.ada.id, f"see {n}", quoting=head.id) for n in range(12)]
+    repost = peer.world.repost(peer.ada.id, head.id)
+    token = peer.token("tweet.read users.read timeline.read")
+
+    first = read(await peer.call("GET", f"/2/tweets/{head.id}/quote_tweets", token=token))
+    more = f"pagination_token={first['meta']['next_token']}"
+    rest = read(await peer.call("GET", f"/2/tweets/{head.id}/quote_tweets?{more}", token=token))
+    reposts = read(await peer.call("GET", f"/2/tweets/{head.id}/retweets", token=token))
+    mine = read(await peer.call("GET", "/2/users/reposts_of_me", token=token))
+    gone = read(await peer.call("GET", "/2/tweets/7/retweets", token=token))
+
+    listed = [one["id"] for one in first["data"] + rest["data"]]
+    assert listed == [one.id for one in reversed(quotes)]
+    assert [one["id"] for one in reposts["data"]] == [repost.id]
+    assert [one["id"] for one in mine["data"]] == [head.id]
+    assert gone["errors"][0]["resource_type"] == "tweet"
