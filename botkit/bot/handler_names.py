@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from botkit.runtime.writes.checks.guard import ANSWERS_OPT_OUTS
+from botkit.runtime.writes.post_requests import SENDS_POSTS
 
 if TYPE_CHECKING:
     from botkit.model.records import Fence
@@ -34,7 +35,7 @@ async def take_over_handlers(wiring: Wiring, store: Store, *, fence: Fence) -> N
     Raises:
         StateError: The store cannot be used, or the lease is gone.
     """
-    names = {ANSWERS_OPT_OUTS, *(route.name for route in wiring.routes)}
+    names = {ANSWERS_OPT_OUTS, SENDS_POSTS, *(route.name for route in wiring.routes)}
     for gone in await store.take_over_handlers(names, wiring.renamed, fence=fence):
         _log.warning(
             "handler.gone",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from botkit.model.users import Account
     from botkit.ports import Store
 
-__all__ = ["RunningBot", "open_bot"]
+__all__ = ["RunningBot", "held_alone", "open_bot"]
 
 _log = structlog.get_logger(__name__)
 
@@ -92,7 +92,7 @@ async def open_bot(
     clock = SystemClock(options.ahead)
     async with (
         open_store(settings.store_url, clock=clock, create=False) as store,
-        _alone(settings, store),
+        held_alone(settings, store),
         open_runtime(plan, settings, store=store, options=options, clock=clock) as running,
     ):
         reminding = remind_of_label(running.accounts, running.x.sender, store)
@@ -101,7 +101,7 @@ async def open_bot(
 
 
 @asynccontextmanager
-async def _alone(settings: Settings, store: Store) -> AsyncGenerator[None]:
+async def held_alone(settings: Settings, store: Store) -> AsyncGenerator[None]:
     """Keep bots on copies of the store from starting, until the block ends."""
     lock = held_against_copies(store.store_id, file_of(settings.store_url))
     await asyncio.to_thread(lock.__enter__)

@@ -56,6 +56,12 @@ COMMANDS: tuple[CommandEntry, ...] = (
         "run", "botkit.cli.commands.run", "Run a bot until it is told to stop.", _OPERATE
     ),
     CommandEntry(
+        "post",
+        "botkit.cli.commands.post",
+        "Post a text: by the running bot, or from here.",
+        _OPERATE,
+    ),
+    CommandEntry(
         "status", "botkit.cli.commands.status", "Say what is alive and what waits.", _LOOK
     ),
     CommandEntry(

@@ -1,4 +1,4 @@
-"""The event of other software: a call of `POST /hooks/NAME`, or of `botkit events send NAME`."""
+"""Events of other software: what it tells the bot, and what it asks the bot to post."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 from botkit.errors import UndecodableEvent
 from botkit.model.events import XEvent
 
-__all__ = ["Trigger"]
+__all__ = ["PostRequest", "Trigger"]
 
 T = TypeVar("T")
 
@@ -52,3 +52,33 @@ class Trigger(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, t
                 f"The data of {self.key} is no {kind.__name__}: {error}.",
                 hint="Change the class, or what the sender sends; then botkit events retry.",
             ) from error
+
+
+class PostRequest(
+    XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="post_request"
+):
+    """`botkit post` asked for a post of the account; botkit handles it itself.
+
+    Attributes:
+        id: The request's name: the same again asks for nothing new.
+        reply_to: The id of the post to answer, "" for a post of its own.
+    """
+
+    id: str
+    text: str
+    reply_to: str = ""
+
+    @property
+    def key(self) -> str:
+        """`post_request/<id>`."""
+        return f"post_request/{self.id}"
+
+    @property
+    def lane(self) -> str:
+        """Return the one lane of all requests: they are sent in order."""
+        return "post_request"
+
+    @property
+    def what(self) -> tuple[str, str]:
+        """What is asked for: two requests of one id must not differ in it."""
+        return self.text, self.reply_to

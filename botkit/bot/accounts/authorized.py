@@ -13,17 +13,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from botkit.bot.handler_parts import HandlerValues, handler_parts
+from botkit.bot.handler_parts import HandlerValues
+from botkit.bot.single_runs import SingleRuns
 from botkit.errors import StateError
 from botkit.leases.lease import Lease
 from botkit.leases.owner import lives, this_process
 from botkit.model.events import Authorized
 from botkit.model.records import EventState, RunParked, WritePolicy
-from botkit.runtime.dispatch.runs import Runs
-from botkit.runtime.dispatch.workers import Deadlines, Slot
 from botkit.runtime.intake.inbox import job_of, row_of
 from botkit.runtime.life.lifecycle import Tasks
-from botkit.telemetry.redaction import Redactor
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,11 +30,10 @@ if TYPE_CHECKING:
     from botkit.bot.plan import Plan
     from botkit.client.logins.login_rows import LoginRows
     from botkit.client.signin.attempt import Keep
-    from botkit.model.records import CredentialRow, NewEvent, RunEnd
+    from botkit.model.records import CredentialRow, NewEvent
     from botkit.model.users import Account
     from botkit.ports import Clock
     from botkit.runtime.dispatch.run_ends import Ended
-    from botkit.runtime.intake.lanes import Job
 
 __all__ = ["authorized_event", "keep_with_event", "run_authorized"]
 
@@ -112,88 +109,29 @@ async def run_authorized(
                 await values.provide(wanted, provider, stack)
             except Exception as error:  # noqa: BLE001 - the author's code; the login stands
                 return [(f"provide {wanted.__name__}", f"{type(error).__name__}: {error}")]
-        run = _Run(plan, x, lease, values, policy)
-        return await run.handle(job_of(new, event, seq))
+        async with Tasks() as tasks:
+            runs = SingleRuns(plan, x, lease, values, tasks, policy=policy)
+            handling = tasks.spawn(runs.handle(job_of(new, event, seq)), "authorized")
+            holding = tasks.spawn(_hold(x, lease, seq, handling), "held")
+            await asyncio.wait([handling])
+            holding.cancel()
+    return [(ended.handler, _said(ended)) for ended in runs.ended if ended.handler]
 
 
 def _held(new: NewEvent, now: datetime) -> NewEvent:
     return msgspec.structs.replace(new, not_before=now + _HELD)
 
 
-class _Run:
-    """Handle one event in this process."""
-
-    def __init__(
-        self, plan: Plan, x: X, lease: Lease, values: HandlerValues, policy: WritePolicy
-    ) -> None:
-        self._plan = plan
-        self._x = x
-        self._lease = lease
-        self._values = values
-        self._policy = policy
-        self._ended: list[Ended] = []
-        self._ends: list[RunEnd] = []
-
-    async def handle(self, job: Job) -> list[tuple[str, str]]:
-        """Run the event's handler; return its name with its result or error."""
-        async with Tasks() as tasks:
-            slot = Slot()
-            deadlines = Deadlines(self._x.clock, on_lost=_nothing)
-            runs = self._runs(tasks, deadlines)
-            tasks.start(deadlines.run([slot]), "deadlines")
-            slot.task = tasks.spawn(self._one(runs, job, slot), "authorized")
-            holding = tasks.spawn(self._hold(job.seq, slot.task), "held")
-            await asyncio.wait([slot.task])
-            holding.cancel()
-            if self._ends:
-                await self._x.store.events.settle(self._ends, fence=self._lease.fence())
-        return [(ended.handler, _said(ended)) for ended in self._ended if ended.handler]
-
-    @staticmethod
-    async def _one(runs: Runs, job: Job, slot: Slot) -> None:
-        await runs.run(job, slot)
-
-    async def _hold(self, seq: int, handling: asyncio.Task[None]) -> None:
-        """Keep a running bot from taking the event while it is handled here."""
-        while True:
-            await self._x.clock.sleep(_HOLD_AGAIN_S)
-            if handling.done():
-                return
-            until = self._x.clock.now() + _HELD
-            with suppress(StateError):  # the next round tries again before the hold ends
-                held = RunParked(seq=seq, waiting_for="", until=until)
-                await self._x.store.events.settle([held], fence=self._lease.fence())
-
-    def _runs(self, tasks: Tasks, deadlines: Deadlines) -> Runs:
-        parts = handler_parts(
-            self._plan,
-            self._x,
-            fence=self._lease.fence,
-            spawn=tasks.spawn,
-            policy=self._policy,
-        )
-        return Runs(
-            wiring=self._plan.wiring,
-            services=parts.services,
-            opt_outs=parts.opt_outs,
-            entropy=self._x.entropy,
-            given=self._values,
-            deadlines=deadlines,
-            store_soon=lambda _, end: self._ends.append(end),
-            later=_never,
-            redact=Redactor().text,
-            on_ended=self._ended.append,
-        )
-
-
-async def _nothing(slot: Slot) -> None:
-    """Leave a handler that does not end until the process ends."""
-    del slot
-
-
-def _never(when: datetime) -> None:
-    """Ignore work that is due later: the running bot does it."""
-    del when
+async def _hold(x: X, lease: Lease, seq: int, handling: asyncio.Task[None]) -> None:
+    """Keep a running bot from taking the event while it is handled here."""
+    while True:
+        await x.clock.sleep(_HOLD_AGAIN_S)
+        if handling.done():
+            return
+        until = x.clock.now() + _HELD
+        with suppress(StateError):  # the next round tries again before the hold ends
+            held = RunParked(seq=seq, waiting_for="", until=until)
+            await x.store.events.settle([held], fence=lease.fence())
 
 
 def _said(ended: Ended) -> str:

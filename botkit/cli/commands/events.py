@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from botkit.cli.commands.gaps import gaps
+from botkit.cli.commands.send import send
 from botkit.cli.help import HelpGroup
 from botkit.cli.options import (
     GivenSettings,
@@ -47,7 +48,7 @@ _MOST_WRITES = 1_000_000
 @click.group(
     cls=HelpGroup,
     name="events",
-    help="Events and dead letters: list, show, retry, drop, gaps, decode.",
+    help="Events and dead letters: list, show, retry, drop, gaps, send, decode.",
 )
 def command() -> None:
     """Group the event commands."""
@@ -220,6 +221,7 @@ def drop_events(
 
 
 command.add_command(gaps)
+command.add_command(send)
 
 
 @command.command(

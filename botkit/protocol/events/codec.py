@@ -29,7 +29,7 @@ from botkit.model.events import (
     UnknownEvent,
     XEvent,
 )
-from botkit.model.triggers import Trigger
+from botkit.model.triggers import PostRequest, Trigger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +56,7 @@ _Stored = (
     | OptOut
     | Tick
     | Trigger
+    | PostRequest
 )
 _decoder: Final = msgspec.json.Decoder(_Stored)
 _encoder: Final = msgspec.json.Encoder()

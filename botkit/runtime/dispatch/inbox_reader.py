@@ -36,6 +36,8 @@ _LONGEST_WAIT_S = 60.0
 """However long nothing is due: the wall clock may jump, so it is looked at again."""
 _UNPROVEN_S = 1.0
 _FEW = 64
+_FOR_LATER = frozenset({"emit", "post"})
+"""The sources of events that are asked for at a later time."""
 _MOMENT_S = 0.05
 
 
@@ -237,9 +239,12 @@ class InboxReader:
             self._leave_unread(items[-1].seq)
 
     def _is_early(self, item: InboxItem) -> bool:
-        """Return True for a signal that is due by the wall clock only; look at it again soon."""
+        """Return True for what is due by the wall clock only: a signal, a post asked for later.
+
+        It is looked at again soon.
+        """
         when = item.not_before
-        if when is None or item.source != "emit" or item.attempts or item.waiting_for:
+        if when is None or item.source not in _FOR_LATER or item.attempts or item.waiting_for:
             return False
         if self._proven.has_come(when):
             return False

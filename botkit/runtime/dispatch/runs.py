@@ -32,7 +32,8 @@ from botkit.errors import (
 )
 from botkit.model.events import DirectMessage, Event, Mention, PostMatched, Quote, Reply, Signal
 from botkit.model.records import EventState, RunDone
-from botkit.ports import Actions
+from botkit.model.triggers import PostRequest
+from botkit.ports import Actions, Reader
 from botkit.protocol.events.activity import decode_event
 from botkit.routing.middleware import HeldBy
 from botkit.runtime.dispatch.exception_groups import deciding
@@ -46,6 +47,7 @@ from botkit.runtime.intake.lanes import Job
 from botkit.runtime.writes.actions import EventActions
 from botkit.runtime.writes.causes import origin_of
 from botkit.runtime.writes.checks.guard import ANSWERS_OPT_OUTS
+from botkit.runtime.writes.post_requests import SENDS_POSTS, send_request
 from botkit.runtime.writes.write_outcomes import FINAL
 from botkit.waiting.backoff import JITTER, Ladder
 
@@ -157,6 +159,10 @@ class Runs:
         event = job.event or self.decode(job)
         if _is_own(event):
             return self.ends.finished(job, "own post")
+        if isinstance(event, PostRequest):
+            slot.begin(SENDS_POSTS)
+            await send_request(self._services, self.value_of(job, Reader), job, event)
+            return self.ends.finished(job, SENDS_POSTS, handler=SENDS_POSTS)
         slot.begin(ANSWERS_OPT_OUTS)
         early = await self._opt_outs.end_of(job, event)
         if early is not None:
