@@ -16,6 +16,7 @@ from botkit.routing.signatures import (
     Unreadable,
     asked_of,
     is_async,
+    name_of,
     returned_by,
 )
 
@@ -73,4 +74,11 @@ class Provider(Struct, frozen=True, kw_only=True):
 
     @asynccontextmanager
     async def _made(self) -> AsyncGenerator[Any]:
-        yield await self.factory() if is_async(self.factory) else self.factory()
+        made = await self.factory() if is_async(self.factory) else self.factory()
+        wanted = returned_by(self.factory)
+        if made is None and isinstance(wanted, type) and wanted is not NOTHING:
+            raise WiringError(
+                f"{name_of(self.factory)} ({self.place}) made None, not a {wanted.__name__}: "
+                "does it return the value?"
+            )
+        yield made

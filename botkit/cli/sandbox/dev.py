@@ -119,7 +119,15 @@ class _Dev:
         bot = load_bot(self._target)
         bot.plan  # noqa: B018 - a fault in it is said before anything starts
         username = "".join(c for c in bot.name if c.isalnum() or c == "_")[:15] or "bot"
-        self._lines = DevLines(opened.world, username, self._say)
+        subscribed = opened.server.activity.subscriptions
+        self._lines = DevLines(
+            opened.world,
+            username,
+            self._say,
+            takes_messages=lambda: any(
+                one.event_type == "dm.received" for one in subscribed.values()
+            ),
+        )
         self._environment = environment_of(opened, folder / "dev.db")
         (folder / "botkit.toml").write_text("# settings come from the environment\n")
         async with open_store(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from botkit.model.records import EventState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from botkit.model.records import StoredEvent
     from botkit.sandbox.world.world import MessageRecord, PostRecord, World
@@ -45,12 +45,19 @@ class Say(Protocol):
 class DevLines:
     """Play the users of the simulated X, and show what happens there.
 
+    Args:
+        takes_messages: Returns whether a handler of the bot gets direct messages; X delivers them
+            to no other bot.
+
     Attributes:
         who: The username of the user who writes the next line.
     """
 
-    def __init__(self, world: World, bot: str, say: Say) -> None:
+    def __init__(
+        self, world: World, bot: str, say: Say, *, takes_messages: Callable[[], bool]
+    ) -> None:
         self.who: str = _WHO
+        self._takes_messages = takes_messages
         self._world = world
         self._bot = bot
         self._say = say
@@ -69,8 +76,7 @@ class DevLines:
                 case [""]:
                     return
                 case ["/as", name, *text]:
-                    self.who = name.removeprefix("@")
-                    world.add_user(self.who)
+                    self.who = world.add_user(name.removeprefix("@")).username
                     if text:
                         world.add_post(self._me, text[0])
                 case ["/reply", post, text]:
@@ -80,14 +86,18 @@ class DevLines:
                 case ["/repost" | "/like" | "/delete" | "/follow" as verb, what]:
                     self._treat(verb, what)
                 case ["/dm", *_]:
-                    text = line.removeprefix("/dm").strip()
-                    world.add_message(self._me, world.user(self._bot).id, text)
+                    self._write(line.removeprefix("/dm").strip())
                 case [word, *_] if word.startswith("/"):
                     self._say(HELP.format(bot=self._bot))
                 case _:
                     world.add_post(self._me, line)
         except (LookupError, ValueError) as wrong:
             self._say(f"that did not work: {wrong}")
+
+    def _write(self, text: str) -> None:
+        if not text:
+            raise ValueError("a message has a text: /dm TEXT")
+        self._world.add_message(self._me, self._world.user(self._bot).id, text)
 
     def _treat(self, verb: str, what: str) -> None:
         world = self._world
@@ -158,6 +168,8 @@ class DevLines:
             id=message.id,
             text=message.text,
         )
+        if to == self._bot and not self._takes_messages():
+            self._say("  (the bot has no handler for messages: @bot.on(DirectMessage))")
 
 
 def moved(now: datetime, when: str) -> datetime:

@@ -11,8 +11,9 @@ import codecs
 import contextlib
 import importlib.util
 import os
+import stat
 import sys
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 import click
 
@@ -71,6 +72,12 @@ async def open_prompt(speaker: Callable[[], str], *, plain: bool) -> AsyncGenera
         transport.close()
 
 
+def _can_be_waited_for(stream: TextIO) -> bool:
+    """Return True for a pipe or a terminal; a file, and /dev/null, are read in a thread."""
+    mode = os.fstat(stream.fileno()).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stream.isatty()
+
+
 class _PlainLines:
     """Lines of a pipe, a file, or a terminal without an editor."""
 
@@ -82,12 +89,14 @@ class _PlainLines:
         """Return the lines, until the input ends."""
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader()
-        with contextlib.suppress(ValueError, OSError):
-            await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-            while line := await reader.readline():
-                yield line.decode(errors="replace")
-            return
-        # A file is no pipe: it is read in a thread.
+        if _can_be_waited_for(sys.stdin):
+            with contextlib.suppress(ValueError, OSError):
+                await loop.connect_read_pipe(
+                    lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+                )
+                while line := await reader.readline():
+                    yield line.decode(errors="replace")
+                return
         while text := await asyncio.to_thread(sys.stdin.readline):
             yield text
 

@@ -6,6 +6,7 @@ Ids have the form of X's snowflakes and are made from the clock.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,7 @@ __all__ = [
 MEDIA_KINDS = frozenset({"photo", "animated_gif", "video"})
 """The kinds of media of a post. Source: X API docs, "Data dictionary"."""
 _SNOWFLAKE_EPOCH_MS = 1288834974657
+_USERNAME = re.compile(r"\w+", re.ASCII)
 
 
 class UnknownThingError(LookupError):
@@ -175,10 +177,19 @@ class World:
     def add_user(
         self, username: str, *, name: str | None = None, automated: bool = False
     ) -> UserRecord:
-        """Add and return a user; return the existing one if the name is taken."""
+        """Add and return a user; return the existing one if the name is taken.
+
+        Raises:
+            ValueError: X has no such usernames.
+        """
         known = self.find_user(username)
         if known is not None:
             return known
+        if not _USERNAME.fullmatch(username):
+            raise ValueError(
+                f"{username!r} is no username of X, which has letters, digits and _: "
+                "Bot(name) is one in the sandbox, or running(bot, account=...)"
+            )
         user = UserRecord(
             id=self.next_id(),
             username=username,

@@ -139,6 +139,8 @@ class Faults:
         times: int | None = 1,
     ) -> Fault:
         """Answer with this status and body; X does nothing. A `body` of bytes is sent as is."""
+        if not _STATUSES[0] <= status <= _STATUSES[1]:
+            raise ValueError(f"{status} is no status of an answer")
         raw = body if isinstance(body, bytes) else encode(body) if body is not None else b""
         named = {"content-type": "application/json; charset=utf-8", **(headers or {})}
 
@@ -251,6 +253,8 @@ class Faults:
         """Plan a fault by its name, for the admin API. Raise `ValueError` for an unknown name."""
         if kind not in _BY_NAME:
             raise ValueError(f"no such fault: {kind!r}; there are {', '.join(sorted(_BY_NAME))}")
+        if not isinstance(options.get("user", ""), str):
+            raise TypeError(f"user is a username, not {options['user']!r}")
         getattr(self, kind)(**options)
 
     def due(self, call: Call) -> Fault | None:
@@ -279,6 +283,7 @@ class Faults:
 
 DELIVERIES = {"lose": Delivery.LOST, "cut": Delivery.CUT, "stall": Delivery.STALLED}
 
+_STATUSES = (200, 599)
 _BY_NAME = frozenset(
     {
         "lose_answer",

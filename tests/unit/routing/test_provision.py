@@ -131,3 +131,20 @@ def test_a_factory_that_does_not_say_what_it_makes_is_refused(
 ) -> None:
     with pytest.raises(WiringError, match=why):
         Provider(factory=factory, place="here:1").provided()
+
+
+async def test_a_factory_that_forgets_to_return_is_named_at_the_start() -> None:
+    def make() -> Model:
+        return None  # type: ignore[return-value]  # an author's mistake
+
+    with pytest.raises(WiringError, match=r"make \(here:1\) made None, not a Model"):
+        async with Provider(factory=make, place="here:1").open():
+            pass
+
+
+async def test_a_factory_may_say_that_it_makes_none() -> None:
+    def make() -> int | None:
+        return None
+
+    async with Provider(factory=make, place="here:1").open() as made:
+        assert made is None

@@ -37,7 +37,9 @@ PATIENCE_S = 40.0
 class Session:
     """A person at the prompt."""
 
-    def __init__(self, folder: Path, *options: str, bot: str = "") -> None:
+    def __init__(
+        self, folder: Path, *options: str, bot: str = "", stdin: int = subprocess.PIPE
+    ) -> None:
         self.folder = folder
         self.write("Hello")
         if bot:
@@ -53,7 +55,7 @@ class Session:
                 "BOTKIT_APP__CLIENT_SECRET": "real-and-not-to-be-read",
                 "BOTKIT_STORE__URL": "nonsense://",
             },
-            stdin=subprocess.PIPE,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -119,8 +121,8 @@ class Session:
         self._process.wait()
         self._reader.join(10)
         for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe is not None
-            pipe.close()
+            if pipe is not None:
+                pipe.close()
 
 
 @pytest.fixture
@@ -167,6 +169,17 @@ def test_a_program_reads_objects_and_the_end_of_the_input_ends_it(tmp_path: Path
         assert answer["reply_to"] == asked["id"]
         session.leaves()
         assert session.ends() == 0
+    finally:
+        session.close()
+
+
+def test_without_an_input_it_ends_at_once_and_says_no_fault(tmp_path: Path) -> None:
+    session = Session(tmp_path, "--no-reload", stdin=subprocess.DEVNULL)
+    try:
+        assert session.ends() == 0
+        session.sees_the_end()
+        session.sees("/quit")
+        assert "Traceback" not in session.said
     finally:
         session.close()
 

@@ -23,7 +23,10 @@ class Person:
         self.world = World(VirtualClock(), SeededEntropy("dev"))
         self.lines: list[str] = []
         self.facts: list[dict[str, Any]] = []
-        self.dev = DevLines(self.world, "greeter", self._take)
+        self.takes_messages = True
+        self.dev = DevLines(
+            self.world, "greeter", self._take, takes_messages=lambda: self.takes_messages
+        )
 
     def _take(self, line: str, /, **facts: object) -> None:
         self.lines.append(line)
@@ -136,3 +139,20 @@ def test_time_is_moved_by_a_span_or_to_the_next_such_time(when: str, then: str) 
 def test_what_is_no_time_is_refused_with_examples(when: str) -> None:
     with pytest.raises(ValueError, match="is no time: say"):
         moved(NOW, when)
+
+
+def test_a_message_to_a_bot_that_takes_none_says_so(person: Person) -> None:
+    person.takes_messages = False
+    assert person.types("/dm hello").splitlines() == [
+        "  @ada to @greeter (message): hello",
+        "  (the bot has no handler for messages: @bot.on(DirectMessage))",
+    ]
+
+
+def test_a_message_needs_a_text(person: Person) -> None:
+    assert person.types("/dm") == "that did not work: a message has a text: /dm TEXT"
+    assert not person.world.messages
+
+
+def test_a_user_that_x_cannot_have_is_refused(person: Person) -> None:
+    assert person.types("/as b@b").startswith("that did not work: 'b@b' is no username of X")

@@ -282,6 +282,30 @@ async def test_an_event_that_took_the_process_down_twice_does_not_run_a_third_ti
     assert [(one.key, one.reason) for one in dead] == [(KEY, "crashed")]
 
 
+async def test_events_that_are_buried_at_a_start_leave_every_slot_free(tmp_path: Path) -> None:
+    together, inside = asyncio.Barrier(3), list[str]()
+
+    async def eats(event: Mention, scope: Scope) -> None:
+        inside.append(event.id)
+        await together.wait()
+
+    async with bench(tmp_path, wired(eats), slots=3, started=False) as bot:
+        await bot.record(*(mention(str(n), second=n) for n in (1, 2, 3)))
+        await bot.dispatcher.stop(0)
+    async with bench(tmp_path, wired(eats), slots=3, started=False) as bot:
+        fence, events = bot.lease.fence(), bot.store.events
+        for _ in range(2):
+            due = (await events.due(bot.clock.now())).items
+            await events.mark_running([one.seq for one in due], fence=fence)
+            assert len(await events.count_unclean(fence=fence)) == 3
+        start(bot)
+        await bot.idle()
+        await bot.record(*(mention(str(n), second=n) for n in (7, 8, 9)))
+        await bot.idle()
+        assert len(await events.dead()) == 3
+    assert sorted(inside) == ["7", "8", "9"]
+
+
 async def test_stopping_lets_handlers_finish(tmp_path: Path) -> None:
     gate = Gate()
     async with bench(tmp_path, wired(gate)) as bot:
@@ -464,6 +488,32 @@ async def test_a_stop_while_events_are_marked_is_not_held_against_them(
         await marked.wait()
         await bot.dispatcher.stop(0)
         assert await bot.store.events.count_unclean(fence=bot.lease.fence()) == []
+
+
+async def test_a_stop_before_a_worker_takes_what_is_marked_is_not_held_against_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate()
+    async with bench(tmp_path, wired(gate), started=False) as bot:
+        await bot.record(mention())
+        await bot.dispatcher.stop(0)
+    async with bench(tmp_path, wired(gate), started=False) as bot, asyncio.TaskGroup() as group:
+        mark, stopped = bot.store.events.mark_running, asyncio.Event()
+
+        async def stop() -> None:
+            await bot.dispatcher.stop(0)
+            stopped.set()
+
+        async def stopped_after(*args: Any, **named: Any) -> None:
+            await mark(*args, **named)
+            group.create_task(stop())
+
+        monkeypatch.setattr(bot.store.events, "mark_running", stopped_after)
+        start(bot)
+        await stopped.wait()
+        assert await bot.store.events.count_unclean(fence=bot.lease.fence()) == []
+        assert [one.key for one in (await bot.store.events.due(bot.clock.now())).items] == [KEY]
+    assert gate.inside == []
 
 
 async def test_done_marks_wait_for_a_commit_that_is_made_anyway_but_not_for_long(

@@ -131,6 +131,10 @@ async def test_faults_are_planned_by_name_too(peer):
     assert (await peer.call("GET", "/2/users/me")).status == 500
     with pytest.raises(ValueError, match="no such fault: 'burn'"):
         peer.server.faults.plan("burn", {})
+    with pytest.raises(TypeError, match="user is a username, not 5"):
+        peer.server.faults.plan("revoke", {"user": 5})
+    with pytest.raises(ValueError, match="99999 is no status of an answer"):
+        peer.server.faults.plan("answer", {"call": "GET /2/users/me", "status": 99999})
 
 
 async def test_a_user_can_be_made_to_revoke(peer):
