@@ -7,6 +7,8 @@ Examples:
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from botkit.protocol.text.links import link_spans
@@ -21,6 +23,8 @@ LIMIT = 280
 """The weight that X takes in a post of an account without Premium."""
 
 _HIDDEN_SPACE = "\u200b"
+_LONGEST_LINK = 4096
+"""The most characters of an address that X links."""
 _GLUED = re.compile(
     "[\u0300-\u036f\u200d\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
 )
@@ -63,7 +67,7 @@ def split(text: str, limit: int = LIMIT) -> list[str]:
     parts: list[str] = []
     text = text.strip()
     while text:
-        end = len(text) if fits(text) else _cut(text, fits)
+        end = _cut(text, fits)
         if not end:
             raise ValueError(f"No part of {text[:40]!r} weighs {limit} or less.")
         parts.append(text[:end].rstrip())
@@ -77,7 +81,7 @@ def keep_from_linking(text: str) -> str:
     X turns `asyncio.run` and `README.md` into links, and a post with a link costs 0.200 USD.
     Addresses with `http://` or `https://` stay links. The hidden space (U+200B) weighs 1.
     """
-    while bare := [span for span in link_spans(text) if "://" not in span.url]:
+    while bare := [span for span in link_spans(text) if span.is_bare]:
         for span in reversed(bare):
             host = re.match("[^/?]+", span.url)
             end = span.start + (host.end() if host else 0)
@@ -90,19 +94,21 @@ def _unlinked(host: str) -> str:
 
 
 def _cut(text: str, fits: Callable[[str], bool]) -> int:
-    """Return where to cut a text that does not fit: after a word, or else inside the first one."""
-    end = 0
-    for word in _WORD.finditer(text):
-        if not fits(text[: word.end()]):
-            break
-        end = word.end()
-    return end or _cut_inside(text, fits)
+    """Return where to cut a text: after its last word that fits, or else inside the first one."""
+    words = (word.end() for word in _WORD.finditer(text))
+    ends = list(takewhile(lambda end: end <= 2 * _LONGEST_LINK, words))
+    most = 1
+    while most <= len(ends) and fits(text[: ends[most - 1]]):
+        most *= 2
+    most = min(most, len(ends))
+    fitting = bisect_left(ends, 1, most // 2, most, key=lambda end: int(not fits(text[:end])))
+    return ends[fitting - 1] if fitting else _cut_inside(text, fits)
 
 
 def _cut_inside(text: str, fits: Callable[[str], bool]) -> int:
     end = 0
-    links = link_spans(text)
-    for at in range(1, len(text) + 1):
+    links = link_spans(text[: 2 * _LONGEST_LINK])  # all that can reach over the cut
+    for at in range(1, min(len(text), _LONGEST_LINK) + 1):
         if any(link.start < at < link.end for link in links) or _is_glued(text, at):
             continue
         if not fits(text[:at]):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from botkit.model.events import Mention
 from botkit.model.posts import Post
 from botkit.model.users import User
+from botkit.protocol.text.links import link_spans
 from botkit.text import keep_from_linking, shorten, split, weighted_length
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
@@ -66,6 +67,30 @@ def test_words_that_x_would_link_are_kept_from_it_and_addresses_are_not() -> Non
     )
     assert "https://a.com/b.md" in kept
     assert keep_from_linking("no link") == "no link"
+
+
+def test_a_bare_domain_is_one_whatever_its_path_holds() -> None:
+    text = "see asyncio.run/?to=http://a and x.com/#https://b"
+    kept = keep_from_linking(text)
+
+    assert [span for span in link_spans(kept) if span.is_bare] == []
+    assert kept.replace("\u200b", "") == text
+
+
+def test_a_part_is_looked_for_at_the_start_of_the_text_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    weighed: list[int] = []
+
+    def weigh(text: str) -> int:
+        weighed.append(len(text))
+        return weighted_length(text)
+
+    monkeypatch.setattr("botkit.text.weighted_length", weigh)
+    assert len("".join(split("word " * 2_000))) >= 9_000
+    assert max(weighed) < 1_000
+    assert len(split("x" * 20_000)) == 72
+    assert max(weighed) <= 8_192
 
 
 def test_an_event_has_its_text_without_the_names_it_starts_with() -> None:

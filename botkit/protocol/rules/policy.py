@@ -27,7 +27,7 @@ from botkit.protocol.api.json_fields import Fields
 from botkit.protocol.api.json_values import parse_json
 from botkit.protocol.events.post_events import mentions_account
 from botkit.protocol.rules.pricing import LINK_POST_USD
-from botkit.protocol.text.links import links_in
+from botkit.protocol.text.links import link_spans, links_in
 from botkit.protocol.text.weighted_length import (
     cashtags_in,
     normalise,
@@ -209,16 +209,17 @@ def _check_mentions(
 
 
 def _check_links(text: str, rules: PostRules) -> None:
-    links = links_in(text)
+    links = link_spans(text)
     if links and not rules.links:
         raise LinkNotAllowed(
-            f"The text holds the link {links[0]}, and links are switched off for this bot.",
+            f"The text holds the link {links[0].url}, and links are switched off for this bot.",
             hint="Take it out (bare domains count too), or allow links: such a post costs more.",
         )
-    bare = [link for link in links if "://" not in link]
+    bare = [link for link in links if link.is_bare]
     if bare and not rules.bare_links:
         raise LinkNotAllowed(
-            f"X would make a link of {bare[0]}, and a post with a link costs {LINK_POST_USD} USD.",
+            f"X would make a link of {bare[0].url}, and a post with a link costs"
+            f" {LINK_POST_USD} USD.",
             hint="Keep it from linking with botkit.text.keep_from_linking(text), write https://"
             ' before it if a link is meant, or pay for it: links="allow" here, or bot.links ='
             ' "allow" for all.',

@@ -34,6 +34,11 @@ class LinkSpan(Struct, frozen=True, gc=False):
     end: int
     url: str
 
+    @property
+    def is_bare(self) -> bool:
+        """Return True if the link has no scheme, whatever its path and query hold."""
+        return re.match("https?://", self.url, re.IGNORECASE) is None
+
 
 class _Data(Struct, frozen=True):
     generic: frozenset[str]

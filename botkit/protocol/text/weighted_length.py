@@ -32,8 +32,8 @@ __all__ = [
 
 _LINK_WEIGHT = 23
 _EMOJI_WEIGHT = 2
-_LIGHT = ((0x0000, 0x10FF), (0x2000, 0x200D), (0x2010, 0x201F), (0x2032, 0x2037))
-"""Code points of weight 1; all others weigh 2."""
+_HEAVY = re.compile("[^\u0000-\u10ff\u2000-\u200d\u2010-\u201f\u2032-\u2037]")
+"""Characters of weight 2; all others weigh 1."""
 
 _NAME = re.compile(
     r"(?:\A|[^a-zA-Z0-9_!#$%&*@\uff20]|(?:\A|[^a-zA-Z0-9_+~.-])[rR][tT]:?)"
@@ -161,6 +161,8 @@ def without_leading_names(text: str) -> str:
 
 
 def _plain_weight(text: str) -> int:
+    if text.isascii():
+        return len(text)
     weight = done = 0
     for found in _emoji().finditer(text):
         weight += _characters_weight(text[done : found.start()]) + _EMOJI_WEIGHT
@@ -169,7 +171,4 @@ def _plain_weight(text: str) -> int:
 
 
 def _characters_weight(text: str) -> int:
-    return sum(
-        1 if any(low <= ord(character) <= high for low, high in _LIGHT) else 2
-        for character in text
-    )
+    return len(text) + len(_HEAVY.findall(text))

@@ -129,7 +129,10 @@ def test_an_author_without_a_name_yet_allows_none() -> None:
         check_post("hi @ada", account_id=ME, event=nameless)
 
 
-@pytest.mark.parametrize("text", ["Use asyncio.run and see e.g. node.js", "README.md"])
+@pytest.mark.parametrize(
+    "text",
+    ["Use asyncio.run and see e.g. node.js", "README.md", "x.com/a?to=https://b"],
+)
 def test_a_domain_that_x_would_link_is_refused_with_its_price_and_cure(text: str) -> None:
     rules = PostRules(bare_links=False)
 
