@@ -113,6 +113,29 @@ async def test_a_day_of_cuts_restarts_bursts_and_overlap_is_booked_to_the_cent(
         assert await booked(process) == sandbox.spent_usd
 
 
+async def test_an_answer_to_who_named_the_account_and_to_who_did_not_is_booked_as_charged(
+    sandbox: Sandbox,
+) -> None:
+    """The price of a reply to an implied mention is assumed: docs/explanation/cost.md says so."""
+    bot = Bot("greeter", may={"post", "reply"})
+
+    @bot.on((Mention, Reply, Quote))
+    async def answer(event: Mention | Reply | Quote, act: Actions) -> None:
+        await act.reply(event.post, f"Hello {event.post.id}")
+
+    ada = sandbox.user("ada")
+    async with sandbox.running(bot) as process:
+        await ada.posts("@greeter hello")
+        await sandbox.settle()
+        (greeting,) = sandbox.world.posts_by(process.account_id)
+        await ada.replies(greeting, "no @ before me")
+        await ada.quotes(greeting, "see this")
+        await sandbox.settle()
+        assert await booked(process) == sandbox.spent_usd
+        entries = await process.store.ledger.spent(process.account_id, since=LONG_AGO)
+        assert sum(entry.writes_usd for entry in entries) == Decimal("0.035")
+
+
 async def test_what_x_took_without_an_answer_is_booked_once_and_what_it_did_not_take_never(
     sandbox: Sandbox,
 ) -> None:

@@ -179,12 +179,13 @@ class EventActions:
         post = to.post if isinstance(to, PostEvent) else to
         n = self._count("createPosts", post.id)
         answers = await self._summons(to)
-        summoned = isinstance(answers, PostEvent) and answers.is_summoned
-        mine = post.author_id == self._job.account_id
+        event = answers if isinstance(answers, PostEvent) else None
+        summons = policy.summons_of(post, account_id=self._job.account_id, event=event)
+        mine = summons == "own"
         request = requests.create_post(
             text,
             in_reply_to=post.id,
-            summoned=summoned,
+            summoned=summons == "yes",
             has_link=bool(policy.links_in(text)),
         )
         step = self._step(

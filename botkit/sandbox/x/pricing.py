@@ -107,9 +107,18 @@ def _post_price(world: World, post_id: str, price: Decimal) -> Decimal:
     post = world.posts[post_id]
     if post.links:
         return _LINK_USD
-    if post.reply_to_id and post.reply_to_user_id != post.author_id:
-        return _SUMMONED_USD
-    return price
+    answered = world.posts.get(post.reply_to_id or "")
+    return _SUMMONED_USD if answered and _has_summoned(answered, post.author_id) else price
+
+
+def _has_summoned(answered: PostRecord, account_id: str) -> bool:
+    """Return True if the author names the account in the post's text, or quotes it there.
+
+    X does not say if the name that it puts before an answer is enough: the higher price holds.
+    """
+    if answered.author_id == account_id:
+        return False
+    return answered.quoted_user_id == account_id or answered.mentions(account_id, explicit=True)
 
 
 def _read_price(operation: Operation, who: ApiCaller, call: Call) -> Decimal:
