@@ -7,7 +7,8 @@ import re
 __all__ = ["escape", "escape_json", "escape_lines"]
 
 _UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]"
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff"
+    "\ufeff\ufff9-\ufffb]"
 )
 """Control characters (line ends and ESC among them), bidirectional overrides, lone surrogates."""
 

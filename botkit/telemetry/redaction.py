@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, MutableMapping
 from collections.abc import Set as AbstractSet
@@ -10,7 +11,7 @@ from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
 from typing import Any, Final, TypeAlias, cast
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from botkit.telemetry.escaping import escape, escape_lines
 from botkit.telemetry.times import rfc3339
@@ -23,22 +24,17 @@ Plain: TypeAlias = "str | int | float | bool | list[Plain] | dict[str, Plain] | 
 REDACTED: Final = "[redacted]"
 _SECRET_NAMES = re.compile(
     r"(?i)^(authorization|proxy-authorization|cookie|set-cookie|.*secret|.*password|.*passphrase"
-    r"|pin|code|code_verifier|access_token|refresh_token|bearer_token|oauth_token|oauth_verifier"
-    r"|oauth_signature|token|signature)$"
+    r"|.*token|.*api[-_]?key|bearer|pin|code|code_verifier|oauth_verifier|(oauth_)?signature)$"
 )
-_FORM_NAMES = (
-    "code|state|code_verifier|access_token|refresh_token|client_secret|oauth_token"
-    "|oauth_verifier|oauth_signature|oauth_token_secret"
-)
-_JSON_NAMES = (
-    "access_token|refresh_token|bearer_token|client_secret|api_secret|code_verifier"
-    "|oauth_token|oauth_verifier|oauth_signature|oauth_token_secret"
+_ANY_NAME = (
+    r"(?:[\w-]{0,30}[_-])?(?:token|secret|password|passphrase|api[_-]?key)"
+    "|code_verifier|oauth_verifier|oauth_signature"
 )
 _SECRET_VALUES = re.compile(
     r"(?i)(?P<name>authorization:\s*\w+\s+"
     r"|(?:bearer|basic)\s+(?=\S{8})(?-i:(?=\S+[0-9A-Z]))"  # not the words "bearer token"
-    rf"|\b(?:{_FORM_NAMES})=[\"']?"
-    rf"|[\"'](?:{_JSON_NAMES})[\"']\s*:\s*b?[\"'])(?P<value>[^\s&\"',\\]+)"
+    rf"|(?:\b|%[0-9a-f]{{2}})(?:{_ANY_NAME}|code|state)(?:=|%3D)b?[\"']?"
+    rf"|[\"'](?:{_ANY_NAME})\\*[\"']\s*:\s*b?\\*[\"'])(?P<value>[^\s&\"',\\]+)"
 )
 _SECRET_HEADERS = re.compile(
     r"(?i)(?P<name>(?P<quote>[\"'])(?:proxy-authorization|authorization|cookie|set-cookie)(?P=quote)"
@@ -50,7 +46,7 @@ _PASSWORD_IN_ADDRESS = re.compile(
     r"(?i)(?P<name>\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@\"']*:)[^\s/@\"']+(?=@)"
 )
 """User and password in an address, as of a proxy or a database."""
-_SIGNS = ("=", ":", " ")
+_SIGNS = ("=", ":", " ", "%3")
 """Each form of a secret has one of these: most fields of a log line have none."""
 _SHORTEST = 6
 _DEEPEST = 8
@@ -73,11 +69,16 @@ class Redactor:
             self.learn(secret)
 
     def learn(self, secret: str) -> None:
-        """Hide this value from now on, also as it stands in a `repr` and in an address."""
+        """Hide this value from now on, also as a `repr`, JSON, HTML or an address shows it."""
         if len(secret) < _SHORTEST:
             return
         quoted = repr(f"'\"{secret}")[4:-1]  # preceded by both quotes, so that its own are escaped
-        for shape in (secret, repr(secret)[1:-1], quoted, quote(secret, safe="")):
+        in_json = json.dumps(secret, ensure_ascii=False)[1:-1]
+        for shape in (
+            *(secret, repr(secret)[1:-1], quoted),
+            *(quote(secret, safe=""), quote(secret), quote_plus(secret), _in_html(secret)),
+            *(in_json, json.dumps(in_json, ensure_ascii=False)[1:-1]),
+        ):
             self._known[shape] = None
         # The longest first, so that a secret that begins with another one is replaced whole.
         self._known = dict.fromkeys(sorted(self._known, key=len, reverse=True))
@@ -116,6 +117,8 @@ class Redactor:
                 return value
             case Mapping() if depth < _DEEPEST:
                 return self._mapping(cast("Mapping[object, object]", value), depth + 1)
+            case tuple() if hasattr(value, "_asdict"):
+                return self.plain(value._asdict(), depth=depth)
             case tuple() | list() | AbstractSet() if depth < _DEEPEST:
                 return self._items(cast("Iterable[object]", value), depth + 1)
             case _:
@@ -160,6 +163,13 @@ class Redactor:
             return self.plain(value)
         except Exception:  # noqa: BLE001 - the code of the class is not ours
             return f"<{type(value).__name__}>"
+
+
+def _in_html(secret: str) -> str:
+    """Return what `html.escape` does; importing that module costs more than a start may."""
+    for character, name in (("&", "amp"), ("<", "lt"), (">", "gt"), ('"', "quot"), ("'", "#x27")):
+        secret = secret.replace(character, f"&{name};")
+    return secret
 
 
 def _without_value(found: re.Match[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import logging
@@ -9,6 +10,8 @@ import warnings
 from collections.abc import Callable, ItemsView
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import NamedTuple
+from urllib.parse import quote, quote_plus
 
 import pytest
 import structlog
@@ -73,6 +76,32 @@ def test_a_secret_is_known_in_a_repr_and_in_an_address_too() -> None:
     assert redactor.text("?p=pass%27w%C3%B6rd%2F1") == "?p=[redacted]"
 
 
+@pytest.mark.parametrize("write", [json.dumps, html.escape, quote, quote_plus, repr])
+def test_a_secret_is_known_however_it_is_written(write: Callable[[str], str]) -> None:
+    secret = "hush /+\"'\\ hush"
+    assert "hush" not in Redactor([secret]).known(write(secret))
+    assert "hush" not in Redactor([secret]).known(json.dumps(json.dumps(secret)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Login(token='AAAAcanary', other='x')",
+        "api_key=AAAAcanary",
+        "session-token=AAAAcanary",
+        "next=https%3A%2F%2Fx%2Fcb%3Fcode%3DAAAAcanary",
+        json.dumps(json.dumps({"access_token": "AAAAcanary"})),
+    ],
+)
+def test_a_secret_is_hidden_by_the_name_before_it(text: str) -> None:
+    assert "canary" not in Redactor().text(text)
+
+
+class Login(NamedTuple):
+    access_token: str
+    app: str
+
+
 class Forging:
     def __repr__(self) -> str:
         return "<hush-hush-1\n2026-11-30 INFO forged>"
@@ -100,6 +129,8 @@ HIDDEN = r"<[redacted]\x0a2026-11-30 INFO forged>"
         (KeyError("hush-hush-1"), "KeyError: '[redacted]'"),
         ({"Authorization": "Bearer x", "status": 3}, {"Authorization": "[redacted]", "status": 3}),
         ([("Cookie", "a=b"), (b"Set-Cookie", b"c")], [["Cookie", "[redacted]"], ["Set-Cookie", "[redacted]"]]),
+        (Login("x", "y"), {"access_token": "[redacted]", "app": "y"}),
+        ({"X-Api-Key": "x", "my_token": "y", "bearer": "z"}, {"X-Api-Key": "[redacted]", "my_token": "[redacted]", "bearer": "[redacted]"}),
         (datetime(2026, 11, 30, 12, tzinfo=UTC), "2026-11-30T12:00:00Z"),
         (Decimal("0.10"), "0.10"),
         (LoginState.OK, "OK"),
@@ -214,6 +245,7 @@ def test_short_secrets_do_not_blank_out_words() -> None:
         ("\x1b[31mred", r"\x1b[31mred"),
         ("\u202eevil", r"\u202eevil"),
         ("\ud800", r"\ud800"),
+        ("a\u00ad\ufff9", r"a\xad\ufff9"),
         ("plain ü 👋", "plain ü 👋"),
     ],
 )
