@@ -8,6 +8,7 @@ Source: X developer guidelines, "Requirements for automated accounts", read 2026
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import cache
 
 from msgspec import Struct
@@ -69,6 +70,21 @@ STOP_WORDS = _said_in_english() | _listed("""
     |停止|やめて|やめてください|ストップ|配信停止|停止して|退订|退訂|取消订阅|别发了|停止發送
     |그만|중지|구독취소|수신거부|berhenti|dừng lại|หยุด
     |توقف|إلغاء الاشتراك|עצור|הסר|रोकें|बंद करो|बंद करें
+    |can you stop|could you stop|just stop|stop already|stop spam|i'd like to opt out|fuck off
+    |don't @ me|dont @ me|no more messages|no more replies
+    |abmelden|abbestellen|hör auf mir zu antworten|nicht mehr antworten|antworte mir nicht
+    |arrête de me répondre|laissez-moi tranquille|laisse moi tranquille|désabonne-moi
+    |deja de responderme|deja de molestarme|no me escribas|no me contestes|ya no me escribas
+    |no me respondas más|dame de baja|darme de baja|me deixa em paz|pare de me marcar
+    |cancellami|laat me met rust|stop ermee|uitschrijven|sluta svara mig|lämna mig ifred
+    |la meg være i fred|lad mig være|jätä minut rauhaan|daj mi spokój|zostaw mnie w spokoju
+    |přestaň|hagyj békén|leiratkozás|dezabonare|lasă-mă în pace|σταμάτα|прекрати|отпишись
+    |отстань от меня|не пиши мне больше|больше не пиши мне|не отвечай мне|перестань
+    |оставь меня в покое|не пиши мені|bana yazma
+    |停止してください|返信しないで|返信しないでください|もう返信しないで|もう返信しないでください
+    |请停止|請停止|停止发送|不要再回复我|别再回复我|不要回复我了
+    |그만해|그만하세요|그만해줘|답장하지 마세요|jangan balas saya|jangan hubungi saya lagi
+    |đừng trả lời tôi|หยุดตอบ|لا ترد علي|תפסיק
 """)
 """The texts that count as a request to stop if a user writes nothing else."""
 
@@ -76,11 +92,15 @@ START_WORDS = _listed("start|unstop|opt in|opt-in|optin|opt me in|resubscribe|su
 """The texts by which a user who opted out opts in again, if the text has nothing else."""
 
 _POLITE = (
-    "please|pls|plz|now|bot|ok|okay|thanks|thank you|bitte|jetzt|danke|por favor|gracias"
-    "|s'il te plaît|s'il vous plaît|stp|svp|merci|per favore|grazie|obrigado|obrigada"
-    "|alsjeblieft|пожалуйста|спасибо"
+    "hey|hi|please|pls|plz|now|bot|ok|okay|thanks|thx|thank you|bitte|jetzt|danke|por favor"
+    "|gracias|s'il te plait|s'il vous plait|stp|svp|merci|per favore|grazie|obrigado|obrigada"
+    "|alsjeblieft|пожалуиста|спасибо"
 )
-_POLITENESS = re.compile(rf"\A(?:(?:{_POLITE})\W+)+|(?:\W+(?:{_POLITE}))+\Z")
+# Compared after `_folded`, which takes the accents off.
+_POLITENESS = re.compile(rf"\A(?:(?:{_POLITE})\W+)+|(?:\W+(?:{_POLITE}))+(?=\Z|\W)")
+_LINK_AT_END = re.compile(r"(?:\s+https?://\S+)+\s*\Z")
+_MARKS = re.compile("[\u0300-\u036f\u064b-\u0652]")
+_UNSEEN = re.compile("[\u200b-\u200f\u2060\ufeff]")
 _NAMES_AT_END = re.compile(r"(?:\s+[@\uff20]\w{1,20}[.!]*)+\s*\Z", re.ASCII)
 
 
@@ -120,15 +140,25 @@ def _says(text: str, words: frozenset[str]) -> bool:
     wanted, most = _prepared(words)
     if len(text) > _LONGEST or len(text.split(None, most + 1)) > most + text.count("@"):
         return False  # called for each event: most texts are too long
-    said = without_leading_names(normalise(text)).casefold().replace("\u2019", "'")
-    said = _bare(_NAMES_AT_END.sub("", said))
-    return said in wanted or _bare(_POLITENESS.sub("", said)) in wanted
+    said = _NAMES_AT_END.sub("", _LINK_AT_END.sub("", without_leading_names(_folded(text))))
+    said = _bare(said)
+    return any(
+        one in wanted or all(word in wanted for word in one.split())
+        for one in (said, _bare(_POLITENESS.sub("", said)))
+        if one
+    )
+
+
+def _folded(text: str) -> str:
+    """Return the text for comparison: full-width letters, accents and case make no difference."""
+    plain = unicodedata.normalize("NFKD", _UNSEEN.sub("", text).replace("\u2019", "'"))
+    return normalise(_MARKS.sub("", plain)).casefold()
 
 
 @cache
 def _prepared(words: frozenset[str]) -> tuple[frozenset[str], int]:
     """Return the words ready for comparison, and the most words of a text that can match."""
-    wanted = frozenset(_bare(normalise(word).casefold()) for word in words) - {""}
+    wanted = frozenset(_bare(_folded(word)) for word in words) - {""}
     longest = max((len(word.split()) for word in wanted), default=0)
     return wanted, longest + _FURTHER_WORDS
 

@@ -50,6 +50,25 @@ def test_a_plain_request_to_stop_is_an_opt_out(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "\uff33\uff34\uff2f\uff30",
+        "\u200bstop\u200b",
+        "stop stop stop",
+        "stop https://t.co/abc",
+        "hey, stop thx",
+        "ARRETEZ s'il vous plaît",
+        "dejame en paz",
+        "Lass mich bitte in Ruhe",
+        "не пиши мне больше, пожалуйста",
+        "もう返信しないでください",
+    ],
+)
+def test_neither_the_form_of_letters_nor_what_stands_around_a_request_matters(text: str) -> None:
+    assert RULES.asks_to_stop(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "",
         "@greeter",
         "please",
