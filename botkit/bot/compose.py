@@ -350,7 +350,7 @@ def _hearing(run: _Run, opened: _Opened, dispatcher: Dispatcher, parts: HandlerP
             clock=run.clock,
             report=opened.reports,
             intake=inbox if run.plan.handles(Gap) else None,
-            unreadable="quotes" if run.plan.handles(Quote) else "",
+            unreadable=", ".join(_unreadable(run.plan)),
         ),
         sent_messages=parts.outbox.own_posts.messages,
     )
@@ -364,6 +364,11 @@ def _hearing(run: _Run, opened: _Opened, dispatcher: Dispatcher, parts: HandlerP
         proven=opened.x.proven,
     )
     return _Hearing(inbox=inbox, listening=listening, scheduler=scheduler)
+
+
+def _unreadable(plan: Plan) -> list[str]:
+    """Return words for the events that only the stream delivers."""
+    return [*(["quotes"] if plan.handles(Quote) else []), *plan.stream_only]
 
 
 def _login_parts(

@@ -96,6 +96,8 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
             polls += self._declared(account)
             sources += polls
             reasons |= {poll.name: poll.why for poll in polls}
+            if self.plan.stream_only and not streams:
+                self._report_unheard(account, why)
             if streams:
                 self.beside.setdefault(account.app, []).extend(polls)
                 hearing.setdefault(account.app, []).append(account)
@@ -224,6 +226,12 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
             allow=self.x.budget.check,
             plan=plan,
         )
+
+    def _report_unheard(self, account: Account, why: str) -> None:
+        """Report the events that come by the activity stream only, for an account without it."""
+        lacks = f"{', '.join(self.plan.stream_only)} come by the activity stream only; {why}"
+        code = {"code": str(status_codes.PERSON)}
+        self.report(f"subscription/{account.username}", "missing", lacks, code)
 
     def _report_unread(self) -> None:
         """Report the declared sources whose account is not authorized here."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from botkit.model.activity_events import News, TypedActivity
 from botkit.model.events import DirectMessage
 from botkit.model.users import Account
 from botkit.ports import Actions, Clock, Reader
@@ -39,6 +40,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         wiring: The bot's handlers, checked and joined.
         scopes: The OAuth 2.0 scopes that the bot's actions and events need, and no others.
         stream_kinds: The activity events that the bot subscribes to.
+        stream_only: The classes of events, by name, that no poll can read.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     wiring: Wiring
     scopes: tuple[str, ...]
     stream_kinds: tuple[str, ...]
+    stream_only: tuple[str, ...] = ()
 
     def handles(self, event: type[Event]) -> bool:
         """Return True if the bot has a handler for the event class or one of its base classes."""
@@ -77,15 +80,31 @@ def make_plan(
     )
     declared = (OPERATIONS[type(source)] for source in wiring.sources.polled)
     listening = (*_LISTENING, *(_HEARING_MESSAGES if hears_messages else ()), *declared)
+    activity = _activity_of(wiring)
     return Plan(
         name=router.name,
         router=router,
         may=may,
         opt_out=opt_out,
         wiring=wiring,
-        scopes=access.scopes_for(sorted(may), source_operations=listening),
-        stream_kinds=(*POST_KINDS, *(MESSAGE_KINDS if hears_messages else ())),
+        scopes=access.scopes_for(
+            sorted(may),
+            source_operations=listening,
+            extra={scope for each in activity for scope in each.scopes},
+        ),
+        stream_kinds=(
+            *POST_KINDS,
+            *(MESSAGE_KINDS if hears_messages else ()),
+            *(kind for each in activity for kind in each.kinds),
+        ),
+        stream_only=tuple(each.__name__ for each in activity),
     )
+
+
+def _activity_of(wiring: Wiring) -> list[type[TypedActivity]]:
+    """Return the classes of activity that have a handler of their own, and that X offers."""
+    handled = {each for each in wiring.event_types if issubclass(each, TypedActivity)}
+    return sorted(handled - {TypedActivity, News}, key=lambda each: each.__name__)
 
 
 def registrations(router: Router) -> int:

@@ -17,6 +17,7 @@ from botkit.model.users import User
 
 __all__ = [
     "AccountState",
+    "ActivityEvent",
     "Authorized",
     "DirectMessage",
     "Event",
@@ -224,8 +225,8 @@ class GrantRevoked(
         return f"revoke/{self.user_id}/{self.app_id or ''}/{self.at.isoformat()}"
 
 
-class UnknownEvent(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="unknown"):
-    """An event of a kind for which botkit has no class, kept with its raw payload.
+class ActivityEvent(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """The base class of the Activity API's events that are neither posts nor messages.
 
     Attributes:
         kind: X's name, for instance `profile.update.bio`.
@@ -248,6 +249,12 @@ class UnknownEvent(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
     def lane(self) -> str:
         """The actor, or the event itself if it has none."""
         return f"actor/{self.actor_id}" if self.actor_id else self.key
+
+
+class UnknownEvent(
+    ActivityEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="unknown"
+):
+    """An event of a kind for which botkit has no class, kept with its raw payload."""
 
 
 class Authorized(

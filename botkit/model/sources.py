@@ -44,12 +44,7 @@ class PolledSource(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Check the interval."""
-        every: object = self.every
-        if not isinstance(every, timedelta) or every < _LEAST_EVERY:
-            raise WiringError(
-                f"{type(self).__name__}(every={self.every!r}): say a time of"
-                f" {_LEAST_EVERY.total_seconds():.0f} s or more, such as timedelta(minutes=5)."
-            )
+        _check_every(self.every, type(self).__name__)
 
     @property
     def name(self) -> str:
@@ -81,11 +76,7 @@ class Search(PolledSource, frozen=True, kw_only=True):
         """Check the arguments."""
         super().__post_init__()
         _check_tag(self.tag)
-        most: object = self.most
-        if not isinstance(most, int) or most < _FEWEST:
-            raise WiringError(
-                f"Search(most={self.most!r}): X returns {_FEWEST} posts or more at once."
-            )
+        _check_most(self.most)
 
     @property
     def name(self) -> str:
@@ -131,12 +122,7 @@ class ListPosts(PolledSource, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Check the arguments."""
         super().__post_init__()
-        given: object = self.list_id
-        if not (isinstance(given, str) and given.isascii() and given.isdecimal()):
-            raise WiringError(
-                f"ListPosts(list_id={self.list_id!r}): a list's id is a text of digits, the number"
-                " at the end of its address."
-            )
+        _check_list_id(self.list_id)
 
     @property
     def name(self) -> str:
@@ -155,4 +141,25 @@ def _check_tag(tag: object) -> None:
         raise WiringError(
             f"tag={tag!r}: a tag is a short name without slashes; what the source found is stored"
             " under it."
+        )
+
+
+def _check_every(every: object, name: str) -> None:
+    if not isinstance(every, timedelta) or every < _LEAST_EVERY:
+        raise WiringError(
+            f"{name}(every={every!r}): say a time of {_LEAST_EVERY.total_seconds():.0f} s or more,"
+            " such as timedelta(minutes=5)."
+        )
+
+
+def _check_most(most: object) -> None:
+    if not isinstance(most, int) or most < _FEWEST:
+        raise WiringError(f"Search(most={most!r}): X returns {_FEWEST} posts or more at once.")
+
+
+def _check_list_id(list_id: object) -> None:
+    if not (isinstance(list_id, str) and list_id.isascii() and list_id.isdecimal()):
+        raise WiringError(
+            f"ListPosts(list_id={list_id!r}): a list's id is a text of digits, the number at the"
+            " end of its address."
         )

@@ -68,8 +68,9 @@ class Tagged:
 
 def caller() -> str:
     """Return file and line of the code that called the caller of this function."""
-    frame = inspect.stack(0)[2]
-    return f"{frame.filename}:{frame.lineno}"
+    here = inspect.currentframe()
+    frame = here and here.f_back and here.f_back.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "an unknown place"
 
 
 def rule_of(

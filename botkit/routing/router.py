@@ -223,11 +223,7 @@ class Router:
             WiringError: It is no such source.
         """
         self._must_not_run("hear")
-        given: object = source
-        if not isinstance(given, PolledSource):
-            raise WiringError(
-                f"hear({given!r}): needs a source, such as Search(query='cats', tag='cats')."
-            )
+        _must_be_a_source(source)
         self.sources.append(Declared(source, caller()))
 
     def every(
@@ -465,6 +461,13 @@ def _must_be_a_filter(given: object) -> None:
         raise WiringError(
             f"on(..., {given!r}): a filter is a function that is not async, or made by "
             "botkit.filters, such as contains('hello')."
+        )
+
+
+def _must_be_a_source(given: object) -> None:
+    if not isinstance(given, PolledSource):
+        raise WiringError(
+            f"hear({given!r}): needs a source, such as Search(query='cats', tag='cats')."
         )
 
 

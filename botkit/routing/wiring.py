@@ -174,7 +174,8 @@ class _Work:
     def sources(self, entries: Iterable[Entry]) -> Sources:
         """Return the declared sources; note the faults of their declarations."""
         taken = {kind for entry in entries for kind in entry.route.event_types}
-        heard, wanted = [], []
+        heard: list[Declared] = []
+        wanted: list[tuple[str, str]] = []
         for router in _all_routers(self.root):
             heard += router.sources
             for part in router.parts:

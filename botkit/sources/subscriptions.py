@@ -14,6 +14,7 @@ from msgspec import Struct
 from botkit.errors import BotkitError, ConfigError, Forbidden, ResponseError
 from botkit.protocol.api import objects, push_requests
 from botkit.protocol.api.pagination import PageTrail
+from botkit.protocol.events.typed_activity import PUBLIC_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -83,7 +84,9 @@ class Subscriptions:
         tag = f"{self._prefix}{kind}"
         try:
             await self._sender.send(
-                push_requests.create_subscription(kind, user_id=account.id, tag=tag),
+                push_requests.create_subscription(
+                    kind, user_id=account.id, tag=tag, as_app=kind in PUBLIC_KINDS
+                ),
                 account_id=account.id,
             )
         except Forbidden as error:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 import msgspec
 
 from botkit.errors import UndecodableEvent
+from botkit.model import activity_events
 from botkit.model.events import (
     AccountState,
+    ActivityEvent,
     Authorized,
     DirectMessage,
     Event,
@@ -50,6 +52,25 @@ _Stored = (
     | DirectMessage
     | GrantRevoked
     | UnknownEvent
+    | activity_events.Block
+    | activity_events.BroadcastChat
+    | activity_events.BroadcastEnd
+    | activity_events.BroadcastStart
+    | activity_events.ChatChange
+    | activity_events.EncryptedMessage
+    | activity_events.Follow
+    | activity_events.Like
+    | activity_events.MessageRead
+    | activity_events.MessageTyping
+    | activity_events.Mute
+    | activity_events.News
+    | activity_events.PostDelete
+    | activity_events.ProfileUpdate
+    | activity_events.SpaceEnd
+    | activity_events.SpaceStart
+    | activity_events.Unblock
+    | activity_events.Unfollow
+    | activity_events.Unmute
     | Authorized
     | AccountState
     | Gap
@@ -133,8 +154,12 @@ def describe(event: Event) -> dict[str, Any]:
                 told |= {"tag": event.tag, "rule": event.rule}
         case DirectMessage():
             told |= {"message": _message(event), "sender": _user(event.sender)}
-        case UnknownEvent():
+        case ActivityEvent():
             told |= {
+                name: value
+                for name, value in msgspec.to_builtins(event).items()
+                if name not in told
+            } | {
                 "kind": event.kind,
                 "subject_id": event.subject_id,
                 "actor_id": event.actor_id,

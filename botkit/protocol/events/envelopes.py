@@ -20,7 +20,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from botkit.errors import StreamClosed
-from botkit.model.events import DirectMessage, GrantRevoked, UnknownEvent
+from botkit.model.activity_events import Like
+from botkit.model.events import ActivityEvent, DirectMessage, GrantRevoked, UnknownEvent
 from botkit.model.posts import Post
 from botkit.model.users import User
 from botkit.protocol.api.ids import snowflake_time
@@ -35,6 +36,7 @@ from botkit.protocol.api.objects import (
 )
 from botkit.protocol.events.post_events import EPOCH, event_from_post
 from botkit.protocol.events.stream_lines import closed_by
+from botkit.protocol.events.typed_activity import class_of, fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -309,19 +311,25 @@ def _other(
     includes: _Includes,
     *,
     missing: tuple[str, ...] = (),
-) -> UnknownEvent:
+) -> ActivityEvent:
     direction = Fields(data).inner("filter").raw("direction")
     subject_id, actor_id = _about(kind, payload.probe(), includes.account_id, direction)
-    return UnknownEvent(
+    kind = _named(data) if kind == _UNKNOWN else kind
+    event_class = UnknownEvent if missing else class_of(kind)
+    own = fields_of(event_class, kind, payload)
+    if event_class is Like:
+        own["user_id"] = actor_id
+    return event_class(
         account_id=includes.account_id,
         at=_when(payload, includes.hearing),
         source=includes.hearing.source,
         missing=missing,
         undecoded=includes.undecoded,
-        kind=_named(data) if kind == _UNKNOWN else kind,
+        kind=kind,
         subject_id=subject_id or _digest(data.get("payload", data)),
         actor_id=actor_id,
         raw=data,
+        **own,
     )
 
 

@@ -60,7 +60,7 @@ class _Operators(Struct, frozen=True):
 
 
 def _read() -> _Operators:
-    data = pkgutil.get_data(__package__, "operators.json")
+    data = pkgutil.get_data("botkit.protocol.queries", "operators.json")
     assert data is not None
     return msgspec.json.decode(data, type=_Operators)
 

@@ -180,16 +180,18 @@ def _operations_of(word: str) -> tuple[str, ...]:
     return CAPABILITIES[word] if word in CAPABILITIES else (operation(word).id,)
 
 
-def scopes_for(may: Iterable[str], *, source_operations: Iterable[str] = ()) -> tuple[str, ...]:
+def scopes_for(
+    may: Iterable[str], *, source_operations: Iterable[str] = (), extra: Iterable[str] = ()
+) -> tuple[str, ...]:
     """Return the fewest scopes with which the bot can act by its `may` and receive its events.
 
-    They are in X's order, and always include those for `users/me`, for reading posts and for a
-    refresh token.
+    `extra` are scopes that no operation names: those of activity events. The scopes are in X's
+    order, and always include those for `users/me`, for reading posts and for a refresh token.
 
     Raises:
         KeyError: A word that is none of `CAPABILITIES`, or an operation that X does not have.
     """
-    wanted = {_OFFLINE}
+    wanted = {_OFFLINE, *extra}
     for operation_id in (*ALWAYS, *operations_for(may), *source_operations):
         wanted.update(operation(operation_id).scopes)
     return tuple(sorted(wanted, key=lambda scope: (_RANK.get(scope, len(_RANK)), scope)))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 
-from botkit.model.events import DirectMessage, PostEvent, UnknownEvent
+from botkit.model.events import ActivityEvent, DirectMessage, PostEvent
 from botkit.protocol.api import requests
 from botkit.protocol.api.operations import operation
 
@@ -160,7 +160,7 @@ def charge_of_event(event: XEvent) -> Charge:
         case DirectMessage():
             price = event_price_usd("dm.sent" if event.sent_by_me else "dm.received")
             return _charge(price, _resource(_MESSAGES, event.message.id))
-        case UnknownEvent():
+        case ActivityEvent():
             is_post = event.kind.startswith("post.")
             resource = _resource(_POSTS, event.subject_id) if is_post else event.key
             return _charge(event_price_usd(event.kind), resource)

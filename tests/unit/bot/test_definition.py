@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from botkit import Bot, DirectMessage, Mention, Router
+from botkit import (
+    Bot,
+    DirectMessage,
+    Event,
+    Follow,
+    Like,
+    ListPosts,
+    Mention,
+    News,
+    PostSeen,
+    Router,
+)
 from botkit.errors import WiringError
 from botkit.protocol.rules import access
 
@@ -107,3 +118,27 @@ def test_a_handler_that_cannot_be_wired_is_refused_also_after_a_good_plan():
 
     with pytest.raises(WiringError, match="odd"):
         _ = bot.wiring
+
+
+def test_it_subscribes_to_the_activity_that_it_handles_and_asks_for_its_scopes():
+    bot = Bot("greeter")
+    bot.on(Like)(on_anything)
+    bot.on(Follow, name="follows")(on_anything)
+    bot.on(Event, name="all")(on_anything)
+    bot.on(News, name="news")(on_anything)  # X offers it by keyword, to Enterprise apps
+
+    assert bot.plan.stream_kinds[-2:] == ("follow.follow", "like.create")
+    assert bot.plan.stream_only == ("Follow", "Like")
+    assert "like.read" in bot.scopes
+
+
+def test_declared_sources_ask_for_the_scopes_of_their_reads():
+    bot = Bot("greeter")
+    bot.on(PostSeen)(on_anything)
+    bot.hear(ListPosts(list_id="5"))
+
+    assert "list.read" in bot.scopes
+
+
+async def on_anything(event: Event) -> None:
+    """Take any event."""

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from botkit import Bot
+from botkit import Bot, HomeTimeline, PostMatched, PostSeen, Search
 from botkit.bot.listening import Listening
 from botkit.errors import ConfigError
 from botkit.model.records import Fence
@@ -62,6 +62,114 @@ async def test_without_a_bearer_it_polls_and_says_what_is_missing(place):
 
     assert names(sources) == ["mentions"]
     assert "no bearer_token" in next(iter(reasons.values()))
+
+
+async def test_an_account_that_only_polls_is_told_what_it_does_not_hear(place):
+    del place.environ["BOTKIT_APP__BEARER_TOKEN"]
+    await place.authorize()
+    said = []
+    async with listening(place) as usual:
+        plan = msgspec.structs.replace(usual.plan, stream_only=("Follow", "Like"))
+        at = msgspec.structs.replace(usual, plan=plan, report=lambda *told: said.append(told))
+        at.sources(await place.store.accounts.listing())
+
+    ((part, state, detail, _),) = said
+    assert (part, state) == ("subscription/greeter", "missing")
+    assert detail.startswith("Follow, Like come by the activity stream only; polls every 15 s")
+
+
+class Declared:
+    """A bot with a rule, a search of its own account and one of another."""
+
+    def __init__(self):
+        self.bot = Bot("greeter")
+        self.bot.on(PostMatched, rule="cats", tag="cats")(take)
+        self.bot.on(PostMatched, tag="dogs", name="dogs")(take)
+        self.bot.on(PostMatched, tag="birds", name="birds")(take)
+        self.bot.hear(Search(query="dogs", tag="dogs"))
+        self.bot.hear(Search(query="birds", tag="birds", account="Somebody"))
+        self.bot.on(PostSeen, name="seen")(take)
+        self.bot.hear(HomeTimeline())
+
+    def replacing(self, at, **more):
+        """The listening for this bot."""
+        return msgspec.structs.replace(at, plan=self.bot.plan, **more)
+
+
+async def take(event) -> None:
+    """Take any event."""
+
+
+async def test_declared_sources_are_made_and_one_of_an_unknown_account_is_said(place):
+    await place.authorize()
+    said = []
+    async with listening(place) as usual:
+        at = Declared().replacing(usual, report=lambda *told: said.append(told))
+        sources, reasons = at.sources(await place.store.accounts.listing())
+
+    assert names(sources) == [
+        "activity",
+        "filtered",
+        "home",
+        "mentions",
+        "rule_gaps",
+        "search:dogs",
+    ]
+    assert reasons["home/greeter"] == "reads every 5 min, 0.005 USD a post"
+    ((part, state, detail, _),) = said
+    assert (part, state) == ("search:birds/Somebody", "missing")
+    assert "botkit setup" in detail
+
+
+async def test_an_account_takes_its_declared_sources_along(place):
+    await place.authorize()
+    async with listening(place) as usual:
+        at = Declared().replacing(usual)
+        (account,) = await place.store.accounts.listing()
+        at.sources([account])
+        at.poke(account)
+        ended = at.leave(account)
+
+    assert {name.partition("/")[0] for name in ended} == {
+        "activity",
+        "filtered",
+        "home",
+        "mentions",
+        "rule_gaps",
+        "search:dogs",
+    }
+    assert at.matching == []
+
+
+async def test_a_second_account_does_not_search_again(place):
+    await place.authorize()
+    async with listening(place) as usual:
+        at = Declared().replacing(usual)
+        (account,) = await place.store.accounts.listing()
+        at.sources([account])
+        second = Account(id="77", username="somebody")
+        sources, _ = at.sources([second])
+
+    assert names(sources) == ["home", "mentions", "search:birds"]
+
+
+async def test_a_rule_needs_the_apps_bearer(place):
+    del place.environ["BOTKIT_APP__BEARER_TOKEN"]
+    await place.authorize()
+    async with listening(place) as at:
+        with pytest.raises(ConfigError, match="needs the bearer token of app 'default'"):
+            Declared().replacing(at).sources(await place.store.accounts.listing())
+
+
+async def test_a_query_that_the_plan_does_not_have_is_refused_at_the_start(place):
+    await place.authorize()
+    bot = Bot("greeter")
+    bot.on(PostMatched)(take)
+    bot.hear(Search(query="a" * 600, tag="a"))
+    async with listening(place) as usual:
+        at = msgspec.structs.replace(usual, plan=bot.plan)
+        with pytest.raises(ConfigError, match="takes 512"):
+            at.sources(await place.store.accounts.listing())
 
 
 async def test_direct_messages_have_a_poll_of_their_own(place):

@@ -52,6 +52,14 @@ async def test_what_is_missing_is_created_and_proven(sender: FakeSender, account
     assert sender.calls[0].as_app
 
 
+async def test_the_app_subscribes_to_public_kinds(sender: FakeSender, account: Account) -> None:
+    a, b = "profile.update.bio", "like.create"
+    sender.answers = [listed(REVOKE), DONE, DONE, listed(row(1, a), row(2, b), REVOKE)]
+    await Subscriptions(sender, prefix=PREFIX).prepare(account, [a, b])
+    assert kinds_created(sender) == [a, b]
+    assert [call.as_app for call in sender.calls[1:3]] == [True, False]
+
+
 async def test_one_that_another_process_made_meanwhile_is_there(
     sender: FakeSender, account: Account
 ) -> None:

@@ -13,6 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from botkit.errors import MalformedAnswer, StreamClosed
+from botkit.model.activity_events import (
+    BroadcastChat,
+    BroadcastStart,
+    EncryptedMessage,
+    Follow,
+    Like,
+    News,
+    PostDelete,
+    ProfileUpdate,
+    SpaceStart,
+)
 from botkit.model.events import (
     DirectMessage,
     GrantRevoked,
@@ -64,34 +75,34 @@ def changed(name: str, **payload: object) -> dict[str, Any]:
     ("name", "event_type", "key"),
     [
         ("Event-envelope", UnknownEvent, "post.create/sha256-44136fa355b3678a/"),
-        ("broadcast.chat", UnknownEvent, f"broadcast.chat/2090000000000000004/{ME}"),
-        ("broadcast.start", UnknownEvent, "broadcast.start/1a2b3c4d5e6fG/1234567890123456789"),
+        ("broadcast.chat", BroadcastChat, f"broadcast.chat/2090000000000000004/{ME}"),
+        ("broadcast.start", BroadcastStart, "broadcast.start/1a2b3c4d5e6fG/1234567890123456789"),
         (
             "chat.received",
-            UnknownEvent,
+            EncryptedMessage,
             "chat.received/e4f4d3fc-8bbf-4928-92eb-e5058d6bb6f6/2222222222222222222",
         ),
-        ("chat.sent", UnknownEvent, f"chat.sent/8e75466b-56ec-4e88-bddf-b18f7cc6030e/{ME}"),
+        ("chat.sent", EncryptedMessage, f"chat.sent/8e75466b-56ec-4e88-bddf-b18f7cc6030e/{ME}"),
         ("dm.received", DirectMessage, "dm/2080765901528535096"),
-        ("follow.follow", UnknownEvent, f"follow.follow/4444444444444444444/{ME}"),
-        ("like.create", UnknownEvent, f"like.create/2079814480427442556/{ME}"),
-        ("news.new", UnknownEvent, "news.new/2080756868147019827/"),
+        ("follow.follow", Follow, f"follow.follow/4444444444444444444/{ME}"),
+        ("like.create", Like, f"like.create/2079814480427442556/{ME}"),
+        ("news.new", News, "news.new/2080756868147019827/"),
         (
             "oauth.revoke",
             GrantRevoked,
             f"revoke/{ME}/29820954/2026-07-23T21:44:05+00:00",
         ),
         ("post.create", PostSeen, "post/2080761390344937796/0"),
-        ("post.delete", UnknownEvent, f"post.delete/2080761269309813134/{ME}"),
+        ("post.delete", PostDelete, f"post.delete/2080761269309813134/{ME}"),
         ("post.mention.create", Mention, "post/2080765813578191303/0"),
         ("post.reply.create", Reply, "post/2090000000000000001/0"),
         ("post.repost.create", PostSeen, "post/2090000000000000003/0"),
         (
             "profile.update.bio",
-            UnknownEvent,
+            ProfileUpdate,
             f"profile.update.bio/sha256-c3e0179e6f24e19a/{ME}",
         ),
-        ("spaces.start", UnknownEvent, f"spaces.start/1qxvvvyLLdnxB/{ME}"),
+        ("spaces.start", SpaceStart, f"spaces.start/1qxvvvyLLdnxB/{ME}"),
     ],
 )
 def test_a_sample_of_x_decodes(name: str, event_type: type[XEvent], key: str) -> None:

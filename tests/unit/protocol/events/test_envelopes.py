@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from botkit.model.events import DirectMessage, GrantRevoked, Mention, UnknownEvent, XEvent
+from botkit.model.events import (
+    ActivityEvent,
+    DirectMessage,
+    GrantRevoked,
+    Mention,
+    UnknownEvent,
+    XEvent,
+)
 from botkit.protocol.events.activity import Hearing, decode_events, decode_line
 
 WIRE = Path(__file__).parents[3] / "wire" / "activity"
@@ -187,12 +194,12 @@ def test_a_revoked_grant_of_nobody_is_unknown() -> None:
     assert event.missing == ("user",)
 
 
-def test_an_unknown_kind_keeps_its_name_and_all_that_came() -> None:
+def test_an_event_keeps_its_name_and_all_that_came() -> None:
     envelope = sample("profile.update.bio")
 
     event = decoded(envelope, now=NOW)
 
-    assert isinstance(event, UnknownEvent)
+    assert isinstance(event, ActivityEvent)
     assert (event.kind, event.raw) == ("profile.update.bio", envelope["data"])
     assert (event.account_id, event.actor_id, event.at) == (ME, ME, NOW)
     assert event.lane == f"actor/{ME}"
