@@ -36,6 +36,7 @@ _MISPLACED = {
     ("(", ")"): "a group ( ) is empty",
 }
 _DEPTH = {"(": 1, ")": -1}
+_JOINTS = {"and": "a blank joins conditions", "or": "OR joins them as alternatives"}
 _TOKEN = re.compile(
     r"""(?P<open>-?\()|(?P<close>\))
     |(?P<no>-?)(?:
@@ -154,6 +155,8 @@ class _Check:
         if word.lower().removesuffix(":") in self.known and word.endswith(":"):
             yield f"{word} has no value, and no blank may stand behind it"
             return
+        if token["phrase"] is None:
+            yield from _misread(word)
         far = token["far"]
         if far is not None and (self.place == "search" or int(far) > _FARTHEST):
             yield f"~{far}: X takes words up to {_FARTHEST} apart, in rules of the stream only"
@@ -166,6 +169,17 @@ class _Check:
         quoted = text.lstrip("-")
         cure = f"did you mean {near[0]}:?" if near else f'for the text itself write "{quoted}"'
         return f"{where} has no operator {name}:; {cure}"
+
+
+def _misread(word: str) -> Iterator[str]:
+    """Yield why X does not take a word without quotation marks.
+
+    Source: docs/explanation/x-facts.md, 18.5.
+    """
+    if word.lower() in _JOINTS:
+        yield f'X does not take {word} as a word: {_JOINTS[word.lower()]}, or write "{word}"'
+    if "'" in word:
+        yield f'X takes an apostrophe only in quotation marks: write "{word.strip(chr(39))}"'
 
 
 def _kind_of(token: re.Match[str]) -> str:

@@ -9,7 +9,6 @@ of X have reported (`docs/explanation/x-facts.md`, 18.5). X shows none of the ot
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from msgspec import Struct
@@ -26,7 +25,8 @@ _VALUE = re.compile(r'[^\s()"]+')
 _WITHIN = re.compile(r"~(?P<tokens>[0-9]{1,3})")
 _TAG = re.compile(r'(?P<sign>[#@$\uff03\uff20])(?P<value>[^\s()"#@$]+)')
 _SIGNS = {"\uff03": "#", "\uff20": "@"}
-_IN_KEYWORD = "_-."
+_NOT_IN_KEYWORD = "'[]"
+"""Signs that X takes in quotation marks only, as far as users have reported."""
 _DEEPEST = 50
 _AMBIGUOUS = {
     "and": "Use a space to logically join two clauses",
@@ -179,7 +179,7 @@ class _Parser:
             self._refuse(f"no viable alternative at character '{self._rest()[:1] or '<EOF>'}'")
         word = found[0]
         for number, character in enumerate(word):
-            if not _may_be_in_keyword(character) or (number == 0 and character in "-."):
+            if character in _NOT_IN_KEYWORD or (number == 0 and character in "-#@$"):
                 self._refuse(
                     f"no viable alternative at character '{character}'", self._at + number
                 )
@@ -203,8 +203,3 @@ class _Parser:
 
     def _refuse(self, text: str, at: int | None = None) -> NoReturn:
         raise QueryFault(f"{text} (at position {(self._at if at is None else at) + 1})")
-
-
-def _may_be_in_keyword(character: str) -> bool:
-    category = unicodedata.category(character)
-    return category[0] in "LMN" or category in {"So", "Sk", "Cf"} or character in _IN_KEYWORD

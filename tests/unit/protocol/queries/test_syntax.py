@@ -57,6 +57,10 @@ BAD_RULES = {
     "cats min_faves:3": "write min_likes:",
     "https://example.com": 'write "https://example.com"',
     "from: ada": "from: has no value",
+    "cats AND dogs": "a blank joins conditions",
+    "cats or dogs": "OR joins them as alternatives",
+    "cats don't": 'only in quotation marks: write "don\'t"',
+    'source:"X for iPhone"': "no condition can stand alone",
 }
 
 

@@ -13,6 +13,7 @@ import random
 
 import pytest
 
+from botkit.protocol.queries.syntax import faults_of
 from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
 from botkit.sandbox.world.queries import NotPlayedError, parse_query
 from botkit.sandbox.world.query_operators import tokens_of
@@ -328,6 +329,26 @@ def test_what_x_refuses_is_refused_with_the_place(product, query, details):
     for found, expected in zip(refused.value.details, details, strict=True):
         assert found.startswith(expected.removesuffix("*")), refused.value.details
         assert expected.endswith("*") or found == expected
+
+
+@pytest.mark.parametrize("product", ["stream", "search"])
+def test_what_the_product_lets_through_is_taken(product):
+    """The two grammars were written apart from each other."""
+    parts = ["cats", '"a b"', "#tag", "@ada", "$TSLA", "from:ada", "has:links", "is:reply", "lang:en",
+             "url:example.com", "12:30", "coca-cola", "A&B", "min_likes:3", 'source:"X"', "is:nullcast",
+             "sample:10", "bio:dev", "and", "don't", "list:1", "-cats", "(", ")", "OR", "-has:media"]  # fmt: skip
+    draw = random.Random(1)
+    taken = 0
+    for _ in range(4000):
+        query = " ".join(draw.choice(parts) for _ in range(draw.randint(1, 6)))
+        passed = not faults_of(query, product)
+        if passed and not any(part.startswith("-") for part in query.split(" OR ")):
+            parse_query(query, product)
+            taken += 1
+        if not passed:
+            with pytest.raises(QueryFault):
+                parse_query(query, product)
+    assert taken > 100
 
 
 def test_enterprise_has_longer_texts_and_more_operators():
