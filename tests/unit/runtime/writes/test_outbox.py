@@ -473,6 +473,16 @@ async def test_one_write_tries_a_stopped_account_later_and_all_go_on_when_it_wor
     await office.outbox.perform(post_step("Another", n=1))
 
 
+async def test_only_after_a_post_the_account_is_looked_at_for_posts_of_others(
+    office: Office,
+) -> None:
+    for step in (message_step(), delete_step()):
+        await office.outbox.perform(step)
+    assert office.outbox.own_posts._due.empty()
+    await office.outbox.perform(post_step())
+    assert not office.outbox.own_posts._due.empty()
+
+
 async def test_an_answer_without_an_id_is_an_unknown_outcome(office: Office) -> None:
     office.x.script = [Response(status=201, data={})]
     step = reply_step()

@@ -233,6 +233,36 @@ async def test_failing_reads_come_ever_more_slowly_and_after_a_day_a_person_deci
     assert "could not be read" in row.reason
 
 
+async def test_after_a_day_to_the_second_a_person_decides(office: Office) -> None:
+    step = post_step()
+    await doubt(office, step, RESET)
+    office.x.reads = [server_error() for _ in range(20)]
+    while (await office.row(step)).reads < 8:
+        office.clock.current = (await office.row(step)).next_read_at or office.clock.current
+        await office.reconciler.settle_due()
+    sent = (await office.row(step)).last_sent_at
+    assert sent is not None
+    office.clock.current = sent + timedelta(days=1)
+    await office.reconciler.settle_due()
+    assert await office.state(step) is WriteState.UNRESOLVED
+
+
+async def test_a_read_for_another_row_does_not_put_off_the_one_that_proves_absence(
+    office: Office,
+) -> None:
+    step, sent = post_step(), office.clock.now()
+    await doubt(office, step, RESET)
+    office.x.reads = [server_error() for _ in range(3)]
+    for at_s in (5, 15, 60, 180):
+        office.clock.current = sent + timedelta(seconds=at_s)
+        await office.reconciler.settle_due()
+    await doubt(office, post_step("another", n=1), RESET)
+    office.clock.move(5)
+    await office.reconciler.settle_due()
+    row = await office.row(step)
+    assert (row.clean_reads, row.next_read_at) == (2, sent + timedelta(seconds=240))
+
+
 async def test_a_write_that_waited_for_days_is_read_before_it_is_given_up(office: Office) -> None:
     step = post_step()
     office.x.carry_out(step.request)
