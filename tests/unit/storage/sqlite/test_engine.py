@@ -292,6 +292,27 @@ async def test_a_failed_commit_fails_every_job_of_it_and_the_file_is_opened_anew
     assert len(opened) >= 2
 
 
+async def test_a_file_that_cannot_be_opened_anew_at_once_is_opened_for_the_next_job(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+    real = engines.connect
+
+    def failing(*args: object, **kwargs: object) -> object:
+        nonlocal asked
+        asked += 1
+        if asked == 3:  # after the writer's and its guard's
+            raise sqlite3.OperationalError("unable to open database file")
+        connection = real(*args, **kwargs)
+        return Failing(connection, sqlite3.SQLITE_IOERR_FSYNC) if asked == 1 else connection
+
+    monkeypatch.setattr(engines, "connect", failing)
+    error = await raised(StoreUnavailable, engine.write(put("a")))
+    assert "disk reported an error" in str(error)
+    await engine.write(put("after"))
+    assert await engine.read(names) == {"after", "reopened"}
+
+
 async def test_after_the_file_was_opened_anew_others_may_have_changed_it(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
