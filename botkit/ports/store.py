@@ -423,8 +423,11 @@ class Ledger(Protocol):
         """
         ...
 
-    async def spent(self, account_id: str, *, since: datetime) -> list[BudgetEntry]:
-        """Return the entries from the hour of `since` on, oldest first."""
+    async def spent(self, account_id: str | None = None, *, since: datetime) -> list[BudgetEntry]:
+        """Return the entries from the hour of `since` on, oldest first.
+
+        They are those of the account, or of every account if none is named.
+        """
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import timedelta
 from decimal import Decimal
 from itertools import groupby
@@ -35,11 +36,11 @@ from botkit.telemetry.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from botkit.cli.commands.status_problems import Problem
     from botkit.config import Settings
     from botkit.model.records import CredentialRow, StatusReport
-    from botkit.model.users import Account
     from botkit.ports import Store
 
 __all__ = ["command"]
@@ -104,7 +105,7 @@ async def _look_for_life(store: Store) -> tuple[Problem | None, str]:
 
 async def _state_of(store: Store, settings: Settings) -> tuple[dict[str, Any], list[Problem]]:
     facts = await _facts_of(store)
-    accounts = [await _account(store, each, facts.rows, settings) for each in facts.accounts]
+    accounts = await _accounts(store, facts, settings)
     problems = [*problems_of(facts), *_exhausted(accounts, settings)]
     unsettled = await store.writes.listing(states=_UNSETTLED, limit=1000)
     state = {
@@ -192,32 +193,39 @@ def _exhausted(accounts: Sequence[dict[str, Any]], settings: Settings) -> list[P
     ]
 
 
-async def _account(
-    store: Store, account: Account, logins: Sequence[CredentialRow], settings: Settings
-) -> dict[str, Any]:
+async def _accounts(store: Store, facts: Facts, settings: Settings) -> list[dict[str, Any]]:
+    """Return what is shown of each account, with the costs of all from one look at the ledger."""
     from botkit.client.logins.oauth1_fallback import stand_in_of
 
-    its = [row for row in logins if (row.account_id, row.app) == (account.id, account.app)]
-    fallback = stand_in_of(its, allowed=settings.run.fallback, now=SystemClock().now())
-    return {
-        "id": account.id,
-        "username": account.username,
-        "app": account.app,
-        "fallback": fallback or None,
-        "spent_usd": await _spent(store, account.id),
-    }
+    now = SystemClock().now()
+    spent = await _spent(store, now.replace(minute=0, second=0, microsecond=0))
+    logins: defaultdict[tuple[str, str], list[CredentialRow]] = defaultdict(list)
+    for row in facts.rows:
+        logins[row.account_id, row.app].append(row)
+    return [
+        {
+            "id": each.id,
+            "username": each.username,
+            "app": each.app,
+            "fallback": stand_in_of(
+                logins[each.id, each.app], allowed=settings.run.fallback, now=now
+            )
+            or None,
+            "spent_usd": {span: str(sums[each.id]) for span, sums in spent.items()},
+        }
+        for each in facts.accounts
+    ]
 
 
-async def _spent(store: Store, account_id: str) -> dict[str, str]:
-    """Return the sums that the account spent in this hour and today (UTC), in USD."""
-    hour = SystemClock().now().replace(minute=0, second=0, microsecond=0)
-    entries = await store.ledger.spent(account_id, since=hour.replace(hour=0))
-    day = sum((e.reads_usd + e.writes_usd for e in entries), Decimal(0))
-    this_hour = sum(
-        (e.reads_usd + e.writes_usd for e in entries if e.hour + timedelta(hours=1) > hour),
-        Decimal(0),
-    )
-    return {"hour": str(this_hour), "day": str(day)}
+async def _spent(store: Store, hour: datetime) -> dict[str, defaultdict[str, Decimal]]:
+    """Return by account id the sums spent in this hour and today (UTC), in USD."""
+    spent = {"hour": defaultdict[str, Decimal](Decimal), "day": defaultdict[str, Decimal](Decimal)}
+    for entry in await store.ledger.spent(since=hour.replace(hour=0)):
+        cost = entry.reads_usd + entry.writes_usd
+        spent["day"][entry.account_id] += cost
+        if entry.hour + timedelta(hours=1) > hour:
+            spent["hour"][entry.account_id] += cost
+    return spent
 
 
 def _print(state: dict[str, Any]) -> None:

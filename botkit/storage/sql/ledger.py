@@ -30,6 +30,13 @@ INSERT INTO budget VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (account_id, hour)
 DO UPDATE SET reads_usd = excluded.reads_usd, writes_usd = excluded.writes_usd,
   calls = excluded.calls
 """
+_SPENT: Final = """
+SELECT account_id, hour, reads_usd, writes_usd, calls FROM budget WHERE hour >= ?1 ORDER BY hour
+"""
+_ITS: Final = """
+SELECT account_id, hour, reads_usd, writes_usd, calls FROM budget
+WHERE hour >= ?1 AND account_id = ?2 ORDER BY hour
+"""
 
 
 class SqlLedger:
@@ -45,15 +52,12 @@ class SqlLedger:
 
         await self._engine.write(job)
 
-    async def spent(self, account_id: str, *, since: datetime) -> list[BudgetEntry]:
+    async def spent(self, account_id: str | None = None, *, since: datetime) -> list[BudgetEntry]:
         hour = hour_of(since)
+        query, values = (_SPENT, (hour,)) if account_id is None else (_ITS, (hour, account_id))
 
         def job(reader: SqlReader) -> list[BudgetEntry]:
-            rows = reader.execute(
-                "SELECT account_id, hour, reads_usd, writes_usd, calls FROM budget "
-                "WHERE account_id = ?1 AND hour >= ?2 ORDER BY hour",
-                (account_id, hour),
-            )
+            rows = reader.execute(query, values)
             return [
                 BudgetEntry(
                     account_id=row[0],

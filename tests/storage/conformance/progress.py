@@ -202,6 +202,10 @@ class ProgressConformance(Suite):
         assert await spent(ME, since=T0 + timedelta(minutes=59)) == [first, second]
         assert await spent(ME, since=T0 + HOUR) == [second]
         assert await spent("2", since=T0) == []
+        other = Booking(account_id="2", at=T0 + HOUR, reads_usd=Decimal("0.005"))
+        await store.ledger.book([other])
+        of_all = {(e.account_id, e.hour): e.calls for e in await spent(since=T0 + HOUR)}
+        assert of_all == {(ME, T0 + HOUR): 4, ("2", T0 + HOUR): 1}
         before = T0 + HOUR + timedelta(minutes=5)
         assert (await forget(store, ledger=before))["ledger"] == 1
         assert await spent(ME, since=T0) == [second]

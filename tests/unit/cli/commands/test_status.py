@@ -13,10 +13,12 @@ import pytest
 from botkit.cli import main
 from botkit.config import load_settings
 from botkit.errors import StoreUnavailable
-from botkit.model.bookings import Booking
+from botkit.model.bookings import Booking, BudgetEntry
 from botkit.model.records import RunDead, RunParked, ScheduleRow, StatusReport
 from botkit.model.tokens import LoginState
+from botkit.model.users import Account
 from botkit.storage import open_store
+from botkit.storage.sql.ledger import SqlLedger
 from botkit.system import SystemClock
 from tests.storage.conformance.bench import event, letter
 
@@ -323,3 +325,38 @@ def test_many_next_runs_are_cut(desk: Desk, capsys: pytest.CaptureFixture[str]) 
 
     asyncio.run(_after(prepare, runs=False))
     assert "next     2 more; --json has them all" in capsys.readouterr().out
+
+
+def test_the_costs_of_all_accounts_are_read_at_once(
+    desk: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str | None] = []
+    real = SqlLedger.spent
+
+    async def spent(
+        self: SqlLedger, account_id: str | None = None, *, since: datetime
+    ) -> list[BudgetEntry]:
+        looks.append(account_id)
+        return await real(self, account_id, since=since)
+
+    async def two_more(store: Store) -> None:
+        (account,) = await store.accounts.listing()
+        for cost, name in enumerate(("ada", "bob"), start=1):
+            await store.accounts.put(Account(id=name, username=name, name="", app=account.app))
+            at = SystemClock().now()
+            await store.ledger.book(
+                [Booking(account_id=name, at=at, writes_usd=Decimal(cost) / 100)]
+            )
+
+    desk.log_in()
+    monkeypatch.setattr(SqlLedger, "spent", spent)
+    asyncio.run(_after(two_more, "--json"))
+    of = {
+        each["username"]: each["spent_usd"]
+        for each in json.loads(capsys.readouterr().out)["accounts"]
+    }
+    assert looks == [None]
+    assert (of["ada"], of["bob"]) == (
+        {"hour": "0.01", "day": "0.01"},
+        {"hour": "0.02", "day": "0.02"},
+    )
