@@ -208,7 +208,11 @@ class LineStream(abc.ABC):
                 async with self._clock.timeout(_SILENCE_S):
                     chunk = await anext(chunks)
             except TimeoutError:
-                raise self._closed(f"nothing came for {_SILENCE_S:.0f} s") from None
+                raise TransportError(  # X is away, and not this stream alone: the polls look too
+                    f"The {self._source} stream is dead: nothing came for {_SILENCE_S:.0f} s.",
+                    request=self._request().name,
+                    kind="timeout",
+                ) from None
             except StopAsyncIteration:
                 raise self._closed("X closed the stream") from None
             if self._clock.monotonic() - connected_s >= StreamBackoff.SETTLED_S:
