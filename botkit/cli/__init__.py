@@ -23,19 +23,36 @@ _RUN = "run"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command, and return its exit code (see `EXIT_CODES` in `entry`)."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    code = 0
+    try:
+        code = _run_command(list(sys.argv[1:] if argv is None else argv))
+        _print("")
+    except OSError as error:  # the interpreter's own last flush would print a trace
+        from botkit.cli.entry import output_failed
+
+        return output_failed(error, code)
+    return code
+
+
+def _run_command(arguments: Sequence[str]) -> int:
     if not arguments or (arguments[0] in _HELP and len(arguments) == 1):
-        sys.stdout.write(help_page())
-        return 0
+        return _print(help_page())
     if arguments == ["--version"]:
-        sys.stdout.write(f"botkit {__version__}\n")
-        return 0
+        return _print(f"botkit {__version__}\n")
     if arguments[0] == _RUN:
         from botkit.cli.startup import starting
 
         with starting():
             return _invoke(arguments)
     return _invoke(arguments)
+
+
+def _print(text: str) -> int:
+    """Write to stdout now, if there is one: a supervisor may have closed it."""
+    if sys.stdout is not None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    return 0
 
 
 def _invoke(arguments: Sequence[str]) -> int:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from botkit.cli.commands_table import CommandEntry
 
-__all__ = ["EXIT_CODES", "exit_code_of", "invoke", "report"]
+__all__ = ["EXIT_CODES", "exit_code_of", "invoke", "output_failed", "report"]
 
 EXIT_CODES = {
     "done": 0,
@@ -83,6 +83,15 @@ def _ended_by(error: BaseException) -> int:
         case _:  # its trace is printed without secrets
             _report_fault()
             return _NOT_DONE
+
+
+def output_failed(error: OSError, code: int) -> int:
+    """Print why the rest of the output could not be written; return the exit code.
+
+    It is `code`, which the command returned, unless that says that all went well.
+    """
+    _forget_output()
+    return code or _ended_by(error)
 
 
 def _forget_output() -> None:

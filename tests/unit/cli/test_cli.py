@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -121,6 +123,42 @@ def test_the_one_error_of_a_commands_tasks_is_said_as_if_it_came_alone(
     monkeypatch.setitem(sys.modules, "a_command_of_a_test", SimpleNamespace(command=command))
     assert invoke(["fails"], [CommandEntry("fails", "a_command_of_a_test", "", "")]) == code
     assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["events", "--help"]])
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), 1, ""),
+        (OSError(errno.ENOSPC, "No space left"), 2, "botkit: No space left. The disk is full"),
+    ],
+)
+def test_output_that_nobody_takes_ends_in_one_line_at_most(
+    words: list[str],
+    error: OSError,
+    code: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Full(io.StringIO):
+        def flush(self) -> None:
+            raise error
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    try:
+        ended_by = main(words)
+    except SystemExit as end:  # click ends a command whose pipe is closed by itself
+        ended_by = end.code
+    assert ended_by == code
+    told = capsys.readouterr().err
+    assert told.startswith(said)
+    assert told.count("\n") == (1 if said else 0)
+
+
+def test_a_closed_output_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["--help"]) == 0
 
 
 def test_the_trace_of_a_fault_holds_no_secret(
