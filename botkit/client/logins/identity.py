@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from botkit.errors import BadRequest, MalformedAnswer, WrongAccount
+from botkit.errors import (
+    BadRequest,
+    Forbidden,
+    MalformedAnswer,
+    NotFound,
+    ServerError,
+    WrongAccount,
+    XError,
+)
 from botkit.ports.io import HttpRequest
 from botkit.protocol.api import objects, requests
 from botkit.protocol.api.responses import read_response
@@ -33,6 +41,8 @@ _log = structlog.get_logger(__name__)
 
 NOTHING_STORED_END = "; nothing was stored."
 _TIMEOUT_S = 20.0
+_PERHAPS_A_FIELD = (BadRequest, Forbidden, NotFound, ServerError, MalformedAnswer)
+"""The refusals that an optional field can cause."""
 
 
 async def who_am_i(context: LoginContext, access_token: Secret) -> User:
@@ -76,12 +86,17 @@ async def _ask(
 ) -> tuple[User, str]:
     """Return the token's user and access level; ask again without fields that X may refuse."""
     ask = requests.get_me()
-    for call in (ask, requests.respelled(ask)):
+    refusals: list[XError] = []
+    for call in (ask, requests.respelled(ask), requests.stripped(ask) or ask):
         try:
-            return _read_user(context, await send(call))
-        except (BadRequest, MalformedAnswer) as error:
-            _log.warning("profile_fields.refused", why=str(error))
-    return _read_user(context, await send(requests.stripped(ask) or ask))
+            user = _read_user(context, await send(call))
+        except _PERHAPS_A_FIELD as error:
+            refusals.append(error)
+            continue
+        for refusal in refusals:
+            _log.warning("profile_fields.refused", why=str(refusal))
+        return user
+    raise refusals[-1]
 
 
 def _http(context: LoginContext, call: Request, **more: Any) -> HttpRequest:

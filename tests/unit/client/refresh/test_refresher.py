@@ -166,7 +166,6 @@ async def test_a_late_retry_that_is_lost_too_is_tried_again_with_growing_pauses(
         json_answer(200, []),
         json_answer(200, {"token_type": "bearer"}),
         json_answer(200, {"token_type": "mac", "access_token": "x"}),
-        json_answer(201, {"token_type": "bearer", "access_token": "x"}),
         json_answer(408, {"title": "Request Timeout"}),
         *(
             _REFUSED := [

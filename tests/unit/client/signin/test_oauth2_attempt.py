@@ -335,7 +335,11 @@ _ODD_FIELD = json_answer(
 _GARBLED = json_answer(200, {"data": "an object it was"})
 
 
-@pytest.mark.parametrize("odd", [_ODD_FIELD, _GARBLED])
+_NOT_FOR_THIS_APP = json_answer(403, {"title": "Forbidden", "status": 403})
+_FAULT_OF_X = json_answer(500, {"title": "Internal Error", "status": 500})
+
+
+@pytest.mark.parametrize("odd", [_ODD_FIELD, _GARBLED, _NOT_FOR_THIS_APP, _FAULT_OF_X])
 @pytest.mark.parametrize("times", [1, 2])
 async def test_no_optional_field_costs_a_login_that_x_has_granted(
     world: World, odd: Any, times: int
