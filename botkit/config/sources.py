@@ -52,6 +52,8 @@ _SECRETS = frozenset(
 )
 _OTHERS = 0o077
 _VISIBLE = re.compile(r"[\x21-\x7e]+", re.ASCII)
+_PRINTABLE = re.compile(r"[\x20-\x7e]+", re.ASCII)
+"""The characters of a client secret. Source: RFC 6749, appendix A.2."""
 _KIB = 1024
 _MAX_TOML_BYTES = 1024 * _KIB
 _MAX_VALUE_BYTES = 64 * _KIB
@@ -87,7 +89,9 @@ class Findings:
             self.problems.append(f"{origin}: stands in quotes; write it without them.")
         elif any(unicodedata.category(c) == "Cc" for c in text):
             self.problems.append(f"{origin}: holds a line end or a control character.")
-        elif path[-1] in _SECRETS and not _VISIBLE.fullmatch(text):
+        elif path[-1] == "client_secret" and not _PRINTABLE.fullmatch(text):
+            self.problems.append(f"{origin}: holds a letter that no client secret has.")
+        elif path[-1] in _SECRETS - {"client_secret"} and not _VISIBLE.fullmatch(text):
             self.problems.append(f"{origin}: holds a blank or another character that no key has.")
         return {path: text}
 

@@ -204,6 +204,16 @@ def test_a_secret_is_made_of_visible_ascii_only(tmp_path: Path, odd: str) -> Non
     assert problems_of(tmp_path, file)[0].startswith("BOTKIT_STORE__KEY_FILE: holds a ")
 
 
+def test_a_client_secret_may_hold_blanks_as_oauth_2_allows(tmp_path: Path) -> None:
+    """RFC 6749, appendix A.2: a client secret is made of %x20-7E."""
+    environ = {"BOTKIT_APP__CLIENT_SECRET": " ~se cret! \n"}
+    secret = load_settings(environ=environ, folder=tmp_path).app_named().client_secret
+    assert secret is not None
+    assert secret.get_secret_value() == "~se cret!"
+    (found,) = problems_of(tmp_path, {"BOTKIT_APP__CLIENT_SECRET": "sécret"})
+    assert found == "BOTKIT_APP__CLIENT_SECRET: holds a letter that no client secret has."
+
+
 def test_no_value_holds_a_delete_character(tmp_path: Path) -> None:
     (found,) = problems_of(tmp_path, {"BOTKIT_BOT__TARGET": "bot\x7f:bot"})
     assert found == "BOTKIT_BOT__TARGET: holds a line end or a control character."

@@ -1,7 +1,7 @@
 """Find mistakes in an app's keys without asking X: text that no key can hold, and odd shapes.
 
-X documents no format, so an odd shape is only a hint, and X's answer is the proof. Quotes, blanks,
-and the same text for two different keys are certain mistakes.
+X documents no format, so an odd shape is only a hint, and X's answer is the proof. Quotes, line
+ends and the same text for two different keys are certain mistakes.
 
 Source: docs/explanation/x-facts.md, 2.17, 3.2 and 5.1; shapes as X's pages show them.
 """
@@ -60,8 +60,13 @@ def _one(name: str, value: str) -> Iterator[Oddity]:
         # Calls trim white space around every key but the bearer token.
         sure = name == "bearer_token"
         yield Oddity(fields=(name,), text=f"{name} has white space at an end.", sure=sure)
-    elif not value.isascii() or not value.isprintable() or " " in value:
-        yield _sure(name, "holds a blank, a line end or a letter that no key has.")
+    elif not value.isascii() or not value.isprintable():
+        yield _sure(name, "holds a line end or a letter that no key has.")
+    elif " " in value:
+        # Allowed in a client's id and secret (RFC 6749, appendix A.1), and in none that X shows.
+        yield Oddity(
+            fields=(name,), text=f"{name} holds a blank.", sure=not name.startswith("client_")
+        )
     elif value[0] in _QUOTES or value[-1] in _QUOTES:
         yield _sure(name, "stands in quotes or brackets.")
     elif name == "bearer_token" and not value.startswith(_BEARER):

@@ -29,9 +29,9 @@ def test_keys_as_x_gives_them_are_not_odd() -> None:
     [
         ("bearer_token", f"{BEARER}\n", "white space"),
         ("bearer_token", f" {BEARER}", "white space"),
-        ("client_secret", f"{SECRET} x", "blank"),
-        ("client_secret", f"{SECRET[:5]}\x00x", "blank"),
-        ("client_id", "schlüssel", "blank"),
+        ("api_secret", f"{SECRET} x", "blank"),
+        ("client_secret", f"{SECRET[:5]}\x00x", "a letter that no key has"),
+        ("client_id", "schlüssel", "a letter that no key has"),
         ("api_secret", f'"{SECRET}"', "quotes"),
         ("api_secret", f"'{SECRET}", "quotes"),
         ("api_key", "<your key>", "blank"),
@@ -56,6 +56,7 @@ def test_what_no_key_can_hold_is_surely_wrong(name: str, value: str, words: str)
         ("bearer_token", SECRET, "does not begin with AAAA"),
         ("api_key", TOKEN, "access token"),
         ("client_secret", f"{SECRET}\n", "white space"),
+        ("client_secret", f"{SECRET} x", "blank"),
     ],
 )
 def test_what_only_looks_odd_is_a_hint(name: str, value: str, words: str) -> None:
