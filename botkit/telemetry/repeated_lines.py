@@ -1,7 +1,7 @@
 """Summarize log lines that differ only by account or event, so that one cause takes a few lines.
 
 Of lines with the same name and state, the first ones in ten seconds are written, and the others
-are counted.
+are counted. While they go on like that, one in ten seconds is written.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ class RepeatedLines(logging.Filter):
         self._lock = threading.Lock()
         self._began_s = 0.0
         self._counts: dict[tuple[Any, ...], int] = {}
+        self._going_on: frozenset[tuple[Any, ...]] = frozenset()
+        """The causes of which the window before left lines out."""
         self._timer: threading.Timer | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -55,16 +57,20 @@ class RepeatedLines(logging.Filter):
             return True
         cause = _cause_of(cast("dict[str, Any]", said), record.levelno)
         with self._lock:
-            over = self._end_window() if record.created - self._began_s >= _WINDOW_S else {}
+            age_s = record.created - self._began_s
+            over = self._end_window() if self._counts and age_s >= _WINDOW_S else {}
+            if age_s >= 2 * _WINDOW_S:
+                self._going_on = frozenset()
             if not self._counts:
                 self._began_s = record.created
             count = self._counts[cause] = self._counts.get(cause, 0) + 1
-            if count == _FEW + 1 and self._timer is None:
+            few = 1 if cause in self._going_on else _FEW
+            if count == few + 1 and self._timer is None:
                 self._timer = threading.Timer(_WINDOW_S, self.tell)
                 self._timer.daemon = True
                 self._timer.start()
         _tell(over)
-        return count <= _FEW
+        return count <= few
 
     def tell(self) -> None:
         """Log how many lines were left out since the window began, and begin another."""
@@ -73,11 +79,19 @@ class RepeatedLines(logging.Filter):
         _tell(over)
 
     def _end_window(self) -> dict[tuple[Any, ...], int]:
-        counts, self._counts = self._counts, {}
+        """Return the causes of which lines were left out, and how many of each."""
+        written = {cause: 1 if cause in self._going_on else _FEW for cause in self._counts}
+        over = {
+            cause: count - written[cause]
+            for cause, count in self._counts.items()
+            if count > written[cause]
+        }
+        self._going_on = frozenset(c for c, count in self._counts.items() if count > _FEW)
+        self._counts = {}
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
-        return counts
+        return over
 
 
 def _cause_of(line: dict[str, Any], level: int) -> tuple[Any, ...]:
@@ -85,10 +99,9 @@ def _cause_of(line: dict[str, Any], level: int) -> tuple[Any, ...]:
     return (level, part, *(str(line.get(name, "")) for name in _CAUSE))
 
 
-def _tell(counts: dict[tuple[Any, ...], int]) -> None:
-    for (level, part, *values), count in counts.items():
-        if count > _FEW:
-            said = dict(zip(_CAUSE, values, strict=True))
-            of = said.pop("event")
-            fields = {name: value for name, value in ({_PART: part} | said).items() if value}
-            _log.log(level, "log_lines.left_out", of=of, count=count - _FEW, **fields)
+def _tell(left_out: dict[tuple[Any, ...], int]) -> None:
+    for (level, part, *values), count in left_out.items():
+        said = dict(zip(_CAUSE, values, strict=True))
+        of = said.pop("event")
+        fields = {name: value for name, value in ({_PART: part} | said).items() if value}
+        _log.log(level, "log_lines.left_out", of=of, count=count, **fields)

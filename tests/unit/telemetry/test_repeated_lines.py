@@ -12,10 +12,10 @@ import structlog
 
 from botkit.telemetry import repeated_lines
 from botkit.telemetry.log import set_up_logging
-from botkit.telemetry.repeated_lines import some_of
+from botkit.telemetry.repeated_lines import RepeatedLines, some_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _log = structlog.get_logger("botkit.test")
 
@@ -84,6 +84,35 @@ def test_after_ten_seconds_lines_are_written_again(
         "event.parked",
     ]
     assert lines(out)[10]["count"] == 5
+
+
+def _written(lines: RepeatedLines, seconds: Iterable[float], name: str = "event.parked") -> int:
+    records = [
+        logging.makeLogRecord({"msg": {"event": name}, "created": at, "levelno": 20})
+        for at in seconds
+    ]
+    return sum(lines.filter(record) for record in records)
+
+
+def test_while_a_cause_goes_on_one_line_in_ten_seconds_is_written() -> None:
+    lines = RepeatedLines()
+    flood = [at / 10 for at in range(3000)]
+    assert _written(lines, flood[:100]) == 10
+    assert _written(lines, flood[100:]) == 29
+    assert _written(lines, [299.95] * 8, "event.dead_lettered") == 8, "another cause is not cut"
+    assert _written(lines, [301.0, 302.0]) == 1
+    assert _written(lines, [312.0 + at for at in range(8)]) == 8, "it had ended"
+    lines.tell()
+
+
+def test_after_a_pause_a_cause_has_its_first_lines_again() -> None:
+    lines = RepeatedLines()
+    assert _written(lines, [1.0] * 50) == 10
+    lines.tell()
+    assert _written(lines, [12.0] * 50) == 1
+    lines.tell()
+    assert _written(lines, [60.0] * 50) == 10
+    lines.tell()
 
 
 def test_the_number_comes_although_nothing_else_is_logged(
