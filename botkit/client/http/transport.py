@@ -401,12 +401,15 @@ def _kind_of(failure: Exception, *, connected: bool) -> tuple[str, str, BaseExce
         case aiohttp.ClientConnectorSSLError():
             return "tls", "TLS could not be agreed on", _plain(failure)
         case aiohttp.ClientConnectorDNSError():
-            return "dns", "the name cannot be resolved", _plain(failure.os_error)
+            # It may be the proxy's.
+            return "dns", f"the name {failure.host} cannot be resolved", _plain(failure.os_error)
         case TimeoutError():
             what = "no whole answer in time" if connected else "no connection in time"
             return "timeout", what, None
         case aiohttp.ClientConnectorError():
-            return "connect", f"no connection: {failure.strerror}", _plain(failure.os_error)
+            is_proxy = isinstance(failure, aiohttp.ClientProxyConnectionError)
+            to = f" to the proxy {failure.host}:{failure.port}" if is_proxy else ""
+            return "connect", f"no connection{to}: {failure.strerror}", _plain(failure.os_error)
         case aiohttp.ClientHttpProxyError():
             return "connect", f"the proxy answered {failure.status}", None
         case aiohttp.ServerDisconnectedError() | _BrokenOnce():

@@ -199,6 +199,30 @@ async def test_proxy_variables_count_for_others_only_when_asked(
     assert type(caught.value) is TransportError
 
 
+@pytest.mark.parametrize(
+    ("proxy", "kind", "words"),
+    [
+        ("http://proxy.invalid:3128", "dns", "the name proxy.invalid cannot be resolved"),
+        ("http://127.0.0.1:9", "connect", "no connection to the proxy 127.0.0.1:9: "),
+    ],
+)
+async def test_a_proxy_that_cannot_be_reached_is_named(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, kind: str, words: str
+) -> None:
+    async def no_such_name(*args: object, **kwargs: object) -> object:
+        raise OSError(-2, "Name or service not known")
+
+    monkeypatch.setenv("https_proxy", proxy)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    if kind == "dns":
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", no_such_name)
+    async with AiohttpTransport(use_proxy=True) as transport:
+        with pytest.raises(TransportError, match=words) as error:
+            await transport.send(get("https://x.invalid/2/users/me"))
+    assert error.value.kind == kind
+
+
 def test_exempt_hosts_go_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:3128")
     monkeypatch.setenv("no_proxy", "api.x.com")
