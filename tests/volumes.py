@@ -30,8 +30,12 @@ def small_volume(place: Path) -> Iterator[Path]:
 
 
 def remount(volume: Path, how: str) -> None:
-    """Mount it `ro` or `rw`."""
-    _run("mount", "-o", f"remount,{how}", str(volume))
+    """Mount it `ro` or `rw`.
+
+    With the type and the source named, mount does not add the options of before, among them the
+    user's id, which a namespace of the user's own does not know.
+    """
+    _run("mount", "-t", "tmpfs", "-o", f"remount,{how}", "tmpfs", str(volume))
 
 
 def fill(volume: Path) -> Path:
