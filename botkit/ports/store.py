@@ -383,8 +383,8 @@ class Progress(Protocol):
         """Return the gaps in a state, or all, newest first."""
         ...
 
-    async def schedules(self, account_id: str) -> list[ScheduleRow]:
-        """Return when each schedule fires next, the earliest first."""
+    async def schedules(self, account_id: str | None = None) -> list[ScheduleRow]:
+        """Return the next time of each schedule, of one account or all, the earliest first."""
         ...
 
     async def fire(
@@ -424,10 +424,7 @@ class Ledger(Protocol):
         ...
 
     async def spent(self, account_id: str | None = None, *, since: datetime) -> list[BudgetEntry]:
-        """Return the entries from the hour of `since` on, oldest first.
-
-        They are those of the account, or of every account if none is named.
-        """
+        """Return the entries from the hour of `since` on, of one account or all, oldest first."""
         ...
 
 

@@ -155,10 +155,11 @@ async def _schedules(store: Store, facts: Facts) -> list[dict[str, Any]]:
     A row that a running bot has left behind for a day is of a schedule that is not there any more.
     """
     gone = SystemClock().now() - timedelta(days=1)
-    rows = [row for each in facts.accounts for row in await store.progress.schedules(each.id)]
+    known = {each.id for each in facts.accounts}
+    rows = [row for row in await store.progress.schedules() if row.account_id in known]
     return [
         {"name": row.id, "account_id": row.account_id, "next_at": row.next_at, "spec": row.spec}
-        for row in sorted(rows, key=lambda row: row.next_at)
+        for row in rows
         if row.next_at > gone or not facts.runner
     ]
 

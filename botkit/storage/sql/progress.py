@@ -100,11 +100,11 @@ class SqlProgress:
 
         return await self._engine.read(job)
 
-    async def schedules(self, account_id: str) -> list[ScheduleRow]:
+    async def schedules(self, account_id: str | None = None) -> list[ScheduleRow]:
         def job(reader: SqlReader) -> list[ScheduleRow]:
             rows = reader.execute(
-                "SELECT id, account_id, spec, next_at FROM schedule WHERE account_id = ?1 "
-                "ORDER BY next_at, id",
+                "SELECT id, account_id, spec, next_at FROM schedule "
+                "WHERE ?1 IS NULL OR account_id = ?1 ORDER BY next_at, id",
                 (account_id,),
             )
             return [

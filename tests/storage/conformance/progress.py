@@ -155,6 +155,7 @@ class ProgressConformance(Suite):
         later = msgspec.structs.replace(row, next_at=T0 + 2 * HOUR)
         assert await store.progress.fire(later, [tick], fence=fence) == [None]
         assert await store.progress.schedules(ME) == [later]
+        assert await store.progress.schedules() == [later]
         assert await store.progress.schedules("2") == []
         far = msgspec.structs.replace(row, next_at=T0 + 9 * HOUR)
         await raised(LeaseLost, store.progress.fire(far, [event("tick/2")], fence=LOST))
