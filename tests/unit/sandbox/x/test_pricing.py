@@ -20,6 +20,7 @@ USD = {
     "post.mention.create": "0.005",
     "post.reply.create": "0.005",
     "post.quote.create": "0.005",
+    "post.repost.create": "0.005",
     "follow.follow": "0.010",
     "follow.unfollow": "0.010",
     "dm.received": "0.010",
