@@ -1,7 +1,7 @@
 """X's timelines: mentions, a user's own posts, home, likes, quotes and reposts.
 
 Source: X API docs, "Timelines", "Likes lookup", "Quote Posts" and "Reposts"; X's OpenAPI document.
-How far home, likes and reposts reach back is assumed: 800, as mentions do.
+That likes and reposts reach back 800 posts, as mentions do, is assumed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["ROUTES", "dated_page", "post_of", "user_of"]
 
 _REACH = 800
-_OWN_REACH = 3200
+_FAR_REACH = 3200
+"""The reach of a user's own timeline, and of home, which X says to be "3,200 or 7 days"."""
 
 
 def user_of(request: RequestContext) -> str:
@@ -71,7 +72,7 @@ def _mentions(request: RequestContext) -> Answer:
 
 def _own(request: RequestContext) -> Answer:
     posts = request.world.posts_by(user_of(request))
-    reach = _REACH if "replies" in _excluded(request) else _OWN_REACH
+    reach = _REACH if "replies" in _excluded(request) else _FAR_REACH
     return _timeline(request, posts, reach=reach)
 
 
@@ -79,7 +80,7 @@ def _home(request: RequestContext) -> Answer:
     user_id = user_of(request)
     if request.caller.user is None or request.caller.user.id != user_id:
         raise problems.not_the_caller(request.caller.user, user_id)
-    return _timeline(request, request.world.home_of(user_id), reach=_REACH, default=100)
+    return _timeline(request, request.world.home_of(user_id), reach=_FAR_REACH, default=100)
 
 
 def _excluded(request: RequestContext) -> list[str]:
