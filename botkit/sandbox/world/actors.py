@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from botkit.sandbox.world.lists import ListRecord
     from botkit.sandbox.world.world import MessageRecord, PostRecord, UserRecord, World
 
 __all__ = ["Actor"]
@@ -83,6 +84,14 @@ class Actor:
         followed = other.id if isinstance(other, Actor) else self._world.user(other).id
         self._world.follow(self.id, followed, on=on)
         await self._at_rest()
+
+    async def lists(self, name: str, *members: Actor | str, private: bool = False) -> ListRecord:
+        """Make a list of users and return it."""
+        made = self._world.lists.add(self.id, name, private=private)
+        for one in members:
+            user_id = one.id if isinstance(one, Actor) else self._world.user(one).id
+            made.members[user_id] = None
+        return await self._done(made)
 
     async def deletes(self, post: PostRecord | str) -> None:
         """Delete a post of the user's own."""

@@ -157,6 +157,15 @@ def _follow(request: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
     return {"following": on}
 
 
+def _add_list(request: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
+    owner = request.world.user(str(body["as"]))
+    members = [request.world.user(str(name)).id for name in body.get("members", ())]
+    private = bool(body.get("private", False))
+    made = request.world.lists.add(owner.id, str(body["name"]), private=private)
+    made.members |= dict.fromkeys(members)
+    return {"id": made.id, "name": made.name}
+
+
 def _add_message(request: RequestContext, body: dict[str, Any]) -> dict[str, Any]:
     sender, other = request.world.user(str(body["as"])), request.world.user(str(body["to"]))
     return _message(request, request.world.add_message(sender.id, other.id, str(body["text"])))
@@ -263,6 +272,7 @@ ROUTES = (
     ApiRoute("POST", "/sandbox/reposts", _admin(_repost)),
     ApiRoute("POST", "/sandbox/likes", _admin(_like)),
     ApiRoute("POST", "/sandbox/follows", _admin(_follow)),
+    ApiRoute("POST", "/sandbox/lists", _admin(_add_list)),
     ApiRoute("POST", "/sandbox/messages", _admin(_add_message)),
     ApiRoute("GET", "/sandbox/messages", _admin(_messages)),
     ApiRoute("POST", "/sandbox/delete", _admin(_delete)),

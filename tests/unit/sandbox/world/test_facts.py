@@ -105,3 +105,14 @@ async def test_a_post_has_the_language_and_media_that_it_was_made_with(actors):
     assert (post.lang, post.media) == ("es", ("photo",))
     with pytest.raises(ValueError, match="no such media"):
         await ada.posts("hola", media=("poster",))
+
+
+async def test_a_list_has_its_members_and_counts_for_them(peer, actors):
+    greeter, ada = actors
+    made = await greeter.lists("Cats", ada, "greeter", private=True)
+    assert (made.owner_id, list(made.members), made.private) == (
+        greeter.id,
+        [ada.id, greeter.id],
+        True,
+    )
+    assert peer.world.lists.get(made.id) is made

@@ -66,6 +66,16 @@ async def test_posts_can_be_liked_and_reposted_and_users_followed(peer, read):
     assert unknown.status == 400
 
 
+async def test_a_list_can_be_made_with_its_members(peer, read):
+    made = read(
+        await _post(peer, "lists", **{"as": "ada", "name": "Cats", "members": ["greeter"]})
+    )
+    unknown = await _post(peer, "lists", **{"as": "ada", "name": "Cats", "members": ["nobody"]})
+
+    assert list(peer.world.lists.get(made["id"]).members) == [peer.greeter.id]
+    assert (unknown.status, len(peer.world.lists.all())) == (400, 1)
+
+
 async def test_messages_can_be_sent_and_listed(peer, read):
     await _post(peer, "messages", **{"as": "ada", "to": "greeter", "text": "hi"})
 
