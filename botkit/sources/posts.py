@@ -164,7 +164,7 @@ class PostsPoll(Poll):
             response = await self._ask(request, further=read.at is not None)
             page = objects.read_posts(response)
             read.at = read.at or self._time_of(response)
-            read.newest = max(read.newest, page.newest_id or "", key=_number)
+            read.newest = _newest(page, read.newest)
             read.count += len(page.posts)
             read.pages += 1
             events = self._events(page)
@@ -210,7 +210,7 @@ class PostsPoll(Poll):
     async def _start(self) -> int:
         """Start at now in the first run: older posts were not meant for this bot."""
         response = await self._ask(self._request(None, None, self.fewest))
-        newest = max("", objects.read_posts(response).newest_id or "", key=_number)
+        newest = _newest(objects.read_posts(response), "")
         cursor = _Cursor(floor=newest, newest=newest)
         await self._start_at(cursor.to_text(), response)
         _log.info(
@@ -220,6 +220,11 @@ class PostsPoll(Poll):
             after=newest or "the first",
         )
         return 0
+
+
+def _newest(page: PostPage, known: str) -> str:
+    """Return the newest id of a page and `known`. X names it for searches, not for lists."""
+    return max(known, page.newest_id or "", *(post.id for post in page.posts), key=_number)
 
 
 def _number(post_id: str) -> int:
