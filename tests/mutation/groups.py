@@ -41,7 +41,11 @@ GROUPS = {
         ("tests/unit/runtime/writes",),
         95,
     ),
-    "refresh": Group(("botkit/client/refresh/*.py",), ("tests/unit/client/refresh",), 95),
+    "refresh": Group(
+        ("botkit/client/refresh/*.py",),
+        ("tests/unit/client/refresh", "tests/unit/client/logins", "tests/unit/client/upkeep"),
+        95,
+    ),
     "store": Group(
         ("botkit/storage/sql/**/*.py", "botkit/storage/sqlite/*.py"),
         (

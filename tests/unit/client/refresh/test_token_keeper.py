@@ -11,7 +11,7 @@ import pytest
 
 from botkit.errors import InvalidGrant, Parked
 from botkit.model.records import CredentialRow
-from botkit.model.tokens import LoginState, Secret
+from botkit.model.tokens import CredentialKind, LoginState, Secret
 from botkit.protocol.rules.pricing import Charge
 from tests.unit.client.fakes import GREETER, World, json_answer
 from tests.unit.client.keeping import (
@@ -161,7 +161,7 @@ async def test_a_new_token_of_another_user_stops_the_account(world: World) -> No
 
 @pytest.mark.parametrize("fault", [None, "lost", json_answer(401, {"title": "Unauthorized"})])
 async def test_a_new_token_of_the_same_user_or_nobody_knows_goes_on(
-    world: World, fault: object
+    world: World, fault: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await world.log_in(left=LAST_MINUTE)
     if fault is not None:
@@ -170,6 +170,7 @@ async def test_a_new_token_of_the_same_user_or_nobody_knows_goes_on(
     async with kept.keeper:
         await kept.access()
     assert set(kept.states) == {LoginState.OK}
+    assert "refresh.crashed" not in "".join(capsys.readouterr())
 
 
 # ---- F17 and rows 60 to 62: clocks -----------------------------------------------------------
@@ -343,6 +344,7 @@ async def test_the_end_waits_for_a_refresh_up_to_the_deadline_and_no_longer(worl
     assert not closing.done()
     await world.clock.advance(2.0)
     assert closing.done()
+    await closing
     never.set()
     assert await waiter == "at-2"
 
@@ -408,6 +410,32 @@ async def test_ten_accounts_are_refreshed_side_by_side(world: World) -> None:
         await world.clock.at_rest()
         assert len(world.refreshes) == 10
         assert all(status.left_s > 7000 for status in kept.keeper.statuses())
+
+
+async def test_of_each_kind_the_account_has_its_own_row_or_none(world: World) -> None:
+    oauth2, oauth1 = CredentialKind.OAUTH2, CredentialKind.OAUTH1
+    keeper = keeper_in(world).keeper
+    assert await keeper.row_of(GREETER.id, oauth1) is None
+    assert await keeper.row_of(GREETER.id, oauth2) is None
+    await world.log_in_1a()
+    keeper = keeper_in(world).keeper
+    row = await keeper.row_of(GREETER.id, oauth1)
+    assert row is not None
+    assert row.kind is oauth1
+    assert await keeper.row_of(GREETER.id, oauth2) is None
+    await world.log_in()
+    keeper = keeper_in(world).keeper
+    row = await keeper.row_of(GREETER.id, oauth2)
+    assert row is not None
+    assert row.kind is oauth2
+
+
+async def test_the_version_grows_with_each_login_that_is_read(world: World) -> None:
+    await world.log_in()
+    kept = keeper_in(world)
+    before = kept.keeper.version
+    await kept.access()
+    assert kept.keeper.version > before
 
 
 async def test_a_revocation_of_an_account_that_has_no_login_is_nothing(world: World) -> None:
