@@ -41,6 +41,7 @@ RULES = OptOutRules()
         "never tag me again",
         "dont dm me any more",
         "don't reply to me anymore",
+        "Please, please don't reply to me any more now, thank you!",
     ],
 )
 def test_a_plain_request_to_stop_is_an_opt_out(text: str) -> None:
@@ -64,6 +65,32 @@ def test_a_plain_request_to_stop_is_an_opt_out(text: str) -> None:
 )
 def test_neither_the_form_of_letters_nor_what_stands_around_a_request_matters(text: str) -> None:
     assert RULES.asks_to_stop(text)
+
+
+@pytest.mark.parametrize(
+    ("verb", "doing"),
+    [
+        ("reply", "replying"),
+        ("reply to", "replying to"),
+        ("respond to", "responding to"),
+        ("answer", "answering"),
+        ("message", "messaging"),
+        ("dm", "dming"),
+        ("contact", "contacting"),
+        ("write to", "writing to"),
+        ("text", "texting"),
+        ("mention", "mentioning"),
+        ("tag", "tagging"),
+        ("talk to", "talking to"),
+        ("bother", "bothering"),
+        ("spam", "spamming"),
+    ],
+)
+def test_each_thing_that_a_bot_does_may_be_refused_in_english(verb: str, doing: str) -> None:
+    assert RULES.asks_to_stop(f"Stop {doing} me!")
+    for no in ("do not", "don't", "dont", "never"):
+        for end in ("", " again", " any more", " anymore"):
+            assert RULES.asks_to_stop(f"{no} {verb} me{end}")
 
 
 @pytest.mark.parametrize(
