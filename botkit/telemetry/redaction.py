@@ -117,8 +117,8 @@ class Redactor:
                 return value
             case Mapping() if depth < _DEEPEST:
                 return self._mapping(cast("Mapping[object, object]", value), depth + 1)
-            case tuple() if hasattr(value, "_asdict"):
-                return self.plain(value._asdict(), depth=depth)
+            case tuple() if named := getattr(cast("object", value), "_asdict", None):
+                return self.plain(named(), depth=depth)
             case tuple() | list() | AbstractSet() if depth < _DEEPEST:
                 return self._items(cast("Iterable[object]", value), depth + 1)
             case _:

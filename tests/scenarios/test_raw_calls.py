@@ -131,3 +131,15 @@ async def test_what_may_not_be_called_is_named(sandbox: Sandbox) -> None:
         "reader.call",
         "there",
     ]
+
+
+async def test_what_x_does_not_implement_is_refused_for_good_and_looked_for_nowhere(
+    sandbox: Sandbox,
+) -> None:
+    ada = sandbox.user("ada")
+    sandbox.faults.answer(BOOKMARKS, status=501, body={"title": "Not Implemented"})
+    async with sandbox.running(bookmarking(may={"createUsersBookmark"})) as process:
+        await ada.posts("@keeper keep this")
+        await sandbox.settle(may_fail=True)
+        (write,) = await process.store.writes.listing()
+    assert write.state is WriteState.REJECTED

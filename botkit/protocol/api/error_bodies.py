@@ -47,6 +47,7 @@ _BY_STATUS: Mapping[int, type[ResponseError]] = {
     408: ServerError,
     425: ServerError,
     429: RateLimited,
+    501: BadRequest,  # it was not carried out, and never will be. Source: RFC 9110, 15.6.2
 }
 
 _BY_NAME: Mapping[str, type[ResponseError]] = {
@@ -151,7 +152,7 @@ def _class_of(status: int, body: ErrorBody) -> type[ResponseError]:
     """
     from botkit.protocol.refusals.table import ERROR_OF_CODE, ERROR_OF_TITLE, ERROR_OF_TYPE
 
-    if status >= 500:  # noqa: PLR2004 - the class of statuses
+    if status >= 500 and status not in _BY_STATUS:  # noqa: PLR2004 - the class of statuses
         return ServerError
     of_type = ERROR_OF_TYPE.get(body.segment, "")
     if "PaymentRequired" in {of_type, ERROR_OF_TITLE.get(body.title)}:

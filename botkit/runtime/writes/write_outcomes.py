@@ -103,7 +103,7 @@ def meaning_of(error: BotkitError) -> Meaning:
     """Classify what sending a write raised.
 
     Source: docs/explanation/requirements.md, "Writes": definite are 2xx with an id and 4xx
-    other than 408, 425, 429.
+    other than 408, 425, 429, and 501.
     """
     if isinstance(error, OutcomeUnknown | ServerError | MalformedAnswer | StateError):
         # A store that fails may have failed before the bytes or after the answer.

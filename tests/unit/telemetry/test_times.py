@@ -8,7 +8,7 @@ from pathlib import Path
 import botkit
 
 ROOT = Path(botkit.__file__).parent
-OTHER = re.compile(r":%[HY]|strftime\(|isoformat\(")
+OTHER = re.compile(r":%[HY]|strftime\(|(?<!from)isoformat\(")
 EXCEPT = {
     "telemetry/times.py",
     "model/events.py",  # keys of events, which must stay as they are

@@ -195,6 +195,7 @@ def test_what_is_too_deep_anyhow_is_a_value_error() -> None:
         (425, ServerError),
         (429, RateLimited),
         (500, ServerError),
+        (501, BadRequest),
         (502, ServerError),
         (503, ServerError),
         (504, ServerError),
