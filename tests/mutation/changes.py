@@ -98,7 +98,8 @@ def changes_of(source: str) -> list[Change]:
     """Return every change that can be made of a module, in the order of its text."""
     found: dict[tuple[int, int, str], Change] = {}
     for one in _Finder(source).found:
-        found.setdefault((one.start, one.end, one.new), one)
+        if one.new != one.old:
+            found.setdefault((one.start, one.end, one.new), one)
     return [found[key] for key in sorted(found)]
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import msgspec
 import pytest
 
+from botkit.client.refresh.refresher import Refresher
 from botkit.errors import InvalidGrant, Parked
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, LoginState, Secret
@@ -436,6 +438,30 @@ async def test_the_version_grows_with_each_login_that_is_read(world: World) -> N
     before = kept.keeper.version
     await kept.access()
     assert kept.keeper.version > before
+
+
+async def test_a_refresh_that_crashes_is_tried_again_a_minute_later_and_no_sooner(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.log_in(left=EXPIRED)
+    tried: list[float] = []
+
+    async def crash(*args: object, **more: object) -> None:
+        tried.append(world.clock.monotonic())
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(Refresher, "refresh", crash)
+    async with running(world):
+        await world.clock.advance(timedelta(minutes=5))
+    assert 3 <= len(tried) <= 6
+    assert all(later - earlier >= 60 for earlier, later in pairwise(tried))
+
+
+async def test_an_account_that_is_not_known_acts_through_the_default_app(world: World) -> None:
+    await world.log_in()
+    keeper = keeper_in(world).keeper
+    assert await keeper.app_of(GREETER.id) == "default"
+    assert await keeper.app_of("12345") == "default"
 
 
 async def test_a_revocation_of_an_account_that_has_no_login_is_nothing(world: World) -> None:

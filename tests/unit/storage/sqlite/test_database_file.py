@@ -330,6 +330,10 @@ def test_a_network_file_system_is_known_by_its_mount(path: str, kind: str | None
     assert network_file_system(Path(path), MOUNTS) == kind
 
 
+def test_a_line_of_the_mounts_that_says_too_little_is_passed_over() -> None:
+    assert network_file_system(Path("/data/bot.db"), ["", "none", "a /data", *MOUNTS]) is None
+
+
 def test_a_store_on_a_network_file_system_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

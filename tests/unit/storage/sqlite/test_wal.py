@@ -149,3 +149,27 @@ async def test_a_reader_that_stays_does_not_make_every_commit_copy_the_log(
             await _commits(store, 120)
         assert await _length(path) > 1_000_000
     assert 1 <= len(copies) <= 30
+
+
+def _noted(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[WriteAheadLog, list[str]]:
+    """Return what looks after a short log, and what it did."""
+    did: list[str] = []
+    Path(f"{path}-wal").write_bytes(bytes(1000))
+    monkeypatch.setattr(WriteAheadLog, "_lengthen", lambda *_: did.append("lengthened"))
+    monkeypatch.setattr(WriteAheadLog, "_copy", lambda *_: did.append("copied"))
+    return WriteAheadLog(path), did
+
+
+@pytest.mark.parametrize(
+    ("idle", "commits", "what"), [(False, 32, "lengthened"), (True, 500, "copied")]
+)
+def test_what_is_due_after_so_many_commits_is_done_after_so_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, idle: bool, commits: int, what: str
+) -> None:
+    log, did = _noted(tmp_path / "bot.db", monkeypatch)
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for n in range(1, commits + 1):
+            assert what not in did, n
+            log.committed(scrub=False)
+            log.tend(connection, connection, idle=idle)
+    assert did[-1] == what
