@@ -12,6 +12,8 @@ import itertools
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from botkit.protocol.queries.syntax import faults_of
 from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
@@ -366,6 +368,23 @@ def test_enterprise_has_longer_texts_and_more_operators():
 def test_an_operator_that_the_sandbox_cannot_play_is_named(query):
     with pytest.raises(NotPlayedError, match=r"the operator `\w+:`"):
         parse_query(query, "stream")
+
+
+SIGNS = st.sampled_from(
+    [*"ab \"()-:#@$~[]'.,é猫\U0001f603\u200d\ufe0f\n\t", "from:", "has:links", "OR ", '"a b"~3', "lang:en"]
+)  # fmt: skip
+
+
+@given(st.lists(SIGNS | st.text(max_size=3), max_size=30), st.sampled_from(["stream", "search"]))
+def test_any_text_is_a_query_or_is_refused(parts, product):
+    made = World(VirtualClock(), SeededEntropy())
+    made.add_user("ada")
+    found = post(made, "cats #tag @ada example.com \U0001f603")
+    try:
+        query = parse_query("".join(parts), product)
+    except (QueryFault, NotPlayedError):
+        return
+    assert query.matches(made, found) in {True, False}
 
 
 def test_words_are_cut_at_punctuation_and_signs():
