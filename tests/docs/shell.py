@@ -30,7 +30,7 @@ _KEYS = {
     "client-secret": "BOTKIT_APP__CLIENT_SECRET",
     "bearer-token": "BOTKIT_APP__BEARER_TOKEN",
 }
-_HEARS = "botkit status | grep -c ' live ' | grep -qx 2"
+_HEARS = "botkit status | grep -Ec '^(activity|mentions)/.* live ' | grep -qx 2"
 _REAL = {
     "BOTKIT_X__CONSENT_URL": "https://x.com/i/oauth2/authorize",
     "BOTKIT_X__API_URL": "https://api.x.com",
