@@ -53,6 +53,15 @@ def test_a_name_says_host_boot_process_and_start_and_is_new_each_time():
     assert len(first.split("/")) == 5
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's id of a boot is Linux's")
+def test_the_boot_is_the_kernels_and_its_process_namespace():
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+    name = this_process(SeededEntropy())
+
+    assert name.split("/")[1] == f"{boot}.{Path('/proc/self/ns/pid').readlink()}"
+
+
 def test_a_host_name_with_a_slash_does_not_break_the_name(monkeypatch):
     monkeypatch.setattr("platform.node", lambda: "rack/7")
 

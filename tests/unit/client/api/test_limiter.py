@@ -82,6 +82,17 @@ async def test_of_what_waited_for_a_window_no_more_leaves_than_the_next_one_hold
     await call(limiter, POST)
 
 
+async def test_an_answer_that_comes_late_does_not_bring_back_the_window_before() -> None:
+    clock = VirtualClock()
+    limiter = limiter_on(clock)
+    late = said(clock, 50, reset_s=20)
+    await call(limiter, POST, said(clock, 0, reset_s=900))
+    limiter.note(POST, late)
+    parked = await refused(limiter, POST)
+    assert parked.until is not None
+    assert parked.until - clock.now() > timedelta(seconds=890)
+
+
 async def test_a_window_that_nobody_tells_of_again_is_forgotten() -> None:
     clock = VirtualClock()
     limiter = limiter_on(clock)

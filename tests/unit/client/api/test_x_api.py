@@ -136,6 +136,10 @@ async def test_a_missing_scope_is_said_before_anything_is_sent(world: World) -> 
 async def test_an_account_without_a_login_has_no_credential(world: World) -> None:
     with pytest.raises(WrongCredential):
         await Api(world).post()
+    await world.real_store.accounts.put(GREETER)
+    with pytest.raises(WrongCredential) as refused:
+        await Api(world).post()
+    assert refused.value.cure == "Run `botkit setup --account greeter` and authorize the account."
 
 
 # ---- 401 -------------------------------------------------------------------------------------

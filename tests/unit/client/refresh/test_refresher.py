@@ -358,6 +358,21 @@ async def test_a_result_that_the_store_refuses_serves_on_is_rescued_and_stored_w
     assert world.refreshes == ["rt-1"]
 
 
+async def test_a_login_that_was_renewed_meanwhile_is_taken_over_for_the_unsaved_one(
+    world: World,
+) -> None:
+    await world.log_in(left=EXPIRED)
+    world.broken.add("credentials.store_result")
+    async with running(world) as kept:
+        assert await kept.access() == "at-2"
+        world.broken.clear()
+        await world.log_in(gen=2)
+        await world.log_in(gen=3, access_token="at-3", refresh_token="rt-3")
+        await world.clock.advance(timedelta(minutes=2))
+        assert await kept.access() == "at-3"
+        assert kept.changes[-1].saved
+
+
 async def test_a_rescued_result_is_given_to_the_store_at_the_next_start(world: World) -> None:
     await world.log_in(left=EXPIRED)
     world.broken.add("credentials.store_result")

@@ -261,6 +261,23 @@ async def test_more_poison_than_slots_leaves_every_slot_free(tmp_path: Path) -> 
     assert sorted(inside) == ["100", "101", "102"]
 
 
+async def test_after_many_events_no_more_run_side_by_side_than_there_are_slots(
+    tmp_path: Path,
+) -> None:
+    gate = Gate()
+    early = [str(n) for n in range(9)]
+    gate.open(*early)
+    async with bench(tmp_path, wired(gate), slots=3) as bot:
+        await bot.record(*(mention(one, second=int(one)) for one in early))
+        await bot.idle()
+        gate.inside.clear()
+        await bot.record(*(mention(str(n), second=n) for n in range(10, 18)))
+        await calm(bot)
+        assert gate.inside == ["10", "11", "12"]
+        gate.open(*map(str, range(10, 18)))
+        await bot.idle()
+
+
 async def test_an_event_that_took_the_process_down_twice_does_not_run_a_third_time(
     tmp_path: Path,
 ) -> None:
