@@ -152,6 +152,8 @@ async def test_what_is_read_is_booked_apart_from_what_is_written(office: Office)
 
 async def test_what_is_free_is_not_booked(office: Office) -> None:
     office.budget.note(ME, Charge(), app="default")
+    office.budget.note(ME, Charge(resources=("Posts: Read/1",)), app="default")
+    assert not office.budget._unstored
     await office.budget.flush()
     assert await office.store.ledger.spent(ME, since=office.clock.now()) == []
 
@@ -177,6 +179,12 @@ async def test_what_names_no_resource_is_booked_each_time(office: Office) -> Non
         office.budget.note(ME, Charge(each_usd=usd("0.005"), resources=("",)), app="default")
         await office.budget.flush()
     assert await office.budget.spent(ME) == (usd("0.010"), usd("0.010"))
+
+
+async def test_writes_of_one_hour_are_added_up_in_one_commit(office: Office) -> None:
+    for _ in range(3):
+        office.budget.charge(ME, PRICE)
+    assert await office.budget.spent(ME) == (3 * PRICE, 3 * PRICE)
 
 
 async def test_what_names_no_resource_is_added_up_in_one_commit(office: Office) -> None:

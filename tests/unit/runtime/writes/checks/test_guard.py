@@ -268,7 +268,10 @@ async def test_the_same_text_may_be_sent_again_after_the_window(office: Office) 
     again = post_step("Good morning", n=1)
     with pytest.raises(DuplicateText, match="as a post on 2026-11-23T12:30:00Z"):
         await office.guard.check(again)
-    office.clock.move(timedelta(hours=24, seconds=1).total_seconds())
+    office.clock.move(timedelta(hours=23, minutes=59).total_seconds())
+    with pytest.raises(DuplicateText):
+        await office.guard.check(again)
+    office.clock.move(timedelta(minutes=1, seconds=1).total_seconds())
     await office.guard.check(again)
 
 
