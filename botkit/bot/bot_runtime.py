@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -15,11 +16,10 @@ from botkit.runtime.dispatch.dispatcher import Dispatcher
 from botkit.runtime.life.lifecycle import Runtime, Tasks
 from botkit.runtime.life.status import Reports
 from botkit.sources.gaps import Gaps
+from botkit.sources.stream import ActivityStream
 from botkit.telemetry.repeated_lines import some_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from botkit.model.users import Account
 
 __all__ = ["BotRuntime", "Server"]
@@ -39,6 +39,10 @@ class Server(Protocol):
         """Report from now on that the bot runs."""
         ...
 
+    async def drain(self, seconds: float) -> None:
+        """Take no new requests but X's; open ones have `seconds` to be answered."""
+        ...
+
     async def stop(self, seconds: float) -> None:
         """Close the server; open requests have `seconds` to be answered first."""
         ...
@@ -52,6 +56,7 @@ class BotRuntime(msgspec.Struct, kw_only=True):
         account_joins: The accounts that the bot acts for; adds those authorized while it runs.
         gaps: The open gaps: events that the bot may have missed.
         intake: Takes the events that come to the HTTP server.
+        streams: The open stream or webhook of each app, by the app's name.
         http: The HTTP server, if the settings ask for one.
         stubborn: After the stop, the names of the handlers that did not end.
     """
@@ -65,6 +70,7 @@ class BotRuntime(msgspec.Struct, kw_only=True):
     account_joins: AccountJoins
     gaps: Gaps
     intake: Intake
+    streams: Mapping[str, ActivityStream]
     http: Server | None = None
     stubborn: list[str] = msgspec.field(default_factory=list[str])
     stopped: bool = False
@@ -110,9 +116,11 @@ class BotRuntime(msgspec.Struct, kw_only=True):
         if self.http is not None:
             clock = self.x.clock
             began_s = clock.monotonic()
-            await self.http.stop(left_s / 2)
+            await self.http.drain(left_s / 2)
             left_s = max(left_s - (clock.monotonic() - began_s), 0.0)
         self.stubborn = await self.runtime.stop(left_s)
+        if self.http is not None:
+            await self.http.stop(0.0)
 
     def crash(self) -> None:
         """Abandon everything, as `kill -9` does; the sandbox uses it."""

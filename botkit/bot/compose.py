@@ -134,6 +134,10 @@ async def open_runtime(
         from botkit.bot.http_server import check_connect
 
         check_connect(settings)
+    if settings.bot.source == "webhook":
+        from botkit.bot.http_server import check_webhook
+
+        check_webhook(settings)
     run = _Run(
         plan=plan,
         settings=settings,
@@ -153,7 +157,7 @@ async def open_runtime(
         stack.enter_context(plan.router.while_running())
         warn_of_unreachable(plan.wiring)
         running = _compose(run, await _open(run, transport, stack))
-        if settings.http.on or settings.connect.on or settings.hooks:
+        if settings.serves_http:
             from botkit.bot.http_server import open_http
 
             running.http = await stack.enter_async_context(open_http(plan, settings, running))
@@ -280,6 +284,7 @@ def _compose(run: _Run, opened: _Opened) -> BotRuntime:
         account_joins=_account_joins(run, opened, hearing, runtime, reasons),
         gaps=hearing.listening.gaps,
         intake=hearing.inbox,
+        streams=hearing.listening.streams,
     )
     return running
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -17,11 +19,13 @@ from botkit.model.triggers import Trigger
 from botkit.protocol.oauth.callback_urls import check_redirect_uri
 from botkit.protocol.oauth.invitations import callback_url
 from botkit.runtime.intake.inbox import row_of
+from botkit.sources.webhooks import ActivityWebhook
 from botkit.web.bot_site import BOT_SITE
 from botkit.web.connect.routes import Connect, Connecting
 from botkit.web.health import Health, LoginHealth
 from botkit.web.hooks.receiver import Hooks
 from botkit.web.server import WebRoute, WebServer
+from botkit.web.webhook.receiver import Webhook
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection
@@ -34,7 +38,7 @@ if TYPE_CHECKING:
     from botkit.model.records import CredentialRow
     from botkit.model.users import Account
 
-__all__ = ["Http", "check_connect", "check_hooks", "open_http"]
+__all__ = ["Http", "check_connect", "check_hooks", "check_webhook", "open_http"]
 
 _log = structlog.get_logger(__name__)
 
@@ -46,11 +50,12 @@ class Http:
     """Serve HTTP for a running bot.
 
     Attributes:
-        port: The port that it listens on.
+        webhook_path: The path at which X asks for challenges, also while the bot stops.
     """
 
     server: WebServer
     health: Health
+    webhook_path: str = ""
 
     @property
     def port(self) -> int:
@@ -61,9 +66,16 @@ class Http:
         """Report from now on that the bot runs."""
         self.health.phase = "running"
 
+    async def drain(self, seconds: float) -> None:
+        """Take no more requests but X's; wait up to `seconds` for open ones to be answered."""
+        self.health.phase = "stopping"
+        if self.webhook_path:
+            await self.server.keep_only(self.webhook_path, seconds)
+        else:
+            await self.server.stop(seconds)
+
     async def stop(self, seconds: float) -> None:
         """Close the server; wait up to `seconds` for open requests to be answered."""
-        self.health.phase = "stopping"
         await self.server.stop(seconds)
 
 
@@ -107,6 +119,26 @@ def check_hooks(settings: Settings, accounts: Collection[Account]) -> None:
         )
 
 
+def check_webhook(settings: Settings) -> None:
+    """Check the settings that a webhook needs, before any network.
+
+    Raises:
+        ConfigError: Settings are missing; all of them are named.
+    """
+    name = settings.webhook.app
+    app = settings.app_named(name)
+    section, prefix = section_of(name), variables_of(name)
+    problems: list[str] = []
+    if settings.webhook.public_url is None:
+        problems.append("[webhook] public_url is missing: where does X deliver? https://HOST/PATH")
+    if app.api_secret is None:
+        problems.append(
+            f"[{section}] api_secret is missing: X signs with it. Set {prefix}__API_SECRET_FILE."
+        )
+    if problems:
+        raise ConfigError(" ".join(problems), problems=problems)
+
+
 @asynccontextmanager
 async def open_http(plan: Plan, settings: Settings, running: BotRuntime) -> AsyncGenerator[Http]:
     """Open the server that the settings ask for; it closes with the block.
@@ -124,12 +156,14 @@ async def open_http(plan: Plan, settings: Settings, running: BotRuntime) -> Asyn
         routes |= await _connect_routes(plan, settings, running)
     if settings.hooks:
         routes |= _hook_routes(plan, settings, running)
+    webhook_routes = _webhook_routes(settings, running)
+    routes |= webhook_routes
     host = settings.http.host
     async with WebServer(host, settings.http.port, routes, site=BOT_SITE) as server:
         _log.info("http_server.started", host=host, port=server.port, paths=sorted(routes))
         if not _is_loopback(host):
             _log.warning("http_server.exposed", host=host)
-        yield Http(server=server, health=health)
+        yield Http(server=server, health=health, webhook_path="".join(webhook_routes))
 
 
 def _logins(running: BotRuntime) -> list[LoginHealth]:
@@ -162,6 +196,28 @@ def _hook_routes(plan: Plan, settings: Settings, running: BotRuntime) -> dict[st
         account_of=account_of,
     )
     return hooks.routes
+
+
+def _webhook_routes(settings: Settings, running: BotRuntime) -> dict[str, WebRoute]:
+    """Return the route at which X delivers, none if the settings want no webhook."""
+    wanted = settings.webhook
+    if settings.bot.source != "webhook" or wanted.public_url is None:
+        return {}
+
+    def listener() -> ActivityWebhook | None:
+        found = running.streams.get(wanted.app)
+        return found if isinstance(found, ActivityWebhook) else None
+
+    secrets = (settings.app_named(wanted.app).api_secret, wanted.previous_api_secret)
+    webhook = Webhook(
+        urlsplit(wanted.public_url).path,
+        [each.get_secret_value().encode() for each in secrets if each is not None],
+        listener=listener,
+        keeps_for=timedelta(days=settings.store.keep_events_days),
+        clock=running.x.clock,
+        spawn=running.tasks.spawn,
+    )
+    return webhook.routes
 
 
 async def _connect_routes(

@@ -25,6 +25,7 @@ from botkit.sources.rules import StreamRules, check_plan
 from botkit.sources.search import RecentSearch, for_mentions
 from botkit.sources.stream import ActivityStream
 from botkit.sources.subscriptions import MESSAGE_KINDS, Subscriptions
+from botkit.sources.webhooks import ActivityWebhook
 from botkit.waiting import status_codes
 
 if TYPE_CHECKING:
@@ -148,20 +149,31 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
             self.streams[account.app].poke(account.id)
 
     def _may_stream(self, account: Account) -> tuple[bool, str]:
-        if self.settings.bot.source == "poll":
+        """Return whether the account hears by stream or webhook, and why.
+
+        Raises:
+            ConfigError: The settings want it, and its credentials are missing.
+        """
+        wanted = self.settings.bot.source
+        if wanted == "poll":
             return False, "polls every 15 s, because the settings say source = poll"
+        is_wanted = wanted in {"stream", "webhook"}
         if self.x.keeper.signs_only(account.id):
-            if self.settings.bot.source == "stream":
+            if is_wanted:
                 raise ConfigError(
-                    f"source = stream needs an OAuth 2.0 login of @{account.username}.",
+                    f"source = {wanted} needs an OAuth 2.0 login of @{account.username}.",
                     hint="Run `botkit setup`, or set source = auto.",
                 )
             return False, "polls every 15 s, because the login is by OAuth 1.0a only"
+        hook_app = self.settings.webhook.app
+        if wanted == "webhook" and account.app != hook_app:
+            return False, f"polls every 15 s, because the webhook is for the app {hook_app!r}"
         if self.x.keeper.app_can_serve(account.app):
-            return True, "polls every 5 min beside the activity stream"
-        if self.settings.bot.source == "stream":
+            way = "webhook" if wanted == "webhook" else "activity stream"
+            return True, f"polls every 5 min beside the {way}"
+        if is_wanted:
             raise ConfigError(
-                f"source = stream needs the bearer token of app {account.app!r}.",
+                f"source = {wanted} needs the bearer token of app {account.app!r}.",
                 hint="Set bearer_token (or api_key and api_secret), or source = auto.",
             )
         return False, (
@@ -302,23 +314,26 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
         return account.id == self.first[0]
 
     def _stream(self, app: str, accounts: Sequence[Account]) -> ActivityStream:
-        return ActivityStream(
-            app,
-            accounts,
-            kinds={account.id: self.plan.stream_kinds for account in accounts},
-            subscriptions=Subscriptions(self.x.sender, prefix=f"botkit:{self.plan.name}:"),
-            sender=self.x.sender,
-            intake=self.intake,
-            clock=self.x.clock,
-            entropy=self.x.entropy,
-            report=self.report,
-            gaps=self.gaps,
-            late=self._late,
-            on_connected=lambda: _poke(self.beside[app]),
-            on_lost=lambda: _poke(self.beside[app]),
-            on_spend=self.x.budget.note,
-            may_hear=self.x.budget.check_hearing,
-        )
+        """Return the stream of an app, or its webhook if the settings want that."""
+        ports: dict[str, Any] = {
+            "kinds": {account.id: self.plan.stream_kinds for account in accounts},
+            "subscriptions": Subscriptions(self.x.sender, prefix=f"botkit:{self.plan.name}:"),
+            "sender": self.x.sender,
+            "intake": self.intake,
+            "clock": self.x.clock,
+            "entropy": self.x.entropy,
+            "report": self.report,
+            "gaps": self.gaps,
+            "late": self._late,
+            "on_connected": lambda: _poke(self.beside[app]),
+            "on_lost": lambda: _poke(self.beside[app]),
+            "on_spend": self.x.budget.note,
+            "may_hear": self.x.budget.check_hearing,
+        }
+        if self.settings.bot.source == "webhook":
+            url = self.settings.webhook.public_url or ""
+            return ActivityWebhook(app, accounts, url=url, **ports)
+        return ActivityStream(app, accounts, **ports)
 
 
 def _poke(polls: Iterable[Poll | FilteredStream | RuleGaps]) -> None:

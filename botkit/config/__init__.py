@@ -29,6 +29,7 @@ from botkit.config.sections import (
     RunSettings,
     Settings,
     StoreSettings,
+    WebhookSettings,
     XSettings,
 )
 from botkit.config.sources import (
@@ -56,6 +57,7 @@ __all__ = [
     "RunSettings",
     "Settings",
     "StoreSettings",
+    "WebhookSettings",
     "XSettings",
     "load_settings",
     "secrets_in_environment",
@@ -94,6 +96,7 @@ def wants_color(*, on_terminal: bool) -> bool:
 def secrets_of(settings: Settings) -> list[str]:
     """Return the secrets of settings and environment, which no log or output may show."""
     held = [settings.store.key, settings.store.previous_key]
+    held.append(settings.webhook.previous_api_secret)
     for app in (settings.app_named(), *settings.apps.values()):
         held += [app.client_secret, app.api_secret, app.bearer_token]
     for hook in settings.hooks.values():

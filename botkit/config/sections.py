@@ -44,6 +44,7 @@ __all__ = [
     "SettingPath",
     "Settings",
     "StoreSettings",
+    "WebhookSettings",
     "XSettings",
     "is_setting",
     "setting_names",
@@ -62,6 +63,9 @@ _HEADER_NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _OWN_HEADERS = frozenset(
     {"authorization", "host", "content-length", "content-type", "transfer-encoding", "connection"}
 )
+_LONGEST_WEBHOOK_URL = 200
+_WEBHOOK_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+_TAKEN_PATHS = frozenset({"healthz", "readyz", "connect", "hooks"})
 _HOOK_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _LONGEST_HOOK_NAME = 64
 _SHORTEST_PROOF = 16
@@ -189,8 +193,9 @@ class BotSettings(_Section):
     target: str | None = None
     """`MODULE:BOT`."""
     account: str | None = None
-    source: Literal["auto", "stream", "poll"] = "auto"
-    """`auto`: activity stream and slow poll if the app has a bearer token, else the poll."""
+    source: Literal["auto", "stream", "webhook", "poll"] = "auto"
+    """`auto`: activity stream and slow poll if the app has a bearer token, else the poll.
+    `webhook`: X delivers to `[webhook] public_url`."""
     links: Literal["refuse", "allow"] = "refuse"
     """Refuse or allow a bare domain in a post: X turns it into a link, which costs 0.200 USD."""
     answers_per_author: int = Field(default=30, ge=0)
@@ -225,7 +230,7 @@ class LogSettings(_Section):
 
 
 class HttpSettings(_Section):
-    """The running bot's own HTTP server: there when `on`, when `[connect]` is, or with a hook."""
+    """The running bot's own HTTP server: there for `on`, `[connect]`, a hook or a webhook."""
 
     on: bool = False
     """Serve `/healthz` and `/readyz`."""
@@ -241,6 +246,35 @@ class ConnectSettings(_Section):
     """`https://HOST` as browsers see it; the callback to register is `/connect/callback` there."""
     app: str = "default"
     """The app of an invitation that names none."""
+
+
+def _checked_webhook_url(url: str) -> str:
+    """Check an address at which X delivers.
+
+    Source: X API docs, "Webhooks"; X's OpenAPI document.
+    """
+    url = _checked_url(url)
+    parts = urlsplit(url)
+    if parts.scheme == "https" and parts.port is not None:
+        raise ValueError("must have no port: X delivers to none but 443")
+    if len(url) > _LONGEST_WEBHOOK_URL:
+        raise ValueError(f"is longer than {_LONGEST_WEBHOOK_URL} characters")
+    if not _WEBHOOK_PATH.fullmatch(parts.path):
+        raise ValueError("needs a path of letters, digits and . _ ~ - as in https://HOST/x")
+    if parts.path.split("/")[1] in _TAKEN_PATHS:
+        raise ValueError("has a path at which the bot's server has something else")
+    return url
+
+
+class WebhookSettings(_Section):
+    """Where X delivers the events if `[bot] source` is `webhook`."""
+
+    public_url: Annotated[str, AfterValidator(_checked_webhook_url)] | None = None
+    """`https://HOST/PATH` as X sees it; the bot's server takes the deliveries at the same path."""
+    app: str = "default"
+    """The app that the webhook belongs to: its `api_secret` signs the deliveries."""
+    previous_api_secret: SecretStr | None = None
+    """The app's API secret before, taken too while X changes to the new one."""
 
 
 def _checked_hook_name(name: str) -> str:
@@ -353,6 +387,7 @@ class Settings(BaseSettings):
     hooks: dict[Annotated[str, AfterValidator(_checked_hook_name)], HookSettings] = Field(
         default_factory=dict
     )
+    webhook: WebhookSettings = Field(default_factory=WebhookSettings)
     budget: BudgetSettings = Field(default_factory=BudgetSettings)
     run: RunSettings = Field(default_factory=RunSettings)
     folder: Path = Path()
@@ -389,6 +424,11 @@ class Settings(BaseSettings):
             ) from None
 
     @property
+    def serves_http(self) -> bool:
+        """Whether the running bot has an HTTP server."""
+        return bool(self.http.on or self.connect.on or self.hooks or self.bot.source == "webhook")
+
+    @property
     def store_url(self) -> str:
         """The store's address; a relative SQLite path starts at the folder of botkit.toml.
 
@@ -420,6 +460,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "http": HttpSettings,
     "connect": ConnectSettings,
     "hooks": HookSettings,
+    "webhook": WebhookSettings,
     "budget": BudgetSettings,
     "run": RunSettings,
 }

@@ -94,7 +94,7 @@ async def examine(
         probes = all_probes if await run.reaches_x(all_probes) else None
         apps = run.apps()
         for app in apps:
-            needs = settings.bot.source == "stream"
+            needs = settings.bot.source in {"stream", "webhook"}
             await AppChecks(app, run.x, needs_bearer=needs).run(report, probes)
         await run.check_accounts(probes)
         if probes is not None:

@@ -44,6 +44,7 @@ class ActivityStream(LineStream):
     Args:
         kinds: The kinds of events to subscribe to, by account id.
         may_hear: Awaited after events; raises `Parked` while an account may not hear more.
+        source: The name of the way by which the events come.
         ports: Those of `LineStream`.
     """
 
@@ -55,9 +56,10 @@ class ActivityStream(LineStream):
         kinds: Mapping[str, Sequence[str]],
         subscriptions: Subscriptions,
         may_hear: MayHear = without_limit,
+        source: str = "activity",
         **ports: Unpack[StreamPorts],
     ) -> None:
-        super().__init__(app, "activity", **ports)
+        super().__init__(app, source, **ports)
         self._accounts = {account.id: account for account in accounts}
         self._kinds = dict(kinds)
         self._subscriptions = subscriptions
@@ -193,7 +195,7 @@ class ActivityStream(LineStream):
         closed: StreamClosed | None = None
         for line in lines:
             try:
-                events = self._events(line)
+                events = self.events_of(line)
             except StreamClosed as error:
                 closed = error
             except MalformedAnswer as error:
@@ -223,8 +225,13 @@ class ActivityStream(LineStream):
             self._report(self.name, "live", f"@{account.username} may not hear more today")
             self._on_connected()  # the polls record the gap, and close it when they may read
 
-    def _events(self, line: bytes) -> list[XEvent]:
-        """Return the events of a line; if there is one account only, nameless events are its."""
+    def events_of(self, line: bytes) -> list[XEvent]:
+        """Return the events of a line; if there is one account only, nameless events are its.
+
+        Raises:
+            StreamClosed: It is no event but errors.
+            MalformedAnswer: It is no JSON, or nested beyond measure.
+        """
         events = activity.decode_events(line, hearing=self._hearing)
         if len(self._accounts) == 1 and not all(event.account_id for event in events):
             (only,) = self._accounts

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from botkit.errors import BotkitError, ConfigError, Forbidden, ResponseError
 from botkit.protocol.api import objects, push_requests
@@ -34,7 +35,7 @@ _CONFLICT = 409
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
-    """The kinds of events that come by the stream, and those that X refused, with the reason."""
+    """The kinds of events that come, and those that X refused, with the reason."""
 
     live: tuple[str, ...]
     refused: tuple[tuple[str, str], ...] = ()
@@ -45,14 +46,18 @@ class Subscriptions:
 
     Args:
         prefix: Starts the tags of botkit's own subscriptions; no other is ever changed.
+
+    Attributes:
+        webhook_id: The webhook that has the events; None if only the stream has them.
     """
 
     def __init__(self, sender: Sender, *, prefix: str) -> None:
         self._sender = sender
         self._prefix = prefix
+        self.webhook_id: str | None = None
 
     async def prepare(self, account: Account, kinds: Iterable[str]) -> Prepared:
-        """Create the account's missing subscriptions and remove stale ones.
+        """Create the account's missing subscriptions, and remove and move stale ones.
 
         Raises:
             ConfigError: The bearer belongs to another app than the account's login.
@@ -60,7 +65,8 @@ class Subscriptions:
         """
         wanted = list(kinds)
         there = await self._listing(account)
-        have = {s.event_type for s in there if s.user_id == account.id}
+        there = await self._move(account, there)
+        have = {s.event_type for s in there if s.user_id == account.id and self._delivers(s)}
         refused: list[tuple[str, str]] = []
         created: list[str] = []
         for kind in wanted:
@@ -85,7 +91,11 @@ class Subscriptions:
         try:
             await self._sender.send(
                 push_requests.create_subscription(
-                    kind, user_id=account.id, tag=tag, as_app=kind in PUBLIC_KINDS
+                    kind,
+                    user_id=account.id,
+                    tag=tag,
+                    as_app=kind in PUBLIC_KINDS,
+                    webhook_id=self.webhook_id,
                 ),
                 account_id=account.id,
             )
@@ -98,9 +108,29 @@ class Subscriptions:
         except ResponseError as error:
             if error.status != _CONFLICT:
                 raise
+            if self.webhook_id is not None:
+                return f"X has {kind} for another program, which gives it to no webhook of ours"
             # Somebody else of ours (setup, a bot that runs) was faster; it is proven by listing.
         _log.info("subscription.created", account=account.id, kind=kind)
         return ""
+
+    def _delivers(self, subscription: Subscription) -> bool:
+        """Return True if its events come to where this bot listens."""
+        return self.webhook_id is None or subscription.webhook_id == self.webhook_id
+
+    async def _move(self, account: Account, there: Iterable[Subscription]) -> list[Subscription]:
+        """Let the webhook have the events of own subscriptions that were made without it."""
+        moved: list[Subscription] = []
+        for each in there:
+            is_own = each.user_id in {account.id, None} and each.tag.startswith(self._prefix)
+            if self.webhook_id is not None and is_own and not self._delivers(each):
+                request = push_requests.move_subscription(each.id, webhook_id=self.webhook_id)
+                await self._sender.send(request, account_id=account.id)
+                _log.info("subscription.moved", account=account.id, kind=each.event_type)
+                moved.append(replace(each, webhook_id=self.webhook_id))
+            else:
+                moved.append(each)
+        return moved
 
     async def _prove(self, account: Account, created: Iterable[str]) -> None:
         """Raise `ConfigError` unless the bearer sees what the account's login has created."""
@@ -133,10 +163,14 @@ class Subscriptions:
 
     async def _watch_revocations(self, account: Account, there: Iterable[Subscription]) -> None:
         """Subscribe to `oauth.revoke` too; a refusal means that X does not offer it here."""
-        if any(s.event_type == _REVOKE for s in there):
+        if any(s.event_type == _REVOKE and self._delivers(s) for s in there):
             return
         request = push_requests.create_subscription(
-            _REVOKE, user_id=None, tag=f"{self._prefix}{_REVOKE}", as_app=True
+            _REVOKE,
+            user_id=None,
+            tag=f"{self._prefix}{_REVOKE}",
+            as_app=True,
+            webhook_id=self.webhook_id,
         )
         try:
             await self._sender.send(request, account_id=account.id)

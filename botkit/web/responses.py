@@ -10,10 +10,20 @@ from collections.abc import Callable, Mapping
 import msgspec
 from aiohttp import web
 from msgspec import Struct
+from msgspec.structs import replace
 
 from botkit.web.pages import SECURITY_HEADERS, Page, render
 
-__all__ = ["Sent", "WebResponse", "json_response", "page_response", "to_wire"]
+__all__ = [
+    "Sent",
+    "WebResponse",
+    "json_response",
+    "later",
+    "page_response",
+    "refusal",
+    "to_wire",
+    "with_header",
+]
 
 Sent = Callable[["ConnectionError | None"], None]
 """Called once an answer was sent, with the error if the connection was lost before."""
@@ -44,6 +54,21 @@ def json_response(status: int, value: object) -> WebResponse:
     """Return a value as an answer of one line of JSON."""
     headers = {**SECURITY_HEADERS, "Content-Type": "application/json"}
     return WebResponse(status=status, body=msgspec.json.encode(value) + b"\n", headers=headers)
+
+
+def refusal(status: int, why: str) -> WebResponse:
+    """Return the answer to a program that is refused."""
+    return json_response(status, {"error": why})
+
+
+def later(status: int, why: str, seconds: float) -> WebResponse:
+    """Return the answer to a program that is to come again after so many seconds."""
+    return with_header(refusal(status, why), "Retry-After", str(max(1, round(seconds))))
+
+
+def with_header(answer: WebResponse, name: str, value: str) -> WebResponse:
+    """Return the answer with one more header."""
+    return replace(answer, headers={**answer.headers, name: value})
 
 
 def to_wire(answer: WebResponse) -> web.Response:

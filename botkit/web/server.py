@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiohttp import web
@@ -101,6 +101,7 @@ class WebServer:
         self._site = site
         self._listener: asyncio.Server | None = None
         self._manager: web.Server | None = None
+        self._answering: set[asyncio.Task[Any]] = set()
         largest = max((route.body.size_bytes for route in routes.values()), default=0)
         self._connections = Connections(
             site.limits,
@@ -137,6 +138,14 @@ class WebServer:
         """Close at once, unless `stop` has done it."""
         await self.stop(0.0)
 
+    async def keep_only(self, path: str, seconds: float) -> None:
+        """Answer this path only from now on, and give open requests that many seconds to end."""
+        self._routes = {path: self._routes[path]}
+        if self._answering:
+            _, late = await asyncio.wait(self._answering, timeout=seconds)
+            for task in late:
+                task.cancel()
+
     async def stop(self, seconds: float) -> None:
         """Take no more requests, give open ones that many seconds to end, and close."""
         listener, self._listener = self._listener, None
@@ -165,8 +174,14 @@ class WebServer:
         connection = raw.protocol
         assert isinstance(connection, Connection)
         request = WebRequest(raw, connection, _NO_BODY if route is None else route.body)
-        with connection.answering():
-            answer = await self._answer(request, route)
+        task = asyncio.current_task()
+        assert task is not None
+        self._answering.add(task)
+        try:
+            with connection.answering():
+                answer = await self._answer(request, route)
+        finally:
+            self._answering.discard(task)
         response = to_wire(answer)
         if answer.sent is not None:
             await _send(response, raw, answer.sent)

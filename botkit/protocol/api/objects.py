@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PostPage",
+    "RegisteredWebhook",
     "Subscription",
     "conversation_of",
     "label_seen",
@@ -40,6 +41,8 @@ __all__ = [
     "read_subscriptions",
     "read_user",
     "read_users",
+    "read_webhook",
+    "read_webhooks",
     "user_of",
     "users_by_id",
 ]
@@ -78,6 +81,14 @@ class Subscription(Struct, frozen=True, kw_only=True, gc=False):
     user_id: str | None = None
     tag: str = ""
     webhook_id: str | None = None
+
+
+class RegisteredWebhook(Struct, frozen=True, kw_only=True, gc=False):
+    """A webhook of the app, as X lists it; an invalid one gets no events."""
+
+    id: str
+    url: str
+    valid: bool = False
 
 
 def read_post(wire: Mapping[str, Any]) -> Post:
@@ -153,6 +164,26 @@ def read_subscriptions(response: Response) -> tuple[Subscription, ...]:
                 found.extend(_subscriptions(fields.objects(name)))
         found.extend(_subscriptions([fields]))
     return tuple(found)
+
+
+def read_webhooks(response: Response) -> tuple[RegisteredWebhook, ...]:
+    """Return an answer's webhooks: of a list, or the one that was made."""
+    return tuple(
+        RegisteredWebhook(
+            id=webhook_id, url=fields.text("url") or "", valid=fields.flag("valid") is True
+        )
+        for fields in map(Fields, _items(response.data))
+        if (webhook_id := fields.id("id")) is not None
+    )
+
+
+def read_webhook(response: Response) -> RegisteredWebhook:
+    """Return the one webhook of an answer.
+
+    Raises:
+        MalformedAnswer: There is none.
+    """
+    return _needed(next(iter(read_webhooks(response)), None), "webhook")
 
 
 def post_of(fields: Fields) -> Post | None:

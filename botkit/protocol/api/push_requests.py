@@ -1,15 +1,15 @@
-"""The requests for what X delivers by itself: activity subscriptions, rules, streams.
+"""The requests for what X delivers by itself: subscriptions, webhooks, rules, streams.
 
-Source: X API docs, "X Activity API" and "Filtered stream"; X's OpenAPI document.
+Source: X API docs, "X Activity API", "Webhooks" and "Filtered stream"; X's OpenAPI document.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from botkit.protocol.api.requests import POST_QUERY, Request, given_only, joined_ids
+from botkit.protocol.api.requests import POST_QUERY, Request, given_only, joined_ids, segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,36 +20,86 @@ __all__ = [
     "activity_stream",
     "add_rules",
     "create_subscription",
+    "create_webhook",
     "delete_rules",
     "delete_subscriptions",
     "filtered_stream",
     "list_rules",
     "list_subscriptions",
+    "list_webhooks",
+    "move_subscription",
+    "validate_webhook",
 ]
 
 _MOST_SUBSCRIPTIONS = 1000
 _MOST_RULES = 1000
 _MOST_BACKFILL_MINUTES = 5
+_WEBHOOKS_PATH = "/2/webhooks"
 _RULES_PATH = "/2/tweets/search/stream/rules"
 
 
 def create_subscription(
-    event_type: str, *, user_id: str | None, tag: str, as_app: bool = False
+    event_type: str,
+    *,
+    user_id: str | None,
+    tag: str,
+    as_app: bool = False,
+    webhook_id: str | None = None,
 ) -> Request:
     """Ask for one kind of activity event about a user; private kinds need the user's own token.
 
-    `user_id` is None for a kind that is about the app, `oauth.revoke`, which takes no filter.
+    `user_id` is None for a kind that is about the app, `oauth.revoke`, which takes no filter. With
+    a webhook the events go there, and to an open stream too.
 
     Source: X API docs, "X Activity API": a tag has 1 to 200 characters.
     """
     wanted = {} if user_id is None else {"user_id": user_id}
-    body = {"event_type": event_type, "filter": wanted, "tag": tag}
+    body: dict[str, Any] = {"event_type": event_type, "filter": wanted, "tag": tag}
+    if webhook_id is not None:
+        body["webhook_id"] = webhook_id
     return Request(
         operation="createActivitySubscription",
         method="POST",
         path="/2/activity/subscriptions",
         json=msgspec.json.encode(body),
         as_app=as_app,
+    )
+
+
+def move_subscription(subscription_id: str, *, webhook_id: str) -> Request:
+    """Let a webhook have the events of a subscription that is there."""
+    return Request(
+        operation="updateActivitySubscription",
+        method="PUT",
+        path=f"/2/activity/subscriptions/{segment(subscription_id)}",
+        json=msgspec.json.encode({"webhook_id": webhook_id}),
+        as_app=True,
+    )
+
+
+def list_webhooks() -> Request:
+    """Read the app's webhooks."""
+    return Request(operation="getWebhooks", method="GET", path=_WEBHOOKS_PATH, as_app=True)
+
+
+def create_webhook(url: str) -> Request:
+    """Register an address; X sends it a challenge before it answers."""
+    return Request(
+        operation="createWebhooks",
+        method="POST",
+        path=_WEBHOOKS_PATH,
+        json=msgspec.json.encode({"url": url}),
+        as_app=True,
+    )
+
+
+def validate_webhook(webhook_id: str) -> Request:
+    """Ask for a challenge: if it is answered right, the webhook is valid again."""
+    return Request(
+        operation="validateWebhooks",
+        method="PUT",
+        path=f"{_WEBHOOKS_PATH}/{segment(webhook_id)}",
+        as_app=True,
     )
 
 

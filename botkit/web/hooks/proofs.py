@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from botkit.web.proofs import equals_one, only_header
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -77,27 +79,21 @@ def proofs_of(hook: HookSettings) -> Proofs:
     )
 
 
-def _only(request: WebRequest, name: str) -> bytes:
-    """Return the bytes of a header that is there once, b"" otherwise."""
-    values = request.headers(name)
-    return values[0].encode("utf-8", "surrogateescape") if len(values) == 1 else b""
-
-
 def _has_token(request: WebRequest, tokens: tuple[bytes, ...]) -> bool:
-    scheme, _, token = _only(request, "Authorization").partition(b" ")
+    scheme, _, token = only_header(request, "Authorization").partition(b" ")
     # RFC 9110 section 11.1: the name of the scheme has no case.
     given = b"Bearer " + token if scheme.lower() == b"bearer" else b"-"
-    return _equals_one(given, tokens)
+    return equals_one(given, tokens)
 
 
 def _is_signed(request: WebRequest, body: bytes, keys: tuple[bytes, ...], now: datetime) -> bool:
-    name, sent = _only(request, ID_HEADER), _only(request, "webhook-timestamp")
+    name, sent = only_header(request, ID_HEADER), only_header(request, "webhook-timestamp")
     content = b"%b.%b.%b" % (name, sent, body)
     made = tuple(
         b"v1," + base64.b64encode(hmac.digest(key, content, "sha256")) for key in keys or (b"-",)
     )
-    given = _only(request, "webhook-signature").split(b" ")[:_MOST_SIGNATURES]
-    fits = [_equals_one(signature, made) for signature in given]
+    given = only_header(request, "webhook-signature").split(b" ")[:_MOST_SIGNATURES]
+    fits = [equals_one(signature, made) for signature in given]
     return bool(name) and bool(keys) and _is_recent(sent, now) and any(fits)
 
 
@@ -111,9 +107,4 @@ def _is_body_signed(request: WebRequest, body: bytes, keys: tuple[bytes, ...]) -
     made = tuple(
         b"sha256=" + hmac.digest(key, body, "sha256").hex().encode() for key in keys or (b"-",)
     )
-    return _equals_one(_only(request, "X-Hub-Signature-256"), made) and bool(keys)
-
-
-def _equals_one(given: bytes, wanted: tuple[bytes, ...]) -> bool:
-    # A list, so that all are compared whichever fits.
-    return any([hmac.compare_digest(given, each) for each in wanted])  # noqa: C419
+    return equals_one(only_header(request, "X-Hub-Signature-256"), made) and bool(keys)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 from msgspec import Struct
-from msgspec.structs import replace
 
 from botkit.config import HookSettings
 from botkit.errors import StateError
@@ -25,7 +24,7 @@ from botkit.web.abuse_log import AbuseLog
 from botkit.web.hooks.bodies import BodyFault, decode_body
 from botkit.web.hooks.proofs import ID_HEADER, NOBODY, Proofs, proofs_of
 from botkit.web.requests import BodyLimit
-from botkit.web.responses import WebResponse, json_response
+from botkit.web.responses import WebResponse, json_response, later, refusal, with_header
 from botkit.web.server import WebRoute
 
 if TYPE_CHECKING:
@@ -121,13 +120,13 @@ class Hooks:
         body = await request.body()
         if body is None:
             self._log.warning("hook.refused", hook=name, reason="body too large or too slow")
-            return _refusal(413, "the body is too large, too slow, or compressed")
+            return refusal(413, "the body is too large, too slow, or compressed")
         now = self._clock.now()
         accepted = (NOBODY if hook is None else hook.proofs).accept(request, body, now=now)
         if hook is None or not accepted:
             self._log.warning("hook.refused", hook=name, reason="not authorized")
-            answer = _refusal(401, "not authorized for this hook")
-            return _with(answer, "WWW-Authenticate", "Bearer")
+            answer = refusal(401, "not authorized for this hook")
+            return with_header(answer, "WWW-Authenticate", "Bearer")
         return await self._take(hook, request, body, now)
 
     async def _take(
@@ -136,7 +135,7 @@ class Hooks:
         """Answer a delivery whose sender is known."""
         if not hook.takes_one(self._clock.monotonic()):
             self._log.warning("hook.refused", hook=hook.name, reason="too many a minute")
-            return _later(429, "too many deliveries", _MINUTE_S / hook.settings.per_minute)
+            return later(429, "too many deliveries", _MINUTE_S / hook.settings.per_minute)
         try:
             key, before = _keys(hook, request, body, now)
             trigger = Trigger(
@@ -154,7 +153,7 @@ class Hooks:
             return await self._record(hook, trigger, before)
         except BodyFault as fault:
             self._log.warning("hook.refused", hook=hook.name, reason=str(fault))
-            return _refusal(fault.status, str(fault))
+            return refusal(fault.status, str(fault))
         except StateError as error:
             return self._not_now(hook, str(error))
 
@@ -178,11 +177,11 @@ class Hooks:
             if isinstance(event, Trigger) and event.data == trigger.data:
                 return _taken(200, trigger.key)
         self._log.warning("hook.refused", hook=hook.name, reason="key of another body")
-        return _refusal(422, "another body had this key before")
+        return refusal(422, "another body had this key before")
 
     def _not_now(self, hook: _Hook, why: str) -> WebResponse:
         self._log.warning("hook.not_taken", hook=hook.name, why=why)
-        return _later(503, "cannot take it now", _RETRY_S)
+        return later(503, "cannot take it now", _RETRY_S)
 
 
 def _keys(hook: _Hook, request: WebRequest, body: bytes, now: datetime) -> tuple[str, str]:
@@ -206,15 +205,3 @@ def _keys(hook: _Hook, request: WebRequest, body: bytes, now: datetime) -> tuple
 
 def _taken(status: int, key: str) -> WebResponse:
     return json_response(status, {"event": key, "is_new": status != 200})  # noqa: PLR2004
-
-
-def _refusal(status: int, why: str) -> WebResponse:
-    return json_response(status, {"error": why})
-
-
-def _later(status: int, why: str, seconds: float) -> WebResponse:
-    return _with(_refusal(status, why), "Retry-After", str(max(1, round(seconds))))
-
-
-def _with(answer: WebResponse, name: str, value: str) -> WebResponse:
-    return replace(answer, headers={**answer.headers, name: value})

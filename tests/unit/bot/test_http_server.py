@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+
 import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from botkit import Account, Bot, Trigger
+from botkit import Account, Bot, Mention, Trigger
 from botkit.bot.compose import open_runtime
-from botkit.bot.http_server import check_connect, check_hooks
+from botkit.bot.http_server import check_connect, check_hooks, check_webhook
 from botkit.errors import ConfigError
 from botkit.filters import hook
+from botkit.web.webhook.proofs import SIGNATURE, signature_of
 
 
 async def test_without_being_asked_for_nothing_listens(place):
@@ -165,3 +169,103 @@ async def test_hooks_of_a_bot_with_several_accounts_must_say_whose_they_are(plac
         check_hooks(await place.settings(), two[:1])
     place.environ["BOTKIT_BOT__ACCOUNT"] = "ada"
     check_hooks(await place.settings(), two)
+
+
+WEBHOOK = {
+    "BOTKIT_HTTP__PORT": "0",
+    "BOTKIT_BOT__SOURCE": "webhook",
+    "BOTKIT_WEBHOOK__PUBLIC_URL": "https://bot.example/x/deliveries",
+    "BOTKIT_APP__API_SECRET": "the-secret-of-now",
+    "BOTKIT_WEBHOOK__PREVIOUS_API_SECRET": "the-secret-before",
+}
+
+
+async def deliver_event(http, body, secret="the-secret-of-now"):
+    headers = {SIGNATURE: signature_of(secret.encode(), body).decode()}
+    async with http.post("/x/deliveries", data=body, headers=headers) as answer:
+        return answer.status
+
+
+def mention_of(user_id):
+    entity = {"start": 0, "end": 8, "username": "greeter", "id": user_id}
+    payload = {
+        "id": "1999999999999999999",
+        "author_id": user_id + "7",
+        "text": "@greeter hello",
+        "created_at": "2999-01-01T00:00:00.000Z",
+        "entities": {"mentions": [entity]},
+    }
+    includes = {"users": [{"id": user_id + "7", "username": "ada", "name": "Ada"}]}
+    data = {"event_type": "post.mention.create", "filter": {"user_id": user_id}}
+    return json.dumps({"data": {**data, "payload": payload, "includes": includes}}).encode()
+
+
+async def test_a_webhook_is_served_and_its_events_reach_the_handler_once(place):
+    login = await place.authorize()
+    place.environ |= WEBHOOK
+    settings = await place.settings()
+    seen: list[str] = []
+    bot = Bot("greeter")
+
+    @bot.on(Mention)
+    async def greet(mention: Mention) -> None:
+        seen.append(mention.post.text)
+
+    body = mention_of(login.account.id)
+    async with (
+        open_runtime(bot.plan, settings, store=place.store, transport=place.transport) as running,
+        aiohttp.ClientSession(f"http://127.0.0.1:{running.http.port}") as http,
+    ):
+        assert await deliver_event(http, body) == 200
+        assert await deliver_event(http, body, "the-secret-before") == 200
+        assert await deliver_event(http, body, "no secret of it") == 401
+        assert await deliver_event(http, mention_of("404")) == 403
+        await running.wait_idle()
+        running.streams.clear()
+        assert await deliver_event(http, body) == 503
+    assert seen == ["@greeter hello"]
+
+
+async def test_w5_challenges_are_answered_while_handlers_are_given_time_to_end(place):
+    login = await place.authorize()
+    place.environ |= WEBHOOK
+    settings = await place.settings()
+    began, may_end = asyncio.Event(), asyncio.Event()
+    bot = Bot("greeter")
+
+    @bot.on(Mention)
+    async def greet(mention: Mention) -> None:
+        began.set()
+        await may_end.wait()
+
+    async with (
+        open_runtime(bot.plan, settings, store=place.store, transport=place.transport) as running,
+        aiohttp.ClientSession(f"http://127.0.0.1:{running.http.port}") as http,
+    ):
+        assert await deliver_event(http, mention_of(login.account.id)) == 200
+        await began.wait()
+        stopping = asyncio.get_running_loop().create_task(running.stop())
+        while not running.runtime._inbox._closed:
+            assert (await http.get("/x/deliveries?crc_token=a")).status == 200
+        assert (await http.get("/x/deliveries?crc_token=a")).status == 200
+        assert (await http.get("/healthz")).status == 404
+        assert await deliver_event(http, mention_of(login.account.id)) == 503
+        may_end.set()
+        await stopping
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await http.get("/x/deliveries?crc_token=a")
+
+
+async def test_everything_that_a_webhook_lacks_is_said_at_once(place):
+    await place.authorize()
+    place.environ["BOTKIT_BOT__SOURCE"] = "webhook"
+    settings = await place.settings()
+    with pytest.raises(ConfigError) as refused:
+        check_webhook(settings)
+    assert [problem.partition("]")[0] for problem in refused.value.problems] == [
+        "[webhook",
+        "[app",
+    ]
+    with pytest.raises(ConfigError, match="public_url is missing"):
+        async with open_runtime(Bot("greeter").plan, settings, store=place.store):
+            pass

@@ -16,6 +16,7 @@ from botkit.runtime.writes.own_messages import OwnMessages
 from botkit.sources.gaps import Gaps
 from botkit.sources.polling import Poll
 from botkit.sources.stream import ActivityStream
+from botkit.sources.webhooks import ActivityWebhook
 
 MENTIONS = ("post.mention.create",)
 MESSAGES = (*MENTIONS, "dm.received")
@@ -199,6 +200,35 @@ async def test_a_stream_that_is_wanted_and_cannot_be_had_is_refused_with_the_cur
             at.sources(await place.store.accounts.listing())
 
     assert "source = auto" in caught.value.hint
+
+
+WEBHOOK = {
+    "BOTKIT_BOT__SOURCE": "webhook",
+    "BOTKIT_WEBHOOK__PUBLIC_URL": "https://bot.example/x/deliveries",
+    "BOTKIT_APP__API_SECRET": "a-secret",
+}
+
+
+async def test_the_settings_may_want_a_webhook_in_place_of_the_stream(place):
+    place.environ |= WEBHOOK
+    await place.authorize()
+    async with listening(place) as at:
+        sources, reasons = at.sources(await place.store.accounts.listing())
+
+    assert names(sources) == ["mentions", "webhook"]
+    assert "polls every 5 min beside the webhook" in reasons.values()
+    assert isinstance(at.streams["default"], ActivityWebhook)
+
+
+async def test_an_account_of_another_app_than_the_webhooks_polls_and_says_why(place):
+    place.environ |= {**WEBHOOK, "BOTKIT_WEBHOOK__APP": "second"}
+    place.environ["BOTKIT_APPS__SECOND__API_SECRET"] = "b-secret"
+    await place.authorize()
+    async with listening(place) as at:
+        sources, reasons = at.sources(await place.store.accounts.listing())
+
+    assert names(sources) == ["mentions"]
+    assert "the webhook is for the app 'second'" in next(iter(reasons.values()))
 
 
 async def test_a_newcomer_joins_the_stream_of_its_app_and_gets_a_poll(place):

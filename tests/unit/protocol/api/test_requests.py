@@ -34,6 +34,10 @@ EVERY_CALL = [
     push_requests.list_subscriptions(),
     push_requests.delete_subscriptions(IDS),
     push_requests.activity_stream(),
+    push_requests.move_subscription("12", webhook_id="34"),
+    push_requests.list_webhooks(),
+    push_requests.create_webhook("https://bot.example/x"),
+    push_requests.validate_webhook("34"),
     requests.get_usage(),
 ]
 
@@ -134,6 +138,8 @@ def test_a_subscription_names_event_user_and_tag() -> None:
         "filter": {"user_id": "12"},
         "tag": "botkit:12",
     }
+    request = push_requests.create_subscription("a", user_id=None, tag="t", webhook_id="34")
+    assert body(request)["webhook_id"] == "34"
     assert dict(push_requests.list_subscriptions(pagination_token="p").query) == {
         "max_results": "1000",
         "pagination_token": "p",

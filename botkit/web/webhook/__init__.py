@@ -1,0 +1,1 @@
+"""Receives X's deliveries to a webhook, and answers X's challenges."""
