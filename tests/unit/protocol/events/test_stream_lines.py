@@ -141,6 +141,17 @@ def test_each_trouble_counts_for_itself_until_the_connection_has_settled() -> No
     assert not backoff.at_ceiling
 
 
+def test_a_connection_that_settles_is_no_longer_at_the_longest_wait() -> None:
+    backoff = StreamBackoff()
+    for _ in range(9):
+        backoff.wait_s(Trouble.HTTP, jitter=0.0)
+    assert backoff.at_ceiling
+
+    backoff.reset()
+
+    assert not backoff.at_ceiling
+
+
 @given(st.sampled_from(list(Trouble)), st.integers(0, 20), st.floats(0, 1))
 def test_jitter_keeps_every_wait_between_xs_least_and_the_ceiling(
     trouble: Trouble, before: int, jitter: float

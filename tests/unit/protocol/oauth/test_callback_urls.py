@@ -74,6 +74,12 @@ def test_what_cannot_work_is_named_by_its_rule(uri: str, rule: str) -> None:
     assert rules(uri, fatal=True) == [rule]
 
 
+def test_parameters_that_come_twice_are_named_in_order() -> None:
+    problems = check_redirect_uri("http://127.0.0.1:8765/callback?state=1&error=2&code=3")
+    (problem,) = (one for one in problems if one.rule == "no-answer-parameters")
+    assert problem.text.startswith("X adds code, error, state itself")
+
+
 def told(case: dict[str, str]) -> tuple[str, str]:
     """The rule of the only fatal problem of a case, and its text and cure."""
     problems = check_redirect_uri(case["uri"].replace("PORT", "8765"))
