@@ -8,6 +8,7 @@ from botkit.errors import AccessDenied, LevelTooLow, MissingScope, WrongCredenti
 from botkit.model.tokens import CredentialKind
 from botkit.protocol.api.operations import all_operations, operation
 from botkit.protocol.rules.access import (
+    ALWAYS,
     CAPABILITIES,
     DEFAULT_MAY,
     WITHOUT_ACTION,
@@ -108,6 +109,10 @@ def test_every_capability_calls_operations_that_x_has() -> None:
 )
 def test_each_word_calls_these_operations_and_no_others(word: str, operations: str) -> None:
     assert operations_for([word]) == tuple(operations.split())
+
+
+def test_every_bot_reads_itself_and_posts_and_its_own_timeline() -> None:
+    assert ALWAYS == ("getUsersMe", "getPostsById", "getUsersPosts")
 
 
 def test_the_words_that_no_bot_can_do_yet_are_all_but_three() -> None:

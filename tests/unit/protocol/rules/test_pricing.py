@@ -12,6 +12,7 @@ from botkit.model.users import User
 from botkit.protocol.api import push_requests, requests
 from botkit.protocol.api.operations import all_operations
 from botkit.protocol.api.requests import Request
+from botkit.protocol.rules import pricing
 from botkit.protocol.rules.pricing import (
     Charge,
     charge_of_answer,
@@ -183,3 +184,32 @@ def test_a_delivery_is_charged_as_its_post_or_message_is(
     if charge is not None:
         expected = Charge(each_usd=Decimal(charge[0]), resources=(charge[1],))
     assert charge_of_event(event) == expected
+
+
+def test_the_prices_of_events_are_those_of_xs_page() -> None:
+    """X API docs, "Pricing", read 2026-08-22; 0 stands for what X lists as free."""
+    told = {kind: str(price) for kind, price in pricing.EVENT_PRICES_USD.items()}
+    assert told == {
+        "post.create": "0.005",
+        "post.mention.create": "0.005",
+        "post.reply.create": "0.005",
+        "post.quote.create": "0.005",
+        "post.repost.create": "0.005",
+        "post.delete": "0",
+        "follow.follow": "0.010",
+        "follow.unfollow": "0.010",
+        "profile.update": "0.005",
+        "mute": "0.001",
+        "block": "0.001",
+        "news.new": "0.005",
+        "spaces.start": "0.005",
+        "spaces.end": "0.005",
+        "chat.received": "0.010",
+        "chat.sent": "0",
+        "chat.conversation_join": "0",
+        "chat.conversation.join": "0",
+        "dm.received": "0.010",
+        "dm.sent": "0",
+        "dm.read": "0",
+        "dm.indicate_typing": "0",
+    }
