@@ -83,6 +83,12 @@ COMMANDS: tuple[CommandEntry, ...] = (
         _LOOK,
     ),
     CommandEntry(
+        "webhooks",
+        "botkit.cli.commands.webhooks",
+        "The webhooks at X: list, add, check, replay, remove.",
+        _LOOK,
+    ),
+    CommandEntry(
         "users",
         "botkit.cli.commands.users",
         "Who has opted out: list, opt out, opt in.",

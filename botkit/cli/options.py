@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
@@ -25,6 +26,7 @@ __all__ = [
     "MAX_INPUT_BYTES",
     "Decorator",
     "GivenSettings",
+    "TimeWithZone",
     "account_option",
     "app_option",
     "echo_outcome",
@@ -53,6 +55,25 @@ class Decorator(Protocol):
 
 MAX_INPUT_BYTES = 64 * 1024
 """The most that a command reads of a login that is given to it."""
+
+
+class TimeWithZone(click.ParamType[datetime]):
+    """A time with a zone, in RFC 3339."""
+
+    name = "TIME"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Return the time; fail without a zone."""
+        try:
+            at = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail("write it as 2026-12-24T18:00:00+01:00", param, ctx)
+        if at.tzinfo is None:
+            self.fail("it needs a zone: add Z, or +01:00", param, ctx)
+        return at
+
 
 json_option: Decorator = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON, for a program to read."

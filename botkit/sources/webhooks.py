@@ -14,12 +14,14 @@ import structlog
 
 from botkit.errors import BadRequest, ConfigError
 from botkit.protocol.api import objects, push_requests
+from botkit.protocol.api.json_fields import Fields
 from botkit.sources.hearing_limit import MayHear, without_limit
 from botkit.sources.stream import ActivityStream
 from botkit.waiting.events import event_or_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
     from typing import Unpack
 
     from botkit.model.events import XEvent
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from botkit.ports import Sender
     from botkit.protocol.api.objects import RegisteredWebhook
     from botkit.protocol.api.requests import Request
+    from botkit.protocol.api.responses import Response
     from botkit.sources.lines import StreamPorts
     from botkit.sources.subscriptions import Subscriptions
 
@@ -67,33 +70,47 @@ class Webhooks:
         Raises:
             ConfigError: X does not take the address.
         """
-        try:
-            return await self._ensure(url)
-        except BadRequest as error:
-            raise ConfigError(
-                f"X does not take {url} for a webhook: {error.detail or error.title}.",
-                hint=_CURE,
-            ) from error
-
-    async def _ensure(self, url: str) -> str:
         for webhook in await self.listing():
             if webhook.url == url:
                 if not webhook.valid:
-                    await self._validate(webhook)
+                    await self.validate(webhook)
                 return webhook.id
-        request = push_requests.create_webhook(url)
-        answer = await self._sender.send(request, account_id=self._account_id)
+        answer = await self._send(push_requests.create_webhook(url), url)
         _log.info("webhook.registered", url=url)
         return objects.read_webhook(answer).id
+
+    async def validate(self, webhook: RegisteredWebhook) -> None:
+        """Have X send a challenge now.
+
+        Raises:
+            ConfigError: It was not answered right.
+        """
+        await self._send(push_requests.validate_webhook(webhook.id), webhook.url)
+        _log.info("webhook.validated", url=webhook.url)
+
+    async def replay(self, webhook_id: str, *, since: datetime, until: datetime) -> str:
+        """Let X deliver again what happened in a span; return the id of its job, "" if none."""
+        request = push_requests.replay_webhook(webhook_id, since=since, until=until)
+        answer = await self._sender.send(request, account_id=self._account_id)
+        return Fields(answer.data).id("job_id") or ""
+
+    async def remove(self, webhook_id: str) -> None:
+        """Remove a webhook."""
+        request = push_requests.delete_webhook(webhook_id)
+        await self._sender.send(request, account_id=self._account_id)
 
     async def is_valid(self, url: str) -> bool:
         """Return True if X has the address and takes it for valid."""
         return any(each.url == url and each.valid for each in await self.listing())
 
-    async def _validate(self, webhook: RegisteredWebhook) -> None:
-        request = push_requests.validate_webhook(webhook.id)
-        await self._sender.send(request, account_id=self._account_id)
-        _log.info("webhook.validated", url=webhook.url)
+    async def _send(self, request: Request, url: str) -> Response:
+        try:
+            return await self._sender.send(request, account_id=self._account_id)
+        except BadRequest as error:
+            raise ConfigError(
+                f"X does not take {url} for a webhook: {error.detail or error.title}.",
+                hint=_CURE,
+            ) from error
 
 
 class ActivityWebhook(ActivityStream):

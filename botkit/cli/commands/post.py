@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +11,7 @@ from botkit.cli.help import HelpCommand
 from botkit.cli.options import (
     MAX_INPUT_BYTES,
     GivenSettings,
+    TimeWithZone,
     account_option,
     json_option,
     run_async,
@@ -25,6 +25,8 @@ from botkit.model.triggers import PostRequest
 from botkit.system import SystemClock, SystemEntropy
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from botkit.bot.posting import Outcome
     from botkit.config import Settings
     from botkit.model.users import Account
@@ -46,24 +48,6 @@ _WORDS = {
 }
 
 
-class _At(click.ParamType[datetime]):
-    """A time with a zone, in RFC 3339."""
-
-    name = "TIME"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        """Return the time; fail without a zone."""
-        try:
-            at = datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail("write it as 2026-12-24T18:00:00+01:00", param, ctx)
-        if at.tzinfo is None:
-            self.fail("it needs a zone: add Z, or +01:00", param, ctx)
-        return at
-
-
 @click.command(
     cls=HelpCommand,
     name="post",
@@ -71,7 +55,9 @@ class _At(click.ParamType[datetime]):
 )
 @click.argument("text")
 @click.option("--reply-to", metavar="ID", default="", help="Answer this post.")
-@click.option("--at", type=_At(), help="Not before then, for instance 2026-12-24T18:00:00+01:00.")
+@click.option(
+    "--at", type=TimeWithZone(), help="Not before then, for instance 2026-12-24T18:00:00+01:00."
+)
 @click.option("--id", "request_id", default="", help="Its name: the same again posts nothing.")
 @click.option(
     "--wait",

@@ -5,6 +5,7 @@ Source: X API docs, "X Activity API", "Webhooks" and "Filtered stream"; X's Open
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,6 +14,7 @@ from botkit.protocol.api.requests import POST_QUERY, Request, given_only, joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from botkit.model.sources import Rule
 
@@ -23,11 +25,13 @@ __all__ = [
     "create_webhook",
     "delete_rules",
     "delete_subscriptions",
+    "delete_webhook",
     "filtered_stream",
     "list_rules",
     "list_subscriptions",
     "list_webhooks",
     "move_subscription",
+    "replay_webhook",
     "validate_webhook",
 ]
 
@@ -99,6 +103,28 @@ def validate_webhook(webhook_id: str) -> Request:
         operation="validateWebhooks",
         method="PUT",
         path=f"{_WEBHOOKS_PATH}/{segment(webhook_id)}",
+        as_app=True,
+    )
+
+
+def delete_webhook(webhook_id: str) -> Request:
+    """Remove a webhook of the app: X delivers nothing there any more."""
+    return Request(
+        operation="deleteWebhooks",
+        method="DELETE",
+        path=f"{_WEBHOOKS_PATH}/{segment(webhook_id)}",
+        as_app=True,
+    )
+
+
+def replay_webhook(webhook_id: str, *, since: datetime, until: datetime) -> Request:
+    """Let X deliver again what happened between two minutes, both included."""
+    body = {"webhook_id": webhook_id, "from_date": _minute(since), "to_date": _minute(until)}
+    return Request(
+        operation="createWebhookReplayJob",
+        method="POST",
+        path=f"{_WEBHOOKS_PATH}/replay",
+        json=msgspec.json.encode(body),
         as_app=True,
     )
 
@@ -186,6 +212,10 @@ def _rules(body: Mapping[str, object], *, dry_run: bool) -> Request:
         json=msgspec.json.encode(body),
         as_app=True,
     )
+
+
+def _minute(when: datetime) -> str:
+    return when.astimezone(UTC).strftime("%Y%m%d%H%M")
 
 
 def _minutes(backfill_minutes: int | None) -> str | None:

@@ -38,6 +38,8 @@ EVERY_CALL = [
     push_requests.list_webhooks(),
     push_requests.create_webhook("https://bot.example/x"),
     push_requests.validate_webhook("34"),
+    push_requests.delete_webhook("34"),
+    push_requests.replay_webhook("34", since=AT, until=AT),
     requests.get_usage(),
 ]
 
@@ -143,6 +145,16 @@ def test_a_subscription_names_event_user_and_tag() -> None:
     assert dict(push_requests.list_subscriptions(pagination_token="p").query) == {
         "max_results": "1000",
         "pagination_token": "p",
+    }
+
+
+def test_a_replay_is_asked_for_by_the_minute_in_utc() -> None:
+    # Source: X API docs, "Webhooks": POST /2/webhooks/replay.
+    request = push_requests.replay_webhook("34", since=AT, until=AT + timedelta(hours=1))
+    assert body(request) == {
+        "webhook_id": "34",
+        "from_date": "202611211200",
+        "to_date": "202611211300",
     }
 
 
