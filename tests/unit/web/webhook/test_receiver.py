@@ -325,6 +325,20 @@ async def test_w5_challenges_are_answered_while_commits_hang_and_while_the_bot_s
     assert (await desk.get(CHALLENGE)).status == 200
 
 
+async def test_a_request_that_does_not_end_does_not_hold_the_stop(desk: Desk) -> None:
+    desk.hold = asyncio.Event()
+    sending = asyncio.get_running_loop().create_task(desk.send())
+    await desk.began.wait()
+    await desk.server.keep_only("/x/deliveries", 0.0)
+    with pytest.raises((ConnectionError, IndexError)):
+        await sending
+    assert (await desk.get(CHALLENGE)).status == 200
+    desk.hold.set()
+    await desk.ended.wait()
+    assert (await desk.send()).status == 200
+    assert len(desk.recorded) == 1
+
+
 async def test_w6_two_secrets_are_taken_while_one_replaces_the_other(desk: Desk) -> None:
     other = body_of(post_id=POST_ID + 1)
     assert (await desk.send(signature=signature_of(BEFORE, body_of()).decode())).status == 200
