@@ -107,7 +107,7 @@ class OwnPosts:
         self._clock = clock
         self._fence = fence
         self._report = report
-        self.messages = OwnMessages(store=store, clock=clock, fence=fence)
+        self.messages: OwnMessages = OwnMessages(store=store, clock=clock, fence=fence)
         self._lock = KeyedLock()
         self._has_some: dict[str, bool] = {}
         """By account that was looked at: True if X showed posts that this store did not write."""
