@@ -79,7 +79,11 @@ class OwnMessages:
         shown = self._shown.get(account_id)
         if shown is None or shown.is_set():
             return
-        if not await event_or_timeout(shown, _PATIENCE_S, clock=self._clock):
+        in_time = await event_or_timeout(shown, _PATIENCE_S, clock=self._clock)
+        self._must_be_shown(in_time=in_time)
+
+    def _must_be_shown(self, *, in_time: bool) -> None:
+        if not in_time:
             raise Parked("timeline", until=self._clock.now() + _AGAIN)
 
     async def found(self, step: Step) -> StoredWrite | None:

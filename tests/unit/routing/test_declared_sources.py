@@ -147,6 +147,11 @@ def test_a_wrong_argument_is_refused_where_it_stands(declare, fault: str) -> Non
         declare(Router("bot"))
 
 
+def test_a_source_without_a_name_is_none() -> None:
+    with pytest.raises(TypeError, match="PolledSource"):
+        _ = PolledSource().name
+
+
 def test_nothing_is_heard_that_was_declared_after_the_start() -> None:
     router = Router("bot")
     with router.while_running(), pytest.raises(WiringError, match="while its bot runs"):

@@ -32,6 +32,7 @@ from botkit.model.triggers import Trigger
 from botkit.model.users import User
 from botkit.protocol.events import codec
 from botkit.protocol.events.codec import decode_event, describe, encode_event, kind_of
+from botkit.protocol.events.matches import matched
 
 NOW = datetime(2026, 7, 24, 21, 23, 23, tzinfo=UTC)
 ADA = User(id="22", username="ada", name="Ada")
@@ -209,6 +210,13 @@ def test_other_events_are_described_with_what_is_theirs(
     usual = {"type", "key", "account_id", "at", "source", "missing"}
     assert {name: value for name, value in told.items() if name not in usual} == rest
     assert told["type"] == type(event).__name__
+
+
+def test_a_match_is_described_with_its_tag_and_its_rule() -> None:
+    told = describe(matched(MENTION, tag="cats", rule="cats -is:retweet"))
+
+    assert (told["type"], told["tag"], told["rule"]) == ("PostMatched", "cats", "cats -is:retweet")
+    assert told["post"] == describe(MENTION)["post"]
 
 
 def test_what_could_not_be_read_is_told_only_when_there_is_some() -> None:

@@ -168,6 +168,13 @@ async def test_an_event_is_put_aside_if_x_shows_nothing_for_some_seconds(office:
     assert office.x.sent == []
 
 
+async def test_a_step_waits_some_seconds_for_the_first_poll_and_no_longer(office: Office) -> None:
+    with pytest.raises(Parked) as parked:
+        await office.own_posts.messages.ready(ME)
+    assert parked.value.waiting_for == "timeline"
+    assert parked.value.until == office.clock.now() + timedelta(seconds=30)
+
+
 async def test_messages_are_sent_though_x_refuses_to_show_any(office: Office) -> None:
     await office.own_posts.messages.show(ME, None)
     await office.outbox.perform(answer())
