@@ -67,14 +67,39 @@ async def test_a_file_of_an_older_botkit_learns_to_give_room_back_at_its_upgrade
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "bot.db"
-    with monkeypatch.context() as older:
-        older.setattr(database_file, "MIGRATIONS", MIGRATIONS[:-1])
-        older.setattr(database_file.migrate, "__defaults__", (MIGRATIONS[:-1],))
-        await asyncio.to_thread(database_file.prepare, path, create=True, now_us=0)
-    await asyncio.to_thread(_forget_how, path)
+    await asyncio.to_thread(_older, path, monkeypatch)
     async with open_store(f"sqlite:///{path}", clock=SuiteClock()) as store:
         await store.events.append([event()])
     assert await asyncio.to_thread(_mode, path) == 2
+
+
+def test_an_upgrade_stands_though_another_process_keeps_the_file_from_being_rewritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "bot.db"
+    _older(path, monkeypatch)
+    real = database_file._make_shrinkable
+
+    def overtaken(connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA busy_timeout = 0")
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            real(connection)
+
+    monkeypatch.setattr(database_file, "_make_shrinkable", overtaken)
+    database_file.prepare(path, create=False, now_us=0)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
+    assert _mode(path) == 0
+
+
+def _older(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a store of the version before, whose file cannot shrink."""
+    with monkeypatch.context() as older:
+        older.setattr(database_file, "MIGRATIONS", MIGRATIONS[:-1])
+        older.setattr(database_file.migrate, "__defaults__", (MIGRATIONS[:-1],))
+        database_file.prepare(path, create=True, now_us=0)
+    _forget_how(path)
 
 
 def _forget_how(path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import stat
+import struct
 import subprocess
 import sys
 from datetime import timedelta
@@ -19,6 +20,9 @@ from botkit.storage.sql.leases import Holder
 from botkit.storage.sqlite import process_locks
 from botkit.storage.sqlite.process_locks import ProcessLocks
 from tests.storage.conformance.bench import SuiteClock, event, raised
+
+if sys.platform != "win32":
+    import fcntl
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's locks of Linux")
 
@@ -144,6 +148,38 @@ def test_each_lease_and_epoch_has_a_lock_of_its_own(tmp_path: Path) -> None:
     one.close()
     other.close()
     other.drop("runner", 2)
+
+
+def test_all_botkits_lock_the_same_byte_for_a_lease_and_epoch() -> None:
+    """One of another version may hold the lease; an epoch stays within its lease's range."""
+    first = 0xF92B8B3E << 20
+    for epoch, start in ((1, first + 1), (7, first + 7), ((1 << 20) + 7, first + 7)):
+        flock = process_locks._range("runner", epoch, fcntl.F_WRLCK)
+        assert struct.unpack("hhqqi4x", flock) == (fcntl.F_WRLCK, os.SEEK_SET, start, 1, 0)
+
+
+def test_no_thread_judges_a_lease_while_another_takes_or_drops_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locks, alone = ProcessLocks(tmp_path / "a"), list[bool]()
+    real = fcntl.fcntl
+
+    def noted(descriptor: int, what: int, flock: bytes) -> bytes | int:
+        alone.append(locks._guard.locked())
+        return real(descriptor, what, flock)
+
+    monkeypatch.setattr(process_locks.fcntl, "fcntl", noted)
+    mark = locks.take("runner", 1)
+    locks.judge("keeper", 1, mark)
+    locks.drop("runner", 1)
+    assert alone == [True, True, True]
+    monkeypatch.setattr(process_locks.os, "close", lambda _: alone.append(locks._guard.locked()))
+    descriptor = locks._descriptor
+    locks.close()
+    monkeypatch.undo()
+    assert descriptor is not None
+    os.close(descriptor)
+    assert alone == [True] * 4
 
 
 def test_without_the_kernels_help_only_time_decides(

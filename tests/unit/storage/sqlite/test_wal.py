@@ -173,3 +173,31 @@ def test_what_is_due_after_so_many_commits_is_done_after_so_many(
             log.committed(scrub=False)
             log.tend(connection, connection, idle=idle)
     assert did[-1] == what
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the log is lengthened there by SQLite alone")
+def test_what_was_committed_since_the_log_was_measured_is_not_overwritten(tmp_path: Path) -> None:
+    log, file = WriteAheadLog(tmp_path / "bot.db"), tmp_path / "bot.db-wal"
+    file.write_bytes(b"x" * 5000)
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as guard:
+        log._lengthen(guard, 1000)
+    assert file.read_bytes() == b"x" * 5000 + bytes(AHEAD)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of open files are Linux's")
+def test_the_log_is_closed_again_after_it_was_lengthened(tmp_path: Path) -> None:
+    log, file = WriteAheadLog(tmp_path / "bot.db"), tmp_path / "bot.db-wal"
+    file.write_bytes(b"x")
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as guard:
+        log._lengthen(guard, 1)
+    assert str(file) not in {os.path.realpath(one) for one in Path("/proc/self/fd").iterdir()}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="room is allocated ahead on Linux")
+def test_room_is_reserved_until_the_log_is_long_enough_to_have_it(tmp_path: Path) -> None:
+    log, file = WriteAheadLog(tmp_path / "bot.db"), tmp_path / "bot.db-wal"
+    file.touch()
+    for length, grown in ((wal._LONG_BYTES - 1, True), (wal._LONG_BYTES, False)):
+        os.truncate(file, length)
+        log.reserve(10)
+        assert (file.stat().st_size > length) is grown
