@@ -79,6 +79,34 @@ async def test_a_command_has_the_role_for_as_long_as_it_needs_it(
         assert theirs
 
 
+async def test_one_who_enters_while_the_last_one_leaves_holds_the_role(
+    world: World, a: Host
+) -> None:
+    leases = world.leases  # its calls stop virtual time, so that `at_rest` waits for them
+    role = a.role()
+    given_back, used = asyncio.Event(), asyncio.Event()
+    world.pauses["leases.release"] = given_back.wait
+
+    async def use(until: asyncio.Event) -> bool:
+        async with role() as keeps:
+            await until.wait()
+            return keeps and await leases.holder(KEEPER) == "a"
+
+    at_once = asyncio.Event()
+    at_once.set()
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(use(at_once))
+        await world.clock.at_rest()
+        assert not first.done()
+        second = group.create_task(use(used))
+        await world.clock.at_rest()
+        given_back.set()
+        await world.clock.at_rest()
+        used.set()
+    assert (first.result(), second.result()) == (True, True)
+    assert await leases.holder(KEEPER) is None
+
+
 async def test_a_bot_stays_in_the_role_and_gives_it_back_at_its_end(
     world: World, a: Host, b: Host
 ) -> None:

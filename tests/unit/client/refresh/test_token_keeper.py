@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 import msgspec
 import pytest
@@ -88,6 +89,28 @@ async def test_the_heap_task_refreshes_with_a_quarter_of_the_life_left(world: Wo
     assert 14 <= len(world.refreshes) <= 19
     assert world.peer.reused == 0
     assert set(kept.states) == {LoginState.OK}
+
+
+async def test_once_stopped_the_heap_task_looks_at_a_due_login_a_second_later_and_not_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.log_in(left=timedelta(minutes=40))
+    ahead_s: list[float] = []
+    async with running(world) as kept:
+        kept.keeper.stop()
+        heap = kept.keeper._refresh_tasks._heap
+        whole = heap.set
+
+        def watched(grant: Any, due_s: float | None) -> bool:
+            assert due_s is not None
+            ahead_s.append(due_s - world.clock.monotonic())
+            assert ahead_s[-1] > 0, "it would be taken again at once, for ever"
+            return whole(grant, due_s)
+
+        monkeypatch.setattr(heap, "set", watched)
+        await world.clock.advance(timedelta(minutes=20))
+    assert set(ahead_s) == {1.0}
+    assert world.refreshes == []
 
 
 async def test_nobody_waits_for_a_refresh_while_the_old_token_lives(world: World) -> None:

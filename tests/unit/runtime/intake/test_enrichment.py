@@ -209,6 +209,18 @@ async def test_a_mention_that_also_quotes_the_account_stays_a_mention(tmp_path: 
     assert event.quotes_me
 
 
+async def test_a_quote_of_the_account_that_lacked_only_its_author_still_quotes_the_account(
+    tmp_path: Path,
+) -> None:
+    wiring, seen = watching()
+    asked = msgspec.structs.replace(lacking(quoted_post_id="55"), quotes_me=True)
+    async with bench(tmp_path, wiring) as bot:
+        await bot.handle(asked)
+    (event,) = seen
+    assert (event.quotes_me, event.author, event.missing) == (True, ADA, ())
+    assert bot.lookup.asked == [(BOT, ["7"])]
+
+
 async def test_parts_that_nobody_needs_are_not_waited_for(tmp_path: Path) -> None:
     wiring, seen = watching()
     async with bench(tmp_path, wiring) as bot:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from botkit.errors import LeaseLost, StoreUnavailable
 from botkit.leases.lease import Lease
@@ -121,6 +122,18 @@ async def test_a_full_inbox_takes_no_events_until_there_is_room(parts: Any) -> N
     assert len(await store.events.listing()) == 3
     inbox.note_waiting(5)
     assert inbox.full
+
+
+async def test_an_inbox_says_once_that_it_is_full_and_once_that_it_is_open_again(
+    parts: Any,
+) -> None:
+    inbox = inbox_of(parts, limit=2)
+    said: list[list[str]] = []
+    for waiting in (1, 2, 3, 1, 0):
+        with capture_logs() as lines:
+            inbox.note_waiting(waiting)
+        said.append([line["event"] for line in lines])
+    assert said == [[], ["inbox.full"], [], ["inbox.open_again"], []]
 
 
 async def test_a_closed_inbox_takes_nothing(parts: Any) -> None:

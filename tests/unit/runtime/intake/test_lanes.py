@@ -32,6 +32,18 @@ def test_only_the_first_of_a_lane_is_given_out() -> None:
     assert seqs(lanes.take(10)) == [2]
 
 
+def test_a_lane_holds_a_job_until_its_last_one_has_left() -> None:
+    lanes = Lanes()
+    assert not lanes.holds("1", "a")
+    lanes.put(first := job(1))
+    assert lanes.take(1) == [first]
+    assert lanes.holds("1", "a")
+    assert not lanes.holds("1", "b")
+    assert not lanes.holds("2", "a")
+    lanes.leave(first)
+    assert not lanes.holds("1", "a")
+
+
 def test_lanes_of_two_accounts_are_two_lanes() -> None:
     lanes = Lanes()
     lanes.put(job(1, "a", account="1"))

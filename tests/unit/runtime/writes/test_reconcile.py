@@ -19,15 +19,12 @@ from botkit.errors import (
     StoreUnavailable,
     TransportError,
 )
-from botkit.model.messages import Message
 from botkit.model.posts import Post
 from botkit.model.records import Fence, StoredWrite, WriteMove, WritePolicy, WriteState
-from botkit.protocol.api import requests
 from botkit.protocol.api.responses import Response
 from botkit.runtime.writes.steps import Step
 from botkit.runtime.writes.write_outcomes import DUPLICATE
 from tests.unit.runtime.writing import (
-    ADA,
     LOST,
     ME,
     RESET,
@@ -369,6 +366,23 @@ async def test_a_post_from_long_before_the_sending_does_not_count(office: Office
     assert await office.state(step) is WriteState.UNCERTAIN
 
 
+async def test_a_post_from_before_the_sending_does_not_count_for_a_write_that_waited_for_it(
+    office: Office,
+) -> None:
+    step = post_step()
+    await office.store.writes.put_aside(
+        step.to_write(), WriteState.QUEUED, reason="not now", now=T0, fence=office.lease
+    )
+    office.clock.move(1800)
+    office.x.carry_out(step.request)  # by hand, before botkit sent anything
+    office.clock.move(1800)
+    await doubt(office, step, RESET)
+    row = await office.row(step)
+    assert (row.created_at, row.first_sent_at) == (T0, T0 + timedelta(hours=1))
+    await office.read_until_settled()
+    assert await office.state(step) is WriteState.QUEUED
+
+
 async def test_a_reply_counts_only_under_its_target(office: Office) -> None:
     elsewhere = mention("1999000000000000501")
     office.x.carry_out(reply_step(to=elsewhere).request)
@@ -425,64 +439,13 @@ async def test_what_may_be_of_a_write_under_way_is_not_given_to_another(office: 
     assert await office.state(first) is WriteState.QUEUED
 
 
-async def test_a_message_is_looked_for_in_its_conversation(office: Office) -> None:
-    by_peer = message_step("Hello")
-    await doubt(office, by_peer)
-    office.clock.move(5)
-    await office.reconciler.settle_due()
-    assert office.x.looked[0].path == f"/2/dm_conversations/with/{ADA}/dm_events"
-    made = msgspec.json.decode((await office.row(by_peer)).result or b"", type=Message)
-    assert (made.id, made.text, made.sender_id) == (office.x.posts[0]["id"], "Hello", ME)
-
-
-async def test_a_message_to_a_group_is_looked_for_there(office: Office) -> None:
-    step = message_step(
-        operation="createDirectMessagesByConversationId",
-        request=requests.send_message(conversation_id="77", text="One moment"),
-        target="77",
-    )
-    await doubt(office, step)
-    office.clock.move(5)
-    await office.reconciler.settle_due()
-    assert office.x.looked[0].path == "/2/dm_conversations/77/dm_events"
-    assert await office.state(step) is WriteState.CONFIRMED
-
-
-async def test_a_conversation_is_read_back_to_the_time_of_the_sending(office: Office) -> None:
-    office.x.carry_out(message_step("of an hour ago").request)
-    office.clock.move(3600)
-    step = message_step()
-    await doubt(office, step)
-    for n in range(4):
-        office.x.carry_out(message_step(f"later {n}").request)
-    office.x.page_size = 2
-    office.clock.move(5)
-    await office.reconciler.settle_due()
-    assert len(office.x.looked) == 3
-    assert await office.state(step) is WriteState.CONFIRMED
-
-
-async def test_a_message_without_a_sender_or_of_the_other_side_is_not_taken_for_ours(
-    office: Office,
-) -> None:
-    step = message_step("yes")
-    await doubt(office, step, RESET)
-    base = {"text": "yes", "event_type": "MessageCreate", "dm_conversation_id": "1-2"}
-    office.clock.move(5)
-    office.x.reads = [
-        Response(status=200, data=[base | {"id": "1", "sender_id": ADA}]),
-    ]
-    await office.reconciler.settle_due()
-    assert (await office.row(step)).clean_reads == 1
-    office.clock.move(10)
-    office.x.reads = [Response(status=200, data=[base | {"id": "1"}])]
-    await office.reconciler.settle_due()
-    row = await office.row(step)
-    assert (row.state, row.clean_reads) == (WriteState.UNCERTAIN, 1)
-
-
 async def test_what_may_be_sent_twice_is_sent_again_without_reading(office: Office) -> None:
-    steps = [delete_step(), post_step(policy=WritePolicy.RESEND)]
+    same = ("hidePostsReply", "repostPost", "unrepostPost")
+    steps = [
+        delete_step(),
+        post_step(policy=WritePolicy.RESEND),
+        *(msgspec.structs.replace(delete_step(), operation=each, handler=each) for each in same),
+    ]
     for step in steps:
         await office.store.writes.begin(step.to_write(), now=T0, fence=office.lease)
     await office.outbox.recover()

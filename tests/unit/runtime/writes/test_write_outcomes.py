@@ -36,6 +36,7 @@ from botkit.runtime.writes.write_outcomes import (
     CallResult,
     Meaning,
     duplicate_refusal,
+    is_found_by_reading,
     made_by,
     made_up,
     meaning_of,
@@ -183,9 +184,14 @@ def test_what_x_made_of_a_message_names_its_conversation() -> None:
     assert (bare.id, bare.conversation_id) == ("5", "")
 
 
-def test_what_is_the_same_done_twice_gives_its_target() -> None:
-    made = made_by(delete_step("70"), Response(status=200, data={"deleted": True}))
+@pytest.mark.parametrize(
+    "operation", ["deletePosts", "hidePostsReply", "repostPost", "unrepostPost"]
+)
+def test_what_is_the_same_done_twice_gives_its_target_and_needs_no_person(operation: str) -> None:
+    step = msgspec.structs.replace(delete_step("70"), operation=operation)
+    made = made_by(step, Response(status=200, data={"deleted": True}))
     assert made == Post(id="70", text="")
+    assert is_found_by_reading(operation)
 
 
 @pytest.mark.parametrize("data", [None, {}, [], "yes", {"id": ""}, {"id": None}, {"text": "hi"}])
