@@ -15,6 +15,7 @@ from botkit.protocol.rules.access import (
     call_fault,
     choose_credential,
     dated,
+    is_known_level,
     is_level_refusal,
     kind_of,
     level_hint,
@@ -355,3 +356,9 @@ def test_an_operation_of_x_is_a_word_for_call(word: str) -> None:
 )
 def test_what_may_not_be_called_is_refused_with_why(word: str, why: str) -> None:
     assert why in call_fault(word)
+
+
+@pytest.mark.parametrize("level", ["read", "read-write", "read-write-privatemessages"])
+def test_each_level_that_x_documents_is_known(level: str) -> None:
+    assert is_known_level(level)
+    assert not is_known_level(f"{level}-x")

@@ -43,7 +43,7 @@ def test_an_author_gets_so_many_answers_in_a_conversation_within_a_day() -> None
     third = reply_step(to=asked("11"))
     with pytest.raises(TooManyAnswers, match=r"^@u8 got 2 answers in this conv") as refused:
         answers.check(third)
-    assert "bot.answers_per_author" in (refused.value.hint or "")
+    assert "bot.answers_per_author;" in (refused.value.hint or "")
     answers.check(reply_step(to=asked("12", conversation="12")))
     answers.check(reply_step(to=asked("13", user="14")))
     answers.check(msgspec.structs.replace(third, account_id="42"))
@@ -67,7 +67,7 @@ def test_an_account_with_the_automated_label_gets_fewer() -> None:
     answers.note(step)
     with pytest.raises(TooManyAnswers, match="@u8, an automated account, got 1 answer") as refused:
         answers.check(step)
-    assert "bot.answers_to_automated" in (refused.value.hint or "")
+    assert "bot.answers_to_automated;" in (refused.value.hint or "")
 
 
 def test_a_post_that_was_looked_up_counts_for_its_author_too() -> None:

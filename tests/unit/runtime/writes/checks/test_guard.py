@@ -236,6 +236,7 @@ async def test_an_opt_out_is_for_one_account_and_stops_messages_too(office: Offi
             await office.guard.check(step)
     await office.guard.check(message_step(user_id=BOB))
     await office.guard.check(message_step(account_id="42"))
+    await office.guard.check(message_step(handler=ANSWERS_OPT_OUTS))  # tells that it was heard
 
 
 async def test_a_direct_reply_is_taken_for_a_summons(office: Office) -> None:
