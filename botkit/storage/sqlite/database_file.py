@@ -278,7 +278,7 @@ def _upgrade(path: Path, version: int) -> None:
 def _make_shrinkable(connection: sqlite3.Connection) -> None:
     """Rewrite a file of an older botkit so that it can shrink; leave it as it is if that fails.
 
-    It fails while another process reads the file, or if the disk has no room for a second file.
+    It fails while another process writes to the file, or if the disk has no room for a second.
     """
     if connection.execute("PRAGMA auto_vacuum").fetchone()[0]:
         return
