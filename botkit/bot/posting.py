@@ -47,6 +47,7 @@ _VERSIONS = 10
 """The edit versions of a post whose events are looked for; X is asked for the post itself."""
 _AGAIN_S = 0.5
 _REFUSED = 3
+_PERSON = 2
 _WAITS = {"login": 2, "account": 2, "budget": 3, "credits": 3, "network": 4, "timeline": 4}
 """The exit code for what a request waits for; 1 for the rest."""
 _FOR_A_PERSON = frozenset({"login", "account", "budget", "credits"})
@@ -144,7 +145,9 @@ def _given_up(letter: DeadLetter) -> Outcome:
         return Outcome(state="given up", code=1, why=f"{letter.reason}: {letter.error}")
     kind = getattr(errors, letter.error.partition(":")[0], None)
     code = getattr(kind, "exit_code", _REFUSED)
-    return Outcome(state="refused", code=2 if code == 2 else _REFUSED, why=letter.error)  # noqa: PLR2004
+    return Outcome(
+        state="refused", code=_PERSON if code == _PERSON else _REFUSED, why=letter.error
+    )
 
 
 def _waiting(stored: StoredEvent) -> Outcome:

@@ -118,7 +118,7 @@ class Events(Protocol):
     async def revive_dead(
         self, *, account_id: str | None = None, before: datetime, limit: int = 1000
     ) -> int:
-        """Revive the oldest dead letters from before a time; return their number.
+        """Revive the oldest dead letters that were made before a time; return how many.
 
         Call it again until it returns less than `limit`.
         """

@@ -223,7 +223,7 @@ class PostsPoll(Poll):
 
 
 def _newest(page: PostPage, known: str) -> str:
-    """Return the newest id of a page and `known`. X names it for searches, not for lists."""
+    """Return the newest of a page's ids and `known`; for lists, X does not name it itself."""
     return max(known, page.newest_id or "", *(post.id for post in page.posts), key=_number)
 
 

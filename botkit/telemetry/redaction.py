@@ -80,7 +80,7 @@ class Redactor:
             *(in_json, json.dumps(in_json, ensure_ascii=False)[1:-1]),
         ):
             self._known[shape] = None
-        # The longest first, so that a secret that begins with another one is replaced whole.
+        # The longest secret first: a shorter one may be the beginning of a longer one.
         self._known = dict.fromkeys(sorted(self._known, key=len, reverse=True))
 
     def known(self, text: str) -> str:

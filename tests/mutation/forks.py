@@ -87,7 +87,7 @@ def _tried(session: pytest.Session, known: dict[str, Any], job: dict[str, Any]) 
         try:
             if not put(path, job["source"], where=job["where"]):
                 return 3
-        except Exception:  # noqa: BLE001  # What the change broke.
+        except Exception:  # noqa: BLE001 - whatever the change broke
             return 1
         session.items[:] = chosen
         session.config.option.maxfail = 1
@@ -131,7 +131,7 @@ def _forked(run: Any, *, limit_s: float) -> int | None:
         code = 2
         try:
             code = run()
-        except BaseException:  # noqa: BLE001  # It is written down.
+        except BaseException:  # noqa: BLE001 - it is written down
             (FOLDER / "broken.log").write_text(traceback.format_exc())
         finally:
             os._exit(code)

@@ -47,7 +47,7 @@ def first_steps(settings: Settings) -> list[str]:
 
 
 def status_before_setup(settings: Settings, *, as_json: bool) -> int:
-    """Print that nothing is set up yet, with the first steps; return the exit code."""
+    """Print the first steps of a setup, because nothing is set up yet; return the exit code."""
     steps = first_steps(settings)
     if as_json:
         nothing: dict[str, object] = {key: [] for key in _LISTS}

@@ -35,7 +35,7 @@ _ASKING = frozenset({"mention", "reply", "quote", "direct_message"})
 
 
 class Say(Protocol):
-    """Show a line to a person, or its facts to a program."""
+    """Print a line for a person, or the facts in it as JSON for a program."""
 
     def __call__(self, line: str, /, **facts: str | int | None) -> None:
         """Show the line, or the facts as JSON."""

@@ -167,7 +167,7 @@ def read_subscriptions(response: Response) -> tuple[Subscription, ...]:
 
 
 def read_webhooks(response: Response) -> tuple[RegisteredWebhook, ...]:
-    """Return an answer's webhooks: of a list, or the one that was made."""
+    """Return the webhooks of an answer, which holds a list or the one that was made."""
     return tuple(
         RegisteredWebhook(
             id=webhook_id, url=fields.text("url") or "", valid=fields.flag("valid") is True

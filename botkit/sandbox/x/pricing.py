@@ -43,7 +43,7 @@ _SUMMONED_USD = Decimal("0.010")
 
 
 class StreamLine(NamedTuple):
-    """Hold a line of a stream, and X's charge for it: the resource's class and id, the price."""
+    """Hold a line of a stream, and what X charges for it: resource class, resource id, price."""
 
     content: bytes
     resource: tuple[str, str] = ("", "")

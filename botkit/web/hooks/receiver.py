@@ -45,6 +45,8 @@ _BODY_TIMEOUT_S = 10.0
 _RETRY_S = 5
 _MINUTE_S = 60.0
 _LONGEST_KEY = 200
+_RECORDED = 202
+_KNOWN = 200
 
 
 class _Hook(Struct, kw_only=True):
@@ -168,14 +170,14 @@ class Hooks:
             since = trigger.at - timedelta(seconds=hook.settings.same_body_s)
             same = await self._events.get(before, account_id=account_id)
             if same and same[0].at > since:
-                return _taken(200, before)
+                return _taken(_KNOWN, before)
         if await self._intake.record([trigger], account_id=account_id, source=_SOURCE):
             _log.info("hook.taken", hook=hook.name, key=trigger.key)
-            return _taken(202, trigger.key)
+            return _taken(_RECORDED, trigger.key)
         for known in await self._events.get(trigger.key, account_id=account_id):
             event = decode_event(known.kind, known.body, {})
             if isinstance(event, Trigger) and event.data == trigger.data:
-                return _taken(200, trigger.key)
+                return _taken(_KNOWN, trigger.key)
         self._log.warning("hook.refused", hook=hook.name, reason="key of another body")
         return refusal(422, "another body had this key before")
 
@@ -204,4 +206,4 @@ def _keys(hook: _Hook, request: WebRequest, body: bytes, now: datetime) -> tuple
 
 
 def _taken(status: int, key: str) -> WebResponse:
-    return json_response(status, {"event": key, "is_new": status != 200})  # noqa: PLR2004
+    return json_response(status, {"event": key, "is_new": status == _RECORDED})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -13,7 +15,7 @@ from botkit.storage import open_store
 from tests.unit.sources.fakes import Calm, FakeIntake, FakeSender, Reports
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from pathlib import Path
 
     from botkit.ports import Store
@@ -60,6 +62,41 @@ def reports() -> Reports:
 def gaps(store: Store, clock: VirtualClock, reports: Reports) -> Gaps:
     """What may not have been heard."""
     return Gaps(store, clock=clock, report=reports)
+
+
+@pytest.fixture
+def ports(
+    sender: FakeSender,
+    intake: FakeIntake,
+    clock: VirtualClock,
+    entropy: SeededEntropy,
+    reports: Reports,
+    gaps: Gaps,
+) -> dict[str, Any]:
+    """What each poll and stream works with, by the names of their arguments."""
+    return {
+        "sender": sender,
+        "intake": intake,
+        "clock": clock,
+        "entropy": entropy,
+        "report": reports,
+        "gaps": gaps,
+        "late": timedelta(minutes=5),
+    }
+
+
+@pytest.fixture
+async def spawn() -> AsyncIterator[Callable[[Coroutine[Any, Any, None]], None]]:
+    """Run a source until the test ends."""
+    tasks: list[asyncio.Task[None]] = []
+
+    def run(source: Coroutine[Any, Any, None]) -> None:
+        tasks.append(asyncio.get_running_loop().create_task(source))
+
+    yield run
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @pytest.fixture

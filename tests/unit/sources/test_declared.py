@@ -24,10 +24,9 @@ if TYPE_CHECKING:
 
     from botkit.model.users import Account
     from botkit.ports import Store
-    from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
-    from botkit.sources.gaps import Gaps
+    from botkit.sandbox.harness.clock import VirtualClock
     from botkit.sources.posts import PostsPoll
-    from tests.unit.sources.fakes import FakeIntake, FakeSender, Reports
+    from tests.unit.sources.fakes import FakeIntake, FakeSender
 
 T = snowflake_at(START)
 CATS = Search(query="cats", tag="cats")
@@ -41,29 +40,10 @@ def post(post_id: int, text: str = "two cats") -> dict[str, Any]:
 
 @pytest.fixture
 def made(
-    account: Account,
-    sender: FakeSender,
-    intake: FakeIntake,
-    store: Store,
-    clock: VirtualClock,
-    entropy: SeededEntropy,
-    reports: Reports,
-    gaps: Gaps,
+    account: Account, store: Store, ports: dict[str, Any]
 ) -> Callable[[PolledSource], PostsPoll]:
     def make(source: PolledSource) -> PostsPoll:
-        return poll_of(
-            source,
-            account,
-            sender=sender,
-            intake=intake,
-            store=store,
-            clock=clock,
-            entropy=entropy,
-            late=timedelta(minutes=5),
-            report=reports,
-            gaps=gaps,
-            why=reads_how(source),
-        )
+        return poll_of(source, account, store=store, why=reads_how(source), **ports)
 
     return make
 

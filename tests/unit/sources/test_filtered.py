@@ -22,12 +22,12 @@ from botkit.sources.rules import StreamRules
 from tests.unit.sources.fakes import FakeStream, page
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from botkit.model.users import Account
     from botkit.ports import Store
     from botkit.protocol.rules.pricing import Charge
-    from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
+    from botkit.sandbox.harness.clock import VirtualClock
     from botkit.sources.gaps import Gaps
     from tests.unit.sources.fakes import FakeIntake, FakeSender, Reports
 
@@ -74,45 +74,30 @@ def budget() -> Budget:
 
 
 @pytest.fixture
-async def listen(
+def listen(
     account: Account,
-    sender: FakeSender,
-    intake: FakeIntake,
     store: Store,
-    clock: VirtualClock,
-    entropy: SeededEntropy,
-    reports: Reports,
-    gaps: Gaps,
     budget: Budget,
-) -> AsyncIterator[Callable[..., FilteredStream]]:
-    tasks: list[asyncio.Task[None]] = []
-
+    ports: dict[str, Any],
+    spawn: Callable[[Coroutine[Any, Any, None]], None],
+) -> Callable[..., FilteredStream]:
     def start(*rules: Rule, backfill: timedelta | None = None) -> FilteredStream:
         stream = FilteredStream(
             "default",
             account,
             rules or (CATS,),
-            kept=StreamRules(sender, rules or (CATS,), prefix=P),  # type: ignore[arg-type]  # a fake
+            kept=StreamRules(ports["sender"], rules or (CATS,), prefix=P),
             store=store,
             backfill=backfill,
             may_hear=budget.may_hear,
-            sender=sender,  # type: ignore[typeddict-item]  # a fake
-            intake=intake,
-            clock=clock,
-            entropy=entropy,
-            report=reports,
-            gaps=gaps,
-            late=timedelta(minutes=5),
             on_connected=lambda: None,
             on_spend=budget.note,  # type: ignore[typeddict-item]  # a fake
+            **ports,  # type: ignore[typeddict-item]  # fakes
         )
-        tasks.append(asyncio.get_running_loop().create_task(stream.run()))
+        spawn(stream.run())
         return stream
 
-    yield start
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    return start
 
 
 async def test_a_post_is_one_event_for_each_rule_of_the_bot_that_it_matched(
@@ -260,41 +245,22 @@ async def test_a_poke_ends_the_wait_for_a_person(
 
 
 @pytest.fixture
-async def fill(
+def fill(
     account: Account,
-    sender: FakeSender,
-    intake: FakeIntake,
-    clock: VirtualClock,
-    reports: Reports,
-    gaps: Gaps,
-) -> AsyncIterator[Callable[..., RuleGaps]]:
-    tasks: list[asyncio.Task[None]] = []
-
+    ports: dict[str, Any],
+    spawn: Callable[[Coroutine[Any, Any, None]], None],
+) -> Callable[..., RuleGaps]:
     async def allow(account_id: str, usd: Decimal) -> None:
         assert account_id == "1"
         assert usd
 
     def start(*rules: Rule) -> RuleGaps:
-        filler = RuleGaps(
-            "default",
-            account,
-            rules,
-            sender=sender,  # type: ignore[arg-type]  # a fake
-            intake=intake,
-            gaps=gaps,
-            clock=clock,
-            report=reports,
-            late=timedelta(minutes=5),
-            allow=allow,
-            plan="self-serve",
-        )
-        tasks.append(asyncio.get_running_loop().create_task(filler.run()))
+        wanted = {name: port for name, port in ports.items() if name != "entropy"}
+        filler = RuleGaps("default", account, rules, allow=allow, plan="self-serve", **wanted)
+        spawn(filler.run())
         return filler
 
-    yield start
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    return start
 
 
 def a_gap(tag: str) -> Any:
