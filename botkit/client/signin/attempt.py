@@ -20,7 +20,11 @@ from botkit.errors import (
     AuthorizationDenied,
     Conflict,
     LoginExpired,
+    MalformedAnswer,
     OutcomeUnknown,
+    PaymentRequired,
+    RateLimited,
+    ServerError,
     StateError,
     StateMismatch,
     StoreUnavailable,
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NOTHING_STORED",
+    "PASSING",
     "Keep",
     "Login",
     "LoginWish",
@@ -53,6 +58,7 @@ __all__ = [
     "exchange",
     "keep_in",
     "persist",
+    "persist_after_grant",
     "take_login",
 ]
 
@@ -65,6 +71,10 @@ NOTHING_STORED = "Nothing was stored: start again."
 _LIFE = timedelta(minutes=10)
 _LADDER = Ladder(steps_s=(0.25, 0.5, 1.0, 2.0))
 """The waits between retries; X accepts an OAuth 2.0 code for only 30 seconds."""
+_AFTER_GRANT = Ladder(steps_s=(0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, *(30.0,) * 31))
+"""The waits once X has granted a login: 16 minutes in all, longer than X's longest rate window."""
+PASSING = (TransportError, ServerError, RateLimited, PaymentRequired, MalformedAnswer)
+"""The errors of X that pass by themselves, or once a person has paid; none condemns a login."""
 
 Keep = Callable[[Account, CredentialRow], Awaitable[CredentialRow]]
 """Stores an account and its login; raises `Conflict` if the row's generation is not the next."""
@@ -169,6 +179,25 @@ async def persist(clock: Clock, call: Callable[[], Awaitable[T]], *passing: type
     raise any other error at once.
     """
     return await retry(call, *passing, ladder=_LADDER, clock=clock)
+
+
+async def persist_after_grant(
+    clock: Clock, call: Callable[[], Awaitable[T]], *passing: type[Exception]
+) -> T:
+    """Do as `persist`, for minutes: X has granted the login, and what failed must not lose it."""
+    is_said = False
+
+    async def attempt() -> T:
+        nonlocal is_said
+        try:
+            return await call()
+        except passing as error:
+            if not is_said:
+                _log.warning("login.not_stored_yet", why=str(error))
+            is_said = True
+            raise
+
+    return await retry(attempt, *passing, ladder=_AFTER_GRANT, clock=clock)
 
 
 async def exchange(
@@ -308,7 +337,11 @@ async def _store_login(
         )
         return await context.rows.add(draft, tokens, keep=stored)
 
-    row = await persist(context.clock, store, Conflict, StoreUnavailable)
+    row = await persist_after_grant(
+        context.clock,
+        lambda: persist(context.clock, store, Conflict),
+        StoreUnavailable,
+    )
     await _book_look_up(context, account)
     _log.info(
         "login.authorized",

@@ -18,14 +18,15 @@ from botkit.client.http.signed_calls import SignedCalls
 from botkit.client.logins.identity import owner_of_pair
 from botkit.client.signin.attempt import (
     NOTHING_STORED,
+    PASSING,
     SingleUse,
     exchange,
     persist,
+    persist_after_grant,
     take_login,
 )
 from botkit.errors import (
     InvalidGrant,
-    ServerError,
     StateMismatch,
     StoreUnavailable,
     TransportError,
@@ -34,6 +35,7 @@ from botkit.errors import (
     XError,
 )
 from botkit.model.tokens import CredentialKind, Secret
+from botkit.model.users import User
 from botkit.ports.io import HttpRequest
 from botkit.protocol.oauth import oauth1_flow
 from botkit.protocol.oauth.oauth1_flow import ACCESS_TOKEN, PIN_CALLBACK, REQUEST_TOKEN
@@ -210,9 +212,18 @@ async def _prove_and_store(
     said: Granted | None = None,
 ) -> Login:
     """Ask X for the token's user and access level; store a token of the wished account."""
-    user, level = await persist(
-        context.clock, lambda: owner_of_pair(context, calls, pair), TransportError, ServerError
-    )
+    is_named = said is not None and said.username != ""
+    patiently = persist if said is None or is_named else persist_after_grant
+    try:
+        user, level = await patiently(
+            context.clock, lambda: owner_of_pair(context, calls, pair), *PASSING
+        )
+    except PASSING as error:
+        if said is None or not is_named:
+            raise
+        # X has named the user with the token; the level is learned from the first answer.
+        _log.warning("login.not_stored_yet", why=str(error))
+        user, level = User(id=said.user_id, username=said.username, name=said.username), ""
     if said is not None and said.user_id != user.id:
         raise WrongAccount(
             f"X granted a token of the user {said.user_id}, and it is @{user.username}'s"

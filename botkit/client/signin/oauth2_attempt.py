@@ -17,17 +17,16 @@ import structlog
 from botkit.client.logins.identity import who_am_i
 from botkit.client.signin.attempt import (
     NOTHING_STORED,
+    PASSING,
     SingleUse,
     exchange,
     persist,
+    persist_after_grant,
     take_login,
 )
 from botkit.errors import (
     ConfigError,
-    RateLimited,
-    ServerError,
     StoreUnavailable,
-    TransportError,
     Unauthorized,
     XError,
 )
@@ -163,11 +162,12 @@ class OAuth2Attempt:
 
     async def _who(self, granted: TokenSet) -> User:
         """Ask X for the token's user; retry, because X has already ended the login before it."""
-        token = granted.access_token
-        passing = (TransportError, ServerError, RateLimited, Unauthorized)
+        clock, token = self._context.clock, granted.access_token
         try:
-            return await persist(
-                self._context.clock, lambda: who_am_i(self._context, token), *passing
+            return await persist_after_grant(
+                clock,
+                lambda: persist(clock, lambda: who_am_i(self._context, token), Unauthorized),
+                *PASSING,
             )
         except XError as error:
             error.hint = f"{error.hint} {_NOT_KEPT}".strip()

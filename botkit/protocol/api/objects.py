@@ -141,9 +141,9 @@ def read_posts(response: Response) -> PostPage:
 
 
 def read_users(response: Response) -> tuple[User, ...]:
-    """Return the users of an answer, in X's order."""
+    """Return the users of an answer that have an id and a username, in X's order."""
     found = (user_of(Fields(item)) for item in _items(response.data))
-    return tuple(user for user in found if user is not None)
+    return tuple(user for user in found if user is not None and user.username)
 
 
 def read_messages(response: Response) -> tuple[Message, ...]:

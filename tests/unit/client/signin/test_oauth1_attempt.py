@@ -235,6 +235,36 @@ async def test_what_surely_did_not_reach_x_is_tried_again(world: World) -> None:
         await _moving(world, OAuth1Attempt.begin(context(world), wish))
 
 
+async def test_a_login_that_x_has_granted_is_stored_for_the_user_named_with_it_if_x_is_away(
+    world: World,
+) -> None:
+    attempt = await begun(world)
+    plan(world, ACCESS_TOKEN, access_token())
+    plan(world, ME, *["connect"] * 5)
+    login = await _moving(world, attempt.finish(redirect()))
+    assert (login.account.id, login.account.username) == (GREETER.id, "greeter")
+    assert login.row.level == ""
+
+
+async def test_a_login_that_x_has_granted_without_a_name_waits_until_x_says_it(
+    world: World,
+) -> None:
+    attempt = await begun(world)
+    plan(world, ACCESS_TOKEN, access_token(screen_name=""))
+    plan(world, ME, *[json_answer(503, {})] * 30, me())
+    assert (await _moving(world, attempt.finish(redirect()))).account == GREETER
+
+
+async def test_a_console_token_is_given_up_soon_because_it_can_be_given_again(
+    world: World,
+) -> None:
+    plan(world, ME, *["connect"] * 5)
+    wish = LoginWish(redirect_uri="oob", scopes=())
+    with pytest.raises(TransportError):
+        await _moving(world, adopt_pair(context(world), wish, PAIR))
+    assert await stored_nothing(world)
+
+
 @pytest.mark.parametrize("ahead_s", [1200, -1200])
 async def test_the_clock_is_taken_over_from_x_once(world: World, ahead_s: int) -> None:
     plan(world, REQUEST_TOKEN, code(135, world, ahead_s=ahead_s))

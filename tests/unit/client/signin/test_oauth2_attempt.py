@@ -28,7 +28,6 @@ from botkit.errors import (
     StateMismatch,
     StoreUnavailable,
     TransportError,
-    Unauthorized,
     WrongAccount,
 )
 from botkit.model.tokens import CredentialKind, LoginState
@@ -286,78 +285,6 @@ async def test_a_used_code_stores_nothing(world: World) -> None:
     assert await stored_nothing(world)
 
 
-@pytest.mark.parametrize(
-    "answers",
-    [
-        ["lost", json_answer(503, {})],
-        [json_answer(401, {"title": "Unauthorized"}), json_answer(429, {})],
-    ],
-)
-async def test_who_it_is_is_asked_again_when_x_does_not_say(world: World, answers: Any) -> None:
-    world.peer.plan[ME] = answers
-    attempt = attempt_in(world)
-    finishing = asyncio.get_running_loop().create_task(attempt.finish(redirect(attempt)))
-    await world.clock.advance(5.0)
-    assert (await finishing).account == GREETER
-    assert len(world.peer.named(TOKEN)) == 1
-
-
-@pytest.mark.parametrize(
-    ("answer", "error"),
-    [
-        (json_answer(401, {"title": "Unauthorized"}), Unauthorized),
-        (json_answer(200, {"meta": {"x": 1}}), MalformedAnswer),
-    ],
-)
-async def test_a_token_of_nobody_is_not_stored(
-    world: World, answer: Any, error: type[Exception]
-) -> None:
-    world.peer.plan[ME] = [answer] * 5
-    attempt = attempt_in(world)
-    finishing = asyncio.get_running_loop().create_task(attempt.finish(redirect(attempt)))
-    await world.clock.advance(5.0)
-    with pytest.raises(error, match="ended the one before it through this app: authorize again"):
-        await finishing
-    assert await stored_nothing(world)
-
-
-_ODD_FIELD = json_answer(
-    400,
-    {
-        "title": "Invalid Request",
-        "detail": "One or more parameters to your request was invalid.",
-        "errors": [{"message": "The query parameter value [affiliation] is not valid"}],
-        "type": "https://api.x.com/2/problems/invalid-request",
-        "status": 400,
-    },
-)
-"""As X refuses a field. Source: tests/wire, the body of an unknown `tweet.fields`."""
-_GARBLED = json_answer(200, {"data": "an object it was"})
-
-
-_NOT_FOR_THIS_APP = json_answer(403, {"title": "Forbidden", "status": 403})
-_FAULT_OF_X = json_answer(500, {"title": "Internal Error", "status": 500})
-
-
-@pytest.mark.parametrize("odd", [_ODD_FIELD, _GARBLED, _NOT_FOR_THIS_APP, _FAULT_OF_X])
-@pytest.mark.parametrize("times", [1, 2])
-async def test_no_optional_field_costs_a_login_that_x_has_granted(
-    world: World, odd: Any, times: int
-) -> None:
-    world.peer.plan[ME] = [odd] * times
-    attempt = attempt_in(world)
-    assert (await attempt.finish(redirect(attempt))).account.id == GREETER.id
-    asked_for = [dict(parse_qsl(urlsplit(call.url).query)) for call in world.peer.named(ME)]
-    assert (
-        asked_for
-        == [
-            {"user.fields": "affiliation,description,protected"},
-            {"user.fields": "description,protected", "expansions": "affiliation"},
-            {},
-        ][: times + 1]
-    )
-
-
 @pytest.mark.parametrize("wanted", ["@Greeter", "greeter", "1999"])
 async def test_the_wished_account_may_be_named_in_any_way(world: World, wanted: str) -> None:
     attempt = attempt_in(world, account=wanted)
@@ -483,16 +410,6 @@ async def test_a_refresh_that_comes_between_does_not_lose_the_new_login(world: W
     assert (await world.tokens())["access_token"] == "at-2"
 
 
-async def test_a_store_that_fails_for_a_moment_does_not_lose_the_login(world: World) -> None:
-    world.broken.add("credentials.replace")
-    attempt = attempt_in(world)
-    finishing = asyncio.get_running_loop().create_task(attempt.finish(redirect(attempt)))
-    await world.clock.advance(0.5)
-    world.broken.clear()
-    await world.clock.advance(5.0)
-    assert (await finishing).row.gen == 1
-
-
 async def test_a_store_that_cannot_take_a_login_is_found_before_the_code_is_spent(
     world: World,
 ) -> None:
@@ -530,15 +447,6 @@ def _renewal(world: World, key: bytes) -> Callable[[], Awaitable[None]]:
         world.vault.learn(key, previous=bytes(32))
 
     return renew
-
-
-async def test_success_is_not_said_when_the_login_could_not_be_stored(world: World) -> None:
-    world.broken.add("credentials.replace")
-    attempt = attempt_in(world)
-    finishing = asyncio.get_running_loop().create_task(attempt.finish(redirect(attempt)))
-    await world.clock.advance(10.0)
-    with pytest.raises(StoreUnavailable):
-        await finishing
 
 
 async def test_a_grant_without_offline_access_is_stored_without_a_refresh_token(

@@ -291,6 +291,12 @@ def test_an_empty_page_has_nothing(data: object) -> None:
     assert read_posts(Response(status=200, data=data)) == PostPage()
 
 
+@pytest.mark.parametrize("name", [{}, {"username": ""}, {"username": None}])
+def test_a_user_without_a_username_counts_as_not_sent(name: dict[str, Any]) -> None:
+    data = [{"id": "1", "name": "A"} | name, {"id": "2", "username": "b", "name": "B"}]
+    assert [user.id for user in read_users(Response(status=200, data=data))] == ["2"]
+
+
 def test_one_object_is_a_page_of_one() -> None:
     assert read_posts(Response(status=200, data={"id": "1"})).posts[0].id == "1"
     assert read_users(Response(status=200, data={"id": "1", "username": "a", "name": "A"})) == (
