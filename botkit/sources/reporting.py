@@ -30,7 +30,8 @@ class StatusReporter(Protocol):
     ) -> None:
         """Report `state`, one word: `starting`, `live`, `partly`, `waiting`, `off` or `wrong`.
 
-        `data["code"]` is the exit code of `botkit status` for a state that is not good. With
+        `data["code"]` is the exit code of `botkit status` for a state that is not good, and
+        `data["next_step"]` the next step that it shows. With
         `good_for_s`, the source counts as `waiting` once it has not reported for that long.
         """
         ...

@@ -128,8 +128,10 @@ class ActivityStream(LineStream):
             await self._subscriptions.prepare(account, ())
             raise
         prepared = await self._subscriptions.prepare(account, self._kinds[account.id])
-        refused = "; ".join(why for _, why in prepared.refused)
-        self._note(account, refused, is_deaf=bool(refused and not prepared.live))
+        refused = "; ".join(refusal.why for refusal in prepared.refused)
+        step = next((one.next_step for one in prepared.refused if one.next_step), "")
+        is_deaf = bool(refused and not prepared.live)
+        self._note(account, refused, is_deaf=is_deaf, next_step=step)
 
     def _put_off(self, account: Account, problem: BotkitError | Parked) -> None:
         _log.warning("account.not_subscribed", account=account.id, why=str(problem))
@@ -140,7 +142,13 @@ class ActivityStream(LineStream):
         self._note(account, words_of(problem), is_deaf=True, code=code_of(problem))
 
     def _note(
-        self, account: Account, lack: str, *, is_deaf: bool, code: int = status_codes.PERSON
+        self,
+        account: Account,
+        lack: str,
+        *,
+        is_deaf: bool,
+        code: int = status_codes.PERSON,
+        next_step: str = "",
     ) -> None:
         """Note the events that are not heard of an account; report it if none are."""
         self._lacks.pop(account.id, None)
@@ -149,7 +157,8 @@ class ActivityStream(LineStream):
         part = f"subscription/{account.username}"
         if is_deaf:
             self._deaf.add(account.id)
-            self._report(part, "missing", lack, {"code": str(code)})
+            step = {"next_step": next_step} if next_step else {}
+            self._report(part, "missing", lack, {"code": str(code), **step})
         elif account.id in self._deaf:
             self._deaf.remove(account.id)
             self._report(part, "live")

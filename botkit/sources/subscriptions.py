@@ -12,7 +12,7 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from botkit.errors import BotkitError, ConfigError, Forbidden, ResponseError
+from botkit.errors import BadRequest, BotkitError, ConfigError, Forbidden, ResponseError
 from botkit.protocol.api import objects, push_requests
 from botkit.protocol.api.pagination import PageTrail
 from botkit.protocol.events.typed_activity import PUBLIC_KINDS
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from botkit.ports import Sender
     from botkit.protocol.api.objects import Subscription
 
-__all__ = ["MESSAGE_KINDS", "POST_KINDS", "Prepared", "Subscriptions"]
+__all__ = ["MESSAGE_KINDS", "POST_KINDS", "Prepared", "Refusal", "Subscriptions"]
 
 _log = structlog.get_logger(__name__)
 
@@ -32,13 +32,32 @@ POST_KINDS = ("post.mention.create", "post.reply.create", "post.quote.create")
 MESSAGE_KINDS = ("dm.received",)
 _REVOKE = "oauth.revoke"
 _CONFLICT = 409
+_MOST = 1500
+"""The most subscriptions of a self-serve app. Source: X API docs, "X Activity API"."""
+_FULL_STEP = (
+    "remove subscriptions that other programs made with this app (DELETE"
+    " /2/activity/subscriptions), or authorize some accounts with another app"
+)
+_TAKEN_STEP = "end the program that made the subscription, or remove it at X"
+
+
+class Refusal(Struct, frozen=True, kw_only=True):
+    """A kind of event that does not come, and why.
+
+    Attributes:
+        next_step: What a person has to do; "" if `botkit doctor` says it.
+    """
+
+    kind: str
+    why: str
+    next_step: str = ""
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
-    """The kinds of events that come, and those that X refused, with the reason."""
+    """The kinds of events that come, and those that do not."""
 
     live: tuple[str, ...]
-    refused: tuple[tuple[str, str], ...] = ()
+    refused: tuple[Refusal, ...] = ()
 
 
 class Subscriptions:
@@ -67,26 +86,26 @@ class Subscriptions:
         there = await self._listing(account)
         there = await self._move(account, there)
         have = {s.event_type for s in there if s.user_id == account.id and self._delivers(s)}
-        refused: list[tuple[str, str]] = []
+        refused: list[Refusal] = []
         created: list[str] = []
         for kind in wanted:
             if kind in have:
                 continue
-            why = await self._create(account, kind)
-            if why:
-                refused.append((kind, why))
+            refusal = await self._create(account, kind, taken=len(there) + len(created))
+            if refusal is not None:
+                refused.append(refusal)
             else:
                 created.append(kind)
         if created:
             await self._prove(account, created)
         await self._remove_stale(account, there, wanted)
         await self._watch_revocations(account, there)
-        refusals = {kind for kind, _ in refused}
+        refusals = {refusal.kind for refusal in refused}
         live = tuple(kind for kind in wanted if kind not in refusals)
         return Prepared(live=live, refused=tuple(refused))
 
-    async def _create(self, account: Account, kind: str) -> str:
-        """Create one; return why it was refused, "" if it was not."""
+    async def _create(self, account: Account, kind: str, *, taken: int) -> Refusal | None:
+        """Create one beside `taken` others; return why it was refused, None if it was not."""
         tag = f"{self._prefix}{kind}"
         try:
             await self._sender.send(
@@ -99,20 +118,32 @@ class Subscriptions:
                 ),
                 account_id=account.id,
             )
-        except Forbidden as error:
-            held = await self._sender.kinds(account.id)
-            scopes = " ".join(sorted({scope for have in held.values() for scope in have}))
-            why = f"X refused {kind} (granted: {scopes}): {error.detail or error.title}"
-            _log.warning("subscription.refused", account=account.id, kind=kind, why=why)
-            return why
+        except (Forbidden, BadRequest) as error:
+            if isinstance(error, BadRequest) and taken < _MOST:
+                raise
+            refusal = await self._refusal(account, kind, error, taken=taken)
+            _log.warning("subscription.refused", account=account.id, kind=kind, why=refusal.why)
+            return refusal
         except ResponseError as error:
             if error.status != _CONFLICT:
                 raise
             if self.webhook_id is not None:
-                return f"X has {kind} for another program, which gives it to no webhook of ours"
+                why = f"X has {kind} for another program, which gives it to no webhook of ours"
+                return Refusal(kind=kind, why=why, next_step=_TAKEN_STEP)
             # Somebody else of ours (setup, a bot that runs) was faster; it is proven by listing.
         _log.info("subscription.created", account=account.id, kind=kind)
-        return ""
+        return None
+
+    async def _refusal(
+        self, account: Account, kind: str, error: ResponseError, *, taken: int
+    ) -> Refusal:
+        said = error.detail or error.title
+        if taken >= _MOST:
+            why = f"X refused {kind}, because the app has {taken} subscriptions: {said}"
+            return Refusal(kind=kind, why=why, next_step=_FULL_STEP)
+        held = await self._sender.kinds(account.id)
+        scopes = " ".join(sorted({scope for have in held.values() for scope in have}))
+        return Refusal(kind=kind, why=f"X refused {kind} (granted: {scopes}): {said}")
 
     def _delivers(self, subscription: Subscription) -> bool:
         """Return True if its events come to where this bot listens."""

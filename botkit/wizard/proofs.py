@@ -60,11 +60,12 @@ async def prove_stream(
     except (BotkitError, Parked) as problem:
         return Proof(what="stream", state="could not be told", detail=str(problem))
     if prepared.refused:
-        refused = "; ".join(why for _, why in prepared.refused)
+        steps = {one.next_step: None for one in prepared.refused if one.next_step}
+        cures = [f"{step[0].upper()}{step[1:]}." for step in steps]
         return Proof(
             what="stream",
             state="wrong",
-            detail=refused,
-            cure="The mentions poll is used instead.",
+            detail="; ".join(refusal.why for refusal in prepared.refused),
+            cure=" ".join(("The mentions poll is used instead.", *cures)),
         )
     return Proof(what="stream", state="fine", detail=" ".join(prepared.live))

@@ -158,6 +158,8 @@ def _of_runner(runner: str | None, reports: Iterable[StatusReport]) -> Iterator[
 
 def _step_after(report: StatusReport, kind: str, code: int) -> str:
     """Return the next step for a part's state; "" if its detail names it or the state passes."""
+    if "next_step" in report.data:
+        return report.data["next_step"]
     if report.state == "wrong":
         return "see part.crashed in the log"
     if kind == "account":

@@ -113,9 +113,30 @@ async def test_a_refused_kind_names_itself_and_the_granted_scopes(
     sender.answers = [listed(REVOKE), refusal]
     prepared = await Subscriptions(sender, prefix=PREFIX).prepare(account, ["dm.received"])
     assert prepared.live == ()
-    ((kind, why),) = prepared.refused
-    assert kind == "dm.received"
-    assert "tweet.read users.read" in why
+    (refusal,) = prepared.refused
+    assert (refusal.kind, refusal.next_step) == ("dm.received", "")
+    assert "tweet.read users.read" in refusal.why
+
+
+@pytest.mark.parametrize("error", [Forbidden, BadRequest])
+async def test_an_app_with_too_many_subscriptions_says_so_and_what_frees_some(
+    error: type[ResponseError], sender: FakeSender, account: Account
+) -> None:
+    others = [row(n, "follow.follow", tag="somebody else's") for n in range(1, 1500)]
+    sender.answers = [listed(*others, REVOKE), error("full", status=403, detail="Too many.")]
+    prepared = await Subscriptions(sender, prefix=PREFIX).prepare(account, ["dm.received"])
+    (refusal,) = prepared.refused
+    said = "X refused dm.received, because the app has 1500 subscriptions: Too many."
+    assert refusal.why == said
+    assert refusal.next_step.startswith("remove subscriptions that other programs made")
+
+
+async def test_a_call_that_x_cannot_read_is_no_refusal(
+    sender: FakeSender, account: Account
+) -> None:
+    sender.answers = [listed(REVOKE), BadRequest("odd", status=400)]
+    with pytest.raises(BadRequest, match="odd"):
+        await Subscriptions(sender, prefix=PREFIX).prepare(account, ["dm.received"])
 
 
 @pytest.mark.parametrize("offered", [True, False])

@@ -282,6 +282,19 @@ def test_a_thousand_accounts_have_a_few_lines_together(
     assert "subscription/bot0 and 499 more missing: The login of @bot0 is dead." in out
 
 
+def test_the_next_step_that_a_part_reports_is_shown(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.log_in()
+    part = "subscription/greeter"
+    data = {"code": "2", "next_step": "remove some of the app's subscriptions"}
+    missing = StatusReport(part=part, state="missing", detail="full", at=AT, data=data)
+    assert asyncio.run(_after(reporting(missing))) == 2
+    out = capsys.readouterr().out
+    assert "Next: remove some of the app's subscriptions" in out
+    assert "botkit doctor" not in out
+
+
 @pytest.mark.parametrize("runs", [True, False])
 def test_the_next_runs_of_schedules_are_told_the_earliest_first(
     desk: Desk, capsys: pytest.CaptureFixture[str], *, runs: bool
