@@ -18,13 +18,13 @@ from botkit.sources.filtered import FilteredStream
 from botkit.sources.gaps import Gaps
 from botkit.sources.mentions import MentionsPoll
 from botkit.sources.messages import MessagesPoll, SentMessages
-from botkit.sources.polling import Poll
+from botkit.sources.polling import Poll, Unheard
 from botkit.sources.reporting import StatusReporter
 from botkit.sources.rule_gaps import RuleGaps
 from botkit.sources.rules import StreamRules, check_plan
 from botkit.sources.search import RecentSearch, for_mentions
 from botkit.sources.stream import ActivityStream
-from botkit.sources.subscriptions import MESSAGE_KINDS, Subscriptions
+from botkit.sources.subscriptions import MESSAGE_KINDS, POST_KINDS, Subscriptions
 from botkit.sources.webhooks import ActivityWebhook
 from botkit.waiting import status_codes
 
@@ -289,13 +289,30 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
             late=self._late,
             allow=self.x.budget.check,
         )
-        polls: list[Poll] = [MentionsPoll(account, interval=interval, search=search, **ports)]
+        unheard = self._unheard(account, POST_KINDS, _ALONE) if streams else None
+        polls: list[Poll] = [
+            MentionsPoll(account, interval=interval, search=search, unheard=unheard, **ports)
+        ]
         if set(MESSAGE_KINDS) & set(self.plan.stream_kinds):
             slowly = _BESIDE_STREAM if streams else _MESSAGES_ALONE
-            messages = MessagesPoll(account, interval=slowly, **ports)
+            unheard = self._unheard(account, MESSAGE_KINDS, _MESSAGES_ALONE) if streams else None
+            messages = MessagesPoll(account, interval=slowly, unheard=unheard, **ports)
             messages.show_to(self.sent_messages)
             polls.append(messages)
         return polls
+
+    def _unheard(self, account: Account, kinds: Iterable[str], interval: timedelta) -> Unheard:
+        """Return how a poll reads while the app's stream does not bring events of these kinds."""
+        wanted = set(kinds) & set(self.plan.stream_kinds)
+
+        def is_now() -> bool:
+            stream = self.streams.get(account.app)
+            return stream is None or not stream.delivers(account.id, wanted)
+
+        way = "webhook" if self.settings.bot.source == "webhook" else "activity stream"
+        seconds = f"{interval.total_seconds():.0f} s"
+        why = f"polls every {seconds}, because the {way} does not hear the account now"
+        return Unheard(interval=interval, why=why, is_now=is_now)
 
     def _declared(self, account: Account) -> list[Poll]:
         """Return the polls of the declared sources that this account reads."""
@@ -327,6 +344,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
             "late": self._late,
             "on_connected": lambda: _poke(self.beside[app]),
             "on_lost": lambda: _poke(self.beside[app]),
+            "on_unheard": lambda account_id: _poke(self.polls.get(account_id, ())),
             "on_spend": self.x.budget.note,
             "may_hear": self.x.budget.check_hearing,
         }

@@ -69,7 +69,7 @@ class StreamPorts(TypedDict):
     Attributes:
         late: The longest time that X takes to deliver an event.
         on_connected: Called at each (re)connect, so that the polls read missed events.
-        on_lost: Called when X no longer answers, so that the polls find out if it answers them.
+        on_lost: Called when the stream cannot be opened, so that the polls read in its place.
         on_spend: Called with each charge for a delivered event.
     """
 
@@ -106,6 +106,7 @@ class LineStream(abc.ABC):
         self._on_connected = ports["on_connected"]
         self._on_lost = ports.get("on_lost")
         self._is_lost = False
+        self._is_open = False
         self._on_spend = ports.get("on_spend")
         self._backoff = StreamBackoff()
         self._refused = Backoff(_REFUSED, self._entropy)
@@ -156,6 +157,7 @@ class LineStream(abc.ABC):
                 await self._prepare()
                 await self._read()
             except (BotkitError, Parked) as problem:
+                self._is_open = False
                 wait_s = self._wait_after(problem)
                 _log.warning(
                     "stream.disconnected",
@@ -174,11 +176,19 @@ class LineStream(abc.ABC):
                     await event_or_timeout(self._poked, wait_s, clock=self._clock)
 
     def _note_loss(self, problem: BotkitError | Parked) -> None:
-        """Make the polls read, once, when X no longer answers."""
-        if isinstance(problem, TransportError | ServerError) and not self._is_lost:
+        """Make the polls read, once, when the stream cannot be opened or X no longer answers."""
+        if not isinstance(problem, StreamClosed) and not self._is_lost:
             self._is_lost = True
             if self._on_lost is not None:
                 self._on_lost()
+
+    def _note_open(self) -> None:
+        """Note that the stream hears, and make the polls read what it missed."""
+        self._refused.reset()
+        self._is_lost = False
+        self._is_open = True
+        self._say_open()
+        self._on_connected()
 
     async def _read(self) -> None:
         hearers = tuple(self._hearers())
@@ -189,10 +199,7 @@ class LineStream(abc.ABC):
                 await self._gaps.heard_again(hearers, source=source, now=now)
             self._heard_to = now
             _log.info("stream.connected", app=self._app, stream=self._source)
-            self._refused.reset()
-            self._is_lost = False
-            self._say_open()
-            self._on_connected()
+            self._note_open()
             try:
                 await self._lines(stream, splitter)
             except Exception as problem:  # at a stop, the polls' checkpoints suffice

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import abc
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from botkit.sources.reporting import StatusReporter
     from botkit.sources.search import RecentSearch
 
-__all__ = ["Poll", "PollPace"]
+__all__ = ["Poll", "PollPace", "Unheard"]
 
 
 _log = structlog.get_logger(__name__)
@@ -64,6 +65,20 @@ class PollPace(Struct, frozen=True, kw_only=True):
     least_s: float = 0.0
 
 
+class Unheard(Struct, frozen=True, kw_only=True):
+    """How a poll beside a stream reads while the stream does not bring its events.
+
+    Attributes:
+        interval: The time between two polls.
+        why: The reason for this interval, for the status report.
+        is_now: Returns True while the stream does not bring them.
+    """
+
+    interval: timedelta
+    why: str
+    is_now: Callable[[], bool]
+
+
 class Poll(abc.ABC):
     """Read one kind of event of one account from a durable cursor, again and again.
 
@@ -73,6 +88,7 @@ class Poll(abc.ABC):
 
     Args:
         interval: The time between two polls; jitter is added.
+        unheard: The pace in place of `interval` and `why` while no stream brings the events.
         late: The longest time that X takes to show a new id.
         search: Reads after each poll the events that no poll can read any more.
         may_hear: Awaited before each poll; raises `Parked` while the account may not hear more.
@@ -103,6 +119,7 @@ class Poll(abc.ABC):
         search: RecentSearch | None = None,
         may_hear: MayHear = without_limit,
         why: str = "",
+        unheard: Unheard | None = None,
     ) -> None:
         self._account = account
         self._sender = sender
@@ -117,6 +134,7 @@ class Poll(abc.ABC):
         self._search = search
         self._may_hear = may_hear
         self.why = why
+        self._unheard = unheard
         self._poked = asyncio.Event()
         self._read_to: datetime | None = None
         self._began = clock.now()
@@ -155,9 +173,7 @@ class Poll(abc.ABC):
                 await self._gaps.tell_after_failure(self._account, self.covers)
             else:
                 failures = 0
-                wait_s = _SOON_S if more else self._interval.total_seconds()
-                good_for_s = wait_s * self.pace.jitter[1] + _LATE_S
-                self._report(self.name, "live", self.why, {"new": str(new)}, good_for_s=good_for_s)
+                wait_s = self._after_success(new, more=more)
             await self._rest(wait_s * self._entropy.uniform(*self.pace.jitter), started_s)
 
     async def _begin(self) -> Checkpoint | None:
@@ -271,6 +287,16 @@ class Poll(abc.ABC):
         too_early_s = started_s + self.pace.least_s - self._clock.monotonic()
         if too_early_s > 0:
             await self._clock.sleep(too_early_s)
+
+    def _after_success(self, new: int, *, more: bool) -> float:
+        """Report how the poll reads now; return the seconds to wait."""
+        interval, why = self._interval, self.why
+        if self._unheard is not None and self._unheard.is_now():
+            interval, why = self._unheard.interval, self._unheard.why
+        wait_s = _SOON_S if more else interval.total_seconds()
+        good_for_s = wait_s * self.pace.jitter[1] + _LATE_S
+        self._report(self.name, "live", why, {"new": str(new)}, good_for_s=good_for_s)
+        return wait_s
 
     def _after_failure(self, problem: BotkitError | Parked, failures: int) -> float:
         """Report what is wrong; return the seconds to wait."""

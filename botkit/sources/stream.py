@@ -23,7 +23,7 @@ from botkit.waiting.events import seconds_until
 from botkit.waiting.status_codes import code_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Unpack
 
     from botkit.model.events import XEvent
@@ -44,6 +44,8 @@ class ActivityStream(LineStream):
     Args:
         kinds: The kinds of events to subscribe to, by account id.
         may_hear: Awaited after events; raises `Parked` while an account may not hear more.
+        on_unheard: Called with the id of an account when some events that it wants do not come
+            any more, so that its polls read them.
         source: The name of the way by which the events come.
         ports: Those of `LineStream`.
     """
@@ -56,6 +58,7 @@ class ActivityStream(LineStream):
         kinds: Mapping[str, Sequence[str]],
         subscriptions: Subscriptions,
         may_hear: MayHear = without_limit,
+        on_unheard: Callable[[str], None] = lambda _: None,
         source: str = "activity",
         **ports: Unpack[StreamPorts],
     ) -> None:
@@ -64,6 +67,9 @@ class ActivityStream(LineStream):
         self._kinds = dict(kinds)
         self._subscriptions = subscriptions
         self._may_hear = may_hear
+        self._on_unheard = on_unheard
+        self._live: dict[str, frozenset[str]] = {}
+        """By account id, the kinds of events that X delivers while the stream is open."""
         self._hearing = activity.Hearing(usernames={a.id: a.username for a in accounts})
         self._unprepared: dict[str, float] = {}
         """Accounts without subscriptions, and when to try again (on the clock that runs on)."""
@@ -84,10 +90,14 @@ class ActivityStream(LineStream):
         """Return True if the stream hears this account."""
         return account_id in self._accounts
 
+    def delivers(self, account_id: str, kinds: Iterable[str]) -> bool:
+        """Return True if each event of these kinds reaches the account now."""
+        return self._is_open and self._live.get(account_id, frozenset()).issuperset(kinds)
+
     def remove(self, account_id: str) -> bool:
         """Stop hearing an account; return True if there are others to hear."""
         self._note(self._accounts[account_id], "", is_deaf=False)
-        for held in (self._accounts, self._kinds, self._unprepared):
+        for held in (self._accounts, self._kinds, self._unprepared, self._live):
             held.pop(account_id, None)
         return bool(self._accounts)
 
@@ -128,6 +138,7 @@ class ActivityStream(LineStream):
             await self._subscriptions.prepare(account, ())
             raise
         prepared = await self._subscriptions.prepare(account, self._kinds[account.id])
+        self._set_live(account, prepared.live)
         refused = "; ".join(refusal.why for refusal in prepared.refused)
         step = next((one.next_step for one in prepared.refused if one.next_step), "")
         is_deaf = bool(refused and not prepared.live)
@@ -139,7 +150,15 @@ class ActivityStream(LineStream):
         if isinstance(problem, Parked) and problem.waiting_for == "budget" and problem.until:
             wait_s = seconds_until(problem.until, clock=self._clock, least_s=1.0)
         self._unprepared[account.id] = self._clock.monotonic() + wait_s
+        self._set_live(account, ())
         self._note(account, words_of(problem), is_deaf=True, code=code_of(problem))
+
+    def _set_live(self, account: Account, kinds: Iterable[str]) -> None:
+        """Note the kinds of events that X delivers; call `on_unheard` if some do not come now."""
+        before = self._live.get(account.id, frozenset())
+        self._live[account.id] = frozenset(kinds)
+        if before - self._live[account.id]:
+            self._on_unheard(account.id)
 
     def _note(
         self,

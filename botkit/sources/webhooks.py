@@ -20,7 +20,7 @@ from botkit.sources.stream import ActivityStream
 from botkit.waiting.events import event_or_timeout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
     from typing import Unpack
 
@@ -120,6 +120,7 @@ class ActivityWebhook(ActivityStream):
         url: The address at which X delivers.
         kinds: The kinds of events to subscribe to, by account id.
         may_hear: Awaited after events; raises `Parked` while an account may not hear more.
+        on_unheard: As that of `ActivityStream`.
         ports: Those of `LineStream`.
     """
 
@@ -132,6 +133,7 @@ class ActivityWebhook(ActivityStream):
         kinds: Mapping[str, Sequence[str]],
         subscriptions: Subscriptions,
         may_hear: MayHear = without_limit,
+        on_unheard: Callable[[str], None] = lambda _: None,
         **ports: Unpack[StreamPorts],
     ) -> None:
         super().__init__(
@@ -140,6 +142,7 @@ class ActivityWebhook(ActivityStream):
             kinds=kinds,
             subscriptions=subscriptions,
             may_hear=may_hear,
+            on_unheard=on_unheard,
             source="webhook",
             **ports,
         )
@@ -180,10 +183,7 @@ class ActivityWebhook(ActivityStream):
         now = self._clock.now()
         for source in self._gap_sources():
             await self._gaps.heard_again(tuple(self._hearers()), source=source, now=now)
-        self._refused.reset()
-        self._is_lost = False
-        self._say_open()
-        self._on_connected()
+        self._note_open()
         try:
             await self._watch()
         except Exception as problem:  # at a stop, the polls' checkpoints suffice

@@ -244,6 +244,34 @@ async def test_a_newcomer_joins_the_stream_of_its_app_and_gets_a_poll(place):
     assert len(at.beside[newcomer.app]) == 2
 
 
+async def test_a_poll_beside_a_stream_that_does_not_deliver_is_as_quick_as_one_alone(
+    place, monkeypatch
+):
+    await place.authorize()
+    live: set[str] = set()
+    async with listening(place, MESSAGES) as at:
+        (account,) = await place.store.accounts.listing()
+        at.sources([account])
+        polls = at.polls[account.id]
+        assert [poll._unheard.is_now() for poll in polls] == [True, True]
+        stream = at.streams["default"]
+        monkeypatch.setattr(stream, "delivers", lambda _, kinds: live.issuperset(kinds))
+        live.add("post.mention.create")
+        assert [poll._unheard.is_now() for poll in polls] == [False, True]
+        live.add("dm.received")
+        assert [poll._unheard.is_now() for poll in polls] == [False, False]
+        assert [poll._unheard.interval.total_seconds() for poll in polls] == [15, 65]
+        poked = []
+        for poll in polls:
+            monkeypatch.setattr(type(poll), "poke", lambda self: poked.append(self.name))
+        stream._on_unheard(account.id)
+        stream._on_unheard("of nobody")
+        at.leave(account)
+        assert [poll._unheard.is_now() for poll in polls] == [True, True]
+
+    assert len(poked) == 2
+
+
 async def test_when_the_stream_is_back_the_polls_beside_it_read_at_once(place, monkeypatch):
     await place.authorize()
     async with listening(place, MESSAGES) as at:

@@ -282,4 +282,5 @@ async def test_a_kind_that_x_has_for_another_program_only_is_said(
     subscriptions.webhook_id = "146"
     prepared = await subscriptions.prepare(account, ["post.mention.create"])
     assert prepared.live == ()
-    assert "another program" in prepared.refused[0][1]
+    assert "another program" in prepared.refused[0].why
+    assert prepared.refused[0].next_step.startswith("end the program")
