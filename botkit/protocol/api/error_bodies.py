@@ -54,11 +54,10 @@ _BY_NAME: Mapping[str, type[ResponseError]] = {
     "BadRequest": BadRequest,
     "Forbidden": Forbidden,
     "NotFound": NotFound,
-    "PaymentRequired": PaymentRequired,
     "RateLimited": RateLimited,
     "ServerError": ServerError,
 }
-"""The classes that the table of refusals names."""
+"""The classes that the table of refusals names, but for money, which comes first."""
 
 _REASONS = ("reason", "connection_issue", "disconnect_type")
 """Fields that say more than the type. Source: X API docs, "Response codes and errors"."""

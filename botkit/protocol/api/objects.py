@@ -160,8 +160,7 @@ def read_subscriptions(response: Response) -> tuple[Subscription, ...]:
     for item in _items(response.data):
         fields = Fields(item)
         for name in ("subscription", "subscriptions"):
-            if name in fields:
-                found.extend(_subscriptions(fields.objects(name)))
+            found.extend(_subscriptions(fields.objects(name)))
         found.extend(_subscriptions([fields]))
     return tuple(found)
 

@@ -33,7 +33,7 @@ def raw_call(
     called = operation(operation_id)
     given = dict(path or {})
     wanted = re.findall(r"{(\w+)}", called.path)
-    if sorted(given) != sorted(wanted):
+    if given.keys() != set(wanted):
         has = ", ".join(given) or "nothing"
         raise TypeError(
             f"{operation_id} is {called.name}: path has {', '.join(wanted) or 'nothing'}, "

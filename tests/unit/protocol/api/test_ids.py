@@ -17,6 +17,13 @@ def test_an_id_tells_when_it_was_made() -> None:
     assert made.replace(microsecond=0) == datetime(2026, 7, 24, 21, 23, 23, tzinfo=UTC)
 
 
+def test_the_lowest_and_the_highest_id_that_hold_a_time_tell_it() -> None:
+    assert snowflake_time(str(1 << 36)) == datetime(2010, 11, 4, 1, 43, 11, 41_000, tzinfo=UTC)
+    assert snowflake_time(str((1 << 63) - 1)) is not None
+    assert snowflake_time(str((1 << 36) - 1)) is None
+    assert snowflake_time(str(1 << 63)) is None
+
+
 @pytest.mark.parametrize("an_id", ["", "20", "abc", "٣٣٣٣٣٣٣٣٣٣٣٣٣٣٣", "9" * 19, "9" * 400, "-5"])
 def test_an_id_that_does_not_tell_gives_no_time(an_id: str) -> None:
     assert snowflake_time(an_id) is None

@@ -401,6 +401,7 @@ def test_xs_words_are_cut_and_on_one_line() -> None:
     assert error.title == "T [31m"
     assert len(error.detail) == 500
     assert error.message.isprintable()
+    assert refusal(403, {"detail": "x" * 500}).detail == "x" * 500
 
 
 def test_the_beginning_of_a_body_that_is_no_json_is_kept() -> None:
