@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -54,6 +56,16 @@ ROUTES = {
 async def server() -> AsyncIterator[WebServer]:
     async with WebServer("127.0.0.1", 0, ROUTES, site=BOT_SITE) as opened:
         yield opened
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how many may wait")
+async def test_as_many_connections_wait_in_the_kernel_as_the_site_allows(
+    server: WebServer,
+) -> None:
+    assert server._listener is not None
+    told = server._listener.sockets[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32)
+    # Of a socket that listens, `tcpi_sacked` is its backlog. Source: Linux, `tcp_get_info`.
+    assert int.from_bytes(told[28:32], sys.byteorder) == BOT_SITE.limits.backlog
 
 
 async def get(server: WebServer, target: str, *more: str, method: str = "GET") -> Answered:

@@ -73,6 +73,7 @@ async def test_more_authors_than_a_call_takes_are_looked_up_in_several(tmp_path:
             *(lacking(str(n), User(id=str(n), username="", name="")) for n in range(1000, 1150))
         )
     assert sorted(len(call) for call in bot.lookup.calls) == [50, 100]
+    assert [sorted(call) for call in bot.lookup.calls] == bot.lookup.calls
     assert len(seen) == 150
 
 
@@ -142,6 +143,20 @@ async def test_after_a_look_up_that_worked_the_next_failure_waits_as_short_as_th
         await bot.handle(lacking("101"))
         await bot.later(7)
     assert len(seen) == 2
+
+
+async def test_a_look_up_that_fails_again_waits_longer(tmp_path: Path) -> None:
+    wiring, _ = watching()
+    fault = ServerError("busy", status=503)
+    async with bench(tmp_path, wiring) as bot:
+        bot.lookup.faults += [fault, fault]
+        await bot.handle(lacking())
+        await bot.later(7)
+        assert len(bot.lookup.calls) == 2
+        await bot.later(7)
+        assert len(bot.lookup.calls) == 2
+        await bot.later(12)
+        assert len(bot.lookup.calls) == 3
 
 
 async def test_a_look_up_waits_as_long_as_x_says(tmp_path: Path) -> None:

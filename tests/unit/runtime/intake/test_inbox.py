@@ -112,7 +112,7 @@ async def test_a_full_inbox_takes_no_events_until_there_is_room(parts: Any) -> N
     assert not inbox.full
     inbox.note_waiting(2)
     assert inbox.full
-    with pytest.raises(StoreUnavailable, match="full"):
+    with pytest.raises(StoreUnavailable, match="The inbox is full; nothing"):
         await inbox.record([mention("3")], account_id=BOT, source="stream")
     moved = Checkpoint(source="stream", account_id=BOT, cursor="7")
     await inbox.record([], account_id=BOT, source="stream", checkpoint=moved)

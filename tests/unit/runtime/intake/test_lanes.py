@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from botkit.model.events import DirectMessage, Mention, Tick, UnknownEvent
 from botkit.model.messages import Message
 from botkit.model.posts import Post
+from botkit.model.records import InboxItem
 from botkit.model.users import User
 from botkit.runtime.intake.lanes import Job, Lanes, author_of
 
@@ -199,6 +201,14 @@ def test_owners_take_turns_and_each_keeps_its_order() -> None:
     assert lanes.ready == 4
     assert [each.seq for each in lanes.take(9)] == [1, 6, 2, 3]
     assert lanes.ready == 0
+
+
+def test_an_event_from_the_store_is_due_when_it_was_set_for_or_else_when_it_happened() -> None:
+    at = datetime(2026, 11, 30, tzinfo=UTC)
+    item = InboxItem(seq=1, account_id="1", key="k", kind="tick", lane="l", body=b"", at=at)
+    assert Job.from_item(item).due == at
+    later = at + timedelta(hours=1)
+    assert Job.from_item(structs.replace(item, not_before=later)).due == later
 
 
 def test_the_author_of_an_event_is_who_caused_it() -> None:

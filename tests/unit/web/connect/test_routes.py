@@ -100,6 +100,7 @@ class Place:
         server._routes = self.connect.routes
         # The server was made without routes, and would wait for a body that it does not read.
         server._connections.body_bytes = 65_536
+        self.server = server
         return server
 
     async def _redeem(
@@ -396,6 +397,32 @@ async def test_while_a_login_is_being_finished_none_begins_with_its_invitation(
     place.x.gate.set()
     assert (await finishing).status == 200
     assert place.x.exchanges == 1
+
+
+async def test_while_a_login_begins_an_older_one_of_its_invitation_waits_and_is_not_finished(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = await place.invite()
+    state = await place.begin(token)
+    hold = place.store.invitations.hold
+    held, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(*args: Any, **named: Any) -> Any:
+        held.set()
+        await go_on.wait()
+        return await hold(*args, **named)
+
+    monkeypatch.setattr(place.store.invitations, "hold", slow)
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        again = group.create_task(place.post(token))
+        await held.wait()
+        older = group.create_task(place.get(f"/connect/callback?code=c&state={state}"))
+        while len(place.server._answering) < 2:
+            await place.clock.sleep(0.001)
+        go_on.set()
+    assert again.result().status == 200
+    assert title(older.result()) == "No login is waiting for this"
+    assert place.x.exchanges == 0
 
 
 async def test_an_invitation_that_is_taken_back_during_the_exchange_stores_nothing(

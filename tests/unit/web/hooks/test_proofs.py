@@ -55,6 +55,12 @@ def standard(
     )
 
 
+def signed_at(sent: str) -> str:
+    content = b"%b.%b.%b" % (ID.encode(), sent.encode(), BODY)
+    key = base64.b64decode(STANDARD.removeprefix("whsec_"))
+    return "v1," + base64.b64encode(hmac.digest(key, content, "sha256")).decode()
+
+
 SIGNED = proofs_of(HookSettings(secret=SecretStr(STANDARD)))
 HUBBED = proofs_of(HookSettings(secret=SecretStr(HUB)))
 TOKEN = "t0k3n-of-sixteen-or-more"
@@ -64,6 +70,7 @@ BEARER = proofs_of(HookSettings(token=SecretStr(TOKEN), previous_token=SecretStr
 def test_the_published_example_of_standard_webhooks_is_taken() -> None:
     assert accepts(SIGNED, *standard())
     assert SIGNED.signs_ids
+    assert accepts(SIGNED, *standard(sent=f"00{SENT}", signature=signed_at(f"00{SENT}")))
     assert not HUBBED.signs_ids
 
 
@@ -97,6 +104,7 @@ def test_a_second_more_is_not(off_s: int) -> None:
         standard(sent="١٦١٤٢٦٥٣٣٠"),
         standard(sent=f"+{SENT}"),
         standard(sent="1" * 400),
+        standard(sent=f"000{SENT}", signature=signed_at(f"000{SENT}")),
         standard(signature=SIGNATURE[3:]),
         standard(signature=SIGNATURE[:-1]),
         standard(signature="v1,\udce9"),
