@@ -69,7 +69,27 @@ GROUPS = {
     ),
     "dispatch": Group(("botkit/runtime/dispatch/*.py",), ("tests/unit/runtime/dispatch",)),
     "intake": Group(("botkit/runtime/intake/*.py",), ("tests/unit/runtime",)),
-    "sources": Group(("botkit/sources/*.py",), ("tests/unit/sources",)),
+    "life": Group(("botkit/runtime/life/*.py",), ("tests/unit/runtime/life",)),
+    "actions": Group(
+        (
+            "botkit/runtime/writes/action*.py",
+            "botkit/runtime/writes/causes.py",
+            "botkit/runtime/writes/once_results.py",
+            "botkit/runtime/writes/opt_outs.py",
+            "botkit/runtime/writes/own_*.py",
+            "botkit/runtime/writes/post_requests.py",
+        ),
+        ("tests/unit/runtime/writes", "tests/scenarios/test_post_requests.py"),
+    ),
+    "routing": Group(
+        ("botkit/routing/*.py", "botkit/filters.py"),
+        ("tests/unit/routing", "tests/unit/test_filters.py"),
+    ),
+    "sources": Group(("botkit/sources/**/*.py",), ("tests/unit/sources",)),
+    "queries": Group(
+        ("botkit/protocol/queries/*.py",),
+        ("tests/unit/protocol/queries", "tests/unit/sandbox/world/test_queries.py"),
+    ),
     "events": Group(("botkit/protocol/events/*.py",), ("tests/unit/protocol", "tests/wire")),
     "oauth": Group(("botkit/protocol/oauth/*.py",), ("tests/unit/protocol",)),
     "text": Group(
@@ -82,7 +102,35 @@ GROUPS = {
     "leases": Group(
         ("botkit/leases/*.py", "botkit/waiting/*.py"), ("tests/unit/leases", "tests/unit/waiting")
     ),
+    "vault": Group(
+        ("botkit/storage/vault/*.py", "botkit/storage/*.py"),
+        (
+            "tests/unit/storage/vault",
+            "tests/unit/storage/test_copies.py",
+            "tests/unit/storage/test_opening.py",
+        ),
+    ),
     "web": Group(("botkit/web/**/*.py",), ("tests/unit/web", "tests/unit/wizard")),
+    "wizard": Group(("botkit/wizard/*.py",), ("tests/unit/wizard",)),
+    "bot": Group(("botkit/bot/**/*.py",), ("tests/unit/bot", "tests/unit/cli/commands")),
+    "config": Group(
+        ("botkit/config/*.py",),
+        (
+            "tests/unit/test_config.py",
+            "tests/unit/test_config_hooks.py",
+            "tests/unit/test_config_network.py",
+            "tests/unit/test_config_webhook.py",
+        ),
+    ),
+    "doctor": Group(
+        ("botkit/doctor/*.py",),
+        (
+            "tests/unit/doctor",
+            "tests/unit/cli/commands/test_doctor.py",
+            "tests/unit/cli/commands/test_doctor_keys.py",
+        ),
+    ),
+    "telemetry": Group(("botkit/telemetry/*.py",), ("tests/unit/telemetry",)),
 }
 
 
