@@ -282,8 +282,7 @@ class Poll(abc.ABC):
 
     async def _rest(self, wait_s: float, started_s: float) -> None:
         """Wait until the time is over or `poke` is called, but at least `least_s`."""
-        if not await event_or_timeout(self._poked, wait_s, clock=self._clock):
-            return
+        await event_or_timeout(self._poked, wait_s, clock=self._clock)
         too_early_s = started_s + self.pace.least_s - self._clock.monotonic()
         if too_early_s > 0:
             await self._clock.sleep(too_early_s)

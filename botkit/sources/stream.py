@@ -242,15 +242,13 @@ class ActivityStream(LineStream):
 
     async def _check_budget(self, account_id: str) -> None:
         """Stop deliveries for an account that may not hear more."""
-        account = self._accounts.get(account_id)
-        if account is None or account_id in self._unprepared:
+        if account_id not in self._accounts or account_id in self._unprepared:
             return
         try:
             await self._may_hear(account_id)
         except Parked:
             self._unprepared[account_id] = self._clock.monotonic()
             await self._take_in()
-            self._report(self.name, "live", f"@{account.username} may not hear more today")
             self._on_connected()  # the polls record the gap, and close it when they may read
 
     def events_of(self, line: bytes) -> list[XEvent]:

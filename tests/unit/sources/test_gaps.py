@@ -169,6 +169,19 @@ async def test_a_poll_that_gets_as_much_as_x_shows_leaves_open_what_lies_before(
     assert str(newest) in last.cursor
 
 
+async def test_no_gap_begins_before_the_bot_began_to_hear(
+    poll: MentionsPoll, sender: FakeSender, store: Store, intake: FakeIntake
+) -> None:
+    floor = snowflake_at(START - 30 * MINUTE)
+    text = f'{{"floor":"{floor}","newest":"{floor}"}}'
+    await store.progress.set_checkpoint(replace(last_read(START - 60 * MINUTE), cursor=text))
+    sender.answers = timeline(snowflake_at(START), 800)
+    await poll.poll()
+    (hole,) = await store.progress.gaps()
+    assert hole.since == START - 30 * MINUTE + timedelta(milliseconds=1)
+    assert hole.until == intake.events[0].at  # type: ignore[attr-defined]
+
+
 async def test_posts_that_x_counts_and_does_not_show_hide_no_gap(
     poll: MentionsPoll, sender: FakeSender, store: Store
 ) -> None:

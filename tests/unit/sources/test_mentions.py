@@ -179,6 +179,18 @@ async def test_a_poll_that_finds_nothing_writes_to_the_store_once_a_minute_at_mo
     assert said == [0, 0, 0, 75]
 
 
+async def test_a_poll_that_moved_past_posts_that_x_does_not_show_stores_where_it_is(
+    poll: MentionsPoll, sender: FakeSender, store: Store
+) -> None:
+    hidden = replace(page(), meta={"result_count": 0, "newest_id": str(T + 1)})
+    sender.answers = [page(mention(T)), hidden]
+    await poll.poll()
+    assert await poll.poll() == 0
+    last = await store.progress.checkpoint("mentions", "1")
+    assert last is not None
+    assert f'"newest":"{T + 1}"' in last.cursor
+
+
 async def test_a_cursor_that_stores_hold_is_gone_on_from_and_written_in_the_same_form(
     poll: MentionsPoll, sender: FakeSender, store: Store
 ) -> None:

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from botkit.errors import Forbidden, Parked, TransportError, Unauthorized
+from botkit.errors import (
+    BotkitError,
+    Forbidden,
+    MalformedAnswer,
+    Parked,
+    ServerError,
+    TransportError,
+    Unauthorized,
+)
 from botkit.model.events import Mention
 from botkit.model.users import Account
 from botkit.protocol.api.ids import snowflake_at
@@ -158,6 +166,23 @@ async def test_a_keep_alive_that_was_waited_for_is_a_sign_of_life_and_one_from_a
     assert gap.since == START + timedelta(seconds=38) - timedelta(minutes=5)
 
 
+async def test_a_gap_begins_at_the_last_keep_alive_of_a_stream_that_brought_nothing(
+    listen: Callable[[], list[float]], sender: FakeSender, clock: VirtualClock, store: Store
+) -> None:
+    class Quiet(FakeStream):
+        async def chunks(self) -> AsyncIterator[bytes]:
+            await clock.sleep(20)
+            yield b"\r\n"
+            await clock.sleep(9)
+
+    sender.answers = [subscribed(*POST_KINDS) for _ in range(3)]
+    sender.streams = [Quiet(), FakeStream()]
+    listen()
+    await clock.advance(40)
+    (gap,) = await store.progress.gaps()
+    assert gap.since == START + timedelta(seconds=20) - timedelta(minutes=5)
+
+
 async def test_a_stream_that_is_cut_again_and_again_leaves_one_gap_an_account(
     sender: FakeSender,
     intake: FakeIntake,
@@ -289,6 +314,28 @@ async def test_a_failed_connect_is_tried_again_soon(
     connected = listen()
     await clock.advance(1)
     assert len(connected) == 1
+
+
+@pytest.mark.parametrize(
+    "problem", [ServerError("no", status=503), MalformedAnswer("no", status=200)]
+)
+async def test_an_error_of_xs_is_waited_for_five_seconds_and_twice_as_long_the_next_time(
+    problem: BotkitError,
+    listen: Callable[[], list[float]],
+    sender: FakeSender,
+    clock: VirtualClock,
+) -> None:
+    # Source: X API docs, "Filtered stream", reconnecting: HTTP errors.
+    sender.answers = [subscribed(*POST_KINDS)] * 3
+    sender.streams = [problem, problem, FakeStream()]
+    listen()
+    opened = []
+    for _ in range(40):
+        opened.append(3 - len(sender.streams))
+        await clock.advance(0.5)
+    first, second = opened.index(2) / 2, opened.index(3) / 2
+    assert 5 <= first <= 7
+    assert 10 <= second - first <= 13
 
 
 async def test_a_line_over_the_limit_is_skipped_and_the_next_is_heard(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from botkit.errors import Forbidden, InvalidGrant, RateLimited, TransportError
+from botkit.errors import Forbidden, InvalidGrant, Parked, RateLimited, TransportError
 from botkit.model.users import Account
 from botkit.protocol.api.responses import Response
 from botkit.sources.reporting import by_cause
@@ -176,6 +176,39 @@ async def test_the_line_of_a_stream_stays_short_however_many_accounts_it_lacks()
     assert said.startswith("@bot0 and 899 more: The login of @bot0 is dead.; @bot900 and 9 more: ")
     assert said.endswith("; and 8 other causes")
     assert len(said) < 200
+
+
+async def test_three_causes_are_told_and_no_others_are_counted() -> None:
+    problems = [(Account(id=str(n), username=f"bot{n}"), "abc"[n]) for n in range(3)]
+    assert by_cause(problems, of=3) == "@bot0: a; @bot1: b; @bot2: c"
+
+
+async def test_a_stream_that_may_not_hear_an_account_any_more_is_not_called_live(
+    place: Place, intake: FakeIntake, reports: Reports
+) -> None:
+    spent: set[str] = set()
+
+    async def may_hear(account_id: str) -> None:
+        if account_id in spent:
+            raise Parked("budget", until=place.clock.now() + timedelta(hours=1))
+
+    place.stream._may_hear = may_hear
+    place.stream.add(SECOND, POST_KINDS)
+    alive = Alive(place.clock)
+    place.sender.answers = [subscribed("1"), subscribed("2")]
+    place.sender.streams = [alive]
+    async with place.open():
+        spent.add("2")
+        alive.lines.append(line(11, account="2"))
+        place.sender.answers = [subscribed("2"), *[Response(status=200)] * 20]
+        await place.keep_alive(20)
+    assert len(intake.events) == 1
+    assert ("subscription/helper", "missing", "waits for budget") in reports.said
+    assert reports.said[-1] == (
+        "activity/default",
+        "partly",
+        "hears 1 of 2 accounts, polls the others: @helper: waits for budget",
+    )
 
 
 async def test_the_polls_look_once_when_x_does_not_answer_the_stream(place: Place) -> None:
