@@ -109,7 +109,10 @@ def _run(session: pytest.Session) -> int:
 def _chosen(
     session: pytest.Session, known: dict[str, Any], job: dict[str, Any]
 ) -> list[pytest.Item]:
-    """Return the tests that run these lines: the module's own first, then the quick ones."""
+    """Return the tests that run these lines: the module's own first, then the quick ones.
+
+    For what runs at an import, also those of the module's own that only look at a constant.
+    """
     ran = known["lines"].get(job["module"], {})
     first, last = job["lines"]
     places = {place for line in range(first, last + 1) for place in ran.get(str(line), ())}
@@ -117,6 +120,8 @@ def _chosen(
         places = {place for each in ran.values() for place in each}
     names = {known["names"][place] for place in places}
     stem = Path(job["module"]).stem
+    if job["where"] != "function":
+        names |= {name for name in known["names"] if f"/test_{stem}.py::" in name}
     return sorted(
         (one for one in session.items if one.nodeid in names),
         key=lambda one: (stem not in one.nodeid, known["tests"][one.nodeid]),

@@ -28,6 +28,15 @@ def test_the_steps_are_nine_and_in_order() -> None:
     assert [step.id for step in STEPS] == IDS
 
 
+def test_the_steps_whose_reason_is_not_plain_say_it() -> None:
+    assert [step.id for step in STEPS if step.why] == [
+        "choose-account",
+        "confirmed",
+        "bio",
+        "contact",
+    ]
+
+
 def test_nothing_known_leaves_all_open() -> None:
     label = judge(None, ())
     assert not label.complete
