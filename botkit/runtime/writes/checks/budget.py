@@ -68,8 +68,6 @@ class Budget:
         """The number of commits that have stored bookings."""
         self._charged: set[_Charged] = set()
         self._charged_on: date | None = None
-        # Between summing up and acting on the sum, nothing else may be reserved.
-        self._checking = asyncio.Lock()
         self._noted = asyncio.Event()
         self._settled = asyncio.Event()
 
@@ -79,8 +77,14 @@ class Budget:
         Raises:
             Parked: `budget`, until the hour or the day is over.
         """
-        async with self._checking:
-            await self._refuse_too_much(account_id, cost_usd)
+        if not cost_usd or (self.limits.hour_usd is None and self.limits.day_usd is None):
+            return
+        if await self._wait_until(account_id, cost_usd) is not None:
+            # Unstored bookings may be of resources that were charged before.
+            await self._settle()
+            until = await self._wait_until(account_id, cost_usd)
+            if until is not None:
+                raise Parked("budget", until=until)
 
     async def check_hearing(self, account_id: str) -> None:
         """Check that the account may spend more on hearing on this day.
@@ -103,9 +107,9 @@ class Budget:
         Raises:
             Parked: `budget`, until the hour or the day is over; the block is not entered.
         """
-        async with self._checking:
-            await self._refuse_too_much(account_id, cost_usd)
-            self._reserved[account_id] = self._reserved.get(account_id, _NOTHING) + cost_usd
+        await self.check(account_id, cost_usd)
+        # Since the sum in `check` nothing was awaited, so nobody else has reserved meanwhile.
+        self._reserved[account_id] = self._reserved.get(account_id, _NOTHING) + cost_usd
         try:
             yield
         finally:
@@ -182,16 +186,6 @@ class Budget:
             self._noted.clear()
             await self._clock.sleep(_FLUSH_S)
             await self.flush()
-
-    async def _refuse_too_much(self, account_id: str, cost_usd: Decimal) -> None:
-        if not cost_usd or (self.limits.hour_usd is None and self.limits.day_usd is None):
-            return
-        if await self._wait_until(account_id, cost_usd) is not None:
-            # Unstored bookings may be of resources that were charged before.
-            await self._settle()
-            until = await self._wait_until(account_id, cost_usd)
-            if until is not None:
-                raise Parked("budget", until=until)
 
     async def _wait_until(self, account_id: str, cost_usd: Decimal) -> datetime | None:
         """Return the end of the hour or day whose limit the cost exceeds, None if none does."""

@@ -56,7 +56,7 @@ async def test_the_day_is_the_last_one() -> None:
     await clock.advance(86_399)
     with pytest.raises(TooManyAnswers):
         answers.check(reply_step(to=asked()))
-    await clock.advance(2)
+    await clock.advance(1)
     answers.check(reply_step(to=asked()))
 
 

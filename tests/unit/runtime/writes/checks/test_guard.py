@@ -229,6 +229,11 @@ async def test_an_author_that_got_enough_answers_still_gets_the_answer_to_an_opt
     await office.guard.check(reply_step(handler=ANSWERS_OPT_OUTS))
 
 
+def test_the_name_under_which_opt_outs_are_answered_stays_because_it_is_stored() -> None:
+    """It is a part of a write's key: under another name the answer would be sent once more."""
+    assert ANSWERS_OPT_OUTS == "botkit/opt-outs"
+
+
 async def test_an_opt_out_is_for_one_account_and_stops_messages_too(office: Office) -> None:
     await office.store.accounts.opt_out(StoredOptOut(account_id=ME, user_id=ADA, at=T0))
     for step in (reply_step(), message_step()):
