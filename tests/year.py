@@ -23,7 +23,7 @@ from botkit import Actions, Bot, Mention
 from botkit.sandbox import Sandbox
 from botkit.sandbox.harness import process as process_module
 from botkit.sandbox.world.rules import WorldRules
-from botkit.sources import stream
+from botkit.sources.push import stream
 from botkit.telemetry.log import set_up_logging
 
 if TYPE_CHECKING:

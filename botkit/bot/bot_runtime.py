@@ -16,7 +16,7 @@ from botkit.runtime.dispatch.dispatcher import Dispatcher
 from botkit.runtime.life.lifecycle import Runtime, Tasks
 from botkit.runtime.life.status import Reports
 from botkit.sources.gaps import Gaps
-from botkit.sources.stream import ActivityStream
+from botkit.sources.push.stream import ActivityStream
 from botkit.telemetry.repeated_lines import some_of
 
 if TYPE_CHECKING:

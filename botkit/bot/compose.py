@@ -16,11 +16,11 @@ from botkit.bot.accounts.account_joins import AccountJoins
 from botkit.bot.accounts.login_watch import LoginWatch
 from botkit.bot.bot_runtime import BotRuntime
 from botkit.bot.compose_client import X, open_the_vault, open_x, renew_the_vault
-from botkit.bot.handler_names import take_over_handlers, warn_of_unreachable
-from botkit.bot.handler_parts import HandlerValues, handler_parts
+from botkit.bot.handlers.handler_names import take_over_handlers, warn_of_unreachable
+from botkit.bot.handlers.handler_parts import HandlerValues, handler_parts
+from botkit.bot.handlers.stored_states import compare_states
 from botkit.bot.listening import Listening
 from botkit.bot.plan import Plan
-from botkit.bot.stored_states import compare_states
 from botkit.client.refresh.refresh_lock import Tenure
 from botkit.config import Settings
 from botkit.leases.lease import Lease
@@ -43,7 +43,7 @@ from botkit.telemetry.redaction import Redactor
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Iterable
 
-    from botkit.bot.handler_parts import HandlerParts
+    from botkit.bot.handlers.handler_parts import HandlerParts
     from botkit.ports import Transport
 
 __all__ = ["RunOptions", "open_runtime"]

@@ -19,7 +19,7 @@ from botkit.model.triggers import Trigger
 from botkit.protocol.oauth.callback_urls import check_redirect_uri
 from botkit.protocol.oauth.invitations import callback_url
 from botkit.runtime.intake.inbox import row_of
-from botkit.sources.webhooks import ActivityWebhook
+from botkit.sources.push.webhooks import ActivityWebhook
 from botkit.web.bot_site import BOT_SITE
 from botkit.web.connect.routes import Connect, Connecting
 from botkit.web.health import Health, LoginHealth

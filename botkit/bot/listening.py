@@ -13,19 +13,19 @@ from botkit.config import Settings
 from botkit.errors import ConfigError
 from botkit.model.sources import ListPosts, PolledSource, Rule, Search
 from botkit.ports import Intake
-from botkit.sources.declared import poll_of, reads_how
-from botkit.sources.filtered import FilteredStream
 from botkit.sources.gaps import Gaps
-from botkit.sources.mentions import MentionsPoll
-from botkit.sources.messages import MessagesPoll, SentMessages
-from botkit.sources.polling import Poll, Unheard
+from botkit.sources.polls.declared import poll_of, reads_how
+from botkit.sources.polls.mentions import MentionsPoll
+from botkit.sources.polls.messages import MessagesPoll, SentMessages
+from botkit.sources.polls.polling import Poll, Unheard
+from botkit.sources.push.filtered import FilteredStream
+from botkit.sources.push.rules import StreamRules, check_plan
+from botkit.sources.push.stream import ActivityStream
+from botkit.sources.push.subscriptions import MESSAGE_KINDS, POST_KINDS, Subscriptions
+from botkit.sources.push.webhooks import ActivityWebhook
 from botkit.sources.reporting import StatusReporter
 from botkit.sources.rule_gaps import RuleGaps
-from botkit.sources.rules import StreamRules, check_plan
 from botkit.sources.search import RecentSearch, for_mentions
-from botkit.sources.stream import ActivityStream
-from botkit.sources.subscriptions import MESSAGE_KINDS, POST_KINDS, Subscriptions
-from botkit.sources.webhooks import ActivityWebhook
 from botkit.waiting import status_codes
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from botkit.protocol.rules import access
 from botkit.protocol.rules.opt_outs import OptOutRules
 from botkit.routing.router import Router
 from botkit.routing.wiring import Wiring, wire
-from botkit.sources.declared import OPERATIONS
-from botkit.sources.subscriptions import MESSAGE_KINDS, POST_KINDS
+from botkit.sources.polls.declared import OPERATIONS
+from botkit.sources.push.subscriptions import MESSAGE_KINDS, POST_KINDS
 
 if TYPE_CHECKING:
     from datetime import timedelta

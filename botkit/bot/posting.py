@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from botkit import errors
 from botkit.bot.compose_client import open_the_vault, open_x, rules_of
 from botkit.bot.definition import Bot
-from botkit.bot.handler_parts import HandlerValues
+from botkit.bot.handlers.handler_parts import HandlerValues
 from botkit.bot.running import held_alone
 from botkit.bot.single_runs import SingleRuns
 from botkit.errors import ConfigError, EmptyText

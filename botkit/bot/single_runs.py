@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from botkit.bot.handler_parts import handler_parts
+from botkit.bot.handlers.handler_parts import handler_parts
 from botkit.runtime.dispatch.runs import Runs
 from botkit.runtime.dispatch.workers import Deadlines, Slot
 from botkit.telemetry.redaction import Redactor
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from botkit.bot.compose_client import X
-    from botkit.bot.handler_parts import HandlerParts, HandlerValues
+    from botkit.bot.handlers.handler_parts import HandlerParts, HandlerValues
     from botkit.bot.plan import Plan
     from botkit.leases.lease import Lease
     from botkit.model.records import RunEnd, WritePolicy

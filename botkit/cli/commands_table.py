@@ -42,13 +42,13 @@ COMMANDS: tuple[CommandEntry, ...] = (
     ),
     CommandEntry(
         "checklist",
-        "botkit.cli.commands.checklist",
+        "botkit.cli.commands.checks.checklist",
         "Walk through the automated-account label.",
         _OPERATE,
     ),
     CommandEntry(
         "doctor",
-        "botkit.cli.commands.doctor",
+        "botkit.cli.commands.checks.doctor",
         "Say what would make the first write fail, and the cure.",
         _OPERATE,
     ),
@@ -62,7 +62,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
         _OPERATE,
     ),
     CommandEntry(
-        "status", "botkit.cli.commands.status", "Say what is alive and what waits.", _LOOK
+        "status", "botkit.cli.commands.checks.status", "Say what is alive and what waits.", _LOOK
     ),
     CommandEntry(
         "accounts",

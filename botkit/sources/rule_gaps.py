@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from botkit.errors import BotkitError
 from botkit.protocol.queries.syntax import faults_of
-from botkit.sources.filtered import gap_source
+from botkit.sources.push.filtered import gap_source
 from botkit.sources.search import GapSearch, RecentSearch
 from botkit.waiting.events import event_or_timeout
 from botkit.waiting.status_codes import code_of

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from botkit.bot.accounts.access_check import denials_of
 from botkit.errors import BotkitError, ConfigError, Parked
-from botkit.sources.subscriptions import Subscriptions
+from botkit.sources.push.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -136,7 +136,7 @@ class _Parts:
         from botkit.runtime.writes.checks.budget import Budget, BudgetLimits
         from botkit.runtime.writes.opt_outs import OptOuts
         from botkit.sources.gaps import Gaps
-        from botkit.sources.stream import ActivityStream
+        from botkit.sources.push.stream import ActivityStream
         from botkit.system import SystemEntropy
         from botkit.waiting.proven_time import ProvenTime
         from tests.bench.payloads import ACCOUNT_ID
@@ -208,7 +208,7 @@ class _Listener:
             yield stream
 
     async def prepare(self, *_: object) -> Any:
-        from botkit.sources.subscriptions import Prepared
+        from botkit.sources.push.subscriptions import Prepared
 
         return Prepared(live=())
 

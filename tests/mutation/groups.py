@@ -34,7 +34,7 @@ GROUPS = {
         (
             "botkit/runtime/writes/outbox.py",
             "botkit/runtime/writes/reconcile.py",
-            "botkit/runtime/writes/write_lookup.py",
+            "botkit/runtime/writes/lookups/write_lookup.py",
             "botkit/runtime/writes/write_outcomes.py",
             "botkit/runtime/writes/steps.py",
         ),
@@ -76,7 +76,7 @@ GROUPS = {
             "botkit/runtime/writes/causes.py",
             "botkit/runtime/writes/once_results.py",
             "botkit/runtime/writes/opt_outs.py",
-            "botkit/runtime/writes/own_*.py",
+            "botkit/runtime/writes/lookups/own_*.py",
             "botkit/runtime/writes/post_requests.py",
         ),
         ("tests/unit/runtime/writes", "tests/scenarios/test_post_requests.py"),

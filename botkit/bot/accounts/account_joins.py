@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from botkit.bot.compose_client import X
-from botkit.bot.handler_parts import HandlerValues
+from botkit.bot.handlers.handler_parts import HandlerValues
 from botkit.bot.listening import Listening
 from botkit.errors import BotkitError, ConfigError, StoreUnavailable
 from botkit.model.users import Account

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from botkit.bot.handler_parts import HandlerValues
+from botkit.bot.handlers.handler_parts import HandlerValues
 from botkit.bot.single_runs import SingleRuns
 from botkit.errors import StateError
 from botkit.leases.lease import Lease

@@ -18,7 +18,7 @@ from botkit.cli.output import echo, echo_json
 from botkit.cli.rows import print_rows
 from botkit.cli.store_access import open_x_of, run_on_store
 from botkit.errors import ConfigError
-from botkit.sources.webhooks import Webhooks
+from botkit.sources.push.webhooks import Webhooks
 from botkit.system import SystemClock
 from botkit.telemetry.times import rfc3339
 

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from botkit.model.records import Fence
     from botkit.ports import Clock, Entropy, Sender, Store
     from botkit.runtime.writes.checks.guard import Guard
-    from botkit.runtime.writes.own_posts import OwnPosts
+    from botkit.runtime.writes.lookups.own_posts import OwnPosts
     from botkit.runtime.writes.reconcile import Reconciler
 
 __all__ = ["Outbox"]

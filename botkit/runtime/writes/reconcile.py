@@ -25,7 +25,7 @@ from botkit.model.records import (
     WriteState,
 )
 from botkit.protocol.rules import policy
-from botkit.runtime.writes.write_lookup import TimelineReading, WriteLookup
+from botkit.runtime.writes.lookups.write_lookup import TimelineReading, WriteLookup
 from botkit.runtime.writes.write_outcomes import (
     DUPLICATE,
     MESSAGE_OPERATIONS,

@@ -9,9 +9,9 @@ from botkit.sandbox.wire import problems
 from botkit.sandbox.wire.exchange import Answer, Call
 from botkit.sandbox.world.limits import ApiCaller
 from botkit.sandbox.world.world import World
-from botkit.sandbox.x.activity import Activity
 from botkit.sandbox.x.faults import Faults
-from botkit.sandbox.x.filtered import FilteredStream
+from botkit.sandbox.x.push.activity import Activity
+from botkit.sandbox.x.push.filtered import FilteredStream
 
 __all__ = ["ApiRoute", "RequestContext"]
 

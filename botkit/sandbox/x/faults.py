@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from botkit.sandbox.wire.exchange import Answer, Call, Delivery, encode
-from botkit.sandbox.x.streams import LineMaker
+from botkit.sandbox.x.push.streams import LineMaker
 
 if TYPE_CHECKING:
     from botkit.sandbox.world.world import World

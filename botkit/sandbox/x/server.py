@@ -16,30 +16,28 @@ from botkit.protocol.api.operations import all_operations
 from botkit.sandbox.wire import problems
 from botkit.sandbox.wire.exchange import Answer, Call, Refused
 from botkit.sandbox.world.limits import ApiCaller, RateLimits
-from botkit.sandbox.x.activity import Activity
 from botkit.sandbox.x.context import ApiRoute, RequestContext
 from botkit.sandbox.x.faults import DELIVERIES, Faults
-from botkit.sandbox.x.filtered import FilteredStream
 from botkit.sandbox.x.objects import post_spelling
 from botkit.sandbox.x.parameters import check_parameters
 from botkit.sandbox.x.pricing import charge
+from botkit.sandbox.x.push.activity import Activity
+from botkit.sandbox.x.push.filtered import FilteredStream
 from botkit.sandbox.x.route_table import RouteTable
 from botkit.sandbox.x.routes import (
-    activity,
     admin,
-    connections,
     engagement,
-    filtered_stream,
     lists,
     messages,
-    oauth,
     posts,
     search,
     timelines,
     usage,
     users,
 )
-from botkit.sandbox.x.routes.oauth1 import signing_pair
+from botkit.sandbox.x.routes.push import activity, connections, filtered_stream
+from botkit.sandbox.x.routes.signin import oauth
+from botkit.sandbox.x.routes.signin.oauth1 import signing_pair
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -12,11 +12,11 @@ from botkit.bot.listening import Listening
 from botkit.errors import ConfigError
 from botkit.model.records import Fence
 from botkit.model.users import Account
-from botkit.runtime.writes.own_messages import OwnMessages
+from botkit.runtime.writes.lookups.own_messages import OwnMessages
 from botkit.sources.gaps import Gaps
-from botkit.sources.polling import Poll
-from botkit.sources.stream import ActivityStream
-from botkit.sources.webhooks import ActivityWebhook
+from botkit.sources.polls.polling import Poll
+from botkit.sources.push.stream import ActivityStream
+from botkit.sources.push.webhooks import ActivityWebhook
 
 MENTIONS = ("post.mention.create",)
 MESSAGES = (*MENTIONS, "dm.received")

@@ -27,8 +27,8 @@ from botkit.protocol.rules import access
 from botkit.runtime.writes.checks.account_health import AccountHealth
 from botkit.runtime.writes.checks.budget import Budget, BudgetLimits
 from botkit.runtime.writes.checks.guard import Guard, Rules
+from botkit.runtime.writes.lookups.own_posts import OwnPosts
 from botkit.runtime.writes.outbox import Outbox
-from botkit.runtime.writes.own_posts import OwnPosts
 from botkit.runtime.writes.reconcile import Reconciler
 from botkit.runtime.writes.steps import Step, Wrote
 from botkit.sandbox.harness.clock import SeededEntropy

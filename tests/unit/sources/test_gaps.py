@@ -16,9 +16,9 @@ from botkit.protocol.api.ids import snowflake_at
 from botkit.sandbox.harness.clock import START
 from botkit.sources.gaps import Gaps
 from tests.unit.sources.fakes import mention, page
-from tests.unit.sources.test_mentions import poll, start
-from tests.unit.sources.test_messages import messages
-from tests.unit.sources.test_messages import poll as messages_poll
+from tests.unit.sources.polls.test_mentions import poll, start
+from tests.unit.sources.polls.test_messages import messages
+from tests.unit.sources.polls.test_messages import poll as messages_poll
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from botkit.ports import Store
     from botkit.protocol.api.responses import Response
     from botkit.sandbox.harness.clock import VirtualClock
-    from botkit.sources.mentions import MentionsPoll
-    from botkit.sources.messages import MessagesPoll
+    from botkit.sources.polls.mentions import MentionsPoll
+    from botkit.sources.polls.messages import MessagesPoll
     from tests.unit.sources.fakes import FakeIntake, FakeSender, Reports
 
 __all__ = ["messages_poll", "poll", "start"]

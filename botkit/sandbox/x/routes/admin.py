@@ -29,7 +29,7 @@ from botkit.sandbox.wire.exchange import Answer, as_object
 from botkit.sandbox.world.world import UnknownThingError
 from botkit.sandbox.x.context import ApiRoute, RequestContext
 from botkit.sandbox.x.objects import timestamp
-from botkit.sandbox.x.routes.consent_pages import SESSION_COOKIE
+from botkit.sandbox.x.routes.signin.consent_pages import SESSION_COOKIE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

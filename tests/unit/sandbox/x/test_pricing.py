@@ -12,8 +12,8 @@ from decimal import Decimal
 import pytest
 
 from botkit.sandbox.world.world import Happening
-from botkit.sandbox.x.envelopes import EVENT_TYPES
 from botkit.sandbox.x.pricing import StreamLine, charge_delivery
+from botkit.sandbox.x.push.envelopes import EVENT_TYPES
 
 USD = {
     "post.create": "0.005",

@@ -1,0 +1,1 @@
+"""What a bot's handlers are made of: their parts, their names, the states they hold."""

@@ -1,0 +1,1 @@
+"""The commands that say how things stand: status, doctor, checklist."""

@@ -1,0 +1,1 @@
+"""The routes of what X pushes: subscriptions, rules, connections."""

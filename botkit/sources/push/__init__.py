@@ -1,0 +1,1 @@
+"""Sources that X pushes to: the activity stream, the filtered stream, the webhook."""
