@@ -29,6 +29,7 @@ __all__ = [
     "NewEvent",
     "NewWrite",
     "OwnPost",
+    "PostForgotten",
     "RunDead",
     "RunDone",
     "RunEnd",
@@ -433,6 +434,13 @@ class ScheduleRow(Struct, frozen=True, kw_only=True, gc=False):
     account_id: str
     spec: str
     next_at: datetime
+
+
+class PostForgotten(Struct, frozen=True, kw_only=True, gc=False):
+    """Say what a deleted post has ended: the keys of events, and the ids of writes."""
+
+    ended: tuple[str, ...] = ()
+    dropped_writes: tuple[str, ...] = ()
 
 
 class StoredOptOut(Struct, frozen=True, kw_only=True, gc=False):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         NewEvent,
         NewWrite,
         OwnPost,
+        PostForgotten,
         Rivals,
         RunEnd,
         StateRow,
@@ -159,6 +160,16 @@ class Events(Protocol):
 
     async def drop(self, account_id: str, key: str, note: str) -> bool:
         """End a waiting, dead or late event as dropped; return False if there is none."""
+        ...
+
+    async def forget_post(self, account_id: str, post_id: str, *, fence: Fence) -> PostForgotten:
+        """Take the content of a deleted post of or for the account out of the store.
+
+        Its events keep their keys and lose their bodies' content and their `act.once` results.
+        Those that are dead, late, or wait without running end as dropped. The write that made the
+        post, and a post of `OwnPosts`, lose their texts. QUEUED and ABSENT writes that answer the
+        post become EXPIRED. A repeated call changes nothing.
+        """
         ...
 
     async def counts(self) -> Mapping[str, int]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from botkit.model.activity_events import PostDelete
 from botkit.model.events import OptOut
 from botkit.model.users import Account
 from botkit.ports import Clock, Reader
@@ -130,13 +131,11 @@ def handler_parts(
         policy=policy,
         state_kib=state_kib,
         from_now=from_now,
+        hears_deletions=PostDelete in plan.wiring.event_types,
     )
-    return HandlerParts(
-        reconciler=reconciler,
-        outbox=outbox,
-        services=services,
-        opt_outs=OptOuts(services, rules=plan.opt_out, tells=plan.handles(OptOut), may=plan.may),
-    )
+    tells = plan.handles(OptOut)
+    opt_outs = OptOuts(services, rules=plan.opt_out, tells=tells, may=plan.may)
+    return HandlerParts(reconciler=reconciler, outbox=outbox, services=services, opt_outs=opt_outs)
 
 
 def _guard_of(plan: Plan, x: X, report: Callable[[str, str, str], None] | None) -> Guard:

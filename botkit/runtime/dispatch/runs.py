@@ -36,6 +36,7 @@ from botkit.model.triggers import PostRequest
 from botkit.ports import Actions, Reader
 from botkit.protocol.events.activity import decode_event
 from botkit.routing.middleware import HeldBy
+from botkit.runtime.dispatch.deleted_posts import end_of_deleted
 from botkit.runtime.dispatch.exception_groups import deciding
 from botkit.runtime.dispatch.failure_hooks import FailureHooks
 from botkit.runtime.dispatch.lateness import is_too_late, why_skipped
@@ -157,6 +158,8 @@ class Runs:
 
     async def _handle(self, job: Job, slot: Slot) -> bool:
         event = job.event or self.decode(job)
+        if deleted := await end_of_deleted(job, event, self._services):
+            return self.ends.put_aside(job, EventState.DROPPED, deleted)
         if _is_own(event):
             return self.ends.finished(job, "own post")
         if isinstance(event, PostRequest):

@@ -91,6 +91,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     policy: WritePolicy = WritePolicy.RECONCILE
     state_kib: int = 256
     from_now: bool = False
+    hears_deletions: bool = False
 
 
 class _Call(NamedTuple):

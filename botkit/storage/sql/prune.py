@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from botkit.storage.sql.ledger import day_of, hour_of
 from botkit.storage.sql.values import to_us
-from botkit.storage.sql.work.events import tally
+from botkit.storage.sql.work.ends import tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,7 +12,7 @@ from botkit.errors import Conflict
 from botkit.model.records import EventState, RunDead, RunDone, RunRetried
 from botkit.storage.sql.event_rows import event_rows
 from botkit.storage.sql.values import to_us, to_us_or_none
-from botkit.storage.sql.work.events import tally
+from botkit.storage.sql.work.ends import tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -17,6 +17,7 @@ from __future__ import annotations
 from tests.storage.conformance.accounts import AccountsConformance
 from tests.storage.conformance.bench import SuiteClock
 from tests.storage.conformance.credentials import CredentialsConformance
+from tests.storage.conformance.deleted_posts import DeletedPostsConformance
 from tests.storage.conformance.events import EventsConformance
 from tests.storage.conformance.events_admin import EventsAdminConformance
 from tests.storage.conformance.invitations import InvitationsConformance
@@ -32,6 +33,7 @@ __all__ = ["StoreConformance", "SuiteClock"]
 class StoreConformance(
     EventsConformance,
     EventsAdminConformance,
+    DeletedPostsConformance,
     WritesConformance,
     OwnPostsConformance,
     CredentialsConformance,

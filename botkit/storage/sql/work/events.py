@@ -14,16 +14,18 @@ from msgspec.structs import replace
 
 from botkit.model.records import DeadLetter, EventState, InboxItem, StoredEvent, Wait
 from botkit.storage.sql.values import from_us, from_us_or_none, to_us
+from botkit.storage.sql.work.deleted_posts import forget_post
+from botkit.storage.sql.work.ends import drop, tally
 from botkit.storage.sql.work.handler_names import hold_if_gone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from botkit.model.records import Fence
+    from botkit.model.records import Fence, PostForgotten
     from botkit.storage.sql.transaction import SqlEngine, SqlReader, Transaction
 
-__all__ = ["ITEM", "SqlEvents", "inbox_items", "tally"]
+__all__ = ["ITEM", "SqlEvents", "inbox_items"]
 
 ITEM: Final = """
 SELECT e.seq, e.account_id, e.key, e.kind, e.lane, e.body, e.at, e.source, e.cause,
@@ -58,10 +60,6 @@ _LISTINGS: Final = {
     EventState.LATE: f"{_ENDED} WHERE d.state = 'late'",
 }
 _BY_KEY = f"{_EVENT} WHERE e.key = ?2 AND {_OF_ACCOUNT} ORDER BY e.account_id"
-_DROP = """
-INSERT INTO ended SELECT seq, 'dropped', ?2, 0 FROM event WHERE seq = ?1
-ON CONFLICT (seq) DO UPDATE SET state = excluded.state, note = excluded.note
-"""
 _ASK_AGAIN = """
 UPDATE write SET state = 'QUEUED', reason = ''
 WHERE account_id = ?1 AND event_key = ?2 AND event_key != '' AND run = ?3
@@ -172,7 +170,7 @@ class SqlEvents:
             transaction.lock("dead")
             found = _oldest_dead(transaction, account_id, before, limit)
             for seq, *_ in found:
-                _drop(transaction, seq, "dead", note)
+                drop(transaction, seq, "dead", note)
             return len(found)
 
         return await self._engine.write(job)
@@ -225,8 +223,16 @@ class SqlEvents:
             ).fetchone()
             if row is None:
                 return False
-            _drop(transaction, row[0], row[1], note)
+            drop(transaction, row[0], row[1], note)
             return True
+
+        return await self._engine.write(job)
+
+    async def forget_post(self, account_id: str, post_id: str, *, fence: Fence) -> PostForgotten:
+        def job(transaction: Transaction) -> PostForgotten:
+            transaction.lock(f"post/{account_id}/{post_id}")
+            transaction.check(fence)
+            return forget_post(transaction, account_id, post_id)
 
         return await self._engine.write(job)
 
@@ -270,20 +276,6 @@ def _revive(transaction: Transaction, seq: int, ended: str) -> None:
     transaction.execute("DELETE FROM dead WHERE seq = ?1", (seq,))
     tally(transaction, ended, -1)
     transaction.execute("INSERT INTO inbox (queue, seq, asked) VALUES (0, ?1, 1)", (seq,))
-
-
-def _drop(transaction: Transaction, seq: int, ended: str | None, note: str) -> None:
-    transaction.execute(_DROP, (seq, note))
-    transaction.execute("DELETE FROM dead WHERE seq = ?1", (seq,))
-    transaction.execute("DELETE FROM inbox WHERE queue IN (0, 1) AND seq = ?1", (seq,))
-    tally(transaction, EventState.DROPPED.value, 1)
-    if ended is not None:
-        tally(transaction, ended, -1)
-
-
-def tally(transaction: Transaction, state: str, change: int) -> None:
-    """Change the number of events that have ended in this state."""
-    transaction.execute("UPDATE tally SET events = events + ?2 WHERE state = ?1", (state, change))
 
 
 def _counts(reader: SqlReader) -> dict[str, int]:
