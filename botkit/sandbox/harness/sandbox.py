@@ -23,6 +23,7 @@ from botkit.sandbox.harness.process import HandlerFailed, Home, Process, Stuck, 
 from botkit.sandbox.harness.settling import unsettled
 from botkit.sandbox.world.actors import Actor
 from botkit.sandbox.world.world import World
+from botkit.sandbox.x.push.outgoing import Outgoing
 from botkit.sandbox.x.server import XServer
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Sandbox:
     ) -> None:
         self.clock: VirtualClock = VirtualClock()
         self.world: World = World(self.clock, SeededEntropy(seed), rules=rules)
-        self.server: XServer = XServer(self.world)
+        self.server: XServer = XServer(self.world, Outgoing(self.clock.working))
         self.faults: Faults = self.server.faults
         self._folder = folder
         self._homes: dict[str, Home] = {}

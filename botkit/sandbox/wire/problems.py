@@ -45,6 +45,7 @@ __all__ = [
     "unsummoned",
     "usage_capped",
     "v1_error",
+    "webhook_failed",
     "wrong_kind",
 ]
 
@@ -273,6 +274,20 @@ def bad_request(message: str, parameters: Mapping[str, Sequence[str]] | None = N
 def invalid_request(message: str) -> Refused:
     """Return 400: the body does not fit the schema."""
     return bad_request(message)
+
+
+def webhook_failed(message: str) -> Refused:
+    """Return 400: a webhook was not registered, validated or found.
+
+    Source: X API docs, "Webhooks", quickstart: the message is `REASON: DETAILS`.
+    """
+    body = {
+        "errors": [{"message": message}],
+        "title": "Invalid Request",
+        "detail": "One or more parameters to your request was invalid.",
+        "type": _TYPES + "invalid-request",
+    }
+    return Refused(Answer.json(400, body))
 
 
 def missing(kind: str, value: str, *, parameter: str) -> dict[str, Any]:

@@ -24,6 +24,9 @@ class WorldRules(Struct, kw_only=True):
         newer_stream_wins: Whether a filtered stream too many closes the oldest one, instead of
             being refused. X's pages say either.
         rules_after_s: Seconds after which a new rule matches; X says up to about 20.
+        webhook_retries_s: The waits after which a delivery that was not answered with 200 is made
+            again. X promises retries without a schedule: this is that of its older API, assumed.
+        challenge_nonce: Whether a challenge has a `nonce` beside its token, as observed.
         keep_alive_s: Seconds of silence after which a stream sends an empty line.
     """
 
@@ -39,4 +42,6 @@ class WorldRules(Struct, kw_only=True):
     filtered_connections: int = 1
     newer_stream_wins: bool = False
     rules_after_s: float = 0
+    webhook_retries_s: tuple[float, ...] = (3, 30, 300)
+    challenge_nonce: bool = True
     keep_alive_s: float = 20

@@ -1,4 +1,4 @@
-"""The simulated world: users, posts, conversations, direct messages, likes, follows and lists.
+"""The simulated world: users, posts, messages, likes, follows, lists and webhooks.
 
 It records what happens and tells its listeners. `sandbox.x` decides what an app may see or do.
 Ids have the form of X's snowflakes and are made from the clock.
@@ -19,6 +19,7 @@ from botkit.sandbox.world.grants import Grants
 from botkit.sandbox.world.lists import Lists
 from botkit.sandbox.world.oauth1_tokens import OAuth1Tokens
 from botkit.sandbox.world.rules import WorldRules
+from botkit.sandbox.world.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -162,6 +163,7 @@ class World:
         self.late_ids: timedelta = timedelta(0)
         self.oauth1_tokens: OAuth1Tokens = OAuth1Tokens(self.time_on_x, entropy)
         self.lists: Lists = Lists(clock, self.next_id)
+        self.webhooks: Webhooks = Webhooks(self.time_on_x, self.next_id)
 
     def time_on_x(self) -> datetime:
         """The time on X's clock: the world's time plus the planned offset."""

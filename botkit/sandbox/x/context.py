@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from botkit.sandbox.wire import problems
@@ -11,6 +11,7 @@ from botkit.sandbox.world.limits import ApiCaller
 from botkit.sandbox.world.world import World
 from botkit.sandbox.x.faults import Faults
 from botkit.sandbox.x.push.activity import Activity
+from botkit.sandbox.x.push.deliveries import Deliveries
 from botkit.sandbox.x.push.filtered import FilteredStream
 
 __all__ = ["ApiRoute", "RequestContext"]
@@ -18,14 +19,14 @@ __all__ = ["ApiRoute", "RequestContext"]
 
 @dataclass(slots=True, frozen=True)
 class ApiRoute:
-    """A method, a path template and their answering function.
+    """A method, a path template and their answering function, which may be async.
 
     `operation` is "" outside the API.
     """
 
     method: str
     template: str
-    run: Callable[[RequestContext], Answer]
+    run: Callable[[RequestContext], Answer | Awaitable[Answer]]
     operation: str = ""
 
 
@@ -36,6 +37,7 @@ class RequestContext:
     world: World
     activity: Activity
     filtered: FilteredStream
+    deliveries: Deliveries
     faults: Faults
     call: Call
     path: dict[str, str]

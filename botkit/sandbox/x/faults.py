@@ -150,11 +150,11 @@ class Faults:
         return self._plan("answer", call, times, answer=canned)
 
     def duplicate_events(self, count: int = 1) -> None:
-        """Deliver the next events twice on the stream."""
+        """Deliver the next events twice, on streams and to webhooks."""
         self.stream.duplicate += count
 
     def drop_events(self, count: int = 1) -> None:
-        """Leave the next events out of the stream."""
+        """Leave the next events out of the streams and webhooks."""
         self.stream.drop += count
 
     def reorder_events(self, count: int = 2) -> None:

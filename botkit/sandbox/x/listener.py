@@ -71,6 +71,7 @@ async def open_server(
         yield OpenServer(f"http://{shown}:{bound[1]}", server)
     finally:
         server.faults.cut_streams()
+        await server.deliveries.aclose()
         await runner.cleanup()
 
 

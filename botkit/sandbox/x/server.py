@@ -7,6 +7,7 @@ window, credits, scopes, parameters, the route itself, charges.
 
 from __future__ import annotations
 
+import inspect
 import re
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
@@ -22,7 +23,9 @@ from botkit.sandbox.x.objects import post_spelling
 from botkit.sandbox.x.parameters import check_parameters
 from botkit.sandbox.x.pricing import charge
 from botkit.sandbox.x.push.activity import Activity
+from botkit.sandbox.x.push.deliveries import Deliveries
 from botkit.sandbox.x.push.filtered import FilteredStream
+from botkit.sandbox.x.push.outgoing import Outgoing
 from botkit.sandbox.x.route_table import RouteTable
 from botkit.sandbox.x.routes import (
     admin,
@@ -35,7 +38,7 @@ from botkit.sandbox.x.routes import (
     usage,
     users,
 )
-from botkit.sandbox.x.routes.push import activity, connections, filtered_stream
+from botkit.sandbox.x.routes.push import activity, connections, filtered_stream, webhooks
 from botkit.sandbox.x.routes.signin import oauth
 from botkit.sandbox.x.routes.signin.oauth1 import signing_pair
 
@@ -59,6 +62,7 @@ _AREAS = (
     connections,
     messages,
     activity,
+    webhooks,
     usage,
     admin,
 )
@@ -79,13 +83,18 @@ _KIND_NAMES = {
 
 
 class XServer:
-    """The simulated X over one world."""
+    """The simulated X over one world.
 
-    def __init__(self, world: World) -> None:
+    Args:
+        outgoing: Sends its requests to webhooks.
+    """
+
+    def __init__(self, world: World, outgoing: Outgoing | None = None) -> None:
         self.world = world
         self.faults: Faults = Faults(world)
         self.limits: RateLimits = RateLimits(world.clock)
-        self.activity: Activity = Activity(world, self.faults)
+        self.deliveries: Deliveries = Deliveries(world, outgoing or Outgoing())
+        self.activity: Activity = Activity(world, self.faults, self.deliveries)
         self.filtered: FilteredStream = FilteredStream(world, self.faults)
         self.faults.cut_streams = self._cut_streams
         self.faults.fail_streams = self._fail_streams
@@ -101,8 +110,8 @@ class XServer:
         if fault is not None and fault.kind == "reset":
             return Answer(status=0, delivery=DELIVERIES["lose"])
         if fault is not None and fault.kind == "repeat":
-            self._answer(call)
-        answer = self._dressed(self._answer(call))
+            await self._answer(call)
+        answer = self._dressed(await self._answer(call))
         if fault is not None and fault.kind in DELIVERIES:
             answer.delivery = DELIVERIES[fault.kind]
         return answer
@@ -115,19 +124,25 @@ class XServer:
         for api in (self.activity, self.filtered):
             api.streams.fail(content)
 
-    def _answer(self, call: Call) -> Answer:
+    async def _answer(self, call: Call) -> Answer:
         try:
             route, path = self._routes.find(call)
             request = RequestContext(
-                self.world, self.activity, self.filtered, self.faults, call, path
+                self.world,
+                self.activity,
+                self.filtered,
+                self.deliveries,
+                self.faults,
+                call,
+                path,
             )
             if not route.operation:
-                return route.run(request)
-            return self._operate(route, request)
+                return await _run(route, request)
+            return await self._operate(route, request)
         except Refused as refused:
             return refused.answer
 
-    def _operate(self, route: ApiRoute, request: RequestContext) -> Answer:
+    async def _operate(self, route: ApiRoute, request: RequestContext) -> Answer:
         operation = self._operations[route.operation]
         request.who = who = self._caller(request)
         headers = {"x-access-level": who.level}
@@ -137,7 +152,7 @@ class XServer:
             _afford(who, self.world.time_on_x())
             _permit(operation, who)
             check_parameters(operation.id, request.call, request.path)
-            answer = route.run(request)
+            answer = await _run(route, request)
         except Refused as refused:
             answer = refused.answer
         else:
@@ -197,6 +212,11 @@ def played_operations() -> list[Operation]:
     """Return the operations of X that the sandbox simulates."""
     played = {route.operation for route in played_routes()}
     return [operation for operation in all_operations() if operation.id in played]
+
+
+async def _run(route: ApiRoute, request: RequestContext) -> Answer:
+    answer = route.run(request)
+    return await answer if inspect.isawaitable(answer) else answer
 
 
 def _afford(who: ApiCaller, now: datetime) -> None:

@@ -31,10 +31,15 @@ alphabets, of UUIDs and of names."""
 
 
 def challenge_in(query: str) -> str | None:
-    """Return the challenge of a query that has this one parameter; None if it is no challenge."""
-    if not query.startswith(_PARAMETER):
+    """Return the challenge of a query; None if it has none, several, or what is no challenge.
+
+    Others than `crc_token` are passed over: X has sent a `nonce` beside it.
+    Source: docs/explanation/x-facts.md, 19.3.
+    """
+    tokens = [each for each in query.split("&") if each.startswith(_PARAMETER)]
+    if len(tokens) != 1:
         return None
-    token = unquote(query.removeprefix(_PARAMETER))
+    token = unquote(tokens[0].removeprefix(_PARAMETER))
     return token if _CHALLENGE.fullmatch(token) else None
 
 

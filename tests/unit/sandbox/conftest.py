@@ -15,6 +15,7 @@ from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
 from botkit.sandbox.wire.exchange import Answer, Call
 from botkit.sandbox.world.world import World
 from botkit.sandbox.x.server import XServer, played_operations
+from tests.unit.sandbox.receiving import Receiver
 from tests.wire.openapi.document import document
 
 if TYPE_CHECKING:
@@ -38,10 +39,14 @@ _BY_THE_NEWER = frozenset(
         "getRuleCounts",
         "repostPost",
         "createLists",
+        "getWebhooks",
+        "createWebhooks",
+        "createWebhookReplayJob",
+        "validateWebhooks",
     }
 )
 """What only the newer document describes: figures as text, results by id, a message not found, ids of connections,
-reposts, 201."""
+reposts, 201, webhooks and replays as X's page shows them."""
 
 
 _CREATED = frozenset({"updateRules"})
@@ -83,7 +88,8 @@ class Peer:
     def __init__(self) -> None:
         self.clock = VirtualClock()
         self.world = World(self.clock, SeededEntropy())
-        self.server = CheckedServer(self.world)
+        self.receiver = Receiver()
+        self.server = CheckedServer(self.world, self.receiver)
         self.greeter = self.world.add_user("greeter")
         self.ada = self.world.add_user("ada")
         self.app: App = self.world.grants.add_app("Greeter", redirect_uris=[CALLBACK])

@@ -1,35 +1,45 @@
-"""X's Activity API: the subscriptions, and the open streams that carry their events.
+"""X's Activity API: the subscriptions, and the streams and webhooks that carry their events.
 
 Source: X API docs, "X Activity API" and "Event payloads" (calls, events, envelopes).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 from botkit.sandbox.wire.exchange import encode
 from botkit.sandbox.x.pricing import StreamLine
 from botkit.sandbox.x.push.envelopes import envelopes_of
 from botkit.sandbox.x.push.streams import Streams
+from botkit.sandbox.x.push.subscriptions import StoredSubscription
 
 if TYPE_CHECKING:
     from botkit.sandbox.world.world import Happening, World
     from botkit.sandbox.x.faults import Faults
-    from botkit.sandbox.x.push.streams import LineMaker
-    from botkit.sandbox.x.push.subscriptions import StoredSubscription
+    from botkit.sandbox.x.push.deliveries import Deliveries
+    from botkit.sandbox.x.push.streams import Connection
 
 __all__ = ["Activity"]
 
 
-def _for_all(line: StreamLine) -> LineMaker:
-    return lambda _: line
+@dataclass(slots=True, eq=False)
+class _Event:
+    """Make the one line of an event for every stream."""
+
+    line: StreamLine
+    subscription: StoredSubscription
+
+    def __call__(self, _: Connection) -> StreamLine:
+        return self.line
 
 
 class Activity:
     """The subscriptions and streams of all apps."""
 
-    def __init__(self, world: World, faults: Faults) -> None:
+    def __init__(self, world: World, faults: Faults, deliveries: Deliveries) -> None:
         self._world = world
+        self._deliveries = deliveries
         self.subscriptions: dict[str, StoredSubscription] = {}
         self.streams: Streams = Streams(world, faults, "activity_stream")
         world.listeners.append(self._on_happening)
@@ -47,4 +57,12 @@ class Activity:
             for envelope in envelopes_of(self._world, happening, subscription):
                 content = encode(envelope) + b"\r\n"
                 line = StreamLine.of(content, subscription.event_type, happening)
-                self.streams.deliver(subscription.app_id, _for_all(line))
+                passed = self.streams.deliver(subscription.app_id, _Event(line, subscription))
+                for event in passed:
+                    self._to_webhook(cast("_Event", event))
+
+    def _to_webhook(self, event: _Event) -> None:
+        sub = event.subscription
+        webhook = self._world.webhooks.find(sub.app_id, sub.webhook_id)
+        if webhook is not None:
+            self._deliveries.send(webhook, event.line)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 from botkit.sandbox.x.pricing import StreamLine, charge_delivery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from botkit.sandbox.world.grants import App
@@ -145,20 +145,20 @@ class Streams:
             charge_delivery(self._world, connection.app, line)
             return line.content
 
-    def deliver(self, app_id: str, make: LineMaker) -> None:
-        """Send an event to every stream of an app, as the planned faults allow."""
+    def deliver(self, app_id: str, make: LineMaker) -> Sequence[LineMaker]:
+        """Send an event to every stream of an app; return what the planned faults let pass."""
         plan = self._faults.stream
         if plan.silent:
-            return
+            return ()
         if plan.drop:
             plan.drop -= 1
-            return
+            return ()
         makers = [make]
         if plan.reorder:
             held = plan.held.setdefault(self.endpoint, [])
             held.insert(0, make)
             if len(held) < plan.reorder:
-                return
+                return ()
             makers, plan.held[self.endpoint], plan.reorder = held, [], 0
         if plan.duplicate:
             plan.duplicate -= 1
@@ -166,6 +166,7 @@ class Streams:
         for connection in self.of_app(app_id):
             for each in makers:
                 connection.push(each(connection))
+        return makers
 
     def next_id(self) -> str:
         """Return an id for a connection."""

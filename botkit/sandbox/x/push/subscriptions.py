@@ -18,6 +18,7 @@ class StoredSubscription:
     filter: dict[str, str]
     tag: str | None
     created_at: str
+    webhook_id: str = ""
 
     def to_wire(self) -> dict[str, Any]:
         """Return the subscription as the API shows it."""
@@ -28,4 +29,5 @@ class StoredSubscription:
             "created_at": self.created_at,
             "updated_at": self.created_at,
         }
-        return body | ({"tag": self.tag} if self.tag else {})
+        optional = {"tag": self.tag, "webhook_id": self.webhook_id}
+        return body | {name: value for name, value in optional.items() if value}

@@ -217,6 +217,12 @@ def _state(request: RequestContext, _: dict[str, Any]) -> dict[str, Any]:
         "messages": len(world.messages),
         "spent_usd": {app.client_id: str(app.spent_usd) for app in world.grants.apps.values()},
         "subscriptions": [one.to_wire() for one in activity.subscriptions.values()],
+        "webhooks": [
+            {"id": each.id, "url": each.url, "valid": each.valid}
+            for app in world.grants.apps.values()
+            for each in world.webhooks.of_app(app.id)
+        ],
+        "deliveries": dict(request.deliveries.counts),
         "open_streams": {
             app.client_id: activity.open_streams(app.id) for app in world.grants.apps.values()
         },

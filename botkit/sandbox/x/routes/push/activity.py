@@ -48,8 +48,7 @@ def _create(request: RequestContext) -> Answer:
     event_type = body.event_type
     if event_type not in EVENT_TYPES:
         raise problems.bad_parameter("event_type", event_type, "unknown event type")
-    if body.webhook_id is not UNSET:
-        raise problems.not_played("webhooks")
+    webhook_id = _webhook(request, body.webhook_id)
     wanted: dict[str, str] = to_builtins(body.filter)
     _check_right(request, event_type, wanted)
     activity, app = request.activity, request.caller.app
@@ -65,6 +64,7 @@ def _create(request: RequestContext) -> Answer:
         filter=wanted,
         tag=body.tag or None,
         created_at=timestamp(request.world.clock.now()),
+        webhook_id=webhook_id,
     )
     activity.subscriptions[subscription.id] = subscription
     data = {"subscription": subscription.to_wire()}
@@ -84,6 +84,15 @@ def _check_right(request: RequestContext, event_type: str, chosen: dict[str, str
         raise problems.wrong_kind("OAuth 2.0 Application-Only", supported)
     if who.user is None or who.user.id != chosen.get("user_id") or scope not in who.scopes:
         raise problems.forbidden()
+
+
+def _webhook(request: RequestContext, webhook_id: str | UnsetType) -> str:
+    """Return the id of the app's webhook, "" if none is wanted; refuse one that is not there."""
+    if webhook_id is UNSET:
+        return ""
+    if request.world.webhooks.find(request.caller.app.id, webhook_id) is None:
+        raise problems.bad_parameter("webhook_id", webhook_id, "no such webhook")
+    return webhook_id
 
 
 def _list(request: RequestContext) -> Answer:
@@ -110,8 +119,7 @@ def _update(request: RequestContext) -> Answer:
     if subscription is None:
         raise _not_there(request.path["subscription_id"])
     body = body_of(request.call, _Change)
-    if body.webhook_id is not UNSET:
-        raise problems.not_played("webhooks")
+    subscription.webhook_id = _webhook(request, body.webhook_id) or subscription.webhook_id
     subscription.tag = body.tag or subscription.tag
     return Answer.json(200, {"data": {"subscription": subscription.to_wire()}})
 
