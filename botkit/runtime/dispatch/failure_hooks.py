@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -58,6 +59,9 @@ class FailureHooks:
             try:
                 async with self._clock.timeout(_LONGEST_S):
                     await hook(self._given(job.account_id).__getitem__, failure)
-            except Exception as fault:  # noqa: BLE001 - author's code; the failure is recorded
+            except BaseException as fault:
+                task = asyncio.current_task()
+                if isinstance(fault, asyncio.CancelledError) and task and task.cancelling():
+                    raise
                 why = self._redact(error_text(fault))
                 _log.error("error_hook.failed", key=job.key, why=why)

@@ -36,6 +36,13 @@ from botkit.model.triggers import PostRequest
 from botkit.ports import Actions, Reader
 from botkit.protocol.events.activity import decode_event
 from botkit.routing.middleware import HeldBy
+from botkit.runtime.dispatch.control_errors import (
+    CONTROL_ERRORS,
+    FailureOfAuthor,
+    as_failure_of_author,
+    candidates_of_author,
+    raise_as_failure_of_author,
+)
 from botkit.runtime.dispatch.deleted_posts import end_of_deleted
 from botkit.runtime.dispatch.exception_groups import deciding
 from botkit.runtime.dispatch.failure_hooks import FailureHooks
@@ -172,7 +179,7 @@ class Runs:
             return await self.ends.done(job, early.note, emitted=early.emitted)
         if why := why_skipped(job, event, self._services):
             return self.ends.put_aside(job, EventState.DROPPED, why)
-        for candidate in self._wiring.candidates(event, slot.begin):
+        for candidate in candidates_of_author(self._wiring.candidates(event, slot.begin)):
             if is_too_late(job, event, candidate.route.answer_within, self._services.proven):
                 return self.ends.late(job, candidate.route.name)
             batched = await self._give(job, event, candidate, slot)
@@ -201,6 +208,8 @@ class Runs:
             passed_on = False
         except Skip:
             returned, passed_on = None, True
+        except CONTROL_ERRORS as error:
+            raise_as_failure_of_author(error)
         finally:
             actions = slot.end_actions()
         if slot.lost:
@@ -243,9 +252,14 @@ class Runs:
         timed_out = slot.settle()
         if isinstance(error, asyncio.CancelledError) and self.stopping:
             raise error
-        error = self._as_wait(deciding(error, _DECIDING))
+        error = self._as_wait(as_failure_of_author(deciding(error, _DECIDING)))
         if slot.parked is not None:
             error = slot.parked
+        await self._record(job, slot, error, timed_out=timed_out)
+
+    async def _record(
+        self, job: Job, slot: Slot, error: BaseException, *, timed_out: bool
+    ) -> None:
         if isinstance(error, Parked):
             await self.ends.park(job, slot, error)
         elif isinstance(error, Drop):
@@ -259,6 +273,7 @@ class Runs:
         elif timed_out:
             await self.ends.time_out(job, slot, error)
         else:
+            error = error.error if isinstance(error, FailureOfAuthor) else error
             _forget_own_cancel(slot, error)
             reason = "failed" if isinstance(error, Exception) else "crashed"
             await self.ends.fail(job, slot, error, reason)

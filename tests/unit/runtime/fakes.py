@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
@@ -129,6 +129,24 @@ class FakeSteps:
             result_id=made_id,
             result=msgspec.json.encode(made),
         )
+
+
+_OURS: dict[str, Any] = {"__name__": "botkit.raises"}
+exec("def throw(error):\n    raise error", _OURS)
+
+
+def botkit_raises(error: BaseException) -> NoReturn:
+    """Raise the error as if an action or a read of botkit's had raised it."""
+    _OURS["throw"](error)
+    raise AssertionError
+
+
+def as_botkits(error: BaseException) -> BaseException:
+    """Return the error as an action or a read of botkit's leaves it behind."""
+    try:
+        botkit_raises(error)
+    except BaseException as raised:  # noqa: BLE001 - it is returned
+        return raised
 
 
 class FakeLookup:

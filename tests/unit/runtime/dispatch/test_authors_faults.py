@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from botkit import Bot
-from botkit.errors import Drop, Retry
+from botkit import Actions, Bot, CallNext
+from botkit.errors import (
+    Conflict,
+    Drop,
+    LeaseLost,
+    Parked,
+    Retry,
+    StoreGone,
+    StoreUnavailable,
+    UndecodableEvent,
+)
 from botkit.model.events import Mention
+from botkit.model.failures import Failure
 from botkit.model.records import EventState
+from botkit.runtime.dispatch.failure_hooks import FailureHooks
+from botkit.runtime.intake.lanes import Job
+from botkit.sandbox.harness.clock import VirtualClock
 from tests.unit.runtime.fakes import bench, mention, wired
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from botkit.model.failures import Failure
     from botkit.ports import Scope
 
 KEY = "post/100/0"
@@ -58,6 +71,106 @@ async def test_an_error_whose_text_is_odd_fails_its_event_and_no_other(
     assert dead.error.startswith(type(error).__name__)
     assert len(dead.error) <= 16_000
     assert "test_authors_faults.py" in dead.trace or "x" * 15_000 in dead.trace
+
+
+_CONTROL = [
+    LeaseLost("taken"),
+    StoreGone("deleted"),
+    Conflict("moved"),
+    StoreUnavailable("full"),
+    UndecodableEvent("odd"),
+    Parked("login"),
+    ExceptionGroup("several", [LeaseLost("taken")]),
+    BaseExceptionGroup("several", [Parked("login")]),
+    asyncio.CancelledError(),
+    SystemExit(3),
+    KeyboardInterrupt(),
+    GeneratorExit(),
+]
+
+
+@pytest.mark.parametrize("error", _CONTROL, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("place", ["handler", "middleware", "filter", "once"])
+async def test_a_control_error_that_an_author_raises_fails_the_event_and_nothing_else(
+    tmp_path: Path, error: BaseException, place: str
+) -> None:
+    told: list[Failure] = []
+    runs: list[str] = []
+
+    def is_picked(event: Mention) -> bool:
+        runs.append(event.post.id)
+        if place == "filter" and event.post.id == "100":
+            raise error
+        return True
+
+    async def fail() -> None:
+        raise error
+
+    async def around(event: Mention, call_next: CallNext) -> object:
+        if place == "middleware" and event.post.id == "100":
+            raise error
+        return await call_next(event)
+
+    async def handle(event: Mention, act: Actions) -> None:
+        if event.post.id == "100":
+            await (act.once("step", fail) if place == "once" else fail())
+
+    async def note(failure: Failure) -> None:
+        told.append(failure)
+
+    author = Bot("greeter")
+    author.middleware(around)
+    author.on(Mention, is_picked)(handle)
+    author.on_error(note)
+    async with bench(tmp_path, author.plan.wiring) as bot:
+        await bot.record(mention())
+        await bot.later(120)
+        (dead,) = await bot.store.events.dead()
+        await bot.handle(mention("101"))
+        assert await bot.note(mention("101")) == "handle"
+    assert runs.count("100") == 3
+    assert [failure.attempt for failure in told] == [1, 2, 3]
+    assert dead.reason in {"failed", "crashed"}
+    assert dead.error.startswith((type(error).__name__, "Parked"))
+
+
+@pytest.mark.parametrize(
+    "error", [Parked("rate"), asyncio.CancelledError(), SystemExit(3), LeaseLost("taken")]
+)
+async def test_a_function_that_is_told_of_failures_ends_nothing(
+    tmp_path: Path, error: BaseException
+) -> None:
+    async def fails(event: Mention, scope: Scope) -> None:
+        if event.post.id == "100":
+            raise ValueError("x")
+
+    async def told(resolve: Any, failure: Failure) -> None:
+        raise error
+
+    wiring = wired(fails)
+    wiring.error_hooks = (told,)
+    async with bench(tmp_path, wiring) as bot:
+        await bot.record(mention())
+        await bot.later(60)
+        await bot.handle(mention("101"))
+        assert await bot.note(mention("101")) == "fails"
+
+
+async def test_a_stop_ends_a_function_that_is_told_of_failures(tmp_path: Path) -> None:
+    told = asyncio.Event()
+
+    async def hang(resolve: Any, failure: Failure) -> None:
+        told.set()
+        await asyncio.Event().wait()
+
+    clock = VirtualClock()
+    hooks = FailureHooks([hang], lambda _: {}, clock, str)
+    job = Job(seq=1, account_id="42", key=KEY, kind="mention", lane="100", body=b"")
+    task = asyncio.get_running_loop().create_task(hooks.tell(job, "handle", ValueError("x")))
+    await told.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_a_retry_in_a_thousand_years_is_not_too_far_away(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from tests.unit.runtime.fakes import (
     ADA,
     Gate,
     bench,
+    botkit_raises,
     calm,
     mention,
     start,
@@ -115,7 +116,7 @@ async def test_a_parked_event_frees_its_slot_and_runs_when_the_cause_is_gone(
 
     async def waits(event: Mention, scope: Scope) -> None:
         if not logins:
-            raise Parked("login")
+            botkit_raises(Parked("login"))
 
     async with bench(tmp_path, wired(waits), slots=1) as bot:
         await bot.handle(mention())
@@ -136,7 +137,7 @@ async def test_nothing_is_lost_while_the_store_cannot_be_used(
     async def counts(event: Mention, scope: Scope) -> None:
         runs.append(event.id)
         if len(runs) == 1:
-            raise StoreUnavailable("disk full")
+            botkit_raises(StoreUnavailable("disk full"))
 
     async with bench(tmp_path, wired(counts)) as bot:
         whole = bot.store.events.settle
@@ -167,7 +168,7 @@ async def test_a_worker_that_lost_the_lease_ends_the_runtime(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def greet(event: Mention, scope: Scope) -> None:
-        raise LeaseLost("taken")
+        botkit_raises(LeaseLost("taken"))
 
     with pytest.raises(LeaseLost):  # noqa: PT012 - it comes out of the block
         async with bench(tmp_path, wired(greet)) as bot:

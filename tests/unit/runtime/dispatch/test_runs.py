@@ -35,7 +35,9 @@ from tests.unit.runtime.fakes import (
     BOT,
     FakeWiring,
     Gate,
+    as_botkits,
     bench,
+    botkit_raises,
     mention,
     wired,
 )
@@ -227,7 +229,7 @@ async def test_a_parked_event_runs_again_at_its_time(tmp_path: Path) -> None:
     async def waits(event: Mention, scope: Scope) -> None:
         tries.append(clock.monotonic())
         if len(tries) < 3:
-            raise Parked("budget", until=clock.now() + timedelta(minutes=5))
+            botkit_raises(Parked("budget", until=clock.now() + timedelta(minutes=5)))
 
     async with bench(tmp_path, wired(waits), clock=clock) as bot:
         await bot.handle(mention())
@@ -324,12 +326,12 @@ async def test_a_wait_beats_the_error_that_the_handler_made_of_it(tmp_path: Path
 @pytest.mark.parametrize(
     ("errors", "outcome"),
     [
-        ([ValueError("x"), Parked("rate")], "parked"),
+        ([ValueError("x"), as_botkits(Parked("rate"))], "parked"),
         ([ValueError("x"), NotSummoned("x")], "dead"),
         ([Retry(after=timedelta(days=1)), ValueError("x")], "retry"),
         ([ValueError("x")], "retry"),
         ([ExceptionGroup("inner", [Drop("spam")])], "dropped"),
-        ([Drop("spam"), Parked("rate")], "parked"),
+        ([Drop("spam"), as_botkits(Parked("rate"))], "parked"),
         ([NotSummoned("x"), Drop("spam")], "dropped"),
         ([Retry(after=timedelta(days=1)), NotSummoned("x")], "dead"),
         ([TransportError("x"), NotSummoned("x")], "dead"),

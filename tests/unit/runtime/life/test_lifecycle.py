@@ -17,7 +17,7 @@ from botkit.model.records import EventState, NewWrite, WriteMove, WriteState
 from botkit.routing.schedules import interval_schedule
 from botkit.runtime.life.lifecycle import Tasks
 from botkit.sandbox.harness.clock import VirtualClock
-from tests.unit.runtime.fakes import BOT, FakeWiring, mention, turns
+from tests.unit.runtime.fakes import BOT, FakeWiring, botkit_raises, mention, turns
 from tests.unit.runtime.living import gone, greeting, running, through
 
 if TYPE_CHECKING:
@@ -316,7 +316,7 @@ async def test_an_event_that_somebody_set_free_runs_within_a_second(tmp_path: Pa
     async def waits(event: Mention, scope: Scope) -> None:
         tries.append(event.id)
         if len(tries) == 1:
-            raise Parked("login")
+            botkit_raises(Parked("login"))
 
     wiring = FakeWiring()
     wiring.on(Mention, waits)
@@ -335,7 +335,7 @@ async def test_what_waits_without_a_time_is_tried_at_the_start_and_now_and_then(
 
     async def waits(event: Mention, scope: Scope) -> None:
         tries.append(clock.monotonic())
-        raise Parked("login")
+        botkit_raises(Parked("login"))
 
     wiring = FakeWiring()
     wiring.on(Mention, waits)
