@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -59,7 +61,8 @@ def test_the_wheel_holds_the_package_with_its_data_and_nothing_else(dist: Path) 
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"botkit"}
-    for file in ("py.typed", "cli/templates/Dockerfile.txt", "protocol/api/operations.json"):
+    files = ("py.typed", "cli/templates/Dockerfile.txt", "protocol/api/operations.json")
+    for file in (*files, "cli/commands/runtime.lock"):
         assert f"botkit/{file}" in names
 
 
@@ -72,12 +75,17 @@ def test_the_source_archive_builds_without_the_repository(dist: Path) -> None:
 
 
 def test_a_new_project_outside_the_repository_installs_and_its_test_passes(
-    site: Path, tmp_path: Path
+    dist: Path, site: Path, tmp_path: Path
 ) -> None:
     where = _run([sys.executable, "-c", "import botkit; print(botkit.__file__)"], tmp_path, site)
     assert Path(where.strip()).is_relative_to(site)
     _run([sys.executable, "-m", "botkit", "new", "mybot"], tmp_path, site)
     project = tmp_path / "mybot"
+    (wheel,) = dist.glob("*.whl")
+    shutil.copy(wheel, project / "wheels")
+    _run([sys.executable, "-m", "botkit", "new", "--lock", "."], project, site)
+    own = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    assert f"--hash=sha256:{own}" in (project / "requirements.lock").read_text(encoding="utf-8")
     _run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], project, site)
     installed = tmp_path / "installed"
     installed.mkdir()

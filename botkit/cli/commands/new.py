@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from botkit import __version__
-from botkit.cli.commands.new_lock import LOCK, lock_text
+from botkit.cli.commands.new_lock import LOCK, has_hashes, lock_text
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import json_option
 from botkit.cli.output import echo, echo_json
@@ -96,7 +96,7 @@ def _write(folder: Path, package: str) -> None:
         written.parent.mkdir(parents=True, exist_ok=True)
         filled = text.replace("{{ name }}", package).replace("{{ version }}", __version__)
         written.write_text(filled, encoding="utf-8")
-    (folder / LOCK).write_text(lock_text(), encoding="utf-8")
+    (folder / LOCK).write_text(lock_text(folder), encoding="utf-8")
 
 
 def _lock_again(folder: Path) -> None:
@@ -105,8 +105,10 @@ def _lock_again(folder: Path) -> None:
             f"{folder} holds no project: it has no pyproject.toml.",
             hint="Name the folder that `botkit new` made.",
         )
-    (folder / LOCK).write_text(lock_text(), encoding="utf-8")
-    echo(f"{folder / LOCK} names the versions that are installed here.")
+    text = lock_text(folder)
+    (folder / LOCK).write_text(text, encoding="utf-8")
+    rest = "with their hashes." if has_hashes(text) else "without hashes: its first lines say why."
+    echo(f"{folder / LOCK} names the versions that are installed here, {rest}")
 
 
 def _called() -> tuple[str, str]:
