@@ -10,10 +10,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import cache
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from botkit.protocol.text.weighted_length import normalise, without_leading_names
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 __all__ = ["START_WORDS", "STOP_WORDS", "OptOutRules"]
 
@@ -102,13 +106,18 @@ _LINK_AT_END = re.compile(r"(?:\s+https?://\S+)+\s*\Z")
 _MARKS = re.compile("[\u0300-\u036f\u064b-\u0652]")
 _UNSEEN = re.compile("[\u200b-\u200f\u2060\ufeff]")
 _NAMES_AT_END = re.compile(r"(?:\s+[@\uff20]\w{1,20}[.!]*)+\s*\Z", re.ASCII)
+_NAME = re.compile(r"[@\uff20](\w{1,20})", re.ASCII)
+_CASHTAG = re.compile(r"\$\w")
+_NOUNS = ("stop", "stopp", "стоп", "ストップ", "停止", "중지")
+"""Stop words that are also the name of a thing: with a question mark they only ask about it."""
 
 
 class OptOutRules(Struct, frozen=True, kw_only=True):
     """Set how users opt out of messages from the bot, and in: `Bot(..., opt_out=OptOutRules())`.
 
     A mention, a reply or a direct message counts if it has one of the words and nothing else;
-    case, punctuation, @names and words of politeness around it do not matter.
+    case, punctuation, @names and words of politeness around it do not matter. A cashtag ($STOP), a
+    question about the word (stop?) and a request to somebody else (stop @ada) do not count.
 
     Attributes:
         stop_words: Words and short sentences that ask to stop; `STOP_WORDS | {"..."}` adds some.
@@ -127,26 +136,48 @@ class OptOutRules(Struct, frozen=True, kw_only=True):
         "You will hear from this account again. To end that, send it the word STOP at any time."
     )
 
-    def asks_to_stop(self, text: str) -> bool:
-        """Return True if the text only asks the account to stop."""
-        return _says(text, self.stop_words)
+    def asks_to_stop(self, text: str, *, own_names: Collection[str] | None = None) -> bool:
+        """Return True if the text only asks the account to stop.
 
-    def asks_to_start(self, text: str) -> bool:
-        """Return True if the text only asks the account to start again."""
-        return _says(text, self.start_words)
+        Names after the request say who has to stop: one of them must be in `own_names`, the
+        account's usernames. With None, names do not matter.
+        """
+        return _says(text, self.stop_words, own_names)
+
+    def asks_to_start(self, text: str, *, own_names: Collection[str] | None = None) -> bool:
+        """Return True if the text only asks the account to start again; see `asks_to_stop`."""
+        return _says(text, self.start_words, own_names)
 
 
-def _says(text: str, words: frozenset[str]) -> bool:
+def _says(text: str, words: frozenset[str], own_names: Collection[str] | None) -> bool:
     wanted, most = _prepared(words)
     if len(text) > _LONGEST or len(text.split(None, most + 1)) > most + text.count("@"):
         return False  # called for each event: most texts are too long
-    said = _NAMES_AT_END.sub("", _LINK_AT_END.sub("", without_leading_names(_folded(text))))
+    said = _LINK_AT_END.sub("", without_leading_names(_folded(text)))
+    names = _NAMES_AT_END.search(said)
+    if names is not None:
+        said = said[: names.start()]
+        if own_names is not None and not _names_one(names[0], own_names):
+            return False
+    if _CASHTAG.search(said) or _questions().fullmatch(said):
+        return False
     said = _bare(said)
     return any(
         one in wanted or all(word in wanted for word in one.split())
         for one in (said, _bare(_POLITENESS.sub("", said)))
         if one
     )
+
+
+def _names_one(names: str, own_names: Collection[str]) -> bool:
+    """Return True if one of the @names is in `own_names`."""
+    return not {name.casefold() for name in own_names}.isdisjoint(_NAME.findall(names))
+
+
+@cache
+def _questions() -> re.Pattern[str]:
+    """Return the pattern of a question that is nothing but one of `_NOUNS`."""
+    return re.compile(rf"[^\w!]*(?:{'|'.join(map(_folded, _NOUNS))})[^\w!?]*\?[^\w!]*")
 
 
 def _folded(text: str) -> str:

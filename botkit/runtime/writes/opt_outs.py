@@ -79,13 +79,13 @@ class OptOuts:
         if not isinstance(event, (PostEvent, DirectMessage)):
             return None
         rules = self._rules if isinstance(event, (Mention, Reply, DirectMessage)) else None
-        if rules is not None and rules.asks_to_stop(event.text):
+        if rules is not None and rules.asks_to_stop(event.text, own_names=_own_names(event)):
             return await self._opt_out(job, event, rules)
         if not self._some:
             return None
         if await self._accounts.opted_out(job.account_id, _user_of(event).id) is None:
             return None
-        if rules is not None and rules.asks_to_start(event.text):
+        if rules is not None and rules.asks_to_start(event.text, own_names=_own_names(event)):
             return await self._opt_in(job, event, rules)
         return EarlyEnd("opted out")
 
@@ -161,6 +161,17 @@ def row_for(told: OptOut, *, cause: str = "") -> NewEvent:
         source=told.source,
         cause=cause,
     )
+
+
+def _own_names(event: PostEvent | DirectMessage) -> set[str] | None:
+    """Return the account's usernames in a post's text; None if that does not matter, or show.
+
+    A direct message is said to the account, whatever names it has.
+    """
+    mentions = () if isinstance(event, DirectMessage) else event.post.mentions
+    if not mentions or not all(one.id for one in mentions):
+        return None
+    return {one.username for one in mentions if one.id == event.account_id}
 
 
 def _user_of(event: PostEvent | DirectMessage) -> User:

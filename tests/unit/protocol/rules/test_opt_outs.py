@@ -122,6 +122,76 @@ def test_a_word_that_people_also_say_with_another_meaning_is_none(text: str) -> 
     assert not RULES.asks_to_stop(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "stop?",
+        "@greeter Stop ?",
+        "stop??",
+        "Стоп?",
+        "停止\uff1f",
+        "중지?",
+        "stop? @greeter",
+        "'stop'?",
+    ],
+)
+def test_a_question_about_the_word_is_no_request(text: str) -> None:
+    assert not RULES.asks_to_stop(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "stop?!",
+        "please stop?",
+        "can you stop?",
+        "unsubscribe?",
+        "opt out?",
+        "やめて\uff1f",
+        "stop. ok?",
+    ],
+)
+def test_a_request_in_the_form_of_a_question_is_one(text: str) -> None:
+    assert RULES.asks_to_stop(text)
+
+
+@pytest.mark.parametrize("text", ["$STOP", "@greeter $stop", "\uff04STOP!", "$STOP $STOP"])
+def test_a_cashtag_is_a_stock_and_no_request(text: str) -> None:
+    assert not RULES.asks_to_stop(text)
+
+
+@pytest.mark.parametrize("text", ["#STOP", "@greeter #stop", "stop $", "STOP.", '"stop"'])
+def test_other_signs_around_the_word_do_not_matter(text: str) -> None:
+    assert RULES.asks_to_stop(text, own_names={"greeter"})
+
+
+@pytest.mark.parametrize(
+    ("text", "asks"),
+    [
+        ("stop @ada", False),
+        ("@greeter stop @ada", False),
+        ("@greeter please stop, @ada!", False),
+        ("stop @ada @bob", False),
+        ("stop @greeter", True),
+        ("stop @Greeter!", True),
+        ("@ada stop @greeter", True),
+        ("stop @ada @greeter", True),
+        ("@greeter @ada stop", True),
+        ("stop", True),
+        ("stop messaging me @greeter https://t.co/a", True),
+    ],
+)
+def test_names_after_the_request_say_who_has_to_stop(text: str, *, asks: bool) -> None:
+    assert RULES.asks_to_stop(text, own_names={"greeter"}) is asks
+    assert RULES.asks_to_stop(text, own_names=None)
+
+
+def test_the_way_back_is_no_question_for_somebody_else_or_stock() -> None:
+    assert RULES.asks_to_start("start @greeter", own_names={"greeter"})
+    assert not RULES.asks_to_start("start @ada", own_names={"greeter"})
+    assert not RULES.asks_to_start("$START")
+
+
 def test_an_author_adds_words_or_has_words_of_their_own() -> None:
     more = OptOutRules(stop_words=STOP_WORDS | {"Servus, baba"})
     assert more.asks_to_stop("@greeter servus, baba!")

@@ -10,6 +10,7 @@ import pytest
 from botkit.errors import Forbidden, Parked
 from botkit.model.events import DirectMessage, Event, Mention, OptOut, PostSeen, Signal, Tick
 from botkit.model.messages import Message
+from botkit.model.posts import MentionEntity
 from botkit.model.records import StoredOptOut
 from botkit.model.users import User
 from botkit.ports import Actions
@@ -75,6 +76,30 @@ async def test_no_handler_sees_the_request_and_the_user_is_answered_once(core: B
     out = await core.store.accounts.opted_out(BOT, ADA.id)
     assert out is not None
     assert (out.username, out.cause) == ("ada", stop.key)
+
+
+_ME = MentionEntity(username="renamed", id=BOT)
+_ADA = MentionEntity(username="ada", id=ADA.id)
+_UNKNOWN = MentionEntity(username="ada")
+
+
+@pytest.mark.parametrize(
+    ("event", "is_out"),
+    [
+        (mention("1", text="@renamed stop @ada", mentions=(_ME, _ADA)), False),
+        (mention("1", text="@ada stop @renamed", mentions=(_ADA, _ME)), True),
+        (mention("1", text="@renamed stop", mentions=(_ME,)), True),
+        (mention("1", text="@renamed stop @ada", mentions=(_ME, _UNKNOWN)), True),
+        (mention("1", text="stop @ada"), True),
+        (message("stop @ada"), True),
+    ],
+)
+async def test_a_request_to_somebody_else_in_a_post_opts_nobody_out(
+    core: Bench, event: Event, *, is_out: bool
+) -> None:
+    await core.handle(event)
+    out = await core.store.accounts.opted_out(BOT, ADA.id)
+    assert (out is not None) is is_out
 
 
 async def test_later_events_of_the_user_end_before_any_handler(core: Bench) -> None:
