@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 
 from botkit.model.activity_events import News, TypedActivity
-from botkit.model.events import DirectMessage
+from botkit.model.events import DirectMessage, Repost
 from botkit.model.users import Account
 from botkit.ports import Actions, Clock, Reader
 from botkit.protocol.rules import access
@@ -15,7 +15,7 @@ from botkit.protocol.rules.opt_outs import OptOutRules
 from botkit.routing.router import Router
 from botkit.routing.wiring import Wiring, wire
 from botkit.sources.polls.declared import OPERATIONS
-from botkit.sources.push.subscriptions import MESSAGE_KINDS, POST_KINDS
+from botkit.sources.push.subscriptions import MESSAGE_KINDS, POST_KINDS, REPOST_KINDS
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -81,6 +81,7 @@ def make_plan(
     declared = (OPERATIONS[type(source)] for source in wiring.sources.polled)
     listening = (*_LISTENING, *(_HEARING_MESSAGES if hears_messages else ()), *declared)
     activity = _activity_of(wiring)
+    hears_reposts = Repost in wiring.event_types
     return Plan(
         name=router.name,
         router=router,
@@ -94,10 +95,14 @@ def make_plan(
         ),
         stream_kinds=(
             *POST_KINDS,
+            *(REPOST_KINDS if hears_reposts else ()),
             *(MESSAGE_KINDS if hears_messages else ()),
             *(kind for each in activity for kind in each.kinds),
         ),
-        stream_only=tuple(each.__name__ for each in activity),
+        stream_only=(
+            *(["reposts"] if hears_reposts else []),
+            *(each.__name__ for each in activity),
+        ),
     )
 
 

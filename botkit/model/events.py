@@ -30,11 +30,15 @@ __all__ = [
     "PostSeen",
     "Quote",
     "Reply",
+    "Repost",
     "Signal",
     "Tick",
     "UnknownEvent",
     "XEvent",
 ]
+
+
+_AFTER_RT = len("RT ")
 
 
 class Event(Struct, frozen=True, kw_only=True, gc=False):
@@ -70,7 +74,7 @@ class XEvent(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
 
 
 class PostEvent(XEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """A post that reached the account: the base of Mention, Reply, Quote and PostSeen.
+    """A post that reached the account: the base of Mention, Reply, Quote, Repost, PostSeen.
 
     `author` always has its id. Its username and name are "" while the event waits in the inbox
     for their look-up (`missing` says so); a handler always gets them filled in.
@@ -137,6 +141,21 @@ class Reply(PostEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, 
 
 class Quote(PostEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="quote"):
     """Someone quoted a post of the account."""
+
+
+class Repost(PostEvent, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag="repost"):
+    """Someone reposted a post: one of the account's (`reposts_me`), or one in a timeline.
+
+    `post.text` is the other post's, cut by X after `RT @name: `, and `post.reposted_post_id` its
+    id. Who is named in it was not named by `author`: a repost is no mention and no summons.
+    """
+
+    @property
+    def reposts_me(self) -> bool:
+        """Whether the reposted post is the account's."""
+        return any(
+            name.id == self.account_id and name.start == _AFTER_RT for name in self.post.mentions
+        )
 
 
 class PostSeen(

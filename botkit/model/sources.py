@@ -96,8 +96,8 @@ class OwnPosts(PolledSource, frozen=True, kw_only=True):
 class HomeTimeline(PolledSource, frozen=True, kw_only=True):
     """The home timeline of each of the bot's accounts: the posts of the users that it follows.
 
-    A post arrives as `Mention`, `Reply`, `Quote` or `PostSeen`, by what it says of the account,
-    and once only if other sources deliver it too.
+    A post arrives as `Mention`, `Reply`, `Quote`, `Repost` or `PostSeen`, by what it says of the
+    account, and once only if other sources deliver it too.
     """
 
     @property

@@ -16,6 +16,7 @@ from botkit import (
     PostEvent,
     PostMatched,
     PostSeen,
+    Repost,
     Search,
 )
 
@@ -150,6 +151,30 @@ async def test_timelines_and_lists_deliver_each_post_once_as_what_it_is(sandbox)
         ("PostSeen", "a thought"),
         ("PostSeen", "my own"),
         ("mention", "@reader hello"),
+    ]
+
+
+async def test_a_repost_that_names_the_account_is_a_repost_and_no_mention(sandbox):
+    bot, seen = Bot("reader"), []
+    bot.hear(HomeTimeline(every=MINUTE))
+
+    @bot.on((Repost, PostEvent))
+    async def note(event: PostEvent) -> None:
+        own = isinstance(event, Repost) and event.reposts_me
+        seen.append((type(event).__name__, event.text, own))
+
+    ada, bob, reader = (sandbox.user(name) for name in ("ada", "bob", "reader"))
+    await reader.follows(ada)
+    async with sandbox.running(bot):
+        named, own = await bob.posts("@reader is there"), await reader.posts("my own")
+        await ada.reposts(named)
+        await ada.reposts(own)
+        await sandbox.advance(5 * MINUTE)
+    assert sorted(seen) == [
+        ("Mention", "@reader is there", False),
+        ("PostSeen", "my own", False),
+        ("Repost", "RT @bob: @reader is there", False),
+        ("Repost", "RT @reader: my own", True),
     ]
 
 

@@ -26,6 +26,7 @@ from botkit.model.events import (
     PostSeen,
     Quote,
     Reply,
+    Repost,
     Signal,
     Tick,
     UnknownEvent,
@@ -47,6 +48,7 @@ _Stored = (
     Mention
     | Reply
     | Quote
+    | Repost
     | PostSeen
     | PostMatched
     | DirectMessage

@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from botkit.model.events import Mention, PostEvent, PostSeen, Quote, Reply
+from botkit.model.events import Mention, PostEvent, PostSeen, Quote, Reply, Repost
 from botkit.model.users import User
 from botkit.protocol.api.ids import snowflake_time
 from botkit.protocol.text.weighted_length import leading_names, mentions_in
@@ -35,10 +35,10 @@ def classify(
 ) -> type[PostEvent]:
     """Return the class of a post's event for an account.
 
-    `Mention` if the text itself @mentions the account, else `Reply` if it answers the account,
-    else `Quote` if the quoted post is the account's, else `PostSeen`. The account's own posts and
-    reposts are always `PostSeen`: they are not addressed to the account. `username` is the
-    account's; it is used only if X left out the ids of mentions.
+    `Mention` if the text itself @mentions the account, else `Repost` if it is one, else `Reply` if
+    it answers the account, else `Quote` if the quoted post is the account's, else `PostSeen`. The
+    account's own posts are always `PostSeen`, and so is a text that only looks like a repost's.
+    `username` is the account's; it is used only if X left out the ids of mentions.
     """
     mentions_me = mentions_account(post, account_id, username=username)
     return _class_of(post, account_id, mentions_me=mentions_me, quoted_user_id=quoted_user_id)
@@ -104,7 +104,7 @@ def event_from_post(
         missing=missing,
         post=post,
         author=author,
-        quotes_me=quoted_user_id is not None and quoted_user_id == account_id,
+        quotes_me=quoted_user_id == account_id and bool(account_id) and event_type is not Repost,
         mentions_me=mentions_me,
     )
 
@@ -134,7 +134,7 @@ def _class_of(
     if mentions_me:
         return Mention
     if _is_repost(post):
-        return PostSeen
+        return PostSeen if post.reposted_post_id is None else Repost
     if post.in_reply_to_user_id == account_id:
         return Reply
     return Quote if quoted_user_id == account_id else PostSeen

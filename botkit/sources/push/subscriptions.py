@@ -24,11 +24,19 @@ if TYPE_CHECKING:
     from botkit.ports import Sender
     from botkit.protocol.api.objects import Subscription
 
-__all__ = ["MESSAGE_KINDS", "POST_KINDS", "Prepared", "Refusal", "Subscriptions"]
+__all__ = [
+    "MESSAGE_KINDS",
+    "POST_KINDS",
+    "REPOST_KINDS",
+    "Prepared",
+    "Refusal",
+    "Subscriptions",
+]
 
 _log = structlog.get_logger(__name__)
 
 POST_KINDS = ("post.mention.create", "post.reply.create", "post.quote.create")
+REPOST_KINDS = ("post.repost.create",)
 MESSAGE_KINDS = ("dm.received",)
 _REVOKE = "oauth.revoke"
 _CONFLICT = 409

@@ -13,7 +13,9 @@ from botkit import (
     ListPosts,
     Mention,
     News,
+    PostEvent,
     PostSeen,
+    Repost,
     Router,
 )
 from botkit.errors import WiringError
@@ -130,6 +132,16 @@ def test_it_subscribes_to_the_activity_that_it_handles_and_asks_for_its_scopes()
     assert bot.plan.stream_kinds[-2:] == ("follow.follow", "like.create")
     assert bot.plan.stream_only == ("Follow", "Like")
     assert "like.read" in bot.scopes
+
+
+def test_it_subscribes_to_reposts_only_if_a_handler_names_them():
+    bot = Bot("greeter")
+    bot.on(PostEvent)(on_anything)
+    assert "post.repost.create" not in bot.plan.stream_kinds
+
+    bot.on(Repost, name="thanks")(on_anything)
+    assert "post.repost.create" in bot.plan.stream_kinds
+    assert bot.plan.stream_only == ("reposts",)
 
 
 def test_declared_sources_ask_for_the_scopes_of_their_reads():

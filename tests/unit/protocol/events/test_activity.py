@@ -31,6 +31,7 @@ from botkit.model.events import (
     PostSeen,
     Quote,
     Reply,
+    Repost,
     UnknownEvent,
     XEvent,
 )
@@ -96,7 +97,7 @@ def changed(name: str, **payload: object) -> dict[str, Any]:
         ("post.delete", PostDelete, f"post.delete/2080761269309813134/{ME}"),
         ("post.mention.create", Mention, "post/2080765813578191303/0"),
         ("post.reply.create", Reply, "post/2090000000000000001/0"),
-        ("post.repost.create", PostSeen, "post/2090000000000000003/0"),
+        ("post.repost.create", Repost, "post/2090000000000000003/0"),
         (
             "profile.update.bio",
             ProfileUpdate,
@@ -503,7 +504,7 @@ def test_both_ways_agree_on_what_an_event_is(
 
     if fast is not None:
         (thorough,) = events_of(parse_json(line), Hearing())
-        assert isinstance(thorough, Mention | Reply | Quote | PostSeen)
+        assert isinstance(thorough, Mention | Reply | Quote | Repost | PostSeen)
         assert (type(fast), fast.post, fast.author, fast.missing, fast.at) == (
             type(thorough),
             thorough.post,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 
-from botkit.model.events import Mention, PostEvent, PostSeen, Quote, Reply
+from botkit.model.events import Mention, PostEvent, PostSeen, Quote, Reply, Repost
 from botkit.model.posts import MentionEntity, Post
 from botkit.model.users import User
 from botkit.protocol.api.objects import PostPage
@@ -139,19 +139,33 @@ def test_the_link_to_the_quoted_post_tells_whose_it_is(
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("fields", "expected"),
     [
-        {"reposted_post_id": "5"},
-        {"reposted_post_id": "5", "in_reply_to_user_id": ME, "quoted_user_id": ME},
-        {},
+        ({"reposted_post_id": "5"}, Repost),
+        ({"reposted_post_id": "5", "in_reply_to_user_id": ME, "quoted_user_id": ME}, Repost),
+        ({}, PostSeen),
     ],
 )
-def test_a_repost_says_nothing_to_the_account(fields: dict[str, object]) -> None:
+def test_a_repost_says_nothing_to_the_account(
+    fields: dict[str, object], expected: type[PostEvent]
+) -> None:
     """Its text starts with RT and the name of the account, which is no mention."""
     found = event(post("RT @greeter: hello @greeter", mentions=(me(3), me(19)), **fields))
 
-    assert type(found) is PostSeen
+    assert type(found) is expected
     assert not found.mentions_me
+    assert not found.is_summoned
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "whose"), [("RT @greeter: a", 3, True), ("RT @ada: @greeter", 9, False)]
+)
+def test_a_repost_tells_if_it_is_of_a_post_of_the_account(
+    text: str, start: int, *, whose: bool
+) -> None:
+    found = event(post(text, reposted_post_id="5", mentions=(me(start),)))
+    assert isinstance(found, Repost)
+    assert found.reposts_me is whose
 
 
 def test_a_repost_does_not_ask_for_the_quoted_post() -> None:
