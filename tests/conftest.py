@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ sys.modules.setdefault("forbiddenfruit", ModuleType("forbiddenfruit"))
 pytest.register_assert_rewrite("tests.storage.conformance")
 
 # How long an example takes says more about the machine than about the code.
-settings.register_profile("botkit", deadline=None)
+settings.register_profile("botkit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("botkit")
 
 import blockbuster.blockbuster as blocking  # noqa: E402

@@ -267,7 +267,7 @@ def _encoded_length(label: str) -> int:
 
 
 def _encoded_part_length(part: str) -> int:
-    if not part or (part.isascii() and part.isprintable()):
+    if part.isascii() and part.isprintable():
         return len(part)
     return len("xn--") + len(part.encode("punycode"))
 

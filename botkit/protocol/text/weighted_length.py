@@ -88,7 +88,7 @@ def weighted_length(text: str, *, auto_mentions: Collection[str] = ()) -> int:
     X puts them there in a reply.
     """
     text = unicodedata.normalize("NFC", text)
-    text = text[leading_names(text, among=auto_mentions) :] if auto_mentions else text
+    text = text[leading_names(text, among=auto_mentions) :]
     weight = done = 0
     for span in link_spans(text):
         weight += _plain_weight(text[done : span.start]) + _LINK_WEIGHT

@@ -45,6 +45,15 @@ def test_links_are_found_as_x_finds_them(text: str, links: tuple[str, ...]) -> N
     assert links_in(text) == links
 
 
+def test_a_label_has_63_characters_at_most_with_the_dots_of_other_scripts_in_it() -> None:
+    longest = f"https://{'a' * 30}\u3002{'b' * 32}.com"
+    assert links_in(longest) == (longest,)
+    assert links_in(longest.replace("aa", "aaa", 1)) == ()
+    encoded = f"https://{'a' * 30}\u3002{'b' * 24}\u0436.com"  # xn--, the b's, and four
+    assert links_in(encoded) == (encoded,)
+    assert links_in(encoded.replace("bb", "bbb", 1)) == ()
+
+
 def test_positions_count_code_points() -> None:
     assert link_spans("\U0001f600 a.com b") == [LinkSpan(2, 7, "a.com")]
 
