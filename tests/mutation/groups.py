@@ -61,7 +61,7 @@ GROUPS = {
     ),
     "logins": Group(
         ("botkit/client/logins/*.py", "botkit/client/signin/*.py", "botkit/client/upkeep/*.py"),
-        ("tests/unit/client", "tests/unit/bot/accounts"),
+        ("tests/unit/client", "tests/unit/bot/accounts", "tests/unit/cli/accounts"),
     ),
     "calls": Group(
         ("botkit/client/api/*.py", "botkit/client/http/*.py"),

@@ -332,10 +332,9 @@ class OAuth1Logins:
     async def _mark(self, pair: OAuth1Login, status: LoginState, reason: str) -> None:
         """Record a state; if the store fails, in memory only: X's next answer shows it again."""
         before = pair.row
-        if (before.status, before.reason) == (status, reason):
-            return
         pair.row = await self._rows.mark(before, status, reason)
-        self._on_change(pair.row, before)
+        if pair.row is not before:
+            self._on_change(pair.row, before)
 
     def _plan(self, pair: OAuth1Login) -> None:
         """Set the time of the next check by the login's state."""

@@ -202,7 +202,7 @@ class OAuth2Login:
     def _fresh_until_s(self) -> float:
         """Return the time until which the access token is returned without any further check."""
         is_ok = self.row.status is LoginState.OK
-        return self.until_s - max(self.margin_s, self.urgent_s) if is_ok else 0.0
+        return self.until_s - self.margin_s if is_ok else 0.0
 
     def left_s(self, clock: Clock) -> float:
         """Return the seconds that the access token in memory still lives."""

@@ -201,7 +201,7 @@ class TokenKeeper:
             InvalidGrant: There is no OAuth 2.0 login.
         """
         grant = await self._grant(account_id)
-        is_due = grant.left_s(self._clock) < max(grant.margin_s, grant.urgent_s)
+        is_due = grant.left_s(self._clock) < grant.margin_s
         if is_due or is_asked_again(grant.row):
             refresh_task = self._refresh_tasks.start(grant)
             if refresh_task is not None:

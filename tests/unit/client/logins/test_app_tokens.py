@@ -7,7 +7,7 @@ import pytest
 
 from botkit.client.api.limiter import Limiter
 from botkit.client.api.x_api import XApi
-from botkit.client.logins.app_tokens import forget_bearer, keep_bearer
+from botkit.client.logins.app_tokens import forget_bearer, is_bearer_kept, keep_bearer
 from botkit.errors import Parked, Unauthorized
 from botkit.model.tokens import CredentialKind, LoginState, Secret
 from botkit.protocol.api import push_requests, requests
@@ -60,6 +60,15 @@ async def test_a_given_one_that_x_refuses_twice_is_said_and_one_that_works_again
     with pytest.raises(Unauthorized):
         await x.send(requests.get_usage())
     assert kept.states == [CONFIG, OK], "one refusal proves nothing"
+
+
+async def test_a_bearer_that_nobody_gave_or_that_was_forgotten_is_not_kept(world: World) -> None:
+    assert not await is_bearer_kept(world.rows, "default")
+    await give(world, "B-1")
+    assert await is_bearer_kept(world.rows, "default")
+    await forget_bearer(world.rows, "default")
+    await forget_bearer(world.rows, "default")
+    assert not await is_bearer_kept(world.rows, "default")
 
 
 async def test_one_refusal_is_forgotten_when_a_stream_opens(world: World) -> None:

@@ -121,6 +121,26 @@ async def test_a_state_that_the_store_cannot_take_is_known_in_memory(world: Worl
         await watched.set_state(row, LoginState.DEAD, "it ended")
 
 
+async def test_a_state_that_is_there_already_is_not_stored_again(world: World) -> None:
+    row = await world.log_in()
+    world.broken.add("credentials.set_status")
+    watched = LoginRows(world, world.vault, world.clock)  # type: ignore[arg-type]
+    assert await watched.mark(row, row.status, row.reason) is row
+    assert await watched.mark(row, row.status, "another reason") is not row
+
+
+async def test_a_row_that_is_bound_already_is_not_sealed_again(world: World) -> None:
+    row = await world.log_in()
+    await world.rows.bind(row)
+    bound = await world.row()
+    assert bound.origin
+    await world.rows.bind(row)
+    assert await world.row() == bound
+    await world.rows.remove(bound)
+    await world.rows.bind(row)
+    assert await world.real_store.credentials.listing() == []
+
+
 async def test_a_row_in_hand_is_unsealed_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from botkit.client.logins.oauth2_login import LoginStatus
+from botkit.client.logins.oauth2_login import LoginStatus, OAuth2Login
+from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, LoginState
 
 
@@ -52,3 +53,26 @@ def test_an_oauth1_login_in_doubt_is_not_used(status: LoginState) -> None:
         kind=CredentialKind.OAUTH1,
     )
     assert not login.works
+
+
+def test_refreshes_after_a_401_are_a_minute_apart_and_twice_as_long_while_they_go_on() -> None:
+    row = CredentialRow(
+        account_id="1",
+        app="default",
+        kind=CredentialKind.OAUTH2,
+        gen=1,
+        sealed=b"",
+        since=datetime(2026, 11, 30, tzinfo=UTC),
+        granted_at=datetime(2026, 11, 30, tzinfo=UTC),
+    )
+    login = OAuth2Login(row)
+    login.last_refresh_s = 1000.0
+    assert not login.may_follow_401(1059.9)
+    assert login.may_follow_401(1060.0)
+    login.last_refresh_s = 1060.0
+    assert not login.may_follow_401(1179.9)
+    assert login.may_follow_401(1180.0)
+    login.last_refresh_s = 1180.0
+    assert login.may_follow_401(1180.0 + 3601.0)  # long calm: the next gap is a minute again
+    login.last_refresh_s = 5000.0
+    assert login.may_follow_401(5060.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import sys
@@ -169,3 +170,22 @@ async def test_what_it_notes_is_on_the_disk(world: World, tmp_path: Path) -> Non
             await guard.note(row, Seen(gen=2, hash="b"))
     (path,) = (tmp_path / "witness").iterdir()
     assert steps == [("sync", "~"), ("rename", str(path)), ("sync", str(path.parent))]
+
+
+async def test_no_file_stays_open_after_a_note_that_was_kept_or_that_failed(
+    world: World, witness: FileRollbackGuard, tmp_path: Path
+) -> None:
+    row = await world.log_in()
+    free = _lowest_free()
+    await witness.note(row, Seen(gen=1, hash="h"))
+    with pytest.raises(FileNotFoundError):
+        await FileRollbackGuard(tmp_path / "nowhere" / "witness").note(row, Seen(gen=1, hash="h"))
+    assert await witness.recall(row) == Seen(gen=1, hash="h")
+    assert _lowest_free() == free
+
+
+def _lowest_free() -> int:
+    """The number that the next file to be opened gets."""
+    descriptor = os.dup(0)
+    os.close(descriptor)
+    return descriptor

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from botkit.client.refresh.refresh_lock import in_process
 from botkit.client.upkeep.revoke import revoke_login
 from botkit.errors import ConfigError, InvalidClient, OutcomeUnknown, ServerError
 from botkit.model.tokens import CredentialKind
@@ -13,6 +15,12 @@ from botkit.protocol.oauth.oauth1_flow import INVALIDATE
 from tests.unit.client.fakes import World, json_answer
 from tests.unit.client.keeping import WRONG_SECRET
 from tests.unit.client.signin.test_oauth2_attempt import context
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from botkit.client.refresh.refresh_lock import Held
+    from botkit.model.records import CredentialRow
 
 REVOKE = "POST /2/oauth2/revoke"
 
@@ -34,6 +42,20 @@ async def test_without_a_refresh_token_the_access_token_is_revoked(world: World)
     row = await world.log_in(refresh_token="")
     await revoke_login(context(world), row)
     assert world.peer.revoked == ["at-1"]
+
+
+async def test_a_refresh_under_way_is_waited_for_and_its_new_token_revoked(world: World) -> None:
+    row = await world.log_in()
+
+    @asynccontextmanager
+    async def after_a_refresh(locked: CredentialRow) -> AsyncIterator[Held]:
+        assert world.peer.calls == []
+        await world.log_in(refresh_token="rt-2", gen=2)
+        async with in_process(locked) as held:
+            yield held
+
+    assert await revoke_login(context(world), row, lock=after_a_refresh)
+    assert world.peer.revoked == ["rt-2"]
 
 
 async def test_an_unknown_token_counts_as_done(world: World) -> None:
