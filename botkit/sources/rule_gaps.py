@@ -121,7 +121,7 @@ class RuleGaps:
             more = await search.fill() or more
         for gap in await self._gaps.of(self._account.id):
             why = self._unsearchable.get(gap.source, "")
-            if why and why not in gap.reason:
+            if why not in gap.reason:
                 await self._gaps.change(replace(gap, reason=f"{gap.reason}; {why}"))
         await self._gaps.tell(self._account, self._covers)
         return more

@@ -126,8 +126,8 @@ GROUPS = {
         ("botkit/doctor/*.py",),
         (
             "tests/unit/doctor",
-            "tests/unit/cli/commands/test_doctor.py",
-            "tests/unit/cli/commands/test_doctor_keys.py",
+            "tests/unit/cli/commands/checks/test_doctor.py",
+            "tests/unit/cli/commands/checks/test_doctor_keys.py",
         ),
     ),
     "telemetry": Group(("botkit/telemetry/*.py",), ("tests/unit/telemetry",)),

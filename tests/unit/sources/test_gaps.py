@@ -314,7 +314,8 @@ async def test_what_only_the_stream_brings_is_given_up_with_a_word(
         await gaps.covered("1", sources=everything, until=START, how="read by a")
         await gaps.tell(account)
         await gaps.tell(account)
-    states = {gap.source: (gap.state, gap.reason) for gap in await store.progress.gaps()}
+    rows = await store.progress.gaps()
+    states = {gap.source: (gap.state, gap.reason) for gap in rows}
     why = "read by a, but for quotes, which no timeline of X shows"
     assert states == {
         "messages": ("closed", "read by a"),
@@ -322,6 +323,8 @@ async def test_what_only_the_stream_brings_is_given_up_with_a_word(
         "activity": ("given up", why),
     }
     assert [(line["event"], line["why"]) for line in lines] == [("gap.closed", why)] * 2
+    told = {(event.number, event.missed_by) for event in intake.events}  # type: ignore[attr-defined]
+    assert told == {(gap.id, gap.source) for gap in rows if gap.source != "messages"}
     for event in intake.events:
         assert (event.state, event.reason, event.next_step) == ("given up", why, "")  # type: ignore[attr-defined]
 

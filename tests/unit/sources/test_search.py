@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
@@ -100,6 +100,16 @@ async def test_a_gap_is_asked_for_by_its_bounds_and_closed_when_all_of_it_was_re
     assert query["until_id"] == str(snowflake_at(START - HOUR + timedelta(milliseconds=1)))
     assert [dict(call.query).get("next_token") for call in sender.calls] == [None, "b", "c"]
     assert purse.asked == [Decimal("0.5")] * 3
+
+
+@pytest.mark.parametrize("other", [{"source": "messages"}, {"until": None}, {"cause": "stopped"}])
+async def test_a_gap_that_grows_or_that_a_poll_reads_or_of_another_source_is_not_searched_for(
+    search: RecentSearch, sender: FakeSender, gaps: Gaps, other: dict[str, Any]
+) -> None:
+    await gaps.open(replace(HOLE, **other))
+    assert not await search.fill()
+    assert sender.calls == []
+    assert len(await gaps.of("1")) == 1
 
 
 async def test_what_was_read_stays_read_when_a_later_page_fails(

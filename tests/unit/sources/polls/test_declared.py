@@ -57,6 +57,8 @@ async def test_each_source_reads_from_now_on_by_its_own_operation(
     assert await poll.poll() == 0
     assert await poll.poll() == 1
     assert {call.operation for call in sender.calls} == {OPERATIONS[type(source)]}
+    since = None if source is A_LIST else str(T)
+    assert dict(sender.calls[1].query).get("since_id") == since
 
 
 async def test_what_a_search_finds_is_a_match_with_its_tag(

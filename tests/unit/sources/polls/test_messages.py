@@ -147,6 +147,7 @@ async def test_the_first_run_starts_at_now(
     (event,) = intake.events
     assert event.key == "dm/51"  # type: ignore[attr-defined]
     assert event.sender.username == "ada"  # type: ignore[attr-defined]
+    assert event.source == "messages"  # type: ignore[attr-defined]
 
 
 async def test_nothing_ever_written_starts_with_the_first_message(

@@ -135,6 +135,29 @@ async def test_a_self_serve_stream_asks_for_no_backfill_and_an_enterprise_one_do
     assert [each.get("backfill_minutes") for each in asked] == [None, "5"]
 
 
+async def test_how_far_was_heard_is_stored_once_a_minute_at_most(
+    listen: Callable[..., FilteredStream], sender: FakeSender, store: Store, clock: VirtualClock
+) -> None:
+    class Alive(FakeStream):
+        async def chunks(self) -> AsyncIterator[bytes]:
+            for _ in range(8):
+                await clock.sleep(20)
+                yield b"\r\n"
+            await asyncio.Event().wait()
+
+    sender.answers = [listed(CATS)]
+    sender.streams = [Alive()]
+    listen()
+    heard: list[float] = []
+    for _ in range(8):
+        await clock.advance(20)
+        last = await store.progress.checkpoint("filtered", "1")
+        assert last is not None
+        assert last.read_to is not None
+        heard.append((last.read_to - START + timedelta(minutes=5)).total_seconds())
+    assert heard == [20, 20, 20, 80, 80, 80, 140, 140]
+
+
 async def test_a_cut_opens_a_gap_for_each_rule_and_the_next_connect_bounds_it(
     listen: Callable[..., FilteredStream], sender: FakeSender, store: Store, clock: VirtualClock
 ) -> None:

@@ -15,6 +15,7 @@ from botkit.errors import (
     Forbidden,
     MalformedAnswer,
     Parked,
+    RateLimited,
     ServerError,
     TransportError,
     Unauthorized,
@@ -317,10 +318,16 @@ async def test_a_failed_connect_is_tried_again_soon(
 
 
 @pytest.mark.parametrize(
-    "problem", [ServerError("no", status=503), MalformedAnswer("no", status=200)]
+    ("problem", "wait_s"),
+    [
+        (ServerError("no", status=503), 5),
+        (MalformedAnswer("no", status=200), 5),
+        (RateLimited("no", status=429), 60),
+    ],
 )
-async def test_an_error_of_xs_is_waited_for_five_seconds_and_twice_as_long_the_next_time(
+async def test_an_error_of_xs_is_waited_for_and_twice_as_long_the_next_time(
     problem: BotkitError,
+    wait_s: int,
     listen: Callable[[], list[float]],
     sender: FakeSender,
     clock: VirtualClock,
@@ -330,12 +337,12 @@ async def test_an_error_of_xs_is_waited_for_five_seconds_and_twice_as_long_the_n
     sender.streams = [problem, problem, FakeStream()]
     listen()
     opened = []
-    for _ in range(40):
+    for _ in range(50):
         opened.append(3 - len(sender.streams))
-        await clock.advance(0.5)
-    first, second = opened.index(2) / 2, opened.index(3) / 2
-    assert 5 <= first <= 7
-    assert 10 <= second - first <= 13
+        await clock.advance(wait_s / 10)
+    first, second = opened.index(2), opened.index(3)
+    assert 10 <= first <= 14
+    assert 20 <= second - first <= 26
 
 
 async def test_a_line_over_the_limit_is_skipped_and_the_next_is_heard(

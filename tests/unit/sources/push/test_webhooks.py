@@ -90,6 +90,19 @@ async def test_an_invalid_address_is_validated_again(sender: FakeSender) -> None
     assert (sender.calls[1].method, sender.calls[1].path) == ("PUT", "/2/webhooks/146")
 
 
+async def test_an_address_is_valid_if_x_says_so_of_it_whatever_it_says_of_others(
+    sender: FakeSender,
+) -> None:
+    webhooks = Webhooks(sender, account_id="1")
+    for mine, other in ((True, False), (False, True)):
+        rows = [
+            *listed(valid=other, url="https://other.example/x").data,
+            *listed(valid=mine).data,
+        ]
+        sender.answers = [Response(status=200, data=rows)]
+        assert await webhooks.is_valid(URL) is mine
+
+
 async def test_an_address_that_x_cannot_reach_is_refused_with_the_cure(sender: FakeSender) -> None:
     # Source: X API docs, "Webhooks": CrcValidationFailed.
     sender.answers = [
