@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from botkit.protocol.api.ids import is_id, snowflake_time
+from botkit.protocol.api.ids import is_id, snowflake_at, snowflake_time
 
 
 def test_an_id_tells_when_it_was_made() -> None:
@@ -22,6 +22,14 @@ def test_the_lowest_and_the_highest_id_that_hold_a_time_tell_it() -> None:
     assert snowflake_time(str((1 << 63) - 1)) is not None
     assert snowflake_time(str((1 << 36) - 1)) is None
     assert snowflake_time(str(1 << 63)) is None
+
+
+def test_the_lowest_id_of_a_time_is_the_first_that_holds_it() -> None:
+    at = datetime(2026, 7, 24, 21, 23, 23, 5_000, tzinfo=UTC)
+    lowest = snowflake_at(at)
+    assert snowflake_time(str(lowest)) == at
+    assert snowflake_time(str(lowest - 1)) == at - timedelta(milliseconds=1)
+    assert snowflake_at(datetime(2010, 1, 1, tzinfo=UTC)) == 0
 
 
 @pytest.mark.parametrize("an_id", ["", "20", "abc", "٣٣٣٣٣٣٣٣٣٣٣٣٣٣٣", "9" * 19, "9" * 400, "-5"])

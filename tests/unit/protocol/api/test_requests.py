@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -9,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from botkit.model.sources import Rule
 from botkit.protocol.api import push_requests, requests
 from botkit.protocol.api.operations import match
 from botkit.protocol.api.requests import Request, respelled, stripped
@@ -40,6 +43,13 @@ EVERY_CALL = [
     push_requests.validate_webhook("34"),
     push_requests.delete_webhook("34"),
     push_requests.replay_webhook("34", since=AT, until=AT),
+    push_requests.list_rules(),
+    push_requests.add_rules([Rule(value="cats", tag="c")]),
+    push_requests.delete_rules(IDS),
+    push_requests.filtered_stream(),
+    requests.search_recent("cats"),
+    requests.get_home_timeline("12"),
+    requests.get_list_posts("12"),
     requests.get_usage(),
 ]
 
@@ -49,6 +59,51 @@ def test_every_call_is_the_operation_that_its_method_and_path_say(request_: Requ
     found = match(request_.method, request_.path)
     assert found is not None
     assert found.id == request_.operation
+
+
+def test_each_builder_is_among_them() -> None:
+    built = {call.operation for call in EVERY_CALL}
+    for module in (requests, push_requests):
+        source = Path(str(module.__file__)).read_text()
+        assert set(re.findall(r'operation="(\w+)"', source)) <= built
+
+
+def test_what_is_the_apps_is_asked_for_with_its_bearer_token() -> None:
+    assert {call.operation for call in EVERY_CALL if call.as_app} == {
+        "activityStream",
+        "createWebhookReplayJob",
+        "createWebhooks",
+        "deleteActivitySubscriptionsByIds",
+        "deleteWebhooks",
+        "getActivitySubscriptions",
+        "getRules",
+        "getWebhooks",
+        "streamPosts",
+        "updateActivitySubscription",
+        "updateRules",
+        "validateWebhooks",
+    }
+
+
+def test_a_stream_costs_nothing_to_open() -> None:
+    for call in (push_requests.activity_stream(), push_requests.filtered_stream()):
+        assert call.resources == 0
+
+
+def test_rules_are_asked_for_by_the_thousand_added_with_their_tags_and_only_checked_on_request() -> (
+    None
+):
+    assert dict(push_requests.list_rules(pagination_token="p").query) == {
+        "max_results": "1000",
+        "pagination_token": "p",
+    }
+    rules = [Rule(value="cats", tag="c"), Rule(value="dogs", tag="d")]
+    added = push_requests.add_rules(rules)
+    assert body(added) == {"add": [{"value": "cats", "tag": "c"}, {"value": "dogs", "tag": "d"}]}
+    assert added.query == ()
+    assert push_requests.add_rules(rules, dry_run=True).query == (("dry_run", "true"),)
+    deleted = push_requests.delete_rules(IDS)
+    assert (body(deleted), deleted.query) == ({"delete": {"ids": IDS}}, ())
 
 
 def body(request: Request) -> Any:
@@ -164,6 +219,8 @@ def test_the_stream_fills_back_five_minutes_at_most() -> None:
     for minutes in (-1, 6):
         with pytest.raises(ValueError, match="0 to 5"):
             push_requests.activity_stream(backfill_minutes=minutes)
+    filled = dict(push_requests.filtered_stream(backfill_minutes=5).query)
+    assert filled == dict(requests.get_post("1").query) | {"backfill_minutes": "5"}
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
