@@ -36,7 +36,7 @@ _NOTHING = Decimal(0)
 _FLUSH_S = 0.05
 """The time for which a booking waits for another commit to join."""
 _MOST_CHARGED = 50_000
-"""The most charged resources of today to remember without asking the store."""
+"""The most charged resources to remember without asking the store."""
 
 _Charged = tuple[date, str, str]
 _Key = tuple[str, datetime] | _Charged
@@ -67,7 +67,6 @@ class Budget:
         self._stored = 0
         """The number of commits that have stored bookings."""
         self._charged: set[_Charged] = set()
-        self._charged_on: date | None = None
         self._noted = asyncio.Event()
         self._settled = asyncio.Event()
 
@@ -248,10 +247,8 @@ class Budget:
 
     def _learn(self, stored: Iterable[Booking]) -> None:
         """Remember the booked resources, so that the store need not be asked again."""
-        today = self._clock.now().date()
-        if self._charged_on != today or len(self._charged) > _MOST_CHARGED:
+        if len(self._charged) > _MOST_CHARGED:
             self._charged.clear()
-            self._charged_on = today
         self._charged.update(_charged(booking) for booking in stored if booking.resource)
 
 

@@ -233,6 +233,7 @@ async def test_it_stores_by_itself_what_was_noted(office: Office) -> None:
         while office.budget._unstored or office.budget._storing:
             await turn()
     assert not running.done()
+    assert office.clock.slept == [0.05, 0.05]  # so that other bookings join the commit
     (entry,) = await office.store.ledger.spent(ME, since=office.clock.now())
     assert entry.reads_usd == usd("0.010")
 
@@ -245,7 +246,9 @@ async def test_what_the_store_does_not_take_is_kept_and_counted(
 
     with monkeypatch.context() as patched:
         patched.setattr(office.store.ledger, "book", full)
+        office.clock.move(timedelta(hours=11, minutes=30).total_seconds())  # midnight
         office.budget.charge(ME, PRICE)
+        office.budget.charge("42", PRICE)
         note(office, "1")
         assert await office.budget.spent(ME) == (usd("0.020"), usd("0.020"))
     assert await office.budget.spent(ME) == (usd("0.020"), usd("0.020"))
@@ -288,13 +291,21 @@ async def test_a_booking_that_is_stored_while_the_sum_is_read_is_counted_once(
     await budget.check(ME, PRICE)
 
 
-async def test_a_sum_waits_for_the_commit_that_is_under_way(office: Office) -> None:
+async def test_a_sum_waits_for_the_commit_that_is_under_way(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing_yet(*args: Any, **more: Any) -> list[Any]:
+        return []
+
     budget = limited(office, day_usd=PRICE)
     budget.charge(ME, PRICE)
     with budget.join_commit() as bookings:
-        asked: asyncio.Task[Any] = office.spawn(budget.spent(ME))
-        await turn()
-        assert not asked.done()
+        with monkeypatch.context() as patched:
+            patched.setattr(office.store.ledger, "spent", nothing_yet)
+            asked: asyncio.Task[Any] = office.spawn(budget.spent(ME))
+            for _ in range(3):
+                await turn()
+            assert not asked.done()
         await office.store.ledger.book(bookings)
     assert await asked == (PRICE, PRICE)
 

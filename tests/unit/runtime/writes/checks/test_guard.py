@@ -65,8 +65,8 @@ async def test_a_step_that_may_be_sent_gets_what_is_shown_of_it(office: Office) 
     assert "tweet.write" in verdict.need
 
 
-async def test_a_message_is_nobodys_summons(office: Office) -> None:
-    assert (await office.guard.check(message_step())).summons == ""
+async def test_a_message_is_nobodys_summons_and_may_be_longer_than_a_post(office: Office) -> None:
+    assert (await office.guard.check(message_step("word " * 100))).summons == ""
 
 
 async def break_everything(office: Office) -> list[type[BaseException]]:
@@ -140,10 +140,14 @@ async def test_a_login_that_is_not_ready_comes_before_the_budget(
 async def test_a_budget_that_is_used_up_parks_though_the_rate_window_is_open(
     office: Office,
 ) -> None:
-    office.limits = BudgetLimits(day_usd=usd("0.001"))
+    office.limits = BudgetLimits(day_usd=usd("0.020"))
     office.start()
-    with pytest.raises(Parked, match="budget"):
-        await office.guard.check(post_step())
+    await office.guard.check(post_step())
+    office.budget.charge(ME, usd("0.010"))
+    for not_ready in (None, Parked("rate")):
+        office.x.not_ready = not_ready
+        with pytest.raises(Parked, match="budget"):
+            await office.guard.check(post_step())
 
 
 async def test_a_missing_scope_names_operation_have_need_and_cure(office: Office) -> None:
