@@ -382,7 +382,8 @@ async def test_a_429_with_a_time_waits_until_then(office: Office) -> None:
     limited = RateLimited("slow down", status=429)
     limited.retry_at = T0 + timedelta(seconds=30)
     office.x.script = [limited]
-    assert (await waits(office, reply_step())).until == limited.retry_at
+    parked = await waits(office, reply_step())
+    assert (parked.waiting_for, parked.until) == ("rate", limited.retry_at)
 
 
 async def test_429s_without_a_time_wait_longer_each_time(office: Office) -> None:
@@ -390,10 +391,11 @@ async def test_429s_without_a_time_wait_longer_each_time(office: Office) -> None
     office.x.script = [*limited, TransportError("refused"), RateLimited("again", status=429)]
     step = reply_step()
     spans = []
-    for _ in range(5):
-        until = (await waits(office, step)).until
-        assert until is not None
-        spans.append((until - office.clock.now()).total_seconds())
+    for kind in ("rate", "rate", "rate", "network", "rate"):
+        parked = await waits(office, step)
+        assert parked.waiting_for == kind
+        assert parked.until is not None
+        spans.append((parked.until - office.clock.now()).total_seconds())
     assert spans[:3] == [60, 120, 240]
     assert spans[4] == 60
 

@@ -21,6 +21,7 @@ from botkit.errors import (
 )
 from botkit.model.posts import Post
 from botkit.model.records import Fence, StoredWrite, WriteMove, WritePolicy, WriteState
+from botkit.protocol.api.requests import Request
 from botkit.protocol.api.responses import Response
 from botkit.runtime.writes.steps import Step
 from botkit.runtime.writes.write_outcomes import DUPLICATE
@@ -322,7 +323,9 @@ async def test_one_read_of_an_account_serves_all_its_rows(office: Office) -> Non
     await doubt(office, other)
     office.clock.current = T0 + timedelta(seconds=5)
     await office.reconciler.settle_due()
-    assert [request.path for request in office.x.looked] == [f"/2/users/{ME}/tweets"]
+    (read,) = office.x.looked
+    assert read.path == f"/2/users/{ME}/tweets"
+    assert dict(read.query)["start_time"] == "2026-11-23T12:28:00Z"  # for the one sent first
     assert {await office.state(step) for step in steps} == {WriteState.CONFIRMED}
     assert await office.state(other) is WriteState.UNCERTAIN
 
@@ -437,6 +440,28 @@ async def test_what_may_be_of_a_write_under_way_is_not_given_to_another(office: 
     )
     await office.read_until_settled()
     assert await office.state(first) is WriteState.QUEUED
+
+
+async def test_eight_accounts_at_most_are_read_at_a_time(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for account in range(9):
+        await doubt(office, post_step(account_id=str(account)))
+    reading: list[str] = []
+    most: list[int] = []
+    real = office.x.send
+
+    async def send(request: Request, *, account_id: str = "") -> Response:
+        reading.append(account_id)
+        most.append(len(reading))
+        await turn()
+        reading.remove(account_id)
+        return await real(request, account_id=account_id)
+
+    monkeypatch.setattr(office.x, "send", send)
+    office.clock.move(5)
+    await office.reconciler.settle_due()
+    assert (len(most), max(most)) == (9, 8)
 
 
 async def test_what_may_be_sent_twice_is_sent_again_without_reading(office: Office) -> None:

@@ -14,7 +14,7 @@ from botkit.model.records import WriteState
 from botkit.protocol.api import requests
 from botkit.protocol.api.responses import Response
 from botkit.runtime.writes.steps import Step
-from tests.unit.runtime.writing import ADA, LOST, ME, RESET, Office, message_step, open_office
+from tests.unit.runtime.writing import ADA, BOB, LOST, ME, RESET, Office, message_step, open_office
 
 
 @pytest.fixture
@@ -39,6 +39,7 @@ async def test_a_message_is_looked_for_in_its_conversation(office: Office) -> No
     assert office.x.looked[0].path == f"/2/dm_conversations/with/{ADA}/dm_events"
     made = msgspec.json.decode((await office.row(by_peer)).result or b"", type=Message)
     assert (made.id, made.text, made.sender_id) == (office.x.posts[0]["id"], "Hello", ME)
+    assert made.conversation_id == office.x.posts[0]["dm_conversation_id"]
 
 
 async def test_a_message_to_a_group_is_looked_for_there(office: Office) -> None:
@@ -106,3 +107,15 @@ async def test_a_message_without_a_sender_or_of_the_other_side_is_not_taken_for_
     await office.reconciler.settle_due()
     row = await office.row(step)
     assert (row.state, row.clean_reads) == (WriteState.UNCERTAIN, 1)
+
+
+@pytest.mark.parametrize("rival", [message_step("no", n=1), message_step("ok", target=BOB)])
+async def test_a_write_under_way_of_another_text_or_place_is_no_rival(
+    office: Office, rival: Step
+) -> None:
+    step = message_step("ok")
+    await doubt(office, step)
+    await office.store.writes.begin(rival.to_write(), now=office.clock.now(), fence=office.lease)
+    office.clock.move(5)
+    await office.reconciler.settle_due()
+    assert await office.state(step) is WriteState.CONFIRMED
