@@ -80,8 +80,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     `kind` is `renewed`, `adopted` (another process had refreshed), `kept` (nothing was changed),
     `uncertain`, `dead`, `config`, `later` (X surely did not carry it out), `blocked` (the store
     failed and nothing was sent), `unsaved` (renewed, but the store could not save it) or `gone`
-    (removed from the store). `row` is the login after the attempt. `wait_s`, if it is set, is how
-    long to wait before the next attempt.
+    (removed from the store). `row` is the login after the attempt. `reason` says of `later` and
+    `unsaved` why. `wait_s`, if it is set, is how long to wait before the next attempt.
     """
 
     kind: str

@@ -173,5 +173,5 @@ class LeasedRole:
     async def _leave(self) -> None:
         async with self._turn:
             self._users -= 1
-            if not self._users and not self._tenure.stays:
+            if not self._users:
                 await self._kept.aclose()

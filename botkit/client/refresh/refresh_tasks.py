@@ -322,7 +322,7 @@ class RefreshTasks:
             return
         if self._on_asked is not None:
             self._on_asked(account_id)
-        if user.id != grant.row.user_id:
+        if user.id != account_id:
             await self.withdraw(grant, f"X gave a token of another user, {user.id}")
 
     async def withdraw(self, grant: OAuth2Login, reason: str) -> None:

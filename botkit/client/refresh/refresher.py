@@ -31,7 +31,6 @@ from botkit.errors import (
     ResponseError,
     ServerError,
     StateError,
-    StoreUnavailable,
     TransportError,
 )
 from botkit.model.records import CredentialRow, Intent
@@ -105,6 +104,10 @@ class Refresher:
         then, so a refresh token whose first sending has an unknown result may be sent once more.
         `waited` is True if this login has waited after a 503 before: another 503 counts as a lost
         answer.
+
+        Raises:
+            StateError: The store failed, an old store was put back, or the lease is gone; nothing
+                was sent.
         """
         async with self._lock(seen) as held:
             row = await self._rows.again(seen)
@@ -113,19 +116,18 @@ class Refresher:
             if row.gen > seen.gen or self._rows.why_foreign(row):
                 return self._adopted(row)
             if row.gen < seen.gen:
-                error = Conflict(
+                raise Conflict(
                     f"The store has generation {row.gen} of the login of {row.account_id}, memory"
                     f" has {seen.gen}: an old store was put back. Its token is spent."
                 )
-                return Outcome(kind="blocked", row=seen, reason=error.message, error=error)
             opened = OpenRow(self._rows, row)
             row = await self._look(opened, held.fence)
             if row.status in {LoginState.DEAD, LoginState.CONFIG}:
-                return Outcome(kind=row.status.value.lower(), row=row, reason=row.reason)
+                return Outcome(kind=row.status.value.lower(), row=row)
             if row.status is LoginState.UNCERTAIN and not late and not is_asked_again(row):
-                return Outcome(kind="kept", row=row, reason=row.reason)
+                return Outcome(kind="kept", row=row)
             if wait_s := await self._others_for_s(row):
-                return Outcome(kind="kept", row=row, reason=row.reason, wait_s=wait_s)
+                return Outcome(kind="kept", row=row, wait_s=wait_s)
             return await self._spend(row, opened, held, waited=waited)
 
     async def follow(self, seen: CredentialRow) -> Outcome | None:
@@ -139,14 +141,17 @@ class Refresher:
         if row.gen > seen.gen:
             return self._adopted(row)
         if (row.status, row.reason) != (seen.status, seen.reason):
-            return Outcome(kind="kept", row=row, reason=row.reason)
+            return Outcome(kind="kept", row=row)
         return None
 
-    async def judge(self, row: CredentialRow, *, first: bool) -> CredentialRow | None:
-        """Return the row with its state corrected, None if another process refreshes it now.
+    async def judge(self, row: CredentialRow, *, first: bool) -> CredentialRow:
+        """Return the row with its state corrected.
 
         `first` is True if this process sees that generation for the first time: then the rollback
         guard is asked too.
+
+        Raises:
+            StoreUnavailable: Another process refreshes the login now, or the store cannot be used.
         """
         if self._rows.why_foreign(row):
             return row
@@ -154,14 +159,11 @@ class Refresher:
         unclear = unclear or (row.intent is not None and row.intent.sent)
         if not unclear and not (first and await self._rows.is_news(row)):
             return row
-        try:
-            async with self._lock(row, wait=False) as held:
-                row = await self._rows.again(row) or row
-                if self._rows.why_foreign(row):
-                    return row
-                return await self._look(OpenRow(self._rows, row), held.fence)
-        except StoreUnavailable:
-            return None
+        async with self._lock(row, wait=False) as held:
+            row = await self._rows.again(row) or row
+            if self._rows.why_foreign(row):
+                return row
+            return await self._look(OpenRow(self._rows, row), held.fence)
 
     async def _look(self, opened: OpenRow, fence: Fence | None) -> CredentialRow:
         """Return the row with its state corrected. The caller holds the login's lock.
@@ -232,10 +234,7 @@ class Refresher:
         )
         intent = self._intent(row, token)
         spending = _Spending(row=row, token=token, intent=intent, held=held, waited=waited)
-        try:
-            await self._rows.intend(row, intent, held.fence)
-        except StateError as error:
-            return Outcome(kind="blocked", row=row, reason="nothing was sent", error=error)
+        await self._rows.intend(row, intent, held.fence)
         answered = await self._send(spending, request)
         if isinstance(answered, Outcome):
             return answered
@@ -259,9 +258,9 @@ class Refresher:
                 return await self._mark(row, LoginState.UNCERTAIN, error.message, held.fence)
             await self._rows.clear_intent(row, intent)
             return Outcome(kind="later", row=row, reason=error.message, error=error)
-        except StateError as error:
+        except StateError:
             await self._rows.clear_intent(row, intent)
-            return Outcome(kind="blocked", row=row, reason="nothing was sent", error=error)
+            raise
 
     async def _classify(self, spending: _Spending, answer: HttpResponse) -> Outcome:
         now = self._context.clock.now()
@@ -312,7 +311,7 @@ class Refresher:
             case ServerError() if not spending.waited and _was_put_off(error):
                 await self._rows.clear_intent(row, spending.intent)
                 return self._later(row, error)
-            case MalformedAnswer() if answer.status in _SUCCESSES:
+            case MalformedAnswer():
                 outcome = await self._mark(row, LoginState.UNCERTAIN, error.message, fence)
                 salvage = self._salvage(outcome.row, spending.intent, answer)
                 return msgspec.structs.replace(outcome, unsaved=salvage)
@@ -331,10 +330,10 @@ class Refresher:
         intent, access = spending.intent, tokens["access_token"]
         try:
             in_time = await self._rows.store_result(new, intent.id, fence=spending.fence)
-        except Conflict as error:
+        except Conflict:
             row = await self._rows.again(new)
             if row is None:
-                return Outcome(kind="gone", row=new, error=error)
+                return Outcome(kind="gone", row=new)
             return self._adopted(row)
         except StateError as error:
             return Outcome(
@@ -367,12 +366,12 @@ class Refresher:
         self, row: CredentialRow, status: LoginState, reason: str, fence: Fence | None
     ) -> Outcome:
         row = await self._rows.mark(row, status, reason, fence=fence)
-        return Outcome(kind=status.value.lower(), row=row, reason=reason)
+        return Outcome(kind=status.value.lower(), row=row)
 
     def _adopted(self, row: CredentialRow) -> Outcome:
         """Return a newer generation as the outcome; leave out a token that another X granted."""
-        if why := self._rows.why_foreign(row):
-            return Outcome(kind="config", row=row, reason=why)
+        if self._rows.why_foreign(row):
+            return Outcome(kind="config", row=row)
         return Outcome(kind="adopted", row=row, access=self._rows.access_token(row))
 
     def _later(self, row: CredentialRow, error: RateLimited | ServerError) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -68,8 +69,9 @@ async def test_a_command_has_the_role_for_as_long_as_it_needs_it(
 ) -> None:
     leases = world.real_store.leases
     first, second = a.role(), b.role()
-    async with first() as keeps, first() as again:
-        assert (keeps, again) == (True, True)
+    async with first() as keeps:
+        async with first() as again:
+            assert (keeps, again) == (True, True)
         await world.clock.advance(timedelta(minutes=5))
         async with second() as theirs:
             assert not theirs
@@ -346,6 +348,26 @@ async def test_a_token_that_was_rescued_and_that_the_store_still_refuses_is_used
     await world.clock.advance(2.0)
     assert await asking == "at-2"
     assert (world.refreshes, world.peer.reused) == (["rt-1"], 0)
+
+
+async def test_a_rescued_token_that_one_who_waited_finds_is_offered_to_the_store_at_once(
+    world: World, a: Host, b: Host
+) -> None:
+    await world.log_in(left=EXPIRED)
+    rescue = MemoryRescue()
+    world.broken.add("credentials.store_result")
+    assert await a.keeper(role=a.role(), rescue=rescue).access() == "at-2"
+    async with AsyncExitStack() as stack:
+        async with a.role()():
+            bot = running(world, **b.terms(role=b.role(), rescue=rescue))
+            kept = await stack.enter_async_context(bot)
+            await world.clock.advance(3.0)
+        await world.clock.advance(2.0)
+        assert await kept.access() == "at-2"
+        world.broken.clear()
+        await world.clock.advance(5.0)
+        assert ((await world.row()).gen, rescue.entries) == (2, [])
+    assert world.refreshes == ["rt-1"]
 
 
 async def test_of_two_who_ask_at_once_one_refreshes_and_both_serve(

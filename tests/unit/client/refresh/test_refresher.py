@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from botkit.client.logins.login_rows import sealed_for
+from botkit.client.logins.oauth2_login import NOT_GRANTED
 from botkit.errors import InvalidClient, InvalidGrant, Parked, TransportError
 from botkit.model.tokens import CredentialKind, LoginState, Secret
 from botkit.ports.io import HttpResponse
@@ -128,7 +129,8 @@ async def test_at_start_an_intent_that_was_sent_is_uncertain_and_left_alone(worl
         assert world.refreshes == []
         await world.clock.advance(timedelta(minutes=2))
         assert (world.refreshes, await kept.access()) == (["rt-1"], "at-2")
-    assert (await world.row()).status is LoginState.OK
+    row = await world.row()
+    assert (row.status, row.reason, row.intent) == (LoginState.OK, "", None)
 
 
 async def test_an_uncertain_login_whose_token_is_refused_is_tried_now(world: World) -> None:
@@ -167,6 +169,7 @@ async def test_a_late_retry_that_is_lost_too_is_tried_again_with_growing_pauses(
         json_answer(200, {"token_type": "bearer"}),
         json_answer(200, {"token_type": "mac", "access_token": "x"}),
         json_answer(408, {"title": "Request Timeout"}),
+        json_answer(425, {"title": "Too Early"}),
         *(
             _REFUSED := [
                 HttpResponse(status=403, headers={}, body=b"<html>blocked</html>"),
@@ -188,12 +191,15 @@ async def test_what_cannot_be_told_is_uncertain_and_overwrites_nothing(
     async with kept.keeper:
         assert await kept.access() == "at-1"
     assert kept.states[-1] is LoginState.UNCERTAIN
-    assert (await world.row()).gen == 1
+    row = await world.row()
+    assert row.gen == 1
+    assert row.reason.startswith(NOT_GRANTED) == (row.intent is None) == (answer in _REFUSED)
     assert (await world.tokens())["refresh_token"] == "rt-1"
     salvaged = [entry for entry in rescue.entries if entry.salvage]
     assert len(salvaged) == (answer.status < 300)
     if salvaged:
         row = salvaged[0].row
+        assert row.intent is None
         opened = world.vault.open(row.sealed, **sealed_for(row))
         assert opened["raw"].reveal().encode() == answer.body
 

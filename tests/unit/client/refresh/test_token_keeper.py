@@ -480,6 +480,13 @@ async def test_a_refresh_that_crashes_is_tried_again_a_minute_later_and_no_soone
     assert all(later - earlier >= 60 for earlier, later in pairwise(tried))
 
 
+async def test_a_check_of_a_login_that_is_not_due_refreshes_nothing(world: World) -> None:
+    await world.log_in(left=timedelta(minutes=70))
+    async with keeper_in(world).keeper as keeper:
+        assert (await keeper.settled(GREETER.id)).status is LoginState.OK
+    assert world.refreshes == []
+
+
 async def test_an_account_that_is_not_known_acts_through_the_default_app(world: World) -> None:
     await world.log_in()
     keeper = keeper_in(world).keeper
