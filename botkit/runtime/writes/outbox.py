@@ -155,8 +155,8 @@ class Outbox:
         now = self._clock.now()
         rows = await self._store.writes.recover(now=now, fence=self._fence())
         for row in rows:
-            _log.warning("write.uncertain", write=row.id, reason=row.reason)
-            if row.attempts and row.attempts[-1].ended == now:
+            if row.attempts and row.attempts[-1].ended == now:  # the others were so before
+                _log.warning("write.uncertain", write=row.id, reason=row.reason)
                 self._guard.budget.charge(row.account_id, row.cost_usd)
         for row in await self._store.writes.listing(states=[WriteState.ABSENT], limit=10_000):
             await self._again(row, row.reason)

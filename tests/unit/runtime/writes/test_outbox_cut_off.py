@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from botkit.errors import (
     BadRequest,
@@ -99,6 +100,21 @@ async def test_a_process_that_ends_while_it_sends_leaves_an_uncertain_write(
     await office.read_until_settled()
     await office.outbox.perform(step)
     assert len(office.x.posts) == 1
+
+
+async def test_that_a_write_is_uncertain_is_said_by_the_first_start_alone(office: Office) -> None:
+    office.x.gate = asyncio.Event()
+    step = reply_step()
+    office.spawn(office.outbox.perform(step))
+    await office.x.asked.wait()
+    said: list[list[str]] = []
+    for _ in range(3):
+        await office.crash()
+        office.clock.move(1)
+        with capture_logs() as logs:
+            assert await office.outbox.recover() == 1
+        said.append([line["write"] for line in logs if line["event"] == "write.uncertain"])
+    assert said == [[step.id], [], []]
 
 
 async def test_what_was_uncertain_before_is_charged_once(office: Office) -> None:
