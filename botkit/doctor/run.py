@@ -34,6 +34,7 @@ from botkit.ports import Store
 from botkit.protocol.refusals.table import diagnose
 from botkit.runtime.writes.checks.budget import Budget
 from botkit.system import SystemClock, SystemEntropy
+from botkit.telemetry.counted import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,7 +135,7 @@ class _DoctorRun:
             self._rows = await store.credentials.listing()
             self._store = store
             count = len(everyone)
-            found = [check.fine(f"{count} account{'s' * (count != 1)} in {store.url}")]
+            found = [check.fine(f"{counted(count, 'account')} in {store.url}")]
             try:
                 self.accounts = await self._chosen(store, everyone)
             except ConfigError as unknown:

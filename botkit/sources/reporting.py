@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from botkit.errors import BotkitError, Parked
+from botkit.telemetry.counted import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -57,5 +58,5 @@ def by_cause(problems: Iterable[tuple[Account, str]], *, of: int) -> str:
         others = f" and {len(same) - 1} more" if len(same) > 1 else ""
         said.append(why if of == 1 else f"@{account.username}{others}: {why}")
     if len(causes) > _MOST_CAUSES:
-        said.append(f"and {len(causes) - _MOST_CAUSES} other causes")
+        said.append(f"and {counted(len(causes) - _MOST_CAUSES, 'other cause')}")
     return "; ".join(said)

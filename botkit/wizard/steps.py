@@ -21,6 +21,7 @@ from botkit.config.app_names import section_of, variables_of
 from botkit.errors import AuthError, ConfigError, StateMismatch
 from botkit.model.tokens import Secret
 from botkit.protocol.oauth.callback_urls import check_redirect_uri, is_callback
+from botkit.telemetry.counted import counted
 from botkit.wizard.callback_server import CallbackServer
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ async def log_in(
 
 
 def _span(seconds: float) -> str:
-    return f"{seconds:g} seconds" if seconds % 60 else f"{seconds / 60:.0f} minutes"
+    return counted(seconds, "second") if seconds % 60 else counted(seconds / 60, "minute")
 
 
 async def log_in_by_paste(

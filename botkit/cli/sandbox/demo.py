@@ -20,6 +20,7 @@ import click
 from botkit import __version__
 from botkit.cli.help import HelpCommand
 from botkit.cli.options import run_async
+from botkit.telemetry.counted import counted
 
 if TYPE_CHECKING:
     from botkit.bot.bot_runtime import BotRuntime
@@ -97,7 +98,7 @@ class _Demo:
         left = "nothing pending" if not waiting else f"{waiting} pending"
         _say(
             "done",
-            f"{_counted(self._events, 'event')}, {_counted(self._posts, 'post')}, {left}."
+            f"{counted(self._events, 'event')}, {counted(self._posts, 'post')}, {left}."
             f" Next: {called} new mybot",
         )
 
@@ -185,10 +186,6 @@ def _setup_line(text: str) -> None:
 
 def _short(post_id: str) -> str:
     return f"{post_id[:_HEAD]}…{post_id[-_TAIL:]}"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _command() -> str:

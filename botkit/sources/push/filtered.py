@@ -20,6 +20,7 @@ from botkit.protocol.events.matches import decode_match, matched
 from botkit.sources.hearing_limit import without_limit
 from botkit.sources.push.lines import LineStream
 from botkit.sources.push.rules import KeptRules
+from botkit.telemetry.counted import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -121,7 +122,7 @@ class FilteredStream(LineStream):
 
     def _say_open(self) -> None:
         refused = self._at_x.refused
-        detail = f"{len(self._rules) - len(refused)} of {len(self._rules)} rules"
+        detail = f"{len(self._rules) - len(refused)} of {counted(len(self._rules), 'rule')}"
         if refused:
             whys = "; ".join(f"{tag}: {why}" for tag, why in refused.items())
             self._report(self.name, "partly", f"{detail}; X refuses {whys}", {"code": "2"})

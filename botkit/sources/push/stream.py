@@ -18,6 +18,7 @@ from botkit.protocol.events import activity
 from botkit.sources.hearing_limit import without_limit
 from botkit.sources.push.lines import CONFIG_RETRY_S, LineStream
 from botkit.sources.reporting import by_cause, words_of
+from botkit.telemetry.counted import counted
 from botkit.waiting import status_codes
 from botkit.waiting.events import seconds_until
 from botkit.waiting.status_codes import code_of
@@ -190,7 +191,8 @@ class ActivityStream(LineStream):
             self._report(self.name, "live", detail)
             return
         heard = len(self._accounts) - len(self._deaf)
-        detail = f"hears {heard} of {len(self._accounts)} accounts, polls the others: {detail}"
+        accounts = counted(len(self._accounts), "account")
+        detail = f"hears {heard} of {accounts}, polls the others: {detail}"
         self._report(self.name, "partly", detail, {"code": str(status_codes.PASSES)})
 
     async def _take_in(self) -> None:

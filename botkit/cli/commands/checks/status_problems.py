@@ -14,6 +14,7 @@ from botkit.model.hearing import GapRow
 from botkit.model.records import CredentialRow, StatusReport, Wait, WriteState
 from botkit.model.tokens import LoginState
 from botkit.model.users import Account
+from botkit.telemetry.counted import counted
 from botkit.telemetry.times import rfc3339
 from botkit.waiting.status_codes import PASSES, PERSON, REFUSED, STORE, X, code_of_wait
 
@@ -125,7 +126,7 @@ def _of_logins(accounts: Iterable[Account], rows: Iterable[CredentialRow]) -> It
     for (status, reason), same in alike.items():
         row = same[0]
         whose = f"@{row.username}" if row.account_id else f"app {row.app}"
-        others = f" and {len(same) - 1} more logins" if len(same) > 1 else ""
+        others = f" and {counted(len(same) - 1, 'more login')}" if len(same) > 1 else ""
         code = PASSES if row.status is LoginState.UNCERTAIN else PERSON
         what = f"{whose}{others}: {row.kind.value} login {status}"
         said = f": {reason.rstrip('.')}" if reason else ""
@@ -174,9 +175,10 @@ def _step_after(report: StatusReport, kind: str, code: int) -> str:
 def _of_waits(waits: Iterable[Wait]) -> Iterator[Problem]:
     for wait in waits:
         until = f" until {rfc3339(wait.until)}" if wait.until else ""
+        events = counted(wait.events, "event waits", "events wait")
         yield Problem(
             code=code_of_wait(wait.waiting_for, has_end=wait.until is not None),
-            what=f"{wait.events} events wait for {wait.waiting_for}{until}",
+            what=f"{events} for {wait.waiting_for}{until}",
             next_step=_STEPS.get(wait.waiting_for.partition("/")[0], ""),
         )
 
@@ -185,15 +187,19 @@ def _of_records(facts: Facts) -> Iterator[Problem]:
     dead = facts.events["dead"]
     if dead:
         step = "botkit events list --dead shows why; then botkit events retry, or drop"
-        yield Problem(code=PASSES, what=f"{dead} dead letters", next_step=step)
+        yield Problem(code=PASSES, what=counted(dead, "dead letter"), next_step=step)
     unresolved = facts.writes.get(WriteState.UNRESOLVED, 0)
     if unresolved:
-        what = f"{unresolved} writes whose outcome a person has to find out"
+        what = f"{counted(unresolved, 'write')} whose outcome a person has to find out"
         step = "botkit writes list --state UNRESOLVED, then botkit writes settle"
         yield Problem(code=PASSES, what=what, next_step=step)
     uncertain = facts.writes.get(WriteState.UNCERTAIN, 0)
     if uncertain:
-        yield Problem(code=PASSES, what=f"{uncertain} writes whose outcome botkit looks for")
+        yield Problem(
+            code=PASSES, what=f"{counted(uncertain, 'write')} whose outcome botkit looks for"
+        )
     if facts.gaps:
-        what = f"{len(facts.gaps)} gaps: something in them may not have been heard"
+        what = (
+            f"{counted(len(facts.gaps), 'gap')}: some events of that time may not have been heard"
+        )
         yield Problem(code=PASSES, what=what, next_step="botkit events gaps")

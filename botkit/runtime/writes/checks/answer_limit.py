@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from botkit.errors import TooManyAnswers
 from botkit.model.events import PostEvent
+from botkit.telemetry.counted import counted
 
 if TYPE_CHECKING:
     from botkit.ports import Clock
@@ -53,7 +54,7 @@ class AnswerLimit:
             what = ", an automated account," if is_bot else ""
             setting = "answers_to_automated" if is_bot else "answers_per_author"
             raise TooManyAnswers(
-                f"{whom}{what} got {most} answers in this conversation within a day.",
+                f"{whom}{what} got {counted(most, 'answer')} in this conversation within a day.",
                 hint="Two bots that answer each other never end. If this is none, raise"
                 f" bot.{setting}; 0 is no limit.",
             )

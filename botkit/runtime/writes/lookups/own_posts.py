@@ -35,6 +35,7 @@ from botkit.model.records import OwnPost
 from botkit.protocol.rules import policy
 from botkit.runtime.writes.lookups.own_messages import OwnMessages
 from botkit.runtime.writes.lookups.write_lookup import read_own_posts, unsettled_writes
+from botkit.telemetry.counted import counted
 from botkit.waiting.keyed_lock import KeyedLock
 
 if TYPE_CHECKING:
@@ -238,12 +239,13 @@ class OwnPosts:
             fence=self._fence(),
         )
         _log.warning("store.behind", account=account_id, posts=len(strange))
+        posts = counted(len(strange), "newer post")
         await self._say(
             account_id,
             "behind",
-            f"X shows {len(strange)} newer posts of the account that this store does not have: it "
-            "is an older copy (a restored backup), or somebody else posts there too. What they "
-            "answer is not answered again.",
+            f"X shows {posts} of the account that this store does not have: it is an older copy "
+            "(a restored backup), or somebody else posts there too. What was answered there is "
+            "not answered again.",
         )
 
     async def _look_for_rival(self, account_id: str) -> None:

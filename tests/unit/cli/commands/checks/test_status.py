@@ -129,8 +129,8 @@ async def _spent(store: Store) -> None:
     [
         (_nothing, 0, ""),
         (reporting(report("activity/default", "live"), report("runner", "running")), 0, ""),
-        (_dead_letter, 1, "1 dead letters. Next: botkit events list --dead"),
-        (_waiting("rate"), 1, "1 events wait for rate"),
+        (_dead_letter, 1, "1 dead letter. Next: botkit events list --dead"),
+        (_waiting("rate"), 1, "1 event waits for rate"),
         (_login(UNCERTAIN), 1, "login UNCERTAIN: for a test. Next: botkit setup"),
         (reporting(report("handlers", "saturated", "all 128", "1")), 1, "handlers saturated"),
         (_login(DEAD), 2, "login DEAD: for a test. Next: botkit setup"),
