@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -88,6 +89,8 @@ class Home:
         """The clock of the bot's machine; X has its own."""
         self.signs = False
         """True if the settings hold the app's key and secret, for OAuth 1.0a."""
+        self.webhook_url = ""
+        """Where X delivers on this machine; "" if the bot opens the stream."""
         self.told: set[tuple[str, str, datetime]] = set()
         """The dead letters that were reported to the test already."""
         self._key = server.world.entropy.token_bytes(32)
@@ -114,7 +117,18 @@ class Home:
                 "BOTKIT_APP__API_KEY": self.app.api_key,
                 "BOTKIT_APP__API_SECRET": self.app.api_secret,
             }
+        if self.webhook_url:
+            environ |= {
+                "BOTKIT_APP__API_SECRET": self.app.api_secret,
+                "BOTKIT_BOT__SOURCE": "webhook",
+                "BOTKIT_WEBHOOK__PUBLIC_URL": self.webhook_url,
+                "BOTKIT_HTTP__PORT": str(urlsplit(self.webhook_url).port),
+            }
         return load_settings(environ=environ, folder=self.folder)
+
+    def hear_by_webhook(self) -> None:
+        """Let X deliver to a free port of this machine, the same in each run."""
+        self.webhook_url = self.webhook_url or f"http://127.0.0.1:{_free_port()}/x/deliveries"
 
     async def authorize(self, context: LoginContext, scopes: Sequence[str]) -> None:
         """Log the account in, as a person with a browser does. Raises the errors of a login."""
@@ -274,6 +288,7 @@ async def run_bot(
     oauth1: bool = False,
     provide: Mapping[Any, Any] | None = None,
     from_now: bool = False,
+    webhook: bool = False,
 ) -> AsyncGenerator[Process]:
     """Run a bot until the block ends; see `Sandbox.running`."""
     provided = _checked(bot, provide or {})
@@ -283,6 +298,8 @@ async def run_bot(
     async with AsyncExitStack() as stack:
         stack.enter_context(threads_counted(clock))
         home.signs = home.signs or oauth1
+        if webhook:
+            home.hear_by_webhook()
         settings = await asyncio.to_thread(home.settings)
         inner = await stack.enter_async_context(open_store(home.store_url, clock=clock))
         store = gated_store(inner, life)
@@ -301,6 +318,13 @@ async def run_bot(
         if process.is_running:
             await process.stop()
         process.check()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _checked(bot: Bot, provide: Mapping[Any, Any]) -> Mapping[Any, Any]:

@@ -77,6 +77,7 @@ class Sandbox:
         oauth1: bool = False,
         provide: Mapping[Any, Any] | None = None,
         from_now: bool = False,
+        webhook: bool = False,
     ) -> AsyncGenerator[Process]:
         """Run a bot until the block ends, as `account` or as the account of the bot's name.
 
@@ -84,7 +85,8 @@ class Sandbox:
         for; an empty sequence skips this. With `oauth1` it is authorized by OAuth 1.0a, too. Later
         runs find store and logins as the previous run left them.
         With `provide={Model: fake}` handlers get `fake` instead of the value from the bot's
-        provider. With `from_now` the bot skips events from before the start.
+        provider. With `from_now` the bot skips events from before the start. With `webhook` X
+        delivers to the bot's own HTTP server, on a free port; it does so in later runs, too.
         A start may move time: after a crash, the dead process's lease has to run out.
         """
         username = account or bot.name
@@ -93,7 +95,13 @@ class Sandbox:
             home = Home(self.server, self._folder / username, username=username)
             self._homes[username] = home
         async with run_bot(
-            home, bot, scopes=scopes, oauth1=oauth1, provide=provide, from_now=from_now
+            home,
+            bot,
+            scopes=scopes,
+            oauth1=oauth1,
+            provide=provide,
+            from_now=from_now,
+            webhook=webhook,
         ) as process:
             self._processes.append(process)
             try:
