@@ -12,6 +12,7 @@ import asyncio
 import sys
 import tempfile
 from collections import Counter
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,10 +24,12 @@ from botkit import Actions, Bot, Mention
 from botkit.sandbox import Sandbox
 from botkit.sandbox.harness import process as process_module
 from botkit.sandbox.world.rules import WorldRules
-from botkit.sources.push import stream
+from botkit.sources.push import lines
 from botkit.telemetry.log import set_up_logging
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from botkit.sandbox import Process
 
 DAYS = 400
@@ -95,10 +98,9 @@ def judged(
     return faults
 
 
-def main() -> int:
-    """Return 1 if something went wrong."""
-    set_up_logging(level="error", as_json=False, secrets=[])
-    days = int(sys.argv[1]) if len(sys.argv) > 1 else DAYS
+@contextmanager
+def few_signs_of_life() -> Iterator[None]:
+    """Let the sandbox and botkit give signs of life only each half hour."""
     pace = replace(
         process_module._PACE,
         poll_s=600.0,
@@ -108,10 +110,17 @@ def main() -> int:
         keeper_renew_s=LIVELY_S / 2,
     )
     with (
-        tempfile.TemporaryDirectory() as folder,
         patch.object(process_module, "_PACE", pace),
-        patch.object(stream, "_SILENCE_S", 1.5 * LIVELY_S),
+        patch.object(lines, "_SILENCE_S", 1.5 * LIVELY_S),
     ):
+        yield
+
+
+def main() -> int:
+    """Return 1 if something went wrong."""
+    set_up_logging(level="error", as_json=False, secrets=[])
+    days = int(sys.argv[1]) if len(sys.argv) > 1 else DAYS
+    with tempfile.TemporaryDirectory() as folder, few_signs_of_life():
         faults = asyncio.run(live(days, Path(folder)))
     sys.stdout.write("".join(f"{fault}\n" for fault in faults) or f"{days} days: all well\n")
     return 1 if faults else 0
