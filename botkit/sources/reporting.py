@@ -9,6 +9,7 @@ from botkit.telemetry.counted import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from botkit.model.users import Account
 
@@ -35,6 +36,10 @@ class StatusReporter(Protocol):
         `data["next_step"]` the next step that it shows. With
         `good_for_s`, the source counts as `waiting` once it has not reported for that long.
         """
+        ...
+
+    def heard(self, part: str, to: datetime) -> None:
+        """Note the time, by X's clock, up to which a source has read; it may be called often."""
         ...
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.bench.measure import Meter, Order, Sample
 from tests.bench.stream_server import url
+from tests.unit.sources.fakes import Reports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -179,7 +180,7 @@ class _Parts:
             ),
             clock=clock,
             entropy=SystemEntropy(),
-            report=lambda *_: None,
+            report=Reports(),
             gaps=Gaps(store, clock=clock, report=lambda *_: None),
             late=timedelta(minutes=5),
             on_connected=lambda: None,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from botkit import (
     Actions,
     Bot,
+    DirectMessage,
     Follow,
     HomeTimeline,
     Like,
@@ -215,3 +216,25 @@ async def test_likes_and_follows_are_heard_by_a_bot_that_handles_them(sandbox):
         await ada.likes(post)
         await sandbox.settle()
     assert seen == ["ada follows star", f"liked {post.id}"]
+
+
+async def test_each_source_says_how_far_it_has_read_also_while_nothing_comes(sandbox):
+    bot, _ = matching()
+    bot.hear(HomeTimeline(every=MINUTE))
+
+    @bot.on(DirectMessage)
+    async def read(message: DirectMessage) -> None: ...
+
+    async with sandbox.running(bot) as process:
+        await sandbox.advance(20 * MINUTE)
+        now = sandbox.clock.now()
+        told = {
+            part: now - datetime.fromisoformat(report.data["heard_to"])
+            for part, report in process._runtime.reports.current.items()
+            if "heard_to" in report.data
+        }
+    streams = {"activity/default", "filtered/default"}
+    polls = {"home/catbot", "mentions/catbot", "messages/catbot"}
+    assert told.keys() == streams | polls
+    assert max(told[part] for part in streams) < MINUTE
+    assert max(told[part] for part in polls) < 6 * MINUTE

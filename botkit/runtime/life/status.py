@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec.structs import replace
 
 from botkit.model.records import StatusReport
 from botkit.telemetry.times import rfc3339
@@ -19,10 +21,13 @@ if TYPE_CHECKING:
     from botkit.model.records import Fence
     from botkit.ports import Clock, Store
 
-__all__ = ["Reports"]
+__all__ = ["HEARD_TO", "Reports"]
 
 _log = structlog.get_logger(__name__)
 
+HEARD_TO = "heard_to"
+"""The name, in a report's data, of the time by X's clock up to which a source has read."""
+_HEARD_EVERY = timedelta(seconds=15)
 _HEARD = frozenset({"live", "partly"})
 
 
@@ -39,6 +44,7 @@ class Reports:
         self._lease = lease
         self._last: dict[str, StatusReport] = {}
         self._unstored: dict[str, StatusReport] = {}
+        self._heard: dict[str, datetime] = {}
         self._silent_at: dict[str, tuple[float, datetime]] = {}
         """For each part with a limited report: when the report expires, and when it was made."""
         self._changed = asyncio.Event()
@@ -61,6 +67,8 @@ class Reports:
             self._silent_at[part] = self._clock.monotonic() + good_for_s, self._clock.now()
         before = self._last.get(part)
         values = dict(data or {})
+        if part in self._heard:
+            values[HEARD_TO] = rfc3339(self._heard[part])
         if before is not None and (before.state, before.detail) == (state, detail):
             if before.data == values:
                 return
@@ -71,6 +79,20 @@ class Reports:
         )
         self._last[part] = self._unstored[part] = report
         self._changed.set()
+
+    def heard(self, part: str, to: datetime) -> None:
+        """Note the time up to which a source has read, and store it a little later.
+
+        A source may call this at every read; what is stored lags behind by up to 15 s.
+        """
+        before = self._heard.get(part)
+        if before is not None and abs(to - before) < _HEARD_EVERY:
+            return
+        self._heard[part] = to
+        last = self._last.get(part)
+        if last is not None:
+            told = replace(last, data=last.data | {HEARD_TO: rfc3339(to)})
+            self._last[part] = self._unstored[part] = told
 
     @property
     def current(self) -> Mapping[str, StatusReport]:

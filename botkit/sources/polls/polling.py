@@ -235,6 +235,7 @@ class Poll(abc.ABC):
         """Store where the first run starts."""
         here = self._checkpoint(cursor, self._time_of(first_page) - self._late)
         await self._store.progress.set_checkpoint(here)
+        self._report.heard(self.name, self._time_of(first_page))
 
     async def _move(
         self, events: Sequence[XEvent], last: Checkpoint, cursor: str, read_at: datetime
@@ -254,6 +255,7 @@ class Poll(abc.ABC):
                 checkpoint=self._checkpoint(cursor, read_to),
             )
         self._read_to = read_to
+        self._report.heard(self.name, read_at)
         await self._gaps.covered(
             self._account.id, sources=self.covers, until=self._began, how=f"read by {self.name}"
         )

@@ -197,7 +197,7 @@ class LineStream(abc.ABC):
             now = self._clock.now()
             for source in self._gap_sources():
                 await self._gaps.heard_again(hearers, source=source, now=now)
-            self._heard_to = now
+            self._note_heard(now)
             _log.info("stream.connected", app=self._app, stream=self._source)
             self._note_open()
             try:
@@ -231,7 +231,7 @@ class LineStream(abc.ABC):
             if lines:
                 await self._take(lines)
             elif self._clock.monotonic() - waited_from_s >= _FRESH_S:
-                self._heard_to = self._clock.now()
+                self._note_heard(self._clock.now())
             await self._between_reads()
 
     async def _take(self, lines: Sequence[bytes]) -> None:
@@ -260,10 +260,14 @@ class LineStream(abc.ABC):
                 await self._outage.wait(error, count=len(events))
             else:
                 self._outage.end()
-                self._heard_to = max(event.at for event in events)
+                self._note_heard(max(event.at for event in events))
                 if is_full:
                     self._say_open()
                 return
+
+    def _note_heard(self, to: datetime) -> None:
+        self._heard_to = to
+        self._report.heard(self.name, to)
 
     def _closed(self, reason: str) -> StreamClosed:
         return StreamClosed(

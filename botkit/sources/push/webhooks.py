@@ -158,7 +158,7 @@ class ActivityWebhook(ActivityStream):
         """
         self._book(account_id, events)
         await self._intake.record(events, account_id=account_id, source=self._source)
-        self._heard_to = self._clock.now()
+        self._note_heard(self._clock.now())
         self._taken.add(account_id)
 
     def _gap_sources(self) -> Iterable[str]:
@@ -205,4 +205,4 @@ class ActivityWebhook(ActivityStream):
         """Raise `StreamClosed` unless X takes the webhook for valid."""
         if not await self._webhooks.is_valid(self._url):
             raise self._closed(f"X takes {self._url} for invalid, or has it no more")
-        self._heard_to = self._clock.now()
+        self._note_heard(self._clock.now())

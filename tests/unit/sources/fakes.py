@@ -14,6 +14,7 @@ from botkit.protocol.api.responses import Response
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from datetime import datetime
 
     from botkit.model.events import Event
     from botkit.model.hearing import Checkpoint
@@ -152,6 +153,7 @@ class Reports:
         self.said: list[tuple[str, str, str]] = []
         self.codes: dict[str, str] = {}
         self.good_for_s: dict[str, float | None] = {}
+        self.heard_to: dict[str, datetime] = {}
 
     def __call__(
         self,
@@ -166,6 +168,10 @@ class Reports:
         self.said.append((part, state, detail))
         self.codes[part] = (data or {}).get("code", "")
         self.good_for_s[part] = good_for_s
+
+    def heard(self, part: str, to: datetime) -> None:
+        """Remember the last time of each source."""
+        self.heard_to[part] = to
 
 
 class Calm:

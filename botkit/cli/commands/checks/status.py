@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from botkit.cli.commands.checks.first_steps import is_before_setup, status_before_setup
+from botkit.cli.commands.checks.source_lags import hearing_in_words, hearing_of
 from botkit.cli.commands.checks.status_problems import (
     Facts,
     by_weight,
@@ -116,7 +117,7 @@ async def _state_of(store: Store, settings: Settings) -> tuple[dict[str, Any], l
             {"code": each.code, "what": each.what, "next_step": each.next_step}
             for each in by_weight(problems)
         ],
-        "parts": [_part(report) for report in facts.reports],
+        "parts": [_part(report, facts) for report in facts.reports],
         "accounts": accounts,
         "logins": [_login(row) for row in facts.rows],
         "events": dict(facts.events),
@@ -164,9 +165,9 @@ async def _schedules(store: Store, facts: Facts) -> list[dict[str, Any]]:
     ]
 
 
-def _part(report: StatusReport) -> dict[str, Any]:
+def _part(report: StatusReport, facts: Facts) -> dict[str, Any]:
     values = {name: getattr(report, name) for name in ("part", "state", "detail", "at")}
-    return values | report.data
+    return values | report.data | hearing_of(report, facts)
 
 
 def _login(row: CredentialRow) -> dict[str, Any]:
@@ -267,7 +268,8 @@ def _print_parts(state: dict[str, Any]) -> None:
     for _, given in groupby(state["parts"], key=lambda part: part["part"].partition("/")[0]):
         for part in _few(list(given)):
             said = part["state"] if state["runner"] else f"was {part['state']}"
-            echo(f"{part['part']:<24} {said:<9} {part['detail']}")
+            detail = "; ".join(filter(None, [part["detail"], hearing_in_words(part)]))
+            echo(f"{part['part']:<24} {said:<9} {detail}")
 
 
 def _few(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:

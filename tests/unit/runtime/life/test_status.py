@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -88,6 +89,27 @@ async def test_nothing_new_is_not_stored(
     reports("a", "live", data={"new": "2"})
     await reports.flush()
     assert calls == [2, 1]
+
+
+async def test_how_far_a_source_has_read_is_stored_with_its_state_and_not_at_every_read(
+    store: Store, reports: Reports
+) -> None:
+    async def told() -> str:
+        await reports.flush()
+        (stored,) = await store.progress.reports()
+        assert (stored.state, stored.data["code"]) == ("live", "0")
+        return stored.data["heard_to"]
+
+    at = datetime(2026, 11, 30, 12, tzinfo=UTC)
+    reports.heard("mentions/greeter", at)
+    reports("mentions/greeter", "live", data={"code": "0"})
+    assert await told() == "2026-11-30T12:00:00Z"
+    reports.heard("mentions/greeter", at + timedelta(seconds=14))
+    assert await told() == "2026-11-30T12:00:00Z"
+    reports.heard("mentions/greeter", at + timedelta(seconds=15))
+    assert await told() == "2026-11-30T12:00:15Z"
+    reports("mentions/greeter", "live", data={"code": "0"})
+    assert await told() == "2026-11-30T12:00:15Z"
 
 
 async def test_what_could_not_be_stored_is_stored_the_next_time(

@@ -14,12 +14,14 @@ from botkit.cli import main
 from botkit.config import load_settings
 from botkit.errors import StoreUnavailable
 from botkit.model.bookings import Booking, BudgetEntry
+from botkit.model.hearing import GapRow
 from botkit.model.records import RunDead, RunParked, ScheduleRow, StatusReport
 from botkit.model.tokens import LoginState
 from botkit.model.users import Account
 from botkit.storage import open_store
 from botkit.storage.sql.ledger import SqlLedger
 from botkit.system import SystemClock
+from botkit.telemetry.times import rfc3339
 from tests.storage.conformance.bench import event, letter
 
 if TYPE_CHECKING:
@@ -293,6 +295,47 @@ def test_the_next_step_that_a_part_reports_is_shown(
     out = capsys.readouterr().out
     assert "Next: remove some of the app's subscriptions" in out
     assert "botkit doctor" not in out
+
+
+def test_each_source_tells_how_far_it_has_read_how_long_ago_and_its_open_gaps(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.log_in()
+    now = SystemClock().now().replace(microsecond=0)
+
+    def heard(part: str, ago_s: int) -> StatusReport:
+        to = rfc3339(now - timedelta(seconds=ago_s))
+        return StatusReport(part=part, state="live", detail="", at=AT, data={"heard_to": to})
+
+    async def prepare(store: Store) -> None:
+        (account,) = await store.accounts.listing()
+        for source in ("mentions", "activity", "activity", "filtered:cats", "search:dogs"):
+            await store.progress.open_gap(GapRow(source=source, account_id=account.id, since=AT))
+        stranger = GapRow(source="mentions", account_id="9", since=AT)
+        await store.progress.open_gap(stranger)
+        parts = ("activity/default", "filtered/default", "webhook/default", "mentions/greeter")
+        told = [heard(part, 100) for part in (*parts, "search:dogs/greeter", "home/greeter")]
+        await store.progress.report([*told, heard("messages/greeter", -100), report("a", "live")])
+
+    asyncio.run(_after(prepare))
+    out = capsys.readouterr().out
+    assert f"read to {rfc3339(now - timedelta(seconds=100))}, 10" in out
+    assert " s ago, 2 open gaps\n" in out
+    assert " s ago, 1 open gap\n" in out
+    asyncio.run(_after(_nothing, "--json"))
+    parts = {each["part"]: each for each in json.loads(capsys.readouterr().out)["parts"]}
+    assert {name: part.get("gaps") for name, part in parts.items()} == {
+        "a": None,
+        "activity/default": 2,
+        "filtered/default": 1,
+        "home/greeter": 0,
+        "mentions/greeter": 1,
+        "messages/greeter": 0,
+        "search:dogs/greeter": 1,
+        "webhook/default": 2,
+    }
+    assert 100 <= parts["home/greeter"]["lag_s"] < 160
+    assert parts["messages/greeter"]["lag_s"] == 0  # this machine's clock is behind X's
 
 
 @pytest.mark.parametrize("runs", [True, False])
