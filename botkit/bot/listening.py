@@ -207,7 +207,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
             account.app,
             account,
             rules,
-            kept=StreamRules(self.x.sender, rules, prefix=f"botkit:{self.plan.name}:"),
+            kept=StreamRules(self.x.sender, rules, bot=self.plan.name),
             store=self.x.store,
             backfill=_BACKFILL if app.plan == "enterprise" else None,
             may_hear=self.x.budget.check_hearing,

@@ -83,6 +83,12 @@ COMMANDS: tuple[CommandEntry, ...] = (
         _LOOK,
     ),
     CommandEntry(
+        "rules",
+        "botkit.cli.commands.rules",
+        "The filtered stream's rules at X: list, compare, sync.",
+        _LOOK,
+    ),
+    CommandEntry(
         "webhooks",
         "botkit.cli.commands.webhooks",
         "The webhooks at X: list, add, check, replay, remove.",

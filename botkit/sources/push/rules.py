@@ -69,17 +69,17 @@ class StreamRules:
     """Compare and reconcile the rules of one app.
 
     Args:
-        prefix: Begins the tags of the bot's rules at X.
+        bot: The bot's name; its rules at X have tags that begin with `botkit:<bot>:`.
     """
 
-    def __init__(self, sender: Sender, wanted: Sequence[Rule], *, prefix: str) -> None:
+    def __init__(self, sender: Sender, wanted: Sequence[Rule], *, bot: str) -> None:
         self._sender = sender
-        self._prefix = prefix
+        self._prefix = prefix = f"botkit:{bot}:"
         self._wanted = [structs.replace(rule, tag=f"{prefix}{rule.tag}") for rule in wanted]
 
     async def compare(self, account_id: str) -> Comparison:
         """Return how the rules at X differ; change nothing. The app of the account is asked."""
-        known = await self._listing(account_id)
+        known = await self.listing(account_id)
         wanted = {(rule.tag, rule.value): rule for rule in self._wanted}
         there: dict[tuple[str, str], StoredRule] = {}
         stale: list[StoredRule] = []
@@ -88,7 +88,7 @@ class StreamRules:
             key = (rule.tag, rule.value)
             if key in wanted and key not in there:
                 there[key] = rule
-            elif rule.tag.startswith(self._prefix):
+            elif self.owns(rule):
                 stale.append(rule)
             else:
                 foreign += 1
@@ -129,9 +129,8 @@ class StreamRules:
         if stale:
             _log.info("rules.removed_as_stale", tags=[self._own(rule.tag) for rule in stale])
 
-    async def check(self, account_id: str) -> dict[str, str]:
+    async def check(self, missing: Sequence[Rule], account_id: str) -> dict[str, str]:
         """Have X check the missing rules without adding them; return refusals by tag."""
-        missing = (await self.compare(account_id)).missing
         if not missing:
             return {}
         request = push_requests.add_rules(missing, dry_run=True)
@@ -139,11 +138,16 @@ class StreamRules:
         kept.take(await self._sender.send(request, account_id=account_id), missing)
         return {self._own(tag): why for tag, why in kept.refused.items()}
 
+    def owns(self, rule: StoredRule) -> bool:
+        """Return True if a rule at X is the bot's."""
+        return rule.tag.startswith(self._prefix)
+
     def _own(self, tag: str) -> str:
         """Return a tag as the bot declares it."""
         return tag.removeprefix(self._prefix)
 
-    async def _listing(self, account_id: str) -> list[StoredRule]:
+    async def listing(self, account_id: str) -> list[StoredRule]:
+        """Return all rules of the app, those of others included."""
         request = push_requests.list_rules()
         trail = PageTrail(request.name)
         found: list[StoredRule] = []

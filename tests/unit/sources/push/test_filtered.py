@@ -86,7 +86,7 @@ def listen(
             "default",
             account,
             rules or (CATS,),
-            kept=StreamRules(ports["sender"], rules or (CATS,), prefix=P),
+            kept=StreamRules(ports["sender"], rules or (CATS,), bot="greeter"),
             store=store,
             backfill=backfill,
             may_hear=budget.may_hear,
