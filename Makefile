@@ -28,7 +28,7 @@ TYPED := $(wildcard botkit examples tests/typing)
 COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run test canary browser clients mutants check lint types surface rooms repository news spelling requirements docs bench dist image lock clean
+.PHONY: help run test canary browser clients mutants faults check lint types surface rooms repository news spelling requirements docs bench dist image lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
@@ -73,6 +73,9 @@ clients: $(V)/.ok ## programs of others into .cache/clients, at the exact versio
 
 mutants: $(V)/.ok ## small changes on purpose, one at a time: who notices (MUTANTS='--sample 40 --only guard')
 	@$(BIN)/python -m tests.mutation $(MUTANTS)
+
+faults: $(V)/.ok ## where each fault of the catalogue is tested, and which are not
+	@$(BIN)/python -m tests.faults
 
 check: lint types surface rooms repository news spelling requirements ## everything that is judged without running the product
 

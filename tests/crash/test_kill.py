@@ -64,7 +64,7 @@ class Crowd:
 
 
 @pytest.mark.timeout(120 + KILLS * 20)
-def test_killed_at_random_moments_it_answers_each_mention_once(
+def test_fault_64_killed_at_random_moments_it_answers_each_mention_once(
     world: World, machine: Machine, until
 ) -> None:
     chance = random.Random(SEED)

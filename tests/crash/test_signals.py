@@ -70,7 +70,7 @@ def test_sigterm_ends_an_idle_bot_at_once_with_0(world, machine, until):
     assert "no bot is running on this store" in status.stdout
 
 
-def test_sigterm_waits_for_the_handler_that_runs(world, machine, until):
+def test_fault_66_sigterm_waits_for_the_handler_that_runs(world, machine, until):
     process = busy(world, machine, until, SLOW)
 
     process.send_signal(signal.SIGTERM)

@@ -37,7 +37,7 @@ class SecondPageFails:
         return await self._handle(call)
 
 
-async def test_what_comes_by_stream_and_by_poll_is_handled_once(sandbox):
+async def test_fault_41_what_comes_by_stream_and_by_poll_is_handled_once(sandbox):
     bot, seen = counting()
     ada = sandbox.user("ada")
 
@@ -99,7 +99,7 @@ async def test_a_silent_stream_is_given_up_and_nothing_is_missed(sandbox):
     assert seen == [post.id]
 
 
-async def test_events_that_come_twice_and_in_another_order_are_handled_once_each(sandbox):
+async def test_fault_42_events_that_come_twice_and_in_another_order_are_handled_once_each(sandbox):
     bot, seen = counting()
     ada, bob = sandbox.user("ada"), sandbox.user("bob")
     sandbox.faults.reorder_events(2)
@@ -131,7 +131,7 @@ async def test_what_came_while_no_process_ran_is_answered_once_at_the_next_start
     assert len(sandbox.replies_to(ada)) == 150
 
 
-async def test_a_poll_that_fails_half_way_through_its_pages_loses_nothing(sandbox):
+async def test_fault_4_a_poll_that_fails_half_way_through_its_pages_loses_nothing(sandbox):
     bot, seen = counting()
     ada = sandbox.user("ada")
     async with sandbox.running(bot):

@@ -334,7 +334,7 @@ async def test_an_answer_over_the_limit_is_not_read_to_its_end(
     assert (caught.value.kind, write.value.kind) == ("size", "size")
 
 
-async def test_a_packed_answer_is_unpacked_and_a_broken_one_is_an_error(
+async def test_fault_29_a_packed_answer_is_unpacked_and_a_broken_one_is_an_error(
     transport: AiohttpTransport,
 ) -> None:
     async def script(

@@ -51,7 +51,7 @@ def test_numbers_are_read_from_their_twins_and_from_digits() -> None:
     assert set(fields.undecoded) == {"d", "e", "f"}
 
 
-def test_texts_and_flags_of_another_type_are_kept() -> None:
+def test_fault_27_texts_and_flags_of_another_type_are_kept() -> None:
     fields = Fields({"text": 5, "protected": "yes", "fine": False})
 
     assert (fields.text("text"), fields.flag("protected"), fields.flag("fine")) == (

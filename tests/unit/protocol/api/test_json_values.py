@@ -38,6 +38,6 @@ def test_json_with_flaws_is_read_without_guessing(line: bytes, value: object) ->
     "line",
     [b"", b"<html>", b'{"a":', b'{"a":1} x', b"[" * 100_000, b"[" * 400 + b"]" * 400, b"9" * 9999],
 )
-def test_what_is_no_json_or_nested_too_deeply_is_refused(line: bytes) -> None:
+def test_fault_26_what_is_no_json_or_nested_too_deeply_is_refused(line: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse_json(line)

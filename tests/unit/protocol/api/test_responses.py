@@ -72,7 +72,7 @@ def test_a_success_without_headers_has_none_of_them() -> None:
     assert read(200, {"data": []}) == Response(status=200, data=[])
 
 
-def test_includes_meta_and_errors_come_along() -> None:
+def test_fault_23_includes_meta_and_errors_come_along() -> None:
     response = read(
         200,
         {
@@ -131,12 +131,12 @@ def test_halves_of_surrogate_pairs_in_a_users_text_do_not_spoil_the_page() -> No
         b"\xff\xfe\x00",
     ],
 )
-def test_a_success_that_is_no_json_object_is_malformed(body: bytes) -> None:
+def test_fault_24_a_success_that_is_no_json_object_is_malformed(body: bytes) -> None:
     assert type(refusal(200, body)) is MalformedAnswer
 
 
 @given(st.integers(min_value=100, max_value=599), st.binary(max_size=300))
-def test_bytes_give_a_response_or_an_error_of_the_tree(status: int, body: bytes) -> None:
+def test_fault_28_bytes_give_a_response_or_an_error_of_the_tree(status: int, body: bytes) -> None:
     met: ResponseError | None = None
     try:
         read(status, body)

@@ -76,7 +76,7 @@ async def test_no_more_handlers_run_at_once_than_there_are_slots(tmp_path: Path)
     assert gate.order == list("01234")
 
 
-async def test_what_does_not_fit_into_memory_stays_in_the_store_and_is_handled_in_order(
+async def test_fault_38_what_does_not_fit_into_memory_stays_in_the_store_and_is_handled_in_order(
     tmp_path: Path,
 ) -> None:
     gate = Gate()

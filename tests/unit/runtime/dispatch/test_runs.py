@@ -140,7 +140,7 @@ async def test_own_posts_that_speak_to_nobody_go_to_their_handlers(tmp_path: Pat
     assert seen == ["100"]
 
 
-async def test_a_handler_that_raises_is_tried_three_times_and_then_its_event_is_dead(
+async def test_fault_46_a_handler_that_raises_is_tried_three_times_and_then_its_event_is_dead(
     tmp_path: Path,
 ) -> None:
     async def broken(event: Mention, scope: Scope) -> None:
@@ -349,7 +349,7 @@ async def test_a_group_of_errors_means_its_weightiest_one(
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), MemoryError()])
-async def test_a_handler_that_wants_the_process_to_end_only_ends_its_event(
+async def test_fault_68_a_handler_that_wants_the_process_to_end_only_ends_its_event(
     tmp_path: Path, error: BaseException
 ) -> None:
     async def exits(event: Mention, scope: Scope) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from botkit.ports import Scope
 
 
-async def test_a_handler_that_hangs_is_timed_out_and_tried_again(tmp_path: Path) -> None:
+async def test_fault_47_a_handler_that_hangs_is_timed_out_and_tried_again(tmp_path: Path) -> None:
     async def hangs(event: Mention, scope: Scope) -> None:
         await asyncio.Event().wait()
 

@@ -32,7 +32,7 @@ def in_a_thread(call: Callable[[], None]) -> None:
     thread.join()
 
 
-async def test_the_handler_that_blocks_the_loop_is_named_once() -> None:
+async def test_fault_48_the_handler_that_blocks_the_loop_is_named_once() -> None:
     steady = Steady()
     slot = Slot()
     slot.handler = "bot.greet"

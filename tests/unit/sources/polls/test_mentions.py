@@ -294,7 +294,7 @@ async def test_it_polls_at_its_interval_and_at_once_when_poked(
     assert reports.said[-1] == ("mentions/greeter", "live", "no bearer")
 
 
-async def test_failures_back_off_and_say_why(
+async def test_fault_21_failures_back_off_and_say_why(
     poll: MentionsPoll,
     sender: FakeSender,
     clock: VirtualClock,
@@ -340,7 +340,7 @@ async def test_a_login_that_waits_is_waited_for(
     ]
 
 
-async def test_pages_that_lead_nowhere_do_not_keep_from_the_handlers_what_was_read(
+async def test_fault_30_pages_that_lead_nowhere_do_not_keep_from_the_handlers_what_was_read(
     poll: MentionsPoll, sender: FakeSender, intake: FakeIntake
 ) -> None:
     sender.answers = [

@@ -100,7 +100,7 @@ async def listen(
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_what_comes_is_recorded_wherever_the_network_cut_it(
+async def test_fault_33_what_comes_is_recorded_wherever_the_network_cut_it(
     listen: Callable[[], list[float]], sender: FakeSender, intake: FakeIntake, clock: VirtualClock
 ) -> None:
     both = line(11) + b"\r\n" + line(12)
@@ -111,7 +111,7 @@ async def test_what_comes_is_recorded_wherever_the_network_cut_it(
     assert [event.key for event in intake.events] == ["post/11/0", "post/12/0"]  # type: ignore[attr-defined]
 
 
-async def test_silence_beyond_the_keep_alive_is_a_dead_connection(
+async def test_fault_31_silence_beyond_the_keep_alive_is_a_dead_connection(
     listen: Callable[[], list[float]],
     sender: FakeSender,
     clock: VirtualClock,
@@ -127,6 +127,55 @@ async def test_silence_beyond_the_keep_alive_is_a_dead_connection(
     assert reports.codes["activity/default"] == "4"
     await clock.advance(4.9)
     assert len(connected) == 2
+
+
+async def test_fault_32_a_stream_that_brings_only_keep_alives_stays_open_and_is_live(
+    listen: Callable[[], list[float]], sender: FakeSender, clock: VirtualClock, reports: Reports
+) -> None:
+    class Quiet(FakeStream):
+        async def chunks(self) -> AsyncIterator[bytes]:
+            while True:
+                yield b"\r\n"
+                await clock.sleep(20)
+
+    sender.answers = [subscribed(*POST_KINDS)]
+    sender.streams = [Quiet()]
+    connected = listen()
+    await clock.advance(3600)
+    assert len(connected) == 1
+    assert {state for part, state, _ in reports.said if part == "activity/default"} == {"live"}
+
+
+async def test_fault_34_half_a_line_before_a_cut_is_dropped_and_its_time_is_a_gap(
+    listen: Callable[[], list[float]],
+    sender: FakeSender,
+    intake: FakeIntake,
+    clock: VirtualClock,
+    store: Store,
+) -> None:
+    sender.answers = [subscribed(*POST_KINDS), subscribed(*POST_KINDS)]
+    sender.streams = [FakeStream(line(11), line(12)[:50], ends=True), FakeStream(line(13))]
+    connected = listen()
+    await clock.advance(5)
+    assert len(connected) == 2
+    assert [event.key for event in intake.events] == ["post/11/0", "post/13/0"]  # type: ignore[attr-defined]
+    (gap,) = await store.progress.gaps()
+    assert (gap.source, gap.state) == ("activity", "open")
+
+
+async def test_fault_37_a_stream_that_x_has_no_place_for_waits_and_closes_no_other(
+    listen: Callable[[], list[float]], sender: FakeSender, clock: VirtualClock
+) -> None:
+    # Source: X API docs, "Handling disconnections": ConnectionException, TooManyConnections.
+    full = RateLimited("full", status=429, detail="TooManyConnections")
+    sender.answers = [subscribed(*POST_KINDS)] * 3
+    sender.streams = [full, full, FakeStream()]
+    connected = listen()
+    await clock.advance(59)
+    assert connected == []
+    await clock.advance(60 + 120 + 20)
+    assert len(connected) == 1
+    assert {request.method for request in sender.calls} == {"GET"}
 
 
 async def test_what_a_cut_may_have_cost_has_bounds_by_the_time_of_events(
@@ -216,7 +265,7 @@ async def test_a_stream_that_is_cut_again_and_again_leaves_one_gap_an_account(
     assert [row.until for row in rows] == [clock.now()] * 150
 
 
-async def test_the_store_is_waited_for_and_nothing_read_is_lost(
+async def test_fault_71_the_store_is_waited_for_and_nothing_read_is_lost(
     listen: Callable[[], list[float]], sender: FakeSender, intake: FakeIntake, clock: VirtualClock
 ) -> None:
     intake.failures = 3
@@ -237,7 +286,7 @@ async def test_a_line_for_another_account_or_no_json_is_left_out(
     assert len(intake.events) == 1
 
 
-async def test_an_error_in_the_stream_ends_it_after_what_came_before(
+async def test_fault_36_an_error_in_the_stream_ends_it_after_what_came_before(
     listen: Callable[[], list[float]], sender: FakeSender, intake: FakeIntake, clock: VirtualClock
 ) -> None:
     error = {"title": "operational-disconnect", "disconnect_type": "UpstreamOperationalDisconnect"}
@@ -250,7 +299,7 @@ async def test_an_error_in_the_stream_ends_it_after_what_came_before(
     assert len(connected) == 2
 
 
-async def test_connections_that_never_work_back_off(
+async def test_fault_39_connections_that_never_work_back_off(
     listen: Callable[[], list[float]], sender: FakeSender, clock: VirtualClock
 ) -> None:
     sender.answers = [subscribed(*POST_KINDS) for _ in range(200)]
@@ -345,7 +394,7 @@ async def test_an_error_of_xs_is_waited_for_and_twice_as_long_the_next_time(
     assert 20 <= second - first <= 26
 
 
-async def test_a_line_over_the_limit_is_skipped_and_the_next_is_heard(
+async def test_fault_35_a_line_over_the_limit_is_skipped_and_the_next_is_heard(
     listen: Callable[[], list[float]], sender: FakeSender, intake: FakeIntake, clock: VirtualClock
 ) -> None:
     sender.answers = [subscribed(*POST_KINDS)]

@@ -140,7 +140,7 @@ REFUSED = (401, '{"error":"not authorized"}\n')
 GOOD = signature_of(SECRET, body_of()).decode()
 
 
-async def test_w1_each_wrong_form_of_a_signature_gets_the_same_answer(desk: Desk) -> None:
+async def test_fault_43_w1_each_wrong_form_of_a_signature_gets_the_same_answer(desk: Desk) -> None:
     forms = [
         "",
         "sha256=",
@@ -177,14 +177,16 @@ async def test_w1_the_signature_is_over_the_raw_bytes(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("body", [b"no json", b"[]", b"1", b'"a"', b"\xff", b"{", b"[" * 99_999])
-async def test_w1_signed_poison_is_refused_and_the_receiver_lives(desk: Desk, body: bytes) -> None:
+async def test_fault_44_w1_signed_poison_is_refused_and_the_receiver_lives(
+    desk: Desk, body: bytes
+) -> None:
     assert (await desk.send(body=body)).status == 400
     assert (await desk.send(body=b'{"errors":[{"title":"x"}]}')).status == 400
     assert (await desk.send()).status == 200
     assert desk.webhook.refused == {"no event": 2}
 
 
-async def test_w2_the_body_is_limited_while_it_is_read_whatever_its_length_says(
+async def test_fault_45_w2_the_body_is_limited_while_it_is_read_whatever_its_length_says(
     desk: Desk,
 ) -> None:
     large = b'{"a":"' + b"a" * 1024 * 1024 + b'"}'
@@ -255,7 +257,7 @@ async def test_w3_a_commit_that_the_stop_cancels_is_to_be_sent_again(desk: Desk)
     assert (await sending).status == 503
 
 
-async def test_w4_the_same_bytes_again_are_no_second_event(desk: Desk) -> None:
+async def test_fault_40_w4_the_same_bytes_again_are_no_second_event(desk: Desk) -> None:
     for _ in range(3):
         assert (await desk.send()).status == 200
         await desk.clock.advance(timedelta(days=2))
