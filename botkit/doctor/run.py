@@ -29,6 +29,7 @@ from botkit.doctor.findings import Check, about_app
 from botkit.doctor.logins import NextStep
 from botkit.doctor.probes import Probes
 from botkit.doctor.report import Report
+from botkit.doctor.ways_in import WaysIn
 from botkit.errors import BotkitError, ConfigError
 from botkit.ports import Store
 from botkit.protocol.refusals.table import diagnose
@@ -98,6 +99,8 @@ async def examine(
             needs = settings.bot.source in {"stream", "webhook"}
             await AppChecks(app, run.x, needs_bearer=needs).run(report, probes)
         await run.check_accounts(probes)
+        if not options.account:
+            await run.check_ways_in(probes)
         if probes is not None:
             for app in apps:
                 report.findings += account_standing.judge_app(app.name, probes)
@@ -243,6 +246,12 @@ class _DoctorRun:
                 has_bearer=self._has_bearer(account.app),
                 next_step=self._options.next_step,
             ).run(self._report, probes, self.x)
+
+    async def check_ways_in(self, probes: Probes | None) -> None:
+        """Run the checks of hooks, webhook and declared sources."""
+        bot = self._options.bot if isinstance(self._options.bot, Bot) else None
+        x = self.x if probes is not None else None
+        await WaysIn(self._settings, bot, self.accounts, x).run(self._report)
 
     def _rows_of(self, account: Account) -> list[CredentialRow]:
         """Return the account's logins through its app."""
