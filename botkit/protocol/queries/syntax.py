@@ -37,6 +37,15 @@ _MISPLACED = {
 }
 _DEPTH = {"(": 1, ")": -1}
 _JOINTS = {"and": "a blank joins conditions", "or": "OR joins them as alternatives"}
+_SHAPES: Mapping[str, tuple[str, str]] = {
+    "count": ("[0-9]{1,10}", "a number"),
+    "id": ("[0-9]{1,19}", "an id, which is digits"),
+    "language": ("[A-Za-z]{2,3}(-[A-Za-z]{2,4})?", "the code of a language, such as en"),
+    "percent": ("[1-9][0-9]?|100", "a number from 1 to 100"),
+    "range": (r"[0-9]{1,10}(\.\.[0-9]{1,10})?", "a number or a range, such as 10..20"),
+    "user": ("[A-Za-z0-9_]{1,20}", "a username without @, or a user's id"),
+}
+"""What values of operators look like, and in words. That X refuses others at once is assumed."""
 _TOKEN = re.compile(
     r"""(?P<open>-?\()|(?P<close>\))
     |(?P<no>-?)(?:
@@ -54,6 +63,7 @@ class _Operators(Struct, frozen=True):
     stream: dict[str, str]
     search: dict[str, str]
     values: dict[str, list[str]]
+    shapes: dict[str, str]
     renamed: dict[str, str]
     only_negated: list[str]
     never_negated: list[str]
@@ -94,6 +104,8 @@ class _Check:
         self.plan = plan
         self.known = _OPERATORS.stream if place == "stream" else _OPERATORS.search
         self.stands_alone = False
+        self.is_positive = False
+        """Whether the alternative that is read, between two ORs, has more than negations."""
 
     def faults(self) -> Iterator[str]:
         """Yield each fault, in the order of the text."""
@@ -110,20 +122,31 @@ class _Check:
                 yield from self._condition(token)
             if (before, now) in _MISPLACED:
                 yield _MISPLACED[before, now]
+            if now == "OR" and depth == 0:
+                yield from self._alternative()
             before = now
         if before == "OR":
             yield _OR_BETWEEN
         if depth > 0:
             yield "a ( is not closed"
-        if not self.stands_alone:
+        if self.stands_alone:
+            yield from self._alternative()
+        else:
             yield (
                 "no condition can stand alone: add a word, a #tag or an @name, or an operator such"
                 " as from:, that is not negated"
             )
 
+    def _alternative(self) -> Iterator[str]:
+        """Yield the fault of an alternative that has nothing but negations: assumed."""
+        if not self.is_positive:
+            yield "between two OR stand only negations: add a condition that is not negated"
+        self.is_positive = False
+
     def _condition(self, token: re.Match[str]) -> Iterator[str]:
         """Yield the faults of one condition."""
         name, negated = token["name"], bool(token["no"])
+        self.is_positive |= not negated
         if name is None:
             yield from self._words(token, negated=negated)
             return
@@ -142,6 +165,9 @@ class _Check:
         value = token["value"].lower()
         if name in _OPERATORS.values and value not in _OPERATORS.values[name]:
             yield f"X knows no {name}:{value}, but {_listed(name, _OPERATORS.values[name])}"
+        pattern, meant = _SHAPES.get(_OPERATORS.shapes.get(name, ""), (".*", ""))
+        if not re.fullmatch(pattern, value.strip('"'), re.DOTALL):
+            yield f"{name}: takes {meant}, and not {token['value']}"
         if f"{name}:{value}" in _OPERATORS.only_negated and not negated:
             yield f"X takes {name}:{value} only negated, -{name}:{value}"
         self.stands_alone |= kind != "conjunction" and not negated

@@ -36,7 +36,7 @@ NOT_PLAYED = frozenset(
     }
 )
 """Operators of X about which the sandbox's posts say nothing."""
-_USER = "[A-Za-z0-9_]{1,15}|[0-9]{1,19}"
+_USER = "[A-Za-z0-9_]{1,20}"
 _ID = "[0-9]{1,19}"
 _COUNT = "[0-9]{1,10}"
 _RANGE = r"[0-9]{1,10}(\.\.[0-9]{1,10})?"

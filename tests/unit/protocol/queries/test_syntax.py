@@ -23,6 +23,9 @@ GOOD_RULES = (
     "bio:founder followers_count:100..500",
     "\u2615 lang:de",
     "$TSLA OR 12:30",
+    "(cats OR -dogs) birds",
+    "from:2244994945 sample:100 lang:zh-TW",
+    'from:"XDevelopers"',
 )
 GOOD_QUERIES = (
     "@greeter -is:retweet -from:greeter",
@@ -60,6 +63,14 @@ BAD_RULES = {
     "cats AND dogs": "a blank joins conditions",
     "cats or dogs": "OR joins them as alternatives",
     "cats don't": 'only in quotation marks: write "don\'t"',
+    "conversation_id:x": "conversation_id: takes an id, which is digits, and not x",
+    "from:a-b": "from: takes a username without @",
+    "from:@ada": "from: takes a username without @",
+    "cats sample:0": "a number from 1 to 100",
+    "cats followers_count:1..": "a number or a range",
+    "cats lang:english": "the code of a language",
+    "cats OR -dogs": "between two OR stand only negations",
+    "-dogs -birds OR cats": "between two OR stand only negations",
     'source:"X for iPhone"': "no condition can stand alone",
 }
 
