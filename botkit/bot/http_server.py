@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -213,7 +212,6 @@ def _webhook_routes(settings: Settings, running: BotRuntime) -> dict[str, WebRou
         urlsplit(wanted.public_url).path,
         [each.get_secret_value().encode() for each in secrets if each is not None],
         listener=listener,
-        keeps_for=timedelta(days=settings.store.keep_events_days),
         clock=running.x.clock,
         spawn=running.tasks.spawn,
     )

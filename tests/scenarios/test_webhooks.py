@@ -9,6 +9,8 @@ import pytest
 
 from botkit import Actions, Bot, Follow, Mention
 from botkit.filters import contains
+from botkit.model.records import EventState
+from botkit.sandbox.x.pricing import StreamLine
 from botkit.sources.push.webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -166,6 +168,30 @@ async def test_a_webhook_that_became_invalid_is_validated_again_and_the_gap_is_r
         await sandbox.settle()
         assert webhook.valid
         assert sandbox.replies_to(ada) == ["Hello @ada!"]
+
+
+async def test_w4_a_delivery_that_was_captured_long_ago_is_recorded_and_not_answered(
+    sandbox: Sandbox, bot: Bot
+) -> None:
+    ada = sandbox.user("ada")
+    captured: list[StreamLine] = []
+    async with sandbox.running(bot, webhook=True) as process:
+        deliveries = sandbox.server.deliveries
+        (webhook,) = sandbox.world.webhooks.of_app(process.home.app.id)
+        await ada.posts("@greeter hello")
+        captured += [each.line for each in deliveries._happened[webhook.id]]
+        await process.crash()
+    old = sandbox.world.next_id()
+    sandbox.clock.set(sandbox.clock.now() + timedelta(days=8))
+    body = captured[0].content.replace(
+        sandbox.world.posts_naming(process.account_id)[0].id.encode(), old.encode()
+    )
+    async with sandbox.running(bot) as process:
+        deliveries.send(webhook, StreamLine(body))
+        await sandbox.settle()
+        stored = await process.store.events.get(f"post/{old}/0", account_id=process.account_id)
+    assert [each.state for each in stored] == [EventState.LATE]
+    assert len(sandbox.replies_to(ada)) == 1
 
 
 async def test_x_asks_for_a_challenge_each_hour_and_the_bot_stays_valid(

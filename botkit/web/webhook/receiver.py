@@ -2,7 +2,7 @@
 
 X sends a delivery again until it is answered with 200, and waits ten seconds for that. A captured
 delivery stays rightly signed for ever, because X signs no time: the keys of its events find it,
-and a post or message that is older than keys are kept is not taken.
+and a post or message that is older than keys are kept is recorded and reaches no handler.
 Source: docs/explanation/requirements.md, W1 to W8; X API docs, "Webhooks".
 """
 
@@ -16,7 +16,6 @@ import msgspec
 import structlog
 
 from botkit.errors import MalformedAnswer, StreamClosed
-from botkit.model.events import DirectMessage, PostEvent
 from botkit.web.abuse_log import AbuseLog
 from botkit.web.requests import BodyLimit
 from botkit.web.responses import WebResponse, json_response, later, refusal
@@ -25,7 +24,6 @@ from botkit.web.webhook.proofs import challenge_in, is_signed, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
-    from datetime import timedelta
     from typing import Any
 
     from botkit.model.events import XEvent
@@ -82,7 +80,6 @@ class Webhook:
         path: The path at which X delivers.
         secrets: The app's API secret, and the one before it while X may still sign with it.
         listener: Returns who takes the events, None if nobody does now.
-        keeps_for: The time for which the keys of events are kept.
         spawn: Starts a commit, which outlives its request.
     """
 
@@ -92,15 +89,12 @@ class Webhook:
         secrets: Sequence[bytes],
         *,
         listener: Callable[[], Listener | None],
-        keeps_for: timedelta,
         clock: Clock,
         spawn: Callable[[Coroutine[Any, Any, str]], asyncio.Task[str]],
     ) -> None:
         self._path = path
         self._secrets = secrets
         self._listener = listener
-        self._keeps_for = keeps_for
-        self._clock = clock
         self._log = AbuseLog(clock)
         self._spawn = spawn
         self._commits: set[asyncio.Task[str]] = set()
@@ -152,22 +146,13 @@ class Webhook:
         for event in events:
             if not listener.hears(event.account_id):
                 unknown = True
-            elif not self._is_too_old(event):
+            else:
                 by_account[event.account_id].append(event)
         if unknown:
             answer = self._refuse(403, "account not here", "this bot does not hear that account")
             if not by_account:
                 return answer
         return await self._commit(listener, by_account)
-
-    def _is_too_old(self, event: XEvent) -> bool:
-        """Return True if the event would be answered again: its key may be forgotten."""
-        if not isinstance(event, PostEvent | DirectMessage):
-            return False
-        if self._clock.now() - event.at <= self._keeps_for:
-            return False
-        self._say("too old", key=event.key)
-        return True
 
     async def _commit(
         self, listener: Listener, by_account: Mapping[str, Sequence[XEvent]]
@@ -192,12 +177,9 @@ class Webhook:
         return self._refuse(401, reason, "not authorized")
 
     def _refuse(self, status: int, reason: str, why: str) -> WebResponse:
-        self._say(reason)
-        return refusal(status, why)
-
-    def _say(self, reason: str, key: str = "") -> None:
         self.refused[reason] += 1
-        self._log.warning("webhook.refused", reason=reason, key=key, times=self.refused[reason])
+        self._log.warning("webhook.refused", reason=reason, times=self.refused[reason])
+        return refusal(status, why)
 
 
 async def _take_all(listener: Listener, by_account: Mapping[str, Sequence[XEvent]]) -> str:
