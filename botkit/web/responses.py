@@ -71,11 +71,19 @@ def with_header(answer: WebResponse, name: str, value: str) -> WebResponse:
     return replace(answer, headers={**answer.headers, name: value})
 
 
+class UnnamedResponse(web.Response):
+    """A response without the header `Server`, in which aiohttp tells its and Python's version."""
+
+    async def _prepare_headers(self) -> None:
+        await super()._prepare_headers()
+        del self.headers["Server"]
+
+
 def to_wire(answer: WebResponse) -> web.Response:
-    """Convert an answer for aiohttp, which would tell its version; the connection then closes."""
-    headers = {**answer.headers, "Server": "botkit"}
+    """Convert an answer for aiohttp; the connection then closes."""
+    headers = dict(answer.headers)
     if answer.cookie:
         headers["Set-Cookie"] = answer.cookie
-    response = web.Response(status=answer.status, body=answer.body, headers=headers)
+    response = UnnamedResponse(status=answer.status, body=answer.body, headers=headers)
     response.force_close()
     return response

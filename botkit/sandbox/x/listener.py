@@ -13,6 +13,7 @@ from botkit.sandbox.world.world import World
 from botkit.sandbox.x.browser_guard import refusal
 from botkit.sandbox.x.server import XServer
 from botkit.system import SystemClock, SystemEntropy
+from botkit.web.responses import UnnamedResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
@@ -61,18 +62,54 @@ async def open_server(
     server = await asyncio.to_thread(XServer, served)
     app = web.Application(client_max_size=_BODY_LIMIT_BYTES)
     app.router.add_route("*", "/{path:.*}", _handler(server, allowed_hosts))
+    app.on_response_prepare.append(_leave_unnamed)
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
+    listener = None
     try:
-        site = web.TCPSite(runner, host, port)
-        await site.start()
-        bound = runner.addresses[0]
+        listener = await asyncio.get_running_loop().create_server(
+            lambda: _Connection(runner), host, port
+        )
+        bound = listener.sockets[0].getsockname()
         shown = f"[{host}]" if ":" in host else host
         yield OpenServer(f"http://{shown}:{bound[1]}", server)
     finally:
+        if listener is not None:
+            listener.close()
         server.faults.cut_streams()
         await server.deliveries.aclose()
         await runner.cleanup()
+
+
+class _Connection(web.RequestHandler):
+    """A connection whose answers to malformed requests tell no version either."""
+
+    def __init__(self, runner: web.AppRunner) -> None:
+        assert runner.server is not None
+        loop = asyncio.get_running_loop()
+        super().__init__(runner.server, loop=loop, access_log=None)  # type: ignore[arg-type]  # aiohttp takes None for no log
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Return aiohttp's answer without its header `Server`."""
+        answer = super().handle_error(request, status, exc, message)
+        assert isinstance(answer, web.Response)
+        unnamed = UnnamedResponse(
+            status=answer.status, text=answer.text, content_type=answer.content_type
+        )
+        unnamed.force_close()
+        return unnamed
+
+
+async def _leave_unnamed(request: web.Request, response: web.StreamResponse) -> None:
+    """Send no header `Server`: aiohttp tells its and Python's version in it."""
+    del request
+    response.headers.popall("Server", None)
 
 
 async def serve(

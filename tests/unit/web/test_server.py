@@ -105,7 +105,7 @@ async def test_everything_else_is_refused_with_every_header_and_no_echo(
     answer = await get(server, target, method=method)
     assert answer.status == status
     assert answer.headers.keys() >= NAMES
-    assert answer.headers["server"] == "botkit"
+    assert "server" not in answer.headers
     assert "secret" not in answer.text
     assert target == "/" or target not in answer.text
     if status == 405:

@@ -226,3 +226,34 @@ async def test_serve_says_when_it_listens_and_runs_until_it_is_cancelled():
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET /2/users/me HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 401),
+        (b"GET /2/nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 404),
+        (b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n", 421),
+        (b"\0\r\n\r\n", 400),
+        (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (b"POST /2/tweets HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2000000\r\n\r\n", 413),
+    ],
+)
+async def test_no_answer_tells_what_the_server_is_made_of(opened, request_, status):
+    host, port = opened.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request_)
+    if status == 413:
+        writer.write(b"x" * 2_000_000)
+    head = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    assert int(head.split()[1]) == status
+    assert b"aiohttp" not in head
+    assert b"\r\nserver:" not in head.lower()
+
+
+async def test_the_stream_does_not_tell_it_either(opened, http):
+    app, _ = await _ready(http)
+    bearer = {"Authorization": f"Bearer {app['bearer_token']}"}
+    async with http.get("/2/activity/stream", headers=bearer) as answer:
+        assert "Server" not in answer.headers
