@@ -17,6 +17,7 @@ from botkit.sandbox.world.world import World
 from botkit.sandbox.x.server import XServer, played_operations
 from tests.unit.sandbox.receiving import Receiver
 from tests.wire.openapi.document import document
+from tests.wire.openapi.required import missing, required_of
 
 if TYPE_CHECKING:
     from botkit.sandbox.world.grants import App, Grant
@@ -28,6 +29,8 @@ PLAYED = played_operations()
 SCOPES = "tweet.read tweet.write users.read offline.access"
 for _version in ("2.166", "2.167"):
     document(_version)  # read now: a test's event loop may not wait for the disk
+for _operation in PLAYED:
+    required_of(_operation.id)
 
 
 _BY_THE_NEWER = frozenset(
@@ -67,8 +70,16 @@ def documented(body: Any) -> Any:
 class CheckedServer(XServer):
     """The simulated X; what it answers well must be what X's OpenAPI document says, and no more.
 
-    Names like `tweet.*` are held against the document 2.166, `post.*` against 2.167.
+    Names like `tweet.*` are held against the document 2.166, `post.*` against 2.167. The answer to
+    a write must have what X's answers have for sure (tests/wire/openapi/required.py).
+
+    Attributes:
+        answered_well: The ids of the writes that were answered well.
     """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.answered_well: set[str] = set()
 
     async def handle(self, call: Call) -> Answer:
         answer = await super().handle(call)
@@ -79,6 +90,10 @@ class CheckedServer(XServer):
             status = 200 if operation.id in _CREATED else answer.status
             faults = by.faults(operation.id, status, documented(json.loads(answer.body)))
             assert not faults, f"{operation.name}: {faults}"
+            if call.method != "GET":
+                self.answered_well.add(operation.id)
+                lacks = missing(operation.id, json.loads(answer.body))
+                assert not lacks, f"{operation.name} lacks {lacks}"
         return answer
 
 
