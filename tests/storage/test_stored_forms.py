@@ -150,7 +150,7 @@ async def test_a_login_in_a_rescue_file_comes_back_and_is_stored_in_the_same_for
     path = tmp_path / "bot.db.rescue"
     path.write_bytes(held)
     entries = await RescueFile(path).load()
-    assert [(each.row, each.intent_id, each.salvage) for each in entries] == [
+    assert [(each.row, each.intent_id, each.unread_answer) for each in entries] == [
         (LOGIN, "intent-1", False),
         (LOGIN, "", True),
     ]

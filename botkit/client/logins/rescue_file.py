@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 import structlog
-from msgspec import Struct
+from msgspec import Struct, field
 
 from botkit.errors import Conflict, StateError
 from botkit.model.records import CredentialRow
@@ -33,19 +33,19 @@ _MAGIC = b"botkit-rescue-1\n"
 _HEAD_BYTES = len(_MAGIC) + 16
 _RESERVED_BYTES = 64 * 1024
 _MOST_BYTES = 16 * 1024 * 1024
-_MOST_SALVAGES = 16
+_MOST_UNREAD = 16
 
 
 class Rescued(Struct, frozen=True, kw_only=True):
     """Hold a new generation that is not in the store yet, or an answer that could not be read.
 
-    `intent_id` is the intent that the generation ends. With `salvage` the row is not a login: it
-    holds, sealed, the raw bytes of a successful answer that could not be read.
+    `intent_id` is the intent that the generation ends. With `unread_answer` the row is not a
+    login: it holds, sealed, the raw bytes of a successful answer that could not be read.
     """
 
     row: CredentialRow
     intent_id: str
-    salvage: bool = False
+    unread_answer: bool = field(default=False, name="salvage")  # its name in older files
 
 
 class RescuePlace(Protocol):
@@ -130,15 +130,15 @@ class RescueRestorer:
         except (OSError, ValueError) as error:
             _log.error("rescue_file.not_read", why=str(error))
             return []
-        for entry in [entry for entry in self._entries if not entry.salvage]:
+        for entry in [entry for entry in self._entries if not entry.unread_answer]:
             await self.store(entry)
-        return [entry for entry in self._entries if not entry.salvage]
+        return [entry for entry in self._entries if not entry.unread_answer]
 
     async def keep(self, entry: Rescued) -> bool:
         """Keep one more entry; return False if it could not be written to a file."""
-        salvages = [old for old in self._entries if old.salvage][-_MOST_SALVAGES:]
-        others = [old for old in self._entries if not old.salvage and not _same(old, entry)]
-        self._entries = [*others, *salvages, entry]
+        unread = [old for old in self._entries if old.unread_answer][-_MOST_UNREAD:]
+        others = [old for old in self._entries if not old.unread_answer and not _same(old, entry)]
+        self._entries = [*others, *unread, entry]
         return await self._write()
 
     async def store(self, entry: Rescued) -> CredentialRow | None:

@@ -79,7 +79,7 @@ class RefreshTasks:
         self._role = role
         self._prepare = prepare
         self._on_asked = on_asked
-        self._grounded = False
+        self._is_stopped = False
         self._heap: TimerHeap[OAuth2Login] = TimerHeap()
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -98,7 +98,7 @@ class RefreshTasks:
 
     def stop(self) -> None:
         """Start no more refreshes; those that run go on."""
-        self._grounded = True
+        self._is_stopped = True
 
     async def close(self, *, deadline_s: float) -> None:
         """Wait for running refreshes; then try once more to store rescued tokens."""
@@ -115,7 +115,7 @@ class RefreshTasks:
 
     def schedule(self, grant: OAuth2Login) -> None:
         """Set the time of the login's next refresh or check."""
-        due_s = None if grant.is_gone or self._grounded else grant.due_s()
+        due_s = None if grant.is_gone or self._is_stopped else grant.due_s()
         if due_s is not None and grant.doubt:
             due_s = self._clock.monotonic() + _SOON_S
         if self._heap.set(grant, due_s):
@@ -127,7 +127,7 @@ class RefreshTasks:
             return grant.refresh_task
         now_s = self._clock.monotonic()
         final = grant.row.status in {LoginState.DEAD, LoginState.CONFIG} or grant.is_gone
-        if self._grounded or final or grant.unsaved is not None:
+        if self._is_stopped or final or grant.unsaved is not None:
             return None
         if now_s < grant.next_try_s and not rejected:
             return None

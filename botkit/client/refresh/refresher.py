@@ -50,7 +50,7 @@ __all__ = ["Refresher"]
 _log = structlog.get_logger(__name__)
 
 _TIMEOUT_S = 60.0
-_SALVAGE_BYTES = 16 * 1024
+_UNREAD_BYTES = 16 * 1024
 _MAINTENANCE = 503
 _SUCCESSES = range(200, 300)
 _REFUSALS = frozenset(range(400, 500)) - {408, 425}
@@ -313,8 +313,8 @@ class Refresher:
                 return self._later(row, error)
             case MalformedAnswer():
                 outcome = await self._mark(row, LoginState.UNCERTAIN, error.message, fence)
-                salvage = self._salvage(outcome.row, spending.intent, answer)
-                return msgspec.structs.replace(outcome, unsaved=salvage)
+                unread = self._unread_answer(outcome.row, spending.intent, answer)
+                return msgspec.structs.replace(outcome, unsaved=unread)
             case _ if answer.status in _REFUSALS:
                 await self._rows.clear_intent(row, spending.intent)
                 reason = f"{NOT_GRANTED}: {error.message}"
@@ -380,12 +380,12 @@ class Refresher:
             wait_s = max((error.retry_at - self._context.clock.now()).total_seconds(), 0.0)
         return Outcome(kind="later", row=row, reason=error.message, wait_s=wait_s, error=error)
 
-    def _salvage(self, row: CredentialRow, intent: Intent, answer: HttpResponse) -> Rescued:
+    def _unread_answer(self, row: CredentialRow, intent: Intent, answer: HttpResponse) -> Rescued:
         """Seal a successful answer that cannot be read: it may hold the only copy of a token."""
-        raw = answer.body[:_SALVAGE_BYTES].decode("latin-1")
+        raw = answer.body[:_UNREAD_BYTES].decode("latin-1")
         kept = self._rows.sealed(row, {"raw": Secret(raw)})
         kept = msgspec.structs.replace(kept, intent=None)
-        return Rescued(row=kept, intent_id=intent.id, salvage=True)
+        return Rescued(row=kept, intent_id=intent.id, unread_answer=True)
 
     def _intent(self, row: CredentialRow, refresh_token: Secret) -> Intent:
         context = self._context

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NOW = datetime(2025, 12, 11, tzinfo=UTC)
 
 
-def entry(gen: int, *, account: str = "1999", salvage: bool = False) -> Rescued:
+def entry(gen: int, *, account: str = "1999", unread_answer: bool = False) -> Rescued:
     row = CredentialRow(
         account_id=account,
         app="default",
@@ -33,7 +33,7 @@ def entry(gen: int, *, account: str = "1999", salvage: bool = False) -> Rescued:
         since=NOW,
         granted_at=NOW,
     )
-    return Rescued(row=row, intent_id="i", salvage=salvage)
+    return Rescued(row=row, intent_id="i", unread_answer=unread_answer)
 
 
 async def test_what_is_kept_is_there_again(tmp_path: Path) -> None:
@@ -107,17 +107,17 @@ async def test_without_a_place_memory_is_all_there_is(world: World) -> None:
     assert not await restorer.keep(entry(2))
 
 
-async def test_a_newer_entry_of_a_login_replaces_the_older_and_salvages_are_bounded(
+async def test_a_newer_entry_of_a_login_replaces_the_older_and_unread_answers_are_bounded(
     world: World,
 ) -> None:
     rescue = MemoryRescue()
     restorer = RescueRestorer(rescue, world.rows)
     for gen in range(30):
-        await restorer.keep(entry(gen, salvage=True))
+        await restorer.keep(entry(gen, unread_answer=True))
     await restorer.keep(entry(2))
     await restorer.keep(entry(3))
     await restorer.keep(entry(9, account="7"))
-    kept = [one.row.gen for one in rescue.entries if not one.salvage]
+    kept = [one.row.gen for one in rescue.entries if not one.unread_answer]
     assert kept == [3, 9]
     assert len(rescue.entries) <= 20
 

@@ -195,10 +195,10 @@ async def test_what_cannot_be_told_is_uncertain_and_overwrites_nothing(
     assert row.gen == 1
     assert row.reason.startswith(NOT_GRANTED) == (row.intent is None) == (answer in _REFUSED)
     assert (await world.tokens())["refresh_token"] == "rt-1"
-    salvaged = [entry for entry in rescue.entries if entry.salvage]
-    assert len(salvaged) == (answer.status < 300)
-    if salvaged:
-        row = salvaged[0].row
+    unread = [entry for entry in rescue.entries if entry.unread_answer]
+    assert len(unread) == (answer.status < 300)
+    if unread:
+        row = unread[0].row
         assert row.intent is None
         opened = world.vault.open(row.sealed, **sealed_for(row))
         assert opened["raw"].reveal().encode() == answer.body
