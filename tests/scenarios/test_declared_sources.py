@@ -112,6 +112,23 @@ async def test_what_matched_while_no_bot_ran_is_read_by_search(sandbox):
     assert [text for *_, text in seen] == ["one cats", "missed cats"]
 
 
+async def test_the_place_that_a_lost_connection_keeps_at_x_is_freed(sandbox):
+    bot, seen = matching()
+    ada = sandbox.user("ada")
+    async with sandbox.running(bot) as process:
+        await sandbox.advance(MINUTE)
+        sandbox.faults.keep_places()
+        sandbox.faults.silence_streams()
+        await sandbox.advance(30)
+        sandbox.faults.keep_places(on=False)
+        sandbox.faults.silence_streams(on=False)
+        await sandbox.advance(10)
+        assert process._runtime.reports.current["filtered/default"].state == "live"
+        await ada.posts("two cats")
+        await sandbox.settle()
+    assert seen == [("cats", "ada", "two cats")]
+
+
 async def test_a_search_finds_new_posts_once(sandbox):
     bot, seen = Bot("dogbot"), []
     bot.hear(Search(query="dogs -is:retweet", tag="dogs", every=MINUTE))

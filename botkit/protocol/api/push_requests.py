@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 __all__ = [
     "activity_stream",
     "add_rules",
+    "close_connections",
     "create_subscription",
     "create_webhook",
     "delete_rules",
     "delete_subscriptions",
     "delete_webhook",
+    "filtered_connections",
     "filtered_stream",
     "list_rules",
     "list_subscriptions",
@@ -39,6 +41,7 @@ _MOST_SUBSCRIPTIONS = 1000
 _MOST_RULES = 1000
 _MOST_BACKFILL_MINUTES = 5
 _WEBHOOKS_PATH = "/2/webhooks"
+_CONNECTIONS_PATH = "/2/connections"
 _RULES_PATH = "/2/tweets/search/stream/rules"
 
 
@@ -199,6 +202,28 @@ def filtered_stream(*, backfill_minutes: int | None = None) -> Request:
         path="/2/tweets/search/stream",
         query=(*given_only(backfill_minutes=_minutes(backfill_minutes)), *POST_QUERY),
         resources=0,
+        as_app=True,
+    )
+
+
+def filtered_connections() -> Request:
+    """Read the open connections of the app's filtered stream; X lists no activity streams."""
+    return Request(
+        operation="getConnectionHistory",
+        method="GET",
+        path=_CONNECTIONS_PATH,
+        query=(("status", "active"), ("endpoints", "filtered_stream")),
+        as_app=True,
+    )
+
+
+def close_connections(connection_ids: Sequence[str]) -> Request:
+    """Close connections of the app."""
+    return Request(
+        operation="deleteConnectionsByUuids",
+        method="DELETE",
+        path=_CONNECTIONS_PATH,
+        json=msgspec.json.encode({"uuids": list(connection_ids)}),
         as_app=True,
     )
 

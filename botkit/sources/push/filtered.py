@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from botkit.errors import MalformedAnswer, Parked, StreamClosed
+from botkit.errors import MalformedAnswer, Parked, RateLimited, StreamClosed
 from botkit.model.hearing import Checkpoint, GapRow
 from botkit.protocol.api import push_requests
 from botkit.protocol.events.matches import decode_match, matched
 from botkit.sources.hearing_limit import without_limit
 from botkit.sources.push.lines import LineStream
+from botkit.sources.push.places import is_full, make_room
 from botkit.sources.push.rules import KeptRules
 from botkit.telemetry.counted import counted
 
@@ -41,6 +42,7 @@ __all__ = ["FilteredStream", "gap_source"]
 _log = structlog.get_logger(__name__)
 
 _SOURCE = "filtered"
+_LASTED = timedelta(seconds=10)
 _STORE_EVERY = timedelta(seconds=60)
 
 
@@ -113,6 +115,29 @@ class FilteredStream(LineStream):
     def _request(self) -> Request:
         minutes = None if self._backfill is None else int(self._backfill.total_seconds() // 60)
         return push_requests.filtered_stream(backfill_minutes=minutes)
+
+    async def _read(self) -> None:
+        """Read; if X has no place left, close an own dead connection there, or say whose it is."""
+        try:
+            await super()._read()
+        except RateLimited as full:
+            if not is_full(full):
+                raise
+            held = await make_room(self._sender, self._account.id, opened_at=self._lasted_since())
+            if not held:
+                self._opened_at = None  # once: X may need a while to let the place go
+                raise self._closed("the connection before had its place") from full
+            full.hint = f"{held} has the app's place."
+            raise
+
+    def _lasted_since(self) -> datetime | None:
+        """Return when the connection before was opened; None if it lasted no time.
+
+        One of another program can have come right after it, and must not be taken for it.
+        """
+        opened, heard = self._opened_at, self._heard_to
+        lasted = opened is not None and heard is not None and heard - opened > _LASTED
+        return opened if lasted else None
 
     def _hearers(self) -> Iterable[str]:
         return (self._account.id,)

@@ -115,6 +115,7 @@ class LineStream(abc.ABC):
             _log, "events of the stream", clock=self._clock, ladder=EVERY_SECOND
         )
         self._heard_to: datetime | None = None
+        self._opened_at: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -197,6 +198,7 @@ class LineStream(abc.ABC):
             now = self._clock.now()
             for source in self._gap_sources():
                 await self._gaps.heard_again(hearers, source=source, now=now)
+            self._opened_at = now
             self._note_heard(now)
             _log.info("stream.connected", app=self._app, stream=self._source)
             self._note_open()

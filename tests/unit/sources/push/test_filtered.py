@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from botkit.errors import Parked, StoreUnavailable
+from botkit.errors import Parked, RateLimited, StoreUnavailable, TransportError
 from botkit.model.events import PostMatched
 from botkit.model.sources import Rule
 from botkit.protocol.api.ids import snowflake_at
@@ -19,6 +19,7 @@ from botkit.sandbox.harness.clock import START
 from botkit.sources.push.filtered import FilteredStream, gap_source
 from botkit.sources.push.rules import StreamRules
 from botkit.sources.rule_gaps import RuleGaps
+from botkit.telemetry.times import rfc3339
 from tests.unit.sources.fakes import FakeStream, page
 
 if TYPE_CHECKING:
@@ -361,3 +362,70 @@ async def test_a_store_that_is_away_is_said_and_tried_again(
     assert reports.said[-1][:2] == ("rule_gaps/default", "waiting")
     await clock.advance(61)
     assert reports.said[-1][:2] == ("rule_gaps/default", "live")
+
+
+def taken(connected_at: str, name: str = "u1") -> Response:
+    # Source: X's OpenAPI document, `getConnectionHistory`.
+    row = {"id": name, "connected_at": connected_at, "client_ip": "203.0.113.7"}
+    return Response(status=200, data=[row])
+
+
+FULL = RateLimited("full", status=429, problem_type="streaming-connection")
+
+
+async def test_an_own_dead_connection_that_has_the_place_is_closed_at_x_once(
+    listen: Callable[..., FilteredStream], sender: FakeSender, clock: VirtualClock
+) -> None:
+    class Lasts(FakeStream):
+        async def chunks(self) -> AsyncIterator[bytes]:
+            await clock.sleep(15)
+            yield b"\r\n"
+
+    opened = rfc3339(START)
+    sender.answers = [
+        *(listed(CATS), listed(CATS), taken(opened), Response(status=200)),
+        *(listed(CATS), taken(opened), listed(CATS)),
+    ]
+    sender.streams = [Lasts(ends=True), FULL, FULL, FakeStream()]
+    listen()
+    await clock.advance(25)
+    closed = [call for call in sender.calls if call.method == "DELETE"]
+    assert [json.loads(call.json or b"") for call in closed] == [{"uuids": ["u1"]}]
+    assert len(sender.streams) == 1  # X still refuses: that is waited for as X's table says
+    await clock.advance(70)
+    assert sender.streams == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (taken("2026-01-01T10:00:00Z"), "203.0.113.7 since 2026-01-01T10:00:00Z has the app's"),
+        (Response(status=200), "it is not known who"),
+        (Response(status=200, data=[{"id": "u1"}]), "it is not known who"),
+        (TransportError("down"), "it is not known who (down)"),
+    ],
+)
+async def test_who_else_has_the_place_is_said_and_left_alone(
+    listen: Callable[..., FilteredStream],
+    sender: FakeSender,
+    clock: VirtualClock,
+    reports: Reports,
+    answer: Response | TransportError,
+    said: str,
+) -> None:
+    sender.answers = [listed(CATS), answer]
+    sender.streams = [FULL]
+    listen()
+    await clock.advance(1)
+    assert any(said in detail for _, state, detail in reports.said if state == "waiting")
+    assert {call.method for call in sender.calls} == {"GET"}
+
+
+async def test_another_429_asks_for_no_connections(
+    listen: Callable[..., FilteredStream], sender: FakeSender, clock: VirtualClock
+) -> None:
+    sender.answers = [listed(CATS)]
+    sender.streams = [RateLimited("slow down", status=429)]
+    listen()
+    await clock.advance(1)
+    assert [call.operation for call in sender.calls] == ["getRules", "streamPosts"]
