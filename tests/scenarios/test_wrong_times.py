@@ -116,8 +116,8 @@ async def test_a_restored_backup_answers_nothing_twice(sandbox: Sandbox, tmp_pat
     assert [post.written for post in sandbox.world.posts_by(home.user.id)[:8]] == before
     assert len(sandbox.posts_by("greeter")) == 9
     assert len(sandbox.replies_to(missed)) == 1
-    assert reports["own_posts/greeter"].state == "behind"
-    assert reports["own_posts/greeter"].detail.startswith("X shows 5 newer posts of the account")
+    assert reports["store_copy/greeter"].state == "behind"
+    assert reports["store_copy/greeter"].detail.startswith("X shows 5 newer posts of the account")
 
 
 async def test_a_restored_backup_answers_no_message_twice(

@@ -280,7 +280,7 @@ class OwnPosts:
         if self._report is not None:
             account = await self._store.accounts.get(account_id)
             name = account_id if account is None else account.username
-            self._report(f"own_posts/{name}", state, detail)
+            self._report(f"store_copy/{name}", state, detail)
 
 
 def _has_text_of(step: Step, write: NewWrite, kept: OwnPost) -> bool:

@@ -166,7 +166,7 @@ async def test_the_look_is_said_with_the_number_of_posts(office: Office) -> None
         await office.own_posts.ready(ME)
     assert [line["posts"] for line in lines if line["event"] == "store.behind"] == [2]
     ((part, state, detail),) = office.said
-    assert (part, state) == ("own_posts/greeter", "behind")
+    assert (part, state) == ("store_copy/greeter", "behind")
     assert detail.startswith("X shows 2 newer posts of the account that this store does not have")
     assert own_reads(office) == 1
 
@@ -314,7 +314,7 @@ async def test_a_copy_that_answered_first_stops_at_the_second_time(office: Offic
         await wrote(office, 1, rival=True)
         await until(lambda: office.said)
         ((part, state, detail),) = office.said
-        assert (part, state) == (f"own_posts/{ME}", "copied")
+        assert (part, state) == (f"store_copy/{ME}", "copied")
         assert detail.endswith("Stop it.")
         assert not task.done()
         office.clock.move(11)
