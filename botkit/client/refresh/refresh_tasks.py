@@ -248,7 +248,7 @@ class RefreshTasks:
         if grant.unsaved is not None:
             self._back_off(grant, _STORE)
         if outcome.kind == "renewed" and self._on_asked is not None:
-            _ = self._spawn(self._verify(grant, outcome.access))
+            _ = self._spawn(self._verify(grant, outcome.access, self._on_asked))
 
     def _put_off(self, grant: OAuth2Login, outcome: Outcome) -> None:
         """Plan the next try of a refresh that X surely did not carry out."""
@@ -309,7 +309,9 @@ class RefreshTasks:
         else:
             self._book.announce(grant, grant.row)
 
-    async def _verify(self, grant: OAuth2Login, access: Secret) -> None:
+    async def _verify(
+        self, grant: OAuth2Login, access: Secret, on_asked: Callable[[str], None]
+    ) -> None:
         """Check after a refresh that the new token belongs to the same user.
 
         Source: docs/explanation/requirements.md, C8 and F16.
@@ -320,8 +322,7 @@ class RefreshTasks:
         except XError as error:
             _log.warning("new_token.owner_not_confirmed", account=account_id, why=str(error))
             return
-        if self._on_asked is not None:
-            self._on_asked(account_id)
+        on_asked(account_id)
         if user.id != account_id:
             await self.withdraw(grant, f"X gave a token of another user, {user.id}")
 

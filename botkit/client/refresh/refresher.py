@@ -34,7 +34,7 @@ from botkit.errors import (
     TransportError,
 )
 from botkit.model.records import CredentialRow, Intent
-from botkit.model.tokens import CredentialKind, LoginState, Secret
+from botkit.model.tokens import LoginState, Secret
 from botkit.ports.io import HttpRequest
 from botkit.protocol.oauth import oauth2, token_answers
 
@@ -95,7 +95,7 @@ class Refresher:
         self._lock = lock
         self._lives = lives
         self._grace_s = grace_s
-        self._seen: dict[tuple[str, str, CredentialKind], tuple[str, float]] = {}
+        self._seen: dict[tuple[str, str], tuple[str, float]] = {}
 
     async def refresh(self, seen: CredentialRow, *, late: bool, waited: bool = False) -> Outcome:
         """Try once to get the next generation of a login; return the outcome.
@@ -205,7 +205,7 @@ class Refresher:
 
     def _first_seen_s(self, row: CredentialRow, intent: Intent) -> float:
         """Return the monotonic time at which this process first saw the sent intent."""
-        place = (row.account_id, row.app, row.kind)
+        place = (row.account_id, row.app)
         seen = self._seen.get(place)
         if seen is None or seen[0] != intent.id:
             seen = self._seen[place] = (intent.id, self._context.clock.monotonic())

@@ -122,7 +122,7 @@ class FakeX:
         return self.holdings
 
     async def ready(self, request: Request, *, account_id: str = "") -> None:
-        if self.not_ready is not None:
+        if self.not_ready is not None and account_id not in {"", ADA, BOB}:
             raise self.not_ready
 
     def stream(self, request: Request, *, account_id: str = "") -> Any:

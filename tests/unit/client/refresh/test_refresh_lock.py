@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from botkit.errors import Conflict, LeaseLost, StoreUnavailable
+from botkit.errors import Conflict, InvalidClient, InvalidGrant, LeaseLost, StoreUnavailable
 from botkit.model.tokens import LoginState
 from botkit.storage import open_store
-from tests.unit.client.fakes import World
+from tests.unit.client.fakes import GREETER, World
 from tests.unit.client.hosts import Host
 from tests.unit.client.keeping import EXPIRED, LAST_MINUTE, keeper_in, running, sent_intent
 
@@ -293,6 +293,31 @@ async def test_a_refresh_of_a_living_process_is_not_taken_for_a_lost_one(
             await world.clock.advance(3.0)
             assert kept.states == [LoginState.OK]
             assert (await world.row()).status is LoginState.OK
+
+
+async def test_a_login_is_judged_by_what_stands_in_the_store_under_its_lock(world: World) -> None:
+    row = await world.log_in()
+    intent = sent_intent(row)
+    await world.real_store.credentials.intend(row, intent, reserve_bytes=10)
+    await world.real_store.credentials.mark_sent(row, intent.id)
+    before = await world.row()
+    await world.real_store.credentials.clear_intent(row, intent.id)
+    judged = await keeper_in(world).keeper._refresher.judge(before, first=False)
+    assert (judged.intent, judged.status) == (None, LoginState.OK)
+
+
+@pytest.mark.parametrize("state", [LoginState.DEAD, LoginState.CONFIG])
+async def test_a_login_that_another_process_gave_up_meanwhile_is_not_refreshed(
+    world: World, state: LoginState
+) -> None:
+    row = await world.log_in(left=EXPIRED)
+    kept = keeper_in(world)
+    await kept.keeper.holdings(GREETER.id)
+    rows = keeper_in(world).keeper.context.rows
+    await rows.mark(row, state, "said by another process")
+    with pytest.raises((InvalidGrant, InvalidClient), match="said by another process"):
+        await kept.access()
+    assert (kept.states[-1], world.refreshes) == (state, [])
 
 
 async def test_the_death_of_another_process_over_a_refresh_is_announced_within_five_seconds(

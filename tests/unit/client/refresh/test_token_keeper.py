@@ -498,3 +498,14 @@ async def test_a_revocation_of_an_account_that_has_no_login_is_nothing(world: Wo
     kept = keeper_in(world)
     await kept.keeper.mark_dead("12345", "revoked")
     assert kept.changes == []
+
+
+async def test_a_revocation_is_a_doubt_about_the_token_that_signs_too(world: World) -> None:
+    await world.log_in()
+    await world.log_in_1a()
+    async with keeper_in(world).keeper as keeper:
+        await keeper.revoked(GREETER.id, "the user revoked the app")
+        assert (await world.row()).status is LoginState.DEAD
+        signing = await keeper.row_of(GREETER.id, CredentialKind.OAUTH1)
+        assert signing is not None
+        assert signing.status is LoginState.UNCERTAIN

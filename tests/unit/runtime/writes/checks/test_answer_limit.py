@@ -41,6 +41,8 @@ def test_an_author_gets_so_many_answers_in_a_conversation_within_a_day() -> None
         answers.check(step)
         answers.note(step)
     third = reply_step(to=asked("11"))
+    answers.note(third)
+    assert [len(sent) for sent in answers._sent.values()] == [2]  # no more need be known
     with pytest.raises(TooManyAnswers, match=r"^@u8 got 2 answers in this conv") as refused:
         answers.check(third)
     assert "bot.answers_per_author;" in (refused.value.hint or "")

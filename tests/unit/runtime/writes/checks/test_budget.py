@@ -310,6 +310,19 @@ async def test_a_sum_waits_for_the_commit_that_is_under_way(
     assert await asked == (PRICE, PRICE)
 
 
+async def test_a_sum_does_not_wait_for_a_commit_without_waiting_bookings(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(*args: Any, **more: Any) -> list[Any]:
+        return []
+
+    monkeypatch.setattr(office.store.ledger, "spent", nothing)
+    with office.budget.join_commit():
+        asked: asyncio.Task[Any] = office.spawn(office.budget.spent(ME))
+        await turn()
+        assert asked.done()
+
+
 async def test_a_commit_that_fails_leaves_the_bookings_to_the_next_but_not_its_own(
     office: Office,
 ) -> None:

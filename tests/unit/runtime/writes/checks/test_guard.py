@@ -248,6 +248,16 @@ async def test_an_opt_out_is_for_one_account_and_stops_messages_too(office: Offi
     await office.guard.check(message_step(handler=ANSWERS_OPT_OUTS))  # tells that it was heard
 
 
+async def test_what_is_aimed_at_nobody_is_looked_up_in_no_list_of_opt_outs(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def opted_out(*args: str) -> None:
+        raise AssertionError("a read for nothing")
+
+    monkeypatch.setattr(office.store.accounts, "opted_out", opted_out)
+    await office.guard.check(post_step())
+
+
 async def test_a_direct_reply_is_taken_for_a_summons(office: Office) -> None:
     post = Post(id="9", text="and you?", author_id=ADA, in_reply_to_user_id=ME)
     event = Reply(account_id=ME, at=T0, post=post, author=User(id=ADA, username="ada", name="Ada"))
