@@ -32,10 +32,10 @@ ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch,
 class Holder(enum.Enum):
     """The kernel's knowledge of a lease's holder."""
 
-    OURS = "ours"
-    ALIVE = "alive"
-    DEAD = "dead"
-    UNKNOWN = "unknown"
+    OURS = enum.auto()
+    ALIVE = enum.auto()
+    DEAD = enum.auto()
+    UNKNOWN = enum.auto()
 
 
 class HolderLocks(Protocol):

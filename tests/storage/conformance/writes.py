@@ -249,6 +249,16 @@ class WritesConformance(Suite):
         assert due == ["kept", "sent", "queued", "other"]
         assert await store.states.memo(_memo("kept", "hello")) == b"paid"
 
+    async def test_handlers_that_are_gone_are_told_in_the_order_of_their_names(
+        self, store: Store
+    ) -> None:
+        fence = await lease(store)
+        await store.events.append([event(key) for key in ("a", "b")])
+        for key, handler in (("a", "zebra"), ("b", "ant")):
+            await store.states.keep(_memo(key, handler), b"paid", fence=fence)
+        gone = await store.take_over_handlers(["hello"], {}, fence=fence)
+        assert [(one.name, one.keys) for one in gone] == [("ant", ("b",)), ("zebra", ("a",))]
+
     async def test_a_dead_letter_of_a_handler_that_is_gone_is_held_when_it_is_revived(
         self, store: Store
     ) -> None:

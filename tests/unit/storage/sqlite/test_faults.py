@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from botkit.errors import Conflict, Corrupt, StoreUnavailable
-from botkit.storage.sqlite.faults import explain, explain_os, is_store_fault, lock_holders
+from botkit.storage.sqlite.faults import (
+    explain,
+    explain_os,
+    is_store_fault,
+    lock_holders,
+    short_of_room,
+)
 
 PATH = Path("/data/bot.db")
 
@@ -85,3 +93,28 @@ def test_the_holders_of_a_lock_are_read_from_the_kernels_table() -> None:
         "bad",
     ]
     assert lock_holders(lines, [528890, 3], own_pid=42) == [655]
+
+
+def test_the_holders_of_a_lock_are_told_in_the_order_of_their_ids() -> None:
+    lines = [f"1: POSIX  ADVISORY  WRITE {pid} fd:00:3 120 120" for pid in (16, 9)]
+    assert lock_holders(lines, [3], own_pid=42) == [9, 16]
+
+
+@pytest.mark.parametrize(("blocks", "is_short"), [(15, True), (16, False)])
+def test_a_volume_is_full_with_less_than_64_kib(
+    monkeypatch: pytest.MonkeyPatch, blocks: int, *, is_short: bool
+) -> None:
+    room = SimpleNamespace(f_bavail=blocks, f_frsize=4096)
+    monkeypatch.setattr(os, "statvfs", lambda _: room)
+    error = short_of_room(PATH)
+    assert (error is not None) == is_short
+    if error is not None:
+        assert "the disk is full" in error.message
+        assert error.hint
+
+
+def test_a_volume_whose_room_is_not_known_counts_as_one_with_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(os, "statvfs")
+    assert short_of_room(PATH) is None

@@ -55,6 +55,12 @@ def _version(path: Path) -> int:
         return version_of(connection)
 
 
+def _open_files() -> list[str]:
+    """Return what this process has open, where the system tells it."""
+    folder = Path("/proc/self/fd")
+    return sorted(each.name for each in folder.iterdir()) if folder.exists() else []
+
+
 def _copies(path: Path) -> list[Path]:
     return [copy for copy in path.parent.iterdir() if ".version-" in copy.name]
 
@@ -63,7 +69,9 @@ def test_an_older_store_is_brought_up_to_date_after_a_copy(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _next(monkeypatch, SECOND, "CREATE TABLE third (a)")
+    open_files = _open_files()
     store_id = prepare(path, create=True, now_us=0)
+    assert _open_files() == open_files
     assert _version(path) == len(MIGRATIONS) + 2
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT count(*) FROM event").fetchone() == (1,)
