@@ -63,6 +63,13 @@ def test_each_kind_of_change_is_made_and_compiles(kind: str, new: str) -> None:
         compile(one.apply(SOURCE), "changed", "exec")
 
 
+def test_what_changes_nothing_is_not_drawn() -> None:
+    told = [one.new for one in changes_of(SOURCE + 'T = TypeVar("T")\n')]
+
+    assert "min(3, row.count)" not in told
+    assert "'Tx'" not in told
+
+
 def test_a_change_names_the_lines_whose_tests_ought_to_notice_it() -> None:
     told = {(one.kind, one.new): (one.lines, one.where) for one in changes_of(SOURCE)}
 

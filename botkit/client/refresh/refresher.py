@@ -95,7 +95,7 @@ class Refresher:
         self._lock = lock
         self._lives = lives
         self._grace_s = grace_s
-        self._seen: dict[tuple[str, str], tuple[str, float]] = {}
+        self._seen: dict[str, tuple[str, float]] = {}
 
     async def refresh(self, seen: CredentialRow, *, late: bool, waited: bool = False) -> Outcome:
         """Try once to get the next generation of a login; return the outcome.
@@ -205,10 +205,9 @@ class Refresher:
 
     def _first_seen_s(self, row: CredentialRow, intent: Intent) -> float:
         """Return the monotonic time at which this process first saw the sent intent."""
-        place = (row.account_id, row.app)
-        seen = self._seen.get(place)
+        seen = self._seen.get(row.account_id)
         if seen is None or seen[0] != intent.id:
-            seen = self._seen[place] = (intent.id, self._context.clock.monotonic())
+            seen = self._seen[row.account_id] = (intent.id, self._context.clock.monotonic())
         return seen[1]
 
     async def _spend(

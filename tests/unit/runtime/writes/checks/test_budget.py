@@ -251,6 +251,9 @@ async def test_what_the_store_does_not_take_is_kept_and_counted(
         office.budget.charge("42", PRICE)
         note(office, "1")
         assert await office.budget.spent(ME) == (usd("0.020"), usd("0.020"))
+        office.clock.move(timedelta(days=1).total_seconds())
+        assert await office.budget.spent(ME) == (0, 0)
+        office.clock.move(-timedelta(days=1).total_seconds())
     assert await office.budget.spent(ME) == (usd("0.020"), usd("0.020"))
     assert office.budget._unstored == {}
     assert await office.budget.spent(ME) == (usd("0.020"), usd("0.020"))
@@ -348,6 +351,16 @@ async def test_a_commit_whose_caller_is_cancelled_is_finished_by_the_store(
     with pytest.raises(asyncio.CancelledError):
         await flushing
     assert await office.budget.spent(ME) == (usd("0.020"), usd("0.020"))
+
+
+async def test_of_a_commit_that_is_cut_off_only_resources_wait_for_the_next(
+    office: Office,
+) -> None:
+    office.budget.charge(ME, PRICE)  # may be stored by now, and would then count twice
+    note(office, "1")
+    with contextlib.suppress(asyncio.CancelledError), office.budget.join_commit():
+        raise asyncio.CancelledError
+    assert await office.budget.spent(ME) == (usd("0.005"), usd("0.005"))
 
 
 async def test_yesterdays_unstored_sums_are_not_todays(office: Office) -> None:
