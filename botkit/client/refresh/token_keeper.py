@@ -214,7 +214,7 @@ class TokenKeeper:
         Refresh at most once a minute for this reason, and less often while it does not help.
 
         Raises:
-            InvalidGrant: The login is DEAD: X refuses its refresh token too.
+            InvalidGrant: The login is DEAD, X refuses its refresh token too, or it was removed.
             InvalidClient: The login is CONFIG: the client id and secret are wrong.
         """
         grant = await self._grant(account_id)
@@ -224,8 +224,7 @@ class TokenKeeper:
                 refresh_task = self._refresh_tasks.start(grant, rejected=True)
             if refresh_task is not None:
                 await asyncio.shield(refresh_task)
-        if grant.row.status in {LoginState.DEAD, LoginState.CONFIG}:
-            self._raise_final(grant)
+        self._raise_final(grant)
         return None if grant.access == used else grant.access
 
     async def bearer(self, app: str = "default") -> Secret:
@@ -400,6 +399,7 @@ class TokenKeeper:
         raise Parked("login", until=self._clock.now() + timedelta(seconds=wait_s))
 
     def _raise_final(self, grant: OAuth2Login) -> None:
+        """Raise if only a person can make the login work again."""
         status = self._book.status(grant)
         if status.status is LoginState.DEAD or grant.is_gone:
             raise InvalidGrant(

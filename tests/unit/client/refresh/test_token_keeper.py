@@ -333,6 +333,15 @@ async def test_a_401_with_a_dead_grant_says_so(world: World) -> None:
         await kept.keeper.report_unauthorized(GREETER.id, Secret("at-1"))
 
 
+async def test_a_401_with_a_login_that_was_removed_says_so(world: World) -> None:
+    row = await world.log_in()
+    keeper = keeper_in(world).keeper
+    await keeper.holdings(GREETER.id)
+    await world.real_store.credentials.remove(row.account_id, row.app, row.kind)
+    with pytest.raises(InvalidGrant, match="it was removed"):
+        await keeper.report_unauthorized(GREETER.id, Secret("at-1"))
+
+
 async def test_a_401_when_the_token_endpoint_cannot_be_reached_gives_nothing_new(
     world: World,
 ) -> None:
