@@ -388,6 +388,7 @@ def _login_parts(
             x.sender, hearing.inbox, dispatcher.inbox_reader.rescan, hearing.listening.poke
         ),
         "budget": x.budget.run,
+        "open reads": lambda: x.open_reads.run(x.sender),
     }
 
 

@@ -30,6 +30,7 @@ from botkit.leases.owner import lives, this_process
 from botkit.model.tokens import Secret
 from botkit.protocol.rules.policy import PostRules
 from botkit.runtime.writes.checks.budget import Budget, BudgetLimits
+from botkit.runtime.writes.checks.open_reads import OpenReads
 from botkit.storage.files import file_of
 from botkit.storage.vault.key_files import key_path
 from botkit.storage.vault.key_places import find_key, find_previous_key
@@ -76,6 +77,7 @@ class X(msgspec.Struct, frozen=True, kw_only=True):
     sender: XApi
     reader: CachedReader
     budget: Budget
+    open_reads: OpenReads
     proven: ProvenTime
     post_rules: PostRules = PostRules()
 
@@ -154,7 +156,10 @@ async def open_x(
 def _x_of(keeper: TokenKeeper, budget: Budget, proven: ProvenTime, rules: PostRules) -> X:
     store, time, chance = keeper.context.store, keeper.context.clock, keeper.context.entropy
     limiter = Limiter(clock=time, entropy=chance)
-    sender = XApi(keeper, limiter=limiter, on_spend=budget.note, on_date=proven.note)
+    open_reads = OpenReads(store, time, budget)
+    sender = XApi(
+        keeper, limiter=limiter, on_spend=budget.note, on_date=proven.note, reads=open_reads
+    )
     reader = CachedReader(
         sender,
         store,
@@ -168,6 +173,7 @@ def _x_of(keeper: TokenKeeper, budget: Budget, proven: ProvenTime, rules: PostRu
         sender=sender,
         reader=reader,
         budget=budget,
+        open_reads=open_reads,
         proven=proven,
         post_rules=rules,
     )

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
+    from botkit.model.bookings import OpenRead
     from botkit.model.events import DirectMessage, PostEvent, Signal
     from botkit.model.hearing import Checkpoint
     from botkit.model.messages import Message
@@ -28,6 +29,7 @@ __all__ = [
     "Intake",
     "MessageThread",
     "OnSpend",
+    "ReadRecord",
     "Reader",
     "Scope",
     "Sender",
@@ -43,6 +45,21 @@ class OnSpend(Protocol):
 
     def __call__(self, account_id: str, charge: Charge, /, *, app: str) -> None:
         """Book the charge for the account ("" for the app itself); `app` pays for it."""
+        ...
+
+
+class ReadRecord(Protocol):
+    """Record reads while they are under way: X charges for one whose answer is lost, too."""
+
+    async def begin(self, request: Request, *, account_id: str, app: str) -> OpenRead | None:
+        """Record a read that is about to be sent; return None if it costs nothing (more) today."""
+        ...
+
+    def end(self, read: OpenRead, charge: Charge | None) -> None:
+        """Close a read with the charge that was noted for it, free if X has refused the read.
+
+        None means that the answer was lost; then the read stays open.
+        """
         ...
 
 

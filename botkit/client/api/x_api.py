@@ -24,6 +24,7 @@ from botkit.errors import (
     PaymentRequired,
     RateLimited,
     ResponseError,
+    TransportError,
     Unauthorized,
 )
 from botkit.model.tokens import CredentialKind
@@ -32,6 +33,7 @@ from botkit.protocol.api import requests
 from botkit.protocol.api.rate_limits import read_date
 from botkit.protocol.api.responses import Response, read_error, read_level, read_response
 from botkit.protocol.rules import access, pricing
+from botkit.protocol.rules.pricing import Charge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from botkit.client.api.limiter import Limiter
     from botkit.client.refresh.token_keeper import TokenKeeper
     from botkit.model.tokens import Secret
-    from botkit.ports import OnSpend
+    from botkit.ports import OnSpend, ReadRecord
     from botkit.ports.io import HttpStream
     from botkit.protocol.api.requests import Request
 
@@ -77,6 +79,7 @@ class XApi:
         on_spend: Called for each read that X charges for: account id ("" for the app), charge,
             name of the app. The sender of a write books its charge.
         on_date: Called with X's time for each answer that carries it.
+        reads: Told of each read before it is sent, and of what became of it.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class XApi:
         app: str = "default",
         on_spend: OnSpend | None = None,
         on_date: Callable[[datetime], None] | None = None,
+        reads: ReadRecord | None = None,
     ) -> None:
         self._keeper = keeper
         self._context = keeper.context
@@ -95,6 +99,7 @@ class XApi:
         self._callers = CredentialChooser(keeper, app=app)
         self._on_spend = on_spend
         self._on_date = on_date
+        self._reads = reads
         self._respelled = False
 
     async def send(self, request: Request, *, account_id: str = "") -> Response:
@@ -102,6 +107,7 @@ class XApi:
         callers, limiter = self._callers, self._limiter
         caller = callers.chosen(request, account_id) or await callers.choose(request, account_id)
         call: _ApiCall | None = None
+        asked = request
         while True:
             key = (request.operation, caller.owner)
             token = callers.fresh_token(caller)
@@ -115,12 +121,11 @@ class XApi:
                 if http.writes:
                     stop = partial(self._look_again, request, account_id, caller, version)
                     answer = await self._transport.send(http, before_bytes=stop)
+                    outcome = self._read(request, answer)
                 else:
-                    answer = await self._transport.send(http)
-                outcome = self._read(request, answer)
+                    answer, outcome = await self._read_from_x(asked, http, account_id, caller.app)
                 if isinstance(outcome, Response):
                     limiter.note(key, outcome)
-                    self._spend(request, outcome, account_id, caller.app)
             except _Moved:
                 caller = await callers.choose(request, account_id)
                 continue
@@ -290,9 +295,34 @@ class XApi:
         url = self._context.endpoints.url_of(request)
         return _http_of(request, url, await self._callers.signature(caller, request, url))
 
-    def _spend(self, request: Request, answer: Response, account_id: str, app: str) -> None:
-        if self._on_spend is not None and request.method == "GET":
-            self._on_spend(account_id, pricing.charge_of_answer(request, answer.data), app=app)
+    async def _read_from_x(
+        self, request: Request, http: HttpRequest, account_id: str, app: str
+    ) -> tuple[HttpResponse, Response | ResponseError]:
+        """Send a read, recorded while it is under way, and book its charge."""
+        reads = self._reads
+        read = await reads.begin(request, account_id=account_id, app=app) if reads else None
+        charge: Charge | None = None
+        try:
+            answer = await self._transport.send(http)
+            outcome = self._read(request, answer)
+            if isinstance(outcome, Response):
+                charge = self._spend(request, outcome, account_id, app)
+            elif not pricing.may_have_charged(outcome):
+                charge = Charge()
+        except TransportError as error:
+            if not pricing.may_have_charged(error):
+                charge = Charge()
+            raise
+        finally:
+            if reads is not None and read is not None:
+                reads.end(read, charge)
+        return answer, outcome
+
+    def _spend(self, request: Request, answer: Response, account_id: str, app: str) -> Charge:
+        charge = pricing.charge_of_answer(request, answer.data)
+        if self._on_spend is not None:
+            self._on_spend(account_id, charge, app=app)
+        return charge
 
     def _error(self, request: Request, answer: HttpResponse) -> ResponseError:
         return read_error(

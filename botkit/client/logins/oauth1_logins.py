@@ -24,6 +24,7 @@ from botkit.model.tokens import LoginState, Secret, TokenPair
 from botkit.ports.io import HttpRequest
 from botkit.protocol.oauth import oauth1_flow
 from botkit.protocol.oauth.oauth1_flow import PIN_CALLBACK, REQUEST_TOKEN, Blame
+from botkit.protocol.rules.pricing import may_have_charged
 from botkit.waiting.events import event_or_timeout
 
 if TYPE_CHECKING:
@@ -263,6 +264,8 @@ class OAuth1Logins:
                 await self._judge(pair, error, looked=True)
         except BotkitError as trouble:
             _log.warning("login.not_checked", account=account_id, why=str(trouble))
+            if may_have_charged(trouble):
+                self._asked(account_id)
         else:
             await self._seen(pair, owner, level)
         finally:
@@ -271,8 +274,7 @@ class OAuth1Logins:
 
     async def _seen(self, pair: OAuth1Login, owner: User, level: str) -> None:
         account_id = pair.row.account_id
-        if self._on_asked is not None:
-            self._on_asked(account_id)
+        self._asked(account_id)
         if self._held.get(account_id) is not pair:
             return
         if owner.id != account_id:
@@ -283,6 +285,10 @@ class OAuth1Logins:
         await self.note_level(account_id, level)
         if pair.row.status is not LoginState.OK:
             await self._calm(pair)
+
+    def _asked(self, account_id: str) -> None:
+        if self._on_asked is not None:
+            self._on_asked(account_id)
 
     async def _judge(
         self, pair: OAuth1Login, error: Unauthorized, *, looked: bool = False

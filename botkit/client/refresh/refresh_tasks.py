@@ -17,6 +17,7 @@ from botkit.client.refresh.timer_heap import TimerHeap
 from botkit.errors import RateLimited, ServerError, StateError, XError
 from botkit.model.tokens import LoginState
 from botkit.protocol.api import rate_limits
+from botkit.protocol.rules.pricing import may_have_charged
 from botkit.waiting.backoff import JITTER, Ladder
 from botkit.waiting.events import event_or_timeout
 
@@ -321,6 +322,8 @@ class RefreshTasks:
             user = await who_am_i(self._context, access)
         except XError as error:
             _log.warning("new_token.owner_not_confirmed", account=account_id, why=str(error))
+            if may_have_charged(error):
+                on_asked(account_id)
             return
         on_asked(account_id)
         if user.id != account_id:

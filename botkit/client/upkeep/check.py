@@ -25,6 +25,7 @@ from botkit.errors import (
 from botkit.model.tokens import CredentialKind, LoginState
 from botkit.model.users import User
 from botkit.protocol.oauth.oauth1_flow import Blame
+from botkit.protocol.rules.pricing import may_have_charged
 from botkit.telemetry.times import rfc3339
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ async def check_logins(
 ) -> list[Checked]:
     """Check each login that the account has through its app; return the results.
 
-    `on_asked` is called for each check that X answered, because X bills it as a `users/me` call.
+    `on_asked` is called for each check that X may have answered, because X bills it as a
+    `users/me` call.
 
     Raises:
         StateError: The store or the vault cannot be used.
@@ -99,6 +101,8 @@ async def _check_grant(
             error = BotkitError(f"the access token is over and cannot be renewed{until}")
         except BotkitError as trouble:
             error = trouble
+            if may_have_charged(trouble):
+                on_asked()
     if owner is not None and owner.id != account.id:
         await keeper.mark_dead(
             account.id, f"X says the token is of another user, @{owner.username} ({owner.id})"
@@ -153,6 +157,8 @@ async def _check_pair(
         status, reason = LoginState.CONFIG, wrong.message
     except BotkitError as trouble:
         error = trouble
+        if may_have_charged(trouble):
+            on_asked()
     if owner is not None and owner.id != account.id:
         status, reason = LoginState.DEAD, f"the token is of another user, @{owner.username}"
     since = row.since

@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 
+from botkit.errors import MalformedAnswer, TransportError
 from botkit.model.events import ActivityEvent, DirectMessage, PostEvent
 from botkit.protocol.api import requests
+from botkit.protocol.api.ids import is_id
 from botkit.protocol.api.operations import operation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from botkit.errors import BotkitError
     from botkit.model.events import XEvent
     from botkit.protocol.api.requests import Request
 
@@ -35,7 +38,11 @@ __all__ = [
     "charge_of_event",
     "charge_of_owner_check",
     "event_price_usd",
+    "is_by_resource",
+    "may_have_charged",
+    "most_usd",
     "price_usd",
+    "resources_of",
 ]
 
 PRICES_READ_ON = "2026-08-22"
@@ -50,6 +57,9 @@ a budget assumes that it does not."""
 _POSTS = "Posts: Read"
 _MESSAGES = "DM Event: Read"
 _FREE = Decimal(0)
+_FULL_PAGE = 100
+_NOTHING_SENT = frozenset({"dns", "connect", "tls"})
+"""The kinds of `TransportError` after which X has surely not seen the call."""
 _POST = Decimal("0.005")
 _USER = Decimal("0.010")
 _RELATION = Decimal("0.001")
@@ -118,6 +128,62 @@ def price_usd(request: Request, *, owned: bool = False) -> Decimal:
     if price is None:
         return _FREE
     return price * request.resources if called.price_per == "resource" else price
+
+
+def most_usd(request: Request) -> Decimal:
+    """Return the most that the answer to a call that only reads can cost; 0 for a write.
+
+    Raises:
+        KeyError: The request's operation is not in the table.
+    """
+    called = operation(request.operation)
+    if request.method != "GET" or not called.price_usd:
+        return _FREE
+    if called.price_per != "resource":
+        return called.price_usd
+    if called.path.endswith(("}", "/me")):
+        return called.price_usd
+    given = dict(request.query)
+    named = given.get("ids") or given.get("usernames")
+    if named:
+        return called.price_usd * len(named.split(","))
+    asked = given.get("max_results", "")
+    return called.price_usd * (int(asked) if asked.isdecimal() else _FULL_PAGE)
+
+
+def may_have_charged(error: BotkitError) -> bool:
+    """Return True if X may have charged for a read that failed so: its answer was lost."""
+    if isinstance(error, TransportError):
+        return error.kind not in _NOTHING_SENT
+    return isinstance(error, MalformedAnswer)
+
+
+def is_by_resource(request: Request) -> bool:
+    """Return True if X charges the answer by resource, each once a day; else each call costs.
+
+    Raises:
+        KeyError: The request's operation is not in the table.
+    """
+    return operation(request.operation).price_per == "resource"
+
+
+def resources_of(request: Request, *, account_id: str) -> tuple[str, ...]:
+    """Return the resources that a read names by their ids; none if only the answer shows them.
+
+    Raises:
+        KeyError: The request's operation is not in the table.
+    """
+    called = operation(request.operation)
+    match called.id:
+        case "getUsersMe":
+            ids = [account_id] if account_id else []
+        case "getUsersById" | "getPostsById":
+            ids = [request.path.rpartition("/")[2]]
+        case "getUsersByIds" | "getPostsByIds":
+            ids = dict(request.query).get("ids", "").split(",")
+        case _:
+            ids = []
+    return tuple(_resource(called.price_class, one) for one in ids if is_id(one))
 
 
 def charge_of_answer(request: Request, data: object) -> Charge:

@@ -1,4 +1,4 @@
-"""Store money and calls, by account and hour, and the resources that X charged for."""
+"""Store money and calls by account and hour, what X charged for, and reads without an answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from decimal import Decimal
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
-from botkit.model.bookings import BudgetEntry
+from botkit.model.bookings import BudgetEntry, OpenRead
 from botkit.storage.sql.values import from_us, to_us
 
 if TYPE_CHECKING:
@@ -36,6 +36,18 @@ SELECT account_id, hour, reads_usd, writes_usd, calls FROM budget WHERE hour >= 
 _ITS: Final = """
 SELECT account_id, hour, reads_usd, writes_usd, calls FROM budget
 WHERE hour >= ?1 AND account_id = ?2 ORDER BY hour
+"""
+_OPEN: Final = "INSERT INTO open_read VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0) ON CONFLICT DO NOTHING"
+_OPEN_ONES: Final = """
+SELECT app, account_id, request, at, most_usd, given_up FROM open_read ORDER BY at
+"""
+_CLOSE: Final = """
+DELETE FROM open_read
+WHERE day = ?1 AND app = ?2 AND account_id = ?3 AND request = ?4 AND given_up = 0
+"""
+_GIVE_UP: Final = """
+UPDATE open_read SET given_up = 1, most_usd = ?5
+WHERE day = ?1 AND app = ?2 AND account_id = ?3 AND request = ?4 AND given_up = 0
 """
 
 
@@ -71,6 +83,47 @@ class SqlLedger:
 
         return await self._engine.read(job)
 
+    async def open_read(self, read: OpenRead) -> bool:
+        values = (*_key(read), to_us(read.at), str(read.most_usd))
+
+        def job(transaction: Transaction) -> bool:
+            return transaction.execute(_OPEN, values).rowcount == 1
+
+        return await self._engine.write(job)
+
+    async def open_reads(self) -> list[OpenRead]:
+        def job(reader: SqlReader) -> list[OpenRead]:
+            return [
+                OpenRead(
+                    app=row[0],
+                    account_id=row[1],
+                    request=row[2],
+                    at=from_us(row[3]),
+                    most_usd=Decimal(row[4]),
+                    given_up=bool(row[5]),
+                )
+                for row in reader.execute(_OPEN_ONES, ())
+            ]
+
+        return await self._engine.read(job)
+
+    async def give_up_read(self, read: OpenRead, bookings: Sequence[Booking]) -> bool:
+        most_usd = sum((booking.reads_usd for booking in bookings), _NOTHING)
+        given_up = (_GIVE_UP, (*_key(read), str(most_usd))) if most_usd else (_CLOSE, _key(read))
+
+        def job(transaction: Transaction) -> bool:
+            lock_accounts(transaction, bookings)
+            if not transaction.execute(*given_up).rowcount:
+                return False
+            book(transaction, bookings)
+            return True
+
+        return await self._engine.write(job)
+
+
+def _key(read: OpenRead) -> tuple[int, str, str, str]:
+    return day_of(read.at), read.app, read.account_id, read.request
+
 
 def lock_accounts(transaction: Transaction, bookings: Iterable[Booking]) -> None:
     """Lock these accounts against other bookings; call it at the start of a job that books."""
@@ -79,10 +132,16 @@ def lock_accounts(transaction: Transaction, bookings: Iterable[Booking]) -> None
 
 
 def book(transaction: Transaction, bookings: Iterable[Booking]) -> None:
-    """Add the bookings to their hours; skip a resource charged earlier on the same day."""
+    """Add the bookings to their hours; skip a resource charged earlier on the same day.
+
+    Close the reads that the bookings settle.
+    """
     sums: dict[tuple[str, int], tuple[Decimal, Decimal, int]] = {}
     # Sorted, so that two transactions that charge the same resources never deadlock.
     for booking in sorted(bookings, key=attrgetter("app", "resource")):
+        if booking.settles is not None:
+            transaction.execute(_CLOSE, _key(booking.settles))
+            continue
         if booking.resource:
             row = day_of(booking.at), booking.app, booking.resource
             if transaction.execute(_CHARGE, row).rowcount == 0:

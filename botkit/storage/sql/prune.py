@@ -60,6 +60,7 @@ _DELETED: Final = {
     "gaps": "DELETE FROM gap WHERE until < ?1 AND state != 'open'",
     "own_posts": "DELETE FROM own_post WHERE at < ?1",
     "ledger": "DELETE FROM budget WHERE hour < ?1",
+    "open_reads": "DELETE FROM open_read WHERE at < ?1 AND given_up = 1",
 }
 
 
@@ -78,6 +79,7 @@ async def prune(engine: SqlEngine, keep_for: KeepFor, *, now: datetime) -> Mappi
         "gaps": to_us(now - keep_for.gaps),
         "own_posts": old_us,
         "ledger": hour_of(now - keep_for.ledger),
+        "open_reads": hour_of(now - keep_for.ledger),
     }
 
     def job(transaction: Transaction) -> dict[str, int]:

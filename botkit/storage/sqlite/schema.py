@@ -390,6 +390,20 @@ CREATE INDEX IF NOT EXISTS write_event ON write (event_key, account_id) WHERE ev
 """
 """For `events show` and `events retry`, which find the writes of one event."""
 
+_OPEN_READS = """
+CREATE TABLE open_read (
+  day INTEGER NOT NULL,
+  app TEXT NOT NULL,
+  account_id TEXT NOT NULL,
+  request TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  most_usd TEXT NOT NULL,
+  given_up INTEGER NOT NULL,
+  PRIMARY KEY (day, app, account_id, request)
+) WITHOUT ROWID
+"""
+"""The reads that were sent and whose answer, which tells X's charge, is not there."""
+
 MIGRATIONS: tuple[str, ...] = (
     _FIRST,
     _ALIASES,
@@ -404,6 +418,7 @@ MIGRATIONS: tuple[str, ...] = (
     _LATE,
     _OWN_POSTS,
     _WRITES_OF_EVENT,
+    _OPEN_READS,
 )
 """Migration n (from 1) makes version n of the schema out of version n - 1."""
 

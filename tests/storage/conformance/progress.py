@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from botkit.errors import LeaseLost
-from botkit.model.bookings import Booking, BudgetEntry
+from botkit.model.bookings import Booking, BudgetEntry, OpenRead
 from botkit.model.hearing import Checkpoint, GapRow
 from botkit.model.records import (
     Fence,
@@ -31,6 +31,7 @@ S = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
 TTL = timedelta(seconds=10)
 LOST = Fence("runner", "tester", 99)
+READ = OpenRead(account_id=ME, app="a", at=T0, request="GET", most_usd=Decimal("0.500"))
 
 
 class ProgressConformance(Suite):
@@ -258,3 +259,47 @@ class ProgressConformance(Suite):
             never = dict.fromkeys(KeepFor.__struct_fields__, timedelta(days=36500))
             counts = await store.prune(KeepFor(**never), now=T0 + timedelta(days=days))
             assert counts["charges"] == forgotten
+
+    async def test_a_read_is_open_until_an_equal_one_has_shown_its_charge(
+        self, store: Store
+    ) -> None:
+        ledger, change = store.ledger, msgspec.structs.replace
+        assert await ledger.open_read(READ)
+        assert not await ledger.open_read(change(READ, at=T0 + S))
+        others = [
+            change(READ, at=T0 + timedelta(days=1)),
+            change(READ, app="other"),
+            change(READ, account_id="2"),
+            change(READ, request="another"),
+        ]
+        for other in others:
+            assert await ledger.open_read(other)
+        assert sorted(await ledger.open_reads(), key=repr) == sorted([READ, *others], key=repr)
+        assert (await ledger.open_reads())[-1] == others[0]
+        cost = Booking(account_id=ME, at=T0, reads_usd=Decimal("0.005"))
+        await ledger.book([cost, Booking(account_id=ME, at=T0, settles=change(READ, at=T0 + S))])
+        assert sorted(await ledger.open_reads(), key=repr) == sorted(others, key=repr)
+        assert [entry.calls for entry in await ledger.spent(ME, since=T0)] == [1]
+        assert await ledger.open_read(READ)
+
+    async def test_a_read_is_given_up_once_with_what_is_booked_for_it(self, store: Store) -> None:
+        ledger = store.ledger
+        await ledger.open_read(READ)
+        most = [Booking(account_id=ME, at=T0, reads_usd=Decimal("0.010"))]
+        assert await ledger.give_up_read(READ, most)
+        assert not await ledger.give_up_read(READ, most)
+        settled = Booking(account_id=ME, at=T0, settles=READ)
+        await ledger.book([settled])
+        given_up = msgspec.structs.replace(READ, most_usd=Decimal("0.010"), given_up=True)
+        assert await ledger.open_reads() == [given_up]
+        assert [entry.reads_usd for entry in await ledger.spent(ME, since=T0)] == [
+            Decimal("0.010")
+        ]
+        assert (await forget(store, ledger=T0))["open_reads"] == 0
+        assert (await forget(store, ledger=T0 + HOUR))["open_reads"] == 1
+
+    async def test_a_read_that_cost_nothing_is_closed(self, store: Store) -> None:
+        await store.ledger.open_read(READ)
+        assert await store.ledger.give_up_read(READ, [])
+        assert await store.ledger.open_reads() == []
+        assert not await store.ledger.give_up_read(READ, [])

@@ -48,6 +48,9 @@ __all__ = ["command"]
 
 _UNSETTLED = (WriteState.SENDING, WriteState.UNCERTAIN, WriteState.UNRESOLVED)
 _FEW_GAPS = 5
+_FEW_LOST = 5
+_UNDER_WAY = timedelta(seconds=90)
+"""A read that was sent later than this may still get its answer."""
 _MOST_SHOWN = 20
 """Up to this many parts of one kind, accounts or writes get a line each; more share lines."""
 
@@ -119,6 +122,7 @@ async def _state_of(store: Store, settings: Settings) -> tuple[dict[str, Any], l
         ],
         "parts": [_part(report, facts) for report in facts.reports],
         "accounts": accounts,
+        "lost_reads": await _lost_reads(store),
         "logins": [_login(row) for row in facts.rows],
         "events": dict(facts.events),
         "waiting": [
@@ -230,6 +234,25 @@ async def _spent(store: Store, hour: datetime) -> dict[str, defaultdict[str, Dec
     return spent
 
 
+async def _lost_reads(store: Store) -> list[dict[str, Any]]:
+    """Return the reads whose answer was lost, added up by account and day, oldest first."""
+    under_way = SystemClock().now() - _UNDER_WAY
+    reads = [row for row in await store.ledger.open_reads() if row.given_up or row.at < under_way]
+    days: defaultdict[tuple[str, str, bool], list[Decimal]] = defaultdict(list)
+    for row in reads:
+        days[row.account_id, row.at.date().isoformat(), row.given_up].append(row.most_usd)
+    return [
+        {
+            "account_id": account_id,
+            "day": day,
+            "given_up": given_up,
+            "reads": len(most),
+            "most_usd": str(sum(most, Decimal(0))),
+        }
+        for (account_id, day, given_up), most in days.items()
+    ]
+
+
 def _print(state: dict[str, Any]) -> None:
     echo(f"store    {state['store']}")
     echo(f"runner   {_named(state['runner'])}")
@@ -239,6 +262,7 @@ def _print(state: dict[str, Any]) -> None:
         echo(f"problem  {problem['what']}.{step}")
     _print_parts(state)
     _print_accounts(state)
+    _print_lost_reads(state)
     for row in state["logins"]:
         if not row["account_id"]:
             why = f": {row['reason']}" if row["reason"] else ""
@@ -301,6 +325,21 @@ def _print_accounts(state: dict[str, Any]) -> None:
     if others:
         day = sum((Decimal(each["spent_usd"]["day"]) for each in others), Decimal(0))
         echo(f"accounts {len(others)} more; spent {day} USD today; --json has them all")
+
+
+def _print_lost_reads(state: dict[str, Any]) -> None:
+    """Print what reads without an answer may have cost, of the newest days."""
+    names = {account["id"]: f"@{account['username']}" for account in state["accounts"]}
+    for row in state["lost_reads"][-_FEW_LOST:]:
+        who = names.get(row["account_id"], row["account_id"] or "the app")
+        if row["given_up"]:
+            said = f"the costs of {row['day']} hold at most {row['most_usd']} USD"
+            echo(f"lost     {who}: {said} for {row['reads']} reads without an answer")
+        else:
+            said = f"{row['reads']} reads of {row['day']} without an answer, at most"
+            echo(
+                f"lost     {who}: {said} {row['most_usd']} USD; the bot reads them again that day"
+            )
 
 
 def _print_schedules(state: dict[str, Any]) -> None:

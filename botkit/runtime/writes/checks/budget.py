@@ -22,9 +22,9 @@ from botkit.errors import Parked, StoreUnavailable
 from botkit.model.bookings import Booking
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Collection, Generator, Iterable, Sequence
 
-    from botkit.model.bookings import BudgetEntry
+    from botkit.model.bookings import BudgetEntry, OpenRead
     from botkit.ports import Clock, Store
     from botkit.protocol.rules.pricing import Charge
 
@@ -39,7 +39,7 @@ _MOST_CHARGED = 50_000
 """The most charged resources to remember without asking the store."""
 
 _Charged = tuple[date, str, str]
-_Key = tuple[str, datetime] | _Charged
+_Key = tuple[str, datetime] | tuple[date, str, str, str] | _Charged
 
 
 class BudgetLimits(Struct, frozen=True, kw_only=True):
@@ -134,6 +134,21 @@ class Budget:
             for name in charge.resources
         )
 
+    def has_charged(self, resources: Collection[str], *, app: str) -> bool:
+        """Return True if it is known that X has charged the app for all of them today."""
+        today = self._clock.now().date()
+        return all((today, app, name) in self._charged for name in resources)
+
+    def settle(self, read: OpenRead) -> None:
+        """Close a recorded read with the next commit, which also stores its noted charge."""
+        booking = Booking(account_id=read.account_id, at=self._clock.now(), settles=read)
+        self._unstored[_key_of(read)] = booking
+        self._noted.set()
+
+    def reopen(self, read: OpenRead) -> bool:
+        """Leave an equal read open that no commit has closed yet; return True if there is one."""
+        return self._unstored.pop(_key_of(read), None) is not None
+
     async def spent(self, account_id: str) -> tuple[Decimal, Decimal]:
         """Return the USD spent in this hour and on this day, UTC."""
         await self._settle()
@@ -158,7 +173,7 @@ class Budget:
             raise
         except BaseException:
             # The store finishes a commit whose caller is cancelled; a resource is booked once.
-            self._keep(each for each in taken.values() if each.resource)
+            self._keep(each for each in taken.values() if each.resource or each.settles)
             raise
         else:
             self._stored += 1
@@ -239,6 +254,9 @@ class Budget:
                 if charged not in self._charged:
                     self._unstored.setdefault(charged, booking)
                 continue
+            if booking.settles is not None:
+                self._unstored.setdefault(_key_of(booking.settles), booking)
+                continue
             key = booking.account_id, _hour(booking.at)
             known = self._unstored.get(key)
             self._unstored[key] = booking if known is None else _added(known, booking)
@@ -254,6 +272,10 @@ class Budget:
 
 def _charged(booking: Booking) -> _Charged:
     return booking.at.date(), booking.app, booking.resource
+
+
+def _key_of(read: OpenRead) -> tuple[date, str, str, str]:
+    return read.at.date(), read.app, read.account_id, read.request
 
 
 def _added(one: Booking, other: Booking) -> Booking:

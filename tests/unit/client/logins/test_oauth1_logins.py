@@ -16,6 +16,7 @@ from botkit.client.refresh.refresh_leader import NeverLeader
 from botkit.errors import Parked, Unauthorized
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, LoginState, Secret, TokenPair
+from botkit.protocol.rules.pricing import Charge
 from tests.unit.client.fakes import APPS, GREETER, World, json_answer
 from tests.unit.client.keeping import keeper_in
 
@@ -182,6 +183,22 @@ async def test_x_that_cannot_be_asked_proves_nothing(world: World) -> None:
         await held.refused()
         await world.clock.advance(timedelta(minutes=5))
         assert (await held.stored()).status is OK
+
+
+async def test_a_look_whose_answer_was_lost_is_booked_because_x_may_have_charged_for_it(
+    world: World,
+) -> None:
+    spent: list[str] = []
+
+    def note(account_id: str, _: Charge, /, *, app: str) -> None:
+        spent.append(account_id)
+
+    world.peer.plan[ME] = ["connect", "lost", HIM]
+    world.peer.plan[REQUEST_TOKEN] = ["connect"]
+    async with held_in(world, on_spend=note) as held:
+        await held.refused()
+        await world.clock.advance(timedelta(minutes=5))
+    assert spent == [GREETER.id, GREETER.id]
 
 
 async def test_a_dead_token_is_tried_once_an_hour_and_lives_again_when_x_takes_it(

@@ -191,10 +191,17 @@ async def test_a_new_token_of_the_same_user_or_nobody_knows_goes_on(
     await world.log_in(left=LAST_MINUTE)
     if fault is not None:
         world.peer.plan["GET /2/users/me"] = [fault]
-    kept = keeper_in(world, check_owner=True)
+    spent: list[str] = []
+
+    def note(account_id: str, _: Charge, /, *, app: str) -> None:
+        spent.append(account_id)
+
+    kept = keeper_in(world, check_owner=True, on_spend=note)
     async with kept.keeper:
         await kept.access()
     assert set(kept.states) == {LoginState.OK}
+    # X may have charged for an answer that was lost.
+    assert spent == ([GREETER.id] if fault is None or fault == "lost" else [])
     assert "refresh.crashed" not in "".join(capsys.readouterr())
 
 

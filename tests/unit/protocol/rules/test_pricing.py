@@ -5,12 +5,14 @@ from decimal import Decimal
 
 import pytest
 
+from botkit.errors import BotkitError, MalformedAnswer, ServerError, TransportError
 from botkit.model.events import DirectMessage, GrantRevoked, Mention, UnknownEvent, XEvent
 from botkit.model.messages import Message
 from botkit.model.posts import Post
 from botkit.model.users import User
 from botkit.protocol.api import push_requests, requests
 from botkit.protocol.api.operations import all_operations
+from botkit.protocol.api.raw_calls import raw_call
 from botkit.protocol.api.requests import Request
 from botkit.protocol.rules import pricing
 from botkit.protocol.rules.pricing import (
@@ -213,3 +215,66 @@ def test_the_prices_of_events_are_those_of_xs_page() -> None:
         "dm.read": "0",
         "dm.indicate_typing": "0",
     }
+
+
+@pytest.mark.parametrize(
+    ("request_", "most"),
+    [
+        (requests.get_mentions("1", max_results=50), "0.250"),
+        (requests.get_users(["7", "8"]), "0.020"),
+        (requests.get_users_by(["ada", "bob", "carl"]), "0.030"),
+        (requests.get_me(), "0.010"),
+        (requests.get_post("7"), "0.005"),
+        (raw_call("getUsersFollowers", path={"id": "7"}, query=None), "1.000"),
+        (raw_call("getPostsCountsRecent", path=None, query={"query": "cats"}), "0.005"),
+        (requests.get_usage(), "0"),
+        (requests.create_post("hi"), "0"),
+    ],
+)
+def test_the_most_that_a_read_can_cost_is_that_of_a_full_answer(
+    request_: Request, most: str
+) -> None:
+    assert pricing.most_usd(request_) == Decimal(most)
+
+
+@pytest.mark.parametrize(
+    ("request_", "names"),
+    [
+        (requests.get_me(), ("User: Read/1",)),
+        (requests.get_post("7"), ("Posts: Read/7",)),
+        (raw_call("getUsersById", path={"id": "7"}, query=None), ("User: Read/7",)),
+        (requests.get_users(["7", "8"]), ("User: Read/7", "User: Read/8")),
+        (
+            raw_call("getPostsByIds", path=None, query={"ids": ["7", "8"]}),
+            ("Posts: Read/7", "Posts: Read/8"),
+        ),
+        (requests.get_users_by(["ada"]), ()),
+        (requests.get_mentions("1", max_results=50), ()),
+    ],
+)
+def test_the_resources_of_a_read_are_known_before_it_if_it_names_their_ids(
+    request_: Request, names: tuple[str, ...]
+) -> None:
+    assert pricing.resources_of(request_, account_id="1") == names
+
+
+def test_who_an_app_token_belongs_to_is_not_known_before() -> None:
+    assert pricing.resources_of(requests.get_me(), account_id="") == ()
+
+
+@pytest.mark.parametrize(
+    ("error", "may"),
+    [
+        (TransportError("no", kind="dns"), False),
+        (TransportError("no", kind="connect"), False),
+        (TransportError("no", kind="tls"), False),
+        (TransportError("no", kind="timeout"), True),
+        (TransportError("no", kind="reset"), True),
+        (MalformedAnswer("no", request="", status=200), True),
+        (ServerError("no", request="", status=503), False),
+    ],
+)
+def test_a_read_may_have_been_charged_if_its_answer_was_lost(
+    error: BotkitError, *, may: bool
+) -> None:
+    assert pricing.may_have_charged(error) is may

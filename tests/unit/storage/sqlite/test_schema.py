@@ -115,6 +115,7 @@ def third_version(tmp_path: Path) -> Path:
             "gap",
             "billed",
             "own_post",
+            "open_read",
         ):
             connection.execute(f"DROP TABLE {name}")
         old = ("event", "body", "inbox", "dead", "checkpoint", "opt_out", "credential", "gap")
@@ -186,6 +187,7 @@ async def test_the_tables_are_those_of_the_plan(path: Path) -> None:
             *("account", "credential", "inbox", "event", "ended", "checkpoint", "gap", "dead"),
             *("state", "write", "attempt", "memo", "lease", "budget", "schedule", "mark"),
             *("user", "opt_out", "report", "meta", "invitation", "tally", "billed", "own_post"),
+            "open_read",
         }
 
 

@@ -13,7 +13,7 @@ import pytest
 from botkit.cli import main
 from botkit.config import load_settings
 from botkit.errors import StoreUnavailable
-from botkit.model.bookings import Booking, BudgetEntry
+from botkit.model.bookings import Booking, BudgetEntry, OpenRead
 from botkit.model.hearing import GapRow
 from botkit.model.records import RunDead, RunParked, ScheduleRow, StatusReport
 from botkit.model.tokens import LoginState
@@ -416,3 +416,37 @@ def test_the_costs_of_all_accounts_are_read_at_once(
         {"hour": "0.01", "day": "0.01"},
         {"hour": "0.02", "day": "0.02"},
     )
+
+
+def test_reads_without_an_answer_stand_with_the_most_that_they_can_have_cost(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.log_in()
+    now = SystemClock().now()
+    yesterday = now - timedelta(days=1)
+
+    async def lose(store: Store) -> None:
+        (account,) = await store.accounts.listing()
+        for request, at, account_id in [
+            ("a", now - timedelta(seconds=100), account.id),
+            ("b", now - timedelta(seconds=100), account.id),
+            ("under way", now, account.id),
+            ("c", yesterday, ""),
+        ]:
+            read = OpenRead(
+                account_id=account_id, app="a", at=at, request=request, most_usd=Decimal("0.500")
+            )
+            await store.ledger.open_read(read)
+        booking = Booking(account_id="", at=yesterday, reads_usd=Decimal("0.005"))
+        await store.ledger.give_up_read(read, [booking])
+
+    asyncio.run(_after(lose))
+    said = capsys.readouterr().out
+    assert (
+        f"lost     the app: the costs of {yesterday:%Y-%m-%d} hold at most 0.005 USD"
+        " for 1 reads without an answer\n"
+    ) in said
+    assert f"2 reads of {now:%Y-%m-%d} without an answer, at most 1.000 USD; the bot" in said
+    asyncio.run(_after(lose, "--json"))
+    rows = json.loads(capsys.readouterr().out)["lost_reads"]
+    assert [(row["reads"], row["given_up"]) for row in rows] == [(1, True), (2, False)]

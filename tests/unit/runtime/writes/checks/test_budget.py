@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from botkit.errors import Parked, StoreUnavailable
-from botkit.model.bookings import Booking
+from botkit.model.bookings import Booking, OpenRead
 from botkit.protocol.rules.pricing import Charge
 from botkit.runtime.writes.checks.budget import Budget, BudgetLimits
 from tests.unit.runtime.writing import (
     LOST,
     ME,
     RESET,
+    T0,
     Office,
     open_office,
     post_step,
@@ -398,3 +399,44 @@ async def test_hearing_without_a_ceiling_never_ends(office: Office) -> None:
     budget = limited(office)
     office.budget.note(ME, Charge(each_usd=usd("1000"), resources=("",)), app="default")
     await budget.check_hearing(ME)
+
+
+READ = OpenRead(account_id=ME, app="default", at=T0, request="GET", most_usd=usd("0.500"))
+
+
+async def test_a_settled_read_is_closed_by_the_next_commit_unless_an_equal_one_begins(
+    office: Office,
+) -> None:
+    budget, ledger = office.budget, office.store.ledger
+    await ledger.open_read(READ)
+    assert not budget.reopen(READ)
+    budget.settle(READ)
+    assert budget.reopen(READ)
+    await budget.flush()
+    assert await ledger.open_reads() == [READ]
+    budget.settle(READ)
+    with contextlib.suppress(StoreUnavailable), budget.join_commit():
+        raise StoreUnavailable("disk full")
+    assert await budget.spent(ME) == (Decimal(0), Decimal(0))
+    assert await ledger.open_reads() == []
+
+
+async def test_a_read_stays_settled_if_the_caller_of_the_commit_is_cancelled(
+    office: Office,
+) -> None:
+    office.budget.settle(READ)
+    with contextlib.suppress(asyncio.CancelledError), office.budget.join_commit():
+        raise asyncio.CancelledError
+    assert office.budget.reopen(READ)
+
+
+async def test_what_is_charged_today_is_known_from_the_commit_on(office: Office) -> None:
+    budget, name = office.budget, "Posts: Read/1"
+    note(office, "1")
+    assert not budget.has_charged([name], app="default")
+    await budget.flush()
+    assert budget.has_charged([name], app="default")
+    assert not budget.has_charged([name, "Posts: Read/2"], app="default")
+    assert not budget.has_charged([name], app="other")
+    office.clock.move(timedelta(days=1).total_seconds())
+    assert not budget.has_charged([name], app="default")
