@@ -268,7 +268,7 @@ class NewWrite(Struct, frozen=True, kw_only=True, gc=False):
 
     `id` is the step's key as text, unique. `interaction` is the id of the answered post's first
     version, "" if the write is no reply. `text_hash` is the hash of the normalised text, "" if
-    the write has no text.
+    the write has no text. `thread` names the conversation and the author that a reply answers.
     """
 
     id: str
@@ -282,6 +282,7 @@ class NewWrite(Struct, frozen=True, kw_only=True, gc=False):
     text: str = ""
     text_hash: str = ""
     interaction: str = ""
+    thread: str = ""
     policy: WritePolicy = WritePolicy.RECONCILE
     cost_usd: Decimal = Decimal(0)
     expires_at: datetime | None = None

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from botkit.model.answers import SentAnswer
     from botkit.model.bookings import Booking
     from botkit.model.hearing import Checkpoint
     from botkit.model.records import (
@@ -254,6 +255,10 @@ class Writes(Protocol):
         The rows come in order of their first `begin`. Call this at the start of the only process
         that writes.
         """
+        ...
+
+    async def answers(self, *, since: datetime) -> list[SentAnswer]:
+        """Return each `begin` of a write with a `thread` from then on, oldest first."""
         ...
 
     async def expire_moot(self) -> list[str]:

@@ -48,6 +48,35 @@ async def test_two_bots_that_answer_each_other_end(
         assert "TooManyAnswers" in dead.error
 
 
+@pytest.mark.parametrize(("automated", "answers"), [(True, 3), (False, 30)])
+async def test_a_kill_in_the_middle_of_a_loop_gives_no_fresh_allowance(
+    sandbox: Sandbox, *, automated: bool, answers: int
+) -> None:
+    peer = sandbox.user("peer")
+    sandbox.world.user("peer").automated = automated
+    pauses = {2}
+
+    def answer(happening: Happening) -> None:
+        post = happening.post
+        if post is None or len(sandbox.replies_to(peer)) in pauses:
+            return
+        if post.reply_to_user_id == peer.id != post.author_id:
+            text = f"@greeter and you? {post.id}"
+            sandbox.world.add_post(peer.id, text, reply_to=post.id)
+
+    sandbox.world.listeners.append(answer)
+    async with sandbox.running(answering()) as process:
+        await peer.posts("@greeter hello")
+        await sandbox.settle()
+        await process.crash()
+    assert len(sandbox.replies_to(peer)) == 2
+    async with sandbox.running(answering()):
+        await peer.answers("@greeter and now?")
+        await sandbox.settle(may_fail=True)
+        await sandbox.advance(timedelta(minutes=30))
+        assert len(sandbox.replies_to(peer)) == answers
+
+
 async def test_a_flood_of_one_user_keeps_no_other_user_waiting(sandbox: Sandbox) -> None:
     eve, bob = sandbox.user("eve"), sandbox.user("bob")
     async with sandbox.running(answering()) as process:

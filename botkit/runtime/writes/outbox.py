@@ -32,6 +32,7 @@ from botkit.model.messages import Message
 from botkit.model.posts import Post
 from botkit.model.records import StoredWrite, WriteMove, WritePolicy, WriteState
 from botkit.protocol.api import rate_limits
+from botkit.runtime.writes.checks.answer_limit import ANSWERS_WITHIN
 from botkit.runtime.writes.steps import GuardPass, Step, Wrote
 from botkit.runtime.writes.write_outcomes import (
     DUPLICATE,
@@ -153,6 +154,8 @@ class Outbox:
     async def recover(self) -> int:
         """Make uncertain, at start, each write that was being sent at the end; return how many."""
         now = self._clock.now()
+        answers = await self._store.writes.answers(since=now - ANSWERS_WITHIN)
+        self._guard.answer_limit.restore(answers)
         rows = await self._store.writes.recover(now=now, fence=self._fence())
         for row in rows:
             if row.attempts and row.attempts[-1].ended == now:  # the others were so before

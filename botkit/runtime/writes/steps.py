@@ -78,6 +78,14 @@ class Step(Struct, frozen=True, kw_only=True, dict=True):
             f"/{self.operation}/{self.target}/{self.n}"
         )
 
+    @cached_property
+    def thread(self) -> str:
+        """Return the conversation and author that a reply answers, "" for anything else."""
+        if not self.interaction or self.answers is None:
+            return ""
+        post = self.answers.post if isinstance(self.answers, PostEvent) else self.answers
+        return f"{post.conversation_id or post.id}/{self.user_id}"
+
     def to_write(self, cost_usd: Decimal = Decimal(0), *, prefix: str = "") -> NewWrite:
         """Return the journal's row for the step."""
         return NewWrite(
@@ -92,6 +100,7 @@ class Step(Struct, frozen=True, kw_only=True, dict=True):
             text=self.text,
             text_hash=self.text_hash,
             interaction=self.interaction,
+            thread=self.thread,
             policy=self.policy,
             cost_usd=cost_usd,
         )

@@ -52,7 +52,7 @@ WHERE day = ?1 AND app = ?2 AND account_id = ?3 AND request = ?4 AND given_up = 
 
 
 class SqlLedger:
-    """See `botkit.ports.store.Ledger`."""
+    """See `botkit.ports.ledger.Ledger`."""
 
     def __init__(self, engine: SqlEngine) -> None:
         self._engine = engine

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -28,6 +29,8 @@ _COUNTS: Final = {
     "events": "SELECT count(*) FROM event",
     "writes": "SELECT count(*) FROM write",
 }
+_ANSWERS_KEPT = timedelta(days=2)
+"""Longer than the limit of answers looks back."""
 _NOT_NEEDED = """
   (e.recorded_at < ?2 OR NOT EXISTS (SELECT 1 FROM checkpoint c
     WHERE c.account_id = e.account_id AND c.read_to <= e.at))
@@ -60,6 +63,7 @@ _DELETED: Final = {
     "gaps": "DELETE FROM gap WHERE until < ?1 AND state != 'open'",
     "own_posts": "DELETE FROM own_post WHERE at < ?1",
     "ledger": "DELETE FROM budget WHERE hour < ?1",
+    "answers": "DELETE FROM answer WHERE at < ?1",
     "open_reads": "DELETE FROM open_read WHERE at < ?1 AND given_up = 1",
 }
 
@@ -79,6 +83,7 @@ async def prune(engine: SqlEngine, keep_for: KeepFor, *, now: datetime) -> Mappi
         "gaps": to_us(now - keep_for.gaps),
         "own_posts": old_us,
         "ledger": hour_of(now - keep_for.ledger),
+        "answers": to_us(now - _ANSWERS_KEPT),
         "open_reads": hour_of(now - keep_for.ledger),
     }
 

@@ -404,6 +404,16 @@ CREATE TABLE open_read (
 """
 """The reads that were sent and whose answer, which tells X's charge, is not there."""
 
+_ANSWERS = """
+CREATE TABLE answer (
+  no INTEGER PRIMARY KEY,
+  account_id TEXT NOT NULL,
+  thread TEXT NOT NULL,
+  at INTEGER NOT NULL
+)
+"""
+"""The replies of the last days by conversation and author, for the limit that ends loops."""
+
 MIGRATIONS: tuple[str, ...] = (
     _FIRST,
     _ALIASES,
@@ -419,6 +429,7 @@ MIGRATIONS: tuple[str, ...] = (
     _OWN_POSTS,
     _WRITES_OF_EVENT,
     _OPEN_READS,
+    _ANSWERS,
 )
 """Migration n (from 1) makes version n of the schema out of version n - 1."""
 

@@ -7,9 +7,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from botkit.errors import Conflict, LeaseLost
+from botkit.model.answers import SentAnswer
 from botkit.model.records import (
     EventState,
     Fence,
+    KeepFor,
     MemoKey,
     MissedRead,
     RunDead,
@@ -55,6 +57,26 @@ class WritesConformance(Suite):
         assert [one.id for one in await store.writes.listing(event_key="post/2/1")] == ["w1"]
         assert await store.writes.listing(event_key="post/2/1", account_id="2") == []
         assert await store.writes.listing(event_key="") == []
+
+    async def test_each_time_that_an_answer_is_sent_is_kept_for_two_days(
+        self, store: Store
+    ) -> None:
+        fence, hour = await lease(store), timedelta(hours=1)
+        await store.writes.begin(write("w0"), now=T0, fence=fence)
+        for number in (1, 2, 1):
+            answer = write(f"w{number}", thread=f"7/{number}")
+            await store.writes.begin(answer, now=T0 + number * hour, fence=fence)
+        sent = [
+            SentAnswer(account_id=ME, thread=f"7/{number}", at=T0 + number * hour)
+            for number in (1, 2)
+        ]
+        assert await store.writes.answers(since=T0) == sent
+        assert await store.writes.answers(since=T0 + 2 * hour) == sent[1:]
+        never = KeepFor(**dict.fromkeys(KeepFor.__struct_fields__, timedelta(days=36500)))
+        day = timedelta(days=2)
+        assert (await store.prune(never, now=T0 + hour + day))["answers"] == 0
+        assert (await store.prune(never, now=T0 + 2 * hour + day))["answers"] == 1
+        assert await store.writes.answers(since=T0) == sent[1:]
 
     async def test_writes_that_are_not_final_are_counted(self, store: Store) -> None:
         fence = await lease(store)

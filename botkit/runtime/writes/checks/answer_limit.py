@@ -1,12 +1,13 @@
 """Limit the answers to one author in one conversation, so that two bots do not answer forever.
 
-The counts are in memory: a restart begins at zero, and the budget limits the cost of that.
+The counts are in memory; `restore` counts again what the store holds of earlier processes.
 Source: X API docs, "Event payloads" (the automated label); docs/explanation/policy.md.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from botkit.errors import TooManyAnswers
@@ -14,17 +15,21 @@ from botkit.model.events import PostEvent
 from botkit.telemetry.counted import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from botkit.model.answers import SentAnswer
     from botkit.ports import Clock
     from botkit.protocol.rules.policy import PostRules
     from botkit.runtime.writes.steps import Step
 
-__all__ = ["AnswerLimit"]
+__all__ = ["ANSWERS_WITHIN", "AnswerLimit"]
 
-_DAY_S = 86_400.0
+ANSWERS_WITHIN = timedelta(days=1)
 _MOST_THREADS = 10_000
 """The most threads to count; the one answered longest ago is forgotten first."""
 
-_Thread = tuple[str, str, str]
+_Thread = tuple[str, str]
+"""Account and `Step.thread`."""
 
 
 class AnswerLimit:
@@ -41,14 +46,13 @@ class AnswerLimit:
         Raises:
             TooManyAnswers: The author has got the most replies within a day.
         """
-        thread = _thread_of(step)
-        if thread is None:
+        if not step.thread:
             return
         author = step.answers.author if isinstance(step.answers, PostEvent) else None
         is_bot = author is not None and author.automated is True
         most = self._rules.answers_to_automated if is_bot else self._rules.answers_per_author
-        sent = self._sent.get(thread, ())
-        since = self._clock.monotonic() - _DAY_S
+        sent = self._sent.get((step.account_id, step.thread), ())
+        since = self._clock.monotonic() - ANSWERS_WITHIN.total_seconds()
         if most and sum(at_s > since for at_s in sent) >= most:
             whom = f"@{author.username}" if author and author.username else f"user {step.user_id}"
             what = ", an automated account," if is_bot else ""
@@ -61,20 +65,20 @@ class AnswerLimit:
 
     def note(self, step: Step) -> None:
         """Count a reply that is about to be sent."""
-        thread = _thread_of(step)
-        if thread is None:
-            return
+        if step.thread:
+            self._count((step.account_id, step.thread), self._clock.monotonic())
+
+    def restore(self, answers: Iterable[SentAnswer]) -> None:
+        """Count the replies that earlier processes have sent, oldest first."""
+        now, now_s = self._clock.now(), self._clock.monotonic()
+        for answer in answers:
+            age_s = (now - answer.at).total_seconds()
+            self._count((answer.account_id, answer.thread), now_s - max(age_s, 0.0))
+
+    def _count(self, thread: _Thread, at_s: float) -> None:
         most = max(self._rules.answers_per_author, self._rules.answers_to_automated)
         sent = self._sent.setdefault(thread, deque(maxlen=most))
-        sent.append(self._clock.monotonic())
+        sent.append(at_s)
         self._sent.move_to_end(thread)
         if len(self._sent) > _MOST_THREADS:
             self._sent.popitem(last=False)
-
-
-def _thread_of(step: Step) -> _Thread | None:
-    """Return account, conversation and author of a reply; None for anything else."""
-    if not step.interaction or step.answers is None:
-        return None
-    post = step.answers.post if isinstance(step.answers, PostEvent) else step.answers
-    return step.account_id, post.conversation_id or post.id, step.user_id

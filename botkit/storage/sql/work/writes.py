@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from botkit.errors import Conflict
+from botkit.model.answers import SentAnswer
 from botkit.model.records import (
     Attempt,
     MissedRead,
@@ -48,6 +49,8 @@ _INSERT = f"""
 INSERT INTO write (id, {_CONTENT}, state, created_at, first_sent_at, last_sent_at)
 VALUES (?1, {marks(2, 14)}, 'SENDING', ?15, ?15, ?15)
 """
+_ANSWER = "INSERT INTO answer (account_id, thread, at) VALUES (?1, ?2, ?3)"
+_ANSWERS = "SELECT account_id, thread, at FROM answer WHERE at >= ?1 ORDER BY at, no"
 _PUT_ASIDE = f"""
 INSERT INTO write (id, {_CONTENT}, state, created_at, reason)
 VALUES (?1, {marks(2, 14)}, ?15, ?16, ?17)
@@ -130,6 +133,8 @@ class SqlWrites:
                 "INSERT INTO attempt (write_id, n, started, epoch) VALUES (?1, ?2, ?3, ?4)",
                 (write.id, number, now_us, fence.epoch),
             )
+            if write.thread:
+                transaction.execute(_ANSWER, (write.account_id, write.thread, now_us))
             (stored,) = _select(transaction, "id = ?1", (write.id,), fresh=True)
             return stored
 
@@ -186,6 +191,15 @@ class SqlWrites:
             return _select(transaction, "state = 'UNCERTAIN'", ())
 
         return await self._engine.write(job)
+
+    async def answers(self, *, since: datetime) -> list[SentAnswer]:
+        rows = await self._engine.read(
+            lambda reader: reader.execute(_ANSWERS, (to_us(since),)).fetchall()
+        )
+        return [
+            SentAnswer(account_id=account_id, thread=thread, at=from_us(at))
+            for account_id, thread, at in rows
+        ]
 
     async def expire_moot(self) -> list[str]:
         def job(transaction: Transaction) -> list[str]:

@@ -116,6 +116,7 @@ def third_version(tmp_path: Path) -> Path:
             "billed",
             "own_post",
             "open_read",
+            "answer",
         ):
             connection.execute(f"DROP TABLE {name}")
         old = ("event", "body", "inbox", "dead", "checkpoint", "opt_out", "credential", "gap")
@@ -187,7 +188,7 @@ async def test_the_tables_are_those_of_the_plan(path: Path) -> None:
             *("account", "credential", "inbox", "event", "ended", "checkpoint", "gap", "dead"),
             *("state", "write", "attempt", "memo", "lease", "budget", "schedule", "mark"),
             *("user", "opt_out", "report", "meta", "invitation", "tally", "billed", "own_post"),
-            "open_read",
+            *("open_read", "answer"),
         }
 
 

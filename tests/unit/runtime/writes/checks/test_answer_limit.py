@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
 from botkit.errors import TooManyAnswers
+from botkit.model.answers import SentAnswer
 from botkit.model.events import Mention
 from botkit.model.users import User
 from botkit.protocol.rules.policy import PostRules
 from botkit.runtime.writes.checks import answer_limit
-from botkit.runtime.writes.checks.answer_limit import AnswerLimit
+from botkit.runtime.writes.checks.answer_limit import ANSWERS_WITHIN, AnswerLimit
 from botkit.sandbox.harness.clock import VirtualClock
-from tests.unit.runtime.writing import ME, mention, message_step, post_step, reply_step
+from tests.unit.runtime.writing import (
+    ME,
+    mention,
+    message_step,
+    open_office,
+    post_step,
+    reply_step,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RULES = PostRules(answers_per_author=2, answers_to_automated=1)
 
@@ -119,3 +131,38 @@ def test_only_so_many_conversations_are_counted(monkeypatch: pytest.MonkeyPatch)
     for conversation in ("2", "3"):
         with pytest.raises(TooManyAnswers):
             answers.check(reply_step(to=asked(conversation=conversation)))
+
+
+async def test_what_earlier_processes_have_sent_counts_for_a_day(tmp_path: Path) -> None:
+    first, second = (
+        reply_step("one", to=asked()),
+        reply_step("two", to=asked("9"), interaction="9"),
+    )
+    async with open_office(tmp_path) as office:
+        for step in (first, second, post_step()):
+            await office.outbox.perform(step)
+        stored = await office.store.writes.answers(since=office.clock.now() - ANSWERS_WITHIN)
+        assert [row.thread for row in stored] == ["7/8", "7/8"]
+
+        answers = AnswerLimit(office.clock, RULES)
+        answers.restore(stored)
+        with pytest.raises(TooManyAnswers):
+            answers.check(first)
+        office.clock.move(ANSWERS_WITHIN.total_seconds())
+        answers.check(first)
+
+
+async def test_a_start_counts_what_the_store_holds(tmp_path: Path) -> None:
+    async with open_office(tmp_path) as office:
+        await office.outbox.perform(reply_step("one", to=asked()))
+        office.start()
+        assert not office.guard.answer_limit._sent
+        await office.outbox.recover()
+        assert list(office.guard.answer_limit._sent) == [(ME, "7/8")]
+
+
+def test_an_answer_of_the_future_counts_as_sent_now() -> None:
+    answers, clock = limit(PostRules(answers_per_author=1))
+    ahead = SentAnswer(account_id=ME, thread="7/8", at=clock.now() + timedelta(days=9))
+    answers.restore([ahead])
+    assert [list(times) for times in answers._sent.values()] == [[clock.monotonic()]]
