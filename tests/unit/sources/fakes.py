@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from botkit.model.tokens import CredentialKind
 from botkit.protocol.api.responses import Response
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from datetime import datetime
 
     from botkit.model.events import Event
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from botkit.sandbox.harness.clock import VirtualClock
 
 Answer = Response | BaseException
+Spawn = Callable[[Coroutine[Any, Any, None]], None]
+"""Runs a source until the test ends; see the fixture `spawn`."""
 _STORED = Path(__file__).parents[2] / "wire" / "stored"
 
 

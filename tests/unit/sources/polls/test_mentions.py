@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
@@ -17,14 +17,11 @@ from botkit.sources.polls.mentions import MentionsPoll
 from tests.unit.sources.fakes import mention, page, stored_cursor
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
     from botkit.model.users import Account
     from botkit.ports import Store
     from botkit.protocol.api.responses import Response
-    from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
-    from botkit.sources.gaps import Gaps
-    from tests.unit.sources.fakes import FakeIntake, FakeSender, Reports
+    from botkit.sandbox.harness.clock import VirtualClock
+    from tests.unit.sources.fakes import FakeIntake, FakeSender, Reports, Spawn
 
 T = snowflake_at(START)
 """The first id that X can make at the start of virtual time."""
@@ -32,43 +29,9 @@ MINUTE = 60_000 << 22
 
 
 @pytest.fixture
-def poll(
-    account: Account,
-    sender: FakeSender,
-    intake: FakeIntake,
-    store: Store,
-    clock: VirtualClock,
-    entropy: SeededEntropy,
-    reports: Reports,
-    gaps: Gaps,
-) -> MentionsPoll:
-    return MentionsPoll(
-        account,
-        sender=sender,
-        intake=intake,
-        store=store,
-        clock=clock,
-        entropy=entropy,
-        interval=timedelta(seconds=60),
-        late=timedelta(minutes=5),
-        report=reports,
-        gaps=gaps,
-        why="no bearer",
-    )
-
-
-@pytest.fixture
-async def start() -> AsyncIterator[Callable[[MentionsPoll], asyncio.Task[None]]]:
-    tasks: list[asyncio.Task[None]] = []
-
-    def run(poll: MentionsPoll) -> asyncio.Task[None]:
-        tasks.append(asyncio.get_running_loop().create_task(poll.run()))
-        return tasks[-1]
-
-    yield run
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+def poll(account: Account, store: Store, ports: dict[str, Any]) -> MentionsPoll:
+    interval = timedelta(seconds=60)
+    return MentionsPoll(account, store=store, interval=interval, why="no bearer", **ports)
 
 
 async def test_the_first_run_starts_at_now_and_handles_nothing_old(
@@ -265,12 +228,12 @@ async def test_an_inbox_that_cannot_record_leaves_the_cursor_too(
     sender: FakeSender,
     intake: FakeIntake,
     clock: VirtualClock,
-    start: Callable[[MentionsPoll], object],
+    spawn: Spawn,
 ) -> None:
     sender.answers = [page(mention(T)), page(mention(T + 1)), page(mention(T + 1)), page()]
     await poll.poll()
     intake.failures = 1
-    start(poll)
+    spawn(poll.run())
     await clock.advance(20)
     assert len(intake.events) == 1
 
@@ -279,11 +242,11 @@ async def test_it_polls_at_its_interval_and_at_once_when_poked(
     poll: MentionsPoll,
     sender: FakeSender,
     clock: VirtualClock,
-    start: Callable[[MentionsPoll], object],
+    spawn: Spawn,
     reports: Reports,
 ) -> None:
     sender.answers = [page() for _ in range(4)]
-    start(poll)
+    spawn(poll.run())
     await clock.advance(1)
     assert len(sender.calls) == 1
     await clock.advance(70)
@@ -298,11 +261,11 @@ async def test_fault_21_failures_back_off_and_say_why(
     poll: MentionsPoll,
     sender: FakeSender,
     clock: VirtualClock,
-    start: Callable[[MentionsPoll], object],
+    spawn: Spawn,
     reports: Reports,
 ) -> None:
     sender.answers = [TransportError("down"), TransportError("down"), page(), page()]
-    start(poll)
+    spawn(poll.run())
     await clock.advance(0.1)
     assert reports.said == [("mentions/greeter", "waiting", "down")]
     assert reports.codes["mentions/greeter"] == "4"
@@ -320,7 +283,7 @@ async def test_a_login_that_waits_is_waited_for(
     poll: MentionsPoll,
     sender: FakeSender,
     clock: VirtualClock,
-    start: Callable[[MentionsPoll], object],
+    spawn: Spawn,
     reports: Reports,
 ) -> None:
     sender.answers = [
@@ -328,7 +291,7 @@ async def test_a_login_that_waits_is_waited_for(
         Parked("login"),
         page(),
     ]
-    start(poll)
+    spawn(poll.run())
     await clock.advance(80)
     assert reports.said == [("mentions/greeter", "waiting", "waits for rate")]
     assert len(sender.calls) == 1

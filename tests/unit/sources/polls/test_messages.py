@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +16,13 @@ from botkit.sources.polls.messages import MessagesPoll
 from tests.unit.sources.fakes import stored_cursor
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Sequence
 
     from botkit.model.messages import Message
     from botkit.model.users import Account
     from botkit.ports import Store
-    from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
-    from botkit.sources.gaps import Gaps
-    from tests.unit.sources.fakes import FakeIntake, FakeSender, Reports
+    from botkit.sandbox.harness.clock import VirtualClock
+    from tests.unit.sources.fakes import FakeIntake, FakeSender, Reports, Spawn
 
 
 def messages(*ids: int, token: str | None = None) -> Response:
@@ -45,42 +43,10 @@ def messages(*ids: int, token: str | None = None) -> Response:
 
 
 @pytest.fixture
-def poll(
-    account: Account,
-    sender: FakeSender,
-    intake: FakeIntake,
-    store: Store,
-    clock: VirtualClock,
-    entropy: SeededEntropy,
-    reports: Reports,
-    gaps: Gaps,
-) -> MessagesPoll:
-    return MessagesPoll(
-        account,
-        sender=sender,
-        intake=intake,
-        store=store,
-        clock=clock,
-        entropy=entropy,
-        interval=timedelta(minutes=5),
-        late=timedelta(seconds=30),
-        report=reports,
-        gaps=gaps,
-    )
-
-
-@pytest.fixture
-async def start() -> AsyncIterator[Callable[[MessagesPoll], object]]:
-    tasks: list[asyncio.Task[None]] = []
-
-    def run(poll: MessagesPoll) -> object:
-        tasks.append(asyncio.get_running_loop().create_task(poll.run()))
-        return None
-
-    yield run
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+def poll(account: Account, store: Store, ports: dict[str, Any]) -> MessagesPoll:
+    late = timedelta(seconds=30)
+    interval = timedelta(minutes=5)
+    return MessagesPoll(account, store=store, interval=interval, **{**ports, "late": late})
 
 
 class Shown:
@@ -194,11 +160,11 @@ async def test_a_poke_comes_as_soon_as_x_allows(
     poll: MessagesPoll,
     sender: FakeSender,
     clock: VirtualClock,
-    start: Callable[[MessagesPoll], object],
+    spawn: Spawn,
     reports: Reports,
 ) -> None:
     sender.answers = [messages(50), messages(50), messages(50)]
-    start(poll)
+    spawn(poll.run())
     await clock.advance(1)
     poll.poke()
     await clock.advance(50)
@@ -214,7 +180,7 @@ async def test_failures_are_said_and_waited_out(
     poll: MessagesPoll,
     sender: FakeSender,
     clock: VirtualClock,
-    start: Callable[[MessagesPoll], object],
+    spawn: Spawn,
     reports: Reports,
 ) -> None:
     from botkit.errors import Parked
@@ -224,7 +190,7 @@ async def test_failures_are_said_and_waited_out(
         Parked("rate", until=clock.now() + timedelta(seconds=200)),
         messages(50),
     ]
-    start(poll)
+    spawn(poll.run())
     await clock.advance(100)
     assert [said[2] for said in reports.said] == ["503", "waits for rate"]
     await clock.advance(160)

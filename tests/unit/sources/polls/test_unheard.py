@@ -17,14 +17,10 @@ from tests.unit.sources.fakes import FakeStream
 from tests.unit.sources.push.test_stream_newcomers import SECOND, Alive, subscribed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
     from botkit.model.users import Account
     from botkit.ports import Store
     from botkit.sandbox.harness.clock import VirtualClock
-    from tests.unit.sources.fakes import FakeSender, Reports
-
-    Spawn = Callable[[Coroutine[Any, Any, None]], None]
+    from tests.unit.sources.fakes import FakeSender, Reports, Spawn
 
 
 @pytest.fixture

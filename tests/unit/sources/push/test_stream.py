@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from botkit.ports import Store
     from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
     from botkit.sources.gaps import Gaps
-    from tests.unit.sources.fakes import FakeIntake, FakeSender, Reports
+    from tests.unit.sources.fakes import FakeIntake, FakeSender, Reports, Spawn
 
 
 def line(post_id: int, *, account: str = "1") -> bytes:
@@ -63,16 +63,13 @@ def subscribed(*kinds: str) -> Response:
 
 
 @pytest.fixture
-async def listen(
+def listen(
     account: Account,
     sender: FakeSender,
-    intake: FakeIntake,
     clock: VirtualClock,
-    entropy: SeededEntropy,
-    reports: Reports,
-    gaps: Gaps,
-) -> AsyncIterator[Callable[[], list[float]]]:
-    tasks: list[asyncio.Task[None]] = []
+    ports: dict[str, Any],
+    spawn: Spawn,
+) -> Callable[[], list[float]]:
     connected: list[float] = []
 
     def start() -> list[float]:
@@ -81,23 +78,14 @@ async def listen(
             [account],
             kinds={"1": POST_KINDS},
             subscriptions=Subscriptions(sender, prefix="botkit:greeter:"),
-            sender=sender,
-            intake=intake,
-            clock=clock,
-            entropy=entropy,
-            report=reports,
-            gaps=gaps,
-            late=timedelta(minutes=5),
             on_connected=lambda: connected.append(clock.monotonic()),
+            **ports,
         )
         assert stream.name == "activity/default"
-        tasks.append(asyncio.get_running_loop().create_task(stream.run()))
+        spawn(stream.run())
         return connected
 
-    yield start
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    return start
 
 
 async def test_fault_33_what_comes_is_recorded_wherever_the_network_cut_it(

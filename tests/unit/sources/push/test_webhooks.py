@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -18,14 +17,11 @@ from botkit.sources.push.webhooks import ActivityWebhook, Webhooks
 from tests.unit.sources.fakes import mention
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from botkit.model.users import Account
     from botkit.ports import Store
     from botkit.protocol.api.requests import Request
-    from botkit.sandbox.harness.clock import SeededEntropy, VirtualClock
-    from botkit.sources.gaps import Gaps
-    from tests.unit.sources.fakes import FakeIntake, FakeSender, Reports
+    from botkit.sandbox.harness.clock import VirtualClock
+    from tests.unit.sources.fakes import FakeIntake, FakeSender, Reports, Spawn
 
 URL = "https://bot.example/x/deliveries"
 
@@ -117,27 +113,26 @@ async def test_an_address_that_x_cannot_reach_is_refused_with_the_cure(sender: F
 class Hearing:
     """A webhook that runs, and who was told what."""
 
-    def __init__(self, webhook: ActivityWebhook) -> None:
-        self.webhook = webhook
+    def __init__(self, spawn: Spawn) -> None:
+        self._spawn = spawn
         self.connected = 0
         self.parked = False
         self.spent: list[Charge] = []
-        self.tasks: list[asyncio.Task[None]] = []
+        self.webhook: ActivityWebhook
 
     def start(self) -> None:
-        self.tasks.append(asyncio.get_running_loop().create_task(self.webhook.run()))
+        self._spawn(self.webhook.run())
 
 
 @pytest.fixture
-async def hearing(
+def hearing(
     account: Account,
     sender: FakeSender,
-    intake: FakeIntake,
-    clock: VirtualClock,
-    entropy: SeededEntropy,
-    reports: Reports,
-    gaps: Gaps,
-) -> AsyncIterator[Hearing]:
+    ports: dict[str, Any],
+    spawn: Spawn,
+) -> Hearing:
+    hearing = Hearing(spawn)
+
     async def may_hear(account_id: str) -> None:
         assert account_id == "1"
         if hearing.parked:
@@ -150,28 +145,18 @@ async def hearing(
     def connect() -> None:
         hearing.connected += 1
 
-    webhook = ActivityWebhook(
+    hearing.webhook = ActivityWebhook(
         "default",
         [account],
         url=URL,
         kinds={"1": POST_KINDS},
         subscriptions=Subscriptions(sender, prefix="botkit:greeter:"),
         may_hear=may_hear,
-        sender=sender,
-        intake=intake,
-        clock=clock,
-        entropy=entropy,
-        report=reports,
-        gaps=gaps,
-        late=timedelta(minutes=5),
         on_connected=connect,
         on_spend=spend,
+        **ports,
     )
-    hearing = Hearing(webhook)
-    yield hearing
-    for task in hearing.tasks:
-        task.cancel()
-    await asyncio.gather(*hearing.tasks, return_exceptions=True)
+    return hearing
 
 
 START_CALLS = ["getWebhooks", "getActivitySubscriptions", "getWebhooks"]
