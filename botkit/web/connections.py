@@ -15,6 +15,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from botkit.system import SystemClock
+from botkit.waiting.events import event_or_timeout
 from botkit.web.abuse_log import AbuseLog
 from botkit.web.responses import WebResponse, to_wire
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection", "Connections", "Limits"]
 
+_CLOCK = SystemClock()
 _END_OF_HEAD = b"\r\n\r\n"
 _READ_BYTES = 16 * 1024
 _BLANK_LINES = b"\r\n"
@@ -41,6 +43,8 @@ class Limits(Struct, frozen=True, kw_only=True):
         head_timeout_s: The most time for a head to arrive.
         answer_timeout_s: The most time from the head to the answer, the body included.
         send_timeout_s: The most time for the peer to take the answer.
+        linger_s: The most time in which a refused peer may go on sending, and what it sends is
+            thrown away: a close at once would reset the connection under the answer.
         line_bytes: The longest request line.
         head_bytes: The most bytes of a head: its request line and all its headers.
         fields: The most headers.
@@ -51,6 +55,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     head_timeout_s: float = 5.0
     answer_timeout_s: float = 300.0
     send_timeout_s: float = 5.0
+    linger_s: float = 1.0
     line_bytes: int = 8 * 1024
     head_bytes: int = 16 * 1024
     fields: int = 64
@@ -68,7 +73,7 @@ class Connections:
         self.limits = limits
         self.body_bytes = body_bytes
         self.refused = refused
-        self.log: AbuseLog = AbuseLog(SystemClock())
+        self.log: AbuseLog = AbuseLog(_CLOCK)
         self.buffer: memoryview = memoryview(bytearray(_READ_BYTES))
         """Where each connection receives in its turn, so that none makes the server hold more."""
         self._open: dict[Connection, None] = {}
@@ -120,6 +125,7 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
         "_deadline",
         "_head_left",
         "_in_head",
+        "_lost",
         "_socket",
         "_tail",
         "waits_for_peer",
@@ -135,7 +141,7 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
             max_field_size=limits.head_bytes,
             max_headers=limits.fields,
             keepalive_timeout=0,
-            lingering_time=0,
+            lingering_time=limits.linger_s,
             auto_decompress=False,
         )
         self.waits_for_peer: bool = True
@@ -146,6 +152,7 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
         self._head_left = limits.head_bytes
         self._body_left = connections.body_bytes
         self._tail = b""
+        self._lost = asyncio.Event()
 
     def hang_up(self) -> None:
         """Close the connection at once, whatever is not sent yet."""
@@ -216,6 +223,7 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
         self._all.forget(self)
+        self._lost.set()
         super().connection_lost(exc)
 
     def handle_error(
@@ -230,7 +238,13 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
         self._all.log.warning("request.refused", status=status, kind=type(exc).__name__)
         if request.writer.output_size > 0:
             raise ConnectionError("an answer is under way already")
-        return to_wire(self._all.refused)
+        if self._head_left >= 0:
+            return to_wire(self._all.refused)
+        return to_wire(self._all.refused, sent=self._linger)  # the rest of the head may still come
+
+    async def _linger(self) -> None:
+        """Wait until the peer closes the connection, for a moment at most."""
+        await event_or_timeout(self._lost, self._all.limits.linger_s, clock=_CLOCK)
 
     def _pass_body(self, data: bytes) -> None:
         data = data[: self._body_left]

@@ -5,7 +5,7 @@ Source: docs/explanation/requirements.md, L8 and D4.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 from aiohttp import web
@@ -72,18 +72,33 @@ def with_header(answer: WebResponse, name: str, value: str) -> WebResponse:
 
 
 class UnnamedResponse(web.Response):
-    """A response without the header `Server`, in which aiohttp tells its and Python's version."""
+    """A response without the header `Server`, in which aiohttp tells its and Python's version.
+
+    Attributes:
+        sent: Awaited once the response is sent, before the connection closes.
+    """
+
+    sent: Callable[[], Awaitable[None]] | None = None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """End the response."""
+        await super().write_eof(data)
+        if self.sent is not None:
+            await self.sent()
 
     async def _prepare_headers(self) -> None:
         await super()._prepare_headers()
         del self.headers["Server"]
 
 
-def to_wire(answer: WebResponse) -> web.Response:
-    """Convert an answer for aiohttp; the connection then closes."""
+def to_wire(
+    answer: WebResponse, *, sent: Callable[[], Awaitable[None]] | None = None
+) -> web.Response:
+    """Convert an answer for aiohttp; once `sent` was awaited, the connection closes."""
     headers = dict(answer.headers)
     if answer.cookie:
         headers["Set-Cookie"] = answer.cookie
     response = UnnamedResponse(status=answer.status, body=answer.body, headers=headers)
+    response.sent = sent
     response.force_close()
     return response

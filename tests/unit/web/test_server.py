@@ -163,6 +163,39 @@ async def test_a_route_reads_the_bytes_of_a_body_up_to_its_own_limit(
     assert (await send(server.port, *lines, body=body)).text == read
 
 
+async def test_a_peer_that_goes_on_sending_a_refused_body_reads_the_whole_answer(
+    server: WebServer,
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"POST /raw HTTP/1.1\r\nHost: x\r\nContent-Length: 99000000\r\n\r\n")
+    for _ in range(64):
+        writer.write(b"x" * 64 * 1024)
+        await writer.drain()
+    answer = await reader.readuntil(b"None")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    writer.close()
+
+
+async def test_a_peer_that_goes_on_sending_a_head_that_is_too_large_reads_the_whole_page(
+    server: WebServer,
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"GET /raw HTTP/1.1\r\nHost: x\r\n")
+    for _ in range(64):
+        writer.write(b"X: " + b"x" * 8 * 1024 + b"\r\n")
+        await writer.drain()
+    answer = await reader.readuntil(b"</html>")
+    assert answer.split()[1] == b"400"
+    writer.close()
+
+
+async def test_a_peer_that_never_stops_sending_is_cut_off(server: WebServer) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"POST /raw HTTP/1.1\r\nHost: x\r\nContent-Length: 99000000\r\n\r\n1234567")
+    assert (await reader.read()).endswith(b"None")  # to the end: the server closes by itself
+    writer.close()
+
+
 async def test_a_body_with_a_content_coding_is_not_read(server: WebServer) -> None:
     lines = ("POST /raw HTTP/1.1", "Host: x", "Content-Encoding: gzip", "Content-Length: 2")
     assert (await send(server.port, *lines, body=b"\x1f\x8b")).text == "None"
