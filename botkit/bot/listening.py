@@ -332,6 +332,10 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
 
     def _stream(self, app: str, accounts: Sequence[Account]) -> ActivityStream:
         """Return the stream of an app, or its webhook if the settings want that."""
+
+        def look(account_id: str) -> None:
+            _poke(self.polls.get(account_id, ()))
+
         ports: dict[str, Any] = {
             "kinds": {account.id: self.plan.stream_kinds for account in accounts},
             "subscriptions": Subscriptions(self.x.sender, prefix=f"botkit:{self.plan.name}:"),
@@ -344,7 +348,7 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
             "late": self._late,
             "on_connected": lambda: _poke(self.beside[app]),
             "on_lost": lambda: _poke(self.beside[app]),
-            "on_unheard": lambda account_id: _poke(self.polls.get(account_id, ())),
+            "on_unheard": look,
             "on_spend": self.x.budget.note,
             "may_hear": self.x.budget.check_hearing,
         }

@@ -68,7 +68,7 @@ def forget_post(transaction: Transaction, account_id: str, post_id: str) -> Post
 
 def _forget_events(transaction: Transaction, account_id: str, key: str) -> list[str]:
     """Empty the post's events; return the keys of those that this has ended."""
-    ended = []
+    ended: list[str] = []
     found = transaction.execute(_EVENTS, (account_id, key)).fetchall()
     for seq, name, kind, body, state, is_running in found:
         transaction.execute(_SET_BODY, (seq, event_without_content(kind, body)))

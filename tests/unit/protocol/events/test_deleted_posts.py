@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from botkit.model.events import Mention
+from botkit.model.events import Mention, Tick
 from botkit.model.posts import MentionEntity, Post
 from botkit.model.triggers import PostRequest
 from botkit.model.users import User
@@ -61,7 +61,8 @@ def test_a_request_for_a_post_keeps_its_id() -> None:
 
 def test_nothing_is_left_of_what_cannot_be_read() -> None:
     assert event_without_content("mention", b'{"text": "hunter2"}') == NOTHING
-    assert event_without_content("tick", b'{"type":"tick"}') == NOTHING
+    tick = Tick(account_id="42", at=AT, schedule="weather")
+    assert event_without_content(*encode_event(tick)) == NOTHING
     assert post_without_content(b"hunter2") == NOTHING
 
 
