@@ -177,6 +177,37 @@ async def test_a_backup_from_before_the_first_answer_answers_nothing_twice(
     assert len(sandbox.posts_by("greeter")) == 5
 
 
+@pytest.mark.parametrize("others", [150, 3300])
+async def test_a_backup_that_lacks_more_posts_than_a_page_or_than_x_shows_answers_nothing_twice(
+    sandbox: Sandbox, tmp_path: Path, others: int
+) -> None:
+    bot, _ = talking()
+    ada = sandbox.user("ada")
+    async with sandbox.running(bot):
+        await sandbox.advance(60)
+    home = machine_of(sandbox)
+    copy_of(home.folder, tmp_path / "backup")
+    async with sandbox.running(bot):
+        await ada.posts("@greeter after")
+        await sandbox.settle()
+        await sandbox.advance(60)
+    for n in range(others):
+        sandbox.world.add_post(home.user.id, f"By hand {n}")
+
+    copy_of(tmp_path / "backup", home.folder)
+    home.heard_from = None
+    async with sandbox.running(bot) as process:
+        await sandbox.settle(may_fail=True)
+        await sandbox.advance(3600)
+        dead = await process.store.events.dead()
+        missed = await ada.posts("@greeter and now")
+        await sandbox.settle()
+
+    assert len(sandbox.replies_to(ada)) == 2
+    assert len(sandbox.replies_to(missed)) == 1
+    assert ["AlreadyReplied" in letter.error for letter in dead] == [True] * (others > 3200)
+
+
 async def test_an_ordinary_start_asks_for_newer_posts_once_and_gets_none_to_pay_for(
     sandbox: Sandbox,
 ) -> None:

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from botkit.model.records import Fence
     from botkit.ports import Clock, Entropy, Sender, Store
     from botkit.runtime.writes.checks.guard import Guard
+    from botkit.runtime.writes.lookups.own_messages import OwnMessages
     from botkit.runtime.writes.lookups.own_posts import OwnPosts
     from botkit.runtime.writes.reconcile import Reconciler
 
@@ -140,7 +141,7 @@ class Outbox:
                 is_message = step.operation in MESSAGE_OPERATIONS
                 own = self.own_posts.messages if is_message else self.own_posts
                 await own.ready(step.account_id)
-                found = await own.found(step)
+                found = await self._found(own, step)
                 if found is not None:
                     return await self._known(found)
             verdict = await self._allowed(step)
@@ -150,6 +151,13 @@ class Outbox:
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
+
+    async def _found(self, own: OwnPosts | OwnMessages, step: Step) -> StoredWrite | None:
+        try:
+            return await own.found(step)
+        except PolicyError as no:
+            await self._refuse(step, no)
+            raise
 
     async def recover(self) -> int:
         """Make uncertain, at start, each write that was being sent at the end; return how many."""

@@ -39,7 +39,7 @@ _STEPS = {
     "login": "botkit accounts list shows which login, and the command that mends it",
     "account": "log in on x.com as the account, and do what X asks there",
     "handler": "start the bot with that handler, or one with was=; or botkit events drop",
-    "credits": "top up the app's credits in X's console",
+    "credits": "top up the app's credits in X's console, then restart the bot: it goes on at once",
     "budget": "wait, or raise [budget] hour_usd or day_usd",
     "write": "botkit writes list --state UNCERTAIN --state UNRESOLVED",
 }

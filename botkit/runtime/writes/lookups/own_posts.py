@@ -9,19 +9,24 @@ Two copies of one store that run at the same time answer the same posts. A littl
 is asked for the account's posts again. If a post that was answered here has another answer of the
 account, too, the copy that started later stops.
 
+X shows an account's newest 3,200 posts. If the store lacks more than these, what was answered in
+the rest cannot be known: a gap of this source says so, and what could have been answered there is
+refused, until a person closes the gap or has the event run again.
+
 Reading posts newer than the newest known one costs nothing if there are none.
 """
 
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
 
 from botkit.errors import (
+    AlreadyReplied,
     BotkitError,
     LeaseLost,
     Parked,
@@ -30,17 +35,19 @@ from botkit.errors import (
     StateError,
     TransportError,
 )
+from botkit.model.hearing import GapRow
 from botkit.model.posts import Post
 from botkit.model.records import OwnPost
+from botkit.protocol.api.ids import snowflake_time
 from botkit.protocol.rules import policy
 from botkit.runtime.writes.lookups.own_messages import OwnMessages
-from botkit.runtime.writes.lookups.write_lookup import read_own_posts, unsettled_writes
+from botkit.runtime.writes.lookups.write_lookup import reach_of, read_own_posts, unsettled_writes
 from botkit.telemetry.counted import counted
+from botkit.telemetry.times import rfc3339
 from botkit.waiting.keyed_lock import KeyedLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from datetime import datetime
 
     from botkit.model.records import Fence, NewWrite, StoredWrite
     from botkit.ports import Clock, Sender, Store
@@ -54,6 +61,12 @@ _AGAIN_S = 30.0
 _SHOWN_AFTER_S = 10.0
 """The wait after a write: X shows a new post on the timeline some seconds late."""
 _LOOK_EVERY_S = 300.0
+_SOURCE = "own_posts"
+_MOST_GAPS = 10_000
+_ONE_PAGE = datetime.max.replace(tzinfo=UTC)
+"""A time that each page of posts reaches."""
+_UNEVEN = timedelta(minutes=5)
+"""Of a store without own posts, those are read that are later than its last poll, less this."""
 
 
 class _Doubt(msgspec.Struct):
@@ -112,6 +125,8 @@ class OwnPosts:
         self._lock = KeyedLock()
         self._has_some: dict[str, bool] = {}
         """By account that was looked at: True if X showed posts that this store did not write."""
+        self._lacks_some: set[str] = set()
+        """The accounts that may have posted what X does not show any more."""
         self._again_at: dict[str, datetime] = {}
         self._doubts: dict[str, _Doubt] = {}
         self._due: asyncio.Queue[tuple[float, str]] = asyncio.Queue()
@@ -156,9 +171,19 @@ class OwnPosts:
                 await self._look(account_id)
 
     async def found(self, step: Step) -> StoredWrite | None:
-        """Return the step's write, confirmed by a post that X shows; None if there is none."""
-        if step.run or not self._has_some.get(step.account_id):
+        """Return the step's write, confirmed by a post that X shows; None if there is none.
+
+        Raises:
+            AlreadyReplied: There may be one that X does not show any more.
+        """
+        if step.run:
             return None
+        found = await self._adopted(step) if self._has_some.get(step.account_id) else None
+        if found is None and step.account_id in self._lacks_some:
+            await self._refuse_what_may_be_there(step)
+        return found
+
+    async def _adopted(self, step: Step) -> StoredWrite | None:
         write = step.to_write()
         for post in await self._store.own_posts.to(step.account_id, step.target):
             if not step.target and not _has_text_of(step, write, post):
@@ -169,6 +194,22 @@ class OwnPosts:
                     write, post, now=self._clock.now(), fence=self._fence()
                 )
         return None
+
+    async def _refuse_what_may_be_there(self, step: Step) -> None:
+        for gap in await self._gaps(step.account_id):
+            if step.happened_at is None or gap.until is None or step.happened_at > gap.until:
+                continue
+            what = f"Post {step.target} may have" if step.target else "This may have"
+            raise AlreadyReplied(
+                f"{what} been answered or posted by {rfc3339(gap.until)}: this store is older, and"
+                " X does not show the account's posts of that time any more.",
+                hint="Look on X. `botkit events retry` answers it now; `botkit events gaps"
+                f" --close {gap.id}` lets the bot answer all that is from that time.",
+            )
+
+    async def _gaps(self, account_id: str) -> list[GapRow]:
+        rows = await self._store.progress.gaps(state="open", limit=_MOST_GAPS)
+        return [gap for gap in rows if (gap.source, gap.account_id) == (_SOURCE, account_id)]
 
     def wrote(self, account_id: str, target: str, post_id: str) -> None:
         """Look for a rival a little later, because the account has just written this post."""
@@ -184,14 +225,43 @@ class OwnPosts:
     async def _look(self, account_id: str) -> None:
         """Read the account's posts newer than those on record; keep those written elsewhere."""
         newest = await self._store.own_posts.newest(account_id)
-        if newest or await self._store.progress.checkpoint("mentions", account_id) is not None:
-            strange = await self._strange(account_id, newest)
+        heard = await self._store.progress.checkpoint("mentions", account_id)
+        if newest or heard is not None:
+            read_to = heard.read_to if heard is not None else None
+            back_to = _ONE_PAGE if read_to is None else read_to - _UNEVEN
+            strange, reaches_to = await self._strange(account_id, newest, back_to=back_to)
+            if reaches_to is not None:
+                await self._open_gap(account_id, newest, reaches_to)
             if strange:
                 await self._keep(account_id, strange)
+        if await self._gaps(account_id):
+            self._lacks_some.add(account_id)
         self._has_some[account_id] = await self._store.own_posts.count(account_id) > 0
 
-    async def _strange(self, account_id: str, since_id: str) -> list[Post]:
+    async def _open_gap(self, account_id: str, newest: str, reaches_to: datetime) -> None:
+        """Record that the account's posts up to that time are not known."""
+        since = min(snowflake_time(newest) or reaches_to, reaches_to)
+        known = {(gap.since, gap.until) for gap in await self._gaps(account_id)}
+        if (since, reaches_to) not in known:
+            await self._store.progress.open_gap(
+                GapRow(
+                    source=_SOURCE,
+                    account_id=account_id,
+                    since=since,
+                    until=reaches_to,
+                    cause="reach",
+                    tried=_SOURCE,
+                    reason="X shows an account's newest 3,200 posts: what is from before that is"
+                    " not answered, because it may have been",
+                )
+            )
+
+    async def _strange(
+        self, account_id: str, since_id: str, *, back_to: datetime | None = None
+    ) -> tuple[list[Post], datetime | None]:
         """Return the account's posts after `since_id` that no write of this store can have made.
+
+        Return also the time of the oldest one that X shows if there may be older ones.
 
         Raises:
             Parked: X cannot be asked now.
@@ -203,7 +273,7 @@ class OwnPosts:
                 account_id,
                 posts,
                 since_id=since_id or None,
-                is_one_page=not since_id,
+                back_to=None if since_id else back_to,
             )
         except (Parked, TransportError, ServerError, RateLimited) as problem:
             until = self._clock.now() + timedelta(seconds=_AGAIN_S)
@@ -213,15 +283,16 @@ class OwnPosts:
             raise
         except BotkitError as refused:
             _log.warning("own_posts.not_read", account=account_id, why=str(refused))
-            return []
+            return [], None
         unsettled = await unsettled_writes(self._store, account_id)
-        return [
+        strange = [
             post
             for post in posts
             if post.reposted_post_id is None
             and not any(policy.shows_write(write, post) for write in unsettled)
             and await self._store.writes.owner_of(account_id, post.id) is None
         ]
+        return strange, reach_of(posts)
 
     async def _keep(self, account_id: str, strange: list[Post]) -> None:
         now = self._clock.now()
@@ -255,7 +326,8 @@ class OwnPosts:
             LeaseLost: There is one, and its writer started earlier.
         """
         doubt = self._doubts[account_id]
-        for post in await self._strange(account_id, doubt.since_id):
+        strange, _ = await self._strange(account_id, doubt.since_id)
+        for post in strange:
             target = post.in_reply_to_post_id
             ours = await self._store.own_posts.answers(account_id, target) if target else []
             if not ours:

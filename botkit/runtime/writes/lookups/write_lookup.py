@@ -16,12 +16,21 @@ from botkit.protocol.api.pagination import PageTrail
 from botkit.runtime.writes.write_outcomes import MESSAGE_OPERATIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from botkit.model.messages import Message
     from botkit.model.records import StoredWrite
     from botkit.ports import Sender, Store
     from botkit.protocol.api.requests import Request
 
-__all__ = ["TimelineReading", "WriteLookup", "as_post", "read_own_posts", "unsettled_writes"]
+__all__ = [
+    "TimelineReading",
+    "WriteLookup",
+    "as_post",
+    "reach_of",
+    "read_own_posts",
+    "unsettled_writes",
+]
 
 _MOST_UNSETTLED = 10_000
 _UNSETTLED = (
@@ -106,7 +115,7 @@ class WriteLookup:
             ahead=ahead,
             posts=tuple(posts),
             clean=clean,
-            reaches_to=_reach_of(posts) if read == self._posts else None,
+            reaches_to=reach_of(posts) if read == self._posts else None,
         )
 
     async def _posts(
@@ -173,9 +182,12 @@ async def read_own_posts(
     *,
     start_time: datetime | None = None,
     since_id: str | None = None,
-    is_one_page: bool = False,
+    back_to: datetime | None = None,
 ) -> tuple[bool, datetime | None]:
-    """Append an account's posts to `posts`; return True if none is missing, and X's time."""
+    """Append an account's posts to `posts`; return True if none is missing, and X's time.
+
+    Pages are newest first: with `back_to` the first one that reaches that time is the last.
+    """
 
     def page(token: str | None) -> Request:
         return requests.get_user_posts(
@@ -191,11 +203,16 @@ async def read_own_posts(
         posts.extend(found.posts)
         clean = clean and not response.errors and not found.skipped
         token = trail.next_token(response)
-        if token is None or is_one_page:
+        if token is None or (back_to is not None and _reaches(found.posts, back_to)):
             return clean, response.date
 
 
-def _reach_of(posts: list[Post]) -> datetime | None:
+def _reaches(posts: Sequence[Post], time: datetime) -> bool:
+    return any(post.created_at is not None and post.created_at <= time for post in posts)
+
+
+def reach_of(posts: list[Post]) -> datetime | None:
+    """Return the time of the oldest post if X may not show older ones, else None."""
     times = [post.created_at for post in posts if post.created_at is not None]
     return min(times) if len(posts) >= _NEAR_REACH and times else None
 

@@ -11,12 +11,20 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from botkit.errors import Forbidden, LeaseLost, Parked, StoreUnavailable, TransportError
+from botkit.errors import (
+    AlreadyReplied,
+    Forbidden,
+    LeaseLost,
+    Parked,
+    StoreUnavailable,
+    TransportError,
+)
 from botkit.model.hearing import Checkpoint
 from botkit.model.posts import Post
 from botkit.model.records import WriteMove, WriteState
 from botkit.model.users import Account
 from botkit.protocol.api import requests
+from botkit.runtime.writes.lookups import write_lookup
 from botkit.runtime.writes.lookups.own_posts import OwnPosts
 from tests.unit.runtime.fakes import turns
 from tests.unit.runtime.writing import (
@@ -32,6 +40,7 @@ from tests.unit.runtime.writing import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from datetime import datetime
     from pathlib import Path
 
     from botkit.protocol.api.requests import Request
@@ -186,6 +195,21 @@ async def test_a_store_that_never_heard_anything_asks_for_nothing(fresh: Office)
     await fresh.outbox.perform(reply_step())
     assert own_reads(fresh) == 0
     assert len(fresh.x.sent) == 1
+
+
+async def test_a_store_that_heard_but_never_wrote_reads_back_to_its_last_poll(
+    fresh: Office,
+) -> None:
+    elsewhere(fresh, "Long before")
+    fresh.clock.move(3600)
+    last = Checkpoint(source="mentions", account_id=ME, cursor="{}", read_to=fresh.clock.now())
+    await fresh.store.progress.set_checkpoint(last)
+    fresh.x.page_size = 1
+    for n in range(3):
+        elsewhere(fresh, f"Number {n}")
+    await fresh.own_posts.ready(ME)
+    assert own_reads(fresh) == 4
+    assert await fresh.store.progress.gaps() == []
 
 
 async def test_a_store_that_heard_but_never_wrote_asks_for_one_page(fresh: Office) -> None:
@@ -385,3 +409,102 @@ async def test_without_somebody_to_tell_it_is_logged(office: Office) -> None:
     with capture_logs() as lines:
         await quiet.ready(ME)
     assert [line["event"] for line in lines] == ["store.behind"]
+
+
+def far_behind(office: Office, *, shown: int = write_lookup._NEAR_REACH) -> None:
+    """The account has written more, and not through this store, than X shows."""
+    for n in range(shown):
+        elsewhere(office, f"Number {n}", to="")
+    office.clock.move(60)
+
+
+def before(office: Office) -> datetime:
+    return office.clock.now() - timedelta(hours=1)
+
+
+async def refusal(office: Office, step: Step) -> AlreadyReplied:
+    with pytest.raises(AlreadyReplied) as refused:
+        await office.outbox.perform(step)
+    return refused.value
+
+
+async def test_what_x_does_not_show_any_more_may_have_been_answered_and_is_refused(
+    office: Office,
+) -> None:
+    far_behind(office)
+    step = reply_step(happened_at=before(office))
+    refused = await refusal(office, step)
+    assert str(refused).startswith(f"Post {step.target} may have been answered or posted by 2026")
+    assert "`botkit events gaps --close 1`" in refused.hint
+    assert (await office.row(step)).state is WriteState.REJECTED
+    assert "This may have been" in str(
+        await refusal(office, post_step(event_key="tick/morning/1", happened_at=before(office)))
+    )
+    assert office.x.sent == []
+
+
+async def test_what_happened_after_the_oldest_post_that_x_shows_is_answered(
+    office: Office,
+) -> None:
+    far_behind(office)
+    step = reply_step(happened_at=office.clock.now())
+    assert (await office.outbox.perform(step)).state is WriteState.CONFIRMED
+    other = post_step("Without an event", event_key="", happened_at=None)
+    assert (await office.outbox.perform(other)).state is WriteState.CONFIRMED
+
+
+async def test_what_x_shows_is_the_result_however_far_behind_the_store_is(office: Office) -> None:
+    there = elsewhere(office, "An answer of another text")
+    far_behind(office)
+    write = await office.outbox.perform(reply_step(happened_at=before(office)))
+    assert write.result_id == there
+
+
+async def test_the_next_process_refuses_it_too_and_opens_no_second_gap(office: Office) -> None:
+    far_behind(office)
+    refused = reply_step(happened_at=before(office))
+    await refusal(office, refused)
+    office.start()
+    await refusal(
+        office, reply_step(to=mention("1999000000000000501"), happened_at=before(office))
+    )
+    (gap,) = await office.store.progress.gaps()
+    assert (gap.source, gap.state, gap.cause) == ("own_posts", "open", "reach")
+    assert gap.until is not None
+    assert gap.since <= gap.until
+
+
+async def test_a_gap_that_was_opened_before_a_kill_is_not_opened_again(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def die(account_id: str, strange: list[Post]) -> None:
+        raise StoreUnavailable("killed")
+
+    far_behind(office)
+    with monkeypatch.context() as dying:
+        dying.setattr(office.outbox.own_posts, "_keep", die)
+        with pytest.raises(StoreUnavailable):
+            await office.outbox.own_posts.ready(ME)
+    office.start()
+    await office.outbox.own_posts.ready(ME)
+    assert len(await office.store.progress.gaps()) == 1
+
+
+async def test_a_person_lets_it_be_answered_by_running_it_again_or_closing_the_gap(
+    office: Office,
+) -> None:
+    far_behind(office)
+    step = reply_step(happened_at=before(office))
+    await refusal(office, step)
+    again = msgspec.structs.replace(step, run=1)
+    assert (await office.outbox.perform(again)).state is WriteState.CONFIRMED
+    (gap,) = await office.store.progress.gaps()
+    await office.store.progress.change_gap(msgspec.structs.replace(gap, state="given up"))
+    other = reply_step(to=mention("1999000000000000502"), happened_at=before(office))
+    assert (await office.outbox.perform(other)).state is WriteState.CONFIRMED
+
+
+async def test_fewer_posts_than_x_shows_leave_no_gap(office: Office) -> None:
+    far_behind(office, shown=write_lookup._NEAR_REACH - 1)
+    await office.outbox.own_posts.ready(ME)
+    assert await office.store.progress.gaps() == []
