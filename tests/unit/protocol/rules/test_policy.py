@@ -187,6 +187,25 @@ def test_another_target_author_or_picture_is_another_post(fields: dict[str, obje
     assert not shows_write(write(), shown("Hello!", **fields))
 
 
+@pytest.mark.parametrize(
+    ("sent", "count", "shows"),
+    [
+        ((), 0, True),
+        ((), 1, False),
+        (("5",), 1, True),
+        (("5",), 2, False),
+        (("5", "6"), 1, False),
+        (("5", "6"), 2, True),
+        (("5",), 0, True),  # X's answer does not tell of media: that proves nothing
+    ],
+)
+def test_a_post_shows_the_write_if_it_has_as_many_pictures(
+    sent: tuple[str, ...], count: int, *, shows: bool
+) -> None:
+    media = {"media": {"media_ids": list(sent)}} if sent else {}
+    assert shows_write(write(**media), shown("Hello!", media_count=count)) is shows
+
+
 @pytest.mark.parametrize("text", ["Hello?", "", "Hello!\ufffc"])
 def test_another_text_is_another_post(text: str) -> None:
     assert not shows_write(write(), shown(text))
