@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from botkit.client.refresh.refresh_leader import NeverLeader
+from botkit.client.refresh.refresh_leader import Alone, NeverLeader
 from botkit.errors import InvalidGrant, LeaseLost, Parked
 from botkit.model.tokens import LoginState, Secret
 from tests.unit.client.fakes import GREETER, MemoryRescue, World
@@ -291,6 +291,25 @@ async def test_one_who_follows_looks_now_and_then_and_tells_nobody_and_still_hea
         assert await asking is None
         assert (await world.row()).access_until < world.clock.now()  # the keeper can see it
     assert world.refreshes == []
+
+
+async def test_once_rescued_tokens_were_looked_for_no_call_asks_for_the_role(
+    world: World, a: Host
+) -> None:
+    await world.log_in()
+    asked: list[str] = []
+
+    class Counted(Alone):
+        def __call__(self) -> AbstractAsyncContextManager[bool]:
+            asked.append("role")
+            return super().__call__()
+
+    kept = a.keeper(role=Counted())
+    await kept.access()
+    before = len(asked)
+    for _ in range(3):
+        await kept.access()
+    assert len(asked) == before
 
 
 async def test_a_process_that_shall_never_refresh_follows_and_judges_nothing(

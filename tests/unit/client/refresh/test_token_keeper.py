@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from botkit.client.logins.login_rows import fingerprint
 from botkit.client.refresh.refresher import Refresher
 from botkit.errors import InvalidGrant, Parked
 from botkit.model.records import CredentialRow
@@ -50,6 +51,7 @@ async def test_the_result_is_stored_before_the_new_token_is_given_out(world: Wor
     tokens = await world.tokens()
     assert (tokens["access_token"], tokens["refresh_token"]) == ("at-2", "rt-2")
     assert "rt-1" not in tokens.values()
+    assert tokens["spent"] == fingerprint(Secret("rt-1"))
 
 
 async def test_the_client_proves_itself_by_basic_and_never_in_the_body(world: World) -> None:
