@@ -84,10 +84,8 @@ def prepare_settlement(ends: Iterable[RunEnd], now_us: int) -> Settlement:
 
 def settle(transaction: Transaction, settlement: Settlement) -> None:
     """Record the ends. All revisions of state are compared before the first row changes."""
-    full = settlement.full
-    if full:
-        full = [each for each in full if _waits(transaction, each[0].seq)]
-        _compare(transaction, [change for done, _ in full for change in done.changes])
+    full = [each for each in settlement.full if _waits(transaction, each[0].seq)]
+    _compare(transaction, [change for done, _ in full for change in done.changes])
     ended: Counter[str] = Counter()
     for (state, note), seqs in settlement.plain.items():
         ended[state] += _end(transaction, seqs, state, note)

@@ -159,6 +159,15 @@ def test_an_empty_file_is_refused_and_stays_empty(tmp_path: Path) -> None:
     _refused(path, "is empty")
 
 
+@pytest.mark.parametrize("has_empty_log", [False, True])
+def test_a_store_that_is_cut_within_a_page_is_refused(path: Path, *, has_empty_log: bool) -> None:
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 100)
+    if has_empty_log:
+        Path(f"{path}-wal").touch(0o600)
+    _refused(path, "is cut within its last page")
+
+
 @pytest.mark.parametrize("content", [b"x", b"hello " * 1000, bytes(8192)])
 def test_a_file_of_something_else_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bot.db"

@@ -38,6 +38,7 @@ def _fault(code: int, name: str = "SQLITE_X") -> sqlite3.OperationalError:
         (sqlite3.SQLITE_NOMEM, "no memory"),
         (sqlite3.SQLITE_BUSY, "is locked by"),
         (sqlite3.SQLITE_LOCKED_SHAREDCACHE, "is locked by"),
+        (sqlite3.SQLITE_PROTOCOL, "is locked by"),
     ],
 )
 def test_a_store_that_cannot_be_used_now_is_named_with_cause_and_cure(
