@@ -88,7 +88,7 @@ def prepare(path: Path, *, create: bool, now_us: int, check: bool = True) -> str
 
 
 def network_file_system(path: Path, mounts: Iterable[str]) -> str | None:
-    """Return the kind of network file system that the path is on, "" for a local one.
+    """Return the kind of network file system that the path is on, None for a local one.
 
     SQLite's locks do not hold there. Source: SQLite documentation, "How To Corrupt", 2.1.
     """

@@ -119,3 +119,15 @@ async def test_a_write_under_way_of_another_text_or_place_is_no_rival(
     office.clock.move(5)
     await office.reconciler.settle_due()
     assert await office.state(step) is WriteState.CONFIRMED
+
+
+async def test_messages_of_two_accounts_to_one_person_are_read_each_by_its_account(
+    office: Office,
+) -> None:
+    steps = [message_step("Hello"), message_step("Hello", account_id="42")]
+    for step in steps:
+        await doubt(office, step)
+    office.clock.move(5)
+    await office.reconciler.settle_due()
+    assert len(office.x.looked) == 2
+    assert [await office.state(step) for step in steps] == [WriteState.CONFIRMED] * 2

@@ -159,6 +159,27 @@ def test_an_empty_file_is_refused_and_stays_empty(tmp_path: Path) -> None:
     _refused(path, "is empty")
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb",
+        "smb2",
+        "smb3",
+        "smbfs",
+        "afs",
+        "ncpfs",
+        "glusterfs",
+        "fuse.sshfs",
+    ],
+)
+def test_these_are_network_file_systems(kind: str) -> None:
+    """The types in Linux' mount table of file systems on which SQLite's locks do not hold."""
+    assert network_file_system(Path("/net/bot.db"), [f"host:/x /net {kind} rw 0 0"]) == kind
+
+
 @pytest.mark.parametrize("has_empty_log", [False, True])
 def test_a_store_that_is_cut_within_a_page_is_refused(path: Path, *, has_empty_log: bool) -> None:
     with path.open("r+b") as file:
