@@ -33,6 +33,7 @@ from botkit.errors import ConfigError, StateError
 from botkit.leases.owner import in_words
 from botkit.model.records import WriteState
 from botkit.system import SystemClock
+from botkit.telemetry.counted import counted
 from botkit.telemetry.times import rfc3339
 
 if TYPE_CHECKING:
@@ -332,14 +333,13 @@ def _print_lost_reads(state: dict[str, Any]) -> None:
     names = {account["id"]: f"@{account['username']}" for account in state["accounts"]}
     for row in state["lost_reads"][-_FEW_LOST:]:
         who = names.get(row["account_id"], row["account_id"] or "the app")
+        reads = counted(row["reads"], "read")
         if row["given_up"]:
             said = f"the costs of {row['day']} hold at most {row['most_usd']} USD"
-            echo(f"lost     {who}: {said} for {row['reads']} reads without an answer")
+            echo(f"lost     {who}: {said} for {reads} without an answer")
         else:
-            said = f"{row['reads']} reads of {row['day']} without an answer, at most"
-            echo(
-                f"lost     {who}: {said} {row['most_usd']} USD; the bot reads them again that day"
-            )
+            said = f"{reads} of {row['day']} without an answer, at most {row['most_usd']} USD"
+            echo(f"lost     {who}: {said}; the bot reads again that day")
 
 
 def _print_schedules(state: dict[str, Any]) -> None:

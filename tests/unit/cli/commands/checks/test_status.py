@@ -444,7 +444,7 @@ def test_reads_without_an_answer_stand_with_the_most_that_they_can_have_cost(
     said = capsys.readouterr().out
     assert (
         f"lost     the app: the costs of {yesterday:%Y-%m-%d} hold at most 0.005 USD"
-        " for 1 reads without an answer\n"
+        " for 1 read without an answer\n"
     ) in said
     assert f"2 reads of {now:%Y-%m-%d} without an answer, at most 1.000 USD; the bot" in said
     asyncio.run(_after(lose, "--json"))
