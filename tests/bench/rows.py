@@ -144,6 +144,40 @@ ROWS = (
         service=_SERVER,
     ),
     Row(
+        id="A3h",
+        path="X writes a mention -> handler, 20 a second, p50",
+        figure=Figure.MS,
+        ours=_of("latency", "botkit", 200, "botkit_handler"),
+        ceiling=_at_most(250),
+    ),
+    Row(
+        id="A3",
+        path="X writes a mention -> X has the reply, 20 a second, p50",
+        figure=Figure.MS,
+        ours=_of("latency", "botkit", 200, "botkit_reply"),
+        ceiling=_at_most(500),
+    ),
+    Row(
+        id="W1",
+        path="webhook: signed delivery -> event on disk -> 200, 64 in flight",
+        figure=Figure.PER_CPU_S,
+        ours=_of("webhook", "botkit", 5_000, "botkit_taken"),
+        limit=Against(
+            variant=_of("webhook", "aiohttp + synced SQLite", 5_000, "plain_taken"),
+            bar=_at_least(0.5),
+        ),
+    ),
+    Row(
+        id="W1p",
+        path="the same at 500 a second, p99 until the 200",
+        figure=Figure.MS,
+        ours=_of("webhook", "botkit", 2_500, "botkit_paced"),
+        limit=Against(
+            variant=_of("webhook", "aiohttp + synced SQLite", 2_500, "plain_paced"),
+            bar=_at_most(2),
+        ),
+    ),
+    Row(
         id="B1",
         path="create post, OAuth 2 bearer, 32 in flight",
         figure=Figure.PER_CPU_S,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from botkit.ports import HttpStream, Transport
     from botkit.ports.io import HttpRequest
 
-__all__ = ["botkit_journaled", "botkit_stream", "plain_stream", "xdk_stream"]
+__all__ = ["Noting", "Parts", "botkit_journaled", "botkit_stream", "plain_stream", "xdk_stream"]
 
 _PATH = "/2/activity/stream"
 
@@ -67,7 +67,7 @@ def botkit_stream(order: Order) -> Sample:
     from botkit.protocol.events.stream_lines import LineSplitter
 
     seen: set[str] = set()
-    wiring = _Noting(seen, order.size).bot.wiring
+    wiring = Noting(seen, order.size).bot.wiring
     hearing = activity.Hearing()
     scope = _NoScope()
 
@@ -108,7 +108,7 @@ def botkit_journaled(order: Order) -> Sample:
             transport = await stack.enter_async_context(AiohttpTransport())
             address = f"sqlite:///{order.folder}/bot.db"
             store = await stack.enter_async_context(open_store(address, clock=clock))
-            parts = _Parts(_Noting(seen, order.size), store, clock, _Listener(transport, order))
+            parts = Parts(Noting(seen, order.size), store, clock, _Listener(transport, order))
             await parts.lease.acquire()
             await stack.enter_async_context(parts.tasks)
             with Meter() as meter:
@@ -123,10 +123,12 @@ def botkit_journaled(order: Order) -> Sample:
     return _whole(asyncio.run(read()), len(seen), order)
 
 
-class _Parts:
+class Parts:
     """What `open_runtime` joins, as far as an event goes through it."""
 
-    def __init__(self, noting: _Noting, store: Any, clock: Any, sender: Any) -> None:
+    def __init__(
+        self, noting: Noting, store: Any, clock: Any, sender: Any, *, source: Any = None
+    ) -> None:
         from botkit.leases.lease import Lease
         from botkit.model.users import Account
         from botkit.protocol.rules.opt_outs import OptOutRules
@@ -165,7 +167,7 @@ class _Parts:
             spawn=self.tasks.hire,
             redact=str,
         )
-        self._stream = ActivityStream(
+        self.source = (source or ActivityStream)(
             "default",
             [Account(id=ACCOUNT_ID, username="ExampleUser")],
             kinds={ACCOUNT_ID: ()},
@@ -188,10 +190,18 @@ class _Parts:
 
     async def run(self) -> None:
         """Until all events are done, and their marks are stored."""
+        await self.start()
+        self.tasks.start(self.source.run(), "stream")
+        await self.finish()
+
+    async def start(self) -> None:
+        """Let events be handled that somebody else brings."""
         for work in self.dispatcher.tasks:
             self.tasks.start(work, "dispatcher")
         await self.dispatcher.inbox_reader.wait_idle()
-        self.tasks.start(self._stream.run(), "stream")
+
+    async def finish(self) -> None:
+        """Wait until all events are done, and their marks are stored."""
         await self._all_seen.wait()
         await self.dispatcher.inbox_reader.wait_idle()
 
@@ -219,7 +229,7 @@ class _NoScope:
         raise KeyError(wanted)
 
 
-class _Noting:
+class Noting:
     """A bot that notes every post, and says when it has seen all."""
 
     def __init__(self, seen: set[str], size: int) -> None:
