@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(os.environ["CHANGES_IN"])
 WORK = os.environ.get("CHANGES_WORK", "try")
+FAILED = FOLDER / "failed.txt"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -77,11 +78,37 @@ def _warm_up(session: pytest.Session) -> None:
 
 
 def _tried(session: pytest.Session, known: dict[str, Any], job: dict[str, Any]) -> str:
+    """Return what became of a change; a test that fails without it too, now, is left out."""
     chosen = _chosen(session, known, job)
-    if not chosen:
-        return "nobody runs it"
+    while chosen:
+        FAILED.unlink(missing_ok=True)
+        answer = _tried_by(session, chosen, known, job)
+        failed = FAILED.read_text() if FAILED.is_file() else ""
+        doubted = [one for one in chosen if one.nodeid == failed]
+        if answer != "noticed" or not doubted:
+            return answer
+        if _passes(session, doubted, known):
+            return answer
+        chosen = [one for one in chosen if one.nodeid != failed]
+    return "nobody runs it"
+
+
+def _passes(session: pytest.Session, chosen: list[pytest.Item], known: dict[str, Any]) -> bool:
+    return _forked(lambda: _run(session, chosen), limit_s=_limit_s(chosen, known)) == 0
+
+
+def _limit_s(chosen: list[pytest.Item], known: dict[str, Any]) -> float:
+    took_s: float = sum(known["tests"][one.nodeid] for one in chosen)
+    return 60 + 6 * took_s
+
+
+def _tried_by(
+    session: pytest.Session,
+    chosen: list[pytest.Item],
+    known: dict[str, Any],
+    job: dict[str, Any],
+) -> str:
     path = Path(job["module"]).absolute()
-    limit_s = 30 + 6 * sum(known["tests"][one.nodeid] for one in chosen)
 
     def run() -> int:
         try:
@@ -89,16 +116,26 @@ def _tried(session: pytest.Session, known: dict[str, Any], job: dict[str, Any]) 
                 return 3
         except Exception:  # noqa: BLE001 - whatever the change broke
             return 1
-        session.items[:] = chosen
-        session.config.option.maxfail = 1
-        return _run(session)
+        return _run(session, chosen)
 
     with _on_disk(path, job["source"]):
-        code = _forked(run, limit_s=limit_s)
+        code = _forked(run, limit_s=_limit_s(chosen, known))
     return {0: "survived", 3: "not here", None: "noticed: too slow"}.get(code, "noticed")
 
 
-def _run(session: pytest.Session) -> int:
+class _Noting:
+    """Writes down which test failed."""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            FAILED.write_text(report.nodeid)
+
+
+def _run(session: pytest.Session, chosen: list[pytest.Item]) -> int:
+    """Run some tests up to the first that fails; return 1 if one does."""
+    session.items[:] = chosen
+    session.config.option.maxfail = 1
+    session.config.pluginmanager.register(_Noting())
     try:
         run_all(session)
     except session.Failed:

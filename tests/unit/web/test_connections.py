@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from botkit.web.bot_site import BOT_SITE
 from botkit.web.connections import Connections
@@ -290,6 +291,30 @@ async def test_the_end_of_a_head_may_come_in_pieces(place: Place, left: int) -> 
         await place.health()
         writer.write(post[-left:] + b"a=b")
         assert Answered(await end_of((reader, writer))).text == "'a=b'"
+
+
+async def test_what_follows_a_head_that_came_in_pieces_does_not_count_as_its_bytes(
+    place: Place,
+) -> None:
+    form = b"a=" + b"b" * 2000
+    post = POST + b"Content-Length: %d\r\nX: " % len(form)
+    post = post.ljust(HEAD_BYTES - len(b"\r\n\r\n"), b"x") + b"\r\n\r\n"
+    async with place.open(post[:-1]) as ((reader, writer),):
+        await place.health()
+        for piece in (post[-1:], form):
+            writer.write(piece)
+            await place.health()
+        assert Answered(await end_of((reader, writer))).text == repr(form.decode())
+
+
+async def test_a_request_that_is_none_is_logged_with_its_status(place: Place) -> None:
+    with capture_logs() as lines:
+        async with place.open(b"no request\r\n\r\n") as (stream,):
+            assert Answered(await end_of(stream)).status == 400
+    refused = [
+        (line["status"], line["kind"]) for line in lines if line["event"] == "request.refused"
+    ]
+    assert refused == [(400, "BadHttpMethod")]
 
 
 async def test_requests_behind_the_first_are_not_answered(place: Place) -> None:

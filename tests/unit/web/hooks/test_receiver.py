@@ -129,6 +129,16 @@ async def test_the_same_key_is_no_second_event_and_another_body_under_it_is_refu
     assert [trigger.delivery for trigger in desk.recorded] == ["a", "b"]
 
 
+async def test_of_two_keys_the_idempotency_key_counts_and_an_empty_one_is_none(
+    desk: Desk,
+) -> None:
+    await desk.send("Idempotency-Key: a", "webhook-id: b")
+    await desk.send("Idempotency-Key: ", "webhook-id: b", body=b'{"order": 8}')
+    first, second = (trigger.delivery for trigger in desk.recorded)
+    assert first == "a"
+    assert second.startswith("body/")
+
+
 async def test_a_key_counts_for_one_hook_and_account(desk: Desk) -> None:
     await desk.send("Idempotency-Key: a")
     assert (await desk.send("Idempotency-Key: a", path="/hooks/hourly")).status == 202
