@@ -178,10 +178,9 @@ class _Check:
         if word in {"", "-"}:
             yield f"{token[0]} is no condition: leave it out"
             return
-        if word.lower().removesuffix(":") in self.known and word.endswith(":"):
-            yield f"{word} has no value, and no blank may stand behind it"
-            return
         if token["phrase"] is None:
+            if word.endswith(":") and word[:-1].lower() in self.known:
+                yield f"{word} has no value, and no blank may stand behind it"
             yield from _misread(word)
         far = token["far"]
         if far is not None and (self.place == "search" or int(far) > _FARTHEST):
@@ -191,7 +190,7 @@ class _Check:
     def _unknown(self, name: str, text: str) -> str:
         """Return the fault of an operator that X does not have here."""
         where = "a rule of the filtered stream" if self.place == "stream" else "recent search"
-        near = difflib.get_close_matches(name, self.known, n=1)
+        near = difflib.get_close_matches(name, self.known)
         quoted = text.lstrip("-")
         cure = f"did you mean {near[0]}:?" if near else f'for the text itself write "{quoted}"'
         return f"{where} has no operator {name}:; {cure}"
