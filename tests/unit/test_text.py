@@ -36,6 +36,11 @@ def test_a_thread_holds_every_word_in_order() -> None:
 def test_neither_a_link_nor_an_emoji_is_cut() -> None:
     link = "https://example.com/" + "x" * 300
 
+    assert split("https://a.comx", 23) == ["https://a.comx"]
+    assert split("\U0001f600https://a.com\U0001f600", 25) == [
+        "\U0001f600https://a.com",
+        "\U0001f600",
+    ]
     assert split(f"see {link} now", 26) == ["see", f"{link}", "now"]
     assert split(f"ab{FAMILY}{FAMILY}", 4) == [f"ab{FAMILY}", FAMILY]
     assert split("\U0001f1e9\U0001f1ea" * 2, 2) == ["\U0001f1e9\U0001f1ea"] * 2

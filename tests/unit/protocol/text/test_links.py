@@ -52,6 +52,9 @@ def test_a_label_has_63_characters_at_most_with_the_dots_of_other_scripts_in_it(
     encoded = f"https://{'a' * 30}\u3002{'b' * 24}\u0436.com"  # xn--, the b's, and four
     assert links_in(encoded) == (encoded,)
     assert links_in(encoded.replace("bb", "bbb", 1)) == ()
+    hidden = f"https://{'a' * 57}\x01.com"  # a control character is encoded too
+    assert links_in(hidden) == (hidden,)
+    assert links_in(hidden.replace("aa", "aaa", 1)) == ()
 
 
 def test_positions_count_code_points() -> None:

@@ -15,6 +15,7 @@ from botkit.errors import (
     Forbidden,
     MissingScope,
     NotSummoned,
+    OptedOut,
     OutcomeUnknown,
     Parked,
     RateLimited,
@@ -191,6 +192,27 @@ async def test_a_drop_ends_the_event_with_its_reason(tmp_path: Path) -> None:
         await bot.handle(mention())
         row = (await bot.store.events.get(KEY))[0]
     assert (row.state, row.note) == (EventState.DROPPED, "spam")
+
+
+async def test_a_signal_for_a_user_who_has_opted_out_since_is_dropped(tmp_path: Path) -> None:
+    class Ping(Signal, frozen=True, kw_only=True):
+        pass
+
+    async def emits(event: Mention, scope: Scope) -> None:
+        await scope.resolve(Actions).emit(Ping())
+
+    async def answers(event: Ping, scope: Scope) -> None:
+        botkit_raises(OptedOut("no"))
+
+    wiring = FakeWiring(Ping)
+    wiring.on(Mention, emits)
+    wiring.on(Ping, answers)
+    async with bench(tmp_path, wiring) as bot:
+        await bot.handle(mention())
+        rows = await bot.store.events.listing()
+    assert [(row.state, row.note) for row in rows if row.key != KEY] == [
+        (EventState.DROPPED, "opted out")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -392,6 +414,8 @@ async def test_state_that_moved_on_makes_the_event_run_again(
         faults += [Conflict("moved")] * 100
         await bot.handle(mention("101"))
         assert bot.outcomes == ["done", "done", "parked"]
+        (row,) = await bot.store.events.get("post/101/0")
+        assert row.waiting_for == "state"
         faults.clear()
         await bot.later(10)
         (row,) = await bot.store.events.get("post/101/0")

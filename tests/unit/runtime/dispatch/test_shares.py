@@ -71,6 +71,16 @@ def test_at_half_the_share_others_are_read_from_the_first_that_was_left() -> Non
     assert on.left == 2
 
 
+def test_a_page_that_was_taken_whole_is_read_no_more() -> None:
+    on = full()
+    for seq in range(1, 5):
+        on.release(seq)
+    taken = on.take_back("a", [item(5), item(6), item(7)], is_last=False, room=10)
+    assert [each.seq for each in taken] == [5, 6, 7]
+    assert on.left == 1
+    assert on.next() == ("a", 7)
+
+
 def test_a_memory_that_is_full_takes_back_what_fits() -> None:
     on = full()
     on.release(1)

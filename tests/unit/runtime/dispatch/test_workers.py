@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from botkit.model.events import Mention, Tick
+from botkit.model.records import EventState
 from botkit.ports import Actions
 from botkit.sandbox.harness.clock import VirtualClock
 from tests.unit.runtime.fakes import (
@@ -132,6 +133,39 @@ async def test_a_handler_that_swallows_its_cancellation_loses_its_slot(
     assert "has ended" in acted[0]
     assert bot.steps.asked == []
     assert bot.outcomes == ["retry", "done"]
+
+
+@pytest.mark.parametrize("raises", [True, False])
+async def test_what_a_handler_that_lost_its_slot_ends_with_is_not_recorded(
+    tmp_path: Path, *, raises: bool
+) -> None:
+    release, ended = asyncio.Event(), asyncio.Event()
+    runs: list[str] = []
+
+    async def deaf(event: Mention, scope: Scope) -> None:
+        runs.append(event.id)
+        if len(runs) > 1:
+            return
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+        ended.set()
+        if raises:
+            raise ValueError("too late")
+
+    async with bench(tmp_path, wired(deaf, timeout_s=1.0), slots=1) as bot:
+        await bot.record(mention())
+        await bot.later(10)
+        assert bot.outcomes == ["retry", "done"]
+        release.set()
+        await ended.wait()
+        await bot.later(60)
+        (row,) = await bot.store.events.get("post/100/0")
+    assert runs == ["100"] * 2
+    assert bot.outcomes == ["retry", "done"]
+    assert (row.state, row.attempts) == (EventState.DONE, 1)
 
 
 async def test_a_handler_that_cancels_itself_has_failed(tmp_path: Path) -> None:
