@@ -65,7 +65,12 @@ GROUPS = {
     ),
     "calls": Group(
         ("botkit/client/api/*.py", "botkit/client/http/*.py"),
-        ("tests/unit/client/api", "tests/unit/client/http"),
+        (
+            "tests/unit/client/api",
+            "tests/unit/client/http",
+            "tests/unit/client/logins",
+            "tests/unit/client/signin",
+        ),
     ),
     "dispatch": Group(("botkit/runtime/dispatch/*.py",), ("tests/unit/runtime/dispatch",)),
     "intake": Group(("botkit/runtime/intake/*.py",), ("tests/unit/runtime",)),

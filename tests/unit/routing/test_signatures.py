@@ -35,6 +35,7 @@ async def odd(  # type: ignore[no-untyped-def]
     other: Optional[Clock] = None,  # noqa: UP045
     both: int | str | None = 1,
     either: int | str = 1,
+    nothing: dict[str, None] = {},  # noqa: B006
     *more: int,
     limit: int = 5,
     **rest: str,
@@ -92,8 +93,9 @@ def test_each_kind_of_parameter_is_told_apart() -> None:
     )
     assert by_name["both"].wanted == int | str
     assert (by_name["either"].wanted, by_name["either"].optional) == (int | str, False)
+    assert (by_name["nothing"].wanted, by_name["nothing"].optional) == (dict[str, None], False)
     assert [name for name, asked in by_name.items() if asked.positional] == [
-        *("mention", "act", "other", "both", "either", "more"),
+        *("mention", "act", "other", "both", "either", "nothing", "more"),
     ]
     assert [name for name, asked in by_name.items() if asked.gathers] == ["more", "rest"]
     assert by_name["limit"].default

@@ -515,6 +515,13 @@ async def skips(event: PostEvent) -> None:
     passes()
 
 
+def test_a_schedule_takes_the_ticks_of_no_other() -> None:
+    bot = Router("greeter")
+    bot.cron("0 8 * * *")(named("morning"))
+    bot.cron("0 20 * * *")(named("evening"))
+    assert wire(bot).unreachable == ()
+
+
 def test_a_handler_whose_events_an_earlier_one_takes_is_named() -> None:
     (why,) = _two(takes_all)
     assert why.startswith("later (")

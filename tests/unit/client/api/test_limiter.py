@@ -182,6 +182,18 @@ async def test_a_window_that_ends_in_the_past_or_in_ten_years_is_no_window(reset
     await call(limiter, POST)
 
 
+async def test_a_window_of_a_day_with_some_minutes_is_the_longest_that_there_is() -> None:
+    longest_s = 24 * 3600 + 5 * 60
+    for reset_s, holds in ((longest_s, True), (longest_s + 1, False)):
+        clock = VirtualClock()
+        limiter = limiter_on(clock)
+        await call(limiter, POST, said(clock, 0, reset_s=reset_s))
+        if holds:
+            await refused(limiter, POST)
+        else:
+            await call(limiter, POST)
+
+
 async def test_the_daily_window_counts_beside_the_short_one() -> None:
     clock = VirtualClock()
     limiter = limiter_on(clock)

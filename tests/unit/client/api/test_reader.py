@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from botkit.client.api.reader import CachedReader
+from botkit.client.api.reader import AccountReader, CachedReader
 from botkit.errors import Forbidden, NotFound, Parked, ServerError, TransportError
 from botkit.model.users import User
 from botkit.protocol.api.responses import Response, read_response
@@ -202,6 +202,19 @@ async def test_what_x_does_not_show_to_the_account_is_not_there_for_it(
     refuse("GET /2/tweets/{id}")
     with pytest.raises(NotFound, match="not authorized to see"):
         await reader.post("5", account_id="1999")
+
+
+async def test_a_reader_calls_what_reads_and_refuses_what_changes_something(
+    world: World,
+) -> None:
+    reader, sender = reader_in(world)
+    mine = AccountReader(reader, "1999")
+    assert (await mine.call("getPostsById", path={"id": "1"}))["data"] == sender.post
+    with pytest.raises(TypeError, match="changes something"):
+        await mine.call("deletePosts", path={"id": "1"})
+    with pytest.raises(TypeError, match=r"reader.call\(.getNothing.\)"):
+        await mine.call("getNothing")
+    assert [request.operation for request in sender.sent] == ["getPostsById"]
 
 
 async def test_a_call_that_is_not_allowed_says_nothing_of_what_it_asked_for(world: World) -> None:

@@ -16,6 +16,7 @@ from botkit.client.api.x_api import XApi
 from botkit.errors import (
     BadRequest,
     Forbidden,
+    LevelTooLow,
     MalformedAnswer,
     MissingScope,
     NotFound,
@@ -444,6 +445,17 @@ async def test_an_account_with_1a_tokens_signs_and_its_level_is_learned(world: W
     assert len({header.partition("oauth_nonce")[2][:40] for header in headers}) == 3
     assert (await api.x.kinds(GREETER.id))[CredentialKind.OAUTH1] == ("read-write",)
     assert world.log.count("credentials.note_level") == 1
+
+
+async def test_which_credential_is_used_is_told_once_the_level_of_a_1a_token_is_known(
+    world: World,
+) -> None:
+    await world.log_in_1a()
+    world.peer.plan[ME] = [json_answer(200, {"data": world.peer.user}, x_access_level="read")]
+    api = Api(world)
+    with pytest.raises(LevelTooLow):
+        await api.x.credential("createPosts", account_id=GREETER.id)
+    assert len(world.peer.named(ME)) == 1
 
 
 async def test_a_clock_that_x_does_not_share_is_corrected_once_by_xs_date(world: World) -> None:

@@ -14,7 +14,7 @@ import pytest
 import trustme
 from yarl import URL
 
-from botkit.client.http.connections import check_ca_file, proxy_for, tls_context
+from botkit.client.http.connections import check_address, check_ca_file, proxy_for, tls_context
 from botkit.client.http.transport import AiohttpTransport
 from botkit.errors import ConfigError, TransportError
 from botkit.ports.io import HttpRequest
@@ -221,6 +221,12 @@ async def test_a_proxy_that_cannot_be_reached_is_named(
         with pytest.raises(TransportError, match=words) as error:
             await transport.send(get("https://x.invalid/2/users/me"))
     assert error.value.kind == kind
+
+
+@pytest.mark.parametrize("url", ["https:///2/tweets", "https://me@x.com/", "https://:pw@x.com/"])
+def test_an_address_without_a_host_or_with_credentials_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match="needs a host and may not hold credentials"):
+        check_address(URL(url))
 
 
 def test_exempt_hosts_go_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

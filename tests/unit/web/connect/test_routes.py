@@ -210,6 +210,7 @@ async def test_the_page_says_who_may_log_in_and_what_it_ends(place: Place) -> No
     await place.get(f"/connect/callback?code=c&state={state}")
     page = await place.get(f"/connect?invitation={await place.invite('7')}")
     assert "@greeter has a login here already" in page.text
+    assert "id 7" not in page.text
 
 
 @pytest.mark.parametrize("invited", ["", "8"])
