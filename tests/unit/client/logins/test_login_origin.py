@@ -308,3 +308,21 @@ def test_each_address_that_takes_a_token_counts(name: str) -> None:
     assert Endpoints.at(**{name: "https://gate.example/x"}).origin == (
         "https://api.x.com https://gate.example"
     )
+
+
+def test_the_addresses_are_those_of_xs_pages() -> None:
+    # Source: X API docs, "OAuth 2.0 Authorization Code Flow with PKCE", "OAuth 1.0a", "App only".
+    assert {name: getattr(Endpoints(), name) for name in Endpoints.__struct_fields__} == {
+        "api_url": "https://api.x.com",
+        "consent_url": "https://x.com/i/oauth2/authorize",
+        "token_url": "https://api.x.com/2/oauth2/token",
+        "revoke_url": "https://api.x.com/2/oauth2/revoke",
+        "app_token_url": "https://api.x.com/oauth2/token",
+        "app_invalidate_url": "https://api.x.com/oauth2/invalidate_token",
+        "request_token_url": "https://api.x.com/oauth/request_token",
+        "authorize_url": "https://api.x.com/oauth/authorize",
+        "access_token_url": "https://api.x.com/oauth/access_token",
+        "invalidate_url": "https://api.x.com/1.1/oauth/invalidate_token",
+        "issuer": None,
+    }
+    assert Endpoints.at() == Endpoints()

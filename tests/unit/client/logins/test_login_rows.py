@@ -11,10 +11,11 @@ import pytest
 
 import botkit
 from botkit.client.logins.login_rows import LoginRows, OpenRow, keys_fingerprint
-from botkit.errors import Conflict, StoreUnavailable, VaultKeyError
+from botkit.errors import Conflict, LeaseLost, StoreUnavailable, VaultKeyError
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, LoginState, Secret
 from tests.unit.client.fakes import APPS, GREETER, World
+from tests.unit.client.keeping import sent_intent
 
 ROOT = Path(botkit.__file__).parent
 OWNER = ROOT / "client" / "logins" / "login_rows.py"
@@ -139,6 +140,24 @@ async def test_a_row_that_is_bound_already_is_not_sealed_again(world: World) -> 
     await world.rows.remove(bound)
     await world.rows.bind(row)
     assert await world.real_store.credentials.listing() == []
+
+
+async def test_a_refresh_whose_lock_another_process_has_is_neither_begun_nor_sent(
+    world: World,
+) -> None:
+    row = await world.log_in()
+    old = await world.real_store.leases.acquire("refresh", "me", ttl=timedelta(seconds=1))
+    await world.clock.advance(timedelta(seconds=2))
+    new = await world.real_store.leases.acquire("refresh", "other", ttl=timedelta(hours=1))
+    assert old is not None
+    assert new is not None
+    intent = sent_intent(row)
+    with pytest.raises(LeaseLost):
+        await world.rows.intend(row, intent, old)
+    await world.rows.intend(row, intent, new)
+    with pytest.raises(LeaseLost):
+        await world.rows.mark_sent(row, intent, old)
+    await world.rows.mark_sent(row, intent, new)
 
 
 async def test_a_row_in_hand_is_unsealed_once(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
-from botkit.client.logins.oauth2_login import LoginStatus, OAuth2Login
+from botkit.client.logins.oauth2_login import LoginStatus, OAuth2Login, life_s
 from botkit.model.records import CredentialRow
 from botkit.model.tokens import CredentialKind, LoginState
 
@@ -53,6 +54,24 @@ def test_an_oauth1_login_in_doubt_is_not_used(status: LoginState) -> None:
         kind=CredentialKind.OAUTH1,
     )
     assert not login.works
+
+
+def test_an_access_token_lives_as_long_as_x_granted_by_whatever_clock() -> None:
+    at = datetime(2026, 11, 30, tzinfo=UTC)
+    row = CredentialRow(
+        account_id="1",
+        app="default",
+        kind=CredentialKind.OAUTH2,
+        gen=1,
+        sealed=b"",
+        since=at,
+        granted_at=at,
+    )
+    assert life_s(row, at) == 0.0
+    granted = replace(row, access_until=at + timedelta(hours=2))
+    assert life_s(granted, at + timedelta(hours=1)) == 3600.0
+    assert life_s(granted, at - timedelta(hours=1)) == 7200.0
+    assert life_s(granted, at + timedelta(hours=3)) == 0.0
 
 
 def test_refreshes_after_a_401_are_a_minute_apart_and_twice_as_long_while_they_go_on() -> None:
