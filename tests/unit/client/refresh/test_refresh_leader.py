@@ -411,6 +411,14 @@ async def test_a_lease_that_is_lost_is_no_lease(world: World, a: Host) -> None:
             role._lease.fence()
 
 
+async def test_a_bot_ends_though_its_lease_cannot_be_given_back(world: World, a: Host) -> None:
+    await world.log_in()
+    async with _bot(world, a):
+        a.frozen = True
+    a.frozen = False
+    assert await world.real_store.leases.holder(KEEPER) == "a"
+
+
 async def test_a_role_that_is_taken_for_each_refresh_is_not_stayed_in(
     world: World, a: Host
 ) -> None:

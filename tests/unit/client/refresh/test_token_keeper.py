@@ -512,6 +512,11 @@ async def test_an_account_that_is_not_known_acts_through_the_default_app(world: 
     assert await keeper.app_of("12345") == "default"
 
 
+async def test_an_account_acts_through_its_app_whatever_is_asked_first(world: World) -> None:
+    await world.log_in(account=msgspec.structs.replace(GREETER, app="other"))
+    assert await keeper_in(world).keeper.app_of(GREETER.id) == "other"
+
+
 async def test_a_revocation_of_an_account_that_has_no_login_is_nothing(world: World) -> None:
     kept = keeper_in(world)
     await kept.keeper.mark_dead("12345", "revoked")

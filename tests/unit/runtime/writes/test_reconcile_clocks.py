@@ -109,3 +109,20 @@ async def test_failing_readings_come_slowly_after_the_clock_was_set_back(office:
     office.x.reads = [server_error() for _ in range(9)]
     times = await settle(office, step, within_s=1000)
     assert times[:3] == [0, 180, 360]
+
+
+async def test_clean_readings_do_not_make_failing_ones_slower(office: Office) -> None:
+    step = post_step()
+    await doubt(office, step, RESET)
+    office.clock.move(5)
+    await office.reconciler.settle_due()
+    office.x.reads = [server_error() for _ in range(6)]
+    spans = []
+    for _ in range(6):
+        before = office.clock.now()
+        row = await office.row(step)
+        assert row.next_read_at is not None
+        spans.append((row.next_read_at - before).total_seconds())
+        office.clock.current = row.next_read_at
+        await office.reconciler.settle_due()
+    assert spans == [10, 45, 120, 180, 180, 180]

@@ -114,6 +114,13 @@ def test_a_volume_is_full_with_less_than_64_kib(
         assert error.hint
 
 
+def test_an_error_of_the_disk_on_a_full_volume_is_a_full_disk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=0, f_frsize=4096))
+    assert "the disk is full" in explain(_fault(sqlite3.SQLITE_IOERR), PATH).message
+
+
 def test_a_volume_whose_room_is_not_known_counts_as_one_with_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
