@@ -89,7 +89,7 @@ class Home:
         """The clock of the bot's machine; X has its own."""
         self.signs = False
         """True if the settings hold the app's key and secret, for OAuth 1.0a."""
-        self.webhook_url = ""
+        self.webhook_url: str = ""
         """Where X delivers on this machine; "" if the bot opens the stream."""
         self.told: set[tuple[str, str, datetime]] = set()
         """The dead letters that were reported to the test already."""

@@ -241,7 +241,7 @@ async def _lost_reads(store: Store) -> list[dict[str, Any]]:
     reads = [row for row in await store.ledger.open_reads() if row.given_up or row.at < under_way]
     days: defaultdict[tuple[str, str, bool], list[Decimal]] = defaultdict(list)
     for row in reads:
-        days[row.account_id, row.at.date().isoformat(), row.given_up].append(row.most_usd)
+        days[row.account_id, str(row.at.date()), row.given_up].append(row.most_usd)
     return [
         {
             "account_id": account_id,

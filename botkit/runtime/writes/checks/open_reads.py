@@ -205,7 +205,11 @@ def _key(read: OpenRead) -> _Key:
 def _text_of(request: Request, now: datetime) -> str:
     text = msgspec.json.encode(request).decode()
     # X charges some calls each time: each of them has a row of its own, and is not sent again.
-    return text if pricing.is_by_resource(request) else f"{text} {now.isoformat()}"
+    return (
+        text
+        if pricing.is_by_resource(request)
+        else f"{text} {rfc3339(now, timespec='microseconds')}"
+    )
 
 
 def _request_of(read: OpenRead) -> Request | None:
