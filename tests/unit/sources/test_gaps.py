@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from botkit.errors import ServerError, StoreUnavailable
-from botkit.model.hearing import Checkpoint, GapRow
+from botkit.model.hearing import BY_HAND, Checkpoint, GapRow
 from botkit.protocol.api.ids import snowflake_at
 from botkit.sandbox.harness.clock import START
 from botkit.sources.gaps import Gaps
 from tests.unit.sources.fakes import mention, page
-from tests.unit.sources.polls.test_mentions import poll, start
+from tests.unit.sources.polls.test_mentions import poll
 from tests.unit.sources.polls.test_messages import messages
 from tests.unit.sources.polls.test_messages import poll as messages_poll
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from botkit.model.users import Account
     from botkit.ports import Store
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from botkit.sources.polls.messages import MessagesPoll
     from tests.unit.sources.fakes import FakeIntake, FakeSender, Reports
 
-__all__ = ["messages_poll", "poll", "start"]
+__all__ = ["messages_poll", "poll"]
 
 MINUTE = timedelta(minutes=1)
 T = snowflake_at(START)
@@ -56,7 +56,7 @@ def last_read(read_to: object, newest: int = T) -> Checkpoint:
 
 async def test_a_start_opens_a_gap_from_what_was_read_last_and_the_first_poll_closes_it(
     poll: MentionsPoll,
-    start: Callable[[MentionsPoll], asyncio.Task[None]],
+    spawn: Callable[[Coroutine[Any, Any, None]], None],
     sender: FakeSender,
     store: Store,
     clock: VirtualClock,
@@ -64,7 +64,7 @@ async def test_a_start_opens_a_gap_from_what_was_read_last_and_the_first_poll_cl
 ) -> None:
     await store.progress.set_checkpoint(last_read(START - 90 * MINUTE))
     sender.answers = [ServerError("503", status=503), page(), page()]
-    start(poll)
+    spawn(poll.run())
     await clock.advance(1)
     (gap,) = await store.progress.gaps()
     assert (gap.since, gap.until) == (START - 90 * MINUTE, START)
@@ -87,7 +87,7 @@ GREETERS = "gaps/greeter"
 
 async def test_a_gap_that_the_first_poll_closes_at_once_is_not_told(
     poll: MentionsPoll,
-    start: Callable[[MentionsPoll], asyncio.Task[None]],
+    spawn: Callable[[Coroutine[Any, Any, None]], None],
     sender: FakeSender,
     store: Store,
     clock: VirtualClock,
@@ -95,7 +95,7 @@ async def test_a_gap_that_the_first_poll_closes_at_once_is_not_told(
 ) -> None:
     await store.progress.set_checkpoint(last_read(START - MINUTE))
     sender.answers = [page()]
-    start(poll)
+    spawn(poll.run())
     await clock.advance(1)
     assert [gap.state for gap in await store.progress.gaps()] == ["closed"]
     assert {part for part, *_ in reports.said} == {"mentions/greeter"}
@@ -104,7 +104,7 @@ async def test_a_gap_that_the_first_poll_closes_at_once_is_not_told(
 async def test_a_gap_is_told_by_the_poll_that_covers_it_and_by_no_other(
     poll: MentionsPoll,
     messages_poll: MessagesPoll,
-    start: Callable[[MentionsPoll | MessagesPoll], object],
+    spawn: Callable[[Coroutine[Any, Any, None]], None],
     sender: FakeSender,
     gaps: Gaps,
     clock: VirtualClock,
@@ -114,12 +114,12 @@ async def test_a_gap_is_told_by_the_poll_that_covers_it_and_by_no_other(
     gap = await gaps.open(replace(CUT, source="messages", cause="stopped", until=START))
     sender.answers = [page(), ServerError("503", status=503)]
     with capture_logs() as lines:
-        start(poll)
+        spawn(poll.run())
         await clock.advance(1)
         await gaps.look_again([account])
         assert "gap.open" not in [line["event"] for line in lines]
         assert (GREETERS, "none", "") not in reports.said
-        start(messages_poll)
+        spawn(messages_poll.run())
         await clock.advance(1)
     assert [line["gap"] for line in lines if line["event"] == "gap.open"] == [gap.id]
     assert [state for part, state, _ in reports.said if part == GREETERS] == ["open"]
@@ -138,7 +138,7 @@ async def test_the_end_of_a_gap_is_told_in_whole_seconds_that_cut_nothing(
 
 async def test_a_gap_of_a_source_that_no_poll_covers_is_told_by_each_poll(
     poll: MentionsPoll,
-    start: Callable[[MentionsPoll], object],
+    spawn: Callable[[Coroutine[Any, Any, None]], None],
     sender: FakeSender,
     gaps: Gaps,
     clock: VirtualClock,
@@ -146,7 +146,7 @@ async def test_a_gap_of_a_source_that_no_poll_covers_is_told_by_each_poll(
 ) -> None:
     await gaps.open(replace(CUT, source="messages", cause="stopped", until=START))
     sender.answers = [page()]
-    start(poll)
+    spawn(poll.run())
     await clock.advance(1)
     assert [state for part, state, _ in reports.said if part == GREETERS] == ["open"]
 
@@ -369,7 +369,9 @@ async def test_what_a_person_closed_by_command_is_told_as_over(
     await gaps.look_again([account])
     assert reports.said[-1][1] == "open"
     await store.progress.change_gap(replace(gap, state="given up"))
-    await gaps.look_again([account])
+    with capture_logs() as lines:
+        await gaps.look_again([account])
+    assert [(each["event"], each["why"]) for each in lines] == [("gap.closed", BY_HAND)]
     assert reports.said[-1] == (GREETERS, "none", "")
     assert await gaps.of("1") == []
 

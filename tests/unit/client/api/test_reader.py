@@ -117,6 +117,8 @@ async def test_a_user_may_be_named(world: World, name: str) -> None:
     assert len(sender.sent) == 1
     with pytest.raises(NotFound, match="@bob"):
         await me.user("bob")
+    with pytest.raises(NotFound, match="@\u0663"):  # a digit, but none of an id
+        await me.user("\u0663")
     with pytest.raises(TypeError, match="takes an id or a username, not 7"):
         await me.user(7)  # type: ignore[arg-type]  # an author's mistake
 

@@ -121,6 +121,8 @@ def test_a_signal_of_a_class_that_is_gone_names_those_that_are_there() -> None:
         decode_event(kind, body, {})
 
     assert "signal/Remind" in lost.value.hint
+    with pytest.raises(UndecodableEvent, match="known: Later, Sooner"):
+        decode_event(kind, body, {"Sooner": type(REMIND), "Later": type(REMIND)})
 
 
 def test_a_signal_of_a_class_that_has_changed_says_what_does_not_fit() -> None:
@@ -159,6 +161,18 @@ def test_a_post_event_is_described_whole_in_a_fixed_order() -> None:
         ),
         ("author", {"id": "22", "username": "ada", "name": "Ada"}),
     ]
+
+
+def test_what_a_post_refers_to_is_described_by_name() -> None:
+    refers = {
+        "conversation_id": "4",
+        "in_reply_to_post_id": "5",
+        "in_reply_to_user_id": "6",
+        "quoted_post_id": "7",
+    }
+    post = msgspec.structs.replace(MENTION.post, **refers)
+    told = describe(msgspec.structs.replace(MENTION, post=post))["post"]
+    assert refers.items() <= told.items()
 
 
 def test_a_message_is_described_with_its_sender() -> None:

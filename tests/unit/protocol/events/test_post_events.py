@@ -84,10 +84,10 @@ def test_a_name_that_the_author_wrote_at_the_start_of_a_reply_is_a_mention() -> 
     assert type(event(answer)) is Mention
 
 
-def test_a_mention_after_the_shown_text_is_none() -> None:
-    assert (
-        type(event(post("hey @greeter", mentions=(me(4),), display_text_range=(0, 3)))) is PostSeen
-    )
+@pytest.mark.parametrize(("end", "expected"), [(3, PostSeen), (4, PostSeen), (5, Mention)])
+def test_a_mention_after_the_shown_text_is_none(end: int, expected: type[PostEvent]) -> None:
+    found = event(post("hey @greeter", mentions=(me(4),), display_text_range=(0, end)))
+    assert type(found) is expected
 
 
 @pytest.mark.parametrize(
