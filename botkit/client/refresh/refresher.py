@@ -340,7 +340,6 @@ class Refresher:
                 row=new,
                 access=access,
                 reason=error.message,
-                error=error,
                 unsaved=Rescued(row=new, intent_id=intent.id),
             )
         if not in_time:

@@ -8,11 +8,13 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
+import pytest
 
+from botkit.errors import InvalidGrant
 from botkit.model.tokens import LoginState
 from tests.unit.client.fakes import GREETER, World
 from tests.unit.client.hosts import Host
-from tests.unit.client.keeping import EXPIRED, running, sent_intent
+from tests.unit.client.keeping import EXPIRED, keeper_in, running, sent_intent
 
 
 async def test_a_refresh_that_is_cancelled_with_the_loop_is_no_fault(world: World) -> None:
@@ -60,3 +62,19 @@ async def test_a_login_that_cannot_be_read_while_another_refreshes_it_is_looked_
         world.broken.clear()
         await world.clock.advance(3.0)
         assert kept.states == [LoginState.OK, LoginState.UNCERTAIN]
+
+
+async def test_a_login_that_is_removed_while_x_answers_is_gone_and_its_new_token_unused(
+    world: World,
+) -> None:
+    row = await world.log_in(left=EXPIRED)
+
+    async def is_removed(request: object) -> None:
+        await world.real_store.credentials.remove(row.account_id, row.app, row.kind)
+
+    world.peer.before_answer = is_removed  # type: ignore[assignment]
+    kept = keeper_in(world)
+    with pytest.raises(InvalidGrant, match="it was removed"):
+        await kept.access()
+    assert kept.changes[-1].is_gone
+    assert kept.keeper.statuses() == ()
