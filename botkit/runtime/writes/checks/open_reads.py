@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,6 +26,7 @@ from botkit.protocol.api.requests import Request
 from botkit.protocol.rules import pricing
 from botkit.telemetry.times import rfc3339
 from botkit.waiting.events import event_or_timeout
+from botkit.waiting.store_outage import StoreOutage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -116,9 +118,10 @@ class OpenReads:
 
     async def run(self, sender: Sender) -> None:
         """Settle, until cancelled, the reads whose answer was lost, also in earlier processes."""
+        outage = StoreOutage(_log, "reads without an answer", clock=self._clock)
         while True:
             self._wake.clear()
-            wait_s = await self._settle_all(sender)
+            wait_s = await outage.outlast(partial(self._settle_all, sender))
             await event_or_timeout(self._wake, wait_s, clock=self._clock)
 
     def _lose(self, read: OpenRead) -> None:

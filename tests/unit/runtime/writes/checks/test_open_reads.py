@@ -384,3 +384,24 @@ async def test_a_store_that_cannot_record_a_read_does_not_stop_it(
         await day.read(MENTIONS, posts(20))
     assert [line["event"] for line in logs] == ["read.not_recorded"]
     assert await day.booked() == Decimal("0.005")
+
+
+async def test_a_store_that_is_away_delays_what_is_read_again(
+    day: Day, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await day.read(MENTIONS, None)
+    day.answers = [posts(20)]
+    real, faults = day.store.ledger.open_reads, [StoreUnavailable("the disk is full")] * 3
+
+    async def away() -> Sequence[OpenRead]:
+        if faults:
+            raise faults.pop()
+        return await real()
+
+    monkeypatch.setattr(day.store.ledger, "open_reads", away)
+    with capture_logs() as logs:
+        async with day.running():
+            await day.clock.at_rest()
+            await day.clock.advance(120)
+    assert [line["event"] for line in logs] == ["store.unavailable", "store.available_again"]
+    assert await day.booked() == Decimal("0.005")
