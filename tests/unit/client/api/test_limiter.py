@@ -144,6 +144,21 @@ async def test_answers_that_overtake_each_other_do_not_give_calls_back() -> None
     await refused(limiter, POST)
 
 
+@pytest.mark.parametrize("day", [False, True])
+async def test_resets_a_second_apart_are_one_window_and_two_seconds_make_another(
+    *, day: bool
+) -> None:
+    clock = VirtualClock()
+    limiter = limiter_on(clock)
+    await call(limiter, POST, said(clock, 1, day=day))
+    limiter.note(POST, said(clock, 0, reset_s=599, day=day))
+    await refused(limiter, POST)
+    limiter.note(POST, said(clock, 50, reset_s=601, day=day))
+    await refused(limiter, POST)
+    limiter.note(POST, said(clock, 50, reset_s=602, day=day))
+    await call(limiter, POST)
+
+
 async def test_the_answer_of_an_older_window_changes_nothing() -> None:
     clock = VirtualClock()
     limiter = limiter_on(clock)
@@ -277,6 +292,26 @@ async def test_what_is_known_of_thousands_of_owners_is_forgotten_when_it_is_over
         await call(limiter, ("createPosts", str(number)), said(clock, 5, reset_s=60))
         await clock.advance(1.0)
     assert len(limiter._lanes) < 2100
+
+
+async def test_what_still_holds_calls_back_outlives_thousands_of_owners_that_do_not() -> None:
+    clock = VirtualClock()
+    limiter = limiter_on(clock)
+    await call(limiter, READ, said(clock, 50, reset_s=30))
+    await call(limiter, READ, said(clock, 0, reset_s=20 * 3600, day=True))
+    limiter.limited(POST, clock.now() + timedelta(hours=2))
+    under_way = ("createPosts", "7")
+    for _ in range(5):
+        await limiter.enter(under_way)
+    await clock.advance(60.0)
+    for number in range(10_000, 11_500):
+        await call(limiter, ("createPosts", str(number)))
+    assert len(limiter._lanes) < 1000, "what has ended is forgotten"
+    await refused(limiter, READ)
+    await refused(limiter, POST)
+    limiter.note(under_way, said(clock, 4))
+    limiter.leave(under_way)
+    await refused(limiter, under_way)
 
 
 def test_leaving_without_having_entered_is_harmless() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -171,6 +172,28 @@ async def test_a_read_that_breaks_is_tried_again_and_then_given_up(world: World)
     with pytest.raises(Forbidden):
         await me.post("1")
     assert len(sender.sent) == 7
+
+
+async def test_a_broken_read_is_repeated_after_half_a_second_and_after_two_never_to_the_beat(
+    world: World,
+) -> None:
+    reader, sender = reader_in(world)
+    sent_s: list[float] = []
+    send = sender.send
+
+    async def timed(request: Request, *, account_id: str = "") -> Response:
+        sent_s.append(world.clock.monotonic())
+        return await send(request, account_id=account_id)
+
+    sender.send = timed  # type: ignore[method-assign]
+    sender.faults = [TransportError("reset")] * 2
+    reading = asyncio.get_running_loop().create_task(reader.post("1", account_id="1999"))
+    await world.clock.advance(5.0)
+    assert (await reading).id == "1"
+    first_s, second_s = (after - before for before, after in pairwise(sent_s))
+    assert 0.375 <= first_s <= 0.625
+    assert 1.5 <= second_s <= 2.5
+    assert (first_s, second_s) != (0.5, 2.0), "bots that failed together come back apart"
 
 
 HIDDEN = {

@@ -542,6 +542,24 @@ async def test_a_read_on_the_way_in_does_without_fields_that_x_has_in_neither_sp
         await api.x.send(requests.get_me(), account_id=GREETER.id)
 
 
+@pytest.mark.parametrize("signs", [False, True])
+async def test_only_reads_are_spelled_anew(world: World, *, signs: bool) -> None:
+    await (world.log_in_1a(level="read-write") if signs else world.log_in())
+    fields = (("tweet.fields", "id"),)
+    read = requests.get_post("1")
+    write = msgspec.structs.replace(requests.create_post("hi"), query=fields)
+    world.peer.plan[read.name] = [
+        json_answer(400, {"title": "Invalid Request", "detail": "[tweet.fields] is unknown"}),
+        json_answer(200, {"data": {"id": "1", "text": "hi"}}),
+    ]
+    world.peer.plan[CREATE] = [POSTED]
+    api = Api(world)
+    await api.x.send(read, account_id=GREETER.id)
+    await api.x.send(write, account_id=GREETER.id)
+    assert ["post.fields" in call.url for call in world.peer.calls] == [False, True, False]
+    assert world.peer.calls[2].url.endswith("?tweet.fields=id")
+
+
 async def test_another_400_is_an_error(world: World) -> None:
     await world.log_in()
     world.peer.plan["GET /2/tweets/1"] = [json_answer(400, {"title": "Bad", "detail": "id"})]

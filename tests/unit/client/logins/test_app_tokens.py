@@ -147,6 +147,39 @@ async def test_a_fetched_one_of_another_process_is_taken_over(world: World) -> N
     assert strange.states == []
 
 
+async def test_a_fetched_one_that_x_refuses_is_fetched_again_a_minute_after_the_last_fetch(
+    world: World,
+) -> None:
+    tokens = [
+        json_answer(200, {"token_type": "bearer", "access_token": name}) for name in ("A", "B")
+    ]
+    world.peer.plan[FETCH] = tokens
+    keeper = keeper_in(world).keeper
+    first = await keeper.bearer()
+    await world.clock.advance(59.9)
+    assert await keeper.report_bearer_unauthorized("default", first) is None
+    await world.clock.advance(0.1)
+    assert await keeper.report_bearer_unauthorized("default", first) == Secret("B")
+    assert await keeper.bearer() == Secret("B")
+
+
+async def test_a_kept_one_that_x_refuses_at_once_is_fetched_anew_at_once(world: World) -> None:
+    await keeper_in(world).keeper.bearer()
+    later = keeper_in(world).keeper
+    kept = await later.bearer()
+    world.peer.plan[FETCH] = [json_answer(200, {"token_type": "bearer", "access_token": "B"})]
+    assert await later.report_bearer_unauthorized("default", kept) == Secret("B")
+
+
+async def test_a_bearer_of_an_app_that_left_the_settings_is_not_read(world: World) -> None:
+    await give(world, "FIRST")
+    await keep_bearer(world.rows, "gone", Secret("GONE"), now=world.clock.now())
+    kept = keeper_in(world, apps=NO_KEYS)
+    await kept.keeper.bearers.read()
+    assert [change.app for change in kept.changes] == ["default"]
+    assert not kept.keeper.app_can_serve("gone")
+
+
 async def test_keys_that_x_does_not_take_are_config_until_they_work(world: World) -> None:
     world.peer.plan[FETCH] = [
         BAD_KEYS,

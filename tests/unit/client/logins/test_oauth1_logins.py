@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -229,6 +230,80 @@ async def test_refusals_that_come_back_are_looked_at_less_and_less_often(world: 
         await world.clock.advance(timedelta(hours=2))
         await held.refused()
         assert pair.gap_s == 30.0
+
+
+async def test_looks_that_settle_nothing_come_half_as_often_each_time_up_to_a_quarter_of_an_hour(
+    world: World,
+) -> None:
+    looked_s: list[float] = []
+
+    async def note() -> None:
+        looked_s.append(world.clock.monotonic())
+
+    world.peer.hold = note
+    world.peer.plan[ME] = [coded(135)] * 7
+    async with held_in(world) as held:
+        await held.refused(135)
+        await world.clock.advance(timedelta(minutes=50))
+    gaps_s = [after - before for before, after in pairwise([0.0, *looked_s])]
+    assert gaps_s == [30, 60, 120, 240, 480, 900, 900]
+
+
+async def test_a_token_that_was_fine_for_an_hour_is_looked_at_as_soon_as_one_never_refused(
+    world: World,
+) -> None:
+    await world.log_in_1a(level="read-write")
+    keeper = keeper_in(world).keeper
+    await keeper.holdings(GREETER.id)
+    pair = keeper.oauth1_logins.get(GREETER.id)
+    assert pair is not None
+    gaps_s = []
+    for calm_s in (0.0, 3600.0, 3600.1):
+        await keeper.oauth1_logins.works(GREETER.id)
+        await world.clock.advance(calm_s)
+        await keeper.oauth1_logins.refused(GREETER.id, pair.tokens, refusal(89))
+        gaps_s.append(pair.gap_s)
+    assert gaps_s == [30, 60, 30]
+
+
+async def test_a_call_of_a_doubted_token_is_put_off_until_a_second_after_the_look(
+    world: World,
+) -> None:
+    await world.log_in_1a(level="read-write")
+    await world.clock.advance(500.0)
+    keeper = keeper_in(world).keeper
+    await keeper.holdings(GREETER.id)
+    pair = await keeper.token_pair(GREETER.id)
+    await keeper.oauth1_logins.refused(GREETER.id, pair, refusal(89))
+    for passed_s in (0.0, 29.0):
+        await world.clock.advance(passed_s)
+        with pytest.raises(Parked) as parked:
+            keeper.oauth1_logins.check_usable(GREETER.id)
+        assert parked.value.until == world.clock.now() + timedelta(seconds=31 - passed_s)
+    await world.clock.advance(1.0)
+    assert keeper.oauth1_logins.check_usable(GREETER.id).tokens is pair
+
+
+async def test_the_keys_are_tried_by_a_request_for_a_token_that_nobody_authorizes(
+    world: World,
+) -> None:
+    world.peer.plan[ME] = [BARE]
+    world.peer.plan[REQUEST_TOKEN] = [KEYS_TAKEN]
+    async with held_in(world) as held:
+        await held.refused()
+        await world.clock.advance(31)
+    [call] = world.peer.named(REQUEST_TOKEN)
+    signed = dict(call.headers)["Authorization"]
+    assert (call.method, call.timeout_s, call.body) == ("POST", 20.0, None)
+    assert 'oauth_callback="oob"' in signed
+    assert "oauth_token=" not in signed
+
+
+async def test_a_level_is_not_asked_for_with_a_token_that_is_not_ok(world: World) -> None:
+    async with held_in(world, level="") as held:
+        await held.refused(89)
+        await held.oauth1_logins.learn_level(GREETER.id)
+        assert world.peer.named(ME) == []
 
 
 async def test_a_token_of_another_user_is_dead(world: World) -> None:
