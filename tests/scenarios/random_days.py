@@ -108,7 +108,7 @@ class _Life:
         self.ada = sandbox.user("ada")
         self._bob = sandbox.user("bob")
         sandbox.user("carl")
-        self.what: list[str] = field(default_factory=list[str])
+        self.what: list[str] = []
 
     async def act(self, process: Process) -> None:
         """Do one thing."""
