@@ -171,6 +171,21 @@ async def test_a_kept_one_that_x_refuses_at_once_is_fetched_anew_at_once(world: 
     assert await later.report_bearer_unauthorized("default", kept) == Secret("B")
 
 
+async def test_a_kept_one_of_an_older_secret_or_of_a_person_says_nothing_of_the_keys_of_now(
+    world: World,
+) -> None:
+    await keeper_in(world).keeper.bearer()
+    renewed = {"default": msgspec.structs.replace(APPS["default"], api_secret=Secret("new"))}
+    kept = keeper_in(world, apps=renewed)
+    await kept.keeper.bearers.read()
+    assert kept.states == []
+    await give(world, "GIVEN")
+    kept = keeper_in(world)
+    await kept.keeper.bearers.read()
+    assert kept.states == []
+    assert await kept.keeper.bearer() == Secret("AAAA"), "the keys fetch one of their own"
+
+
 async def test_a_bearer_of_an_app_that_left_the_settings_is_not_read(world: World) -> None:
     await give(world, "FIRST")
     await keep_bearer(world.rows, "gone", Secret("GONE"), now=world.clock.now())

@@ -328,6 +328,19 @@ async def test_another_account_than_the_wished_one_needs_a_word(world: World) ->
     assert (await adopt_pair(context(world), confirmed, PAIR)).account == GREETER
 
 
+async def test_a_pair_of_a_known_account_that_consented_by_mistake_ends_no_older_one(
+    world: World,
+) -> None:
+    before = await world.log_in_1a(level="read")
+    attempt = await begun(world, account="ada")
+    plan(world, ACCESS_TOKEN, access_token())
+    plan(world, ME, me())
+    with pytest.raises(WrongAccount, match="nothing was stored") as refused:
+        await attempt.finish(redirect())
+    assert refused.value.kept == ""
+    assert await world.real_store.credentials.listing() == [before]
+
+
 async def test_console_tokens_that_x_does_not_take_are_not_stored(world: World) -> None:
     wish = LoginWish(redirect_uri="oob", scopes=())
     plan(world, ME, json_answer(401, {"title": "Unauthorized", "status": 401}))

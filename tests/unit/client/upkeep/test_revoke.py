@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from botkit.client.logins.app_tokens import keep_bearer
 from botkit.client.refresh.refresh_lock import in_process
 from botkit.client.upkeep.revoke import revoke_login
 from botkit.errors import ConfigError, InvalidClient, OutcomeUnknown, ServerError
-from botkit.model.tokens import CredentialKind
+from botkit.model.tokens import CredentialKind, Secret
 from botkit.protocol.oauth.oauth1_flow import INVALIDATE
 from tests.unit.client.fakes import World, json_answer
 from tests.unit.client.keeping import WRONG_SECRET
@@ -102,3 +103,39 @@ async def test_a_1a_token_is_made_dead_at_x_before_it_is_removed(world: World) -
     assert await revoke_login(context(world), row)
     assert len(world.peer.named(INVALIDATE)) == 2
     assert await kept("1999", "default", CredentialKind.OAUTH1) is None
+
+
+async def test_x_is_told_which_of_the_two_tokens_it_gets(world: World) -> None:
+    for given, hint in (("rt-1", "refresh_token"), ("", "access_token")):
+        row = await world.log_in(refresh_token=given)
+        await revoke_login(context(world), row)
+        call = world.peer.named(REVOKE)[-1]
+        assert f"token_type_hint={hint}".encode() in (call.body or b"")
+        assert dict(call.headers)["Content-Type"] == "application/x-www-form-urlencoded"
+        assert (call.method, call.writes, call.timeout_s) == ("POST", True, 30.0)
+
+
+async def test_a_login_that_is_gone_already_needs_no_word_to_x(world: World) -> None:
+    row = await world.log_in()
+    await world.real_store.credentials.remove(row.account_id, row.app, row.kind)
+    assert await revoke_login(context(world), row)
+    assert world.peer.calls == []
+
+
+async def test_an_apps_own_token_is_only_removed_here(world: World) -> None:
+    await keep_bearer(world.rows, "default", Secret("B-1"), now=world.clock.now())
+    row = await world.real_store.credentials.get("", "default", CredentialKind.APP_ONLY)
+    assert row is not None
+    assert await revoke_login(context(world), row)
+    assert world.peer.calls == []
+    assert await gone(world)
+
+
+@pytest.mark.parametrize("kind", ["oauth2", "oauth1"])
+async def test_without_keys_a_login_can_be_removed_here_by_force_and_it_is_said_to_live_on(
+    world: World, kind: str
+) -> None:
+    row = await (world.log_in() if kind == "oauth2" else world.log_in_1a())
+    assert not await revoke_login(context(world, apps={}), row, force=True)
+    assert world.peer.calls == []
+    assert await gone(world)
