@@ -232,6 +232,17 @@ async def test_a_429_waits_until_x_says() -> None:
     await call(limiter, POST)
 
 
+async def test_a_429_that_names_an_earlier_time_than_the_one_before_shortens_nothing() -> None:
+    clock = VirtualClock()
+    limiter = limiter_on(clock)
+    limiter.limited(POST, clock.now() + timedelta(seconds=100))
+    for earlier_s in (10, -10):
+        limiter.limited(POST, clock.now() + timedelta(seconds=earlier_s))
+        parked = await refused(limiter, POST)
+        assert parked.until is not None
+        assert (parked.until - clock.now()).total_seconds() > 100
+
+
 async def test_429s_without_a_time_wait_60_seconds_doubling_up_to_15_minutes() -> None:
     clock = VirtualClock()
     limiter = limiter_on(clock)
@@ -272,6 +283,39 @@ async def test_refusals_of_calls_side_by_side_are_one_lack_of_credit() -> None:
     until = limiter.no_credit("1999")
     await clock.advance(0.5)
     assert limiter.no_credit("1999") == until
+
+
+async def test_the_quick_way_in_counts_a_call_as_the_slow_one_does() -> None:
+    clock = VirtualClock()
+    limiter = limiter_on(clock)
+    assert not limiter.enter_nowait(POST), "nothing is known of it yet"
+    await call(limiter, POST, said(clock, 2))
+    await call(limiter, POST, said(clock, 2, reset_s=20 * 3600, day=True))
+    assert limiter.enter_nowait(POST)
+    assert not limiter.enter_nowait(POST), "one call was taken off by the slow way"
+    await refused(limiter, POST)
+    limiter.leave(POST)
+    for _ in range(3):
+        await limiter.enter(READ)
+        assert limiter.enter_nowait(READ)
+    limiter.note(READ, said(clock, 5))  # five of the six are still under way
+    await refused(limiter, READ)
+
+
+async def test_the_quick_way_in_is_shut_while_a_429_or_a_lack_of_credit_holds_anybody() -> None:
+    clock = VirtualClock()
+    limiter = limiter_on(clock)
+    await call(limiter, POST, said(clock, 50))
+    await call(limiter, READ, said(clock, 50))
+    limiter.limited(POST, clock.now() + timedelta(seconds=30))
+    assert not limiter.enter_nowait(POST)
+    assert limiter.enter_nowait(READ)
+    await clock.advance(33.0)
+    await call(limiter, POST)
+    assert limiter.enter_nowait(POST)
+    limiter.no_credit("7")
+    assert not limiter.enter_nowait(READ)
+    await call(limiter, READ)
 
 
 async def test_ready_takes_nothing_off() -> None:

@@ -89,6 +89,18 @@ async def test_users_are_asked_for_once_a_day(world: World) -> None:
     assert len(sender.sent) == 2
 
 
+async def test_a_user_is_kept_for_24_hours_and_not_a_second_longer(world: World) -> None:
+    reader, sender = reader_in(world)
+    me = reader.for_account("1999")
+    await me.user("7")
+    await world.clock.advance(timedelta(hours=24) - timedelta(seconds=1))
+    await me.user("7")
+    assert len(sender.sent) == 1
+    await world.clock.advance(2.0)
+    await me.user("7")
+    assert len(sender.sent) == 2
+
+
 async def test_only_unknown_users_are_asked_for_a_hundred_in_a_call(world: World) -> None:
     reader, sender = reader_in(world)
     await reader.users(["1", "2"], account_id="1999")
