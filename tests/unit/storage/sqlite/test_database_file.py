@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from botkit.errors import ConfigError, Corrupt, StateError, StoreUnavailable
 from botkit.storage.files import path_of
 from botkit.storage.opening import open_store
 from botkit.storage.sqlite import database_file, schema
+from botkit.storage.sqlite.connection import plain_connect
 from botkit.storage.sqlite.database_file import check_place, network_file_system, prepare
 from tests.storage.conformance.bench import ME, T0, SuiteClock, event
+from tests.syncs import recorded_syncs
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -227,11 +230,25 @@ def test_a_newer_store_that_ended_by_a_kill_is_refused_with_its_log_untouched(
     _refused(copy, "newer botkit")
 
 
-def test_a_store_without_its_id_is_refused(path: Path) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM meta WHERE name = 'store_id'",
+        "UPDATE meta SET value = 7 WHERE name = 'store_id'",
+    ],
+)
+def test_a_store_without_its_id_is_refused(path: Path, change: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("DELETE FROM meta WHERE name = 'store_id'")
+        connection.execute(change)
         connection.commit()
     _refused(path, "has lost its id")
+
+
+@pytest.mark.parametrize("pragma", ["user_version = 0", "application_id = 1"])
+def test_what_bears_only_one_mark_of_a_store_is_refused(path: Path, pragma: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA {pragma}")
+    _refused(path, "not a store that botkit made")
 
 
 def test_a_store_cut_at_any_length_is_refused(path: Path) -> None:
@@ -270,6 +287,18 @@ def test_a_flipped_index_is_refused(path: Path) -> None:
     key = b"e17" + ME.encode()
     place = whole.index(key)
     path.write_bytes(whole[:place] + b"e99" + whole[place + 3 :])
+    _refused(path, "is damaged")
+
+
+def test_up_to_a_size_a_start_reads_the_whole_file_and_no_larger_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = path.read_bytes()
+    place = whole.index(b"e17" + ME.encode())
+    path.write_bytes(whole[:place] + b"e99" + whole[place + 3 :])
+    monkeypatch.setattr(database_file, "_CHECKED_BYTES", len(whole) - 1)
+    assert prepare(path, create=True, now_us=0)
+    monkeypatch.setattr(database_file, "_CHECKED_BYTES", len(whole))
     _refused(path, "is damaged")
 
 
@@ -325,15 +354,51 @@ def test_the_second_of_two_makers_takes_the_store_of_the_first(
     assert not list(tmp_path.glob("*.new"))
 
 
+def no_links(*_: object) -> None:
+    raise PermissionError(1, "Operation not permitted")
+
+
 def test_a_file_system_without_hard_links_will_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_links(*_: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
     monkeypatch.setattr(os, "link", no_links)
     prepare(tmp_path / "bot.db", create=True, now_us=0)
     assert not list(tmp_path.glob("*.new"))
+
+
+def test_without_hard_links_too_what_has_the_name_is_not_replaced(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "link", no_links)
+    first, new = path.read_bytes(), path.with_name("bot.db.new")
+    new.write_bytes(b"the second one")
+    with pytest.raises(FileExistsError):
+        database_file._rename_new(new, path)
+    assert path.read_bytes() == first
+
+
+def test_every_connection_is_closed_once_the_store_is_made_and_looked_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = list[sqlite3.Connection]()
+
+    def noted(path: Path, *, mode: str = "rw") -> sqlite3.Connection:
+        opened.append(plain_connect(path, mode=mode))
+        return opened[-1]
+
+    monkeypatch.setattr(database_file, "plain_connect", noted)
+    prepare(tmp_path / "bot.db", create=True, now_us=0)
+    assert len(opened) == 3
+    for connection in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of open files are Linux's")
+def test_the_name_of_a_new_store_is_on_the_disk_before_it_is_used(tmp_path: Path) -> None:
+    with recorded_syncs() as steps:
+        prepare(tmp_path / "bot.db", create=True, now_us=0)
+    assert ("sync", str(tmp_path)) in steps
 
 
 MOUNTS = [
@@ -358,6 +423,38 @@ MOUNTS = [
 )
 def test_a_network_file_system_is_known_by_its_mount(path: str, kind: str | None) -> None:
     assert network_file_system(Path(path), MOUNTS) == kind
+
+
+@pytest.mark.parametrize(
+    ("mounts", "kind"),
+    [
+        (["server:/root / nfs rw 0 0"], "nfs"),
+        (["server:/x /srv nfs4"], "nfs4"),
+        (["/dev/vda /srv ext4 rw 0 0", "server:/x /srv nfs4 rw 0 0"], "nfs4"),
+        (["server:/x /srv nfs4 rw 0 0", "/dev/vda /srv ext4 rw 0 0"], None),
+        (["server:/x /srv nfs4 rw 0 0", "/dev/vda / ext4 rw 0 0"], "nfs4"),
+        (["server:/x /srv/bot.db nfs4 rw 0 0"], "nfs4"),
+    ],
+    ids=["root", "three words", "hides", "hidden", "nearer", "itself"],
+)
+def test_of_the_mounts_that_lead_to_a_file_the_nearest_and_then_the_last_counts(
+    mounts: list[str], kind: str | None
+) -> None:
+    assert network_file_system(Path("/srv/bot.db"), mounts) == kind
+
+
+def test_where_the_kernel_names_no_mounts_the_place_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Path.read_text
+
+    def unnamed(path: Path, **more: str) -> str:
+        if str(path) == "/proc/self/mounts":
+            raise FileNotFoundError(2, "No such file or directory")
+        return read(path, **more)
+
+    monkeypatch.setattr(Path, "read_text", unnamed)
+    assert prepare(tmp_path / "bot.db", create=True, now_us=0)
 
 
 def test_a_line_of_the_mounts_that_says_too_little_is_passed_over() -> None:

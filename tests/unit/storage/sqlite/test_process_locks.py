@@ -150,6 +150,37 @@ def test_each_lease_and_epoch_has_a_lock_of_its_own(tmp_path: Path) -> None:
     other.drop("runner", 2)
 
 
+def test_what_was_given_back_or_closed_is_no_longer_ours(tmp_path: Path) -> None:
+    one, other = ProcessLocks(tmp_path / "a"), ProcessLocks(tmp_path / "a")
+    mark = one.take("runner", 1)
+    one.drop("runner", 1)
+    assert one.judge("runner", 1, mark) is Holder.DEAD
+    one.take("runner", 2)
+    one.close()
+    assert one.judge("runner", 2, mark) is Holder.DEAD
+    assert other.take("runner", 2) == mark
+    assert one.judge("runner", 2, mark) is Holder.ALIVE
+    one.close()
+    other.close()
+
+
+def test_a_holder_of_whom_the_kernel_does_not_tell_counts_as_alive_until_its_time_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locks = ProcessLocks(tmp_path / "a")
+    mark = locks.take("runner", 1)
+    assert locks.judge("keeper", 1, mark) is Holder.DEAD
+
+    def mute(*_: object) -> bytes:
+        raise OSError(38, "Function not implemented")
+
+    with monkeypatch.context() as during:
+        during.setattr(process_locks.fcntl, "fcntl", mute)
+        assert locks.judge("keeper", 1, mark) is Holder.ALIVE
+        assert locks.take("keeper", 1) == 0
+    locks.close()
+
+
 def test_all_botkits_lock_the_same_byte_for_a_lease_and_epoch() -> None:
     """One of another version may hold the lease; an epoch stays within its lease's range."""
     first = 0xF92B8B3E << 20
