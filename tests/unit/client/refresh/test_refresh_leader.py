@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from botkit.client.refresh.refresh_leader import Alone, NeverLeader
-from botkit.errors import InvalidGrant, LeaseLost, Parked
-from botkit.model.tokens import LoginState, Secret
+from botkit.errors import InvalidGrant, LeaseLost, Parked, Unauthorized
+from botkit.model.tokens import CredentialKind, LoginState, Secret
 from tests.unit.client.fakes import GREETER, MemoryRescue, World
 from tests.unit.client.hosts import Host
 from tests.unit.client.keeping import (
@@ -24,7 +24,10 @@ from tests.unit.client.keeping import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import AsyncIterator, Awaitable
+
+    from botkit.client.logins.rescue_file import Rescued
+    from botkit.client.refresh.refresh_leader import LeasedRole
 
 KEEPER = "keeper"
 
@@ -427,3 +430,100 @@ async def test_a_role_that_is_taken_for_each_refresh_is_not_stayed_in(
 
     await a.role().stay(on_taken)
     assert await world.real_store.leases.holder(KEEPER) is None
+
+
+async def test_who_may_lead_judges_the_tokens_that_sign_too(world: World, a: Host) -> None:
+    await world.log_in_1a(level="read")
+    keeper = a.keeper(role=a.role()).keeper
+    pair = await keeper.token_pair(GREETER.id)
+    refused = Unauthorized("no", status=401, codes=(89,))
+    await keeper.oauth1_logins.refused(GREETER.id, pair, refused)
+    row = await keeper.row_of(GREETER.id, CredentialKind.OAUTH1)
+    assert row is not None
+    assert row.status is LoginState.UNCERTAIN
+
+
+@asynccontextmanager
+async def _staying(role: LeasedRole) -> AsyncIterator[list[str]]:
+    """Stay in the role; yield how often it was told that the role was taken."""
+    told: list[str] = []
+
+    async def on_taken() -> None:
+        told.append("taken")
+
+    task = asyncio.get_running_loop().create_task(role.stay(on_taken))
+    yield told
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_role_that_was_taken_before_is_not_told_and_one_that_is_taken_again_is(
+    world: World, a: Host
+) -> None:
+    role = a.role(stays=True)
+    async with role() as keeps:
+        assert keeps
+    async with _staying(role) as told:
+        await world.clock.advance(20.0)
+        assert told == []
+        await world.real_store.leases.acquire(KEEPER, "c", ttl=timedelta(seconds=30), ended="a")
+        await world.clock.advance(60.0)
+        assert told == ["taken"]
+
+
+async def test_who_waits_for_the_role_looks_every_two_seconds_and_renews_it_every_fifteen(
+    world: World, a: Host
+) -> None:
+    leases = world.real_store.leases
+    theirs = await leases.acquire(KEEPER, "c", ttl=timedelta(minutes=9))
+    async with _staying(a.role(stays=True)):
+        await world.clock.advance(20.0)
+        assert 10 <= world.log.count("leases.acquire") <= 11
+        assert await leases.holder(KEEPER) == "c"
+        await leases.release(theirs)
+        await world.clock.advance(2.0)
+        assert await leases.holder(KEEPER) == "a"
+        await world.clock.advance(150.0)
+        assert 9 <= world.log.count("leases.renew") <= 10
+
+
+# ---- tokens that a process before could not store ------------------------------------------------
+
+
+class _CountedRescue(MemoryRescue):
+    """A rescue place that counts how often it is read."""
+
+    reads = 0
+
+    async def load(self) -> list[Rescued]:
+        self.reads += 1
+        return await super().load()
+
+
+async def _rescued(world: World, host: Host) -> _CountedRescue:
+    """A place with the result of a refresh that the store did not take; the store is well."""
+    await world.log_in(left=timedelta(minutes=10))
+    rescue = _CountedRescue()
+    world.broken.add("credentials.store_result")
+    await host.keeper(role=host.role(), rescue=rescue).keeper.settled(GREETER.id)
+    world.broken.clear()
+    assert len(rescue.entries) == 1
+    rescue.reads = 0
+    return rescue
+
+
+async def test_one_who_follows_leaves_rescued_tokens_to_the_leader(world: World, a: Host) -> None:
+    rescue = await _rescued(world, a)
+    follower = keeper_in(world, role=NeverLeader(), rescue=rescue)
+    assert await follower.access() == "at-1"
+    assert ((await world.row()).gen, len(rescue.entries), rescue.reads) == (1, 1, 0)
+
+
+async def test_of_two_who_begin_at_once_one_stores_the_rescued_tokens(
+    world: World, a: Host
+) -> None:
+    rescue = await _rescued(world, a)
+    kept = a.keeper(role=a.role(), rescue=rescue)
+    await asyncio.gather(kept.keeper.reload(), kept.keeper.reload())
+    assert await kept.access() == "at-2"
+    assert ((await world.row()).gen, rescue.entries, rescue.reads) == (2, [], 1)
