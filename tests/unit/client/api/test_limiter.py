@@ -298,7 +298,16 @@ async def test_the_quick_way_in_counts_a_call_as_the_slow_one_does() -> None:
     for _ in range(3):
         await limiter.enter(READ)
         assert limiter.enter_nowait(READ)
-    limiter.note(READ, said(clock, 5))  # five of the six are still under way
+    limiter.note(READ, said(clock, 6))  # five of the six are still under way
+    assert limiter.enter_nowait(READ)
+    await refused(limiter, READ)
+
+
+async def test_the_quick_way_in_lets_in_as_many_calls_as_the_window_has_left() -> None:
+    clock = VirtualClock()
+    limiter = limiter_on(clock)
+    await call(limiter, READ, said(clock, 3))
+    assert [limiter.enter_nowait(READ) for _ in range(5)] == [True, True, True, False, False]
     await refused(limiter, READ)
 
 
