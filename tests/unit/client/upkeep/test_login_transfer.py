@@ -136,11 +136,13 @@ async def test_logins_of_another_app_stay(world: World) -> None:
 
 async def test_a_copy_that_did_not_leave_gives_the_grant_its_state_back(world: World) -> None:
     before = await world.log_in(status=UNCERTAIN, reason="asked")
+    await world.log_in_1a()
     keeper = keeper_in(world).keeper
     leaving = await hand_over(keeper, GREETER)
     await take_back(keeper, leaving)
     after = await world.row()
     assert (after.status, after.reason, after.gen) == (UNCERTAIN, "asked", before.gen)
+    assert world.log.count("credentials.set_status") == 2, "nothing of the pair"
 
 
 async def test_what_was_handed_over_travels_as_the_good_login_that_it_is_there(
@@ -191,10 +193,12 @@ async def test_a_login_comes_in_unless_the_one_here_is_newer_and_has_not_ended(
     world: World, here_s: int, status: LoginState, reason: str, *, comes_in: bool
 ) -> None:
     now = world.clock.now()
-    row = await world.log_in(last_success=now)
+    hour = timedelta(hours=1)
+    row = await world.log_in(left=hour, last_success=now)
     parcel = await parcel_of(world, row)
     await world.log_in(
         gen=2,
+        left=hour,
         refresh_token="rt-2",
         status=status,
         reason=reason,
