@@ -7,6 +7,7 @@ docs/explanation/requirements.md, "The refresh of a login", F14 and G5.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import structlog
@@ -62,6 +63,8 @@ class LoginBook:
         self._on_change = on_change
         self._role = role
         self._apps: dict[str, str] = {}
+        self._loaded: set[str] = set()
+        self._reading = asyncio.Lock()
         self.oauth2_logins: dict[str, OAuth2Login] = {}
         self.oauth1_logins: OAuth1Logins = OAuth1Logins(
             context,
@@ -74,22 +77,32 @@ class LoginBook:
 
     async def load(self, account_id: str) -> None:
         """Read one account's logins from the store, unless they are loaded."""
-        if account_id not in self._apps:
+        if account_id in self._loaded:
+            return
+        async with self._reading:
+            if account_id in self._loaded:
+                return
             rows = await self._rows.listing(account_id)
             account = await self._context.store.accounts.get(account_id)
             if account is not None:
                 self._apps[account_id] = account.app
                 self.version += 1
                 await self._take_all(rows)
+                self._loaded.add(account_id)
 
     async def load_all(self) -> None:
         """Read all accounts and logins from the store again."""
+        async with self._reading:
+            await self._load_all()
+
+    async def _load_all(self) -> None:
         accounts = await self._context.store.accounts.listing()
         rows = await self._rows.listing()
         self._apps = {account.id: account.app for account in accounts}
         self.version += 1
         self._leave_apps()
         await self._take_all(rows)
+        self._loaded = {*self._apps}
         mine = [row for row in rows if row.app == self._apps.get(row.account_id)]
         held = {row.account_id for row in mine if row.kind is CredentialKind.OAUTH2}
         for gone in self.oauth2_logins.keys() - held:
