@@ -83,6 +83,7 @@ async def test_a_read_may_follow_its_origin_and_costs_what_came(world: World) ->
     await api.x.send(requests.get_users(["7", "8", "9"]), account_id=GREETER.id)
     [call] = world.peer.calls
     assert (call.writes, call.follow_same_origin) == (False, True)
+    assert [name for name, _ in call.headers] == ["Authorization"]
     assert "ids=7%2C8%2C9" in call.url
     charge = Charge(each_usd=Decimal("0.010"), resources=("User: Read/7",))
     assert api.spent == [(GREETER.id, charge, "default")]

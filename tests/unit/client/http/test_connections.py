@@ -236,6 +236,18 @@ def test_exempt_hosts_go_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> Non
     assert proxy_for(URL("https://x.com/")) == (URL("http://127.0.0.1:3128"), None)
 
 
+def test_a_proxys_user_and_password_go_into_its_header_and_out_of_its_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("https_proxy", "http://me:hush@127.0.0.1:3128")
+    assert proxy_for(URL("https://x.com/")) == (
+        URL("http://127.0.0.1:3128"),
+        {"Proxy-Authorization": "Basic bWU6aHVzaA=="},  # me:hush
+    )
+
+
 @pytest.mark.parametrize(
     ("value", "proxy"),
     [
