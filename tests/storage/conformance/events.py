@@ -178,6 +178,21 @@ class EventsConformance(Suite):
         await store.events.settle([done(second, changes=(two,))], fence=fence)
         assert await store.states.read("bot", "count") is None
 
+    async def test_a_piece_of_state_is_forgotten_alone(self, store: Store) -> None:
+        fence = await lease(store)
+        places = (("user/7", "x"), ("user/7", "y"), ("user/8", "x"))
+        first, second = await store.events.append([event("a"), event("b")])
+        assert first is not None
+        assert second is not None
+        made = tuple(
+            StateChange(scope=scope, key=key, value=b"1", expected_rev=0) for scope, key in places
+        )
+        await store.events.settle([done(first, changes=made)], fence=fence)
+        gone = StateChange(scope="user/7", key="x", value=None, expected_rev=1)
+        await store.events.settle([done(second, changes=(gone,))], fence=fence)
+        left = [await store.states.read(scope, key) is not None for scope, key in places]
+        assert left == [False, True, True]
+
     async def test_finishing_again_changes_nothing(self, store: Store) -> None:
         fence = await lease(store)
         (seq,) = await store.events.append([event()])
